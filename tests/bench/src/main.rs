@@ -1,0 +1,3 @@
+//! tests/bench
+
+fn main() {}
