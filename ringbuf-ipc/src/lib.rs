@@ -462,6 +462,45 @@ impl Batch {
     pub fn ack(self) {
         todo!()
     }
+    /// Parts the bytes from the hold on the partition, so that events can share the bytes for as
+    /// long as a handler likes while the partition is let go at the right moment.
+    pub fn split(self) -> (Records, Claim) {
+        todo!()
+    }
+}
+/// The records of a batch, copied out and validated; `Send + Sync`, put behind an `Arc` and shared.
+#[derive(Debug)]
+pub struct Records {
+    _p: (),
+}
+impl Records {
+    pub fn len(&self) -> usize {
+        todo!()
+    }
+    pub fn is_empty(&self) -> bool {
+        todo!()
+    }
+    /// O(1).
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        todo!()
+    }
+}
+/// The hold on the partition of a batch; dropping it lets go of what was not acknowledged.
+#[derive(Debug)]
+pub struct Claim {
+    _p: (),
+}
+impl Claim {
+    pub fn partition(&self) -> u16 {
+        todo!()
+    }
+    /// The cursor moves past `position`; the rest stays ours.
+    pub fn ack_through(&mut self, position: Position) {
+        todo!()
+    }
+    pub fn ack(self) {
+        todo!()
+    }
 }
 pub struct Observer {
     _p: (),
@@ -483,6 +522,10 @@ impl Observed {
     }
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
         std::iter::empty()
+    }
+    /// O(1).
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        todo!()
     }
 }
 impl Observer {
