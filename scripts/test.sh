@@ -39,13 +39,14 @@ nextest() {
 }
 
 stage_fmt() { cargo fmt --all --check; }
+# Stages run in a condition, where bash ignores `set -e`: chain their commands with &&.
 stage_lint() { cargo clippy --workspace --all-targets --all-features -- -D warnings; }
 stage_build() { cargo build --bins --examples; }
 # The end-to-end tests start many processes each and come in a stage of their own.
 stage_test() { nextest --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
 stage_doc() {
-    cargo test --doc
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+    cargo test --doc &&
+        RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 }
 stage_e2e() { nextest -p mixcord-e2e; }
 

@@ -1,3 +1,72 @@
-//! tests/bench
+//! Mixcord against its peers, in one run on the same cores.
+//!
+//! Every case interleaves ours and the peers round by round, so that a machine whose speed drifts
+//! is as unfair to one as to the other. Read the medians and the ratios; CPU-seconds stand beside
+//! wall time because the machine may be shared. Like all benchmarks, these are flawed: the cases
+//! say what they measure, and what they leave out.
 
-fn main() {}
+mod clock;
+mod event;
+mod payload;
+mod report;
+mod round;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::report::Report;
+use crate::round::Effort;
+
+/// The parts of the benchmark, each a list of cases that appends its rows to the report.
+const PARTS: &[(&str, fn(Effort, &mut Report) -> Result<()>)] = &[("event", event::run)];
+
+const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let mut wanted = String::from("all");
+    let mut effort = Effort::Full;
+    let mut path = PathBuf::from("target/bench/report.json");
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => effort = Effort::Quick,
+            "--report" => path = arguments.next().context("--report needs a file")?.into(),
+            "--list" => {
+                PARTS.iter().for_each(|(name, _)| println!("{name}"));
+                return Ok(ExitCode::SUCCESS);
+            }
+            "-h" | "--help" => {
+                println!("{USAGE}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            part if !part.starts_with('-') => wanted = part.to_owned(),
+            other => anyhow::bail!("no such option: {other}\n{USAGE}"),
+        }
+    }
+
+    let chosen: Vec<_> =
+        PARTS.iter().filter(|(name, _)| wanted == "all" || wanted == *name).collect();
+    anyhow::ensure!(!chosen.is_empty(), "no such part: {wanted} (see --list)");
+
+    let mut report = Report::new();
+    for (name, part) in chosen {
+        eprintln!("bench: {name}");
+        part(effort, &mut report).with_context(|| format!("part {name}"))?;
+    }
+    report.print();
+    report.write(&path)?;
+    eprintln!("bench: wrote {}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
