@@ -1,1 +1,15 @@
-//! tests/e2e
+//! The three processes, fake-discord and consumers as a test sees them: programs that are started,
+//! stopped, killed and compared by what they wrote.
+//!
+//! A [`Stack`] is one instance with its own name, ports and temporary folder. Whatever happens to
+//! the test, dropping the stack kills what it started and removes every segment of the instance.
+
+mod fake;
+mod journal;
+mod process;
+mod stack;
+
+pub use fake::{Fake, FakeOptions, ShardStatus};
+pub use journal::{Delivered, Follower, Order, Sent, compare};
+pub use process::{Exit, Program, until};
+pub use stack::{Stack, TOKEN};

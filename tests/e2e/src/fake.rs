@@ -1,0 +1,162 @@
+//! fake-discord as a test drives it: started as a program, asked over HTTP.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::journal::Sent;
+use crate::process::{Program, until};
+
+/// What world to make and how fast it moves.
+#[derive(Debug, Clone)]
+pub struct FakeOptions {
+    /// Shards that `/gateway/bot` recommends.
+    pub shards: u16,
+    /// Guilds in the world.
+    pub guilds: u32,
+    /// Members of each guild.
+    pub members: u32,
+    /// Events after the start-up series, over all shards.
+    pub events: u64,
+    /// Events per second; 0 = as fast as the socket takes them.
+    pub rate: u64,
+    /// Everything else, as on the command line.
+    pub more: Vec<String>,
+}
+
+impl Default for FakeOptions {
+    fn default() -> Self {
+        Self { shards: 4, guilds: 12, members: 30, events: 1_000, rate: 0, more: Vec::new() }
+    }
+}
+
+/// A running fake-discord.
+#[derive(Debug)]
+pub struct Fake {
+    program: Program,
+    base: String,
+}
+
+/// What `/fake/status` says of one shard.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct ShardStatus {
+    /// The shard.
+    pub shard: u16,
+    /// Is a client connected and identified?
+    pub connected: bool,
+    /// Has everything been sent that the options asked for?
+    pub finished: bool,
+    /// Dispatches made so far, over all sessions.
+    pub sent: u64,
+    /// The last sequence number of the session.
+    pub seq: u64,
+    /// Heartbeats seen.
+    pub heartbeats: u64,
+    /// Identifies seen.
+    pub identifies: u64,
+    /// Resumes seen.
+    pub resumes: u64,
+}
+
+impl Fake {
+    /// Starts the server and waits until it listens.
+    ///
+    /// # Errors
+    /// When it does not say within ten seconds where it listens.
+    pub fn start(folder: &Path, options: &FakeOptions) -> Result<Self> {
+        let mut command = Command::new(Program::path("fake-discord"));
+        command
+            .args(["--port", "0", "--seed", "7"])
+            .args(["--shards", &options.shards.to_string()])
+            .args(["--guilds", &options.guilds.to_string()])
+            .args(["--members", &options.members.to_string()])
+            .args(["--events", &options.events.to_string()])
+            .args(["--rate", &options.rate.to_string()])
+            .args(&options.more);
+        let program = Program::start("fake-discord", folder, &mut command)?;
+        until("fake-discord to listen", Duration::from_secs(10), || {
+            program.stdout().contains('\n')
+        })?;
+        let output = program.stdout();
+        let first = output.lines().next().unwrap_or_default();
+        let base = first
+            .strip_prefix("listening on ")
+            .with_context(|| format!("the first line is {first:?}"))?
+            .to_owned();
+        Ok(Self { program, base })
+    }
+
+    /// What the gateway gets as `--api-url`.
+    pub fn api_url(&self) -> String {
+        format!("{}/api/v10", self.base)
+    }
+
+    /// The server's own process.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Every dispatch it has made, in order within each shard.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn journal(&self) -> Result<Vec<Sent>> {
+        let text = self.get("/fake/journal")?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
+            .collect()
+    }
+
+    /// Where each shard stands.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn status(&self) -> Result<Vec<ShardStatus>> {
+        #[derive(Deserialize)]
+        struct Status {
+            shards: Vec<ShardStatus>,
+        }
+        let text = self.get("/fake/status")?;
+        Ok(serde_json::from_str::<Status>(&text).with_context(|| text.clone())?.shards)
+    }
+
+    /// The state of its world.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn world(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.get("/fake/world")?)?)
+    }
+
+    /// Waits until every shard has sent all that the options asked for.
+    ///
+    /// # Errors
+    /// When that takes longer than `deadline`.
+    pub fn until_finished(&self, deadline: Duration) -> Result<()> {
+        until("fake-discord to have sent everything", deadline, || {
+            self.status()
+                .is_ok_and(|shards| !shards.is_empty() && shards.iter().all(|shard| shard.finished))
+        })
+    }
+
+    /// A command to the server, such as `/fake/disconnect?shard=0&how=cut`.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn post(&self, path: &str) -> Result<()> {
+        ureq::post(format!("{}{path}", self.base)).send_empty().with_context(|| path.to_owned())?;
+        Ok(())
+    }
+
+    fn get(&self, path: &str) -> Result<String> {
+        let mut answer =
+            ureq::get(format!("{}{path}", self.base)).call().with_context(|| path.to_owned())?;
+        let body = answer.body_mut().with_config().limit(1 << 30).read_to_string()?;
+        Ok(body)
+    }
+}

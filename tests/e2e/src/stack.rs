@@ -1,0 +1,126 @@
+//! One instance of Mixcord, with its own name and folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::fake::Fake;
+use crate::process::Program;
+
+/// The token that every test uses, and that must never be seen anywhere.
+pub const TOKEN: &str = "MTE3NTYyMzQ4MjM3NDkxODE5NA.e2e-Secret.0123456789abcdefghijklmnopqrstuv";
+
+/// One instance: a name no other test has, and a folder for what its programs print.
+#[derive(Debug)]
+pub struct Stack {
+    instance: String,
+    folder: TempDir,
+}
+
+impl Stack {
+    /// A new instance, of which nothing exists yet.
+    ///
+    /// # Errors
+    /// When no temporary folder can be made.
+    pub fn new() -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("t{}-{number}", std::process::id());
+        Ok(Self { instance, folder: TempDir::new()? })
+    }
+
+    /// The name of the instance.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// A folder that goes with the instance.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts a gateway for `shards` of `fake`, with small rings.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn gateway(&self, fake: &Fake, shards: &str, options: &[&str]) -> Result<Program> {
+        let mut command = self.command("mixcord-gateway");
+        command.env("DISCORD_TOKEN", TOKEN);
+        command.args(["--api-url", &fake.api_url(), "--shards", shards]);
+        command.args(options);
+        Program::start("gateway", self.folder(), &mut command)
+    }
+
+    /// Starts the cache.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn cache(&self, options: &[&str]) -> Result<Program> {
+        let mut command = self.command("mixcord-cache");
+        command.args(options);
+        Program::start("cache", self.folder(), &mut command)
+    }
+
+    /// Starts `mixcord tail`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn tail(&self, options: &[&str]) -> Result<Program> {
+        let mut command = Command::new(Program::path("mixcord"));
+        command.args(["tail", "--instance", &self.instance]).args(options);
+        Program::start("tail", self.folder(), &mut command)
+    }
+
+    /// `mixcord ls --json`, as it is now.
+    ///
+    /// # Errors
+    /// When it fails or prints something else.
+    pub fn ls(&self) -> Result<serde_json::Value> {
+        let output = Command::new(Program::path("mixcord"))
+            .args(["ls", "--json", "--instance", &self.instance])
+            .output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A program of the workspace, told the instance, with nothing of our environment that could
+    /// change what it does.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(Program::path(program));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("MIXCORD_") || name == "DISCORD_TOKEN" {
+                command.env_remove(name);
+            }
+        }
+        command.env("RUST_BACKTRACE", "1").args(["--instance", &self.instance]);
+        command
+    }
+
+    /// Everything in /dev/shm that belongs to the instance.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        let prefix = format!("mixcord.{}.", self.instance);
+        let Ok(entries) = std::fs::read_dir("/dev/shm") else { return Vec::new() };
+        let mut found: Vec<_> = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        for path in self.segments() {
+            let _ = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+        }
+    }
+}
