@@ -1,0 +1,106 @@
+//! What a server can be told.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::wire::etf::EtfShape;
+
+/// The options of a server. The defaults make a small world on a free port.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Port to listen on, on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Number of shards: what /gateway/bot recommends, and the parts the world is cut into
+    #[arg(long, default_value_t = 1)]
+    pub shards: usize,
+    /// Number of guilds, spread evenly over the shards
+    #[arg(long, default_value_t = 8)]
+    pub guilds: usize,
+    /// Members of each guild
+    #[arg(long, default_value_t = 40)]
+    pub members: usize,
+    /// Events a second over all shards; 0 is as fast as the clients take them
+    #[arg(long, default_value_t = 20.0)]
+    pub rate: f64,
+    /// Stop sending events this long after the first session became ready (the server stays)
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Stop after this many events over all shards, not counting READY, RESUMED and the first
+    /// GUILD_CREATEs. Each shard has an equal share; what one step of the world brings is never
+    /// cut, so a share may be exceeded by a few events, the same ones for the same seed
+    #[arg(long)]
+    pub events: Option<u64>,
+    /// The same seed gives the same world and the same events
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How ETF is written
+    #[arg(long, value_enum, default_value_t = EtfShape::Discord)]
+    pub etf: EtfShape,
+    /// The only token accepted; without it any is
+    #[arg(long)]
+    pub token: Option<String>,
+    /// What happens how often, as name=weight,name=weight
+    #[arg(long, default_value = "")]
+    pub mix: String,
+    /// Heartbeat interval in milliseconds
+    #[arg(long, default_value_t = 41_250)]
+    pub heartbeat_ms: u64,
+    /// Identify buckets: IDENTIFYs allowed at once, each bucket once every five seconds
+    #[arg(long, default_value_t = 16)]
+    pub max_concurrency: u64,
+    /// Seconds a bucket stays closed after an IDENTIFY
+    #[arg(long, default_value_t = 5.0)]
+    pub identify_seconds: f64,
+    /// IDENTIFYs left today
+    #[arg(long, default_value_t = 1000)]
+    pub identifies: u64,
+    /// Refuse the privileged intents with 4014
+    #[arg(long)]
+    pub no_privileged_intents: bool,
+    /// Events a session keeps for RESUME. By default Discord's own rule (75 a guild, 100 to 3,500),
+    /// or 65,536 where a session holds its shard
+    #[arg(long)]
+    pub replay: Option<usize>,
+    /// While a client is away its shard goes on only until the replay buffer is full, so that
+    /// nothing is lost. The default with --rate 0
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub hold_while_away: Option<bool>,
+    /// Seconds a session waits for its client to come back
+    #[arg(long, default_value_t = 180.0)]
+    pub session_seconds: f64,
+    /// Forget an event once a heartbeat has acknowledged it: a RESUME from before is refused
+    #[arg(long)]
+    pub forget_acked: bool,
+    /// The seq of a session's first event
+    #[arg(long, default_value_t = 1)]
+    pub first_seq: u64,
+    /// Sends a connection may make in 60 seconds before it is closed with 4008
+    #[arg(long, default_value_t = 120)]
+    pub sends_per_minute: usize,
+    /// End the zstd frame after every message, as some servers do
+    #[arg(long)]
+    pub zstd_whole_frames: bool,
+    /// Split messages over websocket frames at any byte
+    #[arg(long)]
+    pub split: bool,
+    /// Journal entries kept a session; 0 keeps none and saves the hashing
+    #[arg(long, default_value_t = 4_000_000)]
+    pub journal_max: usize,
+    /// Also append the journal to this file as JSON lines
+    #[arg(long)]
+    pub journal: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Nothing {
+            #[command(flatten)]
+            config: Config,
+        }
+        <Nothing as clap::Parser>::parse_from(["fake-discord"]).config
+    }
+}

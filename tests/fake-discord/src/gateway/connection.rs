@@ -1,0 +1,502 @@
+//! One websocket connection, from its handshake to its end.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::close::Close;
+use super::hub::Hub;
+use super::identify::Outcome;
+use super::session::{Packet, Session};
+use crate::journal::What;
+use crate::value::{Val, obj};
+use crate::wire::compress::{CompressError, Compressor, Transport, deflate_alone};
+use crate::wire::message::Encoding;
+use crate::wire::websocket::{self, FrameError, Opcode};
+use crate::wire::etf_read;
+
+/// Bytes gathered before they are written.
+const OUT: usize = 64 * 1024;
+/// G-30.
+const SEND_MAX: usize = 4096;
+/// How long the server waits for a client's answer to its close frame.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// What the address of the websocket asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) encoding: Encoding,
+    pub(crate) transport: Transport,
+    pub(crate) version_ok: bool,
+}
+
+/// What the rest of the server may ask of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    /// End the TCP connection without a close frame.
+    Cut,
+    Reconnect,
+    InvalidSession(bool),
+    Close(Close),
+    /// Ask for a heartbeat (op 1).
+    AskHeartbeat,
+    /// Stop reading and writing for a while.
+    Stall(Duration),
+    /// Leave this many heartbeats unanswered.
+    MissAcks(u32),
+}
+
+/// How a connection ends.
+enum End {
+    /// The client closed, with this code, or dropped the connection.
+    Client(Option<u16>),
+    Server(Close),
+    Cut,
+}
+
+struct Connection {
+    hub: Arc<Hub>,
+    stream: TcpStream,
+    encoding: Encoding,
+    transport: Transport,
+    compressor: Compressor,
+    /// IDENTIFY asked for compressed payloads.
+    payload_compression: bool,
+    link: u64,
+    commands: mpsc::UnboundedSender<Command>,
+    session: Option<Arc<Session>>,
+    input: Vec<u8>,
+    fragments: Option<(Opcode, Vec<u8>)>,
+    output: Vec<u8>,
+    message: Vec<u8>,
+    compressed: Vec<u8>,
+    packets: Vec<Packet>,
+    sends: VecDeque<Instant>,
+    last_beat: Instant,
+    missed_acks: u32,
+    requests: AtomicUsize,
+}
+
+/// Serves a connection whose handshake is done. `input` is what came after the handshake.
+pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, wish: Wish, input: Vec<u8>) {
+    let Ok(compressor) = Compressor::new(wish.transport, hub.config.zstd_whole_frames) else {
+        return;
+    };
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let mut connection = Connection {
+        link: hub.link(),
+        stream,
+        encoding: wish.encoding,
+        transport: wish.transport,
+        compressor,
+        payload_compression: false,
+        commands: sender,
+        session: None,
+        input,
+        fragments: None,
+        output: Vec::with_capacity(OUT * 2),
+        message: Vec::new(),
+        compressed: Vec::new(),
+        packets: Vec::new(),
+        sends: VecDeque::new(),
+        last_beat: Instant::now(),
+        missed_acks: 0,
+        requests: AtomicUsize::new(0),
+        hub,
+    };
+    connection.hub.log.add(None, None, What::Connect);
+    let end = if wish.version_ok {
+        connection.run(receiver).await
+    } else {
+        End::Server(Close::InvalidVersion)
+    };
+    connection.finish(end).await;
+}
+
+impl Connection {
+    async fn run(&mut self, mut receiver: mpsc::UnboundedReceiver<Command>) -> End {
+        let interval = self.hub.config.heartbeat_ms;
+        let hello = obj! {
+            "_trace" => vec![r#"["gateway-prd-fake-1",{"micros":0}]"#],
+            "heartbeat_interval" => interval as i64,
+        };
+        if let Err(end) = self.control(10, &Val::Obj(hello)) {
+            return end;
+        }
+        // A client may be late by a beat; then it is gone. Very short intervals are for tests,
+        // whose machines may be busy.
+        let patience = Duration::from_millis((interval * 5 / 2).max(interval + 15_000));
+        loop {
+            if let Err(end) = self.read_messages() {
+                return end;
+            }
+            if let Err(end) = self.fill() {
+                return end;
+            }
+            let mut interest = Interest::READABLE;
+            if !self.output.is_empty() {
+                interest |= Interest::WRITABLE;
+            }
+            let session = self.session.clone();
+            let ready = async {
+                match &session {
+                    Some(session) => session.ready.notified().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let idle = self.output.is_empty();
+            tokio::select! {
+                readiness = self.stream.ready(interest) => {
+                    let Ok(readiness) = readiness else { return End::Client(None) };
+                    if readiness.is_readable() && self.read().is_err() {
+                        return End::Client(None);
+                    }
+                    if readiness.is_writable() && self.write().is_err() {
+                        return End::Client(None);
+                    }
+                }
+                () = ready, if idle => {}
+                command = receiver.recv() => {
+                    let Some(command) = command else { return End::Cut };
+                    if let Err(end) = self.obey(command).await {
+                        return end;
+                    }
+                }
+                () = tokio::time::sleep_until((self.last_beat + patience).into()) => {
+                    return End::Server(Close::SessionTimedOut);
+                }
+            }
+        }
+    }
+
+    /// Reads what is there. An error means that the connection is gone.
+    fn read(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 16 * 1024];
+        match self.stream.try_read(&mut bytes) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.input.extend_from_slice(&bytes[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        match self.stream.try_write(&self.output) {
+            Ok(count) => {
+                self.output.drain(..count);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes dispatches from the session until a buffer's worth waits to be written.
+    fn fill(&mut self) -> Result<(), End> {
+        let Some(session) = self.session.clone() else { return Ok(()) };
+        if self.output.len() >= OUT {
+            return Ok(());
+        }
+        let mut packets = std::mem::take(&mut self.packets);
+        let first = session.take(self.link, OUT - self.output.len(), &mut packets);
+        for (seq, packet) in (first..).zip(&packets) {
+            self.message.clear();
+            self.encoding.write_dispatch(packet.name, seq, &packet.body, &mut self.message);
+            self.send()?;
+        }
+        if !packets.is_empty() {
+            for feed in self.hub.feeds_of(session.shard, session.shards) {
+                feed.wake.notify_one();
+            }
+        }
+        packets.clear();
+        self.packets = packets;
+        Ok(())
+    }
+
+    fn control(&mut self, op: u8, data: &Val) -> Result<(), End> {
+        self.message.clear();
+        self.encoding.write_control(op, data, &mut self.message);
+        self.send()
+    }
+
+    /// Puts `message` into the output: compressed, framed, perhaps split.
+    fn send(&mut self) -> Result<(), End> {
+        let failed = |_: CompressError| End::Cut;
+        let alone = self.payload_compression && self.message.len() > 512;
+        let (bytes, opcode) = if self.transport != Transport::None {
+            self.compressed.clear();
+            self.compressor.write(&self.message, &mut self.compressed).map_err(failed)?;
+            (&self.compressed, Opcode::Binary)
+        } else if alone {
+            self.compressed.clear();
+            deflate_alone(&self.message, &mut self.compressed).map_err(failed)?;
+            (&self.compressed, Opcode::Binary)
+        } else if self.encoding == Encoding::Json {
+            (&self.message, Opcode::Text)
+        } else {
+            (&self.message, Opcode::Binary)
+        };
+        if !self.hub.config.split || bytes.len() < 2 {
+            websocket::write_frame(opcode, bytes, &mut self.output);
+            return Ok(());
+        }
+        // Any place will do as long as it is another one each time.
+        let at = 1 + (self.output.len() + bytes.len() * 7) % (bytes.len() - 1);
+        let (head, tail) = bytes.split_at(at);
+        if self.transport == Transport::Zlib {
+            // G-35: one gateway message over several websocket messages.
+            websocket::write_frame(opcode, head, &mut self.output);
+            websocket::write_frame(opcode, tail, &mut self.output);
+        } else {
+            websocket::write_head(false, opcode, head.len(), &mut self.output);
+            self.output.extend_from_slice(head);
+            websocket::write_frame(Opcode::Continuation, tail, &mut self.output);
+        }
+        Ok(())
+    }
+
+    /// Handles every whole message that has been read.
+    fn read_messages(&mut self) -> Result<(), End> {
+        loop {
+            let frame = match websocket::read_frame(&mut self.input) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(FrameError::TooLarge) => return Err(End::Server(Close::DecodeError)),
+                Err(_) => return Err(End::Server(Close::Other(1002))),
+            };
+            match frame.opcode {
+                Opcode::Ping => {
+                    websocket::write_frame(Opcode::Pong, &frame.payload, &mut self.output);
+                }
+                Opcode::Pong => {}
+                Opcode::Close => {
+                    let code = frame.payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    return Err(End::Client(Some(code.unwrap_or(1005))));
+                }
+                opcode => {
+                    let (first, mut bytes) = match (self.fragments.take(), opcode) {
+                        (Some(begun), Opcode::Continuation) => begun,
+                        (None, Opcode::Text | Opcode::Binary) => (opcode, Vec::new()),
+                        _ => return Err(End::Server(Close::Other(1002))),
+                    };
+                    bytes.extend_from_slice(&frame.payload);
+                    if bytes.len() > SEND_MAX {
+                        return Err(End::Server(Close::DecodeError));
+                    }
+                    if frame.last {
+                        self.on_message(&bytes)?;
+                    } else {
+                        self.fragments = Some((first, bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_message(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.count_send()?;
+        let message = match self.encoding {
+            Encoding::Json => serde_json::from_slice(bytes).ok(),
+            Encoding::Etf(_) => etf_read::read_term(bytes).ok(),
+        };
+        let message: Value = message.ok_or(End::Server(Close::DecodeError))?;
+        let op = message.get("op").and_then(Value::as_u64);
+        let op = op.ok_or(End::Server(Close::DecodeError))?;
+        let data = message.get("d").unwrap_or(&Value::Null);
+        match op {
+            1 => self.on_heartbeat(data),
+            2 | 6 if self.session.is_some() => Err(End::Server(Close::AlreadyAuthenticated)),
+            2 => self.on_identify(data),
+            6 => {
+                let outcome = self.hub.resume(data, self.encoding);
+                self.enter(outcome)
+            }
+            3 | 4 | 8 | 31 | 43 => {
+                let Some(session) = self.session.clone() else {
+                    return Err(End::Server(Close::NotAuthenticated));
+                };
+                self.requests.fetch_add(1, Ordering::Relaxed);
+                let what = What::Request { op: op as u8 };
+                self.hub.log.add(Some(session.shard), Some(session.ordinal), what);
+                self.hub.request(&session, op, data).map_err(End::Server)
+            }
+            _ => Err(End::Server(Close::UnknownOpcode)),
+        }
+    }
+
+    /// G-28: everything a client sends counts.
+    fn count_send(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        while self.sends.front().is_some_and(|at| now.duration_since(*at).as_secs() >= 60) {
+            self.sends.pop_front();
+        }
+        self.sends.push_back(now);
+        if self.sends.len() > self.hub.config.sends_per_minute {
+            return Err(End::Server(Close::RateLimited));
+        }
+        Ok(())
+    }
+
+    fn on_heartbeat(&mut self, data: &Value) -> Result<(), End> {
+        let seq = data.as_u64();
+        if seq.is_none() && !data.is_null() {
+            return Err(End::Server(Close::DecodeError));
+        }
+        self.last_beat = Instant::now();
+        if let Some(session) = &self.session {
+            self.hub.log.add(Some(session.shard), Some(session.ordinal), What::Heartbeat { seq });
+            if let Some(seq) = seq {
+                session.acknowledged(seq);
+            }
+        }
+        if self.missed_acks > 0 {
+            self.missed_acks -= 1;
+            return Ok(());
+        }
+        self.control(11, &Val::Null)
+    }
+
+    fn on_identify(&mut self, data: &Value) -> Result<(), End> {
+        let outcome = self.hub.identify(data, self.encoding);
+        // G-34: JSON only, and not on top of transport compression.
+        self.payload_compression = data.get("compress") == Some(&Value::Bool(true))
+            && self.encoding == Encoding::Json
+            && self.transport == Transport::None;
+        if let Outcome::Ready(session) = &outcome {
+            self.hub.log.add(Some(session.shard), Some(session.ordinal), What::Identify);
+        }
+        self.enter(outcome)
+    }
+
+    fn enter(&mut self, outcome: Outcome) -> Result<(), End> {
+        match outcome {
+            Outcome::Ready(session) => {
+                session.attach(self.link, self.commands.clone());
+                self.session = Some(session);
+                Ok(())
+            }
+            Outcome::Invalid => self.control(9, &Val::Bool(false)),
+            Outcome::Close(close) => Err(End::Server(close)),
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), End> {
+        let fault = match command {
+            Command::Cut => "cut",
+            Command::Reconnect => "op7",
+            Command::InvalidSession(true) => "op9 true",
+            Command::InvalidSession(false) => "op9 false",
+            Command::Close(_) => "close",
+            Command::AskHeartbeat => "op1",
+            Command::Stall(_) => "stall",
+            Command::MissAcks(_) => "missed acks",
+        };
+        let session = self.session.clone();
+        let shard = session.as_ref().map(|session| session.shard);
+        let ordinal = session.as_ref().map(|session| session.ordinal);
+        self.hub.log.add(shard, ordinal, What::Fault(fault));
+        match command {
+            Command::Cut => Err(End::Cut),
+            Command::Reconnect => self.control(7, &Val::Null),
+            Command::InvalidSession(resumable) => {
+                self.control(9, &Val::Bool(resumable))?;
+                if let Some(session) = self.session.take() {
+                    session.detach(self.link);
+                    if !resumable {
+                        self.hub.end_session(&session);
+                    }
+                }
+                Ok(())
+            }
+            Command::Close(close) => Err(End::Server(close)),
+            Command::AskHeartbeat => self.control(1, &Val::Null),
+            Command::Stall(time) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Command::MissAcks(count) => {
+                self.missed_acks = count;
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets go of the session and closes.
+    async fn finish(mut self, end: End) {
+        let session = self.session.take();
+        let shard = session.as_ref().map(|session| session.shard);
+        let ordinal = session.as_ref().map(|session| session.ordinal);
+        let what = match &end {
+            End::Client(code) => What::Left { code: *code },
+            End::Server(close) => What::Closed { code: close.code() },
+            End::Cut => What::Closed { code: 0 },
+        };
+        self.hub.log.add(shard, ordinal, what);
+        let over = match &end {
+            // G-22: a client that says 1000 or 1001 ends its session.
+            End::Client(code) => matches!(code, Some(1000 | 1001)),
+            End::Server(close) => close.ends_session(),
+            End::Cut => false,
+        };
+        if let Some(session) = session {
+            session.detach(self.link);
+            if over {
+                self.hub.end_session(&session);
+            }
+            for feed in self.hub.feeds_of(session.shard, session.shards) {
+                feed.wake.notify_one();
+            }
+        }
+        match end {
+            End::Cut => {
+                // A reset, not an orderly end: what is on its way is lost.
+                let _ = self.stream.set_zero_linger();
+            }
+            End::Client(Some(code)) => {
+                // An answer needs the code back; 1005 says that there was none.
+                let code = if code == 1005 { 1000 } else { code };
+                websocket::write_close(code, "", &mut self.output);
+                self.drain(false).await;
+            }
+            End::Client(None) => {}
+            End::Server(close) => {
+                websocket::write_close(close.code(), close.reason(), &mut self.output);
+                self.drain(true).await;
+            }
+        }
+    }
+
+    /// Writes what is left; then, if `wait`, reads on until the client has gone.
+    async fn drain(&mut self, wait: bool) {
+        let work = async {
+            while !self.output.is_empty() {
+                if self.stream.writable().await.is_err() || self.write().is_err() {
+                    return;
+                }
+            }
+            while wait {
+                self.input.clear();
+                if self.stream.readable().await.is_err() || self.read().is_err() {
+                    return;
+                }
+                // The client's own close frame is all that matters now.
+                if self.input.first().is_some_and(|first| first & 0x0f == Opcode::Close as u8) {
+                    return;
+                }
+            }
+        };
+        // A client that does not answer is left alone.
+        let _ = tokio::time::timeout(CLOSE_WAIT, work).await;
+    }
+}

@@ -1,0 +1,297 @@
+//! What all connections share: the lanes, the sessions, the identify budget, the log.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::dispatch::dispatch;
+use super::session::{Limits, Session};
+use crate::config::Config;
+use crate::journal::{Log, What};
+use crate::world::event::Event;
+use crate::value::Val;
+use crate::world::lane::{Lane, Plan};
+use crate::world::user::Bot;
+
+/// Sessions whose journals are kept after their end.
+const SESSIONS_KEPT: usize = 4096;
+
+/// One lane of the world with those who listen to it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    lane: Mutex<Lane>,
+    sessions: Mutex<Vec<Arc<Session>>>,
+    /// Rung when there may be room again, or a first session.
+    pub(crate) wake: Notify,
+    pub(crate) made: AtomicU64,
+    pub(crate) quota: u64,
+    pub(crate) finished: AtomicBool,
+    /// The moment a first session became ready: the lane stands still before.
+    started: OnceLock<Instant>,
+}
+
+/// The shared state of a server.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) config: Config,
+    pub(crate) port: u16,
+    pub(crate) feeds: Vec<Feed>,
+    pub(crate) log: Log,
+    pub(crate) paused: AtomicBool,
+    pub(crate) budget: Mutex<Budget>,
+    bot: Mutex<Bot>,
+    sessions: Mutex<Sessions>,
+    links: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<String, Arc<Session>>,
+    /// All of them, oldest first.
+    all: VecDeque<Arc<Session>>,
+    made: u64,
+}
+
+/// The identify budget of the token (G-13, G-14).
+#[derive(Debug)]
+pub(crate) struct Budget {
+    pub(crate) remaining: u64,
+    buckets: HashMap<u64, Instant>,
+}
+
+impl Hub {
+    pub(crate) fn new(config: Config, plan: &Plan, port: u16) -> Self {
+        let lanes = plan.lanes as u64;
+        let feeds = (0..plan.lanes)
+            .map(|index| Feed {
+                lane: Mutex::new(Lane::new(plan, index)),
+                sessions: Mutex::default(),
+                wake: Notify::new(),
+                made: AtomicU64::new(0),
+                quota: config.events.map_or(u64::MAX, |events| {
+                    events / lanes + u64::from((index as u64) < events % lanes)
+                }),
+                finished: AtomicBool::new(false),
+                started: OnceLock::new(),
+            })
+            .collect();
+        Self {
+            budget: Mutex::new(Budget { remaining: config.identifies, buckets: HashMap::new() }),
+            config,
+            port,
+            feeds,
+            log: Log::new(),
+            paused: AtomicBool::new(false),
+            bot: Mutex::new(Bot::new(plan.seed)),
+            sessions: Mutex::default(),
+            links: AtomicU64::new(1),
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn hashed(&self) -> bool {
+        self.config.journal_max > 0
+    }
+
+    /// A number for a connection, never given twice.
+    pub(crate) fn link(&self) -> u64 {
+        self.links.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn token_is_right(&self, token: &str) -> bool {
+        let token = token.strip_prefix("Bot ").unwrap_or(token);
+        self.config.token.as_deref().map_or(!token.is_empty(), |right| right == token)
+    }
+
+    pub(crate) fn limits(&self, guilds: usize) -> Limits {
+        let hold = self.config.hold_while_away.unwrap_or(self.config.rate == 0.0);
+        // G-23.
+        let usual = if hold { 65_536 } else { (guilds * 75).clamp(100, 3500) };
+        Limits {
+            replay: self.config.replay.unwrap_or(usual),
+            hold,
+            ttl: Duration::try_from_secs_f64(self.config.session_seconds).unwrap_or(Duration::MAX),
+            forget_acked: self.config.forget_acked,
+        }
+    }
+
+    /// Takes an identify permit for the shard; false when it comes too soon (G-14).
+    pub(crate) fn take_permit(&self, shard: u64) -> bool {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = shard % self.config.max_concurrency.max(1);
+        let pause = Duration::try_from_secs_f64(self.config.identify_seconds).unwrap_or_default();
+        let now = Instant::now();
+        if budget.buckets.get(&key).is_some_and(|last| now.duration_since(*last) < pause) {
+            return false;
+        }
+        budget.buckets.insert(key, now);
+        budget.remaining = budget.remaining.saturating_sub(1);
+        true
+    }
+
+    pub(crate) fn remaining_identifies(&self) -> u64 {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner).remaining
+    }
+
+    /// The bot as it sees itself.
+    pub(crate) fn own_user(&self) -> Val {
+        self.bot.lock().unwrap_or_else(PoisonError::into_inner).own_object().into()
+    }
+
+    /// The ordinal of the next session.
+    pub(crate) fn next_ordinal(&self) -> u64 {
+        let mut sessions = self.sessions();
+        sessions.made += 1;
+        sessions.made
+    }
+
+    /// Makes a session known. Those of the same shard that are away no longer hold it.
+    pub(crate) fn add_session(&self, session: &Arc<Session>) {
+        let mut sessions = self.sessions();
+        for older in sessions.by_id.values() {
+            if older.shard == session.shard && older.shards == session.shards {
+                older.supersede();
+            }
+        }
+        if sessions.all.len() >= SESSIONS_KEPT {
+            sessions.all.pop_front();
+        }
+        sessions.all.push_back(Arc::clone(session));
+        sessions.by_id.insert(session.id.clone(), Arc::clone(session));
+    }
+
+    pub(crate) fn find_session(&self, id: &str) -> Option<Arc<Session>> {
+        self.sessions().by_id.get(id).cloned()
+    }
+
+    /// Every session there has been, oldest first.
+    pub(crate) fn all_sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions().all.iter().cloned().collect()
+    }
+
+    /// Sessions that may still be resumed or are connected.
+    pub(crate) fn live_sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions().by_id.values().cloned().collect()
+    }
+
+    pub(crate) fn end_session(&self, session: &Arc<Session>) {
+        session.end();
+        self.sessions().by_id.remove(&session.id);
+        for feed in &self.feeds {
+            feed.listeners().retain(|other| !Arc::ptr_eq(other, session));
+            feed.wake.notify_one();
+        }
+    }
+
+    /// Ends the sessions whose clients stayed away too long.
+    pub(crate) fn expire_sessions(&self) {
+        let now = Instant::now();
+        for session in self.live_sessions() {
+            if session.expired(now) {
+                self.log.add(Some(session.shard), Some(session.ordinal), What::Expired);
+                self.end_session(&session);
+            }
+        }
+    }
+
+    /// The lanes a shard of `shards` sees.
+    pub(crate) fn feeds_of(&self, shard: u64, shards: u64) -> Vec<&Feed> {
+        if shards == self.feeds.len() as u64 {
+            self.feeds.get(shard as usize).into_iter().collect()
+        } else {
+            self.feeds.iter().collect()
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn lane(&self) -> MutexGuard<'_, Lane> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn listeners(&self) -> MutexGuard<'_, Vec<Arc<Session>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the lane, if it still stood still.
+    pub(crate) fn start(&self) {
+        self.started.get_or_init(Instant::now);
+        self.wake.notify_one();
+    }
+
+    /// Sends events that did not come out of the lane's own course, such as a bot's message.
+    /// `lane` is held by the caller, so that they take their place in the order.
+    pub(crate) fn send(&self, hub: &Hub, events: &[Event]) {
+        let sessions = self.listeners().clone();
+        dispatch(events, &sessions, hub.hashed());
+    }
+}
+
+/// Drives one lane for as long as the server lives.
+pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
+    let feed = &hub.feeds[index];
+    let pace = (hub.config.rate > 0.0).then(|| hub.config.rate / hub.feeds.len() as f64);
+    let mut events = Vec::new();
+    // Events due by the clock; what was missed while there was no room is not made up for.
+    let mut paced_from = (Instant::now(), 0_u64);
+    loop {
+        let Some(started) = feed.started.get().copied() else {
+            feed.wake.notified().await;
+            paced_from = (Instant::now(), 0);
+            continue;
+        };
+        let made = feed.made.load(Ordering::Relaxed);
+        let out_of_time =
+            hub.config.seconds.is_some_and(|limit| started.elapsed().as_secs_f64() >= limit);
+        if made >= feed.quota || out_of_time {
+            feed.finished.store(true, Ordering::Release);
+            return;
+        }
+        let room = feed.listeners().iter().map(|session| session.room()).min();
+        let room = room.unwrap_or(usize::MAX);
+        // Without a pace only somebody who takes the events, or keeps them, sets one.
+        let nobody = room == usize::MAX && pace.is_none();
+        let blocked = room == 0 || nobody || hub.paused.load(Ordering::Relaxed);
+        let due = pace.map_or(u64::MAX, |pace| {
+            let due = (paced_from.0.elapsed().as_secs_f64() * pace) as u64;
+            due.saturating_sub(paced_from.1)
+        });
+        if blocked || due == 0 {
+            if blocked {
+                paced_from = (Instant::now(), 0);
+            }
+            let nap = Duration::from_millis(if blocked { 50 } else { 4 });
+            // A timeout is the ordinary case here: it is the pace.
+            let _ = tokio::time::timeout(nap, feed.wake.notified()).await;
+            continue;
+        }
+        let batch = due.min(128).min(room as u64).min(feed.quota - made);
+        let mut count = 0;
+        {
+            let mut lane = feed.lane();
+            // Read under the lane's lock: a session's first GUILD_CREATEs and its place among the
+            // listeners are one step.
+            let sessions = feed.listeners().clone();
+            while count < batch {
+                events.clear();
+                lane.step(&mut events);
+                if events.is_empty() {
+                    // A lane without guilds: nothing ever happens here.
+                    feed.finished.store(true, Ordering::Release);
+                    return;
+                }
+                count += events.len() as u64;
+                dispatch(&events, &sessions, hub.hashed());
+            }
+        }
+        feed.made.store(made + count, Ordering::Relaxed);
+        paced_from.1 += count;
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,208 @@
+//! IDENTIFY and RESUME.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::close::Close;
+use super::dispatch::packet;
+use super::hub::Hub;
+use super::session::{Refusal, Session};
+use crate::journal::What;
+use crate::value::{Obj, Val, obj};
+use crate::wire::message::Encoding;
+use crate::world::guild::Viewer;
+use crate::world::intents::Intents;
+use crate::world::kind::Kind;
+use crate::world::lane::Lane;
+
+/// What an IDENTIFY or RESUME comes to.
+pub(crate) enum Outcome {
+    Ready(Arc<Session>),
+    /// Op 9 false.
+    Invalid,
+    Close(Close),
+}
+
+/// A valid IDENTIFY.
+struct Identify {
+    shard: u64,
+    shards: u64,
+    viewer: Viewer,
+}
+
+impl Hub {
+    /// Handles op 2: the session begins with READY and a GUILD_CREATE for each of its guilds.
+    pub(crate) fn identify(&self, data: &Value, encoding: Encoding) -> Outcome {
+        let identify = match self.check(data) {
+            Ok(identify) => identify,
+            Err(close) => return Outcome::Close(close),
+        };
+        if !self.take_permit(identify.shard) {
+            let what = What::IdentifyRefused("the bucket's five seconds are not over");
+            self.log.add(Some(identify.shard), None, what);
+            return Outcome::Invalid;
+        }
+        Outcome::Ready(self.begin(&identify, encoding))
+    }
+
+    fn check(&self, data: &Value) -> Result<Identify, Close> {
+        let token = data.get("token").and_then(Value::as_str).ok_or(Close::DecodeError)?;
+        if !data.get("properties").is_some_and(Value::is_object) {
+            return Err(Close::DecodeError);
+        }
+        if !self.token_is_right(token) || self.remaining_identifies() == 0 {
+            return Err(Close::AuthenticationFailed);
+        }
+        let (shard, shards) = match data.get("shard") {
+            None | Some(Value::Null) => (0, 1),
+            Some(Value::Array(pair)) => match pair[..] {
+                [ref shard, ref shards] => (
+                    shard.as_u64().ok_or(Close::InvalidShard)?,
+                    shards.as_u64().ok_or(Close::InvalidShard)?,
+                ),
+                _ => return Err(Close::InvalidShard),
+            },
+            Some(_) => return Err(Close::DecodeError),
+        };
+        if shard >= shards {
+            return Err(Close::InvalidShard);
+        }
+        let bits = data.get("intents").and_then(Value::as_u64).ok_or(Close::InvalidIntents)?;
+        let intents = Intents::from_bits(bits).ok_or(Close::InvalidIntents)?;
+        let refused = self.config.no_privileged_intents && {
+            let privileged = Intents::PRIVILEGED;
+            intents.without(privileged) != intents
+        };
+        if refused {
+            return Err(Close::DisallowedIntents);
+        }
+        let large_threshold = match data.get("large_threshold") {
+            None | Some(Value::Null) => 50,
+            Some(value) => match value.as_u64() {
+                Some(value @ 50..=250) => value as usize,
+                _ => return Err(Close::DecodeError),
+            },
+        };
+        // G-4.
+        if self.config.guilds as u64 / shards > 2500 {
+            return Err(Close::ShardingRequired);
+        }
+        Ok(Identify { shard, shards, viewer: Viewer { intents, large_threshold } })
+    }
+
+    fn begin(&self, identify: &Identify, encoding: Encoding) -> Arc<Session> {
+        let &Identify { shard, shards, viewer } = identify;
+        let feeds = self.feeds_of(shard, shards);
+        // Held together: READY, the GUILD_CREATEs and what comes after them have no hole between.
+        let lanes: Vec<_> = feeds.iter().map(|feed| feed.lane()).collect();
+        let mine: Vec<(&Lane, usize)> = lanes
+            .iter()
+            .flat_map(|lane| (0..lane.guilds.len()).map(move |at| (&**lane, at)))
+            .filter(|(lane, at)| (lane.guilds[*at].id >> 22) % shards == shard)
+            .collect();
+        let ordinal = self.next_ordinal();
+        let mut dice = crate::world::dice::Dice::derived(
+            self.config.seed ^ u64::from(std::process::id()) << 32,
+            ordinal,
+        );
+        let session = Arc::new(Session::new(
+            dice.hex(32),
+            ordinal,
+            (shard, shards),
+            viewer,
+            encoding,
+            self.limits(mine.len()),
+            self.config.first_seq,
+            self.config.journal_max,
+        ));
+        let push = |kind: Kind, body: Obj| {
+            session.push(packet(kind.name(), &Val::Obj(body), encoding, self.hashed()));
+        };
+        push(Kind::READY, self.ready(&session, &mine, self.own_user()));
+        if viewer.intents.has(Intents::GUILDS) {
+            for (lane, at) in &mine {
+                let guild = &lane.guilds[*at];
+                if !guild.unavailable {
+                    push(Kind::GUILD_CREATE, guild.create(lane, viewer, true));
+                }
+            }
+        }
+        self.add_session(&session);
+        for feed in &feeds {
+            feed.listeners().push(Arc::clone(&session));
+        }
+        drop(mine);
+        drop(lanes);
+        for feed in feeds {
+            feed.start();
+        }
+        session
+    }
+
+    fn ready(&self, session: &Session, mine: &[(&Lane, usize)], user: Val) -> Obj {
+        let guilds: Vec<Obj> = mine
+            .iter()
+            .map(|(lane, at)| obj! { "id" => Val::Id(lane.guilds[*at].id), "unavailable" => true })
+            .collect();
+        let id = user.as_obj().map_or(0, |user| user.id("id"));
+        obj! {
+            "_trace" => vec![r#"["gateway-prd-fake-1",{"micros":43210}]"#],
+            "application" => obj! { "flags" => 565_248, "id" => Val::Id(id) },
+            "auth" => Obj::new(),
+            "geo_ordered_rtc_regions" => vec!["rotterdam", "frankfurt"],
+            "guild_join_requests" => Val::List(Vec::new()),
+            "guilds" => guilds,
+            "presences" => Val::List(Vec::new()),
+            "private_channels" => Val::List(Vec::new()),
+            "relationships" => Val::List(Vec::new()),
+            "resume_gateway_url" => self.gateway_url(),
+            "session_id" => session.id.clone(),
+            "session_type" => "normal",
+            "shard" => Val::List(vec![Val::Int(session.shard as i64), Val::Int(session.shards as i64)]),
+            "user" => user,
+            "user_settings" => Obj::new(),
+            "v" => 10,
+        }
+    }
+
+    /// The websocket's address.
+    pub(crate) fn gateway_url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// Handles op 6: what was missed is sent again, then RESUMED.
+    pub(crate) fn resume(&self, data: &Value, encoding: Encoding) -> Outcome {
+        let token = data.get("token").and_then(Value::as_str);
+        let id = data.get("session_id").and_then(Value::as_str);
+        let seq = data.get("seq").and_then(Value::as_u64);
+        let (Some(token), Some(id), Some(seq)) = (token, id, seq) else {
+            return Outcome::Close(Close::DecodeError);
+        };
+        if !self.token_is_right(token) {
+            return Outcome::Close(Close::AuthenticationFailed);
+        }
+        let Some(session) = self.find_session(id) else {
+            self.log.add(None, None, What::ResumeRefused { seq });
+            return Outcome::Invalid;
+        };
+        let (shard, ordinal) = (Some(session.shard), Some(session.ordinal));
+        match session.rewind(seq, encoding) {
+            Ok(()) => {
+                self.log.add(shard, ordinal, What::Resume { seq });
+                let body = obj! { "_trace" => vec![r#"["gateway-prd-fake-1",{"micros":321}]"#] };
+                let body = Val::Obj(body);
+                session.push(packet(Kind::RESUMED.name(), &body, encoding, self.hashed()));
+                Outcome::Ready(session)
+            }
+            Err(refusal) => {
+                self.log.add(shard, ordinal, What::ResumeRefused { seq });
+                self.end_session(&session);
+                match refusal {
+                    Refusal::Gone => Outcome::Invalid,
+                    Refusal::Seq => Outcome::Close(Close::InvalidSeq),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The gateway: sessions, the connections they live on, and the lanes that feed them.
+
+pub(crate) mod close;
+pub(crate) mod connection;
+pub(crate) mod dispatch;
+pub(crate) mod hub;
+pub(crate) mod identify;
+pub(crate) mod requests;
+pub(crate) mod session;

@@ -1,0 +1,313 @@
+//! A session: the numbered dispatches of one IDENTIFY, sent and kept for replay.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+
+use super::connection::Command;
+use crate::journal::{Entry, Journal};
+use crate::wire::message::Encoding;
+use crate::world::guild::Viewer;
+
+/// Dispatches a connected client may be behind before its lane waits for it.
+const WINDOW: usize = 1024;
+/// The same in bytes.
+const WINDOW_BYTES: usize = 1 << 20;
+/// Bytes a session keeps for replay, whatever the number of events.
+const REPLAY_BYTES: usize = 64 << 20;
+
+/// One dispatch, numbered and encoded, but for its envelope.
+#[derive(Clone, Debug)]
+pub(crate) struct Packet {
+    pub(crate) name: &'static str,
+    pub(crate) body: Arc<[u8]>,
+    pub(crate) hash: u64,
+}
+
+/// A session, from IDENTIFY to its end.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    /// 1 for the first session of this server.
+    pub(crate) ordinal: u64,
+    pub(crate) shard: u64,
+    pub(crate) shards: u64,
+    pub(crate) viewer: Viewer,
+    pub(crate) encoding: Encoding,
+    /// Rung when there is something to send.
+    pub(crate) ready: Notify,
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+/// How much a session keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Dispatches kept for replay.
+    pub(crate) replay: usize,
+    /// While its client is away the session's lane waits rather than lose anything.
+    pub(crate) hold: bool,
+    /// How long a session outlives its connection.
+    pub(crate) ttl: Duration,
+    /// Drop what a heartbeat acknowledged.
+    pub(crate) forget_acked: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    kept: VecDeque<Packet>,
+    kept_bytes: usize,
+    /// Seq of the first packet kept.
+    first: u64,
+    /// Seq of the next packet to send.
+    next: u64,
+    /// Highest seq ever sent, plus one: what is below is in the journal.
+    journaled: u64,
+    unsent_bytes: usize,
+    link: Option<(u64, mpsc::UnboundedSender<Command>)>,
+    away_since: Option<Instant>,
+    over: bool,
+    superseded: bool,
+    journal: Journal,
+}
+
+/// Why a RESUME is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Op 9 false.
+    Gone,
+    /// The client names a seq the session never reached: 4007.
+    Seq,
+}
+
+/// A session as `/fake/status` shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    /// The last seq given out, sent or not.
+    pub(crate) last_seq: u64,
+    pub(crate) sent_seq: u64,
+    pub(crate) connected: bool,
+    pub(crate) over: bool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: String,
+        ordinal: u64,
+        (shard, shards): (u64, u64),
+        viewer: Viewer,
+        encoding: Encoding,
+        limits: Limits,
+        first_seq: u64,
+        journal_max: usize,
+    ) -> Self {
+        Self {
+            id,
+            ordinal,
+            shard,
+            shards,
+            viewer,
+            encoding,
+            ready: Notify::new(),
+            limits,
+            state: Mutex::new(State {
+                kept: VecDeque::new(),
+                kept_bytes: 0,
+                first: first_seq,
+                next: first_seq,
+                journaled: first_seq,
+                unsent_bytes: 0,
+                link: None,
+                away_since: Some(Instant::now()),
+                over: false,
+                superseded: false,
+                journal: Journal::new(journal_max),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an event of this guild (none: a direct message and the like) is for this shard.
+    pub(crate) fn covers(&self, guild: Option<u64>) -> bool {
+        guild.map_or(0, |id| (id >> 22) % self.shards) == self.shard
+    }
+
+    /// Gives the packet the next seq.
+    pub(crate) fn push(&self, packet: Packet) {
+        let mut state = self.state();
+        if state.over {
+            return;
+        }
+        state.kept_bytes += packet.body.len();
+        state.unsent_bytes += packet.body.len();
+        state.kept.push_back(packet);
+        if state.link.is_none() && (!self.limits.hold || state.superseded) {
+            // Nobody listens: what the replay buffer cannot hold is lost, as Discord loses it.
+            while state.kept.len() > self.limits.replay || state.kept_bytes > REPLAY_BYTES {
+                state.drop_first();
+            }
+        }
+    }
+
+    /// How many more events the lane may make for this session now.
+    pub(crate) fn room(&self) -> usize {
+        let state = self.state();
+        if state.over {
+            return usize::MAX;
+        }
+        if state.link.is_some() {
+            if state.unsent_bytes > WINDOW_BYTES {
+                return 0;
+            }
+            return WINDOW.saturating_sub(state.unsent());
+        }
+        if self.limits.hold && !state.superseded {
+            if state.kept_bytes > REPLAY_BYTES {
+                return 0;
+            }
+            return self.limits.replay.saturating_sub(state.kept.len());
+        }
+        usize::MAX
+    }
+
+    /// Takes the next packets to send, with the seq of the first. At most `bytes` bytes and some.
+    pub(crate) fn take(&self, link: u64, bytes: usize, out: &mut Vec<Packet>) -> u64 {
+        let mut state = self.state();
+        let start = state.next;
+        if state.link.as_ref().is_none_or(|held| held.0 != link) {
+            return start;
+        }
+        let mut taken = 0;
+        while taken < bytes {
+            let at = usize::try_from(state.next - state.first).unwrap_or(usize::MAX);
+            let Some(packet) = state.kept.get(at).cloned() else { break };
+            taken += packet.body.len() + 64;
+            state.unsent_bytes = state.unsent_bytes.saturating_sub(packet.body.len());
+            if state.next >= state.journaled {
+                let entry = Entry { seq: state.next, name: packet.name, hash: packet.hash };
+                state.journal.add(entry);
+                state.journaled = state.next + 1;
+            }
+            state.next += 1;
+            out.push(packet);
+        }
+        while state.first < state.next
+            && (state.kept.len() > self.limits.replay || state.kept_bytes > REPLAY_BYTES)
+        {
+            state.drop_first();
+        }
+        start
+    }
+
+    /// A client's heartbeat named this seq.
+    pub(crate) fn acknowledged(&self, seq: u64) {
+        if !self.limits.forget_acked {
+            return;
+        }
+        let mut state = self.state();
+        while state.first <= seq && state.first < state.next {
+            state.drop_first();
+        }
+    }
+
+    /// Binds the session to a connection. A connection it still had is told to go.
+    pub(crate) fn attach(&self, link: u64, commands: mpsc::UnboundedSender<Command>) {
+        let mut state = self.state();
+        if let Some((_, former)) = state.link.replace((link, commands)) {
+            // The former connection may have ended by itself.
+            let _ = former.send(Command::Cut);
+        }
+        state.away_since = None;
+    }
+
+    /// Checks a RESUME at `seq` and winds back to it.
+    pub(crate) fn rewind(&self, seq: u64, encoding: Encoding) -> Result<(), Refusal> {
+        let mut state = self.state();
+        let end = state.first + state.kept.len() as u64;
+        if state.over || encoding != self.encoding || seq + 1 < state.first {
+            return Err(Refusal::Gone);
+        }
+        if seq + 1 > end {
+            return Err(Refusal::Seq);
+        }
+        state.next = seq + 1;
+        let at = usize::try_from(state.next - state.first).unwrap_or(0);
+        state.unsent_bytes = state.kept.range(at..).map(|packet| packet.body.len()).sum();
+        Ok(())
+    }
+
+    /// The connection is gone; the session waits for a RESUME.
+    pub(crate) fn detach(&self, link: u64) {
+        let mut state = self.state();
+        if state.link.as_ref().is_some_and(|held| held.0 == link) {
+            state.link = None;
+            state.away_since = Some(Instant::now());
+        }
+    }
+
+    /// Sends a command to the session's connection. False: it has none.
+    pub(crate) fn command(&self, command: Command) -> bool {
+        match &self.state().link {
+            Some((_, commands)) => commands.send(command).is_ok(),
+            None => false,
+        }
+    }
+
+    /// No RESUME will be accepted any more, and nothing is kept.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        state.over = true;
+        state.kept = VecDeque::new();
+        state.first = state.next;
+        state.kept_bytes = 0;
+        state.unsent_bytes = 0;
+    }
+
+    /// A later session has the same shard: should this one's client stay away, nobody waits for it.
+    pub(crate) fn supersede(&self) {
+        self.state().superseded = true;
+    }
+
+    /// Whether the client has been away longer than a session lives.
+    pub(crate) fn expired(&self, now: Instant) -> bool {
+        let state = self.state();
+        !state.over
+            && state.away_since.is_some_and(|since| now.duration_since(since) > self.limits.ttl)
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let state = self.state();
+        Progress {
+            last_seq: (state.first + state.kept.len() as u64).saturating_sub(1),
+            sent_seq: state.journaled.saturating_sub(1),
+            connected: state.link.is_some(),
+            over: state.over,
+        }
+    }
+
+    /// Calls `with` with the journal.
+    pub(crate) fn with_journal<T>(&self, with: impl FnOnce(&Journal) -> T) -> T {
+        with(&self.state().journal)
+    }
+}
+
+impl State {
+    fn unsent(&self) -> usize {
+        usize::try_from(self.first + self.kept.len() as u64 - self.next).unwrap_or(usize::MAX)
+    }
+
+    fn drop_first(&mut self) {
+        let Some(packet) = self.kept.pop_front() else { return };
+        self.kept_bytes -= packet.body.len();
+        self.first += 1;
+        if self.next < self.first {
+            self.next = self.first;
+            self.unsent_bytes = self.unsent_bytes.saturating_sub(packet.body.len());
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! HTTP/1.1 on the gateway's own port: Discord's few routes, the control of the fake, and the
+//! handshake that makes a connection a websocket.
+
+mod api;
+mod control;
+mod parse;
+mod upgrade;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::gateway::connection;
+use crate::gateway::hub::Hub;
+pub(crate) use parse::Request;
+
+/// How long a connection may stay without a request.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// What a route answers.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Body,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    None,
+    Json(Vec<u8>),
+    /// JSON lines.
+    Lines(Vec<u8>),
+}
+
+impl Response {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::raw(status, body.to_string().into_bytes())
+    }
+
+    pub(crate) fn raw(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body: Body::Json(body), headers: Vec::new() }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self { status: 204, body: Body::None, headers: Vec::new() }
+    }
+
+    /// An error as Discord words it.
+    pub(crate) fn error(status: u16, code: u32, message: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "message": message, "code": code }))
+    }
+
+    fn write(&self, close: bool, head_only: bool, out: &mut Vec<u8>) {
+        let (kind, body): (_, &[u8]) = match &self.body {
+            Body::None => ("", &[]),
+            Body::Json(body) => ("application/json", body),
+            Body::Lines(body) => ("application/x-ndjson", body),
+        };
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        if self.status != 204 {
+            head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()));
+        }
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(if close { "Connection: close\r\n\r\n" } else { "Connection: keep-alive\r\n\r\n" });
+        out.extend_from_slice(head.as_bytes());
+        if !head_only {
+            out.extend_from_slice(body);
+        }
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        101 => "Switching Protocols",
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        _ => "Status",
+    }
+}
+
+/// Serves one TCP connection until it ends.
+pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()> {
+    let mut input = Vec::with_capacity(4096);
+    loop {
+        let request = match next_request(&mut stream, &mut input).await? {
+            Some(Ok(request)) => request,
+            Some(Err(status)) => {
+                let mut out = Vec::new();
+                Response::error(status, 0, reason(status)).write(true, false, &mut out);
+                return stream.write_all(&out).await;
+            }
+            None => return Ok(()),
+        };
+        if request.is_upgrade() {
+            let (answer, wish) = match upgrade::accept(&hub, &request) {
+                Ok(accepted) => accepted,
+                Err(response) => {
+                    let mut out = Vec::new();
+                    response.write(true, false, &mut out);
+                    return stream.write_all(&out).await;
+                }
+            };
+            stream.write_all(answer.as_bytes()).await?;
+            connection::serve(hub, stream, wish, input).await;
+            return Ok(());
+        }
+        let response = route(&hub, &request).await;
+        let close = request.wants_close();
+        let mut out = Vec::new();
+        response.write(close, request.method == "HEAD", &mut out);
+        stream.write_all(&out).await?;
+        if close {
+            return Ok(());
+        }
+    }
+}
+
+async fn next_request(
+    stream: &mut TcpStream,
+    input: &mut Vec<u8>,
+) -> io::Result<Option<Result<Request, u16>>> {
+    loop {
+        match parse::take_request(input) {
+            Ok(Some(request)) => return Ok(Some(Ok(request))),
+            Ok(None) => {}
+            Err(status) => return Ok(Some(Err(status))),
+        }
+        if parse::expects_continue(input) {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        match tokio::time::timeout(IDLE, stream.read_buf(input)).await {
+            Ok(Ok(0)) | Err(_) => return Ok(None),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+        }
+    }
+}
+
+async fn route(hub: &Arc<Hub>, request: &Request) -> Response {
+    if let Some(rest) = request.path.strip_prefix("/fake/") {
+        return control::route(hub, request, rest).await;
+    }
+    let versions = ["/api/v10/", "/api/v9/", "/api/"];
+    match versions.iter().find_map(|version| request.path.strip_prefix(version)) {
+        Some(rest) => api::route(hub, request, rest),
+        None if request.path == "/" => Response::error(426, 0, "this is a websocket's address"),
+        None => Response::error(404, 0, "404: Not Found"),
+    }
+}

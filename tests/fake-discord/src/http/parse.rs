@@ -1,0 +1,158 @@
+//! Reading HTTP/1.1 requests: only what clients of Discord send, with every size bounded.
+
+const HEAD_MAX: usize = 16 * 1024;
+const BODY_MAX: usize = 1024 * 1024;
+
+/// A request with its whole body.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// Name and value of each parameter, decoded.
+    pub(crate) query: Vec<(String, String)>,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    http_1_0: bool,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
+    }
+
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|param| param.0 == name).map(|param| param.1.as_str())
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.param(name)?.parse().ok()
+    }
+
+    fn header_has(&self, name: &str, token: &str) -> bool {
+        self.header(name)
+            .is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+    }
+
+    pub(crate) fn is_upgrade(&self) -> bool {
+        self.header_has("upgrade", "websocket")
+    }
+
+    pub(crate) fn wants_close(&self) -> bool {
+        self.header_has("connection", "close")
+            || (self.http_1_0 && !self.header_has("connection", "keep-alive"))
+    }
+}
+
+/// Whether a client waits to be told to send its body.
+pub(crate) fn expects_continue(input: &[u8]) -> bool {
+    input.ends_with(b"\r\n\r\n")
+        && input.to_ascii_lowercase().windows(20).any(|part| part == b"expect: 100-continue")
+}
+
+/// Takes the first whole request out of `input`. An error is the status to answer with.
+pub(crate) fn take_request(input: &mut Vec<u8>) -> Result<Option<Request>, u16> {
+    let Some(head_length) = input.windows(4).position(|part| part == b"\r\n\r\n") else {
+        return if input.len() > HEAD_MAX { Err(431) } else { Ok(None) };
+    };
+    if head_length > HEAD_MAX {
+        return Err(431);
+    }
+    let head = std::str::from_utf8(&input[..head_length]).map_err(|_| 400_u16)?;
+    let mut request = parse_head(head).ok_or(400_u16)?;
+    let start = head_length + 4;
+    let chunked = request.header_has("transfer-encoding", "chunked");
+    let end = if chunked {
+        match take_chunks(&input[start..])? {
+            Some((body, used)) => {
+                request.body = body;
+                start + used
+            }
+            None => return Ok(None),
+        }
+    } else {
+        let length: usize = match request.header("content-length") {
+            Some(length) => length.trim().parse().map_err(|_| 400_u16)?,
+            None => 0,
+        };
+        if length > BODY_MAX {
+            return Err(413);
+        }
+        let Some(body) = input.get(start..start + length) else { return Ok(None) };
+        request.body = body.to_vec();
+        start + length
+    };
+    input.drain(..end);
+    Ok(Some(request))
+}
+
+fn parse_head(head: &str) -> Option<Request> {
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ');
+    let (method, target, version) = (first.next()?, first.next()?, first.next()?);
+    if !version.starts_with("HTTP/1.") {
+        return None;
+    }
+    // Some clients name the whole address.
+    let target = match target.split_once("://") {
+        Some((_, rest)) => rest.find(['/', '?']).map_or("/", |at| &rest[at..]),
+        None => target,
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut request = Request {
+        method: method.to_owned(),
+        path: decode(path),
+        http_1_0: version == "HTTP/1.0",
+        ..Request::default()
+    };
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        request.query.push((decode(name), decode(value)));
+    }
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        request.headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    Some(request)
+}
+
+/// The body of a chunked request and the bytes it took; none while it is incomplete.
+fn take_chunks(mut rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>, u16> {
+    let whole = rest.len();
+    let mut body = Vec::new();
+    loop {
+        let Some(line) = rest.windows(2).position(|part| part == b"\r\n") else { return Ok(None) };
+        let size = std::str::from_utf8(&rest[..line]).map_err(|_| 400_u16)?;
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(size, 16).map_err(|_| 400_u16)?;
+        if body.len().saturating_add(size) > BODY_MAX {
+            return Err(413);
+        }
+        let Some(chunk) = rest.get(line + 2..line + 2 + size) else { return Ok(None) };
+        body.extend_from_slice(chunk);
+        let Some(after) = rest.get(line + 2 + size + 2..) else { return Ok(None) };
+        rest = after;
+        if size == 0 {
+            return Ok(Some((body, whole - rest.len())));
+        }
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,152 @@
+//! A lane: the part of the world that one shard sees. Lanes do not know each other, so the events
+//! of each follow from the seed alone, however the others are read.
+
+use super::clock::{Clock, START_MS, snowflake};
+use super::dice::Dice;
+use super::event::Event;
+use super::guild::{self, Guild};
+use super::mix::{Mix, Step};
+use super::user::{Bot, User};
+use crate::value::{Obj, Val};
+
+/// What the world is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) lanes: usize,
+    pub(crate) guilds: usize,
+    pub(crate) members: usize,
+    pub(crate) mix: Mix,
+}
+
+/// One shard's part of the world.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) index: usize,
+    pub(crate) dice: Dice,
+    pub(crate) clock: Clock,
+    pub(crate) bot: Bot,
+    pub(crate) bot_id: u64,
+    pub(crate) bot_object: Obj,
+    pub(crate) users: Vec<User>,
+    pub(crate) guilds: Vec<Guild>,
+    pub(crate) members_per_guild: usize,
+    mix: Mix,
+    events: Vec<Event>,
+}
+
+impl Lane {
+    pub(crate) fn new(plan: &Plan, index: usize) -> Self {
+        let bot = Bot::new(plan.seed);
+        let mut lane = Self {
+            index,
+            dice: Dice::derived(plan.seed, 1 + index as u64),
+            clock: Clock::new(index),
+            bot_id: bot.id,
+            bot_object: bot.object(),
+            bot,
+            users: Vec::new(),
+            guilds: Vec::new(),
+            members_per_guild: plan.members.max(2),
+            mix: plan.mix.clone(),
+            events: Vec::new(),
+        };
+        // Guild i is of shard i % lanes, so that every shard has its share.
+        let guilds = (plan.guilds + plan.lanes - 1 - index) / plan.lanes;
+        // Users are in more than one guild, and some are in none yet.
+        let users = (guilds * lane.members_per_guild * 3 / 4).max(lane.members_per_guild * 2) + 20;
+        for _ in 0..users {
+            let id = lane.old_id();
+            let user = User::new(id, &mut lane.dice);
+            lane.users.push(user);
+        }
+        for _ in 0..guilds {
+            let id = lane.guild_id(plan.lanes);
+            let members = lane.members_per_guild;
+            let guild = guild::begin(&mut lane, id, members);
+            lane.guilds.push(guild);
+        }
+        lane.events.clear();
+        lane
+    }
+
+    /// One thing happens. The events that tell it are appended to `out`: at least one, unless the
+    /// lane has no guild.
+    pub(crate) fn step(&mut self, out: &mut Vec<Event>) {
+        for _ in 0..64 {
+            self.clock.advance_ms(1 + self.dice.below(40) as u64);
+            let step = self.mix.roll(&mut self.dice);
+            self.act(step);
+            if !self.events.is_empty() {
+                break;
+            }
+        }
+        out.append(&mut self.events);
+    }
+
+    fn act(&mut self, step: Step) {
+        match step {
+            Step::Guild(act) => {
+                let Some(at) = self.available_guild() else { return };
+                let mut guild = std::mem::take(&mut self.guilds[at]);
+                act(self, &mut guild);
+                self.guilds[at] = guild;
+            }
+            Step::Lane(act) => act(self),
+        }
+    }
+
+    pub(crate) fn available_guild(&mut self) -> Option<usize> {
+        let count = self.guilds.len();
+        let start = self.dice.below(count);
+        (0..count).map(|at| (start + at) % count).find(|at| !self.guilds[*at].unavailable)
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Runs `act` on every guild but the one whose turn it is (that one is out of the list).
+    pub(crate) fn with_other_guilds(&mut self, act: impl Fn(&mut Self, &mut Guild)) {
+        let mut guilds = std::mem::take(&mut self.guilds);
+        for guild in guilds.iter_mut().filter(|guild| guild.id != 0) {
+            act(self, guild);
+        }
+        self.guilds = guilds;
+    }
+
+    pub(crate) fn some_user(&mut self) -> usize {
+        self.dice.below(self.users.len())
+    }
+
+    /// An id made in the years before the world begins.
+    fn old_id(&mut self) -> u64 {
+        let ms = START_MS - self.dice.below(200_000_000_000) as u64;
+        self.clock.id_at(ms)
+    }
+
+    /// An id made between that moment and the world's beginning.
+    pub(crate) fn id_since(&mut self, ms: u64) -> u64 {
+        let span = START_MS.saturating_sub(ms).max(1);
+        let at = ms.min(START_MS - 1) + self.dice.below(span as usize) as u64;
+        self.clock.id_at(at)
+    }
+
+    /// A guild id that `(id >> 22) % lanes` sends to this lane.
+    pub(crate) fn guild_id(&mut self, lanes: usize) -> u64 {
+        let lanes = lanes as u64;
+        let id = self.old_id();
+        let ms = id >> 22;
+        let ms = ms - ms % lanes + self.index as u64;
+        snowflake(ms + super::clock::EPOCH_MS, id)
+    }
+
+    /// The bot user as READY tells it.
+    pub(crate) fn own_user(&self) -> Val {
+        self.bot.own_object().into()
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}

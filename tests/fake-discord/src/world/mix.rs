@@ -1,0 +1,88 @@
+//! How often each thing happens.
+
+use super::dice::Dice;
+use super::guild::Guild;
+use super::lane::Lane;
+use super::{channel, expression, guilds, message, people, role, voice};
+
+/// A thing that can happen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Guild(fn(&mut Lane, &mut Guild)),
+    Lane(fn(&mut Lane)),
+}
+
+/// The names, with the weight each has when nothing else is asked for: about what a large bot sees.
+const STEPS: [(&str, u32, Step); 27] = [
+    ("presence", 4000, Step::Guild(people::presence)),
+    ("message", 2500, Step::Guild(message::create)),
+    ("typing", 900, Step::Guild(people::typing)),
+    ("voice", 600, Step::Guild(voice::step)),
+    ("message-update", 450, Step::Guild(message::update)),
+    ("member-update", 350, Step::Guild(people::update)),
+    ("message-delete", 150, Step::Guild(message::delete)),
+    ("member-add", 80, Step::Guild(people::join)),
+    ("member-remove", 80, Step::Guild(people::leave)),
+    ("user-rename", 40, Step::Guild(people::rename)),
+    ("message-delete-bulk", 12, Step::Guild(message::delete_bulk)),
+    ("channel-update", 30, Step::Guild(channel::update)),
+    ("channel-create", 15, Step::Guild(channel::create)),
+    ("channel-delete", 15, Step::Guild(channel::delete)),
+    ("pins", 15, Step::Guild(channel::pins)),
+    ("voice-status", 15, Step::Guild(channel::status)),
+    ("voice-effect", 20, Step::Guild(voice::effect)),
+    ("voice-server", 8, Step::Guild(voice::server)),
+    ("role-update", 25, Step::Guild(role::update)),
+    ("role-create", 12, Step::Guild(role::create)),
+    ("role-delete", 12, Step::Guild(role::delete)),
+    ("emojis", 10, Step::Guild(expression::emojis)),
+    ("stickers", 8, Step::Guild(expression::stickers)),
+    ("sounds", 12, Step::Guild(expression::sounds)),
+    ("ban", 8, Step::Guild(people::ban)),
+    ("unban", 8, Step::Guild(people::unban)),
+    ("guild-update", 15, Step::Guild(guilds::update)),
+];
+
+/// Weights over the things that can happen.
+#[derive(Clone, Debug)]
+pub(crate) struct Mix {
+    /// Running totals and what they stand for.
+    steps: Vec<(u32, Step)>,
+    total: u32,
+}
+
+impl Mix {
+    /// The names and usual weights, for `--help` and errors.
+    pub(crate) fn names() -> String {
+        STEPS.iter().map(|(name, weight, _)| format!("{name}={weight}")).collect::<Vec<_>>().join(",")
+    }
+
+    /// `name=weight,name=weight`: names left out never happen. An empty text means the usual mix.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut chosen = Vec::new();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+            let step = STEPS.iter().find(|step| step.0 == name);
+            let Some((_, _, step)) = step else {
+                return Err(format!("no event is called {name:?}; known: {}", Self::names()));
+            };
+            let weight: u32 = weight.parse().map_err(|_| format!("{weight:?} is no weight"))?;
+            chosen.push((weight.min(1_000_000), *step));
+        }
+        if chosen.is_empty() {
+            chosen.extend(STEPS.iter().map(|(_, weight, step)| (*weight, *step)));
+        }
+        let mut total = 0;
+        for (weight, _) in &mut chosen {
+            total += *weight;
+            *weight = total;
+        }
+        if total == 0 { Err("every weight is 0".to_owned()) } else { Ok(Self { steps: chosen, total }) }
+    }
+
+    pub(crate) fn roll(&self, dice: &mut Dice) -> Step {
+        let point = dice.below(self.total as usize) as u32;
+        let at = self.steps.partition_point(|(up_to, _)| *up_to <= point);
+        self.steps[at.min(self.steps.len() - 1)].1
+    }
+}
