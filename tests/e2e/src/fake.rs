@@ -41,26 +41,46 @@ pub struct Fake {
     base: String,
 }
 
-/// What `/fake/status` says of one shard.
-#[derive(Debug, Clone, Deserialize)]
+/// Where one shard stands, from `/fake/status` and `/fake/log`.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ShardStatus {
-    /// The shard.
-    pub shard: u16,
-    /// Is a client connected and identified?
+    /// Is a client connected to its newest session?
     pub connected: bool,
-    /// Has everything been sent that the options asked for?
+    /// Has everything been made that the options asked for?
     pub finished: bool,
-    /// Dispatches made so far, over all sessions.
+    /// Dispatches written to the socket, over all sessions.
     pub sent: u64,
-    /// The last sequence number of the session.
-    pub seq: u64,
     /// Heartbeats seen.
     pub heartbeats: u64,
     /// Identifies seen.
     pub identifies: u64,
-    /// Resumes seen.
+    /// Resumes accepted.
     pub resumes: u64,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    shards: Vec<Lane>,
+    sessions: Vec<Session>,
+}
+
+#[derive(Deserialize)]
+struct Lane {
+    finished: bool,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    shard: usize,
+    connected: bool,
+    sent_seq: u64,
+}
+
+#[derive(Deserialize)]
+struct LogLine {
+    shard: Option<usize>,
+    what: String,
 }
 
 impl Fake {
@@ -112,17 +132,34 @@ impl Fake {
             .collect()
     }
 
-    /// Where each shard stands.
+    /// Where each shard stands; the shard is the index.
     ///
     /// # Errors
     /// When the server does not answer.
     pub fn status(&self) -> Result<Vec<ShardStatus>> {
-        #[derive(Deserialize)]
-        struct Status {
-            shards: Vec<ShardStatus>,
+        let status: Status = serde_json::from_str(&self.get("/fake/status")?)?;
+        let log: Vec<LogLine> = serde_json::from_str(&self.get("/fake/log")?)?;
+        let mut shards: Vec<ShardStatus> = status
+            .shards
+            .iter()
+            .map(|lane| ShardStatus { finished: lane.finished, ..ShardStatus::default() })
+            .collect();
+        for session in status.sessions {
+            if let Some(shard) = shards.get_mut(session.shard) {
+                shard.connected = session.connected;
+                shard.sent += session.sent_seq;
+            }
         }
-        let text = self.get("/fake/status")?;
-        Ok(serde_json::from_str::<Status>(&text).with_context(|| text.clone())?.shards)
+        for line in log {
+            let Some(shard) = line.shard.and_then(|shard| shards.get_mut(shard)) else { continue };
+            match line.what.as_str() {
+                "heartbeat" => shard.heartbeats += 1,
+                "identify" => shard.identifies += 1,
+                "resume" => shard.resumes += 1,
+                _ => {}
+            }
+        }
+        Ok(shards)
     }
 
     /// The state of its world.
