@@ -1,1 +1,53 @@
-//! event
+//! The event record: one form for what Discord sends in ETF and in JSON.
+//!
+//! A [`Decoder`] turns a payload of the gateway into a [`Record`]: a fixed [`Header`], a document
+//! with the event's data and, once the cache has seen it, one with the entity before. A document is
+//! read in place as [`Value`]s, deserialised into any type by serde, printed as Discord's JSON,
+//! and edited into new documents ([`edit`]).
+//!
+//! ```
+//! use mixcord_event::{Decoder, Kind, Limits, Record, RecordMeta, atoms};
+//!
+//! let payload = br#"{"op":0,"s":7,"t":"MESSAGE_CREATE","d":{"id":"41","content":"hi"}}"#;
+//! let mut decoder = Decoder::new(Limits::default());
+//! let mut frame = decoder.json(payload)?;
+//! let record = Record::parse(frame.record(&RecordMeta::default()))?;
+//! assert_eq!(record.kind(), Kind::MESSAGE_CREATE);
+//! assert_eq!(record.data().get(atoms::ID).unwrap().as_id(), Some(41));
+//! assert_eq!(record.data().get(atoms::CONTENT).unwrap().as_str(), Some("hi"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod atom;
+mod compare;
+mod de;
+pub mod decode;
+mod document;
+pub mod edit;
+mod format;
+mod header;
+mod keyhash;
+mod kind;
+mod put;
+pub mod record;
+pub mod send;
+mod ser;
+pub mod topology;
+mod validate;
+mod value;
+mod writer;
+
+pub use atom::{Atom, atoms};
+pub use de::{ReadError, from_value};
+pub use decode::{
+    DecodeError, DecodeErrorKind, Decoder, Frame, Limits, RecordMeta, Warning, partition_key,
+};
+pub use document::Document;
+pub use format::DEPTH_MAX;
+pub use header::{Flags, Header, Origin, Reason, Shard};
+pub use kind::Kind;
+pub use record::{Record, RecordError};
+pub use send::{Encoding, Outgoing};
+pub use validate::DocumentError;
+pub use value::{Key, List, ListIter, Map, MapIter, Step, Value};
+pub use writer::{ListWriter, MapWriter, Writer};

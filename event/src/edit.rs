@@ -1,0 +1,163 @@
+//! New documents out of old ones. Each function appends one document to `out`.
+
+use crate::{
+    atom::Atom,
+    compare,
+    format::RawKey,
+    put,
+    value::{Key, Map, Value},
+    writer::Writer,
+};
+
+/// `base` with the members of `over` put over it: a member that `over` lacks stays, one that is
+/// null there becomes null. Members are replaced whole, at their old place; new ones follow.
+pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
+    let open = put::open(out, wide(base.as_bytes().len() + over.as_bytes().len()));
+    for (key, value) in base.raw_entries() {
+        raw_entry(out, key, find(over, key).unwrap_or(value));
+    }
+    for (key, value) in over.raw_entries() {
+        if find(base, key).is_none() {
+            raw_entry(out, key, value);
+        }
+    }
+    put::close_map(out, open);
+}
+
+/// `map` without the members under `keys`.
+pub fn without(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
+    let open = put::open(out, wide(map.as_bytes().len()));
+    for (key, value) in map.raw_entries() {
+        if !keys.iter().any(|dropped| key == RawKey::Atom(dropped.number())) {
+            raw_entry(out, key, value);
+        }
+    }
+    put::close_map(out, open);
+}
+
+/// `map` with `members` set: replaced at their old place, or added at the end. Of two members
+/// with one key the last counts.
+pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
+    let open = put::open(out, wide(map.as_bytes().len()));
+    let set = |key: Atom| members.iter().rev().find(|(candidate, _)| *candidate == key);
+    for (key, value) in map.raw_entries() {
+        let replacement = match key {
+            RawKey::Atom(number) => Atom::from_number(number).and_then(set),
+            RawKey::Text(_) => None,
+        };
+        match replacement {
+            Some((key, value)) => {
+                put::atom_key(out, *key);
+                value.write_to(out);
+            }
+            None => raw_entry(out, key, value),
+        }
+    }
+    for (index, (key, value)) in members.iter().enumerate() {
+        let later = members[index + 1..].iter().any(|(other, _)| other == key);
+        if !later && !map.contains(*key) {
+            put::atom_key(out, *key);
+            value.write_to(out);
+        }
+    }
+    put::close_map(out, open);
+}
+
+/// Only the members of `map` under `keys`, in the map's order.
+pub fn only(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
+    let open = put::open(out, wide(map.as_bytes().len()));
+    for (key, value) in map.raw_entries() {
+        if keys.iter().any(|kept| key == RawKey::Atom(kept.number())) {
+            raw_entry(out, key, value);
+        }
+    }
+    put::close_map(out, open);
+}
+
+/// The null document.
+pub fn null(out: &mut Vec<u8>) {
+    Writer::new(out).value(Value::Null);
+}
+
+/// A place where two values differ.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change<'a> {
+    /// The keys that lead there; empty when the values themselves differ.
+    pub path: Vec<Key<'a>>,
+    /// What stood there before; `None` where there was nothing.
+    pub old: Option<Value<'a>>,
+    /// What stands there now; `None` where there is nothing any more.
+    pub new: Option<Value<'a>>,
+}
+
+impl Change<'_> {
+    /// The path as text: `author.global_name`.
+    pub fn path_text(&self) -> String {
+        self.path.iter().map(|key| key.as_str()).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// Every place where `new` differs from `old`. Maps are compared member by member, lists as a
+/// whole. Null and absent differ.
+pub fn changes<'a>(old: Value<'a>, new: Value<'a>) -> Vec<Change<'a>> {
+    let mut found = Vec::new();
+    collect(&mut Vec::new(), old, new, &mut found);
+    found
+}
+
+fn collect<'a>(
+    path: &mut Vec<Key<'a>>,
+    old: Value<'a>,
+    new: Value<'a>,
+    found: &mut Vec<Change<'a>>,
+) {
+    let (old_map, new_map) = match (old, new) {
+        (Value::Map(old), Value::Map(new)) if path.len() < crate::format::DEPTH_MAX => (old, new),
+        _ if old == new => return,
+        _ => {
+            found.push(Change { path: path.clone(), old: Some(old), new: Some(new) });
+            return;
+        }
+    };
+    for (key, old) in old_map {
+        path.push(key);
+        match new_map.get_key(key) {
+            Some(new) => collect(path, old, new, found),
+            None => found.push(Change { path: path.clone(), old: Some(old), new: None }),
+        }
+        path.pop();
+    }
+    for (key, new) in new_map {
+        if old_map.get_key(key).is_none() {
+            path.push(key);
+            found.push(Change { path: path.clone(), old: None, new: Some(new) });
+            path.pop();
+        }
+    }
+}
+
+/// Whether `over` would change `base` at all when merged over it.
+pub fn merge_changes(base: Map<'_>, over: Map<'_>) -> bool {
+    over.raw_entries()
+        .any(|(key, value)| find(base, key).is_none_or(|old| !compare::raw_equal(old, value, 1)))
+}
+
+fn find<'a>(map: Map<'a>, key: RawKey<'_>) -> Option<&'a [u8]> {
+    map.raw_entries().find_map(|(candidate, value)| (candidate == key).then_some(value))
+}
+
+fn raw_entry(out: &mut Vec<u8>, key: RawKey<'_>, value: &[u8]) {
+    match key {
+        RawKey::Atom(number) => out.extend_from_slice(&number.to_le_bytes()),
+        RawKey::Text(text) => {
+            let word = crate::format::TEXT_KEY | text.len() as u16;
+            out.extend_from_slice(&word.to_le_bytes());
+            out.extend_from_slice(text);
+        }
+    }
+    out.extend_from_slice(value);
+}
+
+const fn wide(content_max: usize) -> bool {
+    content_max > u16::MAX as usize
+}

@@ -1,0 +1,93 @@
+//! What happened: Discord's dispatch names and Mixcord's own.
+
+use std::fmt;
+
+use crate::keyhash;
+
+include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+
+/// The kind of an event.
+///
+/// Discord's names have the number of their place in `kinds.txt`; a name that is not there is
+/// [`Kind::UNKNOWN`], and its record carries the name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind(u16);
+
+impl Kind {
+    /// A dispatch whose name is not in the table; the record says which.
+    pub const UNKNOWN: Self = Self(0);
+    /// Mixcord's own: events were lost (`shard`, `from_seq`, `to_seq`, `reason`).
+    pub const GAP: Self = Self(0x0100);
+    /// Mixcord's own: a shard changed its state (`shard`, `state`, `session_id`, `latency_ms`).
+    pub const SHARD_STATE: Self = Self(0x0101);
+
+    /// The kind with this name; `None` when the table lacks it.
+    #[inline]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        let (first, last) = keyhash::ends(name);
+        let hash = keyhash::mix(first, last, name.len());
+        let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
+        let index = usize::from(SLOTS[keyhash::slot(hash, displacement, BITS)]);
+        match NAMES.get(index) {
+            Some(candidate) if ENDS[index] == (first, last) && candidate.as_bytes() == name => {
+                Some(Self(index as u16 + 1))
+            }
+            _ if name == b"GAP" => Some(Self::GAP),
+            _ if name == b"SHARD_STATE" => Some(Self::SHARD_STATE),
+            _ => None,
+        }
+    }
+
+    /// The kind of a dispatch that came from Discord: never one of Mixcord's own.
+    #[inline]
+    pub fn from_dispatch(name: &[u8]) -> Option<Self> {
+        Self::from_name(name).filter(|kind| !kind.is_internal())
+    }
+
+    /// The kind with this number, if there is one.
+    #[inline]
+    pub fn from_number(number: u16) -> Option<Self> {
+        let kind = Self(number);
+        (usize::from(number) <= COUNT || kind.is_internal()).then_some(kind)
+    }
+
+    /// The number that stands in records.
+    #[inline]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Its name; `"UNKNOWN"` for [`Kind::UNKNOWN`], whose real name stands in the record.
+    #[inline]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UNKNOWN => "UNKNOWN",
+            Self::GAP => "GAP",
+            Self::SHARD_STATE => "SHARD_STATE",
+            Self(number) => NAMES[usize::from(number) - 1],
+        }
+    }
+
+    /// Whether Mixcord made it up ([`Kind::GAP`], [`Kind::SHARD_STATE`]).
+    #[inline]
+    pub const fn is_internal(self) -> bool {
+        self.0 == Self::GAP.0 || self.0 == Self::SHARD_STATE.0
+    }
+
+    /// Discord's documented names, in the order of the documentation.
+    pub fn documented() -> impl Iterator<Item = Self> {
+        (1..=COUNT as u16).map(Self)
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

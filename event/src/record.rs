@@ -1,0 +1,202 @@
+//! A record: fixed header, the name of an unknown kind, the event's data, the entity before it.
+
+use crate::{
+    atom::atoms,
+    header::{HEADER_LEN, Header, LAYOUT, field},
+    kind::Kind,
+    validate::{self, DocumentError},
+    value::Value,
+};
+
+/// The longest name of an unknown kind, in bytes.
+pub const NAME_MAX: usize = 255;
+/// The most bytes a head may take: fixed header and name.
+pub(crate) const HEAD_MAX: usize = HEADER_LEN + NAME_MAX;
+
+/// Appends a whole record to `out`.
+///
+/// `name` is that of a [`Kind::UNKNOWN`], cut at [`NAME_MAX`] bytes; other kinds carry none.
+pub fn encode(
+    header: &Header,
+    name: Option<&str>,
+    data: &[u8],
+    old: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(head(header, name, data.len(), old.map(<[u8]>::len)).as_ref());
+    out.extend_from_slice(data);
+    out.extend_from_slice(old.unwrap_or(&[]));
+}
+
+/// What stands before the documents, for writers that gather a record from its parts:
+/// head, data, old.
+pub fn head(header: &Header, name: Option<&str>, data_len: usize, old_len: Option<usize>) -> Head {
+    let mut bytes = [0; HEAD_MAX];
+    let fixed = header.to_bytes(data_len as u32, old_len.unwrap_or(0) as u32);
+    bytes[..HEADER_LEN].copy_from_slice(&fixed);
+    let mut len = HEADER_LEN;
+    if let (Kind::UNKNOWN, Some(name)) = (header.kind, name) {
+        let name = cut(name);
+        bytes[len..len + name.len()].copy_from_slice(name.as_bytes());
+        len += name.len();
+    }
+    Head { bytes, len }
+}
+
+/// The longest start of `name` that a record can hold.
+fn cut(name: &str) -> &str {
+    let mut len = name.len().min(NAME_MAX);
+    while !name.is_char_boundary(len) {
+        len -= 1;
+    }
+    &name[..len]
+}
+
+/// The bytes of a record before its documents.
+#[derive(Clone, Debug)]
+pub struct Head {
+    bytes: [u8; HEAD_MAX],
+    len: usize,
+}
+
+impl AsRef<[u8]> for Head {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A record that was checked: reading it cannot fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    header: Header,
+    name: &'a str,
+    data: &'a [u8],
+    old: Option<&'a [u8]>,
+}
+
+impl<'a> Record<'a> {
+    /// Checks all of `bytes`, both documents included.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let record = Self::parse_head(bytes)?;
+        validate::document(record.data).map_err(RecordError::Data)?;
+        record.old.map_or(Ok(()), validate::document).map_err(RecordError::Old)?;
+        Ok(record)
+    }
+
+    /// Checks the head only, for a record whose documents were checked before.
+    ///
+    /// Safe on any bytes: what cannot be read in the documents is null, empty or missing.
+    pub fn parse_head(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let (fixed, rest) = bytes
+            .split_first_chunk::<HEADER_LEN>()
+            .ok_or(RecordError::Truncated { needed: HEADER_LEN, len: bytes.len() })?;
+        if fixed[0] != LAYOUT {
+            return Err(RecordError::Layout { found: fixed[0] });
+        }
+        let number = u16::from_le_bytes(field(fixed, 2));
+        let header = Header::from_bytes(fixed).ok_or(RecordError::Kind { number })?;
+
+        let data_len = u32::from_le_bytes(field(fixed, 56)) as usize;
+        let old_len = u32::from_le_bytes(field(fixed, 60)) as usize;
+        let needed = HEADER_LEN.saturating_add(data_len).saturating_add(old_len);
+        let name_len = bytes
+            .len()
+            .checked_sub(needed)
+            .ok_or(RecordError::Truncated { needed, len: bytes.len() })?;
+        if name_len > NAME_MAX || (name_len > 0 && header.kind != Kind::UNKNOWN) {
+            return Err(RecordError::Trailing { extra: name_len });
+        }
+        let (name, documents) = rest.split_at(name_len);
+        let (data, old) = documents.split_at(data_len);
+        let name = simdutf8::basic::from_utf8(name).map_err(|_| RecordError::Name)?;
+        let name = if header.kind == Kind::UNKNOWN { name } else { header.kind.name() };
+        Ok(Self { header, name, data, old: (!old.is_empty()).then_some(old) })
+    }
+
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What happened.
+    pub const fn kind(&self) -> Kind {
+        self.header.kind
+    }
+
+    /// Discord's name for it, whether this build knows it or not.
+    pub const fn kind_name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The guild it belongs to, if any.
+    pub fn guild_id(&self) -> Option<u64> {
+        let key = match self.header.kind {
+            Kind::GUILD_CREATE | Kind::GUILD_UPDATE | Kind::GUILD_DELETE => atoms::ID,
+            _ => atoms::GUILD_ID,
+        };
+        self.data().get(key)?.as_id()
+    }
+
+    /// The event's data.
+    pub fn data(&self) -> Value<'a> {
+        Value::trusted(self.data)
+    }
+
+    /// The document of [`Record::data`].
+    pub const fn data_bytes(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// The entity before the event.
+    pub fn old(&self) -> Option<Value<'a>> {
+        self.old.map(Value::trusted)
+    }
+
+    /// The document of [`Record::old`].
+    pub const fn old_bytes(&self) -> Option<&'a [u8]> {
+        self.old
+    }
+}
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// There are fewer bytes than the header says.
+    #[error("record cut short: needs {needed} bytes, has {len}")]
+    Truncated {
+        /// What header and documents need.
+        needed: usize,
+        /// What is there.
+        len: usize,
+    },
+    /// There are more bytes than the header says.
+    #[error("record has {extra} bytes too many")]
+    Trailing {
+        /// How many.
+        extra: usize,
+    },
+    /// Another layout of records.
+    #[error(
+        "record has layout {found}, this build reads {LAYOUT}: run the Mixcord that wrote it until the ring is drained"
+    )]
+    Layout {
+        /// The layout it has.
+        found: u8,
+    },
+    /// A kind that is not in this build's table.
+    #[error("kind number {number} is unknown here: written by a newer Mixcord, update this one")]
+    Kind {
+        /// Its number.
+        number: u16,
+    },
+    /// The name of the unknown kind is not UTF-8.
+    #[error("the name of the record's kind is not UTF-8")]
+    Name,
+    /// The data is no document.
+    #[error("data of the record: {0}")]
+    Data(DocumentError),
+    /// The old entity is no document.
+    #[error("old entity of the record: {0}")]
+    Old(DocumentError),
+}

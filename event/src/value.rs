@@ -1,0 +1,531 @@
+//! Reading a document without copying it.
+
+use std::fmt;
+
+use crate::{
+    atom::Atom,
+    format::{self, RawKey},
+    put,
+    validate::{self, DocumentError},
+};
+
+/// A value of a document; borrows the document's bytes.
+///
+/// Integers that fit are [`Value::Int`], only larger ones [`Value::Uint`]; a number without a
+/// fraction is never a [`Value::Float`] while it fits 64 bits.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// JSON's null.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer in `i64`'s range.
+    Int(i64),
+    /// An integer above `i64::MAX`.
+    Uint(u64),
+    /// Any other number; finite.
+    Float(f64),
+    /// A snowflake; text in Discord's JSON.
+    Id(u64),
+    /// Text.
+    Str(&'a str),
+    /// A list.
+    List(List<'a>),
+    /// A map.
+    Map(Map<'a>),
+}
+
+impl<'a> Value<'a> {
+    /// Reads a document from anywhere, after checking all of it.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, DocumentError> {
+        validate::document(bytes)?;
+        Ok(Self::trusted(bytes))
+    }
+
+    /// Reads a document that was checked before, when it was written or by [`Value::parse`].
+    ///
+    /// Safe on any bytes: what cannot be read there is null, empty or missing.
+    #[inline]
+    pub fn trusted(bytes: &'a [u8]) -> Self {
+        format::split_value(bytes).map_or(Self::Null, |(value, _)| Self::from_raw(value))
+    }
+
+    /// The value that takes exactly `raw`.
+    #[inline]
+    pub(crate) fn from_raw(raw: &'a [u8]) -> Self {
+        let Some((&tag, rest)) = raw.split_first() else { return Self::Null };
+        match tag {
+            format::SHORT_TEXT.. => Self::Str(text(rest)),
+            format::SMALL_INT.. => Self::Int(i64::from(tag - format::SMALL_INT)),
+            format::ID => Self::Id(u64::from_le_bytes(array(rest))),
+            format::FALSE => Self::Bool(false),
+            format::TRUE => Self::Bool(true),
+            format::I8 => Self::Int(i64::from(i8::from_le_bytes(array(rest)))),
+            format::I16 => Self::Int(i64::from(i16::from_le_bytes(array(rest)))),
+            format::I32 => Self::Int(i64::from(i32::from_le_bytes(array(rest)))),
+            format::I64 => Self::Int(i64::from_le_bytes(array(rest))),
+            format::U64 => Self::unsigned(u64::from_le_bytes(array(rest))),
+            format::FLOAT => Self::Float(f64::from_le_bytes(array(rest))),
+            format::TEXT16 | format::TEXT32 => Self::Str(text(format::content(raw))),
+            format::EMPTY_LIST | format::LIST16 | format::LIST32 => Self::List(List { raw }),
+            format::EMPTY_MAP | format::MAP16 | format::MAP32 => Self::Map(Map { raw }),
+            _ => Self::Null,
+        }
+    }
+
+    /// The integer as [`Value::Int`] if it fits, else as [`Value::Uint`].
+    pub fn unsigned(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Uint(value), Self::Int)
+    }
+
+    /// The member under `key`, if this is a map that has it.
+    #[inline]
+    pub fn get(self, key: Atom) -> Option<Self> {
+        self.as_map()?.get(key)
+    }
+
+    /// The member under `key`, documented or not.
+    pub fn get_str(self, key: &str) -> Option<Self> {
+        self.as_map()?.get_named(key)
+    }
+
+    /// Follows `steps` down from here.
+    pub fn path(self, steps: &[Step<'_>]) -> Option<Self> {
+        steps.iter().try_fold(self, |value, step| match *step {
+            Step::Key(key) => value.get(key),
+            Step::Name(name) => value.get_str(name),
+            Step::Index(index) => value.as_list()?.get(index),
+        })
+    }
+
+    /// Whether it is null.
+    pub const fn is_null(self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The snowflake.
+    #[inline]
+    pub const fn as_id(self) -> Option<u64> {
+        match self {
+            Self::Id(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The integer or snowflake, if it is not negative.
+    #[inline]
+    pub const fn as_u64(self) -> Option<u64> {
+        match self {
+            Self::Id(value) | Self::Uint(value) => Some(value),
+            Self::Int(value) if value >= 0 => Some(value as u64),
+            _ => None,
+        }
+    }
+
+    /// The integer, if it fits.
+    #[inline]
+    pub const fn as_i64(self) -> Option<i64> {
+        match self {
+            Self::Int(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The number, rounded if it is a large integer.
+    pub const fn as_f64(self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(value),
+            Self::Int(value) => Some(value as f64),
+            Self::Uint(value) => Some(value as f64),
+            _ => None,
+        }
+    }
+
+    /// The truth value.
+    #[inline]
+    pub const fn as_bool(self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The text.
+    #[inline]
+    pub const fn as_str(self) -> Option<&'a str> {
+        match self {
+            Self::Str(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The map.
+    #[inline]
+    pub const fn as_map(self) -> Option<Map<'a>> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The list.
+    #[inline]
+    pub const fn as_list(self) -> Option<List<'a>> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// Appends it to `out` as a document.
+    pub fn write_to(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => put::null(out),
+            Self::Bool(value) => put::bool(out, value),
+            Self::Int(value) => put::int(out, value),
+            Self::Uint(value) => put::uint(out, value),
+            Self::Float(value) => put::float(out, value),
+            Self::Id(value) => put::id(out, value),
+            Self::Str(value) => put::text(out, value.as_bytes()),
+            Self::List(List { raw }) | Self::Map(Map { raw }) => out.extend_from_slice(raw),
+        }
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Uint(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Id(value) => write!(f, "#{value}"),
+            Self::Str(value) => value.fmt(f),
+            Self::List(value) => value.fmt(f),
+            Self::Map(value) => value.fmt(f),
+        }
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for Value<'_> {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u64> for Value<'_> {
+    /// An integer, not a snowflake: that is [`Value::Id`].
+    fn from(value: u64) -> Self {
+        Self::unsigned(value)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Str(value)
+    }
+}
+
+impl<'a> From<Map<'a>> for Value<'a> {
+    fn from(value: Map<'a>) -> Self {
+        Self::Map(value)
+    }
+}
+
+impl<'a> From<List<'a>> for Value<'a> {
+    fn from(value: List<'a>) -> Self {
+        Self::List(value)
+    }
+}
+
+/// One step of a path through a document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step<'a> {
+    /// Into the member under a documented key.
+    Key(Atom),
+    /// Into the member under any key.
+    Name(&'a str),
+    /// Into the element at this place of a list.
+    Index(usize),
+}
+
+impl From<Atom> for Step<'_> {
+    fn from(key: Atom) -> Self {
+        Self::Key(key)
+    }
+}
+
+impl<'a> From<&'a str> for Step<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<usize> for Step<'_> {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// A key of a map.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Key<'a> {
+    /// A documented key.
+    Atom(Atom),
+    /// Any other.
+    Text(&'a str),
+}
+
+impl<'a> Key<'a> {
+    /// The key as Discord spells it.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::Atom(atom) => atom.as_str(),
+            Self::Text(text) => text,
+        }
+    }
+
+    /// The atom of a documented key.
+    pub const fn atom(self) -> Option<Atom> {
+        match self {
+            Self::Atom(atom) => Some(atom),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A map; borrows the document's bytes.
+#[derive(Clone, Copy)]
+pub struct Map<'a> {
+    /// Tag, length and content.
+    raw: &'a [u8],
+}
+
+impl<'a> Map<'a> {
+    /// The map without members.
+    pub const EMPTY: Map<'static> = Map { raw: &[format::EMPTY_MAP] };
+
+    /// The member under `key`.
+    #[inline]
+    pub fn get(self, key: Atom) -> Option<Value<'a>> {
+        let mut rest = format::content(self.raw);
+        while let Some((candidate, tail)) = format::split_key(rest) {
+            let (value, tail) = format::split_value(tail)?;
+            if candidate == RawKey::Atom(key.number()) {
+                return Some(Value::from_raw(value));
+            }
+            rest = tail;
+        }
+        None
+    }
+
+    /// The member under `key`, documented or not.
+    pub fn get_named(self, key: &str) -> Option<Value<'a>> {
+        match Atom::lookup(key.as_bytes()) {
+            Some(atom) => self.get(atom),
+            None => self.raw_entries().find_map(|(candidate, value)| {
+                (candidate == RawKey::Text(key.as_bytes())).then(|| Value::from_raw(value))
+            }),
+        }
+    }
+
+    /// The member under a key of this or another map.
+    pub fn get_key(self, key: Key<'_>) -> Option<Value<'a>> {
+        match key {
+            Key::Atom(atom) => self.get(atom),
+            Key::Text(text) => self.get_named(text),
+        }
+    }
+
+    /// Whether there is a member under `key`, null or not.
+    pub fn contains(self, key: Atom) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Its members, in the order of the wire.
+    #[inline]
+    pub fn iter(self) -> MapIter<'a> {
+        MapIter { entries: self.raw_entries() }
+    }
+
+    /// How many members it has; counts them.
+    pub fn len(self) -> usize {
+        self.raw_entries().count()
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(self) -> bool {
+        self.raw_entries().next().is_none()
+    }
+
+    /// Its bytes: a document of its own.
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.raw
+    }
+
+    #[inline]
+    pub(crate) fn raw_entries(self) -> RawEntries<'a> {
+        RawEntries { rest: format::content(self.raw) }
+    }
+}
+
+impl<'a> IntoIterator for Map<'a> {
+    type Item = (Key<'a>, Value<'a>);
+    type IntoIter = MapIter<'a>;
+
+    fn into_iter(self) -> MapIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Map<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, value)| (key.as_str(), value))).finish()
+    }
+}
+
+/// The members of a [`Map`].
+#[derive(Clone, Debug)]
+pub struct MapIter<'a> {
+    entries: RawEntries<'a>,
+}
+
+impl<'a> Iterator for MapIter<'a> {
+    type Item = (Key<'a>, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.entries.next()?;
+        let key = match key {
+            RawKey::Atom(number) => Key::Atom(Atom::from_number(number)?),
+            RawKey::Text(bytes) => Key::Text(text(bytes)),
+        };
+        Some((key, Value::from_raw(value)))
+    }
+}
+
+/// The members of a map as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct RawEntries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for RawEntries<'a> {
+    type Item = (RawKey<'a>, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, rest) = format::split_key(self.rest)?;
+        let (value, rest) = format::split_value(rest)?;
+        self.rest = rest;
+        Some((key, value))
+    }
+}
+
+/// A list; borrows the document's bytes.
+#[derive(Clone, Copy)]
+pub struct List<'a> {
+    /// Tag, length and content.
+    raw: &'a [u8],
+}
+
+impl<'a> List<'a> {
+    /// The list without elements.
+    pub const EMPTY: List<'static> = List { raw: &[format::EMPTY_LIST] };
+
+    /// Its elements.
+    #[inline]
+    pub fn iter(self) -> ListIter<'a> {
+        ListIter { rest: format::content(self.raw) }
+    }
+
+    /// The element at `index`; skips those before it.
+    pub fn get(self, index: usize) -> Option<Value<'a>> {
+        self.iter().nth(index)
+    }
+
+    /// How many elements it has; counts them.
+    pub fn len(self) -> usize {
+        self.iter().raw().count()
+    }
+
+    /// Whether it has no elements.
+    pub fn is_empty(self) -> bool {
+        self.iter().raw().next().is_none()
+    }
+
+    /// Its bytes: a document of its own.
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.raw
+    }
+}
+
+impl<'a> IntoIterator for List<'a> {
+    type Item = Value<'a>;
+    type IntoIter = ListIter<'a>;
+
+    fn into_iter(self) -> ListIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// The elements of a [`List`].
+#[derive(Clone, Debug)]
+pub struct ListIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> ListIter<'a> {
+    /// The elements as bytes.
+    pub(crate) fn raw(mut self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::from_fn(move || {
+            let (value, rest) = format::split_value(self.rest)?;
+            self.rest = rest;
+            Some(value)
+        })
+    }
+}
+
+impl<'a> Iterator for ListIter<'a> {
+    type Item = Value<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'a>> {
+        let (value, rest) = format::split_value(self.rest)?;
+        self.rest = rest;
+        Some(Value::from_raw(value))
+    }
+}
+
+/// The first bytes of a scalar; zeros where they are missing.
+#[inline]
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}
+
+/// Text that was checked before; empty where it is not UTF-8 after all.
+#[inline]
+fn text(bytes: &[u8]) -> &str {
+    simdutf8::basic::from_utf8(bytes).unwrap_or_default()
+}
