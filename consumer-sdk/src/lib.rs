@@ -1,1 +1,58 @@
-//! consumer-sdk
+//! Discord's events, from Mixcord to your own code.
+//!
+//! A gateway process holds the websockets, a cache process remembers the state and puts the old
+//! entity beside the new. This crate attaches your process to the events they publish:
+//!
+//! ```no_run
+//! use mixcord::{Consumer, Event, Kind};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), mixcord::Error> {
+//!     let consumer = Consumer::builder()
+//!         .group("greeter")
+//!         .kinds([Kind::GUILD_MEMBER_ADD])
+//!         .stop_on_signals()
+//!         .connect()
+//!         .await?;
+//!     consumer.run(greet).await
+//! }
+//!
+//! async fn greet(event: Event) {
+//!     println!("welcome to guild {:?}", event.guild_id());
+//! }
+//! ```
+//!
+//! * **Groups.** Every group sees every event; inside a group each event goes to one member. Start as
+//!   many processes as you like with one group name: they share the work, and each guild's events are
+//!   handled in order.
+//! * **Acknowledgement.** An event counts as handled once it is acknowledged, which
+//!   [`Consumer::run`] does when the handler returns. If the handler fails or the process dies before, it
+//!   is given again, so a handler may see an event twice and never misses one. Tell a redelivery by
+//!   [`Event::identity`].
+//! * **Demand.** Events are given when they are asked for. A group that does not keep up fills the
+//!   ring, then the cache waits, then the gateway stops reading its sockets (heartbeats go on).
+//! * **Old and new.** [`Event::old`] is the entity before the event, [`Event::data`] the entity after.
+//! * **Loss is visible.** What Discord did not resume is an event of [`Kind::GAP`]; what an observer
+//!   missed is an event with [`Event::lost`].
+//!
+//! [`event`] has the values events are made of; [`operator`] shows and manages rings and groups.
+
+mod builder;
+mod consumer;
+mod error;
+mod filter;
+mod lane;
+pub mod operator;
+mod received;
+mod run;
+mod stop;
+
+pub use builder::Builder;
+pub use consumer::Consumer;
+pub use error::Error;
+/// The values events are made of: kinds, keys, documents, serde.
+pub use mixcord_event as event;
+pub use mixcord_event::{Kind, Value, atoms};
+pub use received::{Event, Identity};
+pub use run::Outcome;
+pub use stop::Stop;

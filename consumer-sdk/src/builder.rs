@@ -1,0 +1,290 @@
+use std::time::{Duration, Instant};
+
+use mixcord_event::{Kind, topology};
+use mixcord_ring::{AttachError, GroupSpec, Namespace, Ring, Start};
+
+use crate::consumer::Consumer;
+use crate::filter::Filter;
+use crate::lane::Mode;
+use crate::{Error, Stop};
+
+/// How often a consumer looks whether the output ring is there.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a consumer is, before it is connected: [`Consumer::builder`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(crate) instance: String,
+    pub(crate) group: Option<String>,
+    pub(crate) observer: bool,
+    pub(crate) ephemeral: bool,
+    pub(crate) max_absence: Option<Duration>,
+    pub(crate) start: Start,
+    pub(crate) mode: Mode,
+    pub(crate) filter: Filter,
+    pub(crate) concurrency: usize,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) stop: Stop,
+    pub(crate) signals: bool,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            instance: std::env::var("MIXCORD_INSTANCE").unwrap_or_else(|_| "mixcord".to_owned()),
+            group: None,
+            observer: false,
+            ephemeral: false,
+            max_absence: None,
+            start: Start::Latest,
+            mode: Mode::AtLeastOnce,
+            filter: Filter::default(),
+            concurrency: 16,
+            wait: None,
+            grace: Duration::from_secs(4),
+            stop: Stop::new(),
+            signals: false,
+        }
+    }
+
+    /// Whose events: the `--instance` of the gateway and the cache. By default what `MIXCORD_INSTANCE`
+    /// in the environment says, else `mixcord`.
+    #[must_use]
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = name.into();
+        self
+    }
+
+    /// Joins the group of this name. Every group gets every event; inside a group each event goes
+    /// to one member. The group is durable unless [`ephemeral`](Self::ephemeral): it is created by
+    /// its first member and keeps what its members have not acknowledged, also while none lives,
+    /// and when the ring is full of it, the pipeline waits.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// Looks on instead of joining a group: every event, in order, without acknowledgements. An
+    /// observer never holds anybody up; when it falls too far behind it skips, and an event with
+    /// [`lost`](crate::Event::lost) says how much.
+    #[must_use]
+    pub fn observer(mut self) -> Self {
+        self.observer = true;
+        self
+    }
+
+    /// The group lives only as long as it has members.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
+        self
+    }
+
+    /// Lets go of a group that has had no member for this long, if the ring is full because of it.
+    /// When it comes back, an event with [`lost`](crate::Event::lost) says what it missed.
+    /// Counts when the group is created.
+    #[must_use]
+    pub fn max_absence(mut self, absence: Duration) -> Self {
+        self.max_absence = Some(absence);
+        self
+    }
+
+    /// A group that does not exist yet, or an observer, starts at the oldest record still there.
+    #[must_use]
+    pub fn from_earliest(mut self) -> Self {
+        self.start = Start::Earliest;
+        self
+    }
+
+    /// A group that does not exist yet, or an observer, starts with what comes from now on: the
+    /// default. A group that exists goes on where it was, whatever is said here.
+    #[must_use]
+    pub fn from_latest(mut self) -> Self {
+        self.start = Start::Latest;
+        self
+    }
+
+    /// Acknowledges each event before its handler sees it: it is never given twice, and is lost if
+    /// the handler fails or the process dies. For what must not be repeated and may be missed.
+    #[must_use]
+    pub fn at_most_once(mut self) -> Self {
+        self.mode = Mode::AtMostOnce;
+        self
+    }
+
+    /// Only these kinds; others are passed over without being looked at. Add [`Kind::GAP`] to hear
+    /// of what Discord did not resume. All members of a group should ask for the same.
+    #[must_use]
+    pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        kinds.into_iter().for_each(|kind| self.filter.add(kind));
+        self
+    }
+
+    /// Like [`kinds`](Self::kinds), by name; also names newer than this build.
+    #[must_use]
+    pub fn names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().for_each(|name| self.filter.add_name(name));
+        self
+    }
+
+    /// How many events may be out at a time, each of another partition, so never two of one guild:
+    /// the handlers that `run` runs at once, the threads of `run_blocking`, the unacknowledged
+    /// events that `next` gives. 16 by default, at least 1.
+    #[must_use]
+    pub fn concurrency(mut self, events: usize) -> Self {
+        self.concurrency = events.max(1);
+        self
+    }
+
+    /// How long connecting waits for the output ring to appear; for ever by default, so that the
+    /// processes can start in any order.
+    #[must_use]
+    pub fn wait(mut self, longest: Duration) -> Self {
+        self.wait = Some(longest);
+        self
+    }
+
+    /// How long `run` lets the handlers at work finish once it is stopped: 4 s by default. What they
+    /// have not finished by then is given again.
+    #[must_use]
+    pub fn grace(mut self, longest: Duration) -> Self {
+        self.grace = longest;
+        self
+    }
+
+    /// Stops with this handle.
+    #[must_use]
+    pub fn stop(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Stops on SIGTERM and Ctrl-C ([`Stop::on_signals`]).
+    #[must_use]
+    pub fn stop_on_signals(mut self) -> Self {
+        self.signals = true;
+        self
+    }
+
+    /// Connects, waiting for the output ring if it is not there yet. Stopped meanwhile, it gives a
+    /// consumer that has no events.
+    ///
+    /// # Errors
+    /// See [`Error`]; none of them goes away by itself.
+    pub async fn connect(self) -> Result<Consumer, Error> {
+        let mut search = Search::new(self)?;
+        loop {
+            match search.look()? {
+                Look::Found(ring) => {
+                    return Consumer::open(search.options, search.namespace, &ring);
+                }
+                Look::Stopped => return Ok(Consumer::closed(search.options, search.namespace)),
+                Look::Absent => {}
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// [`connect`](Self::connect) for programs without an async runtime.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn connect_blocking(self) -> Result<Consumer, Error> {
+        let mut search = Search::new(self)?;
+        loop {
+            match search.look()? {
+                Look::Found(ring) => {
+                    return Consumer::open(search.options, search.namespace, &ring);
+                }
+                Look::Stopped => return Ok(Consumer::closed(search.options, search.namespace)),
+                Look::Absent => {}
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.observer && (self.group.is_some() || self.ephemeral || self.max_absence.is_some()) {
+            return Err(Error::Options(
+                "an observer belongs to no group: leave out either `.observer()` or the group's options",
+            ));
+        }
+        if self.ephemeral && self.max_absence.is_some() {
+            return Err(Error::Options(
+                "an ephemeral group ends with its last member: `.max_absence()` has no meaning for it",
+            ));
+        }
+        if !self.observer && self.group.is_none() {
+            return Err(Error::NoGroup);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn spec(&self, group: &str, start: Start) -> GroupSpec {
+        let spec =
+            if self.ephemeral { GroupSpec::ephemeral(group) } else { GroupSpec::durable(group) };
+        let spec = spec.from(start);
+        match self.max_absence {
+            Some(absence) => spec.max_absence(absence),
+            None => spec,
+        }
+    }
+}
+
+/// The namespace of an instance, whose name is checked.
+pub(crate) fn namespace(instance: &str) -> Result<Namespace, Error> {
+    let wrong = || Error::Instance { instance: instance.to_owned() };
+    if !topology::is_instance_name(instance) {
+        return Err(wrong());
+    }
+    Namespace::new(&topology::namespace(instance)).map_err(|_| wrong())
+}
+
+/// What came of a look for the output ring.
+enum Look {
+    Found(Ring),
+    Absent,
+    Stopped,
+}
+
+/// The output ring being looked for.
+struct Search {
+    options: Builder,
+    namespace: Namespace,
+    since: Instant,
+    told: bool,
+}
+
+impl Search {
+    fn new(options: Builder) -> Result<Self, Error> {
+        options.check()?;
+        let namespace = namespace(&options.instance)?;
+        if options.signals {
+            options.stop.on_signals()?;
+        }
+        Ok(Self { options, namespace, since: Instant::now(), told: false })
+    }
+
+    fn look(&mut self) -> Result<Look, Error> {
+        let instance = &self.options.instance;
+        match Ring::attach(&self.namespace, topology::OUTPUT_RING) {
+            Ok(ring) => return Ok(Look::Found(ring)),
+            Err(AttachError::NotFound { .. }) => {}
+            Err(source) => return Err(Error::Attach { instance: instance.clone(), source }),
+        }
+        let waited = self.since.elapsed();
+        if self.options.stop.is_stopped() {
+            return Ok(Look::Stopped);
+        }
+        if self.options.wait.is_some_and(|longest| waited >= longest) {
+            return Err(Error::Timeout { instance: instance.clone(), waited });
+        }
+        if !self.told && waited > Duration::from_secs(1) {
+            self.told = true;
+            tracing::info!(instance, "waiting for the output ring: is mixcord-cache running?");
+        }
+        Ok(Look::Absent)
+    }
+}

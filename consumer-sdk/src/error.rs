@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use mixcord_event::record::RecordError;
+use mixcord_ring as ring;
+
+/// Why a consumer cannot start or go on. Each says what, where and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The instance name cannot be one.
+    #[error(
+        "\"{instance}\" is not an instance name: use 1 to 32 of a-z, 0-9, - and _, with a letter or digit first"
+    )]
+    Instance {
+        /// The name that was asked for.
+        instance: String,
+    },
+    /// Neither a group nor an observer was asked for.
+    #[error(
+        "no group: name one with `.group(\"my-bot\")` (its members share the work), or call `.observer()` to look on"
+    )]
+    NoGroup,
+    /// Options that exclude each other.
+    #[error("{0}")]
+    Options(&'static str),
+    /// The output ring did not appear in time.
+    #[error(
+        "instance \"{instance}\" has no output ring after {waited:?}: start mixcord-cache with --instance {instance} \
+         (`mixcord ls` shows which instances there are)"
+    )]
+    Timeout {
+        /// The instance that was waited for.
+        instance: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// This process gets no doorbell to be woken with.
+    #[error("no doorbell in instance \"{instance}\": {source}")]
+    Bell {
+        /// The instance.
+        instance: String,
+        /// What the rings say.
+        source: ring::BellError,
+    },
+    /// The output ring is there, but cannot be used.
+    #[error("the output ring of instance \"{instance}\" cannot be used: {source}")]
+    Attach {
+        /// The instance.
+        instance: String,
+        /// What the rings say.
+        source: ring::AttachError,
+    },
+    /// The group cannot be joined.
+    #[error("group \"{group}\" of instance \"{instance}\" cannot be joined: {source}")]
+    Join {
+        /// The instance.
+        instance: String,
+        /// The group.
+        group: String,
+        /// What the rings say.
+        source: ring::JoinError,
+    },
+    /// Records cannot be taken any more.
+    #[error("group \"{group}\" of instance \"{instance}\" cannot go on: {source}")]
+    Take {
+        /// The instance.
+        instance: String,
+        /// The group.
+        group: String,
+        /// What the rings say.
+        source: ring::TakeError,
+    },
+    /// A record of the output ring is damaged. It stays unacknowledged.
+    #[error(
+        "record {position} in the output ring of instance \"{instance}\" is damaged ({source}): stop all of the \
+         instance, then `mixcord rm --instance {instance}`; the sessions are lost with it"
+    )]
+    Record {
+        /// The instance.
+        instance: String,
+        /// Its position in the output ring.
+        position: u64,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+    /// The system refused something.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Is it about what was asked for, so that trying again the same way is no use?
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Instance { .. } | Self::NoGroup | Self::Options(_) => true,
+            Self::Join { source, .. } => {
+                matches!(source, ring::JoinError::Group(ring::GroupError::Name(_)))
+            }
+            _ => false,
+        }
+    }
+}

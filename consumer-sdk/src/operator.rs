@@ -1,0 +1,376 @@
+//! What an operator sees and does: instances, their rings and groups. `mixcord ls`, `top`, `groups`
+//! and `rm` are built on it, and so can your own health check be.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let instance = mixcord::operator::Instance::open("mixcord")?;
+//! for ring in instance.rings()? {
+//!     for group in &ring.groups {
+//!         println!("{}: group {} is {} records behind", ring.name, group.name, group.lag);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mixcord_event::topology;
+use mixcord_ring::{
+    AttachError, GroupError, GroupSpec, Namespace, Policy, RemoveError, Ring, Start,
+};
+use serde::Serialize;
+
+use crate::Error as ConsumerError;
+use crate::builder::namespace;
+
+/// Why an operation on an instance failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The instance name cannot be one.
+    #[error(transparent)]
+    Instance(#[from] ConsumerError),
+    /// The instance has no output ring.
+    #[error(
+        "instance \"{instance}\" has no output ring yet: start mixcord-cache with --instance {instance}"
+    )]
+    NoOutput {
+        /// The instance.
+        instance: String,
+    },
+    /// A ring cannot be used.
+    #[error("ring \"{ring}\" of instance \"{instance}\" cannot be used: {source}")]
+    Attach {
+        /// The instance.
+        instance: String,
+        /// The ring.
+        ring: String,
+        /// What the rings say.
+        source: AttachError,
+    },
+    /// A group cannot be created or removed.
+    #[error("group \"{group}\" of instance \"{instance}\": {source}")]
+    Group {
+        /// The instance.
+        instance: String,
+        /// The group.
+        group: String,
+        /// What the rings say.
+        source: GroupError,
+    },
+    /// Somebody uses the instance, or it cannot be removed.
+    #[error("instance \"{instance}\" is not removed: {source}")]
+    Remove {
+        /// The instance.
+        instance: String,
+        /// What the rings say.
+        source: RemoveError,
+    },
+    /// The system refused something.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Is it about what was asked for, so that trying again the same way is no use?
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Instance(_) => true,
+            Self::Group { source, .. } => matches!(source, GroupError::Name(_)),
+            _ => false,
+        }
+    }
+}
+
+/// An instance: the rings of one gateway and cache, found by name.
+#[derive(Clone)]
+pub struct Instance {
+    name: String,
+    namespace: Namespace,
+}
+
+/// A ring as it is now.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RingStatus {
+    /// Its name: `shard-0-4`, or `out`.
+    pub name: String,
+    /// The id of this incarnation, in hexadecimal.
+    pub id: String,
+    /// How many records it can hold.
+    pub slots: u32,
+    /// How many bytes of records it can hold.
+    pub payload_bytes: u64,
+    /// How many groups it can have.
+    pub group_slots: u16,
+    /// Into how many partitions a group divides its records.
+    pub partitions: u16,
+    /// The number of records ever published.
+    pub tail: u64,
+    /// The oldest record that is still there.
+    pub earliest: u64,
+    /// Does a process publish to it?
+    pub producer_alive: bool,
+    /// How full it is of what groups have not acknowledged, 0 to 1.
+    pub fullness: f64,
+    /// How often its producer had to wait for space.
+    pub stalls: u64,
+    /// How long it waited, in seconds.
+    pub stalled_seconds: f64,
+    /// Its groups.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// A group as it is now.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// `durable` or `ephemeral`.
+    pub policy: &'static str,
+    /// After how many seconds without a member it may be let go; `null` for never.
+    pub max_absence_seconds: Option<u64>,
+    /// How many members live.
+    pub members: u16,
+    /// The first record that it has not acknowledged.
+    pub floor: u64,
+    /// How many records it is behind.
+    pub lag: u64,
+    /// How much of the ring its backlog takes, 0 to 1.
+    pub fullness: f64,
+}
+
+/// A ring that is there but cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub error: Error,
+}
+
+/// The names of the instances that have segments on this machine, sorted.
+///
+/// # Errors
+/// When /dev/shm cannot be listed.
+pub fn instances() -> Result<Vec<String>, Error> {
+    let folder = Namespace::directory();
+    let io = |source| Error::Io { path: folder.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let file = entry.map_err(io)?.file_name();
+        let instance = file
+            .to_str()
+            .and_then(|file| file.strip_prefix("mixcord."))
+            .and_then(|rest| rest.split('.').next())
+            .filter(|name| topology::is_instance_name(name));
+        names.extend(instance.map(str::to_owned));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+impl Instance {
+    /// The instance of this name; whether it has rings is seen later.
+    ///
+    /// # Errors
+    /// When the name cannot be one.
+    pub fn open(name: &str) -> Result<Self, Error> {
+        Ok(Self { name: name.to_owned(), namespace: namespace(name)? })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All its rings, those of the shards by number and the output ring last.
+    ///
+    /// # Errors
+    /// When one cannot be read; [`survey`](Self::survey) goes on with the others.
+    pub fn rings(&self) -> Result<Vec<RingStatus>, Error> {
+        let (rings, unreadable) = self.survey()?;
+        unreadable.into_iter().next().map_or(Ok(rings), |first| Err(first.error))
+    }
+
+    /// All its rings, and those that cannot be read.
+    ///
+    /// # Errors
+    /// When /dev/shm cannot be listed.
+    pub fn survey(&self) -> Result<(Vec<RingStatus>, Vec<Unreadable>), Error> {
+        let io = |source| Error::Io { path: Namespace::directory().to_owned(), source };
+        let mut names = self.namespace.rings().map_err(io)?;
+        names.sort_by_key(|name| {
+            let shard = topology::parse_shard_ring(name).map(|(shard, shards)| (shards, shard));
+            (shard.is_none(), shard, name.clone())
+        });
+        let (mut rings, mut unreadable) = (Vec::new(), Vec::new());
+        for name in names {
+            match Ring::attach(&self.namespace, &name) {
+                Ok(ring) => rings.push(status(&ring)),
+                // It was removed in between.
+                Err(AttachError::NotFound { .. }) => {}
+                Err(source) => {
+                    let (instance, ring) = (self.name.clone(), name.clone());
+                    let error = Error::Attach { instance, ring, source };
+                    unreadable.push(Unreadable { name, error });
+                }
+            }
+        }
+        Ok((rings, unreadable))
+    }
+
+    /// Where the cache keeps its state by default, and how many bytes that takes; `None` when it is
+    /// not there.
+    #[must_use]
+    pub fn state(&self) -> Option<(PathBuf, u64)> {
+        let path = PathBuf::from(topology::state_dir(&self.name));
+        let bytes = folder_bytes(&path).ok()?;
+        Some((path, bytes))
+    }
+
+    /// Declares a group on the output ring, so that it misses nothing from now on (or, with `earliest`,
+    /// nothing that is still there) whenever its members start. `false` when there is one already,
+    /// which stays as it is.
+    ///
+    /// # Errors
+    /// When there is no output ring, or no room for a group.
+    pub fn create_group(
+        &self,
+        name: &str,
+        earliest: bool,
+        ephemeral: bool,
+        max_absence: Option<Duration>,
+    ) -> Result<bool, Error> {
+        let spec = if ephemeral { GroupSpec::ephemeral(name) } else { GroupSpec::durable(name) };
+        let spec = spec.from(if earliest { Start::Earliest } else { Start::Latest });
+        let spec = match max_absence {
+            Some(absence) => spec.max_absence(absence),
+            None => spec,
+        };
+        self.output()?.declare_group(&spec).map_err(|source| self.group_error(name, source))
+    }
+
+    /// Removes a group that has no members from the output ring, with its backlog.
+    ///
+    /// # Errors
+    /// When there is no such group, or members of it live.
+    pub fn remove_group(&self, name: &str) -> Result<(), Error> {
+        self.output()?.remove_group(name).map_err(|source| self.group_error(name, source))
+    }
+
+    /// Removes every segment of the instance, and the state in its default place: sessions, backlogs
+    /// and cached entities are gone. `false` when there was nothing.
+    ///
+    /// # Errors
+    /// When a process uses it.
+    pub fn remove(&self) -> Result<bool, Error> {
+        let there = instances()?.contains(&self.name);
+        self.namespace
+            .remove_all()
+            .map_err(|source| Error::Remove { instance: self.name.clone(), source })?;
+        // What the gateway and the cache leave beside the rings: command sockets and the state.
+        let folder = Namespace::directory();
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io { path, source }
+        };
+        let prefix = format!("{}.", self.namespace.prefix());
+        for entry in std::fs::read_dir(folder).map_err(io(folder))?.flatten() {
+            if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+                continue;
+            }
+            let path = entry.path();
+            let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                std::fs::remove_dir_all(&path)
+            } else {
+                std::fs::remove_file(&path)
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io(&path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(there)
+    }
+
+    fn output(&self) -> Result<Ring, Error> {
+        let name = topology::OUTPUT_RING;
+        Ring::attach(&self.namespace, name).map_err(|source| match source {
+            AttachError::NotFound { .. } => Error::NoOutput { instance: self.name.clone() },
+            source => Error::Attach { instance: self.name.clone(), ring: name.to_owned(), source },
+        })
+    }
+
+    fn group_error(&self, group: &str, source: GroupError) -> Error {
+        Error::Group { instance: self.name.clone(), group: group.to_owned(), source }
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Instance").field(&self.name).finish()
+    }
+}
+
+fn status(ring: &Ring) -> RingStatus {
+    let (geometry, pressure) = (ring.geometry(), ring.pressure());
+    let groups = ring.groups().into_iter().map(|group| {
+        let (policy, absence) = match group.policy {
+            Policy::Durable { max_absence } => ("durable", max_absence),
+            Policy::Ephemeral => ("ephemeral", None),
+            _ => ("other", None),
+        };
+        GroupStatus {
+            name: group.name,
+            policy,
+            max_absence_seconds: absence.map(|absence| absence.as_secs()),
+            members: group.members,
+            floor: group.floor,
+            lag: group.lag,
+            fullness: group.fullness,
+        }
+    });
+    RingStatus {
+        name: ring.name().to_owned(),
+        id: format!("{:016x}", ring.id().0),
+        slots: geometry.slots,
+        payload_bytes: geometry.payload_bytes,
+        group_slots: geometry.groups,
+        partitions: geometry.partitions,
+        tail: ring.tail(),
+        earliest: ring.earliest(),
+        producer_alive: ring.producer_alive(),
+        fullness: pressure.fullness,
+        stalls: pressure.stalls,
+        stalled_seconds: Duration::from_nanos(pressure.stalled_ns).as_secs_f64(),
+        groups: groups.collect(),
+    }
+}
+
+/// What the files of a folder really take, not what they are long.
+fn folder_bytes(folder: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let metadata = entry?.metadata()?;
+        if metadata.is_file() {
+            bytes += metadata.blocks() * 512;
+        }
+    }
+    Ok(bytes)
+}

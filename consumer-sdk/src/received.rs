@@ -1,0 +1,298 @@
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use mixcord_event::record::{self, Record};
+use mixcord_event::{Document, Flags, Header, Kind, Reason, Shard, Value, from_value};
+use mixcord_ring::Observed;
+use serde::Deserialize;
+
+use crate::lane::Held;
+
+/// One event, yours to keep, to clone and to send to other threads: it shares the buffer its batch
+/// was copied into.
+///
+/// A member of a group acknowledges it with [`ack`](Self::ack) once it is handled;
+/// [`Consumer::run`](crate::Consumer::run) does that when the handler returns without an error. When the last clone
+/// is dropped unacknowledged, the event is given again after a pause.
+pub struct Event {
+    holder: Holder,
+    header: Header,
+    attempt: u32,
+    /// Where the parts of the record are in its bytes.
+    name: Option<Range<u32>>,
+    data: Range<u32>,
+    old: Option<Range<u32>>,
+}
+
+/// Where the bytes of an event are, and whom its end concerns.
+pub(crate) enum Holder {
+    /// In a batch of a group's partition.
+    Held(Arc<Held>, u32),
+    /// In what an observer read.
+    Seen(Arc<Observed>, u32),
+    /// In a record made here: so many records were lost.
+    Lost(Arc<[u8]>, u64),
+}
+
+/// Names an event for ever: the same for every delivery of it, in every group, and different from
+/// every other event's. What a handler with side effects keeps in order to tell a redelivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// The id of the shard ring the event came through.
+    pub ring: u64,
+    /// The shard.
+    pub shard: u16,
+    /// The position of Discord's event in that ring.
+    pub position: u64,
+    /// 0 for Discord's event itself, 1… for those derived from it.
+    pub index: u16,
+}
+
+impl fmt::Display for Identity {
+    /// Thirty-odd characters without spaces, fit for a database key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}-{}-{}", self.ring, self.shard, self.position, self.index)
+    }
+}
+
+impl Event {
+    /// The event of a record that was read from what `holder` holds.
+    pub(crate) fn new(record: &Record<'_>, bytes: &[u8], holder: Holder, attempt: u32) -> Self {
+        let header = *record.header();
+        let named = header.kind == Kind::UNKNOWN;
+        Self {
+            header,
+            attempt,
+            name: named.then(|| range_in(bytes, record.kind_name().as_bytes())),
+            data: range_in(bytes, record.data_bytes()),
+            old: record.old_bytes().map(|old| range_in(bytes, old)),
+            holder,
+        }
+    }
+
+    /// The event that says that `count` records were lost.
+    pub(crate) fn lost_records(count: u64) -> Option<Self> {
+        let data = Document::from_json(&format!("{{\"count\":{count}}}")).ok()?;
+        let header = Header { kind: Kind::UNKNOWN, ..Header::default() };
+        let mut bytes = Vec::new();
+        record::encode(&header, Some("LOST"), data.as_bytes(), None, &mut bytes);
+        let bytes: Arc<[u8]> = bytes.into();
+        let record = Record::parse(&bytes).ok()?;
+        Some(Self::new(&record, &bytes, Holder::Lost(Arc::clone(&bytes), count), 1))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.holder {
+            Holder::Held(held, index) => held.payload(*index),
+            Holder::Seen(seen, index) => {
+                seen.get(*index as usize).map_or(&[], |entry| entry.payload)
+            }
+            Holder::Lost(bytes, _) => bytes,
+        }
+    }
+
+    fn part(&self, range: &Range<u32>) -> &[u8] {
+        self.bytes().get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    /// Which of Discord's events, or of Mixcord's own.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.header.kind
+    }
+
+    /// The kind's name, `MESSAGE_CREATE`; also of a kind that this build does not know
+    /// ([`Kind::UNKNOWN`]), and `LOST` for [`lost`](Self::lost) records.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.name {
+            Some(range) => std::str::from_utf8(self.part(range)).unwrap_or_default(),
+            None => self.header.kind.name(),
+        }
+    }
+
+    /// The shard it came through, and of how many.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        self.header.shard
+    }
+
+    /// The shard's session counter: one more with every new session Discord gives it.
+    #[must_use]
+    pub fn session(&self) -> u32 {
+        self.header.session
+    }
+
+    /// Discord's sequence number within the session.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.header.seq
+    }
+
+    /// 0 for Discord's event itself, 1… for those the cache derived from it.
+    #[must_use]
+    pub fn index(&self) -> u16 {
+        self.header.index
+    }
+
+    /// Why a guild appeared or went, for `GUILD_CREATE` and `GUILD_DELETE`.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.header.reason
+    }
+
+    /// Remarks on the record: stale, unchanged, text repaired.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.header.flags
+    }
+
+    /// When the gateway received it, in microseconds since 1970 (UTC).
+    #[must_use]
+    pub fn received_us(&self) -> u64 {
+        self.header.received_us
+    }
+
+    /// The guild it is about; `None` for direct messages and events of the bot itself.
+    #[must_use]
+    pub fn guild_id(&self) -> Option<u64> {
+        Record::parse_head(self.bytes()).ok()?.guild_id()
+    }
+
+    /// The payload, or for updates the entity after the event: Discord's fields, uniform keys.
+    ///
+    /// ```
+    /// # fn example(event: &mixcord::Event) {
+    /// use mixcord::atoms;
+    /// let text = event.data().get(atoms::CONTENT).and_then(|content| content.as_str());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn data(&self) -> Value<'_> {
+        Value::trusted(self.part(&self.data))
+    }
+
+    /// The entity before the event; `None` when it was not cached, or the event has none.
+    #[must_use]
+    pub fn old(&self) -> Option<Value<'_>> {
+        self.old.as_ref().map(|range| Value::trusted(self.part(range)))
+    }
+
+    /// The data as a type of yours, which may borrow its strings from the event.
+    ///
+    /// # Errors
+    /// When the data does not fit the type; the message names the field.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Message<'a> {
+    ///     id: u64,
+    ///     content: &'a str,
+    /// }
+    /// # fn example(event: &mixcord::Event) -> Result<(), mixcord::event::ReadError> {
+    /// let message: Message = event.data_as()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn data_as<'a, T: Deserialize<'a>>(&'a self) -> Result<T, mixcord_event::ReadError> {
+        from_value(self.data())
+    }
+
+    /// The old entity as a type of yours, where there is one.
+    ///
+    /// # Errors
+    /// When the entity does not fit the type.
+    pub fn old_as<'a, T: Deserialize<'a>>(&'a self) -> Result<Option<T>, mixcord_event::ReadError> {
+        self.old().map(from_value).transpose()
+    }
+
+    /// What names this event for ever.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            ring: self.header.origin.ring,
+            shard: self.header.shard.id,
+            position: self.header.origin.position,
+            index: self.header.index,
+        }
+    }
+
+    /// How many records were lost before the next event, where the event says that: an observer
+    /// that fell behind, or a group that was absent for longer than it is kept. Counted before any
+    /// filter, and delivered whatever the filter.
+    #[must_use]
+    pub fn lost(&self) -> Option<u64> {
+        match self.holder {
+            Holder::Lost(_, count) => Some(count),
+            Holder::Held(..) | Holder::Seen(..) => None,
+        }
+    }
+
+    /// How often this consumer was given the event, from 1. A handler that wants to give up on an
+    /// event that fails and fails acknowledges it when this gets high. A redelivery by another
+    /// process starts at 1 again: tell it by [`identity`](Self::identity).
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The event is handled: one store to shared memory, and it is never given again, even if this
+    /// process dies right after. Further calls, and calls on an observer's event, do nothing.
+    ///
+    /// It counts while the [`Consumer`](crate::Consumer) lives; afterwards the event belongs to others.
+    pub fn ack(&self) {
+        if let Holder::Held(held, index) = &self.holder {
+            held.ack(*index);
+        }
+    }
+}
+
+impl Event {
+    /// The handler failed: the event is given again, even while clones of it live.
+    pub(crate) fn fail(&self) {
+        if let Holder::Held(held, index) = &self.holder {
+            held.fail(*index);
+        }
+    }
+}
+
+impl Clone for Event {
+    fn clone(&self) -> Self {
+        let holder = match &self.holder {
+            Holder::Held(held, index) => {
+                held.join(*index);
+                Holder::Held(Arc::clone(held), *index)
+            }
+            Holder::Seen(seen, index) => Holder::Seen(Arc::clone(seen), *index),
+            Holder::Lost(bytes, count) => Holder::Lost(Arc::clone(bytes), *count),
+        };
+        let (name, data, old) = (self.name.clone(), self.data.clone(), self.old.clone());
+        Self { holder, header: self.header, attempt: self.attempt, name, data, old }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if let Holder::Held(held, index) = &self.holder {
+            held.leave(*index);
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("kind", &self.name())
+            .field("identity", &self.identity())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Range<u32> {
+    let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+    let start = u32::try_from(start).unwrap_or(0);
+    start..start.saturating_add(u32::try_from(part.len()).unwrap_or(0))
+}

@@ -1,0 +1,103 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::Error;
+use crate::lane::Doorbell;
+
+/// Ends a consumer from anywhere: `next` gives `None`, `run` returns once the handlers at work are
+/// done. What was not acknowledged by then is given to another member, or again after a restart.
+///
+/// Clones stop the same consumers; one handle may be given to several.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), mixcord::Error> {
+/// let stop = mixcord::Stop::new();
+/// let mut consumer = mixcord::Consumer::builder().group("bot").stop(&stop).connect().await?;
+/// std::thread::spawn(move || stop.stop());
+/// assert!(consumer.next().await?.is_none());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    stopped: AtomicBool,
+    consumers: Mutex<Vec<Weak<Doorbell>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stop").field("stopped", &self.stopped).finish_non_exhaustive()
+    }
+}
+
+impl Stop {
+    /// A handle that stops nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops every consumer that has this handle, now and later.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+        let consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        for doorbell in consumers.iter().filter_map(Weak::upgrade) {
+            doorbell.ring();
+        }
+    }
+
+    /// Has [`stop`](Self::stop) been called?
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Stops on SIGTERM and on SIGINT (Ctrl-C), watched by a small thread of its own, so that it
+    /// serves async and blocking programs alike. A second signal ends the process at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system gives no thread or no signal handler.
+    pub fn on_signals(&self) -> Result<(), Error> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let io = |doing| move |source| Error::Io { doing, source };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .map_err(io("setting up signal handling"))?;
+        let (mut terminate, mut interrupt) = {
+            let _inside = runtime.enter();
+            let watch = |kind| signal(kind).map_err(io("installing a signal handler"));
+            (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?)
+        };
+        let stop = self.clone();
+        let watch = move || {
+            runtime.block_on(async {
+                for first in [true, false] {
+                    let signal = tokio::select! {
+                        _ = terminate.recv() => 15,
+                        _ = interrupt.recv() => 2,
+                    };
+                    if first {
+                        stop.stop();
+                    } else {
+                        std::process::exit(128 + signal);
+                    }
+                }
+            });
+        };
+        std::thread::Builder::new()
+            .name("mixcord-signals".to_owned())
+            .spawn(watch)
+            .map_err(io("starting the signal thread"))?;
+        Ok(())
+    }
+
+    pub(crate) fn register(&self, doorbell: &Arc<Doorbell>) {
+        let mut consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
+        consumers.retain(|known| known.strong_count() > 0);
+        consumers.push(Arc::downgrade(doorbell));
+    }
+}

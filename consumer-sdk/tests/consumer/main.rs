@@ -1,0 +1,9 @@
+//! What a consumer is promised, tried on an output ring made by hand.
+
+mod deaths;
+mod delivery;
+mod handlers;
+mod looking_on;
+mod operating;
+mod rig;
+mod starting;

@@ -1,0 +1,156 @@
+//! An output ring made by hand, in an instance of its own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use mixcord::event::{Document, Header, Origin, Shard, record, topology};
+use mixcord::operator::{GroupStatus, Instance};
+use mixcord::{Builder, Consumer, Event, Kind};
+use mixcord_ring::{Bell, Geometry, Meta, Namespace, Producer, StageError};
+
+/// Longer than anything takes that works.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An instance that has, or will have, an output ring; removed when the test ends, however it ends.
+pub(crate) struct Rig {
+    pub(crate) instance: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) producer: Option<Producer>,
+    bell: Option<Bell>,
+    published: u64,
+}
+
+impl Rig {
+    /// An instance with an output ring of 256 slots and 8 partitions.
+    pub(crate) fn new() -> Self {
+        let mut rig = Self::without_ring();
+        rig.create_ring();
+        rig
+    }
+
+    pub(crate) fn without_ring() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("t{}-sdk-{number}", std::process::id());
+        let namespace = Namespace::new(&topology::namespace(&instance)).expect("a name");
+        Self { instance, namespace, producer: None, bell: None, published: 0 }
+    }
+
+    pub(crate) fn create_ring(&mut self) {
+        let geometry = Geometry::new(256, 128 << 10, 8, 8, 16).expect("a geometry");
+        let bell = self.namespace.bell().expect("a bell");
+        let producer =
+            Producer::create(&self.namespace, topology::OUTPUT_RING, geometry, &[], &bell);
+        self.producer = Some(producer.expect("a ring"));
+        self.bell = Some(bell);
+    }
+
+    /// As if the cache were gone.
+    pub(crate) fn end_producer(&mut self) {
+        self.producer = None;
+        self.bell = None;
+    }
+
+    /// Ends the producer, takes the ring away and makes a new one in its place.
+    pub(crate) fn replace_ring(&mut self) {
+        self.end_producer();
+        let path = Namespace::directory().join(format!(
+            "{}.{}",
+            self.namespace.prefix(),
+            topology::OUTPUT_RING
+        ));
+        std::fs::remove_file(path).expect("the ring's segment");
+        self.create_ring();
+    }
+
+    pub(crate) fn consumer(&self) -> Builder {
+        Consumer::builder().instance(&self.instance).wait(PATIENCE)
+    }
+
+    pub(crate) fn operator(&self) -> Instance {
+        Instance::open(&self.instance).expect("an instance")
+    }
+
+    /// The group as the ring knows it.
+    pub(crate) fn group(&self, name: &str) -> GroupStatus {
+        let rings = self.operator().rings().expect("rings");
+        let ring = rings.into_iter().find(|ring| ring.name == "out").expect("the output ring");
+        ring.groups.into_iter().find(|group| group.name == name).expect("the group")
+    }
+
+    pub(crate) fn message(&mut self, guild: u64, number: u64) {
+        let data = format!(r#"{{"id":"{number}","guild_id":"{guild}","content":"text {number}"}}"#);
+        self.publish(Kind::MESSAGE_CREATE, guild, number, &data, None);
+    }
+
+    /// Publishes an event, waiting for space.
+    pub(crate) fn publish(
+        &mut self,
+        kind: Kind,
+        guild: u64,
+        seq: u64,
+        data: &str,
+        old: Option<&str>,
+    ) {
+        let document = |json| Document::from_json(json).expect("JSON");
+        let (data, old) = (document(data), old.map(document));
+        let origin = Origin { ring: 77, position: self.published };
+        let shard = Shard { id: 1, count: 4 };
+        let header =
+            Header { kind, shard, session: 3, seq, key: guild, origin, ..Header::default() };
+        let mut bytes = Vec::new();
+        let old = old.as_ref().map(Document::as_bytes);
+        record::encode(&header, None, data.as_bytes(), old, &mut bytes);
+        self.publish_bytes(kind, guild, &bytes);
+    }
+
+    pub(crate) fn publish_bytes(&mut self, kind: Kind, key: u64, bytes: &[u8]) {
+        let producer = self.producer.as_mut().expect("a producer");
+        let meta = Meta { key, tag: kind.number().into(), source: self.published };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match producer.stage(&meta, &[bytes]) {
+                Ok(_) => break,
+                Err(StageError::Full) => {
+                    assert!(Instant::now() < deadline, "the ring stays full");
+                    producer.wait_space(bytes.len(), Duration::from_millis(50));
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        producer.publish();
+        self.published += 1;
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let prefix = format!("{}.", self.namespace.prefix());
+        let Ok(entries) = std::fs::read_dir(Namespace::directory()) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// The next event, which must come.
+pub(crate) fn next(consumer: &mut Consumer) -> Event {
+    let event = consumer.next_timeout(PATIENCE).expect("no error");
+    event.expect("in time").expect("not stopped")
+}
+
+/// Guild and number of a message.
+pub(crate) fn numbers(event: &Event) -> (u64, u64) {
+    (event.guild_id().expect("a guild"), event.seq())
+}
+
+/// Waits for something that must happen.
+pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,120 @@
+//! Start order, stopping, and a ring that is replaced.
+
+use std::time::Duration;
+
+use mixcord::{Consumer, Error, Stop};
+
+use crate::rig::{Rig, next};
+
+#[test]
+fn a_consumer_may_start_before_the_ring() {
+    let mut rig = Rig::without_ring();
+    let builder = rig.consumer().group("bot").from_earliest();
+    let waiting = std::thread::spawn(move || {
+        let mut consumer = builder.connect_blocking().expect("connected");
+        next(&mut consumer).seq()
+    });
+    rig.create_ring();
+    rig.message(1, 1);
+    assert_eq!(waiting.join().expect("no panic"), 1);
+}
+
+#[tokio::test]
+async fn a_declared_group_misses_nothing_whatever_starts_first() {
+    let mut rig = Rig::new();
+    assert!(rig.operator().create_group("bot", false, false, None).expect("created"));
+    rig.message(1, 1);
+    let mut consumer = rig.consumer().group("bot").connect().await.expect("connected");
+    rig.message(1, 2);
+    for number in 1..=2 {
+        let event = consumer.next().await.expect("no error").expect("an event");
+        assert_eq!(event.seq(), number);
+        event.ack();
+    }
+}
+
+#[test]
+fn a_new_group_starts_with_what_comes_unless_told_otherwise() {
+    let mut rig = Rig::new();
+    rig.message(1, 1);
+    let mut late = rig.consumer().group("late").connect_blocking().expect("connected");
+    let mut early =
+        rig.consumer().group("early").from_earliest().connect_blocking().expect("ready");
+    rig.message(1, 2);
+    assert_eq!((next(&mut late).seq(), next(&mut early).seq()), (2, 1));
+}
+
+#[test]
+fn waiting_for_a_ring_ends_when_it_was_said_to_and_leaves_nothing() {
+    let rig = Rig::without_ring();
+    let result = rig.consumer().group("bot").wait(Duration::from_millis(10)).connect_blocking();
+    let error = result.expect_err("there is no ring");
+    assert!(matches!(error, Error::Timeout { .. }), "{error}");
+    assert!(error.to_string().contains(&rig.instance), "{error}");
+    let instances = mixcord::operator::instances().expect("a list");
+    assert!(!instances.contains(&rig.instance), "the search left something behind");
+}
+
+#[test]
+fn wrong_options_are_refused_with_what_to_do() {
+    let refused = |builder: mixcord::Builder| builder.connect_blocking().expect_err("refused");
+    for builder in [
+        Consumer::builder(),
+        Consumer::builder().instance("No Such Name").group("bot"),
+        Consumer::builder().instance("").group("bot"),
+        Consumer::builder().group("bot").observer(),
+        Consumer::builder().group("bot").ephemeral().max_absence(Duration::from_secs(1)),
+    ] {
+        let error = refused(builder);
+        assert!(error.is_configuration(), "{error}");
+    }
+}
+
+#[test]
+fn a_stop_ends_waiting_receiving_and_running() {
+    let mut rig = Rig::without_ring();
+    let stop = Stop::new();
+    let builder = rig.consumer().group("bot").stop(&stop);
+    let early = builder.clone();
+    let waiting = std::thread::spawn(move || early.connect_blocking()?.next_blocking());
+    stop.stop();
+    assert!(waiting.join().expect("no panic").expect("no error").is_none());
+
+    rig.create_ring();
+    let stop = Stop::new();
+    let mut consumer = builder.stop(&stop).connect_blocking().expect("connected");
+    let receiving = std::thread::spawn(move || consumer.next_blocking());
+    stop.stop();
+    assert!(receiving.join().expect("no panic").expect("no error").is_none());
+}
+
+#[test]
+fn a_replaced_ring_is_followed_from_its_first_record() {
+    let mut rig = Rig::new();
+    let mut consumer = rig.consumer().group("bot").connect_blocking().expect("connected");
+    let mut observer = rig.consumer().observer().connect_blocking().expect("connected");
+    (1..=2).for_each(|number| rig.message(1, number));
+    next(&mut consumer).ack();
+    rig.replace_ring();
+    rig.message(1, 3);
+    // What the old ring still holds comes first.
+    for number in 2..=3 {
+        let event = next(&mut consumer);
+        assert_eq!(event.seq(), number);
+        event.ack();
+    }
+    let seen: Vec<_> = (0..3).map(|_| next(&mut observer).seq()).collect();
+    assert_eq!(seen, [1, 2, 3]);
+}
+
+#[test]
+fn a_damaged_record_is_an_error_that_names_it_and_stays() {
+    let mut rig = Rig::new();
+    let mut consumer = rig.consumer().group("bot").connect_blocking().expect("connected");
+    rig.publish_bytes(mixcord::Kind::MESSAGE_CREATE, 1, b"this is no record");
+    for _ in 0..2 {
+        let error = consumer.next_blocking().expect_err("a damaged record");
+        assert!(matches!(error, Error::Record { position: 0, .. }), "{error}");
+    }
+    assert_eq!(rig.group("bot").lag, 1);
+}
