@@ -1,3 +1,170 @@
-//! cli
+//! `mixcord`: what an operator uses to see and manage the rings.
+//!
+//! Everything it does it does through the SDK's public interface.
 
-fn main() {}
+mod groups;
+mod ls;
+mod tail;
+mod terminal;
+mod top;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use mixcord::operator;
+
+/// The exit code of configuration errors, after which a restart is no use.
+const EXIT_CONFIG: u8 = 78;
+
+/// Watch and manage Mixcord: Discord events from the gateway to your consumers.
+#[derive(Debug, Parser)]
+#[command(name = "mixcord", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    after_help = "Every option can be given as an environment variable: MIXCORD_INSTANCE, MIXCORD_GROUP, …\n\
+    Exit codes: 0 done, 1 failed, 3 timed out, 78 wrong options."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print events as they come, one JSON object a line.
+    Tail(tail::Options),
+    /// List the rings and groups of an instance: how full, how far behind, who is alive.
+    Ls(ls::Options),
+    /// Show live what flows: rates, fullness, lag, and updates old -> new.
+    Top(top::Options),
+    /// Create and remove consumer groups.
+    #[command(subcommand)]
+    Groups(groups::Command),
+    /// Remove everything of an instance that nobody uses: rings, backlogs, sessions, state.
+    Rm(Instance),
+}
+
+/// Which instance.
+#[derive(Debug, Args)]
+struct Instance {
+    /// The instance, as given to mixcord-gateway and mixcord-cache.
+    #[arg(
+        long = "instance",
+        value_name = "NAME",
+        env = "MIXCORD_INSTANCE",
+        default_value = "mixcord"
+    )]
+    name: String,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("mixcord: {}", one_line(&error));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let result = match cli.command {
+        Command::Tail(options) => tail::run(&options),
+        Command::Ls(options) => ls::run(&options),
+        Command::Top(options) => top::run(&options),
+        Command::Groups(command) => groups::run(&command),
+        Command::Rm(instance) => remove(&instance.name),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mixcord: {error:#}");
+            ExitCode::from(if is_configuration(&error) { EXIT_CONFIG } else { 1 })
+        }
+    }
+}
+
+fn remove(name: &str) -> anyhow::Result<ExitCode> {
+    let there = operator::Instance::open(name)?.remove()?;
+    if there {
+        println!("instance \"{name}\" removed");
+    } else {
+        println!("instance \"{name}\" has nothing to remove{}", ls::others(name));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// clap's message without its usage text.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let message: Vec<_> =
+        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let message = message.join(" ");
+    format!("{} (see mixcord --help)", message.trim_start_matches("error: "))
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn is_configuration(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<mixcord::Error>().is_some_and(mixcord::Error::is_configuration)
+            || cause
+                .downcast_ref::<operator::Error>()
+                .is_some_and(operator::Error::is_configuration)
+    })
+}
+
+/// Seconds with a fraction, as people type them.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "not a number of seconds, like 20 or 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_options_give_one_line() {
+        for arguments in [
+            &["mixcord", "tail", "--nonsense"][..],
+            &["mixcord", "tail", "--count", "many"],
+            &["mixcord", "tail", "--timeout", "-1"],
+            &["mixcord", "groups", "create"],
+            &["mixcord", "fly"],
+        ] {
+            let error = Cli::try_parse_from(arguments).expect_err("wrong options");
+            assert_eq!(one_line(&error).lines().count(), 1, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_has_an_environment_variable() {
+        fn check(command: &clap::Command) {
+            for option in command.get_opts().filter(|option| option.get_id() != "help") {
+                let name = option.get_env().map(|name| name.to_string_lossy().into_owned());
+                let name = name.unwrap_or_else(|| panic!("--{} has none", option.get_id()));
+                assert!(name.starts_with("MIXCORD_"), "{name}");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

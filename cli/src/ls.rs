@@ -1,0 +1,135 @@
+//! `mixcord ls`: an instance's rings and groups.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use mixcord::operator::{self, GroupStatus, RingStatus};
+use serde::Serialize;
+
+use crate::terminal::{Style, bytes, thousands};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    instance: crate::Instance,
+    /// Print one JSON object instead of a table.
+    #[arg(long, env = "MIXCORD_JSON")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    instance: &'a str,
+    rings: &'a [RingStatus],
+    unreadable: Vec<Unreadable>,
+    state: Option<State>,
+}
+
+#[derive(Serialize)]
+struct Unreadable {
+    name: String,
+    error: String,
+}
+
+#[derive(Serialize)]
+struct State {
+    path: String,
+    bytes: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let instance = operator::Instance::open(&options.instance.name)?;
+    let (rings, unreadable) = instance.survey()?;
+    let listing = Listing {
+        instance: instance.name(),
+        rings: &rings,
+        unreadable: unreadable
+            .into_iter()
+            .map(|ring| Unreadable { name: ring.name, error: ring.error.to_string() })
+            .collect(),
+        state: instance
+            .state()
+            .map(|(path, bytes)| State { path: path.display().to_string(), bytes }),
+    };
+    let text = if options.json {
+        serde_json::to_string(&listing)? + "\n"
+    } else {
+        table(&listing, Style::detect())
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(!listing.unreadable.is_empty())))
+}
+
+fn table(listing: &Listing<'_>, style: Style) -> String {
+    let mut out = String::new();
+    let name = listing.instance;
+    if listing.rings.is_empty() && listing.unreadable.is_empty() {
+        let _ = writeln!(out, "instance \"{name}\" has no rings{}", others(name));
+        let _ = writeln!(
+            out,
+            "start one: scripts/run.sh, or mixcord-gateway and mixcord-cache with --instance {name}"
+        );
+    } else {
+        let _ = writeln!(out, "instance {}", style.bold(name));
+    }
+    for ring in listing.rings {
+        let producer =
+            if ring.producer_alive { style.green("live") } else { style.red("no producer") };
+        let _ = writeln!(
+            out,
+            "\n{} {}  {} records, {} slots, {} payload  {producer}  {}",
+            style.bold(&format!("{:<14}", ring.name)),
+            style.bar(ring.fullness, 10),
+            thousands(ring.tail),
+            thousands(ring.slots.into()),
+            bytes(ring.payload_bytes),
+            style.dim(&format!("id {}", ring.id)),
+        );
+        if ring.stalls > 0 {
+            let waited = format!("waited for space {} times", thousands(ring.stalls));
+            let _ = writeln!(out, "  {}, {:.1} s", style.red(&waited), ring.stalled_seconds);
+        }
+        for group in &ring.groups {
+            let _ = writeln!(out, "  {}", group_line(group, style));
+        }
+    }
+    for ring in &listing.unreadable {
+        let _ = writeln!(out, "\n{}  {}", style.bold(&ring.name), style.red(&ring.error));
+    }
+    if let Some(state) = &listing.state {
+        let _ = writeln!(out, "\nstate {} in {}", bytes(state.bytes), state.path);
+    }
+    out
+}
+
+/// A group as a line: policy, members, lag.
+pub(crate) fn group_line(group: &GroupStatus, style: Style) -> String {
+    let policy = match group.max_absence_seconds {
+        Some(seconds) => format!("{} (absent for {seconds} s at most)", group.policy),
+        None => group.policy.to_owned(),
+    };
+    let members = match group.members {
+        0 => style.red("no members"),
+        1 => "1 member".to_owned(),
+        several => format!("{several} members"),
+    };
+    let lag = format!("lag {}", thousands(group.lag));
+    let lag = if group.fullness >= 0.5 { style.red(&lag) } else { lag };
+    format!("{:<14} {lag}  {members}  {}", group.name, style.dim(&policy))
+}
+
+/// What to say behind "there is no such instance": which there are.
+pub(crate) fn others(name: &str) -> String {
+    let others: Vec<_> = operator::instances()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|other| other != name)
+        .collect();
+    match others.len() {
+        0 => String::new(),
+        _ => format!(" (there is: {})", others.join(", ")),
+    }
+}

@@ -1,0 +1,185 @@
+//! `mixcord tail`: events as JSON lines.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use mixcord::{Consumer, Event, Kind, Stop, Value};
+use serde::{Serialize, Serializer};
+
+use crate::{Instance, seconds};
+
+const EXIT_TIMEOUT: u8 = 3;
+
+/// After this long without an output ring it is said what is being waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    instance: Instance,
+    /// Join this durable group and acknowledge what was printed. Without it tail only looks on, and
+    /// says what it missed as {"kind":"LOST",…}.
+    #[arg(long, value_name = "GROUP", env = "MIXCORD_GROUP")]
+    group: Option<String>,
+    /// Only these kinds: MESSAGE_CREATE,GAP,…
+    #[arg(long, value_name = "KIND,KIND", value_delimiter = ',', env = "MIXCORD_KIND")]
+    kind: Vec<String>,
+    /// Where to start, unless the group has been here before.
+    #[arg(long, value_name = "WHERE", env = "MIXCORD_FROM", default_value = "latest")]
+    from: From,
+    /// End after so many events, with exit code 0.
+    #[arg(long, value_name = "N", env = "MIXCORD_COUNT")]
+    count: Option<u64>,
+    /// End after so many seconds, with exit code 3.
+    #[arg(long, value_name = "SECONDS", env = "MIXCORD_TIMEOUT", value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum From {
+    /// The oldest event that is still in the ring.
+    Earliest,
+    /// What comes from now on.
+    Latest,
+}
+
+/// One line of output.
+#[derive(Serialize)]
+struct Line<'a> {
+    kind: &'a str,
+    shard: u16,
+    shards: u16,
+    session: u32,
+    seq: u64,
+    index: u16,
+    #[serde(serialize_with = "id_text")]
+    guild_id: Option<u64>,
+    reason: Option<&'static str>,
+    old: Option<Value<'a>>,
+    data: Value<'a>,
+}
+
+#[derive(Serialize)]
+struct LostLine {
+    kind: &'static str,
+    data: LostCount,
+}
+
+#[derive(Serialize)]
+struct LostCount {
+    count: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if options.count == Some(0) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let stop = Stop::new();
+    stop.on_signals()?;
+    let Some(mut consumer) = connect(options, &stop, deadline)? else {
+        return Ok(ExitCode::from(EXIT_TIMEOUT));
+    };
+
+    let mut output = std::io::stdout().lock();
+    let mut line = Vec::new();
+    let mut printed = 0;
+    loop {
+        let next = match left() {
+            None => Some(consumer.next_blocking()?),
+            Some(left) => consumer.next_timeout(left)?,
+        };
+        let event = match next {
+            Some(Some(event)) => event,
+            Some(None) => return Ok(ExitCode::SUCCESS),
+            None => return Ok(ExitCode::from(EXIT_TIMEOUT)),
+        };
+        line.clear();
+        write_line(&event, &mut line)?;
+        output.write_all(&line).and_then(|()| output.flush()).context("writing an event")?;
+        event.ack();
+        printed += u64::from(event.lost().is_none());
+        if options.count.is_some_and(|count| printed >= count) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        // A busy stream must not outrun the deadline.
+        if left().is_some_and(|left| left.is_zero()) {
+            return Ok(ExitCode::from(EXIT_TIMEOUT));
+        }
+    }
+}
+
+/// `None` when the time is up.
+fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<Option<Consumer>> {
+    let names: Vec<_> = options.kind.iter().map(|name| name.trim().to_uppercase()).collect();
+    for name in names.iter().filter(|name| Kind::from_name(name.as_bytes()).is_none()) {
+        eprintln!("mixcord: no event {name} is known; waiting for it all the same");
+    }
+    let mut builder = Consumer::builder()
+        .instance(&options.instance.name)
+        .names(names.iter().map(String::as_str))
+        .stop(stop);
+    builder = match &options.group {
+        Some(group) => builder.group(group),
+        None => builder.observer(),
+    };
+    if options.from == From::Earliest {
+        builder = builder.from_earliest();
+    }
+
+    let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let patience = left().map_or(PATIENCE, |left| left.min(PATIENCE));
+    match builder.clone().wait(patience).connect_blocking() {
+        Err(mixcord::Error::Timeout { .. }) => {}
+        connected => return Ok(Some(connected?)),
+    }
+    let instance = &options.instance.name;
+    eprintln!(
+        "mixcord: instance \"{instance}\" has no output ring yet, waiting for its mixcord-cache{}",
+        crate::ls::others(instance)
+    );
+    if let Some(left) = left() {
+        builder = builder.wait(left);
+    }
+    match builder.connect_blocking() {
+        Err(mixcord::Error::Timeout { .. }) => Ok(None),
+        connected => Ok(Some(connected?)),
+    }
+}
+
+fn write_line(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
+    match event.lost() {
+        Some(count) => {
+            serde_json::to_writer(&mut *line, &LostLine { kind: "LOST", data: LostCount { count } })
+        }
+        None => serde_json::to_writer(
+            &mut *line,
+            &Line {
+                kind: event.name(),
+                shard: event.shard().id,
+                shards: event.shard().count,
+                session: event.session(),
+                seq: event.seq(),
+                index: event.index(),
+                guild_id: event.guild_id(),
+                reason: event.reason().as_str(),
+                old: event.old(),
+                data: event.data(),
+            },
+        ),
+    }?;
+    line.push(b'\n');
+    Ok(())
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn id_text<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => serializer.collect_str(id),
+        None => serializer.serialize_none(),
+    }
+}

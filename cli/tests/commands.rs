@@ -1,0 +1,261 @@
+//! The commands as their users see them: lines, exit codes, acknowledgements.
+
+#[path = "../../consumer-sdk/tests/consumer/rig.rs"]
+#[allow(dead_code, reason = "shared with the SDK's tests, which use all of it")]
+mod rig;
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+
+use mixcord::Kind;
+use rig::{Rig, until};
+use serde_json::{Value, json};
+
+fn mixcord(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MIXCORD_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments);
+    command
+}
+
+fn run(rig: &Rig, arguments: &[&str]) -> Output {
+    mixcord(arguments).args(["--instance", &rig.instance]).output().expect("mixcord runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// A tail in the background, ended with the test.
+struct Tail(Child);
+
+impl Tail {
+    fn start(rig: &Rig, arguments: &[&str]) -> Self {
+        let mut command = mixcord(&["tail", "--instance", &rig.instance]);
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().expect("mixcord runs"))
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn tail_prints_the_contracts_members_and_ends_at_the_count() {
+    let mut rig = Rig::new();
+    let (old, new) = (r#"{"id":"5","nick":null}"#, r#"{"id":"5","guild_id":"9","nick":"b\n"}"#);
+    rig.publish(Kind::GUILD_MEMBER_UPDATE, 9, 2, new, Some(old));
+    rig.publish(Kind::RESUMED, 0, 3, "{}", None);
+    rig.message(9, 4);
+    let output = run(&rig, &["tail", "--from", "earliest", "--count", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let line = |seq, kind, guild: Value, old: Value, data: Value| {
+        json!({"kind": kind, "shard": 1, "shards": 4, "session": 3, "seq": seq, "index": 0,
+               "guild_id": guild, "reason": null, "old": old, "data": data})
+    };
+    let parse = |text| serde_json::from_str::<Value>(text).expect("JSON");
+    let wanted = [
+        line(2, "GUILD_MEMBER_UPDATE", json!("9"), parse(old), parse(new)),
+        line(3, "RESUMED", Value::Null, Value::Null, json!({})),
+    ];
+    assert_eq!(lines(&output), wanted);
+}
+
+#[test]
+fn tail_flushes_every_line() {
+    let mut rig = Rig::new();
+    let mut tail = Tail::start(&rig, &["--from", "earliest"]);
+    let mut output = BufReader::new(tail.0.stdout.take().expect("its output"));
+    for number in 0..3 {
+        rig.message(1, number);
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        assert!(line.contains(&format!("text {number}")), "{line}");
+    }
+}
+
+#[test]
+fn tail_ends_with_3_when_the_time_is_up() {
+    let mut rig = Rig::without_ring();
+    let output = run(&rig, &["tail", "--timeout", "0.05"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output.stderr).contains("mixcord-cache"), "{output:?}");
+    rig.create_ring();
+    rig.message(1, 1);
+    let output = run(&rig, &["tail", "--from", "earliest", "--count", "2", "--timeout", "0.5"]);
+    assert_eq!((output.status.code(), lines(&output).len()), (Some(3), 1), "{output:?}");
+}
+
+#[test]
+fn tail_in_a_group_acknowledges_what_it_printed_and_no_more() {
+    let mut rig = Rig::new();
+    (0..50).for_each(|number| rig.message(number % 3, number));
+    let tail = ["tail", "--group", "log", "--from", "earliest", "--count", "20"];
+    let first = run(&rig, &tail);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let second = run(&rig, &["tail", "--group", "log", "--count", "30", "--timeout", "20"]);
+    assert_eq!(second.status.code(), Some(0), "{second:?}");
+    let all = lines(&first).into_iter().chain(lines(&second));
+    let mut seqs: Vec<_> = all.map(|line| line["seq"].as_u64().expect("a number")).collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (0..50).collect::<Vec<_>>());
+    assert_eq!(rig.group("log").lag, 0);
+}
+
+#[test]
+fn tail_ends_quietly_when_nobody_reads_and_keeps_what_was_not_read() {
+    let mut rig = Rig::new();
+    let mut tail = Tail::start(&rig, &["--group", "log", "--from", "earliest"]);
+    let mut output = BufReader::new(tail.0.stdout.take().expect("its output"));
+    rig.message(1, 0);
+    output.read_line(&mut String::new()).expect("a line");
+    drop(output);
+    rig.message(1, 1);
+    let status = tail.0.wait().expect("it ends");
+    let mut complaint = String::new();
+    let mut stderr = tail.0.stderr.take().expect("its errors");
+    stderr.read_to_string(&mut complaint).expect("text");
+    assert_eq!((status.code(), complaint.as_str()), (Some(0), ""));
+    until("the group to be left", || rig.group("log").members == 0);
+    assert_eq!(rig.group("log").lag, 1);
+}
+
+#[test]
+fn tail_filters_by_kind_and_says_what_an_observer_lost() {
+    let mut rig = Rig::new();
+    (0..1_000).for_each(|number| rig.message(1, number));
+    rig.publish(Kind::RESUMED, 0, 1_000, "{}", None);
+    let output =
+        run(&rig, &["tail", "--from", "earliest", "--kind", "gap,RESUMED", "--count", "1"]);
+    let kinds: Vec<_> = lines(&output).iter().map(|line| line["kind"].clone()).collect();
+    assert_eq!(kinds.last(), Some(&json!("RESUMED")));
+    assert!(kinds.iter().all(|kind| kind == "RESUMED" || kind == "LOST"), "{kinds:?}");
+}
+
+#[test]
+fn tail_ends_with_0_on_sigterm() {
+    for rig in [Rig::without_ring(), Rig::new()] {
+        let mut tail = Tail::start(&rig, &["--group", "log"]);
+        let ready = || match rig.producer {
+            Some(_) => rig.operator().rings().expect("rings")[0].groups.len() == 1,
+            // Nothing shows that it waits but what it says.
+            None => true,
+        };
+        until("the tail to be ready", ready);
+        if rig.producer.is_none() {
+            let mut stderr = BufReader::new(tail.0.stderr.as_mut().expect("its errors"));
+            stderr.read_line(&mut String::new()).expect("a line");
+        }
+        let pid = nix::unistd::Pid::from_raw(tail.0.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("alive");
+        assert_eq!(tail.0.wait().expect("it ends").code(), Some(0));
+    }
+}
+
+#[test]
+fn wrong_options_end_with_78_and_one_line() {
+    for arguments in [
+        &["tail", "--nonsense"][..],
+        &["tail", "--from", "tomorrow"],
+        &["tail", "--count", "-1"],
+        &["tail", "--instance", "Not A Name"],
+        &["tail", "--group", "Not A Name!", "--timeout", "1"],
+        &["ls", "--instance", ""],
+        &["groups", "create", "x", "--policy", "lazy"],
+        &["fly"],
+    ] {
+        let output = mixcord(arguments).output().expect("mixcord runs");
+        // A group's name is judged by the ring, which is not there.
+        if arguments.contains(&"--group") {
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}: {output:?}");
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{arguments:?}: {output:?}");
+        assert_eq!(text(&output.stdout), "");
+    }
+}
+
+#[test]
+fn options_can_come_from_the_environment() {
+    let mut rig = Rig::new();
+    rig.message(1, 1);
+    let output = mixcord(&["tail"])
+        .env("MIXCORD_INSTANCE", &rig.instance)
+        .env("MIXCORD_FROM", "earliest")
+        .env("MIXCORD_COUNT", "1")
+        .output()
+        .expect("mixcord runs");
+    assert_eq!((output.status.code(), lines(&output).len()), (Some(0), 1), "{output:?}");
+}
+
+#[test]
+fn ls_shows_rings_and_groups_for_programs_and_for_people() {
+    let mut rig = Rig::new();
+    run(&rig, &["groups", "create", "bot", "--from", "earliest"]);
+    (0..10).for_each(|number| rig.message(1, number));
+    let output = run(&rig, &["ls", "--json"]);
+    let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let ring = &listing["rings"][0];
+    assert_eq!(listing["instance"], json!(rig.instance));
+    assert_eq!((&ring["name"], &ring["tail"]), (&json!("out"), &json!(10)));
+    assert_eq!(ring["producer_alive"], json!(true));
+    assert_eq!(
+        (&ring["groups"][0]["name"], &ring["groups"][0]["lag"]),
+        (&json!("bot"), &json!(10))
+    );
+
+    let table = text(&run(&rig, &["ls"]).stdout);
+    for word in [rig.instance.as_str(), "out", "bot", "lag 10", "no members", "durable"] {
+        assert!(table.contains(word), "{word} is missing in {table}");
+    }
+    assert!(!table.contains('\x1b'), "colours in a pipe");
+}
+
+#[test]
+fn ls_helps_when_nothing_runs() {
+    let (rig, other) = (Rig::without_ring(), Rig::new());
+    let output = run(&rig, &["ls"]);
+    assert_eq!(output.status.code(), Some(0));
+    let table = text(&output.stdout);
+    assert!(table.contains("mixcord-cache") && table.contains(&other.instance), "{table}");
+    let output = run(&rig, &["ls", "--json"]);
+    let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(listing["rings"], json!([]));
+}
+
+#[test]
+fn groups_and_instances_are_removed_when_nobody_uses_them() {
+    let mut rig = Rig::new();
+    let member = rig.consumer().group("bot").connect_blocking().expect("connected");
+    let refused = run(&rig, &["groups", "rm", "bot"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(text(&refused.stderr).lines().count(), 1, "{refused:?}");
+    drop(member);
+    assert_eq!(run(&rig, &["groups", "rm", "bot"]).status.code(), Some(0));
+    assert_eq!(run(&rig, &["rm"]).status.code(), Some(1), "the producer lives");
+    rig.end_producer();
+    assert_eq!(run(&rig, &["rm"]).status.code(), Some(0));
+    assert_eq!(run(&rig, &["rm"]).status.code(), Some(0), "nothing is left, and that is fine");
+}
+
+#[test]
+fn top_measures_once_in_plain_lines() {
+    let mut rig = Rig::new();
+    rig.message(1, 1);
+    let output = run(&rig, &["top", "--once"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let picture = text(&output.stdout);
+    assert!(picture.contains("out") && !picture.contains('\x1b'), "{picture}");
+}
