@@ -1,0 +1,180 @@
+//! What the operator decides: command line, environment, file, token.
+
+mod bytes;
+mod file;
+mod intents;
+mod options;
+mod shards;
+mod token;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+pub use bytes::Bytes;
+pub use intents::Intents;
+pub use options::Options;
+pub use shards::{ShardSet, Shards};
+pub use token::{Fingerprint, Token, TokenError};
+
+/// Why the options cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not to be run at all: the text of `--help` or `--version`.
+    #[error("{0}")]
+    Shown(String),
+    /// An option is wrong; one line.
+    #[error("{0}")]
+    Option(String),
+    /// The file is wrong; one line.
+    #[error("--config {path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Options {
+    /// Reads options from `arguments` (the program's name first), the environment and the file that
+    /// either names.
+    ///
+    /// # Errors
+    /// One line that says which option is wrong and why.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let mut command = Self::command();
+        if let Some(path) = file::named_by(&arguments, std::env::var_os("MIXCORD_CONFIG")) {
+            for (option, value) in file::read(&path, &command)? {
+                command = command.mut_arg(option, |arg| arg.required(false).default_value(value));
+            }
+        }
+        let options = command
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| one_line(&error))?;
+        options.check()
+    }
+
+    /// What no single option can know.
+    fn check(self) -> Result<Self, ConfigError> {
+        let wrong = |text: &str| Err(ConfigError::Option(text.to_owned()));
+        if self.reconnect_min_ms > self.reconnect_max_ms {
+            return wrong("--reconnect-min-ms is larger than --reconnect-max-ms");
+        }
+        if !self.ring_bytes.0.is_power_of_two() || self.ring_bytes.0 < 64 << 10 {
+            return wrong("--ring-bytes has to be a power of two of at least 64KiB");
+        }
+        if !self.ring_slots.is_power_of_two() || self.ring_slots < 64 {
+            return wrong("--ring-slots has to be a power of two of at least 64");
+        }
+        if !(4096..=1 << 30).contains(&self.message_bytes_max.0) {
+            return wrong("--message-bytes-max has to be between 4KiB and 1GiB");
+        }
+        if self.buffer_bytes.0 > 1 << 30 {
+            return wrong("--buffer-bytes has to be at most 1GiB");
+        }
+        Ok(self)
+    }
+}
+
+/// clap's answer without usage and hints.
+fn one_line(error: &clap::Error) -> ConfigError {
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return ConfigError::Shown(text);
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("the options are wrong");
+    let mut line = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+    // Lists what is missing or allowed on the lines below.
+    if line.ends_with(':')
+        && let Some(next) = lines.next()
+    {
+        line.push(' ');
+        line.push_str(next);
+    }
+    ConfigError::Option(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Options, ConfigError> {
+        let program = std::iter::once("mixcord-gateway");
+        Options::read(program.chain(arguments.iter().copied()).map(OsString::from))
+    }
+
+    fn toml(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        file
+    }
+
+    #[test]
+    fn every_option_has_a_variable_of_its_name() {
+        for arg in Options::command().get_arguments() {
+            let Some(long) = arg.get_long().filter(|long| !matches!(*long, "help" | "version"))
+            else {
+                continue;
+            };
+            let variable = format!("MIXCORD_{}", long.to_ascii_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*variable), "{long}");
+        }
+    }
+
+    #[test]
+    fn errors_are_one_line_and_name_the_option() {
+        for (option, value) in [
+            ("--shards", "7..3/4"),
+            ("--encoding", "xml"),
+            ("--compression", "gzip"),
+            ("--intents", "GUILDS,NONSENSE"),
+            ("--no-such-option", "1"),
+            ("--large-threshold", "10"),
+            ("--presence", "[]"),
+            ("--ring-bytes", "5000"),
+            ("--api-url", "discord.com"),
+            ("--instance", "Not/A Name"),
+            ("--config", "/no/such/file.toml"),
+        ] {
+            let error = read(&[option, value]).expect_err("refused").to_string();
+            assert!(error.contains(option), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_option_wins_over_the_file_which_wins_over_the_default() {
+        let file = toml("shards = \"0..1/4\"\nintents = 513\nlarge-threshold = 100\n[presence]\nstatus = \"dnd\"\n");
+        let path = file.path().to_str().expect("text");
+        let options = read(&["--config", path, "--intents", "1"]).expect("fine");
+        assert_eq!(options.shards, Shards::Range(0..=1, 4));
+        assert_eq!(options.intents.bits(), 1);
+        assert_eq!(options.large_threshold, Some(100));
+        assert_eq!(options.presence, Some(serde_json::json!({"status": "dnd"})));
+        assert_eq!(options.instance, "mixcord");
+    }
+
+    #[test]
+    fn the_file_is_judged_like_the_command_line() {
+        for (text, about) in [
+            ("shards = \"x\"", "--shards"),
+            ("colour = 1", "colour"),
+            ("shards = ", "--config"),
+            ("config = \"other\"", "config"),
+            ("token = \"secret\"", "token"),
+        ] {
+            let file = toml(text);
+            let error = read(&["--config", file.path().to_str().expect("text")])
+                .expect_err("refused")
+                .to_string();
+            assert!(error.contains(about), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line. Every option may also come from its environment variable, and below that from
+//! the file given with `--config`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use mixcord_event::topology::is_instance_name;
+
+use super::bytes::Bytes;
+use super::intents::Intents;
+use super::shards::Shards;
+use crate::wire::Compression;
+
+/// Holds the websockets to Discord and writes their events into one shared-memory ring per shard.
+///
+/// The token comes from the environment variable DISCORD_TOKEN or from --token-file. What wins, from
+/// strongest to weakest: option, environment variable, --config file, default.
+#[derive(Debug, Parser)]
+#[command(name = "mixcord-gateway", version, max_term_width = 100)]
+pub struct Options {
+    /// Name of the instance: what gateway, cache and consumers of one bot have in common
+    #[arg(long, value_name = "NAME", env = "MIXCORD_INSTANCE", default_value = "mixcord", value_parser = instance)]
+    pub instance: String,
+
+    /// Where Discord's API is
+    #[arg(long, value_name = "URL", env = "MIXCORD_API_URL", default_value = "https://discord.com/api/v10", value_parser = api_url)]
+    pub api_url: String,
+
+    /// Shards to run: auto (as many as Discord recommends), N, or A..B/N (A to B, both included, of N)
+    #[arg(long, value_name = "auto|N|A..B/N", env = "MIXCORD_SHARDS", default_value = "auto")]
+    pub shards: Shards,
+
+    /// Intents, as a number or as names: GUILDS,GUILD_MESSAGES; ALL; UNPRIVILEGED
+    #[arg(long, value_name = "NUMBER|NAME,NAME", env = "MIXCORD_INTENTS", default_value = "UNPRIVILEGED")]
+    pub intents: Intents,
+
+    /// What Discord sends: etf or json
+    #[arg(long, value_name = "etf|json", env = "MIXCORD_ENCODING", default_value = "etf", value_parser = encoding)]
+    pub encoding: mixcord_event::Encoding,
+
+    /// How it is compressed
+    #[arg(long, value_name = "zstd-stream|zlib-stream|none", env = "MIXCORD_COMPRESSION", default_value = "zstd-stream")]
+    pub compression: Compression,
+
+    /// File that holds the token, instead of DISCORD_TOKEN
+    #[arg(long, value_name = "FILE", env = "MIXCORD_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// PEM file with certificates to trust beside the built-in roots
+    #[arg(long, value_name = "FILE", env = "MIXCORD_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// TOML file with options: the names here without the dashes, `shards = "0..7/16"`
+    #[arg(long, value_name = "FILE", env = "MIXCORD_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Presence to begin with, as the JSON of Discord's update-presence structure
+    #[arg(long, value_name = "JSON", env = "MIXCORD_PRESENCE", value_parser = presence)]
+    pub presence: Option<serde_json::Value>,
+
+    /// Above this many members a guild comes without its offline members (50 to 250)
+    #[arg(long, value_name = "N", env = "MIXCORD_LARGE_THRESHOLD", value_parser = clap::value_parser!(u16).range(50..=250))]
+    pub large_threshold: Option<u16>,
+
+    /// Payload space of each shard's ring, a power of two
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB")]
+    pub ring_bytes: Bytes,
+
+    /// Records each shard's ring can hold, a power of two
+    #[arg(long, value_name = "N", env = "MIXCORD_RING_SLOTS", default_value_t = 8192)]
+    pub ring_slots: u32,
+
+    /// Decoded events each shard keeps while its ring is full, before it stops reading the socket
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_BUFFER_BYTES", default_value = "1MiB")]
+    pub buffer_bytes: Bytes,
+
+    /// No message may be larger once decompressed
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_MESSAGE_BYTES_MAX", default_value = "64MiB")]
+    pub message_bytes_max: Bytes,
+
+    /// Time between two identifies of one rate-limit bucket; Discord asks for 5000
+    #[arg(long, value_name = "MS", env = "MIXCORD_IDENTIFY_SPACING_MS", default_value_t = 5_500)]
+    pub identify_spacing_ms: u32,
+
+    /// Folder where the gateway processes of one token keep their common identify queue
+    /// [default: $XDG_RUNTIME_DIR/mixcord or /tmp/mixcord-UID]
+    #[arg(long, value_name = "DIR", env = "MIXCORD_IDENTIFY_DIR")]
+    pub identify_dir: Option<PathBuf>,
+
+    /// Shortest scale of the delay before a connection is made again
+    #[arg(long, value_name = "MS", env = "MIXCORD_RECONNECT_MIN_MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub reconnect_min_ms: u32,
+
+    /// Longest delay before a connection is made again
+    #[arg(long, value_name = "MS", env = "MIXCORD_RECONNECT_MAX_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub reconnect_max_ms: u32,
+
+    /// How long a new connection may take to say HELLO
+    #[arg(long, value_name = "MS", env = "MIXCORD_HELLO_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub hello_timeout_ms: u32,
+}
+
+fn instance(text: &str) -> Result<String, String> {
+    if is_instance_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has 1 to 32 of a-z, 0-9, - and _, and begins with a letter or digit".into())
+    }
+}
+
+fn api_url(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match rest {
+        Some(host) if !host.is_empty() && !host.starts_with('/') && !host.contains(['?', '#']) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected https://HOST/PATH or http://HOST:PORT/PATH".into()),
+    }
+}
+
+fn encoding(text: &str) -> Result<mixcord_event::Encoding, String> {
+    match text {
+        "etf" => Ok(mixcord_event::Encoding::Etf),
+        "json" => Ok(mixcord_event::Encoding::Json),
+        _ => Err("expected etf or json".into()),
+    }
+}
+
+fn presence(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
+        Ok(_) => Err("expected a JSON object".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}

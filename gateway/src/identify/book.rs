@@ -1,0 +1,149 @@
+//! The accounts of one token's identifies: who may identify when (G-13 to G-16). No I/O.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Identifies that may be spent on sessions that do not last, as parts of 100 of the day's budget
+/// (G-16).
+const FAILURES_PERCENT: u64 = 30;
+/// The budget's period, in hours.
+const DAY: u64 = 24;
+const HOUR_MS: u64 = 3_600_000;
+/// Buckets that a file may hold; more are never in use within one spacing.
+const BUCKETS_MAX: usize = 4096;
+
+/// What every gateway process of one token knows. Times are milliseconds since the Unix epoch, so
+/// that they mean the same in every process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    /// Rate-limit key and when it is free again, for those that are not.
+    buckets: Vec<(u32, u64)>,
+    /// Hour since the epoch and identifies in it that followed a failure.
+    failures: Vec<(u64, u32)>,
+}
+
+/// What Discord allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// `max_concurrency`: how many buckets there are.
+    pub max_concurrency: u32,
+    /// Time between two identifies of a bucket.
+    pub spacing: Duration,
+    /// `total`: identifies per day.
+    pub total: u64,
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Identify now.
+    Granted,
+    /// Ask again after this time.
+    Wait(Duration),
+}
+
+impl Book {
+    /// Asks for the permit of `shard`, after `failures` identifies that came to nothing.
+    pub fn claim(&mut self, now_ms: u64, shard: u16, failures: u32, rules: &Rules) -> Claim {
+        self.tidy(now_ms, rules);
+        let key = u32::from(shard) % rules.max_concurrency.max(1);
+        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == key) {
+            return Claim::Wait(Duration::from_millis(free - now_ms));
+        }
+        if failures > 0 {
+            let allowed = (rules.total * FAILURES_PERCENT / 100).max(1);
+            let spent: u64 = self.failures.iter().map(|(_, count)| u64::from(*count)).sum();
+            if spent >= allowed {
+                let oldest = self.failures.first().map_or(0, |(hour, _)| *hour);
+                let free = (oldest + DAY + 1) * HOUR_MS;
+                return Claim::Wait(Duration::from_millis(free.saturating_sub(now_ms).max(1)));
+            }
+        }
+        if self.buckets.len() >= BUCKETS_MAX {
+            return Claim::Wait(rules.spacing.max(Duration::from_millis(1)));
+        }
+        self.buckets.push((key, now_ms + millis(rules.spacing)));
+        if failures > 0 {
+            let hour = now_ms / HOUR_MS;
+            match self.failures.last_mut().filter(|(newest, _)| *newest == hour) {
+                Some((_, count)) => *count = count.saturating_add(1),
+                None => self.failures.push((hour, 1)),
+            }
+        }
+        Claim::Granted
+    }
+
+    /// The book of which nothing can be read: every bucket is taken to have been used just now.
+    pub fn unreadable(now_ms: u64, rules: &Rules) -> Self {
+        let free = now_ms + millis(rules.spacing);
+        let keys = rules.max_concurrency.clamp(1, BUCKETS_MAX as u32);
+        Self { buckets: (0..keys).map(|key| (key, free)).collect(), failures: Vec::new() }
+    }
+
+    /// Drops what is past, and what a clock that jumped back makes senseless.
+    fn tidy(&mut self, now_ms: u64, rules: &Rules) {
+        let spacing = millis(rules.spacing);
+        self.buckets.retain(|(_, free)| *free > now_ms && *free - now_ms <= spacing);
+        let hour = now_ms / HOUR_MS;
+        // An hour counts until its last minute is a day old.
+        self.failures.retain(|(at, _)| *at <= hour && at + DAY >= hour);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: u64 = 1_900_000_000_000;
+
+    fn rules(max_concurrency: u32) -> Rules {
+        Rules { max_concurrency, spacing: Duration::from_secs(5), total: 1_000 }
+    }
+
+    /// §15 line 12: one identify per key per 5 s.
+    #[test]
+    fn g14_one_identify_per_bucket_and_spacing() {
+        let (mut book, rules) = (Book::default(), rules(2));
+        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, 1, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START + 1_000, 2, 0, &rules), Claim::Wait(Duration::from_secs(4)));
+        assert_eq!(book.claim(START + 5_000, 2, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START + 5_000, 4, 0, &rules), Claim::Wait(Duration::from_secs(5)));
+        assert_eq!(book.claim(START + 5_000, 3, 0, &rules), Claim::Granted);
+    }
+
+    #[test]
+    fn g16_a_day_of_failures_stays_under_thirty_percent() {
+        let (mut book, rules) = (Book::default(), rules(1));
+        let (mut now, mut granted) = (START, 0);
+        while now < START + DAY * HOUR_MS {
+            match book.claim(now, 0, 1, &rules) {
+                Claim::Granted => granted += 1,
+                Claim::Wait(wait) => now += u64::try_from(wait.as_millis()).expect("short"),
+            }
+        }
+        assert_eq!(granted, 300);
+        assert_eq!(book.claim(now, 0, 0, &rules), Claim::Granted, "a first identify is not held up");
+        assert!(book.failures.len() <= 25);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_blocks_nobody_for_long() {
+        let (mut book, rules) = (Book::default(), rules(1));
+        assert_eq!(book.claim(START, 0, 1, &rules), Claim::Granted);
+        assert_eq!(book.claim(START - 50_000_000, 0, 0, &rules), Claim::Granted);
+    }
+
+    #[test]
+    fn an_unreadable_book_waits_one_spacing() {
+        let rules = rules(16);
+        let mut book = Book::unreadable(START, &rules);
+        assert_eq!(book.claim(START, 7, 0, &rules), Claim::Wait(Duration::from_secs(5)));
+        assert_eq!(book.claim(START + 5_000, 7, 0, &rules), Claim::Granted);
+    }
+}

@@ -1,0 +1,151 @@
+//! The limits on what one connection may send (G-28, G-29).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Everything sent counts: 120 in 60 s, or Discord closes with 4008 (G-28).
+pub const SENDS_MAX: usize = 120;
+const SENDS_WINDOW: Duration = Duration::from_secs(60);
+/// Presence updates: 5 in 20 s (G-29).
+pub const PRESENCES_MAX: usize = 5;
+const PRESENCES_WINDOW: Duration = Duration::from_secs(20);
+/// The most that is kept free for heartbeats.
+const RESERVE_MAX: usize = 10;
+
+/// At most `max` in any `window`.
+#[derive(Debug)]
+struct Window {
+    max: usize,
+    window: Duration,
+    sent: VecDeque<Instant>,
+}
+
+impl Window {
+    fn new(max: usize, window: Duration) -> Self {
+        Self { max, window, sent: VecDeque::with_capacity(max) }
+    }
+
+    /// How long until `reserve + 1` more would fit; zero when they do.
+    fn wait(&mut self, now: Instant, reserve: usize) -> Duration {
+        while self.sent.front().is_some_and(|at| now.saturating_duration_since(*at) >= self.window) {
+            self.sent.pop_front();
+        }
+        let room = self.max.saturating_sub(reserve).max(1);
+        match (self.sent.len() + 1).checked_sub(room) {
+            None | Some(0) => Duration::ZERO,
+            // The one whose leaving makes room.
+            Some(over) => self.sent.get(over - 1).map_or(Duration::ZERO, |at| {
+                (*at + self.window).saturating_duration_since(now)
+            }),
+        }
+    }
+
+    fn note(&mut self, now: Instant) {
+        if self.sent.len() == self.max {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
+}
+
+/// What one connection has sent in the last minute. Starts afresh with each connection.
+#[derive(Debug)]
+pub struct Limiter {
+    sends: Window,
+    presences: Window,
+    reserve: usize,
+}
+
+impl Limiter {
+    /// For a connection that beats every `heartbeat`.
+    pub fn new(heartbeat: Duration) -> Self {
+        let beats = SENDS_WINDOW.as_millis() / heartbeat.as_millis().max(1);
+        // One beat more than fit in the window, one that the server may ask for (op 1), and RESUME.
+        let reserve = usize::try_from(beats).unwrap_or(RESERVE_MAX).saturating_add(3);
+        Self {
+            sends: Window::new(SENDS_MAX, SENDS_WINDOW),
+            presences: Window::new(PRESENCES_MAX, PRESENCES_WINDOW),
+            reserve: reserve.min(RESERVE_MAX),
+        }
+    }
+
+    /// Notes a heartbeat, IDENTIFY or RESUME, which never wait.
+    pub fn note(&mut self, now: Instant) {
+        self.sends.note(now);
+    }
+
+    /// Takes room for one command of a user.
+    ///
+    /// # Errors
+    /// How long to wait when there is none.
+    pub fn take(&mut self, now: Instant, presence: bool) -> Result<(), Duration> {
+        let mut wait = self.sends.wait(now, self.reserve);
+        if presence {
+            wait = wait.max(self.presences.wait(now, 0));
+        }
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.sends.note(now);
+        if presence {
+            self.presences.note(now);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// §15 line 14: 121 sends in 60 s never happen, and heartbeats always have room.
+    #[test]
+    fn g28_never_121_sends_in_a_minute_with_heartbeats_on_time() {
+        let start = Instant::now();
+        let interval = Duration::from_millis(41_250);
+        let mut limiter = Limiter::new(interval);
+        let mut sent: Vec<Instant> = Vec::new();
+        for ms in (0..400_000u64).step_by(50) {
+            let now = start + Duration::from_millis(ms);
+            if ms % 41_250 == 0 {
+                limiter.note(now);
+                sent.push(now);
+            }
+            while limiter.take(now, false).is_ok() {
+                sent.push(now);
+            }
+        }
+        for (first, at) in sent.iter().enumerate() {
+            let within = sent[first..].iter().take_while(|s| **s < *at + SENDS_WINDOW).count();
+            assert!(within <= SENDS_MAX, "{within} sends in a minute");
+        }
+        assert!(sent.len() > 6 * 100, "the budget is used: {}", sent.len());
+    }
+
+    #[test]
+    fn g29_five_presences_in_twenty_seconds() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(Duration::from_secs(41));
+        for _ in 0..PRESENCES_MAX {
+            assert_eq!(limiter.take(now, true), Ok(()));
+        }
+        assert_eq!(limiter.take(now + Duration::from_secs(5), true), Err(Duration::from_secs(15)));
+        assert_eq!(limiter.take(now + Duration::from_secs(5), false), Ok(()));
+        assert_eq!(limiter.take(now + Duration::from_secs(20), true), Ok(()));
+    }
+
+    #[test]
+    fn the_answer_says_when_there_is_room_again() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(Duration::from_secs(41));
+        let mut count = 0;
+        let wait = loop {
+            match limiter.take(now, false) {
+                Ok(()) => count += 1,
+                Err(wait) => break wait,
+            }
+        };
+        assert!((100..SENDS_MAX).contains(&count), "{count}");
+        assert_eq!(limiter.take(now + wait, false), Ok(()));
+    }
+}

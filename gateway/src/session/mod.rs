@@ -1,0 +1,608 @@
+//! The life of one shard's session, without any I/O: messages and the passing of time go in,
+//! actions come out (contract §3).
+//!
+//! ```text
+//! Waiting ──delay──▶ Connecting ──▶ AwaitHello ──HELLO──▶ AwaitPermit ──▶ Identifying ──READY──▶ Active
+//!    ▲                   │              │     └─session─▶ Resuming ───────────RESUMED────────────▶ │
+//!    └───────────────────┴── connection lost, op 7, op 9, zombie ◀──────────────┴──────────────────┘
+//! ```
+//!
+//! Three numbers follow Discord's `s`:
+//! * *accepted*: the last one handed on towards the ring in this process,
+//! * *committed*: the last one that is in the ring for good; RESUME and heartbeats carry it, and it
+//!   never passes *accepted*;
+//! * *replayed*: after a RESUME, what was accepted but not yet committed is sent again by Discord
+//!   and left out here, up to this number.
+
+mod close;
+mod heart;
+mod types;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+pub use close::{Fatal, RESUMABLE_CLOSE};
+pub use heart::Latencies;
+pub use types::*;
+
+use crate::backoff::Backoff;
+use crate::random::Random;
+use close::Verdict as CloseVerdict;
+use heart::{Beat, Heart};
+
+/// How often in a row the server may end a connection in the middle of resuming before the session
+/// is given up (G-27).
+const RESUMES_REFUSED_MAX: u32 = 2;
+/// The same for a close code that the contract does not know.
+const RESUMES_REFUSED_UNKNOWN_MAX: u32 = 1;
+
+/// A session that may be resumed, as a checkpoint keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The session; `None` when there is none to resume.
+    pub session: Option<SessionInfo>,
+    /// The last sequence number committed; `None` when there never was a session.
+    pub seq: Option<u64>,
+    /// The counter of the last session.
+    pub counter: u32,
+    /// Why `session` is missing although there was one: owed to the stream as a gap.
+    pub lost: Option<GapReason>,
+}
+
+impl Restored {
+    /// Of a shard that never had a session.
+    pub fn nothing() -> Self {
+        Self { session: None, seq: None, counter: 0, lost: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting { until: Instant },
+    Connecting,
+    AwaitHello { until: Instant },
+    AwaitPermit,
+    Identifying,
+    Resuming,
+    Active { since: Instant },
+    Ended,
+}
+
+/// The machine. See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    backoff: Backoff,
+    times: Times,
+    random: Random,
+    phase: Phase,
+    heart: Option<Heart>,
+    latencies: Latencies,
+    session: Option<SessionInfo>,
+    counter: u32,
+    accepted: Option<u64>,
+    committed: Option<u64>,
+    /// The number of the session's READY.
+    began_at: u64,
+    /// Numbers up to this one are repetitions on this connection.
+    replayed: Option<u64>,
+    /// The replay's first new event has not come yet: a hole there ends the session.
+    replaying: bool,
+    /// A message was left out since the last accepted event.
+    poisoned: bool,
+    /// A gap that the next session's first commit has to tell.
+    owed: Option<Gap>,
+    /// Connections in a row that were not well.
+    attempts: u32,
+    /// Identifies in a row without a lasting session.
+    identify_failures: u32,
+    /// Resumes in a row that the server ended.
+    resumes_refused: u32,
+    /// Since when resuming fails without a word.
+    resume_failing: Option<Instant>,
+    /// The gateway URL did not connect.
+    gateway_failed: bool,
+    to_resume_url: bool,
+    state: State,
+    reconnects: u64,
+    reading: bool,
+    actions: VecDeque<Action>,
+}
+
+impl Session {
+    /// A machine that connects at its first [`Self::tick`].
+    pub fn new(
+        now: Instant,
+        restored: Restored,
+        backoff: Backoff,
+        times: Times,
+        random: Random,
+    ) -> Self {
+        let owed = restored.lost.map(|reason| Gap {
+            counter: restored.counter,
+            from_seq: restored.seq.map_or(0, |seq| seq.saturating_add(1)),
+            to_seq: None,
+            reason,
+        });
+        Self {
+            backoff,
+            times,
+            random,
+            phase: Phase::Waiting { until: now },
+            heart: None,
+            latencies: Latencies::default(),
+            session: restored.session,
+            counter: restored.counter,
+            accepted: restored.seq,
+            committed: restored.seq,
+            began_at: restored.seq.unwrap_or(0),
+            replayed: None,
+            replaying: false,
+            poisoned: false,
+            owed,
+            attempts: 0,
+            identify_failures: 0,
+            resumes_refused: 0,
+            resume_failing: None,
+            gateway_failed: false,
+            to_resume_url: true,
+            state: State::Disconnected,
+            reconnects: 0,
+            reading: true,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do, oldest first.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Self::tick`] wants to be called; `None` while only the outside can move the session.
+    pub fn deadline(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Waiting { until } | Phase::AwaitHello { until } => Some(until),
+            _ => None,
+        };
+        let beat = self.heart.as_ref().map(Heart::next);
+        match (phase, beat) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Waiting { until } if now >= until => self.connect(),
+            Phase::AwaitHello { until } if now >= until && self.reading => {
+                self.drop_connection(now, Lost::NoHello);
+            }
+            _ => {}
+        }
+        let beat = self.heart.as_mut().map_or(Beat::NotDue, |heart| heart.tick(now));
+        match beat {
+            Beat::NotDue => {}
+            Beat::Send => self.beat(),
+            Beat::Dead => self.drop_connection(now, Lost::Zombie),
+        }
+    }
+
+    /// The connection is open.
+    pub fn connected(&mut self, now: Instant) {
+        if self.phase == Phase::Connecting {
+            self.gateway_failed = false;
+            self.phase = Phase::AwaitHello { until: now + self.times.hello };
+        }
+    }
+
+    /// The connection could not be opened.
+    pub fn connect_failed(&mut self, now: Instant) {
+        if self.phase == Phase::Connecting {
+            self.lost(now, Lost::NotConnected);
+        }
+    }
+
+    /// The connection ended, with the server's close code if it sent one.
+    pub fn closed(&mut self, now: Instant, code: Option<u16>) {
+        if self.is_open() {
+            self.lost(now, Lost::Closed(code));
+        }
+    }
+
+    /// The connection's bytes make no sense any more (G-38).
+    pub fn corrupt(&mut self, now: Instant) {
+        if self.is_open() {
+            self.drop_connection(now, Lost::Corrupt);
+        }
+    }
+
+    /// A message could not be decoded and was left out; the stream itself is fine.
+    pub fn poisoned(&mut self) {
+        self.poisoned = true;
+        self.heard();
+    }
+
+    /// Something arrived, whatever it was (G-11).
+    pub fn heard(&mut self) {
+        if let Some(heart) = &mut self.heart {
+            heart.heard();
+        }
+    }
+
+    /// The socket is no longer read, because nothing more can be kept.
+    pub fn reading_stopped(&mut self) {
+        self.reading = false;
+        if let Some(heart) = &mut self.heart {
+            heart.stop_listening();
+        }
+    }
+
+    /// The socket is read again.
+    pub fn reading_resumed(&mut self, now: Instant) {
+        self.reading = true;
+        if let Phase::AwaitHello { until } = &mut self.phase {
+            *until = (*until).max(now + self.times.hello);
+        }
+        if let Some(heart) = &mut self.heart {
+            heart.listen_again();
+        }
+    }
+
+    /// The permit asked for is granted: identify now.
+    pub fn permit(&mut self) {
+        if self.phase == Phase::AwaitPermit {
+            self.phase = Phase::Identifying;
+            self.identify_failures = self.identify_failures.saturating_add(1);
+            self.actions.push_back(Action::Send(Payload::Identify));
+        }
+    }
+
+    /// Everything up to `seq` of session number `counter` is in the ring for good.
+    pub fn committed(&mut self, counter: u32, seq: u64) {
+        if counter == self.counter {
+            self.committed = Some(seq);
+        }
+    }
+
+    /// Ends the session so that Discord keeps it for the next process (G-22).
+    pub fn stop(&mut self) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        if self.is_open() {
+            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
+        }
+        self.end(Ended::Stopped);
+    }
+
+    /// A message arrived.
+    pub fn message(&mut self, now: Instant, incoming: Incoming<'_>) -> Verdict {
+        if !self.is_open() {
+            return Verdict::Ignore;
+        }
+        self.heard();
+        match incoming {
+            Incoming::Dispatch { seq, event } => return self.dispatch(now, seq, event),
+            Incoming::Heartbeat => self.beat(),
+            Incoming::Reconnect => self.drop_connection(now, Lost::Reconnect),
+            Incoming::InvalidSession { resumable } => {
+                if !resumable {
+                    self.give_up_session(GapReason::InvalidSession);
+                }
+                self.drop_connection(now, Lost::InvalidSession);
+            }
+            Incoming::Hello { interval_ms } => self.hello(now, interval_ms),
+            Incoming::HeartbeatAck => {
+                if let Some(heart) = &mut self.heart {
+                    heart.answered(now, &mut self.latencies);
+                }
+                self.settle(now);
+            }
+            Incoming::Unknown => {}
+        }
+        Verdict::Ignore
+    }
+
+    /// How this shard stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The session's id, while there is one.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| session.id.as_str())
+    }
+
+    /// The counter of the newest session.
+    pub fn counter(&self) -> u32 {
+        self.counter
+    }
+
+    /// The last sequence number handed on.
+    pub fn accepted(&self) -> Option<u64> {
+        self.accepted
+    }
+
+    /// The last heartbeats' latencies.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// Connections lost so far.
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    /// The heartbeat interval of this connection.
+    pub fn heartbeat_interval(&self) -> Option<Duration> {
+        self.heart.as_ref().map(Heart::interval)
+    }
+
+    /// May users' commands be sent now (G-33)?
+    pub fn takes_commands(&self) -> bool {
+        matches!(self.phase, Phase::Active { .. })
+    }
+
+    fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Waiting { .. } | Phase::Connecting | Phase::Ended)
+    }
+
+    fn connect(&mut self) {
+        let resume_url = self
+            .session
+            .as_ref()
+            .filter(|_| self.to_resume_url)
+            .and_then(|session| session.resume_url.clone());
+        let endpoint = match resume_url {
+            Some(url) => Endpoint::Resume(url),
+            None => Endpoint::Gateway { ask_again: self.gateway_failed },
+        };
+        self.phase = Phase::Connecting;
+        self.set_state(State::Connecting);
+        self.actions.push_back(Action::Connect(endpoint));
+    }
+
+    fn hello(&mut self, now: Instant, interval_ms: Option<u64>) {
+        if !matches!(self.phase, Phase::AwaitHello { .. }) {
+            return;
+        }
+        let mut heart = Heart::start(now, interval_ms, &mut self.random);
+        if !self.reading {
+            heart.stop_listening();
+        }
+        self.heart = Some(heart);
+        self.poisoned = false;
+        match &self.session {
+            Some(session) => {
+                // Before the first commit nothing of the session is kept but what waits for the ring.
+                let seq = self.committed.unwrap_or(self.began_at);
+                let session_id = session.id.clone();
+                self.replayed = self.accepted;
+                self.replaying = true;
+                self.phase = Phase::Resuming;
+                self.set_state(State::Resuming);
+                self.actions.push_back(Action::Send(Payload::Resume { session_id, seq }));
+            }
+            None => {
+                self.replayed = None;
+                self.replaying = false;
+                self.phase = Phase::AwaitPermit;
+                self.set_state(State::Identifying);
+                self.actions.push_back(Action::AskPermit { failures: self.identify_failures });
+            }
+        }
+    }
+
+    fn dispatch(&mut self, now: Instant, seq: Option<u64>, event: Event<'_>) -> Verdict {
+        match (self.phase, event) {
+            (Phase::AwaitHello { .. } | Phase::AwaitPermit, _) => Verdict::Ignore,
+            (_, Event::Ready { session_id, resume_url }) => {
+                self.ready(now, seq.unwrap_or(0), session_id, resume_url)
+            }
+            // Without READY there is no session these could belong to.
+            (Phase::Identifying, _) => Verdict::Ignore,
+            (_, event) => self.event(now, seq, event == Event::Resumed),
+        }
+    }
+
+    fn ready(
+        &mut self,
+        now: Instant,
+        seq: u64,
+        session_id: &str,
+        resume_url: Option<&str>,
+    ) -> Verdict {
+        // A READY nobody asked for ends the session before it.
+        self.give_up_session(GapReason::Replaced);
+        self.counter = self.counter.wrapping_add(1);
+        let session =
+            SessionInfo { id: session_id.to_owned(), resume_url: resume_url.map(str::to_owned) };
+        self.session = Some(session.clone());
+        self.accepted = Some(seq);
+        self.committed = None;
+        self.began_at = seq;
+        self.replayed = None;
+        self.replaying = false;
+        self.poisoned = false;
+        self.to_resume_url = true;
+        self.activate(now);
+        Verdict::Deliver(Delivery {
+            gap: self.owed.take(),
+            begins: Some(session),
+            seq,
+            counter: self.counter,
+        })
+    }
+
+    fn event(&mut self, now: Instant, seq: Option<u64>, resumed: bool) -> Verdict {
+        let accepted = self.accepted.unwrap_or(0);
+        if resumed && self.phase == Phase::Resuming {
+            self.activate(now);
+        }
+        // An event without a number is passed on and cannot move anything.
+        let Some(seq) = seq else { return self.deliver(None, accepted) };
+        if self.replayed.is_some_and(|replayed| seq <= replayed) {
+            return Verdict::Ignore;
+        }
+        self.replayed = None;
+        let replaying = std::mem::take(&mut self.replaying);
+        let poisoned = std::mem::take(&mut self.poisoned);
+        let next = accepted.saturating_add(1);
+        if seq <= next {
+            // A number that jumps back is the server's business: the event is still news.
+            self.accepted = Some(seq);
+            return self.deliver(None, seq);
+        }
+        let gap = Gap {
+            counter: self.counter,
+            from_seq: next,
+            to_seq: Some(seq - 1),
+            reason: if poisoned { GapReason::Undecodable } else { GapReason::Hole },
+        };
+        if replaying && !poisoned {
+            self.give_up_session(GapReason::Hole);
+            self.drop_connection(now, Lost::Hole);
+            return Verdict::Ignore;
+        }
+        self.accepted = Some(seq);
+        self.deliver(Some(gap), seq)
+    }
+
+    fn deliver(&self, gap: Option<Gap>, seq: u64) -> Verdict {
+        Verdict::Deliver(Delivery { gap, begins: None, seq, counter: self.counter })
+    }
+
+    fn activate(&mut self, now: Instant) {
+        self.phase = Phase::Active { since: now };
+        self.resumes_refused = 0;
+        self.resume_failing = None;
+        self.set_state(State::Connected);
+    }
+
+    /// A connection that has lived for a while was well.
+    fn settle(&mut self, now: Instant) {
+        if let Phase::Active { since } = self.phase
+            && now.saturating_duration_since(since) >= self.times.settled
+        {
+            self.attempts = 0;
+            if now.saturating_duration_since(since) >= self.times.lasting {
+                self.identify_failures = 0;
+            }
+        }
+    }
+
+    fn beat(&mut self) {
+        self.actions.push_back(Action::Send(Payload::Heartbeat { seq: self.committed }));
+    }
+
+    /// Ends the connection from our side.
+    fn drop_connection(&mut self, now: Instant, lost: Lost) {
+        self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
+        self.lost(now, lost);
+    }
+
+    /// The connection is gone; decides what comes next.
+    fn lost(&mut self, now: Instant, lost: Lost) {
+        self.settle(now);
+        self.reconnects = self.reconnects.saturating_add(1);
+        self.heart = None;
+        if let Lost::Closed(code) = lost {
+            match close::verdict(code) {
+                CloseVerdict::Fatal(fatal) => return self.end(Ended::Fatal(fatal)),
+                CloseVerdict::Identify => {
+                    self.give_up_session(GapReason::SessionClosed(code.unwrap_or(0)));
+                }
+                CloseVerdict::Resume => {}
+            }
+        }
+        match self.phase {
+            Phase::Connecting | Phase::AwaitHello { .. }
+                if !matches!(lost, Lost::Reconnect | Lost::InvalidSession) =>
+            {
+                // G-21: a resume URL that does not work is not tried again; the session is kept.
+                if self.session.is_some() && self.to_resume_url {
+                    self.to_resume_url = false;
+                } else {
+                    self.gateway_failed = true;
+                }
+            }
+            Phase::AwaitPermit => self.actions.push_back(Action::CancelPermit),
+            Phase::Resuming => self.resume_failed(now, lost),
+            _ => {}
+        }
+        let wait = self.backoff.delay(self.attempts, &mut self.random) + self.courtesy(lost);
+        self.attempts = self.attempts.saturating_add(1);
+        self.phase = Phase::Waiting { until: now + wait };
+        self.set_state(State::Disconnected);
+        tracing::info!(%lost, wait_ms = wait.as_millis(), resumable = self.session.is_some(), "connection lost");
+    }
+
+    /// G-26: after an invalid session, one to five seconds (in the scale of the shortest delay).
+    fn courtesy(&mut self, lost: Lost) -> Duration {
+        if lost == Lost::InvalidSession && self.session.is_none() {
+            self.random.between(self.backoff.min, self.backoff.min * 5)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn resume_failed(&mut self, now: Instant, lost: Lost) {
+        let give_up = match lost {
+            // G-25: for a while after an outage this is what RESUME gets.
+            Lost::Closed(None | Some(1006)) | Lost::Zombie => {
+                let since = *self.resume_failing.get_or_insert(now);
+                now.saturating_duration_since(since) >= self.times.resume_patience
+            }
+            Lost::Reconnect => false,
+            // G-27.
+            _ => {
+                self.resumes_refused = self.resumes_refused.saturating_add(1);
+                let known = !matches!(lost, Lost::Closed(code) if !close::is_known(code));
+                let max = if known { RESUMES_REFUSED_MAX } else { RESUMES_REFUSED_UNKNOWN_MAX };
+                self.resumes_refused >= max
+            }
+        };
+        if give_up {
+            self.give_up_session(GapReason::ResumeFailed);
+        }
+    }
+
+    fn give_up_session(&mut self, reason: GapReason) {
+        if self.session.take().is_none() {
+            return;
+        }
+        tracing::warn!(reason = reason.as_str(), after_seq = ?self.accepted, "session lost: events are missing");
+        self.resumes_refused = 0;
+        self.resume_failing = None;
+        self.to_resume_url = true;
+        // A gap already owed began earlier and has no end: it covers this one.
+        if self.owed.is_none() {
+            self.owed = Some(Gap {
+                counter: self.counter,
+                from_seq: self.accepted.map_or(0, |seq| seq.saturating_add(1)),
+                to_seq: None,
+                reason,
+            });
+        }
+    }
+
+    fn end(&mut self, ended: Ended) {
+        if self.phase == Phase::AwaitPermit {
+            self.actions.push_back(Action::CancelPermit);
+        }
+        self.phase = Phase::Ended;
+        self.heart = None;
+        self.set_state(State::Stopped);
+        self.actions.push_back(Action::Ended(ended));
+    }
+
+    fn set_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.actions.push_back(Action::State(state));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
