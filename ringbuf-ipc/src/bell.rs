@@ -1,0 +1,110 @@
+//! A process's bell.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_utils::Backoff;
+
+use crate::system::bells::Bells;
+
+/// The word this process sleeps on. A clone is the same bell; it is given back with the last clone.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bells: Arc<Bells>,
+    index: u32,
+    /// Holds the lock of the place.
+    _lock: File,
+}
+
+/// What a bell showed at one moment: a ring after it ends a wait with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(u32);
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// The bell was rung since the ticket was taken; there may be news or not.
+    Rung,
+    /// It was not.
+    TimedOut,
+}
+
+impl Bell {
+    pub(crate) fn claim(bells: Arc<Bells>) -> Result<Self, crate::BellError> {
+        let (index, lock) = bells.claim()?;
+        Ok(Self { inner: Arc::new(Inner { bells, index, _lock: lock }) })
+    }
+
+    /// The number ring segments know it by.
+    pub(crate) fn index(&self) -> u64 {
+        self.inner.index.into()
+    }
+
+    /// Take it before arming: a ring in between is then not missed.
+    pub fn ticket(&self) -> Ticket {
+        Ticket(self.inner.bells.ticket(self.inner.index))
+    }
+
+    /// Sleeps until the bell is rung after `ticket` was taken, at most `timeout`.
+    ///
+    /// The order that misses nothing: ticket, `arm` of every reader, look for work, wait. A ringer
+    /// that is killed before it rings is made up for by nobody but the timeout.
+    pub fn wait(&self, ticket: Ticket, timeout: Duration) -> Woken {
+        if self.inner.bells.wait(self.inner.index, ticket.0, timeout) {
+            Woken::Rung
+        } else {
+            Woken::TimedOut
+        }
+    }
+
+    /// Rings it, for news that come from elsewhere (a shutdown, another queue).
+    pub fn ring(&self) {
+        self.inner.bells.ring(self.inner.index.into());
+    }
+
+    pub(crate) fn same_segment(&self, bells: &Arc<Bells>) -> bool {
+        Arc::ptr_eq(&self.inner.bells, bells)
+    }
+}
+
+/// How long to look before sleeping: long enough to meet news that come at once, not at all where
+/// looking has not paid lately.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    /// Tries granted, 0 to `MOST`.
+    budget: u32,
+    single_core: bool,
+}
+
+impl Spin {
+    const MOST: u32 = 8;
+
+    pub(crate) fn new() -> Self {
+        let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+        Self { budget: Self::MOST / 2, single_core }
+    }
+
+    /// Looks a few times, letting others run in between.
+    pub(crate) fn look(&mut self, mut ready: impl FnMut() -> bool) -> bool {
+        let backoff = Backoff::new();
+        for _ in 0..self.budget.max(1) {
+            if ready() {
+                self.budget = (self.budget + 1).min(Self::MOST);
+                return true;
+            }
+            if self.single_core {
+                std::thread::yield_now();
+            } else {
+                backoff.snooze();
+            }
+        }
+        self.budget = self.budget.saturating_sub(1);
+        ready()
+    }
+}

@@ -1,0 +1,169 @@
+//! Records copied out: private, validated, 64-byte aligned.
+
+use super::descriptor::Descriptor;
+use super::{Core, Position};
+
+/// How much to take at a time. At least one record is given if there is one, however long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most records.
+    pub records: usize,
+    /// The most payload bytes, each record rounded up to 64.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// 64 records, 256 KiB: what fits a core's second-level cache.
+    fn default() -> Self {
+        Self { records: 64, bytes: 256 << 10 }
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its number.
+    pub position: Position,
+    /// Its partition key.
+    pub key: u64,
+    /// As its producer gave it.
+    pub tag: u64,
+    /// As its producer gave it.
+    pub source: u64,
+    /// Its bytes; the first is 64-byte aligned.
+    pub payload: &'a [u8],
+}
+
+/// Memory for the records of a batch, used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    heads: Vec<Head>,
+    bytes: Aligned,
+    used: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    position: Position,
+    key: u64,
+    tag: u64,
+    source: u64,
+    at: usize,
+    length: u32,
+}
+
+/// A copy that was refused.
+#[derive(Debug)]
+pub(crate) enum CopyError {
+    /// The file of an out-of-line record could not be read.
+    Blob(std::io::Error),
+}
+
+impl Buffers {
+    pub(crate) fn clear(&mut self) {
+        self.heads.clear();
+        self.used = 0;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    pub(crate) fn bytes_used(&self) -> usize {
+        self.used
+    }
+
+    /// Appends the record of a descriptor that was checked.
+    pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
+        let padded = (entry.length as usize).next_multiple_of(64);
+        let at = self.used;
+        let bytes = self.bytes.grown_to(at + padded);
+        if entry.is_blob() {
+            let into = &mut bytes[at..at + entry.length as usize];
+            core.environment.read_blob(entry.position, into).map_err(CopyError::Blob)?;
+        } else {
+            core.memory.read(core.layout.payload_at(entry.offset), &mut bytes[at..at + padded]);
+        }
+        self.used = at + padded;
+        self.heads.push(Head {
+            position: entry.position,
+            key: entry.key,
+            tag: entry.tag,
+            source: entry.source,
+            at,
+            length: entry.length,
+        });
+        Ok(())
+    }
+
+    /// Drops the first `count` records.
+    pub(crate) fn drop_first(&mut self, count: usize) {
+        self.heads.drain(..count);
+    }
+
+    /// Whether `grown` memory should be given back rather than kept for the next batch.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        self.bytes.capacity() <= 4 << 20
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.heads.get(index).map(|head| self.entry(head))
+    }
+
+    pub(crate) fn last_position(&self) -> Option<Position> {
+        self.heads.last().map(|head| head.position)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + '_ {
+        self.heads.iter().map(|head| self.entry(head))
+    }
+
+    #[inline]
+    fn entry(&self, head: &Head) -> Entry<'_> {
+        Entry {
+            position: head.position,
+            key: head.key,
+            tag: head.tag,
+            source: head.source,
+            payload: &self.bytes.all()[head.at..head.at + head.length as usize],
+        }
+    }
+}
+
+/// Bytes at 64-byte alignment that are grown, never shrunk, and zeroed once.
+#[derive(Debug, Default)]
+struct Aligned(Vec<Line>);
+
+#[repr(C, align(64))]
+#[derive(Debug, Clone, Copy)]
+struct Line([u8; 64]);
+
+impl Aligned {
+    fn capacity(&self) -> usize {
+        self.0.len() * 64
+    }
+
+    fn grown_to(&mut self, bytes: usize) -> &mut [u8] {
+        let lines = bytes.div_ceil(64);
+        if lines > self.0.len() {
+            self.0.resize(lines.max(self.0.len() * 2), Line([0; 64]));
+        }
+        let (start, length) = (self.0.as_mut_ptr().cast::<u8>(), self.0.len() * 64);
+        // SAFETY: the lines are contiguous bytes without padding, borrowed as long as `self`.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts_mut(start, length)
+        }
+    }
+
+    #[inline]
+    fn all(&self) -> &[u8] {
+        let (start, length) = (self.0.as_ptr().cast::<u8>(), self.0.len() * 64);
+        // SAFETY: the lines are contiguous initialised bytes without padding.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts(start, length)
+        }
+    }
+}

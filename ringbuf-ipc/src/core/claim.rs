@@ -1,0 +1,170 @@
+//! Holding a partition, from the take to the acknowledgement.
+
+use std::sync::{Arc, Mutex};
+
+use super::batch::Buffers;
+use super::layout::group;
+use super::memory::{Ordering, fence};
+use super::{Core, Life, Position, groups, locks};
+
+/// Buffers of batches that are done, to be used again.
+pub(crate) type Pool = Arc<Mutex<Vec<Buffers>>>;
+
+/// What a member's batches share with it: the place in the group, held until the last of them is gone.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) core: Arc<Core>,
+    pub(crate) group: u16,
+    pub(crate) member: u16,
+    /// State word of the group at the time of joining.
+    pub(crate) state: u64,
+    pub(crate) pool: Pool,
+    /// What keeps the member's lock; let go only when no partition word will be written again.
+    pub(crate) life: Option<Life>,
+}
+
+impl Drop for Seat {
+    /// Leaves the group: an ephemeral one ends with its last member.
+    fn drop(&mut self) {
+        let core = &self.core;
+        let bell = core.layout.member(self.group, self.member) + group::MEMBER_BELL;
+        core.memory.store(bell, 0, Ordering::Relaxed);
+        self.life = None;
+        let now_ms = core.environment.now_ns() / 1_000_000;
+        let mut change = || groups::end_if_deserted(core, self.group, self.state, now_ms);
+        // Without the lock the group is only found deserted later, when its space is needed.
+        let _ = core.environment.with_table(true, &mut change);
+        fence(Ordering::SeqCst);
+        core.wake_group(self.group);
+    }
+}
+
+/// A partition held by a member.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) seat: Arc<Seat>,
+    pub(crate) partition: u16,
+    /// One past the last record taken.
+    pub(crate) end: Position,
+    /// Where the cursor goes when everything taken is acknowledged: the next record of the partition
+    /// that was known at the time, or how far there is none.
+    pub(crate) next: Position,
+}
+
+impl Seat {
+    /// The owner word of this member's hold, if `word` says that nobody holds the partition.
+    fn claimed(&self, word: u64) -> u64 {
+        ((word >> 16).wrapping_add(1) << 16) | (u64::from(self.member) + 1)
+    }
+
+    /// Takes hold of a partition whose owner word is `word`.
+    pub(crate) fn claim(self: &Arc<Self>, partition: u16, word: u64) -> Option<Hold> {
+        let at = self.core.layout.partition(self.group, partition) + group::PARTITION_OWNER;
+        let cursor = || self.core.cursor(self.group, partition);
+        self.core.memory.cas(at, word, self.claimed(word)).then(|| {
+            let cursor = cursor();
+            Hold { seat: Arc::clone(self), partition, end: cursor, next: cursor }
+        })
+    }
+
+    /// Lets go of what an earlier member in this seat died with.
+    pub(crate) fn release_predecessor(&self) {
+        for partition in 0..self.core.layout.geometry.partitions {
+            let at = self.core.layout.partition(self.group, partition) + group::PARTITION_OWNER;
+            let word = self.core.memory.load(at, Ordering::Acquire);
+            if owner(word) == Some(self.member) {
+                self.core.memory.cas(at, word, released(word));
+            }
+        }
+    }
+
+    /// Whether the group is still the one that was joined.
+    pub(crate) fn is_current(&self) -> bool {
+        self.core.group_state(self.group) == self.state
+    }
+}
+
+impl Hold {
+    pub(crate) fn cursor(&self) -> Position {
+        self.seat.core.cursor(self.seat.group, self.partition)
+    }
+
+    /// Everything of the partition before `position` is done.
+    pub(crate) fn advance(&self, position: Position) {
+        let core = &self.seat.core;
+        let old = self.cursor();
+        if position <= old {
+            return;
+        }
+        let at = core.layout.partition(self.seat.group, self.partition);
+        core.memory.store(at + group::PARTITION_CURSOR, position, Ordering::Release);
+        if core.layout.geometry.partitions == 1 {
+            let floor = core.layout.group(self.seat.group) + group::FLOOR;
+            core.memory.store(floor, position, Ordering::Release);
+            core.floor_reached(position);
+        } else if old <= core.group_floor(self.seat.group) {
+            core.advance_floor(self.seat.group);
+        }
+    }
+
+    /// Records up to and with `position` are done.
+    pub(crate) fn acknowledge_through(&self, position: Position) {
+        let past = position.saturating_add(1);
+        self.advance(if past >= self.end { self.next } else { past });
+    }
+}
+
+impl Drop for Hold {
+    /// Lets go; others are woken when records of the partition are left.
+    fn drop(&mut self) {
+        let core = &self.seat.core;
+        let at = core.layout.partition(self.seat.group, self.partition) + group::PARTITION_OWNER;
+        let word = core.memory.load(at, Ordering::Relaxed);
+        if owner(word) != Some(self.seat.member) {
+            return;
+        }
+        core.memory.store(at, released(word), Ordering::Release);
+        fence(Ordering::SeqCst);
+        let sleepers = core.layout.group(self.seat.group) + group::SLEEPERS;
+        if core.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            let cursor = self.cursor();
+            if cursor < self.next || cursor < core.tail() {
+                core.wake_group(self.seat.group);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Moves the group's floor up to the lowest of its cursors, and wakes the producer if it waits.
+    pub(crate) fn advance_floor(&self, index: u16) {
+        // Of two members that acknowledge at once, one at least sees both cursors.
+        fence(Ordering::SeqCst);
+        let lowest = (0..self.layout.geometry.partitions)
+            .map(|partition| self.cursor(index, partition))
+            .min()
+            .unwrap_or(0);
+        let floor = self.layout.group(index) + group::FLOOR;
+        if self.memory.load(floor, Ordering::Relaxed) < lowest {
+            self.memory.fetch_max(floor, lowest, Ordering::AcqRel);
+        }
+        self.floor_reached(lowest);
+    }
+
+    /// Whether the member in that seat lives.
+    pub(crate) fn is_alive(&self, index: u16, member: u16) -> bool {
+        member < self.layout.geometry.members && self.environment.held(locks::member(index, member))
+    }
+}
+
+/// The member an owner word names.
+pub(crate) const fn owner(word: u64) -> Option<u16> {
+    match word as u16 {
+        0 => None,
+        member => Some(member - 1),
+    }
+}
+
+const fn released(word: u64) -> u64 {
+    (word >> 16).wrapping_add(1) << 16
+}

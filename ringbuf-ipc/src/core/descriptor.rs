@@ -1,0 +1,116 @@
+//! One descriptor: written by the producer, copied once and checked by everybody else.
+
+use super::geometry::{mix, partition_of};
+use super::layout::{Layout, descriptor};
+use super::memory::{Memory, Ordering};
+use super::{Core, Position};
+
+/// The longest record of all, whatever the ring: 256 MiB.
+pub const RECORD_MAX: u64 = 256 << 20;
+
+/// A private copy of a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Descriptor {
+    pub(crate) position: Position,
+    pub(crate) offset: u64,
+    pub(crate) length: u32,
+    pub(crate) flags: u32,
+    pub(crate) key: u64,
+    pub(crate) tag: u64,
+    pub(crate) source: u64,
+}
+
+impl Descriptor {
+    #[inline]
+    pub(crate) fn store(&self, memory: &Memory, layout: &Layout) {
+        let at = layout.descriptor(self.position);
+        let words = self.words();
+        for (i, word) in words.iter().enumerate() {
+            memory.store(at + i * 8, *word, Ordering::Relaxed);
+        }
+        memory.store(at + descriptor::CHECKSUM, sum(&words), Ordering::Relaxed);
+    }
+
+    /// The descriptor of `position`, or `None` when what stands there is anything else.
+    #[inline]
+    pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
+        let at = core.layout.descriptor(position);
+        let word = |offset| core.memory.load(at + offset, Ordering::Relaxed);
+        let words = [
+            word(descriptor::POSITION),
+            word(descriptor::OFFSET),
+            word(descriptor::LENGTH),
+            word(descriptor::KEY),
+            word(descriptor::TAG),
+            word(descriptor::SOURCE),
+        ];
+        if words[0] != position || word(descriptor::CHECKSUM) != sum(&words) {
+            return None;
+        }
+        let this = Self {
+            position,
+            offset: words[1],
+            length: words[2] as u32,
+            flags: (words[2] >> 32) as u32,
+            key: words[3],
+            tag: words[4],
+            source: words[5],
+        };
+        this.fits(&core.layout).then_some(this)
+    }
+
+    /// Whether the payload is a file of its own.
+    #[inline]
+    pub(crate) const fn is_blob(&self) -> bool {
+        self.flags & descriptor::BLOB != 0
+    }
+
+    /// Bytes the payload takes in the payload ring.
+    #[inline]
+    pub(crate) const fn padded(&self) -> u64 {
+        if self.is_blob() { 0 } else { (self.length as u64).next_multiple_of(64) }
+    }
+
+    /// Virtual offset just after the payload.
+    #[inline]
+    pub(crate) const fn end(&self) -> u64 {
+        self.offset.wrapping_add(self.padded())
+    }
+
+    #[inline]
+    pub(crate) const fn partition(&self, partitions: u16) -> u16 {
+        partition_of(self.key, partitions)
+    }
+
+    /// The payload lies inside the ring, aligned and in one piece.
+    const fn fits(&self, layout: &Layout) -> bool {
+        let capacity = layout.geometry.payload_bytes;
+        if self.is_blob() {
+            self.length as u64 <= RECORD_MAX
+        } else {
+            self.length as u64 <= layout.geometry.inline_bytes()
+                && self.offset.is_multiple_of(64)
+                && (self.offset & (capacity - 1)) + self.padded() <= capacity
+        }
+    }
+
+    #[inline]
+    const fn words(&self) -> [u64; 6] {
+        [
+            self.position,
+            self.offset,
+            (self.flags as u64) << 32 | self.length as u64,
+            self.key,
+            self.tag,
+            self.source,
+        ]
+    }
+}
+
+/// Not against malice: against a descriptor torn by a crash or an overrun.
+#[inline]
+const fn sum(words: &[u64; 6]) -> u64 {
+    let a = words[0] ^ words[1].rotate_left(23) ^ words[2].rotate_left(47);
+    let b = words[3] ^ words[4].rotate_left(17) ^ words[5].rotate_left(41);
+    mix(a) ^ b.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}

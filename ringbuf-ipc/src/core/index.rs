@@ -1,0 +1,169 @@
+//! Which record belongs to which partition: a member's private, bounded memory of what it has seen.
+//!
+//! Each descriptor is looked at once. Records of one partition form a chain through a table with one
+//! entry a slot of the ring; nothing is allocated after creation. It is a hint: cursors decide what is
+//! still to be done, and every record is checked again when it is copied.
+
+use super::descriptor::Descriptor;
+use super::layout::group;
+use super::{Core, Position};
+
+/// Chains of records, one a partition.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Every record from the group's floor to here has been looked at.
+    scanned: Position,
+    /// First of each chain; [`NONE`] for an empty one. Never more than a ring behind `scanned`.
+    heads: Box<[Position]>,
+    /// Last of each chain; meaningless for an empty one.
+    lasts: Box<[Position]>,
+    /// By slot: distance to the next record of the partition, 0 at the end of the chain.
+    next: Box<[u32]>,
+    /// By slot: the partition of the record.
+    partitions: Box<[u16]>,
+    mask: u64,
+}
+
+/// No complete record stands where one must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Damaged(pub(crate) Position);
+
+pub(crate) const NONE: Position = Position::MAX;
+
+impl Pending {
+    pub(crate) fn new(core: &Core, floor: Position) -> Self {
+        let geometry = core.layout.geometry;
+        let partitions = usize::from(geometry.partitions);
+        // With one partition every record is in it and no chain is needed.
+        let slots = if partitions == 1 { 0 } else { geometry.slots as usize };
+        Self {
+            scanned: floor,
+            heads: vec![NONE; partitions].into(),
+            lasts: vec![NONE; partitions].into(),
+            next: vec![0; slots].into(),
+            partitions: vec![0; slots].into(),
+            mask: u64::from(geometry.slots) - 1,
+        }
+    }
+
+    pub(crate) const fn scanned(&self) -> Position {
+        self.scanned
+    }
+
+    /// Looks at what was published since.
+    pub(crate) fn scan(&mut self, core: &Core, index: u16, tail: Position) -> Result<(), Damaged> {
+        if self.next.is_empty() {
+            self.scanned = tail;
+            return Ok(());
+        }
+        while self.scanned < tail {
+            match Descriptor::load(core, self.scanned) {
+                Some(entry) => self.push(entry.partition(core.layout.geometry.partitions)),
+                None => {
+                    // Others have acknowledged it, and it was overwritten before we came to see it.
+                    let floor = core.group_floor(index);
+                    if floor <= self.scanned || floor > core.tail() {
+                        return Err(Damaged(self.scanned));
+                    }
+                    self.restart(floor);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets everything before `floor`, which is all that is known.
+    fn restart(&mut self, floor: Position) {
+        self.heads.fill(NONE);
+        self.scanned = floor;
+    }
+
+    fn push(&mut self, partition: u16) {
+        let position = self.scanned;
+        let slot = (position & self.mask) as usize;
+        // The record that had the slot is acknowledged, else it could not have been overwritten.
+        if let Some(old) = position.checked_sub(self.mask + 1) {
+            let owner = usize::from(self.partitions[slot]);
+            if self.heads[owner] == old {
+                self.drop_head(owner);
+            }
+        }
+        let chain = usize::from(partition);
+        if self.heads[chain] == NONE {
+            self.heads[chain] = position;
+        } else {
+            let last = self.lasts[chain];
+            self.next[(last & self.mask) as usize] = (position - last) as u32;
+        }
+        self.lasts[chain] = position;
+        self.next[slot] = 0;
+        self.partitions[slot] = partition;
+        self.scanned = position + 1;
+    }
+
+    fn drop_head(&mut self, chain: usize) {
+        self.heads[chain] = self.after(self.heads[chain]).unwrap_or(NONE);
+    }
+
+    /// The record after `position` in its chain.
+    fn after(&self, position: Position) -> Option<Position> {
+        match self.next[(position & self.mask) as usize] {
+            0 => None,
+            distance => Some(position + u64::from(distance)),
+        }
+    }
+
+    /// The first record of a partition at or after `cursor`.
+    pub(crate) fn first(&mut self, partition: u16, cursor: Position) -> Option<Position> {
+        if self.next.is_empty() {
+            return (cursor < self.scanned).then_some(cursor);
+        }
+        let chain = usize::from(partition);
+        while self.heads[chain] < cursor {
+            self.drop_head(chain);
+        }
+        let head = self.heads[chain];
+        (head != NONE).then_some(head)
+    }
+
+    /// Whether any record of the partition is known; may be one that is done with.
+    #[inline]
+    pub(crate) fn may_have(&self, partition: u16) -> bool {
+        self.next.is_empty() || self.heads[usize::from(partition)] != NONE
+    }
+
+    /// The record that follows `position` in its partition, among those looked at.
+    #[inline]
+    pub(crate) fn following(&self, position: Position) -> Option<Position> {
+        if self.next.is_empty() {
+            return (position + 1 < self.scanned).then_some(position + 1);
+        }
+        self.after(position)
+    }
+
+    /// Moves the cursors of all partitions up to their first record still to be done, held by somebody
+    /// or not: that there is nothing between is true whoever says it, and a cursor only grows.
+    pub(crate) fn sweep(&mut self, core: &Core, index: u16) {
+        for partition in 0..core.layout.geometry.partitions {
+            let cursor = core.cursor(index, partition);
+            let idle = self.first(partition, cursor).unwrap_or(self.scanned);
+            if cursor < idle {
+                let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
+                core.memory.cas(at, cursor, idle);
+            }
+        }
+        core.advance_floor(index);
+    }
+
+    /// The same for a group none of whose members lives, by whoever needs its floor.
+    pub(crate) fn sweep_from_scratch(core: &Core, index: u16) {
+        if core.layout.geometry.partitions == 1 {
+            core.advance_floor(index);
+            return;
+        }
+        let mut pending = Self::new(core, core.group_floor(index));
+        if pending.scan(core, index, core.tail()).is_ok() {
+            pending.sweep(core, index);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Kill points: the n-th shared store of this process is its last.
+//!
+//! Compiled to nothing without the feature `kill-points`, which only tests turn on.
+
+#[cfg(feature = "kill-points")]
+mod imp {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    static LAST: AtomicU64 = AtomicU64::new(u64::MAX);
+
+    pub(crate) const ENABLED: bool = true;
+
+    /// From now on, the store number `last` (1 is the next one) ends the process by SIGKILL.
+    pub fn arm(last: u64) {
+        COUNT.store(0, Ordering::SeqCst);
+        LAST.store(last, Ordering::SeqCst);
+    }
+
+    /// Shared stores since [`arm`].
+    pub fn count() -> u64 {
+        COUNT.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn point() {
+        if COUNT.fetch_add(1, Ordering::SeqCst) + 1 == LAST.load(Ordering::SeqCst) {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(not(feature = "kill-points"))]
+mod imp {
+    pub(crate) const ENABLED: bool = false;
+
+    #[inline(always)]
+    pub(crate) const fn point() {}
+}
+
+pub(crate) use imp::{ENABLED, point};
+#[cfg(feature = "kill-points")]
+pub use imp::{arm, count};

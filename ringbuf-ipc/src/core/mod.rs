@@ -1,0 +1,185 @@
+//! The ring protocol on any memory: no file, no map, no futex, no clock of its own.
+//!
+//! * [`memory`] words and copies; [`layout`] where they are;
+//! * [`writer`] the producer's half; [`space`] what it may overwrite, and how it gets more;
+//! * [`groups`] the table of reader groups; [`claim`] holding and acknowledging a partition;
+//! * [`index`] which record belongs to which partition; [`reader`] a member; [`observer`].
+//!
+//! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
+
+pub(crate) mod batch;
+pub(crate) mod claim;
+mod copy;
+pub(crate) mod descriptor;
+pub(crate) mod geometry;
+pub(crate) mod groups;
+pub(crate) mod index;
+pub mod kill;
+pub(crate) mod layout;
+pub(crate) mod memory;
+pub(crate) mod observer;
+pub(crate) mod reader;
+pub(crate) mod space;
+pub(crate) mod writer;
+
+use std::io;
+
+use layout::{Layout, control, group, header, producer};
+use memory::{Memory, Ordering, fence};
+
+/// A record number, counted from 0 at the creation of its ring. Never wraps.
+pub type Position = u64;
+
+/// A ring in memory together with the world around it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) memory: Memory,
+    pub(crate) layout: Layout,
+    pub(crate) id: u64,
+    pub(crate) environment: Box<dyn Environment>,
+}
+
+/// What the protocol asks of the operating system.
+pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
+    /// Rings bell number `bell`; a number out of range is ignored.
+    fn ring(&self, bell: u64);
+    /// Whether anybody, in whatever process, holds the lock on byte `byte` (see [`locks`]).
+    fn held(&self, byte: u64) -> bool;
+    /// Locks byte `byte` until the answer is dropped or this process dies; `None` when it is held.
+    fn hold(&self, byte: u64) -> io::Result<Option<Life>>;
+    /// Runs `change` with the lock on the group table held; `None` when `wait` is false and
+    /// somebody else holds it.
+    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool>;
+    /// Nanoseconds of a clock all processes share and nobody sets.
+    fn now_ns(&self) -> u64;
+    /// Writes the payload of a record too long for the ring.
+    fn create_blob(&self, position: Position, parts: &[&[u8]]) -> io::Result<()>;
+    /// Reads such a payload; an error when it is not exactly as long as `into`.
+    fn read_blob(&self, position: Position, into: &mut [u8]) -> io::Result<()>;
+    /// Removes such a payload; no error when there is none.
+    fn remove_blob(&self, position: Position);
+    /// Positions of all such payloads of this ring, with their sizes, sorted.
+    fn blobs(&self) -> io::Result<Vec<(Position, u64)>>;
+}
+
+/// Holds a lock as long as it lives.
+pub(crate) type Life = Box<dyn Send + Sync + std::fmt::Debug>;
+
+/// Bytes of the ring file that stand for something alive while locked.
+pub(crate) mod locks {
+    pub(crate) const PRODUCER: u64 = 0;
+    pub(crate) const TABLE: u64 = 1;
+
+    pub(crate) const fn observer(slot: usize) -> u64 {
+        64 + slot as u64
+    }
+
+    pub(crate) const fn member(group: u16, member: u16) -> u64 {
+        4096 + group as u64 * 64 + member as u64
+    }
+    /// One past the last byte in use.
+    pub(crate) const END: u64 = 4096 + 64 * 64;
+}
+
+impl Core {
+    /// A core over memory that [`layout::parse_header`] or [`initialise`] has seen.
+    pub(crate) fn new(
+        memory: Memory,
+        layout: Layout,
+        id: u64,
+        environment: Box<dyn Environment>,
+    ) -> Self {
+        assert!(memory.len() >= layout.total);
+        Self { memory, layout, id, environment }
+    }
+
+    #[inline]
+    pub(crate) fn tail(&self) -> Position {
+        self.memory.load(self.layout.producer + producer::TAIL, Ordering::Acquire)
+    }
+
+    #[inline]
+    pub(crate) fn reserved(&self) -> Position {
+        self.memory.load(self.layout.producer + producer::RESERVED, Ordering::Acquire)
+    }
+
+    /// Wakes every sleeping member of a group.
+    pub(crate) fn wake_group(&self, index: u16) -> u64 {
+        let sleepers = self.layout.group(index) + group::SLEEPERS;
+        if self.memory.load(sleepers, Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let mut rung = 0;
+        for member in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
+            if member < u32::from(self.layout.geometry.members) {
+                let word = self.layout.member(index, member as u16) + group::MEMBER_BELL;
+                rung += u64::from(self.ring_word(word));
+            }
+        }
+        rung
+    }
+
+    /// Wakes whoever sleeps on news of this ring. Call after a SeqCst fence that follows the news.
+    pub(crate) fn wake_readers(&self) -> u64 {
+        let mut rung = 0;
+        let sleepers = self.layout.control + control::SLEEPERS;
+        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            for index in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
+                if index < u32::from(self.layout.geometry.groups) {
+                    rung += self.wake_group(index as u16);
+                }
+            }
+        }
+        let sleepers = self.layout.control + control::SLEEPING_OBSERVERS;
+        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            for slot in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
+                let word = self.layout.control + control::OBSERVERS + slot as usize * 8;
+                rung += u64::from(self.ring_word(word));
+            }
+        }
+        rung
+    }
+
+    /// Wakes the producer if it waits for a floor that is reached now.
+    pub(crate) fn floor_reached(&self, floor: Position) {
+        fence(Ordering::SeqCst);
+        let word = self.layout.control + control::WANTED;
+        let wanted = self.memory.load(word, Ordering::Relaxed);
+        if wanted != 0 && floor >= wanted && self.memory.cas(word, wanted, 0) {
+            self.ring_word(self.layout.producer + producer::BELL);
+        }
+    }
+
+    fn ring_word(&self, word: usize) -> bool {
+        match self.memory.load(word, Ordering::Relaxed) {
+            0 => false,
+            bell => {
+                self.environment.ring(bell - 1);
+                true
+            }
+        }
+    }
+}
+
+/// Writes the header and an empty ring; `memory` must be zeroed and long enough.
+pub(crate) fn initialise(memory: &Memory, layout: &Layout, id: u64) {
+    let words = layout.header(id);
+    for (i, word) in words.iter().enumerate() {
+        memory.store(i * 8, *word, Ordering::Relaxed);
+    }
+    memory.store(header::CHECKSUM, layout::checksum(&words), Ordering::Relaxed);
+    for index in 0..layout.geometry.groups {
+        memory.store(layout.group(index) + group::FLOOR, u64::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Numbers of the bits that are set, ascending.
+pub(crate) fn bits(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (word != 0).then(|| {
+            let bit = word.trailing_zeros();
+            word &= word - 1;
+            bit
+        })
+    })
+}

@@ -1,0 +1,342 @@
+//! A member of a group: finds a partition with work, takes hold of it, copies its records out.
+
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
+
+use super::batch::{Buffers, CopyError, Limits};
+use super::claim::{Hold, Pool, Seat, owner};
+use super::descriptor::Descriptor;
+use super::groups::{self, GroupError, GroupSpec};
+use super::index::{Damaged, Pending};
+use super::layout::{control, group};
+use super::memory::{Ordering, fence};
+use super::{Core, Position, locks};
+
+/// Why nothing could be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// The group was evicted while none of its members lived, and overwriting went on without it.
+    /// The next take goes on after the loss.
+    #[error(
+        "the group was evicted after its max_absence: what it had not acknowledged of records \
+         {}..{} is gone", lost.start, lost.end
+    )]
+    Evicted {
+        /// From the first record lost to the first one kept.
+        lost: Range<Position>,
+        /// Exactly: every record of the partition in the range is lost. Partitions that lost nothing
+        /// are left out.
+        partitions: Vec<(u16, Range<Position>)>,
+    },
+    /// The group was removed, or replaced by another of its name. Join again.
+    #[error("the group was removed")]
+    Removed,
+    /// What stands at `position` is no record: the segment is damaged.
+    #[error(
+        "record {position} is damaged: stop the ring's processes, remove it with `mixcord rm`, and \
+         start them again"
+    )]
+    Corrupt {
+        /// Where.
+        position: Position,
+    },
+    /// The file of an out-of-line record could not be read.
+    #[error("out-of-line record {position}: {error}")]
+    Blob {
+        /// Which.
+        position: Position,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Why a member or observer could not join.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The group could not be had.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// Every place is taken by a living member or observer.
+    #[error("all {limit} places are taken: stop one, or make the ring with more")]
+    Full {
+        /// Places there are.
+        limit: u16,
+    },
+    /// Locks or files.
+    #[error("joining: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// How often the holders of wanted partitions are looked at.
+const SUSPECT_EVERY_NS: u64 = 5_000_000;
+
+/// A member's own state.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) seat: Arc<Seat>,
+    pending: Pending,
+    /// Partition to look at first, so that each has its turn.
+    turn: u16,
+    swept: Position,
+    suspected_at: u64,
+    /// Some partition with work is held by somebody else, whose death would ring no bell.
+    contended: bool,
+    /// The loss of an eviction was handed out; the next take takes note of it.
+    told: bool,
+}
+
+impl Reader {
+    /// Joins the group, made if it is not there. Without a bell it is not woken.
+    pub(crate) fn join(
+        core: &Arc<Core>,
+        spec: &GroupSpec,
+        bell: Option<u64>,
+    ) -> Result<Self, JoinError> {
+        let mut outcome = None;
+        let done = core.environment.with_table(true, &mut || {
+            outcome = Some(Self::join_locked(core, spec, bell));
+        })?;
+        match outcome {
+            Some(joined) if done => joined,
+            _ => Err(JoinError::Io(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
+    fn join_locked(
+        core: &Arc<Core>,
+        spec: &GroupSpec,
+        bell: Option<u64>,
+    ) -> Result<Self, JoinError> {
+        let (index, _) = groups::declare(core, spec)?;
+        let limit = core.layout.geometry.members;
+        for member in 0..limit {
+            let Some(life) = core.environment.hold(locks::member(index, member))? else {
+                continue;
+            };
+            let seat = Seat {
+                core: Arc::clone(core),
+                group: index,
+                member,
+                state: core.group_state(index),
+                pool: Pool::default(),
+                life: Some(life),
+            };
+            let bells = core.layout.member(index, member) + group::MEMBER_BELL;
+            core.memory.store(bells, bell.map_or(0, |bell| bell + 1), Ordering::Relaxed);
+            let absent = core.layout.group(index) + group::ABSENT_SINCE;
+            core.memory.store(absent, 0, Ordering::Relaxed);
+            seat.release_predecessor();
+            let floor = core.group_floor(index);
+            return Ok(Self {
+                seat: Arc::new(seat),
+                pending: Pending::new(core, floor),
+                turn: member % core.layout.geometry.partitions,
+                swept: floor,
+                suspected_at: 0,
+                contended: false,
+                told: false,
+            });
+        }
+        Err(JoinError::Full { limit })
+    }
+
+    pub(crate) fn take(
+        &mut self,
+        limits: Limits,
+        at_most_once: bool,
+    ) -> Result<Option<(Hold, Buffers)>, TakeError> {
+        self.check_group()?;
+        let tail = self.look()?;
+        let found = match self.find(false) {
+            Some(found) => Some(found),
+            None if self.contended => self.find(true),
+            None => None,
+        };
+        let Some((hold, first)) = found else {
+            self.sweep_if(tail, 1);
+            return Ok(None);
+        };
+        let taken = self.copy(hold, first, limits)?;
+        if at_most_once {
+            taken.0.advance(taken.0.next);
+        }
+        let slots = u64::from(self.core().layout.geometry.slots);
+        self.sweep_if(tail, if self.producer_waits() { 1 } else { slots / 8 + 1 });
+        Ok(Some(taken))
+    }
+
+    /// Whether a take would give something, be it an error.
+    pub(crate) fn has_work(&mut self) -> bool {
+        let core = &self.seat.core;
+        let loss = core.layout.group(self.seat.group) + group::LOSS;
+        if !self.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
+            return true;
+        }
+        if self.look().is_err() {
+            return true;
+        }
+        self.candidate(false).is_some() || (self.contended && self.candidate(true).is_some())
+    }
+
+    /// Asks for a bell at the next news. What is there already must be looked for afterwards.
+    pub(crate) fn arm(&mut self) {
+        let tail = self.pending.scanned();
+        self.sweep_if(tail, 1);
+        let core = &self.seat.core;
+        let group = core.layout.group(self.seat.group) + group::SLEEPERS;
+        core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
+        let all = core.layout.control + control::SLEEPERS;
+        core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Whether to look again soon although no bell rings.
+    pub(crate) const fn is_contended(&self) -> bool {
+        self.contended
+    }
+
+    fn core(&self) -> &Core {
+        &self.seat.core
+    }
+
+    fn look(&mut self) -> Result<Position, TakeError> {
+        let core = &self.seat.core;
+        let tail = core.tail();
+        match self.pending.scan(core, self.seat.group, tail) {
+            Ok(()) => Ok(tail),
+            Err(Damaged(position)) => Err(TakeError::Corrupt { position }),
+        }
+    }
+
+    /// A partition with work and its owner word; of the dead if `orphaned`.
+    fn candidate(&mut self, orphaned: bool) -> Option<(u16, u64)> {
+        let core = &self.seat.core;
+        if orphaned {
+            let now = core.environment.now_ns();
+            if now.wrapping_sub(self.suspected_at) < SUSPECT_EVERY_NS {
+                return None;
+            }
+            self.suspected_at = now;
+        } else {
+            self.contended = false;
+        }
+        let count = core.layout.geometry.partitions;
+        for step in 0..count {
+            let partition = (self.turn + step) & (count - 1);
+            if !self.pending.may_have(partition) {
+                continue;
+            }
+            let cursor = core.cursor(self.seat.group, partition);
+            if self.pending.first(partition, cursor).is_none() {
+                continue;
+            }
+            let at = core.layout.partition(self.seat.group, partition) + group::PARTITION_OWNER;
+            let word = core.memory.load(at, Ordering::Acquire);
+            match owner(word) {
+                None if !orphaned => return Some((partition, word)),
+                Some(member) if orphaned && !core.is_alive(self.seat.group, member) => {
+                    return Some((partition, word));
+                }
+                None => {}
+                // Held by one of this member's own batches, or by another's.
+                Some(member) => self.contended |= member != self.seat.member,
+            }
+        }
+        None
+    }
+
+    /// Takes hold of a partition with work.
+    fn find(&mut self, orphaned: bool) -> Option<(Hold, Position)> {
+        let count = self.core().layout.geometry.partitions;
+        // Each failure is another member's success; after so many, what was found is all the same.
+        for _ in 0..=count {
+            let (partition, word) = self.candidate(orphaned)?;
+            self.turn = (partition + 1) & (count - 1);
+            let Some(hold) = self.seat.claim(partition, word) else {
+                self.suspected_at = 0;
+                continue;
+            };
+            if let Some(first) = self.pending.first(partition, hold.cursor()) {
+                return Some((hold, first));
+            }
+        }
+        None
+    }
+
+    fn copy(
+        &mut self,
+        mut hold: Hold,
+        first: Position,
+        limits: Limits,
+    ) -> Result<(Hold, Buffers), TakeError> {
+        let core = &self.seat.core;
+        let partitions = core.layout.geometry.partitions;
+        let mut pool = self.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = pool.pop().unwrap_or_default();
+        drop(pool);
+        let mut at = Some(first);
+        while let Some(position) = at {
+            let entry = Descriptor::load(core, position)
+                .filter(|entry| entry.partition(partitions) == hold.partition)
+                .ok_or(TakeError::Corrupt { position })?;
+            let padded = (entry.length as usize).next_multiple_of(64);
+            if buffers.len() != 0
+                && (buffers.len() >= limits.records || buffers.bytes_used() + padded > limits.bytes)
+            {
+                break;
+            }
+            match buffers.push(core, &entry) {
+                Ok(()) => {}
+                Err(CopyError::Blob(_)) if buffers.len() != 0 => break,
+                Err(CopyError::Blob(error)) => return Err(TakeError::Blob { position, error }),
+            }
+            at = self.pending.following(position);
+        }
+        hold.end = buffers.last_position().map_or(first, |last| last + 1);
+        hold.next = at.unwrap_or_else(|| self.pending.scanned());
+        Ok((hold, buffers))
+    }
+
+    fn producer_waits(&self) -> bool {
+        let wanted = self.core().layout.control + control::WANTED;
+        self.core().memory.load(wanted, Ordering::Relaxed) != 0
+    }
+
+    /// Moves idle partitions on, if the ring moved on by `least` since the last time.
+    fn sweep_if(&mut self, tail: Position, least: u64) {
+        if tail.saturating_sub(self.swept) >= least {
+            self.swept = tail;
+            self.pending.sweep(&self.seat.core, self.seat.group);
+        }
+    }
+
+    fn check_group(&mut self) -> Result<(), TakeError> {
+        if !self.seat.is_current() {
+            return Err(TakeError::Removed);
+        }
+        let core = &self.seat.core;
+        let at = core.layout.group(self.seat.group);
+        if core.memory.load(at + group::LOSS, Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.told) {
+            core.memory.store(at + group::LOSS, 0, Ordering::Release);
+            return Ok(());
+        }
+        let to = core.memory.load(at + group::LOST_TO, Ordering::Relaxed);
+        let partitions: Vec<_> = (0..core.layout.geometry.partitions)
+            .map(|partition| {
+                let at = core.layout.partition(self.seat.group, partition);
+                let from = at + group::PARTITION_LOST_FROM;
+                (partition, core.memory.load(from, Ordering::Relaxed)..to)
+            })
+            .filter(|(_, lost)| !lost.is_empty())
+            .collect();
+        let from = partitions.iter().map(|(_, lost)| lost.start).min().unwrap_or(to);
+        self.told = true;
+        Err(TakeError::Evicted { lost: from..to, partitions })
+    }
+}

@@ -1,0 +1,246 @@
+//! A member of a group and what it takes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bell::{Bell, Spin};
+use crate::core::batch::{Buffers, Entry, Limits};
+use crate::core::claim::{Hold, Pool};
+use crate::core::reader::{Reader, TakeError};
+use crate::ring::{Ring, recycle};
+use crate::{GroupInfo, Position};
+
+/// The longest single sleep: a producer killed before it rings is made up for by this.
+const TICK: Duration = Duration::from_millis(100);
+/// The same while a partition with work is held by another member, whose death rings no bell.
+const CONTENDED_TICK: Duration = Duration::from_millis(10);
+
+/// A member of a group, living until it and the last of its batches are dropped.
+///
+/// It may hold several partitions at once, one a batch. What it holds when it is killed is given again
+/// to another member.
+#[derive(Debug)]
+pub struct Member {
+    ring: Ring,
+    reader: Reader,
+    bell: Bell,
+    spin: Spin,
+}
+
+impl Member {
+    pub(crate) fn new(ring: Ring, reader: Reader, bell: Bell) -> Self {
+        Self { ring, reader, bell, spin: Spin::new() }
+    }
+
+    /// The ring it reads.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Takes hold of one partition that has records, and copies some of them out. Does not wait;
+    /// `None` when there is nothing that nobody else holds.
+    ///
+    /// # Errors
+    /// The group lost records by eviction, was removed, or a record is damaged.
+    pub fn take(&mut self, limits: Limits) -> Result<Option<Batch>, TakeError> {
+        let taken = self.reader.take(limits, false)?;
+        Ok(taken.map(|(hold, buffers)| Batch::new(hold, buffers)))
+    }
+
+    /// The same, but the records are acknowledged before they are handed out: they are given once,
+    /// and lost with this process. The partition is held until the batch is dropped all the same.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn take_at_most_once(&mut self, limits: Limits) -> Result<Option<Batch>, TakeError> {
+        let taken = self.reader.take(limits, true)?;
+        Ok(taken.map(|(hold, buffers)| Batch::new(hold, buffers)))
+    }
+
+    /// Whether a take would give something, be it an error.
+    pub fn has_work(&mut self) -> bool {
+        self.reader.has_work()
+    }
+
+    /// Records the group has not acknowledged.
+    pub fn lag(&self) -> u64 {
+        self.ring.tail().saturating_sub(self.floor())
+    }
+
+    /// Every record before it is acknowledged by the group.
+    pub fn floor(&self) -> Position {
+        let seat = &self.reader.seat;
+        seat.core.group_floor(seat.group).min(self.ring.tail())
+    }
+
+    /// The group it is a member of; `None` when that was removed.
+    pub fn group(&self) -> Option<GroupInfo> {
+        self.reader.seat.is_current().then(|| self.ring.group_info(self.reader.seat.group))?
+    }
+
+    /// Has the bell rung at the next news for this member. Look for work once more before waiting:
+    /// what was there already rings no bell.
+    pub fn arm(&mut self) {
+        self.reader.arm();
+    }
+
+    /// Sleeps until there is work, or `timeout` is over; whether there is work.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let reader = &mut self.reader;
+        if self.spin.look(|| reader.has_work()) {
+            return true;
+        }
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let ticket = self.bell.ticket();
+            self.reader.arm();
+            if self.reader.has_work() {
+                return true;
+            }
+            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            self.bell.wait(ticket, left.min(self.tick()));
+        }
+    }
+
+    /// The longest sleep after [`arm`](Self::arm) and a look for work that found none: after that,
+    /// look again, bell or no bell.
+    pub fn tick(&self) -> Duration {
+        if self.reader.is_contended() { CONTENDED_TICK } else { TICK }
+    }
+
+    /// Waits until there is work. `bell` must be over this member's bell.
+    #[cfg(feature = "tokio")]
+    pub async fn ready(&mut self, bell: &crate::AsyncBell) {
+        if self.has_work() {
+            return;
+        }
+        loop {
+            let ticket = bell.ticket();
+            self.arm();
+            if self.has_work() {
+                return;
+            }
+            bell.notified_within(ticket, self.tick()).await;
+        }
+    }
+
+    /// Leaves. Batches not yet done keep their hold until they are dropped.
+    pub fn leave(self) {
+        drop(self);
+    }
+}
+
+/// Records of one partition, copied out, and the hold on that partition.
+///
+/// Dropped without [`ack`](Self::ack), what was not acknowledged is given again.
+#[derive(Debug)]
+pub struct Batch {
+    // Dropped in this order: the bytes go back to the pool, then the partition is let go.
+    records: Records,
+    claim: Claim,
+}
+
+impl Batch {
+    fn new(hold: Hold, buffers: Buffers) -> Self {
+        let pool = Arc::clone(&hold.seat.pool);
+        Self { records: Records { buffers, pool }, claim: Claim { hold } }
+    }
+
+    /// The partition held.
+    pub fn partition(&self) -> u16 {
+        self.claim.partition()
+    }
+
+    /// Number of records, at least 1.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Never true.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The first record.
+    pub fn first(&self) -> Option<Entry<'_>> {
+        self.records.get(0)
+    }
+
+    /// All records, in order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + '_ {
+        self.records.buffers.iter()
+    }
+
+    /// Records up to and with `position` are done; the rest stays held.
+    pub fn ack_through(&mut self, position: Position) {
+        self.claim.ack_through(position);
+    }
+
+    /// All records are done; lets go of the partition.
+    pub fn ack(self) {
+        self.claim.ack();
+    }
+
+    /// Parts the bytes from the hold, so that the bytes can be shared for as long as a handler likes
+    /// while the partition is let go at the right moment.
+    pub fn split(self) -> (Records, Claim) {
+        (self.records, self.claim)
+    }
+}
+
+/// The records of a batch. `Send + Sync`, to be shared behind an `Arc`.
+#[derive(Debug)]
+pub struct Records {
+    buffers: Buffers,
+    pool: Pool,
+}
+
+impl Records {
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.buffers.len() == 0
+    }
+
+    /// The record of that number, from 0; O(1).
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.buffers.get(index)
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        recycle(&self.pool, std::mem::take(&mut self.buffers));
+    }
+}
+
+/// The hold on the partition of a batch. Dropping it lets go; what was not acknowledged is given again.
+#[derive(Debug)]
+pub struct Claim {
+    hold: Hold,
+}
+
+impl Claim {
+    /// The partition held.
+    pub fn partition(&self) -> u16 {
+        self.hold.partition
+    }
+
+    /// Records up to and with `position` are done; the rest stays held.
+    pub fn ack_through(&mut self, position: Position) {
+        self.hold.acknowledge_through(position);
+    }
+
+    /// All records of the batch are done; lets go of the partition.
+    pub fn ack(self) {
+        self.hold.advance(self.hold.next);
+    }
+}

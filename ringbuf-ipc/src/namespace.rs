@@ -1,0 +1,199 @@
+//! All segments of one instance.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::bell::Bell;
+use crate::core::layout::MAGIC;
+use crate::core::locks;
+use crate::error::{AttachError, BellError, NameError, RemoveError};
+use crate::system::bells::Bells;
+use crate::system::lock;
+use crate::system::segment::{DIRECTORY, open_checked, path_of};
+
+const BELLS: &str = "bells";
+
+/// The segments of one instance: files in /dev/shm whose names begin with its prefix and a dot.
+///
+/// Cheap to clone. Making one touches nothing.
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    prefix: Arc<str>,
+    bells: Arc<Mutex<Option<Arc<Bells>>>>,
+}
+
+impl Namespace {
+    /// A prefix is 1 to 64 of `[a-z0-9._-]`, beginning with a letter or digit.
+    ///
+    /// # Errors
+    /// Another prefix.
+    pub fn new(prefix: &str) -> Result<Self, NameError> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        let begins = prefix.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if !begins || prefix.len() > 64 || !prefix.bytes().all(legal) {
+            return Err(NameError {
+                name: prefix.to_owned(),
+                what: "namespace",
+                rule: "1 to 64 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit",
+            });
+        }
+        Ok(Self { prefix: prefix.into(), bells: Arc::default() })
+    }
+
+    /// What all names begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Claims a bell, by which the rings of this namespace wake this process. One a process is enough.
+    ///
+    /// # Errors
+    /// No place is free, or the bells segment cannot be had.
+    pub fn bell(&self) -> Result<Bell, BellError> {
+        Bell::claim(self.bells()?)
+    }
+
+    /// Names of the rings there are now, sorted.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn rings(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (name, path) in self.entries()? {
+            if check_ring_name(&name).is_ok() && is_ring(&path) {
+                found.push(name);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Removes a ring and its out-of-line records.
+    ///
+    /// # Errors
+    /// It is in use by a living process; there is none; the system refused.
+    pub fn remove_ring(&self, name: &str) -> Result<(), RemoveError> {
+        let segment = self.segment(name)?;
+        let file = match open_checked(&segment) {
+            Ok(file) => file,
+            Err(AttachError::NotFound { .. }) => {
+                return Err(RemoveError::NotFound { name: segment });
+            }
+            Err(error) => return Err(RemoveError::Io(io::Error::other(error))),
+        };
+        if lock::is_held(&file, 0, locks::END) {
+            return Err(RemoveError::InUse { name: segment });
+        }
+        // The ring first: what is left when this process dies here belongs to no ring.
+        fs::remove_file(path_of(&segment))?;
+        self.remove_parts(name)
+    }
+
+    /// Removes every segment of the namespace: rings, their out-of-line records, bells.
+    ///
+    /// # Errors
+    /// Something is in use, and nothing was removed; or the system refused.
+    pub fn remove_all(&self) -> Result<(), RemoveError> {
+        let rings = self.rings()?;
+        for name in &rings {
+            if let Ok(file) = open_checked(&self.segment(name)?)
+                && lock::is_held(&file, 0, locks::END)
+            {
+                return Err(RemoveError::InUse { name: self.segment(name)? });
+            }
+        }
+        let bells = format!("{}.{BELLS}", self.prefix);
+        if let Ok(file) = open_checked(&bells)
+            && lock::is_held(&file, 0, locks::END)
+        {
+            return Err(RemoveError::InUse { name: bells });
+        }
+        for name in &rings {
+            self.remove_ring(name)?;
+        }
+        // Also parts of rings that are gone.
+        for (name, path) in self.entries()? {
+            if name.contains(".blob-") || name.contains(".tmp-") {
+                fs::remove_file(path)?;
+            }
+        }
+        match fs::remove_file(path_of(&bells)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where segments are.
+    pub fn directory() -> &'static Path {
+        Path::new(DIRECTORY)
+    }
+
+    /// The file name of a ring's segment.
+    pub(crate) fn segment(&self, ring: &str) -> Result<String, NameError> {
+        check_ring_name(ring)?;
+        Ok(format!("{}.{ring}", self.prefix))
+    }
+
+    /// The bells, opened or made, and opened again when they were removed meanwhile.
+    pub(crate) fn bells(&self) -> Result<Arc<Bells>, BellError> {
+        let name = format!("{}.{BELLS}", self.prefix);
+        let mut kept = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bells) = kept.as_ref().filter(|bells| bells.is_current(&name)) {
+            return Ok(Arc::clone(bells));
+        }
+        let bells = Arc::new(Bells::open_or_create(&name)?);
+        *kept = Some(Arc::clone(&bells));
+        Ok(bells)
+    }
+
+    fn remove_parts(&self, ring: &str) -> Result<(), RemoveError> {
+        let blobs = format!("{ring}.blob-");
+        for (name, path) in self.entries()? {
+            if name.starts_with(&blobs) {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of the directory that begin with the prefix: what follows it, and the path.
+    fn entries(&self) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(DIRECTORY)? {
+            let entry = entry?;
+            let file = entry.file_name();
+            let rest = file
+                .to_str()
+                .and_then(|name| name.strip_prefix(&*self.prefix))
+                .and_then(|rest| rest.strip_prefix('.'));
+            if let Some(rest) = rest {
+                found.push((rest.to_owned(), entry.path()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// 1 to 64 of `[a-z0-9_-]`, not `bells`. No dot: those separate what belongs to a ring from its name.
+fn check_ring_name(name: &str) -> Result<(), NameError> {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    if name.is_empty() || name.len() > 64 || name == BELLS || !name.bytes().all(legal) {
+        return Err(NameError {
+            name: name.to_owned(),
+            what: "ring",
+            rule: "1 to 64 of a-z, 0-9, '_', '-', and not \"bells\"",
+        });
+    }
+    Ok(())
+}
+
+fn is_ring(path: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0; 8];
+    let regular = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+    regular
+        && fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
+        && u64::from_le_bytes(magic) == MAGIC
+}

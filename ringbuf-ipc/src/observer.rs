@@ -1,0 +1,137 @@
+//! An observer and what it reads.
+
+use std::time::{Duration, Instant};
+
+use crate::Position;
+use crate::bell::{Bell, Spin};
+use crate::core::Life;
+use crate::core::batch::{Buffers, Entry, Limits};
+use crate::core::observer::Watcher;
+use crate::core::reader::TakeError;
+use crate::ring::Ring;
+
+/// The longest single sleep: a producer killed before it rings is made up for by this.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Reads a ring without holding anything: nobody waits for it, and it is told exactly how many
+/// records it was too slow for.
+#[derive(Debug)]
+pub struct Observer {
+    ring: Ring,
+    name: String,
+    watcher: Watcher,
+    bell: Bell,
+    spin: Spin,
+    _life: Life,
+}
+
+/// What an observer read at a time; used again for the next time.
+#[derive(Debug, Default)]
+pub struct Observed {
+    lost: u64,
+    buffers: Buffers,
+}
+
+impl Observed {
+    /// Records lost just before the first of [`entries`](Self::entries): exactly, of all kinds.
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// Whether there are no records; something may be lost all the same.
+    pub fn is_empty(&self) -> bool {
+        self.buffers.len() == 0
+    }
+
+    /// The records, in order.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + '_ {
+        self.buffers.iter()
+    }
+
+    /// The record of that number, from 0; O(1).
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.buffers.get(index)
+    }
+}
+
+impl Observer {
+    pub(crate) fn new(ring: Ring, name: &str, watcher: Watcher, bell: Bell, life: Life) -> Self {
+        Self { ring, name: name.to_owned(), watcher, bell, spin: Spin::new(), _life: life }
+    }
+
+    /// The ring it reads.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// As given to [`Ring::observe`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Replaces what `into` holds by the next records. True when there are any, or some were lost.
+    ///
+    /// # Errors
+    /// A record is damaged.
+    pub fn read(&mut self, limits: Limits, into: &mut Observed) -> Result<bool, TakeError> {
+        into.lost = 0;
+        into.lost = self.watcher.read(limits, &mut into.buffers)?;
+        Ok(into.lost != 0 || !into.is_empty())
+    }
+
+    /// The next record it looks at.
+    pub const fn position(&self) -> Position {
+        self.watcher.position()
+    }
+
+    /// Whether there are records it has not looked at.
+    pub fn has_work(&self) -> bool {
+        self.watcher.has_work()
+    }
+
+    /// Has the bell rung at the next publish. Look for work once more before waiting: what was there
+    /// already rings no bell.
+    pub fn arm(&mut self) {
+        self.watcher.arm();
+    }
+
+    /// Sleeps until there is a record, or `timeout` is over; whether there is one.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let watcher = &self.watcher;
+        if self.spin.look(|| watcher.has_work()) {
+            return true;
+        }
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let ticket = self.bell.ticket();
+            self.watcher.arm();
+            if self.has_work() {
+                return true;
+            }
+            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            self.bell.wait(ticket, left.min(TICK));
+        }
+    }
+
+    /// Waits until there is a record. `bell` must be over this observer's bell.
+    #[cfg(feature = "tokio")]
+    pub async fn ready(&mut self, bell: &crate::AsyncBell) {
+        loop {
+            let ticket = bell.ticket();
+            self.arm();
+            if self.has_work() {
+                return;
+            }
+            bell.notified(ticket).await;
+        }
+    }
+}

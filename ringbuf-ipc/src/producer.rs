@@ -1,0 +1,284 @@
+//! The one writer of a ring.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bell::{Bell, Spin, Woken};
+use crate::core::layout::{Layout, producer as words};
+use crate::core::memory::Ordering;
+use crate::core::writer::{self, CheckpointError, Meta, RestageError, StageError, Writer};
+use crate::core::{Position, groups, locks};
+use crate::error::{AttachError, CreateError};
+use crate::namespace::Namespace;
+use crate::ring::{Ring, core_of};
+use crate::system::lock;
+use crate::system::segment::{Role, Segment};
+use crate::{Geometry, GroupSpec, RingId};
+
+/// The longest single sleep: a consumer killed before it rings is made up for by this.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The producer of a ring. There is one at a time, by a lock the kernel holds.
+///
+/// Records are staged beyond the tail, where no reader looks, and become visible all at once with
+/// [`publish`](Self::publish). Staging and publishing make no system call and allocate nothing, but
+/// for sleepers to wake and records too long for the ring.
+#[derive(Debug)]
+pub struct Producer {
+    writer: Writer,
+    name: String,
+    bell: Bell,
+    spin: Spin,
+    /// Keeps the producer's lock.
+    _lock: File,
+}
+
+impl Producer {
+    /// The longest checkpoint, in bytes.
+    pub const CHECKPOINT_MAX: usize = words::CHECKPOINT_MAX;
+
+    /// Makes a ring with these groups, so that nothing is lost to who starts first.
+    ///
+    /// Memory is asked for before a page is touched. A creation that fails leaves nothing behind.
+    ///
+    /// # Errors
+    /// There is a ring of that name; no memory for it; sizes or names that cannot be; the system.
+    pub fn create(
+        namespace: &Namespace,
+        name: &str,
+        geometry: Geometry,
+        groups: &[GroupSpec],
+        bell: &Bell,
+    ) -> Result<Self, CreateError> {
+        geometry.validate()?;
+        let segment_name = namespace.segment(name)?;
+        if crate::system::segment::path_of(&segment_name).symlink_metadata().is_ok() {
+            return Err(CreateError::Exists { name: segment_name });
+        }
+        let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
+        let layout = Layout::new(geometry);
+        let (mut draft, segment) = Segment::draft(&segment_name, &layout)?;
+        let held = lock::reopen(&segment.file)?;
+        lock::try_lock(&held, locks::PRODUCER)?;
+        let core = core_of(segment, &segment_name, &bells)?;
+        for group in groups {
+            groups::declare(&core, group)?;
+        }
+        drop(core);
+        draft.place(&segment_name)?;
+        Ok(Self::adopt(namespace, &segment_name, bell, held)?)
+    }
+
+    /// Goes on where the last producer stopped or was killed: at the tail. What it had staged can be
+    /// had again with [`restage`](Self::restage), and is forgotten otherwise.
+    ///
+    /// # Errors
+    /// There is no such ring; it has a living producer; it is damaged, or of another version.
+    pub fn attach(namespace: &Namespace, name: &str, bell: &Bell) -> Result<Self, AttachError> {
+        let segment_name = namespace.segment(name)?;
+        let file = crate::system::segment::open_checked(&segment_name)?;
+        let held = lock::reopen(&file)?;
+        if !lock::try_lock(&held, locks::PRODUCER)? {
+            return Err(AttachError::Locked { name: segment_name });
+        }
+        Self::adopt(namespace, &segment_name, bell, held)
+    }
+
+    /// Attaches the ring, or makes it when there is none. A ring that exists keeps its geometry and
+    /// its groups; of `groups`, those it lacks are declared.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create) and [`attach`](Self::attach).
+    pub fn create_or_attach(
+        namespace: &Namespace,
+        name: &str,
+        geometry: Geometry,
+        groups: &[GroupSpec],
+        bell: &Bell,
+    ) -> Result<Self, CreateError> {
+        // Somebody may make it, or remove it, between a look and the next.
+        for _ in 0..16 {
+            match Self::attach(namespace, name, bell) {
+                Ok(this) => {
+                    let ring = this.ring();
+                    for group in groups {
+                        ring.declare_group(group)?;
+                    }
+                    return Ok(this);
+                }
+                Err(AttachError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match Self::create(namespace, name, geometry, groups, bell) {
+                Err(CreateError::Exists { .. }) => {}
+                other => return other,
+            }
+        }
+        Err(CreateError::Attach(AttachError::NotFound { name: namespace.segment(name)? }))
+    }
+
+    /// The ring it writes, as others see it.
+    pub fn ring(&self) -> Ring {
+        Ring::of(Arc::clone(&self.writer.core), &self.name)
+    }
+
+    /// The ring's incarnation.
+    pub fn id(&self) -> RingId {
+        RingId(self.writer.core.id)
+    }
+
+    /// The ring's name, without the namespace.
+    pub fn name(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&*self.name, |(_, name)| name)
+    }
+
+    /// The ring's sizes.
+    pub fn geometry(&self) -> Geometry {
+        self.writer.core.layout.geometry
+    }
+
+    /// Records published since the ring was made; the position of the next one.
+    pub fn tail(&self) -> Position {
+        self.writer.tail()
+    }
+
+    /// The position the next staged record gets.
+    pub fn staged_tail(&self) -> Position {
+        self.writer.staged()
+    }
+
+    /// The oldest record that can still be read.
+    pub fn earliest(&self) -> Position {
+        self.writer.core.reserved()
+    }
+
+    /// Writes a record, the concatenation of `parts`, beyond the tail, where nobody sees it, and gives
+    /// its position.
+    ///
+    /// # Errors
+    /// No room, or too long. Nothing was written then.
+    #[inline]
+    pub fn stage(&mut self, meta: &Meta, parts: &[&[u8]]) -> Result<Position, StageError> {
+        self.writer.stage(meta, parts)
+    }
+
+    /// Keeps `bytes` with the records staged so far and those before: it is the ring's checkpoint from
+    /// the next publish on, and not if that never happens.
+    ///
+    /// # Errors
+    /// Longer than [`CHECKPOINT_MAX`](Self::CHECKPOINT_MAX).
+    pub fn set_checkpoint(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
+        self.writer.set_checkpoint(bytes)
+    }
+
+    /// Makes everything staged visible at once, wakes who sleeps on this ring, and gives the tail.
+    pub fn publish(&mut self) -> Position {
+        self.writer.publish()
+    }
+
+    /// Forgets what is staged, and the checkpoint set since the last publish.
+    pub fn discard_staged(&mut self) {
+        self.writer.discard_staged();
+    }
+
+    /// The checkpoint that belongs to the tail or before, the newest.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        writer::newest_checkpoint(&self.writer.core, self.writer.tail()).map(|found| found.bytes)
+    }
+
+    /// Stages again what an earlier producer had staged up to `intended_tail`, if it is all there.
+    /// [`publish`](Self::publish) then commits it.
+    ///
+    /// # Errors
+    /// Something is staged already, or not all of those records are complete. Nothing changed.
+    pub fn restage(&mut self, intended_tail: Position) -> Result<(), RestageError> {
+        self.writer.restage(intended_tail)
+    }
+
+    /// Records that could be staged now, as far as descriptors go.
+    pub fn free_records(&mut self) -> u64 {
+        self.writer.free_records()
+    }
+
+    /// Payload bytes free now. A record takes its length rounded up to 64, and up to as much again
+    /// where it would not lie in one piece.
+    pub fn free_payload(&mut self) -> u64 {
+        self.writer.free_payload()
+    }
+
+    /// Whether a record of `bytes` bytes could be staged now.
+    pub fn has_space(&mut self, bytes: usize) -> bool {
+        self.writer.has_space(bytes as u64)
+    }
+
+    /// Sleeps until a record of `bytes` bytes can be staged; false when `timeout` was over first, and
+    /// at once when only [`publish`](Self::publish) could make room.
+    pub fn wait_space(&mut self, bytes: usize, timeout: Duration) -> bool {
+        let writer = &mut self.writer;
+        if self.spin.look(|| writer.has_space(bytes as u64)) {
+            return true;
+        }
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            let ticket = self.bell.ticket();
+            if self.writer.arm_space(bytes as u64) && self.writer.has_space(bytes as u64) {
+                return true;
+            }
+            if !self.writer.could_have_space(bytes as u64) {
+                return false;
+            }
+            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return self.writer.has_space(bytes as u64);
+            }
+            let _: Woken = self.bell.wait(ticket, left.min(TICK));
+        }
+    }
+
+    /// Has the bell rung once a record of `bytes` bytes fits. True when it fits now.
+    ///
+    /// A bell is also rung for other reasons; look again with [`has_space`](Self::has_space).
+    pub fn arm_space(&mut self, bytes: usize) -> bool {
+        self.writer.arm_space(bytes as u64)
+    }
+
+    /// Waits until a record of `bytes` bytes can be staged. `bell` must be over this producer's bell.
+    /// Publish first: nothing else makes room that staged records take.
+    #[cfg(feature = "tokio")]
+    pub async fn space(&mut self, bytes: usize, bell: &crate::AsyncBell) {
+        loop {
+            let ticket = bell.ticket();
+            if self.arm_space(bytes) && self.has_space(bytes) {
+                return;
+            }
+            bell.notified(ticket).await;
+        }
+    }
+
+    fn adopt(
+        namespace: &Namespace,
+        segment_name: &str,
+        bell: &Bell,
+        held: File,
+    ) -> Result<Self, AttachError> {
+        let segment = Segment::open(segment_name, Role::Producer)?;
+        if !crate::system::segment::same_file(&segment.file, &held)? {
+            return Err(AttachError::NotFound { name: segment_name.to_owned() });
+        }
+        let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
+        let core = Arc::new(core_of(segment, segment_name, &bells)?);
+        let word = core.layout.producer + words::BELL;
+        let index = if bell.same_segment(&bells) { bell.index() + 1 } else { 0 };
+        core.memory.store(word, index, Ordering::Relaxed);
+        let writer = Writer::resume(core)
+            .map_err(|why| AttachError::Tail { name: segment_name.to_owned(), why })?;
+        Ok(Self {
+            writer,
+            name: segment_name.to_owned(),
+            bell: bell.clone(),
+            spin: Spin::new(),
+            _lock: held,
+        })
+    }
+}

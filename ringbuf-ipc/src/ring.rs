@@ -1,0 +1,295 @@
+//! A ring as seen by everybody but its producer.
+
+use std::sync::Arc;
+
+use crate::bell::Bell;
+use crate::core::batch::Buffers;
+use crate::core::groups::{self, state};
+use crate::core::layout::{control, producer};
+use crate::core::memory::Ordering;
+use crate::core::observer::Watcher;
+use crate::core::reader::Reader;
+use crate::core::{Core, locks, writer};
+use crate::error::AttachError;
+use crate::namespace::Namespace;
+use crate::system::bells::Bells;
+use crate::system::blob::Blobs;
+use crate::system::host::Host;
+use crate::system::segment::{Role, Segment};
+use crate::{
+    Geometry, GroupError, GroupSpec, JoinError, Member, Observer, Policy, Position, RingId, Start,
+};
+
+/// An attached ring: to look at its state, declare groups, join them, observe.
+///
+/// The records and everything the producer writes are mapped read-only. A clone is the same map.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    core: Arc<Core>,
+    name: Arc<str>,
+}
+
+/// A group at one moment.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct GroupInfo {
+    /// Its name.
+    pub name: String,
+    /// What becomes of its backlog.
+    pub policy: Policy,
+    /// Raised with every change of its place in the table.
+    pub generation: u64,
+    /// Whether it was evicted: it holds nothing until a member joins.
+    pub evicted: bool,
+    /// Every record before this one is acknowledged.
+    pub floor: Position,
+    /// Records from the floor to the tail.
+    pub lag: u64,
+    /// How much of the ring it holds, 0 to 1: of its slots or of its payload, whichever is more.
+    pub fullness: f64,
+    /// Members that live.
+    pub members: u16,
+    /// Records from the cursor to the tail, a partition each (records of other partitions count too).
+    pub partition_lags: Vec<u64>,
+}
+
+/// How hard a ring is pressed, at one moment. Counters are since its creation.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Pressure {
+    /// 0 to 1: of slots or of payload, whichever is more, as the slowest group holds them.
+    pub fullness: f64,
+    /// Records the slowest group holds.
+    pub slots_used: u64,
+    /// Payload bytes it holds, padding included.
+    pub payload_used: u64,
+    /// Times the producer found no room.
+    pub stalls: u64,
+    /// Nanoseconds it had none, the stall that lasts now included.
+    pub stalled_ns: u64,
+    /// Commits of at least one record.
+    pub publishes: u64,
+    /// Records published.
+    pub records: u64,
+    /// Bells rung by publishing.
+    pub wakes: u64,
+    /// Groups evicted or removed for want of a living member.
+    pub evictions: u64,
+    /// Out-of-line records.
+    pub blobs: u64,
+}
+
+impl Ring {
+    /// Attaches a ring, checking owner, mode, size, magic, version, geometry and checksum. Never
+    /// initialises anything.
+    ///
+    /// # Errors
+    /// Which check failed, and what to do about it.
+    pub fn attach(namespace: &Namespace, name: &str) -> Result<Self, AttachError> {
+        let segment_name = namespace.segment(name)?;
+        let segment = Segment::open(&segment_name, Role::Reader)?;
+        let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
+        Ok(Self::of(Arc::new(core_of(segment, &segment_name, &bells)?), &segment_name))
+    }
+
+    pub(crate) fn of(core: Arc<Core>, segment_name: &str) -> Self {
+        Self { core, name: segment_name.into() }
+    }
+
+    /// The ring's incarnation.
+    pub fn id(&self) -> RingId {
+        RingId(self.core.id)
+    }
+
+    /// The ring's name, without the namespace.
+    pub fn name(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&*self.name, |(_, name)| name)
+    }
+
+    /// The ring's sizes.
+    pub fn geometry(&self) -> Geometry {
+        self.core.layout.geometry
+    }
+
+    /// Records published since the ring was made; the position of the next one.
+    pub fn tail(&self) -> Position {
+        self.core.tail()
+    }
+
+    /// The oldest record that can still be read.
+    pub fn earliest(&self) -> Position {
+        self.core.reserved().min(self.core.tail())
+    }
+
+    /// The newest committed checkpoint.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        writer::newest_checkpoint(&self.core, self.core.tail()).map(|found| found.bytes)
+    }
+
+    /// Whether a producer is attached, by its lock.
+    pub fn producer_alive(&self) -> bool {
+        self.core.environment.held(locks::PRODUCER)
+    }
+
+    /// All groups, in the order of the table.
+    pub fn groups(&self) -> Vec<GroupInfo> {
+        (0..self.geometry().groups).filter_map(|index| self.group_info(index)).collect()
+    }
+
+    /// How hard the ring is pressed. Disturbs nobody.
+    pub fn pressure(&self) -> Pressure {
+        let word =
+            |offset| self.core.memory.load(self.core.layout.producer + offset, Ordering::Relaxed);
+        let tail = self.core.tail();
+        let floor = self.core.lowest_floor(tail);
+        let (slots_used, payload_used, fullness) = self.held_from(floor, tail);
+        let now = self.core.environment.now_ns();
+        let lasting = match word(producer::STALLED_SINCE) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        };
+        Pressure {
+            fullness,
+            slots_used,
+            payload_used,
+            stalls: word(producer::STALLS),
+            stalled_ns: word(producer::STALLED_NS).saturating_add(lasting),
+            publishes: word(producer::PUBLISHES),
+            records: tail,
+            wakes: word(producer::WAKES),
+            evictions: word(producer::EVICTIONS),
+            blobs: word(producer::BLOBS),
+        }
+    }
+
+    /// Makes a group unless it is there; true when it was made. An evicted one is reinstated.
+    ///
+    /// # Errors
+    /// A name that cannot be, no place in the table, or the table's lock.
+    pub fn declare_group(&self, spec: &GroupSpec) -> Result<bool, GroupError> {
+        self.with_table(|core| groups::declare(core, spec).map(|(_, made)| made))
+    }
+
+    /// Ends a group and its claim to its backlog.
+    ///
+    /// # Errors
+    /// There is no such group, a member of it lives, or the table's lock.
+    pub fn remove_group(&self, name: &str) -> Result<(), GroupError> {
+        self.with_table(|core| groups::remove(core, name))
+    }
+
+    /// Joins a group, which is made if it is not there. A group that is there goes on at its cursors
+    /// and keeps its policy, whatever `spec` says.
+    ///
+    /// `bell` must be of this ring's namespace; otherwise the member is woken by timeouts only.
+    ///
+    /// # Errors
+    /// No place for the group or the member, or locks.
+    pub fn join(&self, spec: &GroupSpec, bell: &Bell) -> Result<Member, JoinError> {
+        let reader = Reader::join(&self.core, spec, Some(bell.index()))?;
+        Ok(Member::new(self.clone(), reader, bell.clone()))
+    }
+
+    /// Watches without holding anything: an observer that falls behind is told how much it lost.
+    /// `name` is for messages only.
+    ///
+    /// # Errors
+    /// All places of observers are taken, or locks.
+    pub fn observe(&self, name: &str, start: Start, bell: &Bell) -> Result<Observer, JoinError> {
+        for slot in 0..control::OBSERVER_COUNT {
+            let Some(life) = self.core.environment.hold(locks::observer(slot))? else { continue };
+            let word = self.core.layout.control + control::OBSERVERS + slot * 8;
+            self.core.memory.store(word, bell.index() + 1, Ordering::Relaxed);
+            let watcher = Watcher::new(Arc::clone(&self.core), slot, start);
+            return Ok(Observer::new(self.clone(), name, watcher, bell.clone(), life));
+        }
+        Err(JoinError::Full { limit: control::OBSERVER_COUNT as u16 })
+    }
+
+    pub(crate) fn group_info(&self, index: u16) -> Option<GroupInfo> {
+        let core = &self.core;
+        let word = core.group_state(index);
+        let evicted = match state::of(word) {
+            state::ACTIVE => false,
+            state::EVICTED => true,
+            _ => return None,
+        };
+        let tail = core.tail();
+        let cursors: Vec<_> =
+            (0..self.geometry().partitions).map(|p| core.cursor(index, p).min(tail)).collect();
+        let floor = if evicted {
+            cursors.iter().copied().min().unwrap_or(tail)
+        } else {
+            core.group_floor(index).min(tail)
+        };
+        let fullness = if evicted { 0.0 } else { self.held_from(floor, tail).2 };
+        Some(GroupInfo {
+            name: core.group_name(index),
+            policy: core.group_policy(index),
+            generation: word >> 8,
+            evicted,
+            floor,
+            lag: tail - floor,
+            fullness,
+            members: core.living_members(index),
+            partition_lags: cursors.iter().map(|cursor| tail - cursor).collect(),
+        })
+    }
+
+    /// Slots and payload bytes held from `floor` on, and the larger share of the two.
+    fn held_from(&self, floor: Position, tail: Position) -> (u64, u64, f64) {
+        let geometry = self.geometry();
+        let slots = (tail - floor).min(geometry.slots.into());
+        let head = self
+            .core
+            .memory
+            .load(self.core.layout.producer + producer::PAYLOAD_HEAD, Ordering::Relaxed);
+        let payload = if slots == 0 {
+            0
+        } else {
+            crate::core::descriptor::Descriptor::load(&self.core, floor)
+                .map_or(0, |entry| head.saturating_sub(entry.offset))
+                .min(geometry.payload_bytes)
+        };
+        let share = |part: u64, whole: u64| part as f64 / whole as f64;
+        let fullness =
+            share(slots, geometry.slots.into()).max(share(payload, geometry.payload_bytes));
+        (slots, payload, fullness)
+    }
+
+    fn with_table<T>(
+        &self,
+        change: impl Fn(&Core) -> Result<T, GroupError>,
+    ) -> Result<T, GroupError> {
+        let mut outcome = None;
+        self.core.environment.with_table(true, &mut || outcome = Some(change(&self.core)))?;
+        outcome.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into()))
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
+/// A core over a segment.
+pub(crate) fn core_of(
+    segment: Segment,
+    segment_name: &str,
+    bells: &Arc<Bells>,
+) -> std::io::Result<Core> {
+    let blobs = Blobs::new(segment_name, segment.id);
+    let host = Host::new(segment.file, Arc::clone(bells), blobs)?;
+    Ok(Core::new(segment.memory, segment.layout, segment.id, Box::new(host)))
+}
+
+/// Buffers worth keeping for the next batch.
+pub(crate) fn recycle(pool: &std::sync::Mutex<Vec<Buffers>>, mut buffers: Buffers) {
+    const KEPT: usize = 8;
+    if buffers.is_worth_keeping()
+        && let Ok(mut pool) = pool.lock()
+        && pool.len() < KEPT
+    {
+        buffers.clear();
+        pool.push(buffers);
+    }
+}

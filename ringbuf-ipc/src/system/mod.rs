@@ -1,0 +1,8 @@
+//! The operating system's part: segments, locks, bells, budgets, files of large records.
+
+pub(crate) mod bells;
+pub(crate) mod blob;
+pub(crate) mod budget;
+pub(crate) mod host;
+pub(crate) mod lock;
+pub(crate) mod segment;

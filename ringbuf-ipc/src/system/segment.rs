@@ -1,0 +1,294 @@
+//! Segments: files in /dev/shm, made whole before anybody sees them, checked before anything of them
+//! is believed.
+//!
+//! `shared_memory` creates, opens and maps. What it lacks is around it here: its drop would unlink by
+//! name (switched off at once), it only truncates (so pages are reserved with fallocate), its creation
+//! is not atomic (so it happens under a temporary name), and it checks nothing on opening. Locks and
+//! checks need a descriptor, which it does not give out, so there is one of our own; that both are of
+//! the same file is shown by the random id in the header.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+
+use crate::core::layout::{self, HeaderError, Layout, header};
+use crate::core::memory::{Block, Memory};
+use crate::core::{initialise, locks};
+use crate::error::{AttachError, CreateError};
+
+/// Where segments live.
+pub(crate) const DIRECTORY: &str = "/dev/shm";
+
+/// A mapped segment and a descriptor of the same file, on which no lock is ever taken.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) memory: Memory,
+    pub(crate) layout: Layout,
+    pub(crate) id: u64,
+    pub(crate) file: File,
+}
+
+/// Who maps it: the producer writes everything but the header, the others only the control pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Producer,
+    Reader,
+}
+
+/// A segment under its temporary name, gone on drop unless it was put in place.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    temporary: String,
+    placed: bool,
+}
+
+impl Segment {
+    /// Opens what `name` names, checks it and maps it.
+    pub(crate) fn open(name: &str, role: Role) -> Result<Self, AttachError> {
+        let file = open_checked(name)?;
+        let bytes = file.metadata()?.len();
+        let refused = |why| AttachError::Header { name: name.to_owned(), why };
+        let words = read_header(&file, bytes).map_err(refused)?;
+        let (layout, id) = layout::parse_header(&words, bytes).map_err(refused)?;
+        let map = Map::open(name, layout.total)?;
+        let memory = Memory::new(Box::new(map.protected(&layout, role)?));
+        let mapped = memory.load(header::RING_ID, std::sync::atomic::Ordering::Relaxed);
+        if mapped != id {
+            // Replaced between the two openings.
+            return Err(AttachError::NotFound { name: name.to_owned() });
+        }
+        Ok(Self { memory, layout, id, file })
+    }
+
+    /// Makes an empty ring under a temporary name.
+    pub(crate) fn draft(name: &str, layout: &Layout) -> Result<(Draft, Self), CreateError> {
+        sweep_drafts(name);
+        super::budget::check(Path::new(DIRECTORY), layout.total as u64)?;
+        let id = random_id()?;
+        let temporary = format!("{name}.tmp-{id:016x}");
+        let map = Map::create(&temporary, layout.total)?;
+        let draft = Draft { temporary, placed: false };
+        let segment = Self::fill(&draft.temporary, layout, id, map)?;
+        Ok((draft, segment))
+    }
+
+    fn fill(temporary: &str, layout: &Layout, id: u64, map: Map) -> Result<Self, CreateError> {
+        let file = open_checked(temporary)?;
+        reserve(&file, layout.total as u64)?;
+        let memory = Memory::new(Box::new(map));
+        initialise(&memory, layout, id);
+        Ok(Self { memory, layout: *layout, id, file })
+    }
+}
+
+impl Draft {
+    /// Gives the segment its name, unless there is one of that name.
+    pub(crate) fn place(&mut self, name: &str) -> Result<(), CreateError> {
+        if rename_exclusively(&self.temporary, name)? {
+            self.placed = true;
+            Ok(())
+        } else {
+            Err(CreateError::Exists { name: name.to_owned() })
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(path_of(&self.temporary));
+        }
+    }
+}
+
+/// The file of a segment.
+pub(crate) fn path_of(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join(name)
+}
+
+/// Opens a file of ours: regular, of this user, closed to all others, never through a link.
+pub(crate) fn open_checked(name: &str) -> Result<File, AttachError> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path_of(name));
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ENOENT) => AttachError::NotFound { name: name.to_owned() },
+        Some(libc::ELOOP | libc::EISDIR) => AttachError::NotAFile { name: name.to_owned() },
+        Some(libc::EACCES | libc::EPERM) => AttachError::NotOurs { name: name.to_owned() },
+        _ => AttachError::Io(error),
+    })?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(AttachError::NotAFile { name: name.to_owned() });
+    }
+    if meta.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(AttachError::NotOurs { name: name.to_owned() });
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(AttachError::TooOpen { name: name.to_owned(), mode: meta.mode() & 0o777 });
+    }
+    Ok(file)
+}
+
+/// Reserves the pages of a file, so that a later write cannot meet a full file system.
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    nix::fcntl::posix_fallocate(file, 0, bytes as i64).map_err(io::Error::from)
+}
+
+/// Renames within the directory; false when the new name is taken.
+pub(crate) fn rename_exclusively(from: &str, to: &str) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, path_of(from), CWD, path_of(to), RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether two descriptors are of one file.
+pub(crate) fn same_file(a: &File, b: &File) -> io::Result<bool> {
+    let (a, b) = (a.metadata()?, b.metadata()?);
+    Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+}
+
+/// A random number other than 0.
+pub(crate) fn random_id() -> io::Result<u64> {
+    let file = File::open("/dev/urandom")?;
+    loop {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, 0)?;
+        let id = u64::from_le_bytes(bytes);
+        if id != 0 {
+            return Ok(id);
+        }
+    }
+}
+
+/// A shared map made by `shared_memory`.
+pub(crate) struct Map {
+    base: *mut u8,
+    len: usize,
+    // Unmaps on drop.
+    _shmem: Shmem,
+}
+
+// SAFETY: the map is only reached through `Memory` and the atomics of the bells; the crate's handle
+// holds a plain pointer and descriptor, both used nowhere else.
+#[allow(unsafe_code)]
+unsafe impl Send for Map {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Map {}
+
+impl std::fmt::Debug for Map {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Map").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+impl Block for Map {
+    fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Map {
+    /// A new file of that size, 0600, failing when there is one of that name.
+    pub(crate) fn create(name: &str, bytes: usize) -> Result<Self, CreateError> {
+        let shmem =
+            ShmemConf::new().os_id(format!("/{name}")).size(bytes).create().map_err(shmem_error)?;
+        Self::adopt(shmem, bytes).map_err(CreateError::Io)
+    }
+
+    /// Maps an existing file, which must be of that size still.
+    pub(crate) fn open(name: &str, bytes: usize) -> Result<Self, AttachError> {
+        let shmem = ShmemConf::new()
+            .os_id(format!("/{name}"))
+            .size(bytes)
+            .open()
+            .map_err(|_| AttachError::NotFound { name: name.to_owned() })?;
+        Self::adopt(shmem, bytes).map_err(AttachError::Io)
+    }
+
+    fn adopt(mut shmem: Shmem, bytes: usize) -> io::Result<Self> {
+        shmem.set_owner(false);
+        if shmem.len() < bytes {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "segment shrank"));
+        }
+        Ok(Self { base: shmem.as_ptr(), len: shmem.len(), _shmem: shmem })
+    }
+
+    /// Takes the right to write from everything that is not `role`'s to write.
+    fn protected(self, layout: &Layout, role: Role) -> io::Result<Self> {
+        let read_only: &[std::ops::Range<usize>] = match role {
+            Role::Producer => &[0..layout.producer],
+            Role::Reader => &[0..layout.control, layout.descriptors..layout.total],
+        };
+        for range in read_only {
+            self.protect(range.clone())?;
+        }
+        Ok(self)
+    }
+
+    #[allow(unsafe_code)]
+    fn protect(&self, range: std::ops::Range<usize>) -> io::Result<()> {
+        use nix::sys::mman::{ProtFlags, mprotect};
+        assert!(range.start <= range.end && range.end <= self.len);
+        // SAFETY: in bounds, checked above.
+        let start = unsafe { self.base.add(range.start) };
+        let start = std::ptr::NonNull::new(start.cast()).ok_or(io::ErrorKind::InvalidData)?;
+        // SAFETY: pages of this map, which nobody else knows yet; the layout starts parts on pages.
+        unsafe { mprotect(start, range.len(), ProtFlags::PROT_READ) }.map_err(io::Error::from)
+    }
+}
+
+fn shmem_error(error: ShmemError) -> CreateError {
+    CreateError::Io(match error {
+        ShmemError::MapCreateFailed(code) | ShmemError::UnknownOsError(code) => {
+            io::Error::from_raw_os_error(code as i32)
+        }
+        ShmemError::MappingIdExists => io::ErrorKind::AlreadyExists.into(),
+        other => io::Error::other(other),
+    })
+}
+
+fn read_header(file: &File, bytes: u64) -> Result<[u64; header::WORDS + 1], HeaderError> {
+    let mut raw = [0; (header::WORDS + 1) * 8];
+    let wanted = raw.len() as u64;
+    file.read_exact_at(&mut raw, 0).map_err(|_| HeaderError::Size { found: bytes, wanted })?;
+    let mut words = [0; header::WORDS + 1];
+    for (word, chunk) in words.iter_mut().zip(raw.chunks_exact(8)) {
+        let mut little = [0; 8];
+        little.copy_from_slice(chunk);
+        *word = u64::from_le_bytes(little);
+    }
+    Ok(words)
+}
+
+/// Removes what creators left that were killed: drafts nobody holds the producer's lock of.
+fn sweep_drafts(name: &str) {
+    let Ok(entries) = fs::read_dir(DIRECTORY) else { return };
+    let prefix = format!("{name}.tmp-");
+    for entry in entries.flatten() {
+        let file_name = entry.file_name();
+        let Some(draft) = file_name.to_str().filter(|n| n.starts_with(&prefix)) else { continue };
+        let Ok(file) = open_checked(draft) else { continue };
+        // A creator locks its draft right after it has made it; give it that moment.
+        let young = file.metadata().and_then(|meta| meta.modified()).is_ok_and(|made| {
+            made.elapsed().is_ok_and(|age| age < std::time::Duration::from_secs(10))
+        });
+        if !young && !super::lock::is_held(&file, locks::PRODUCER, 1) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

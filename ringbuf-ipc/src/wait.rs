@@ -1,0 +1,167 @@
+//! Awaiting a bell in tokio: one thread sleeps on the futex for all tasks, and only while any task waits.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::bell::{Bell, Ticket, Woken};
+
+/// The longest wait: news whose bringer was killed before it rang are found by then.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A bell to await. A clone shares the thread; one is enough for a process.
+#[derive(Debug, Clone)]
+pub struct AsyncBell {
+    shared: Arc<Shared>,
+    /// Ends the thread with the last clone.
+    _end: Arc<End>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bell: Bell,
+    state: Mutex<State>,
+    /// There are waiters, or the end.
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiters: Vec<Waiter>,
+    next: u64,
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    ticket: Ticket,
+    until: Instant,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.state().ended = true;
+        self.0.news.notify_all();
+        self.0.bell.ring();
+    }
+}
+
+impl AsyncBell {
+    /// Starts the thread that waits on `bell`.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn new(bell: Bell) -> io::Result<Self> {
+        let shared = Arc::new(Shared { bell, state: Mutex::default(), news: Condvar::new() });
+        let for_thread = Arc::clone(&shared);
+        std::thread::Builder::new().name("ring-bell".to_owned()).spawn(move || for_thread.run())?;
+        Ok(Self { _end: Arc::new(End(Arc::clone(&shared))), shared })
+    }
+
+    /// Take it before arming, as with [`Bell::ticket`].
+    pub fn ticket(&self) -> Ticket {
+        self.shared.bell.ticket()
+    }
+
+    /// The bell below.
+    pub fn bell(&self) -> &Bell {
+        &self.shared.bell
+    }
+
+    /// Resolves once the bell was rung after `ticket` was taken, or a tenth of a second passed: look
+    /// for work either way.
+    pub async fn notified(&self, ticket: Ticket) {
+        self.notified_within(ticket, TICK).await;
+    }
+
+    /// The same with another bound.
+    pub async fn notified_within(&self, ticket: Ticket, bound: Duration) {
+        let until = Instant::now() + bound;
+        Notified { shared: &self.shared, ticket, until, number: None }.await;
+    }
+}
+
+/// One wait; leaves the list when dropped.
+struct Notified<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+    until: Instant,
+    number: Option<u64>,
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.shared.bell.ticket() != self.ticket || Instant::now() >= self.until {
+            return Poll::Ready(());
+        }
+        let mut state = self.shared.state();
+        if let Some(number) = self.number
+            && let Some(waiter) = state.waiters.iter_mut().find(|w| w.number == number)
+        {
+            waiter.waker.clone_from(context.waker());
+            return Poll::Pending;
+        }
+        state.next += 1;
+        let number = state.next;
+        let first = state.waiters.is_empty();
+        // Sleeping already for a later deadline: it must look anew.
+        let sooner = state.waiters.iter().all(|waiter| self.until < waiter.until);
+        state.waiters.push(Waiter {
+            number,
+            ticket: self.ticket,
+            until: self.until,
+            waker: context.waker().clone(),
+        });
+        drop(state);
+        if first {
+            self.shared.news.notify_one();
+        } else if sooner {
+            self.shared.bell.ring();
+        }
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Notified<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.shared.state().waiters.retain(|waiter| waiter.number != number);
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut state = self.state();
+        while !state.ended {
+            let ticket = self.bell.ticket();
+            let now = Instant::now();
+            let due = |waiter: &mut Waiter| waiter.ticket != ticket || waiter.until <= now;
+            for waiter in state.waiters.extract_if(.., due) {
+                waiter.waker.wake();
+            }
+            let Some(until) = state.waiters.iter().map(|waiter| waiter.until).min() else {
+                state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            let _: Woken = self.bell.wait(ticket, until.saturating_duration_since(now));
+            state = self.state();
+        }
+    }
+}
