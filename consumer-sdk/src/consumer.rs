@@ -17,8 +17,7 @@ use crate::{Error, Stop};
 /// little enough that the work of a busy guild can move to another member soon.
 const BATCH: Limits = Limits { records: 64, bytes: 1 << 20 };
 
-/// The longest sleep: after it a consumer looks whether a dead member left work, and whether the
-/// output ring was replaced.
+/// The longest sleep of an observer: after it it looks whether the ring was replaced.
 const NAP: Duration = Duration::from_millis(500);
 
 /// A member of a group, or an observer: where events come from.
@@ -306,11 +305,9 @@ impl Consumer {
                     return Ok(Some(Lane::new(batch, self.options.mode, notify.cloned())));
                 }
                 Ok(None) => {}
-                Err(TakeError::Evicted { lost }) => {
+                // The next take goes on behind the loss.
+                Err(TakeError::Evicted { lost, .. }) => {
                     self.lost.push_back(lost.end.saturating_sub(lost.start));
-                    let ring = ring.clone();
-                    self.source =
-                        Source::join(&self.options, &ring, Start::At(lost.end), doorbell)?;
                     return Ok(None);
                 }
                 Err(source) => return Err(take_error(&self.options, source)),
@@ -354,15 +351,25 @@ impl Consumer {
             self.async_bell = Some(bell);
         }
         if let Some(bell) = &self.async_bell {
-            let _ = tokio::time::timeout(nap(until), bell.notified(ticket)).await;
+            bell.notified_within(ticket, self.nap(until)).await;
         }
         Ok(())
     }
 
     pub(crate) fn sleep_blocking(&self, ticket: Ticket, until: Option<Instant>) {
         if let Some(doorbell) = &self.doorbell {
-            doorbell.bell.wait(ticket, nap(until));
+            doorbell.bell.wait(ticket, self.nap(until));
         }
+    }
+
+    /// How long to sleep: until then, but not longer than the ring asks for, as a dead member rings
+    /// no bell.
+    fn nap(&self, until: Option<Instant>) -> Duration {
+        let longest = match &self.source {
+            Source::Group { member, .. } => member.tick(),
+            Source::Observer { .. } | Source::Closed => NAP,
+        };
+        until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest))
     }
 
     pub(crate) fn damaged(&self, damaged: &Damaged) -> Error {
@@ -417,8 +424,4 @@ pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
-}
-
-fn nap(until: Option<Instant>) -> Duration {
-    until.map_or(NAP, |until| until.saturating_duration_since(Instant::now()).min(NAP))
 }

@@ -100,7 +100,7 @@ impl Error {
         match self {
             Self::Instance { .. } | Self::NoGroup | Self::Options(_) => true,
             Self::Join { source, .. } => {
-                matches!(source, ring::JoinError::Group(ring::GroupError::Name(_)))
+                matches!(source, ring::JoinError::Group(ring::GroupError::Name { .. }))
             }
             _ => false,
         }

@@ -85,7 +85,7 @@ impl Error {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Instance(_) => true,
-            Self::Group { source, .. } => matches!(source, GroupError::Name(_)),
+            Self::Group { source, .. } => matches!(source, GroupError::Name { .. }),
             _ => false,
         }
     }
