@@ -34,7 +34,7 @@ fn etf(effort: Effort, report: &mut Report, payload: &Payload) -> Result<()> {
             black_box(frame.record(&RecordMeta::default()));
         }),
         Contender::unit("limit", effort, || {
-            black_box(skip::term(black_box(&payload.etf)));
+            black_box(skip::message(black_box(&payload.etf)));
         }),
         Contender::unit("eetf", effort, || {
             black_box(eetf::Term::decode(black_box(&payload.etf[..])).expect("it decodes"));
@@ -69,7 +69,9 @@ fn json(effort: Effort, report: &mut Report, payload: &Payload) {
             black_box(simd_json::to_borrowed_value(&mut scratch).expect("it decodes"));
         }),
         Contender::unit("sonic-rs Value", effort, || {
-            black_box(sonic_rs::from_slice::<sonic_rs::Value>(black_box(text)).expect("it decodes"));
+            black_box(
+                sonic_rs::from_slice::<sonic_rs::Value>(black_box(text)).expect("it decodes"),
+            );
         }),
         Contender::unit("twilight-model", effort, || {
             black_box(peers::twilight(black_box(&payload.json)));

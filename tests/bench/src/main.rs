@@ -5,6 +5,8 @@
 //! wall time because the machine may be shared. Like all benchmarks, these are flawed: the cases
 //! say what they measure, and what they leave out.
 
+#![recursion_limit = "256"] // json! of a whole guild
+
 mod clock;
 mod event;
 mod payload;

@@ -86,7 +86,9 @@ pub(crate) fn typing_start() -> Payload {
 
 /// About 200 kB as JSON: 200 members, 100 channels, 50 roles, 50 emojis, 50 presences.
 pub(crate) fn guild_create() -> Payload {
-    let id = |base: u64, n: u64| (613_425_648_685_547_541 + base * 1_000_003 + n * 4_194_304).to_string();
+    let id = |base: u64, n: u64| {
+        (613_425_648_685_547_541 + base * 1_000_003 + n * 4_194_304).to_string()
+    };
     let roles: Vec<Value> = (0..50)
         .map(|n| {
             json!({

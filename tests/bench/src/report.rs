@@ -134,10 +134,7 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        println!(
-            "{} · {} cores · {}",
-            self.machine.cpu, self.machine.cores, self.machine.kernel
-        );
+        println!("{} · {} cores · {}", self.machine.cpu, self.machine.cores, self.machine.kernel);
         for row in &self.rows {
             println!();
             println!("{} · {} · {} ({})", row.part, row.case, row.metric, row.unit);
@@ -151,7 +148,12 @@ impl Report {
                 println!("  {name:<24} {:>14}   ours is {:.2} ×", figure(*value), row.ours / value);
             }
             if let Some(limit) = row.limit {
-                println!("  {:<24} {:>14}   ours is {:.2} of it", "limit", figure(limit), row.ours / limit);
+                println!(
+                    "  {:<24} {:>14}   ours is {:.2} of it",
+                    "limit",
+                    figure(limit),
+                    row.ours / limit
+                );
             }
             if let (Some(goal), Some(met)) = (&row.goal, row.met) {
                 println!("  goal: {goal}: {}", if met { "met" } else { "MISSED" });

@@ -80,11 +80,7 @@ impl Samples {
     pub(crate) fn spread(&self, figure: impl Fn(&Sample) -> f64) -> Spread {
         let mut values: Vec<f64> = self.samples.iter().map(figure).collect();
         values.sort_by(f64::total_cmp);
-        Spread {
-            median: values[values.len() / 2],
-            min: values[0],
-            max: values[values.len() - 1],
-        }
+        Spread { median: values[values.len() / 2], min: values[0], max: values[values.len() - 1] }
     }
 }
 

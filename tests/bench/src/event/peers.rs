@@ -10,8 +10,7 @@ use crate::payload::Payload;
 
 /// All of them do understand the payload, and nobody is fast by giving up early.
 pub(super) fn check(payload: &Payload) -> Result<()> {
-    let length = super::skip::term(&payload.etf);
-    ensure!(length == payload.etf.len(), "the skip ends at byte {length}");
+    ensure!(super::skip::message(&payload.etf) == Some(&[]), "the skip ends elsewhere");
     eetf::Term::decode(&payload.etf[..]).context("eetf")?;
     sonic_rs::from_str::<sonic_rs::Value>(&payload.json).context("sonic-rs")?;
     simd_json::to_borrowed_value(&mut payload.json.clone().into_bytes()).context("simd-json")?;
