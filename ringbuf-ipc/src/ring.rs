@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::bell::Bell;
 use crate::core::batch::Buffers;
 use crate::core::groups::{self, state};
+use crate::core::index::Pending;
 use crate::core::layout::{control, producer};
 use crate::core::memory::Ordering;
 use crate::core::observer::Watcher;
@@ -131,9 +132,15 @@ impl Ring {
         self.core.environment.held(locks::PRODUCER)
     }
 
-    /// All groups, in the order of the table.
+    /// All groups, in the order of the table. Partitions without records to do are moved on first, so
+    /// that the lag of a group which has acknowledged everything is 0, even when no member lives.
     pub fn groups(&self) -> Vec<GroupInfo> {
-        (0..self.geometry().groups).filter_map(|index| self.group_info(index)).collect()
+        let groups = 0..self.geometry().groups;
+        let active = |index: &u16| state::of(self.core.group_state(*index)) == state::ACTIVE;
+        groups.clone().filter(active).for_each(|index| {
+            Pending::sweep_from_scratch(&self.core, index);
+        });
+        groups.filter_map(|index| self.group_info(index)).collect()
     }
 
     /// How hard the ring is pressed. Disturbs nobody.
