@@ -1,0 +1,320 @@
+//! A client of the tests' own: every message as the JSON value it stands for.
+
+use std::io;
+use std::time::Duration;
+
+use eetf::Term;
+use fake_discord::{Config, Server};
+use flate2::{Decompress, FlushDecompress};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use zstd_safe::{DCtx, InBuffer, OutBuffer};
+
+/// Far longer than anything takes: a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const ALL: u64 = 0x0331_FFFF;
+
+/// A server with quick heartbeats and no waiting between identifies.
+pub(crate) async fn server(change: impl FnOnce(&mut Config)) -> Server {
+    let mut config = Config::default();
+    config.identify_seconds = 0.0;
+    config.guilds = 2;
+    config.members = 12;
+    config.rate = 0.0;
+    change(&mut config);
+    Server::start(config).await.expect("the server starts")
+}
+
+pub(crate) enum Inflate {
+    None,
+    Zlib(Box<Decompress>, Vec<u8>),
+    Zstd(Box<DCtx<'static>>),
+}
+
+pub(crate) struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    inflate: Inflate,
+    etf: bool,
+    pub(crate) seq: u64,
+    /// The raw bytes of the last message, decompressed.
+    pub(crate) raw: Vec<u8>,
+}
+
+/// What a connection brought next.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Next {
+    Message(Value),
+    /// Closed, with a code if there was a close frame.
+    Closed(Option<u16>),
+}
+
+impl Client {
+    pub(crate) async fn connect(server: &Server, query: &str) -> Self {
+        let url = format!("ws://127.0.0.1:{}/?{query}", server.port());
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.expect("a websocket");
+        let inflate = if query.contains("zlib-stream") {
+            Inflate::Zlib(Box::new(Decompress::new(true)), Vec::new())
+        } else if query.contains("zstd-stream") {
+            Inflate::Zstd(Box::new(DCtx::create()))
+        } else {
+            Inflate::None
+        };
+        Self { socket, inflate, etf: query.contains("encoding=etf"), seq: 0, raw: Vec::new() }
+    }
+
+    /// Connects, takes HELLO and identifies.
+    pub(crate) async fn identified(server: &Server, query: &str, shard: [u64; 2]) -> Self {
+        let mut client = Self::connect(server, query).await;
+        assert_eq!(client.message().await["op"], 10);
+        client.send(&identify(shard, ALL)).await;
+        client
+    }
+
+    pub(crate) async fn send(&mut self, message: &Value) {
+        let message = if self.etf {
+            let mut bytes = Vec::new();
+            term(message).encode(&mut bytes).expect("a term");
+            Message::binary(bytes)
+        } else {
+            Message::text(message.to_string())
+        };
+        self.send_raw(message).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, message: Message) {
+        // The server may have closed already: then the next read says so.
+        let _ = self.socket.send(message).await;
+    }
+
+    pub(crate) async fn close(mut self, code: u16) {
+        let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+            code: code.into(),
+            reason: "".into(),
+        };
+        let _ = self.socket.close(Some(frame)).await;
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
+    pub(crate) async fn next(&mut self) -> Next {
+        tokio::time::timeout(PATIENCE, self.next_inner()).await.expect("something arrives")
+    }
+
+    async fn next_inner(&mut self) -> Next {
+        loop {
+            let data = match self.socket.next().await {
+                None | Some(Err(_)) => return Next::Closed(None),
+                Some(Ok(Message::Close(frame))) => {
+                    return Next::Closed(frame.map(|frame| frame.code.into()));
+                }
+                Some(Ok(Message::Text(text))) => text.as_bytes().to_vec(),
+                Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+                Some(Ok(_)) => continue,
+            };
+            let Some(bytes) = self.inflate(data) else { continue };
+            self.raw = bytes;
+            let message = if self.etf {
+                json_of(&Term::decode(io::Cursor::new(&self.raw)).expect("ETF"))
+            } else {
+                serde_json::from_slice(&self.raw).expect("JSON")
+            };
+            if message["op"] == 0 {
+                self.seq = message["s"].as_u64().expect("a dispatch has a seq");
+            }
+            return Next::Message(message);
+        }
+    }
+
+    pub(crate) async fn message(&mut self) -> Value {
+        match self.next().await {
+            Next::Message(message) => message,
+            Next::Closed(code) => panic!("closed with {code:?} where a message was due"),
+        }
+    }
+
+    /// The next message with this event name; others are passed over.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        loop {
+            let message = self.message().await;
+            if message["t"] == name {
+                return message;
+            }
+        }
+    }
+
+    /// The next message of this opcode.
+    pub(crate) async fn op(&mut self, op: u64) -> Value {
+        loop {
+            let message = self.message().await;
+            if message["op"] == op {
+                return message;
+            }
+        }
+    }
+
+    /// The code the connection is closed with; messages before are passed over.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            if let Next::Closed(code) = self.next().await {
+                return code;
+            }
+        }
+    }
+
+    fn inflate(&mut self, data: Vec<u8>) -> Option<Vec<u8>> {
+        match &mut self.inflate {
+            Inflate::None if data.first() == Some(&0x78) => {
+                // Payload compression: a zlib stream of its own.
+                let mut out = Vec::with_capacity(1 << 20);
+                let mut stream = Decompress::new(true);
+                stream.decompress_vec(&data, &mut out, FlushDecompress::Finish).expect("zlib");
+                Some(out)
+            }
+            Inflate::None => Some(data),
+            Inflate::Zlib(stream, waiting) => {
+                waiting.extend(data);
+                if !waiting.ends_with(&[0, 0, 0xff, 0xff]) {
+                    return None;
+                }
+                let mut out = Vec::new();
+                let start = stream.total_in();
+                loop {
+                    let used = (stream.total_in() - start) as usize;
+                    out.reserve(64 * 1024);
+                    let room = out.capacity() - out.len();
+                    let before = out.len();
+                    stream
+                        .decompress_vec(&waiting[used..], &mut out, FlushDecompress::Sync)
+                        .expect("zlib");
+                    let all_in = (stream.total_in() - start) as usize == waiting.len();
+                    if all_in && out.len() - before < room {
+                        break;
+                    }
+                }
+                waiting.clear();
+                Some(out)
+            }
+            Inflate::Zstd(stream) => {
+                let mut out = Vec::new();
+                let mut input = InBuffer::around(&data);
+                loop {
+                    let start = out.len();
+                    out.reserve(64 * 1024);
+                    let room = out.capacity() - start;
+                    let mut output = OutBuffer::around_pos(&mut out, start);
+                    stream.decompress_stream(&mut output, &mut input).expect("zstd");
+                    if input.pos == data.len() && out.len() - start < room {
+                        break;
+                    }
+                }
+                Some(out)
+            }
+        }
+    }
+}
+
+pub(crate) fn identify(shard: [u64; 2], intents: u64) -> Value {
+    json!({"op": 2, "d": {
+        "token": "Bot abc", "intents": intents, "shard": shard, "presence": null,
+        "capabilities": 1 << 15,
+        "properties": {"os": "linux", "browser": "tests", "device": "tests"},
+    }})
+}
+
+pub(crate) fn resume(session: &str, seq: u64) -> Value {
+    json!({"op": 6, "d": {"token": "abc", "session_id": session, "seq": seq}})
+}
+
+/// Sends a request to the server and gives back status, headers and body.
+pub(crate) async fn http(server: &Server, method: &str, path: &str, body: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).await.expect("a connection");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bot abc\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, head.to_owned(), body.to_owned())
+}
+
+pub(crate) async fn get(server: &Server, path: &str) -> Value {
+    let (status, _, body) = http(server, "GET", path, "").await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).expect("JSON")
+}
+
+pub(crate) async fn post(server: &Server, path: &str) -> Value {
+    serde_json::from_str(&http(server, "POST", path, "").await.2).expect("JSON")
+}
+
+/// The journal's lines of one session.
+pub(crate) async fn journal(server: &Server, ordinal: u64) -> Vec<Value> {
+    let path = format!("/fake/journal?session={ordinal}&format=array");
+    match get(server, &path).await {
+        Value::Array(lines) => lines,
+        other => panic!("no array: {other}"),
+    }
+}
+
+/// The term a client sends for a JSON value: keys and text as binaries.
+fn term(value: &Value) -> Term {
+    use eetf::{Atom, BigInteger, Binary, FixInteger, List, Map};
+    let binary = |text: &str| Term::Binary(Binary { bytes: text.as_bytes().to_vec() });
+    match value {
+        Value::Null => Atom::from("nil").into(),
+        Value::Bool(value) => Atom::from(value.to_string()).into(),
+        Value::Number(number) => match number.as_i64() {
+            Some(value) => match i32::try_from(value) {
+                Ok(value) => FixInteger { value }.into(),
+                Err(_) => BigInteger::from(value).into(),
+            },
+            None => eetf::Float { value: number.as_f64().expect("a number") }.into(),
+        },
+        Value::String(text) => binary(text),
+        Value::Array(list) => List { elements: list.iter().map(term).collect() }.into(),
+        Value::Object(map) => {
+            let map = map.iter().map(|(key, value)| (binary(key), term(value))).collect();
+            Map { map }.into()
+        }
+    }
+}
+
+/// What a term is in JSON: integers too large for a float are ids, so they become text.
+pub(crate) fn json_of(term: &Term) -> Value {
+    match term {
+        Term::Atom(atom) => match atom.name.as_str() {
+            "nil" => Value::Null,
+            "true" => true.into(),
+            "false" => false.into(),
+            name => name.into(),
+        },
+        Term::FixInteger(number) => number.value.into(),
+        Term::BigInteger(number) => {
+            let text = number.value.to_string();
+            let small = text.len() <= 15;
+            if small { text.parse::<i64>().expect("a number").into() } else { text.into() }
+        }
+        Term::Float(number) => number.value.into(),
+        Term::Binary(binary) => String::from_utf8(binary.bytes.clone()).expect("UTF-8").into(),
+        Term::ByteList(list) => list.bytes.iter().copied().map(Value::from).collect(),
+        Term::List(list) => list.elements.iter().map(json_of).collect(),
+        Term::Map(map) => {
+            let members = map.map.iter().map(|(key, value)| {
+                let key = match json_of(key) {
+                    Value::String(key) => key,
+                    other => other.to_string(),
+                };
+                (key, json_of(value))
+            });
+            Value::Object(members.collect::<Map<_, _>>())
+        }
+        other => panic!("an unexpected term: {other:?}"),
+    }
+}

@@ -1,0 +1,4 @@
+//! The server, seen by a client.
+
+mod client;
+mod stream;
