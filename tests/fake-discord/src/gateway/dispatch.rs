@@ -1,53 +1,58 @@
 //! From the world's events to the packets of each session.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::session::{Packet, Session};
 use crate::journal::hash_text;
 use crate::value::Val;
 use crate::wire::message::Encoding;
-use crate::world::event::Event;
+use crate::world::event::{Event, Seen};
+use crate::world::lane::Lane;
 
-/// Encodes an event at most once for all the sessions that see it alike.
-struct Encoder<'a> {
-    event: &'a Event,
-    hashed: bool,
-    /// By what is seen (everything, or the limited form) and the encoding.
-    made: [[Option<Packet>; Encoding::COUNT]; 2],
-}
-
-impl Encoder<'_> {
-    fn packet(&mut self, session: &Session) -> Option<Packet> {
-        let body = self.event.body_for(session.viewer.intents)?;
-        let seen = usize::from(!std::ptr::eq(body, &raw const self.event.body));
-        let slot = &mut self.made[seen][session.encoding.index()];
-        Some(slot.get_or_insert_with(|| packet(self.event.name(), body, session.encoding, self.hashed)).clone())
-    }
+thread_local! {
+    /// Where payloads are encoded before they are kept in the size they have.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A packet of `body`.
 pub(crate) fn packet(name: &'static str, body: &Val, encoding: Encoding, hashed: bool) -> Packet {
-    let mut bytes = Vec::with_capacity(1024);
-    encoding.write_body(body, &mut bytes);
-    let hash = match encoding {
-        _ if !hashed => 0,
-        Encoding::Json => hash_text(&bytes),
-        Encoding::Etf(_) => hash_text(&body.to_json()),
-    };
-    Packet { name, body: Arc::from(bytes), hash }
+    SCRATCH.with_borrow_mut(|bytes| {
+        bytes.clear();
+        let hash = match encoding {
+            Encoding::Etf(_) if hashed => {
+                Encoding::Json.write_body(body, bytes);
+                let hash = hash_text(bytes);
+                bytes.clear();
+                hash
+            }
+            _ => 0,
+        };
+        encoding.write_body(body, bytes);
+        let hash = if hashed && encoding == Encoding::Json { hash_text(bytes) } else { hash };
+        Packet { name, body: Arc::from(&**bytes), hash }
+    })
 }
 
-/// Hands each event to the sessions it is for, and wakes them.
-pub(crate) fn dispatch(events: &[Event], sessions: &[Arc<Session>], hashed: bool) {
+/// Hands each event to the sessions it is for. Called with the lane locked, and as it was when the
+/// events happened.
+pub(crate) fn dispatch(lane: &Lane, events: &[Event], sessions: &[Arc<Session>], hashed: bool) {
     for event in events {
-        let mut encoder = Encoder { event, hashed, made: Default::default() };
+        // An event is encoded once for all the sessions that see it alike.
+        let mut made: [[Option<Packet>; Encoding::COUNT]; 2] = Default::default();
         for session in sessions.iter().filter(|session| session.covers(event.guild)) {
-            if let Some(packet) = encoder.packet(session) {
-                session.push(packet);
-            }
+            let (form, body) = match event.seen(session.viewer, lane) {
+                None => continue,
+                Some(Seen::Whole(body)) => (0, body),
+                Some(Seen::Limited(body)) => (1, body),
+                Some(Seen::Own(body)) => {
+                    session.push(packet(event.name(), &body, session.encoding, hashed));
+                    continue;
+                }
+            };
+            let made = made[form][session.encoding.index()]
+                .get_or_insert_with(|| packet(event.name(), body, session.encoding, hashed));
+            session.push(made.clone());
         }
-    }
-    for session in sessions {
-        session.ready.notify_one();
     }
 }

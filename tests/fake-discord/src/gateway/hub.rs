@@ -11,7 +11,6 @@ use super::dispatch::dispatch;
 use super::session::{Limits, Session};
 use crate::config::Config;
 use crate::journal::{Log, What};
-use crate::world::event::Event;
 use crate::value::Val;
 use crate::world::lane::{Lane, Plan};
 use crate::world::user::Bot;
@@ -42,7 +41,7 @@ pub(crate) struct Hub {
     pub(crate) log: Log,
     pub(crate) paused: AtomicBool,
     pub(crate) budget: Mutex<Budget>,
-    bot: Mutex<Bot>,
+    bot: Arc<Mutex<Bot>>,
     sessions: Mutex<Sessions>,
     links: AtomicU64,
 }
@@ -65,9 +64,10 @@ pub(crate) struct Budget {
 impl Hub {
     pub(crate) fn new(config: Config, plan: &Plan, port: u16) -> Self {
         let lanes = plan.lanes as u64;
+        let bot = Arc::new(Mutex::new(Bot::new(plan.seed)));
         let feeds = (0..plan.lanes)
             .map(|index| Feed {
-                lane: Mutex::new(Lane::new(plan, index)),
+                lane: Mutex::new(Lane::new(plan, index, &bot)),
                 sessions: Mutex::default(),
                 wake: Notify::new(),
                 made: AtomicU64::new(0),
@@ -85,7 +85,7 @@ impl Hub {
             feeds,
             log: Log::new(),
             paused: AtomicBool::new(false),
-            bot: Mutex::new(Bot::new(plan.seed)),
+            bot,
             sessions: Mutex::default(),
             links: AtomicU64::new(1),
         }
@@ -225,11 +225,23 @@ impl Feed {
         self.wake.notify_one();
     }
 
-    /// Sends events that did not come out of the lane's own course, such as a bot's message.
-    /// `lane` is held by the caller, so that they take their place in the order.
-    pub(crate) fn send(&self, hub: &Hub, events: &[Event]) {
+    /// Does something to the lane that is not of its own course, such as a bot's message, and
+    /// sends what it brings.
+    pub(crate) fn act<T>(&self, hub: &Hub, act: impl FnOnce(&mut Lane) -> T) -> T {
+        let mut lane = self.lane();
+        let answer = act(&mut lane);
+        let events = lane.take_events();
         let sessions = self.listeners().clone();
-        dispatch(events, &sessions, hub.hashed());
+        dispatch(&lane, &events, &sessions, hub.hashed());
+        drop(lane);
+        wake(&sessions);
+        answer
+    }
+}
+
+fn wake(sessions: &[Arc<Session>]) {
+    for session in sessions {
+        session.ready.notify_one();
     }
 }
 
@@ -287,8 +299,10 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
                     return;
                 }
                 count += events.len() as u64;
-                dispatch(&events, &sessions, hub.hashed());
+                dispatch(&lane, &events, &sessions, hub.hashed());
             }
+            drop(lane);
+            wake(&sessions);
         }
         feed.made.store(made + count, Ordering::Relaxed);
         paced_from.1 += count;

@@ -120,6 +120,7 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
     let at = lane.dice.below(guild.channels.len());
     let dice = &mut lane.dice;
     let channel = &mut guild.channels[at];
+    let before = channel.get("name").cloned();
     channel.set("name", text::slug(dice));
     if channel.get("topic").is_some() {
         channel.set("topic", text::sentence(dice, 8));
@@ -128,7 +129,11 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
         channel.set("rate_limit_per_user", dice.one(&[0, 5, 60]));
     }
     let channel = channel.clone();
+    let change =
+        obj! { "key" => "name", "new_value" => channel.get("name").cloned(), "old_value" => before };
+    let id = channel.id("id");
     lane.emit(Event::guild(Kind::CHANNEL_UPDATE, guild.id, channel));
+    super::moderation::audit(lane, guild, 11, id, vec![change]);
 }
 
 /// Deletes a channel; its threads, messages and whoever sat in it go with it. The first text
@@ -152,7 +157,7 @@ pub(crate) fn delete(lane: &mut Lane, guild: &mut Guild) {
         .map(|thread| thread.id("id"))
         .collect();
     guild.threads.retain(|thread| !gone.contains(&thread.fields.id("id")));
-    guild.messages.retain(|message| {
+    guild.retain_messages(|message| {
         let channel = message.id("channel_id");
         channel != id && !gone.contains(&channel)
     });

@@ -1,7 +1,11 @@
 //! What the world says has happened.
 
+use std::borrow::Cow;
+
+use super::guild::Viewer;
 use super::intents::Intents;
 use super::kind::Kind;
+use super::lane::Lane;
 use crate::value::{Obj, Val};
 
 /// One dispatch, before it is cut to what a session may see.
@@ -10,25 +14,54 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// The guild whose shard gets it; without one, shard 0 does (G-39).
     pub(crate) guild: Option<u64>,
-    pub(crate) body: Val,
-    pub(crate) limited: Option<Limited>,
+    body: Body,
+    limited: Option<Limited>,
+    /// Sent whatever the intents.
+    always: bool,
+    /// A name of its own, of an event nobody documented.
+    name: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Body {
+    Same(Val),
+    /// A GUILD_CREATE: how much of the guild is shown depends on who looks (G-44).
+    Guild { again: bool },
 }
 
 /// What sessions without some intents get instead of the whole body.
 #[derive(Clone, Debug)]
-pub(crate) struct Limited {
-    pub(crate) needs: Intents,
+struct Limited {
+    needs: Intents,
     /// None: nothing at all.
-    pub(crate) other: Option<Val>,
+    other: Option<Val>,
+}
+
+/// What a session sees of an event.
+pub(crate) enum Seen<'a> {
+    Whole(&'a Val),
+    /// The form for those without some intent.
+    Limited(&'a Val),
+    /// Made for this session alone.
+    Own(Val),
 }
 
 impl Event {
     pub(crate) fn guild(kind: Kind, guild: u64, body: impl Into<Val>) -> Self {
-        Self { kind, guild: Some(guild), body: body.into(), limited: None }
+        Self::new(kind, Some(guild), Body::Same(body.into()))
     }
 
     pub(crate) fn direct(kind: Kind, body: impl Into<Val>) -> Self {
-        Self { kind, guild: None, body: body.into(), limited: None }
+        Self::new(kind, None, Body::Same(body.into()))
+    }
+
+    /// GUILD_CREATE outside start-up. `again`: it was unavailable (G-42).
+    pub(crate) fn whole_guild(guild: u64, again: bool) -> Self {
+        Self::new(Kind::GUILD_CREATE, Some(guild), Body::Guild { again })
+    }
+
+    fn new(kind: Kind, guild: Option<u64>, body: Body) -> Self {
+        Self { kind, guild, body, limited: None, always: false, name: None }
     }
 
     /// Sessions without all of `needs` get `other`.
@@ -37,18 +70,46 @@ impl Event {
         self
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.kind.name()
+    pub(crate) fn always(mut self) -> Self {
+        self.always = true;
+        self
     }
 
-    /// What a session with `intents` is sent; None when it is not sent the event.
-    pub(crate) fn body_for(&self, intents: Intents) -> Option<&Val> {
-        if !intents.admits(self.kind.intents(self.guild.is_none())) {
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self.always()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name.unwrap_or(self.kind.name())
+    }
+
+    /// What a session is sent; None when it is not sent the event. `lane` is as it was when the
+    /// event happened.
+    pub(crate) fn seen(&self, viewer: Viewer, lane: &Lane) -> Option<Seen<'_>> {
+        let needed = self.kind.intents(self.guild.is_none());
+        if !self.always && !viewer.intents.admits(needed) {
             return None;
         }
-        match &self.limited {
-            Some(limited) if !intents.has(limited.needs) => limited.other.as_ref(),
-            _ => Some(&self.body),
+        match (&self.body, &self.limited) {
+            (Body::Guild { again }, _) => {
+                let guild = lane.guilds.iter().find(|guild| Some(guild.id) == self.guild)?;
+                Some(Seen::Own(guild.create(lane, viewer, *again).into()))
+            }
+            (Body::Same(_), Some(limited)) if !viewer.intents.has(limited.needs) => {
+                limited.other.as_ref().map(Seen::Limited)
+            }
+            (Body::Same(body), _) => Some(Seen::Whole(body)),
+        }
+    }
+
+    /// The whole body, as a session with every intent sees it.
+    pub(crate) fn whole(&self, lane: &Lane) -> Cow<'_, Val> {
+        let viewer = Viewer { intents: Intents::ALL, large_threshold: 250 };
+        match self.seen(viewer, lane) {
+            Some(Seen::Whole(body) | Seen::Limited(body)) => Cow::Borrowed(body),
+            Some(Seen::Own(body)) => Cow::Owned(body),
+            None => Cow::Owned(Val::Null),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::clock::timestamp;
 use super::intents::Intents;
 use super::lane::Lane;
 use super::member::{Member, user_of};
+use super::reaction::Mark;
 use super::text;
 use super::{channel, expression, role};
 use crate::value::{Obj, Val, obj};
@@ -34,6 +35,10 @@ pub(crate) struct Guild {
     pub(crate) rules: Vec<Obj>,
     pub(crate) invites: Vec<Obj>,
     pub(crate) bans: Vec<u32>,
+    /// Scheduled event and user, for everybody who is interested.
+    pub(crate) interested: Vec<(u64, u64)>,
+    /// Reactions and votes on the messages below.
+    pub(crate) marks: Vec<Mark>,
     /// The newest messages of all its channels, oldest first.
     pub(crate) messages: VecDeque<Obj>,
 }
@@ -43,6 +48,8 @@ pub(crate) struct Guild {
 pub(crate) struct Thread {
     pub(crate) fields: Obj,
     pub(crate) members: Vec<u64>,
+    /// Messages written in it: the thread's own fields tell them with the next update.
+    pub(crate) messages: u32,
 }
 
 impl Guild {
@@ -68,6 +75,23 @@ impl Guild {
         (0..self.channels.len())
             .filter(|&at| types.contains(&self.channels[at].int("type")))
             .collect()
+    }
+
+    pub(crate) fn message_at(&self, id: u64) -> Option<usize> {
+        self.messages.iter().position(|message| message.id("id") == id)
+    }
+
+    /// Forgets messages, and the reactions and votes on them.
+    pub(crate) fn retain_messages(&mut self, stays: impl Fn(&Obj) -> bool) {
+        let Self { messages, marks, .. } = self;
+        messages.retain(|message| {
+            let stays = stays(message);
+            if !stays {
+                let id = message.id("id");
+                marks.retain(|mark| mark.message != id);
+            }
+            stays
+        });
     }
 
     pub(crate) fn owner_id(&self) -> u64 {

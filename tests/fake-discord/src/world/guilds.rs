@@ -1,10 +1,11 @@
 //! What happens to guilds as a whole.
 
 use super::event::Event;
-use super::guild::Guild;
+use super::guild::{self, Guild};
 use super::kind::Kind;
 use super::lane::Lane;
 use super::text;
+use crate::value::{Obj, Val, obj};
 
 /// A guild's own fields change.
 pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
@@ -17,4 +18,78 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
     let version = guild.fields.int("version") + 1;
     guild.fields.set("version", version);
     lane.emit(Event::guild(Kind::GUILD_UPDATE, guild.id, guild.object()));
+}
+
+/// A guild becomes unavailable, or one that is comes back. At most one in four is away.
+pub(crate) fn outage(lane: &mut Lane) {
+    let away: Vec<usize> =
+        (0..lane.guilds.len()).filter(|at| lane.guilds[*at].unavailable).collect();
+    if let Some(&at) = lane.dice.pick(&away) {
+        if away.len() * 4 >= lane.guilds.len() || lane.dice.once_in(2) {
+            return back(lane, at);
+        }
+    }
+    if lane.guilds.len() < 2 {
+        return;
+    }
+    if let Some(at) = lane.available_guild() {
+        away_now(lane, at);
+    }
+}
+
+/// The guild at this place becomes unavailable.
+pub(crate) fn away_now(lane: &mut Lane, at: usize) {
+    let guild = &mut lane.guilds[at];
+    guild.unavailable = true;
+    let id = guild.id;
+    let body = obj! { "id" => Val::Id(id), "unavailable" => true };
+    lane.emit(Event::guild(Kind::GUILD_DELETE, id, body));
+}
+
+/// The guild at this place becomes available again.
+pub(crate) fn back(lane: &mut Lane, at: usize) {
+    let guild = &mut lane.guilds[at];
+    guild.unavailable = false;
+    let id = guild.id;
+    lane.emit(Event::whole_guild(id, true));
+}
+
+/// The bot is invited to a new guild, or thrown out of one: their number stays about the same.
+pub(crate) fn come_and_go(lane: &mut Lane) {
+    if lane.guilds_planned < 2 {
+        return;
+    }
+    if lane.guilds.len() >= lane.guilds_planned {
+        let Some(at) = lane.available_guild() else { return };
+        let id = lane.guilds.remove(at).id;
+        lane.emit(Event::guild(Kind::GUILD_DELETE, id, obj! { "id" => Val::Id(id) }));
+    } else {
+        let id = lane.guild_id(lane.lanes);
+        let members = lane.members_per_guild;
+        let guild = guild::begin(lane, id, members);
+        lane.guilds.push(guild);
+        lane.emit(Event::whole_guild(id, false));
+    }
+}
+
+/// The bot's own member changes: told without any intent.
+pub(crate) fn own_member(lane: &mut Lane, guild: &mut Guild) {
+    let Some(&at) = guild.member_at.get(&lane.bot_id) else { return };
+    let member = &mut guild.members[at];
+    member.nick = lane.dice.once_in(2).then(|| lane.dice.one(&text::NAMES).into());
+    member.changed();
+    let user = crate::value::Shared::new(lane.bot_object.clone());
+    let body: Obj = member.object(user).with("guild_id", Val::Id(guild.id));
+    lane.emit(Event::guild(Kind::GUILD_MEMBER_UPDATE, guild.id, body).always());
+}
+
+/// A name Discord does not document, as bots meet now and then.
+pub(crate) fn unknown(lane: &mut Lane, guild: &mut Guild) {
+    let name = lane.dice.one(&["GUILD_JOIN_REQUEST_UPDATE", "GUILD_APPLICATION_COMMAND_INDEX_UPDATE"]);
+    let body = obj! {
+        "guild_id" => Val::Id(guild.id),
+        "something_new" => obj! { "level" => 3, "tags" => vec!["a", "b"] },
+        "version" => Val::Id(lane.clock.id()),
+    };
+    lane.emit(Event::guild(Kind::GUILD_UPDATE, guild.id, body).named(name));
 }

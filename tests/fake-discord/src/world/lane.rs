@@ -1,13 +1,16 @@
 //! A lane: the part of the world that one shard sees. Lanes do not know each other, so the events
 //! of each follow from the seed alone, however the others are read.
 
+use std::sync::{Arc, Mutex};
+
 use super::clock::{Clock, START_MS, snowflake};
 use super::dice::Dice;
+use super::direct::Direct;
 use super::event::Event;
 use super::guild::{self, Guild};
 use super::mix::{Mix, Step};
 use super::user::{Bot, User};
-use crate::value::{Obj, Val};
+use crate::value::Obj;
 
 /// What the world is made of.
 #[derive(Clone, Debug)]
@@ -25,18 +28,24 @@ pub(crate) struct Lane {
     pub(crate) index: usize,
     pub(crate) dice: Dice,
     pub(crate) clock: Clock,
-    pub(crate) bot: Bot,
+    /// The bot as it sees itself, shared by all lanes.
+    pub(crate) bot: Arc<Mutex<Bot>>,
     pub(crate) bot_id: u64,
     pub(crate) bot_object: Obj,
     pub(crate) users: Vec<User>,
     pub(crate) guilds: Vec<Guild>,
     pub(crate) members_per_guild: usize,
+    /// Lanes in the world.
+    pub(crate) lanes: usize,
+    /// Guilds the lane began with.
+    pub(crate) guilds_planned: usize,
+    pub(crate) direct: Direct,
     mix: Mix,
     events: Vec<Event>,
 }
 
 impl Lane {
-    pub(crate) fn new(plan: &Plan, index: usize) -> Self {
+    pub(crate) fn new(plan: &Plan, index: usize, shared: &Arc<Mutex<Bot>>) -> Self {
         let bot = Bot::new(plan.seed);
         let mut lane = Self {
             index,
@@ -44,7 +53,10 @@ impl Lane {
             clock: Clock::new(index),
             bot_id: bot.id,
             bot_object: bot.object(),
-            bot,
+            bot: Arc::clone(shared),
+            lanes: plan.lanes,
+            guilds_planned: 0,
+            direct: Direct::default(),
             users: Vec::new(),
             guilds: Vec::new(),
             members_per_guild: plan.members.max(2),
@@ -53,6 +65,7 @@ impl Lane {
         };
         // Guild i is of shard i % lanes, so that every shard has its share.
         let guilds = (plan.guilds + plan.lanes - 1 - index) / plan.lanes;
+        lane.guilds_planned = guilds;
         // Users are in more than one guild, and some are in none yet.
         let users = (guilds * lane.members_per_guild * 3 / 4).max(lane.members_per_guild * 2) + 20;
         for _ in 0..users {
@@ -139,11 +152,6 @@ impl Lane {
         let ms = id >> 22;
         let ms = ms - ms % lanes + self.index as u64;
         snowflake(ms + super::clock::EPOCH_MS, id)
-    }
-
-    /// The bot user as READY tells it.
-    pub(crate) fn own_user(&self) -> Val {
-        self.bot.own_object().into()
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {

@@ -26,7 +26,16 @@ pub(crate) fn create(lane: &mut Lane, guild: &mut Guild) {
     post(lane, guild, message);
 }
 
-/// A channel or a thread to write in: its id and, of a thread, that it is one.
+/// Somebody asks a question.
+pub(crate) fn create_poll(lane: &mut Lane, guild: &mut Guild) {
+    let Some(place) = place(lane, guild) else { return };
+    let at = lane.dice.below(guild.members.len());
+    let message = build(lane, guild, place, at);
+    let poll = super::reaction::poll(lane);
+    post(lane, guild, message.with("content", "").with("poll", poll));
+}
+
+/// The id of a channel or a thread to write in.
 fn place(lane: &mut Lane, guild: &Guild) -> Option<u64> {
     if lane.dice.once_in(6) {
         if let Some(thread) = lane.dice.pick(&guild.threads) {
@@ -104,7 +113,7 @@ fn decorate(lane: &mut Lane, guild: &Guild, message: &mut Obj) {
                         "type" => 0,
                     })
                     .set("referenced_message", earlier.without(&[
-                        "guild_id", "member", "nonce", "referenced_message", "channel_type",
+                        "channel_type", "guild_id", "member", "nonce", "referenced_message",
                     ]))
                     .set("type", 19);
             }
@@ -171,20 +180,16 @@ pub(crate) fn post(lane: &mut Lane, guild: &mut Guild, mut message: Obj) {
         place.set("last_message_id", Val::Id(id));
         place.int("type")
     } else if let Some(thread) = guild.threads.iter_mut().find(|at| at.fields.id("id") == channel) {
-        let fields = &mut thread.fields;
-        let count = fields.int("message_count") + 1;
-        let total = fields.int("total_message_sent") + 1;
-        fields
-            .set("last_message_id", Val::Id(id))
-            .set("message_count", count)
-            .set("total_message_sent", total);
-        fields.int("type")
+        thread.messages += 1;
+        thread.fields.set("last_message_id", Val::Id(id));
+        thread.fields.int("type")
     } else {
         return;
     };
     message.set("channel_type", kind);
     if guild.messages.len() >= KEPT {
-        guild.messages.pop_front();
+        let oldest = guild.messages.front().map(|message| message.id("id"));
+        guild.retain_messages(|message| Some(message.id("id")) != oldest);
     }
     guild.messages.push_back(message.clone());
     tell(lane, guild.id, Kind::MESSAGE_CREATE, message);
@@ -192,13 +197,12 @@ pub(crate) fn post(lane: &mut Lane, guild: &mut Guild, mut message: Obj) {
 
 /// Emits a create or update, without the content for those who may not read it.
 fn tell(lane: &mut Lane, guild: u64, kind: Kind, message: Obj) {
-    let mut event = Event::guild(kind, guild, message);
-    if let Some(message) = event.body.as_obj() {
-        if let Some(other) = redacted(lane, message) {
-            event = event.limited(Intents::MESSAGE_CONTENT, Some(other));
-        }
-    }
-    lane.emit(event);
+    let other = redacted(lane, &message);
+    let event = Event::guild(kind, guild, message);
+    lane.emit(match other {
+        Some(other) => event.limited(Intents::MESSAGE_CONTENT, Some(other)),
+        None => event,
+    });
 }
 
 /// The message as it looks without the MESSAGE_CONTENT intent; None when it looks the same: the
@@ -246,7 +250,8 @@ pub(crate) fn delete(lane: &mut Lane, guild: &mut Guild) {
 
 /// Deletes the message at this place.
 pub(crate) fn remove(lane: &mut Lane, guild: &mut Guild, at: usize) {
-    let Some(message) = guild.messages.remove(at) else { return };
+    let message = guild.messages[at].clone();
+    guild.retain_messages(|other| other.id("id") != message.id("id"));
     let body = obj! {
         "channel_id" => Val::Id(message.id("channel_id")),
         "guild_id" => Val::Id(guild.id),
@@ -266,7 +271,7 @@ pub(crate) fn delete_bulk(lane: &mut Lane, guild: &mut Guild) {
         .map(|message| message.id("id"))
         .take(20)
         .collect();
-    guild.messages.retain(|message| !ids.contains(&message.id("id")));
+    guild.retain_messages(|message| !ids.contains(&message.id("id")));
     let body = obj! {
         "channel_id" => Val::Id(channel),
         "guild_id" => Val::Id(guild.id),

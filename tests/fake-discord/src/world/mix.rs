@@ -3,7 +3,10 @@
 use super::dice::Dice;
 use super::guild::Guild;
 use super::lane::Lane;
-use super::{channel, expression, guilds, message, people, role, voice};
+use super::{
+    channel, direct, expression, guilds, integration, interaction, message, moderation, people,
+    reaction, role, schedule, stage, thread, voice,
+};
 
 /// A thing that can happen.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +16,7 @@ pub(crate) enum Step {
 }
 
 /// The names, with the weight each has when nothing else is asked for: about what a large bot sees.
-const STEPS: [(&str, u32, Step); 27] = [
+const STEPS: [(&str, u32, Step); 61] = [
     ("presence", 4000, Step::Guild(people::presence)),
     ("message", 2500, Step::Guild(message::create)),
     ("typing", 900, Step::Guild(people::typing)),
@@ -41,6 +44,41 @@ const STEPS: [(&str, u32, Step); 27] = [
     ("ban", 8, Step::Guild(people::ban)),
     ("unban", 8, Step::Guild(people::unban)),
     ("guild-update", 15, Step::Guild(guilds::update)),
+    ("reaction-add", 300, Step::Guild(reaction::add)),
+    ("reaction-remove", 60, Step::Guild(reaction::remove)),
+    ("reaction-remove-all", 8, Step::Guild(reaction::remove_all)),
+    ("reaction-remove-emoji", 8, Step::Guild(reaction::remove_emoji)),
+    ("poll", 6, Step::Guild(message::create_poll)),
+    ("vote", 25, Step::Guild(reaction::vote)),
+    ("interaction", 120, Step::Guild(interaction::in_guild)),
+    ("thread-create", 15, Step::Guild(thread::create)),
+    ("thread-update", 12, Step::Guild(thread::update)),
+    ("thread-delete", 8, Step::Guild(thread::delete)),
+    ("thread-members", 25, Step::Guild(thread::members)),
+    ("thread-own-member", 6, Step::Guild(thread::own_member)),
+    ("thread-list-sync", 6, Step::Guild(thread::list_sync)),
+    ("stage-create", 6, Step::Guild(stage::create)),
+    ("stage-update", 6, Step::Guild(stage::update)),
+    ("stage-delete", 6, Step::Guild(stage::delete)),
+    ("scheduled-create", 8, Step::Guild(schedule::create)),
+    ("scheduled-update", 8, Step::Guild(schedule::update)),
+    ("scheduled-delete", 6, Step::Guild(schedule::delete)),
+    ("scheduled-interest", 15, Step::Guild(schedule::interest)),
+    ("automod-rules", 12, Step::Guild(moderation::rules)),
+    ("automod-execution", 12, Step::Guild(moderation::execution)),
+    ("integrations", 12, Step::Guild(integration::step)),
+    ("webhooks", 6, Step::Guild(integration::webhooks)),
+    ("invites", 12, Step::Guild(integration::invites)),
+    ("command-permissions", 5, Step::Guild(integration::command_permissions)),
+    ("own-member", 4, Step::Guild(guilds::own_member)),
+    ("direct", 60, Step::Lane(direct::step)),
+    ("entitlements", 8, Step::Lane(direct::entitlements)),
+    ("subscriptions", 8, Step::Lane(direct::subscriptions)),
+    ("own-user", 3, Step::Lane(direct::own_user)),
+    ("guild-outage", 4, Step::Lane(guilds::outage)),
+    ("guild-come-and-go", 3, Step::Lane(guilds::come_and_go)),
+    // Names nobody documented: only on demand.
+    ("unknown", 0, Step::Guild(guilds::unknown)),
 ];
 
 /// Weights over the things that can happen.

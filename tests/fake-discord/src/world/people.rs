@@ -70,7 +70,7 @@ pub(crate) fn remove(lane: &mut Lane, guild: &mut Guild, at: usize) -> Option<u3
     if let Some(at) = guild.voice_states.iter().position(|state| state.id("user_id") == user_id) {
         super::voice::leave(lane, guild, at);
     }
-    super::thread::member_gone(guild, user_id);
+    super::thread::member_gone(lane, guild, user_id);
     guild.remove_member(at);
     let body = obj! {
         "guild_id" => Val::Id(guild.id),
@@ -177,7 +177,7 @@ pub(crate) fn ban(lane: &mut Lane, guild: &mut Guild) {
     let Some(user) = guild.members[at].user.filter(|_| user_id != guild.owner_id()) else { return };
     guild.bans.push(user);
     tell_ban(lane, guild, Kind::GUILD_BAN_ADD, user);
-    super::moderation::audit_ban(lane, guild, user_id);
+    super::moderation::audit(lane, guild, 22, user_id, Vec::new());
     remove(lane, guild, at);
 }
 

@@ -84,21 +84,18 @@ fn avatar(seed: u64) -> Val {
 pub(crate) struct Bot {
     pub(crate) id: u64,
     pub(crate) avatar: u64,
-    /// How often it has been renamed.
-    pub(crate) revision: u32,
+    /// What it says about itself; only the bot is told.
+    pub(crate) bio: String,
 }
 
 impl Bot {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::derived(seed, 0xb07);
         let ms = super::clock::START_MS - 200 * 86_400_000 - dice.below(1_000_000) as u64;
-        Self { id: super::clock::snowflake(ms, dice.next()), avatar: dice.next() | 1, revision: 0 }
-    }
-
-    pub(crate) fn name(&self) -> String {
-        match self.revision {
-            0 => "mixcord-test".to_owned(),
-            revision => format!("mixcord-test-{revision}"),
+        Self {
+            id: super::clock::snowflake(ms, dice.next()),
+            avatar: dice.next() | 1,
+            bio: "A bot of a fake Discord.".to_owned(),
         }
     }
 
@@ -115,7 +112,7 @@ impl Bot {
             "id" => Val::Id(self.id),
             "primary_guild" => Val::Null,
             "public_flags" => 1 << 19,
-            "username" => self.name(),
+            "username" => "mixcord-test",
         }
     }
 
@@ -124,7 +121,7 @@ impl Bot {
         let mut user = self.object();
         user.set("accent_color", Val::Null)
             .set("banner", Val::Null)
-            .set("bio", "A bot of a fake Discord.")
+            .set("bio", self.bio.clone())
             .set("email", Val::Null)
             .set("flags", 1 << 19)
             .set("locale", "en-US")

@@ -49,6 +49,7 @@ pub(crate) fn place_user(
     self_deaf: bool,
 ) {
     let known = guild.voice_states.iter().position(|state| state.id("user_id") == user_id);
+    let former = known.map(|at| guild.voice_states[at].id("channel_id"));
     let at = match known {
         Some(at) => at,
         None => {
@@ -71,13 +72,38 @@ pub(crate) fn place_user(
         .set("self_deaf", self_deaf)
         .set("self_mute", self_mute);
     tell(lane, guild, at);
+    for channel in former.into_iter().chain([channel_id]) {
+        start_time(lane, guild, channel);
+    }
 }
 
 /// The member at this place of the list leaves its channel.
 pub(crate) fn leave(lane: &mut Lane, guild: &mut Guild, at: usize) {
+    let channel = guild.voice_states[at].id("channel_id");
     guild.voice_states[at].set("channel_id", Val::Null);
     tell(lane, guild, at);
     guild.voice_states.remove(at);
+    start_time(lane, guild, channel);
+}
+
+/// Tells since when somebody is in a voice channel, if that has changed.
+fn start_time(lane: &mut Lane, guild: &mut Guild, channel: u64) {
+    let used = guild.voice_states.iter().any(|state| state.id("channel_id") == channel);
+    let Some(place) = guild.channels.iter_mut().find(|place| place.id("id") == channel) else {
+        return;
+    };
+    let known = matches!(place.get("voice_start_time"), Some(Val::Int(_)));
+    if used == known {
+        return;
+    }
+    let time = used.then_some((lane.clock.now_ms() / 1000) as i64);
+    place.set("voice_start_time", time);
+    let body = obj! {
+        "guild_id" => Val::Id(guild.id),
+        "id" => Val::Id(channel),
+        "voice_start_time" => time,
+    };
+    lane.emit(Event::guild(Kind::VOICE_CHANNEL_START_TIME_UPDATE, guild.id, body));
 }
 
 fn tell(lane: &mut Lane, guild: &Guild, at: usize) {
