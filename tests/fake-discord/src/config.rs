@@ -42,7 +42,8 @@ pub struct Config {
     /// The only token accepted; without it any is
     #[arg(long)]
     pub token: Option<String>,
-    /// What happens how often, as name=weight,name=weight
+    /// What happens how often, as name=weight,name=weight; `even` makes everything equally likely
+    /// (a wrong name is answered with the list of them)
     #[arg(long, default_value = "")]
     pub mix: String,
     /// Heartbeat interval in milliseconds

@@ -41,6 +41,8 @@ pub(crate) struct Hub {
     pub(crate) log: Log,
     pub(crate) paused: AtomicBool,
     pub(crate) budget: Mutex<Budget>,
+    /// When all members of a guild were last asked for.
+    pub(crate) asked_all: Mutex<HashMap<u64, Instant>>,
     bot: Arc<Mutex<Bot>>,
     sessions: Mutex<Sessions>,
     links: AtomicU64,
@@ -80,6 +82,7 @@ impl Hub {
             .collect();
         Self {
             budget: Mutex::new(Budget { remaining: config.identifies, buckets: HashMap::new() }),
+            asked_all: Mutex::default(),
             config,
             port,
             feeds,

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Request, Response};
+use super::{Request, Response, messages};
 use crate::gateway::hub::Hub;
 use crate::value::{Obj, Val, obj};
+use crate::world::member::user_of;
 
 /// Answers `path`, the part after the version.
 pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
@@ -23,8 +24,46 @@ pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
         ("GET", ["users", "@me"]) => Response::raw(200, hub.own_user().to_json()),
         ("GET", ["users", "@me", "guilds"]) => own_guilds(hub),
         ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => application(hub),
-        _ => Response::error(404, 0, "404: Not Found"),
+        (_, ["channels", channel, rest @ ..]) => {
+            messages::route(hub, request, channel, rest).unwrap_or_else(not_found)
+        }
+        ("GET", ["guilds", guild, rest @ ..]) => show_guild(hub, guild, rest),
+        // Answering an interaction, and telling Discord one's commands, need only succeed.
+        ("POST", ["interactions", _, _, "callback"]) => Response::empty(),
+        ("GET" | "PUT", ["applications", _, "commands"])
+        | ("GET" | "PUT", ["applications", _, "guilds", _, "commands"]) => {
+            Response::json(200, &json!([]))
+        }
+        _ => not_found(),
     }
+}
+
+fn not_found() -> Response {
+    Response::error(404, 0, "404: Not Found")
+}
+
+fn show_guild(hub: &Hub, guild: &str, rest: &[&str]) -> Response {
+    let unknown = || Response::error(404, 10004, "Unknown Guild");
+    let Ok(id) = guild.parse::<u64>() else { return unknown() };
+    for feed in &hub.feeds {
+        let lane = feed.lane();
+        let Some(guild) = lane.guilds.iter().find(|guild| guild.id == id) else { continue };
+        let body: Val = match rest {
+            [] => guild.object().into(),
+            ["channels"] => guild.channels.clone().into(),
+            ["roles"] => guild.roles.clone().into(),
+            ["members", user] => {
+                let member = user.parse().ok().and_then(|user| guild.member(user));
+                let Some(member) = member else {
+                    return Response::error(404, 10007, "Unknown Member");
+                };
+                member.object(user_of(member, &lane.users, &lane.bot_object)).into()
+            }
+            _ => return not_found(),
+        };
+        return Response::raw(200, body.to_json());
+    }
+    unknown()
 }
 
 /// G-1.

@@ -23,6 +23,15 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
             Ok(command) => tell(hub, request, command),
             Err(why) => Response::error(400, 0, &why),
         },
+        ("POST", "outage") => {
+            let away = request.param("back").is_none();
+            let known = request.number("guild").is_some_and(|guild| hub.outage(guild, away));
+            if known {
+                Response::json(200, &json!({ "unavailable": away }))
+            } else {
+                Response::error(404, 10004, "Unknown Guild")
+            }
+        }
         ("POST", "heartbeat") => tell(hub, request, Command::AskHeartbeat),
         ("POST", "stall") => {
             let time = Duration::from_millis(request.number("ms").unwrap_or(1000));

@@ -3,6 +3,7 @@
 
 mod api;
 mod control;
+mod messages;
 mod parse;
 mod upgrade;
 
@@ -83,6 +84,7 @@ fn reason(status: u16) -> &'static str {
         201 => "Created",
         204 => "No Content",
         400 => "Bad Request",
+        403 => "Forbidden",
         401 => "Unauthorized",
         404 => "Not Found",
         405 => "Method Not Allowed",

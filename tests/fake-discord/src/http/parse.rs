@@ -38,6 +38,22 @@ impl Request {
         self.header_has("upgrade", "websocket")
     }
 
+    pub(crate) fn is_multipart(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data"))
+    }
+
+    /// The JSON in one field of a multipart body.
+    pub(crate) fn multipart_field(&self, name: &str) -> Option<serde_json::Value> {
+        let kind = self.header("content-type")?;
+        let boundary = kind.split("boundary=").nth(1)?.split(';').next()?.trim().trim_matches('"');
+        let body = String::from_utf8_lossy(&self.body);
+        let wanted = format!("name=\"{name}\"");
+        body.split(&format!("--{boundary}")).find_map(|part| {
+            let (head, content) = part.split_once("\r\n\r\n")?;
+            head.contains(&wanted).then(|| serde_json::from_str(content.trim_end()).ok())?
+        })
+    }
+
     pub(crate) fn wants_close(&self) -> bool {
         self.header_has("connection", "close")
             || (self.http_1_0 && !self.header_has("connection", "keep-alive"))

@@ -77,6 +77,12 @@ impl Guild {
             .collect()
     }
 
+    /// A channel or a thread.
+    pub(crate) fn channel(&self, id: u64) -> Option<&Obj> {
+        let threads = self.threads.iter().map(|thread| &thread.fields);
+        self.channels.iter().chain(threads).find(|channel| channel.id("id") == id)
+    }
+
     pub(crate) fn message_at(&self, id: u64) -> Option<usize> {
         self.messages.iter().position(|message| message.id("id") == id)
     }

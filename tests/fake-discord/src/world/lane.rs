@@ -128,6 +128,30 @@ impl Lane {
         self.guilds = guilds;
     }
 
+    /// Runs `act` on the guild of that id, as if it were its turn; None when there is none.
+    pub(crate) fn with_guild<T>(
+        &mut self,
+        id: u64,
+        act: impl FnOnce(&mut Self, &mut Guild) -> T,
+    ) -> Option<T> {
+        let at = self.guilds.iter().position(|guild| guild.id == id)?;
+        let mut guild = std::mem::take(&mut self.guilds[at]);
+        let answer = act(self, &mut guild);
+        self.guilds[at] = guild;
+        Some(answer)
+    }
+
+    /// The place of the available guild with that channel or thread.
+    pub(crate) fn channel_guild(&self, channel: u64) -> Option<usize> {
+        self.guilds
+            .iter()
+            .position(|guild| !guild.unavailable && guild.channel(channel).is_some())
+    }
+
+    pub(crate) fn is_direct(&self, channel: u64) -> bool {
+        self.direct.channels.iter().any(|held| held.0 == channel)
+    }
+
     pub(crate) fn some_user(&mut self) -> usize {
         self.dice.below(self.users.len())
     }

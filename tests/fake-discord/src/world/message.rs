@@ -103,19 +103,9 @@ fn decorate(lane: &mut Lane, guild: &Guild, message: &mut Obj) {
         }
         3..=5 => {
             let channel = message.id("channel_id");
-            let earlier = guild.messages.iter().rev().find(|old| old.id("channel_id") == channel);
+            let earlier = guild.messages.iter().rposition(|old| old.id("channel_id") == channel);
             if let Some(earlier) = earlier {
-                message
-                    .set("message_reference", obj! {
-                        "channel_id" => Val::Id(channel),
-                        "guild_id" => Val::Id(guild.id),
-                        "message_id" => Val::Id(earlier.id("id")),
-                        "type" => 0,
-                    })
-                    .set("referenced_message", earlier.without(&[
-                        "channel_type", "guild_id", "member", "nonce", "referenced_message",
-                    ]))
-                    .set("type", 19);
+                reply(guild, message, earlier);
             }
         }
         6 | 7 => {
@@ -131,6 +121,21 @@ fn decorate(lane: &mut Lane, guild: &Guild, message: &mut Obj) {
         }
         _ => {}
     }
+}
+
+/// Makes the message an answer to the one at this place.
+pub(crate) fn reply(guild: &Guild, message: &mut Obj, earlier: usize) {
+    let earlier = &guild.messages[earlier];
+    let left_out = ["channel_type", "guild_id", "member", "nonce", "referenced_message"];
+    message
+        .set("message_reference", obj! {
+            "channel_id" => Val::Id(earlier.id("channel_id")),
+            "guild_id" => Val::Id(guild.id),
+            "message_id" => Val::Id(earlier.id("id")),
+            "type" => 0,
+        })
+        .set("referenced_message", earlier.without(&left_out))
+        .set("type", 19);
 }
 
 fn embed(dice: &mut super::dice::Dice) -> Obj {

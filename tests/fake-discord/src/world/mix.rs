@@ -95,10 +95,11 @@ impl Mix {
         STEPS.iter().map(|(name, weight, _)| format!("{name}={weight}")).collect::<Vec<_>>().join(",")
     }
 
-    /// `name=weight,name=weight`: names left out never happen. An empty text means the usual mix.
+    /// `name=weight,name=weight`: names left out never happen. An empty text means the usual mix,
+    /// `even` that everything is as likely as everything else.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut chosen = Vec::new();
-        for part in text.split(',').filter(|part| !part.is_empty()) {
+        for part in text.split(',').filter(|part| !part.is_empty() && *part != "even") {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
             let step = STEPS.iter().find(|step| step.0 == name);
             let Some((_, _, step)) = step else {
@@ -106,6 +107,9 @@ impl Mix {
             };
             let weight: u32 = weight.parse().map_err(|_| format!("{weight:?} is no weight"))?;
             chosen.push((weight.min(1_000_000), *step));
+        }
+        if text == "even" {
+            chosen = STEPS.iter().map(|(_, weight, step)| ((*weight).min(1), *step)).collect();
         }
         if chosen.is_empty() {
             chosen.extend(STEPS.iter().map(|(_, weight, step)| (*weight, *step)));

@@ -155,10 +155,21 @@ pub(crate) fn typing(lane: &mut Lane, guild: &mut Guild) {
     let at = someone(lane, guild);
     let channels = guild.channels_of(&channel::WRITABLE);
     let Some(&place) = lane.dice.pick(&channels) else { return };
+    types(lane, guild, at, guild.channels[place].id("id"));
+}
+
+/// The bot itself types.
+pub(crate) fn bot_types(lane: &mut Lane, guild: &mut Guild, channel: u64) {
+    if let Some(&at) = guild.member_at.get(&lane.bot_id) {
+        types(lane, guild, at, channel);
+    }
+}
+
+fn types(lane: &mut Lane, guild: &Guild, at: usize, channel: u64) {
     let member = &guild.members[at];
     let user = user_of(member, &lane.users, &lane.bot_object);
     let body = obj! {
-        "channel_id" => Val::Id(guild.channels[place].id("id")),
+        "channel_id" => Val::Id(channel),
         "guild_id" => Val::Id(guild.id),
         "member" => member.object(user),
         "timestamp" => (lane.clock.now_ms() / 1000) as i64,

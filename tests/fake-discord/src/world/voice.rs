@@ -77,6 +77,23 @@ pub(crate) fn place_user(
     }
 }
 
+/// The bot itself joins or moves (op 4): it is also told the voice server.
+pub(crate) fn bot_joins(lane: &mut Lane, guild: &mut Guild, channel: u64, mute: bool, deaf: bool) {
+    let kind = guild.channel(channel).map(|channel| channel.int("type"));
+    if matches!(kind, Some(channel::VOICE | channel::STAGE)) {
+        place_user(lane, guild, lane.bot_id, channel, mute, deaf);
+        server(lane, guild);
+    }
+}
+
+/// The bot itself leaves (op 4).
+pub(crate) fn bot_leaves(lane: &mut Lane, guild: &mut Guild) {
+    let bot = lane.bot_id;
+    if let Some(at) = guild.voice_states.iter().position(|state| state.id("user_id") == bot) {
+        leave(lane, guild, at);
+    }
+}
+
 /// The member at this place of the list leaves its channel.
 pub(crate) fn leave(lane: &mut Lane, guild: &mut Guild, at: usize) {
     let channel = guild.voice_states[at].id("channel_id");
