@@ -72,8 +72,11 @@ fn apply(world: &mut World, name: &str, data: &Value) {
     let Some(id) = id.as_str() else { return };
     if name == "GUILD_CREATE" {
         let mut whole = begin(data);
-        let former = world.remove(id);
-        whole["messages"] = former.map_or_else(|| Value::Object(Map::new()), |mut it| it["messages"].take());
+        // An outage takes nothing away that GUILD_CREATE does not bring back.
+        for kept in ["messages", "integrations", "automod_rules"] {
+            let former = world.get_mut(id).map(|former| former[kept].take());
+            whole[kept] = former.unwrap_or_else(|| Value::Object(Map::new()));
+        }
         world.insert(id.to_owned(), whole);
         return;
     }
@@ -179,12 +182,18 @@ fn apply(world: &mut World, name: &str, data: &Value) {
             guild["soundboard_sounds"] = keyed(&data["soundboard_sounds"], "sound_id");
         }
         "INTEGRATION_CREATE" | "INTEGRATION_UPDATE" => {
-            let held = guild["integrations"].get(at("id")).is_some();
-            assert_eq!(held, name == "INTEGRATION_UPDATE");
-            guild["integrations"][at("id")] = data.clone();
+            let held = object(guild, "integrations").insert(at("id"), data.clone());
+            assert_eq!(held.is_some(), name == "INTEGRATION_UPDATE");
+        }
+        "INTEGRATION_DELETE" => {
+            object(guild, "integrations").remove(&at("id")).expect("a known integration");
         }
         "AUTO_MODERATION_RULE_CREATE" | "AUTO_MODERATION_RULE_UPDATE" => {
-            guild["automod_rules"][at("id")] = data.clone();
+            let held = object(guild, "automod_rules").insert(at("id"), data.clone());
+            assert_eq!(held.is_some(), name == "AUTO_MODERATION_RULE_UPDATE");
+        }
+        "AUTO_MODERATION_RULE_DELETE" => {
+            object(guild, "automod_rules").remove(&at("id")).expect("a known rule");
         }
         "MESSAGE_CREATE" => {
             object(guild, "messages").insert(at("id"), data.clone());
@@ -232,17 +241,11 @@ fn apply(world: &mut World, name: &str, data: &Value) {
     }
 }
 
-/// What the world knows and no event says when: left out of the comparison.
+/// Leaves out of the comparison what the model above does not keep.
 fn trim(world: &mut World, truth: &mut Value) {
     for (id, guild) in world {
         let truth = &mut truth["guilds"][id];
-        for side in [&mut *guild, &mut *truth] {
-            // The world remembers fewer messages than were written, and the count of those in a
-            // thread is told with the thread's next update only.
-            let parts = side.as_object_mut().expect("a guild");
-            parts.remove("integrations");
-            parts.remove("automod_rules");
-        }
+        // The world remembers fewer messages than were written.
         let told = object(guild, "messages").clone();
         let held = object(truth, "messages");
         for (id, message) in held.iter_mut() {
