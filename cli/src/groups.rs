@@ -21,8 +21,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// Its name.
-    #[arg(value_name = "GROUP")]
-    name: String,
+    group: String,
     #[command(flatten)]
     instance: Instance,
     /// Where it starts.
@@ -40,8 +39,7 @@ pub(crate) struct Create {
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
     /// Its name.
-    #[arg(value_name = "GROUP")]
-    name: String,
+    group: String,
     #[command(flatten)]
     instance: Instance,
 }
@@ -60,7 +58,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             let instance = operator::Instance::open(&create.instance.name)?;
             let (earliest, ephemeral) =
                 (create.from == From::Earliest, create.policy == Policy::Ephemeral);
-            let name = &create.name;
+            let name = &create.group;
             if instance.create_group(name, earliest, ephemeral, create.max_absence)? {
                 println!("group \"{name}\" created");
             } else {
@@ -68,7 +66,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             }
         }
         Command::Rm(remove) => {
-            let name = &remove.name;
+            let name = &remove.group;
             operator::Instance::open(&remove.instance.name)?.remove_group(name)?;
             println!("group \"{name}\" removed");
         }
