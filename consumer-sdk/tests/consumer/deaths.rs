@@ -1,10 +1,15 @@
 //! P2 when a member dies: what it held goes to the others, and to nobody before.
 
-use std::process::{Command, Stdio};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
-use crate::rig::{Rig, next, numbers};
+use crate::rig::{Rig, next, numbers, until};
 
 const INSTANCE: &str = "TEST_INSTANCE_TO_DIE_IN";
+const JOURNAL: &str = "TEST_JOURNAL_TO_WRITE";
 
 /// Not a test of its own: the process that takes two events, acknowledges one, and is killed.
 #[test]
@@ -73,4 +78,80 @@ fn a_group_goes_on_where_its_last_member_was() {
     let mut seen: Vec<_> = seen.iter().map(mixcord::Event::seq).collect();
     seen.sort_unstable();
     assert_eq!(seen, (1..=8).collect::<Vec<_>>());
+}
+
+/// Not a test of its own: a member that writes down what it handles, until it is killed.
+#[test]
+fn child_that_works() {
+    let (Ok(instance), Ok(journal)) = (std::env::var(INSTANCE), std::env::var(JOURNAL)) else {
+        return;
+    };
+    let consumer = mixcord::Consumer::builder().instance(instance).group("bot").from_earliest();
+    let mut consumer = consumer.connect_blocking().expect("connected");
+    let mut journal = OpenOptions::new().append(true).open(journal).expect("the journal");
+    loop {
+        let event = next(&mut consumer);
+        let (guild, number) = numbers(&event);
+        // One write, so that it is there whole or not at all.
+        journal.write_all(format!("{guild} {number}\n").as_bytes()).expect("written");
+        event.ack();
+    }
+}
+
+fn worker(rig: &Rig, journal: &Path) -> Child {
+    Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "deaths::child_that_works"])
+        .env(INSTANCE, &rig.instance)
+        .env(JOURNAL, journal)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a worker")
+}
+
+#[test]
+fn members_killed_again_and_again_lose_nothing_and_repeat_one_event_a_death() {
+    const EVENTS: u64 = 3_000;
+    const GUILDS: u64 = 16;
+    let mut rig = Rig::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = folder.path().join("journal");
+    File::create(&journal).expect("the journal");
+    let mut workers: Vec<_> = (0..3).map(|_| worker(&rig, &journal)).collect();
+    let mut deaths = 0;
+    for number in 0..EVENTS {
+        rig.message(number % GUILDS, number);
+        if number % 250 == 249 {
+            let victim = deaths % workers.len();
+            workers[victim].kill().expect("killed");
+            workers[victim].wait().expect("gone");
+            workers[victim] = worker(&rig, &journal);
+            deaths += 1;
+        }
+    }
+    let lines = || std::fs::read_to_string(&journal).expect("the journal");
+    until("everything to be handled", || rig.group("bot").lag == 0);
+    for mut worker in workers {
+        worker.kill().expect("killed");
+        worker.wait().expect("gone");
+    }
+
+    let mut seen = 0;
+    let mut guilds: HashMap<u64, Vec<u64>> = HashMap::new();
+    for line in lines().lines() {
+        let (guild, number) = line.split_once(' ').expect("two numbers");
+        let handled = guilds.entry(guild.parse().expect("a guild")).or_default();
+        let number: u64 = number.parse().expect("a number");
+        // A repetition is of the guild's last event: order holds over deaths too.
+        if handled.last() != Some(&number) {
+            handled.push(number);
+        }
+        seen += 1;
+    }
+    for guild in 0..GUILDS {
+        let wanted: Vec<_> = (0..EVENTS).filter(|number| number % GUILDS == guild).collect();
+        assert_eq!(guilds[&guild], wanted, "guild {guild}");
+    }
+    let repeated = seen - EVENTS;
+    assert!(repeated <= deaths as u64, "{repeated} repetitions after {deaths} deaths");
 }

@@ -2,6 +2,7 @@
 
 mod deaths;
 mod delivery;
+mod greeter;
 mod handlers;
 mod looking_on;
 mod operating;
