@@ -11,6 +11,7 @@ mod top;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use mixcord::operator;
 
@@ -65,7 +66,11 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("mixcord: {}", one_line(&error));
+            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                let _ = error.print();
+            } else {
+                eprintln!("mixcord: {}", one_line(&error));
+            }
             return ExitCode::from(EXIT_CONFIG);
         }
     };

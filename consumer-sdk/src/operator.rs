@@ -51,8 +51,8 @@ pub enum Error {
         /// What the rings say.
         source: AttachError,
     },
-    /// A group cannot be created or removed.
-    #[error("group \"{group}\" of instance \"{instance}\": {source}")]
+    /// A group cannot be created or removed; the source names it.
+    #[error("instance \"{instance}\": {source}")]
     Group {
         /// The instance.
         instance: String,

@@ -218,9 +218,11 @@ impl Event {
         }
     }
 
-    /// How many records were lost before the next event, where the event says that: an observer
-    /// that fell behind, or a group that was absent for longer than it is kept. Counted before any
-    /// filter, and delivered whatever the filter.
+    /// How many records were lost, where the event says that. An observer that fell behind is told
+    /// exactly how many, between the event before and the next one. A group that was let go after its
+    /// `max_absence` is told how many it may have lost at most: those between the oldest it had not
+    /// acknowledged and the oldest it still gets. Counted before any filter, and delivered whatever
+    /// the filter.
     #[must_use]
     pub fn lost(&self) -> Option<u64> {
         match self.holder {

@@ -118,3 +118,22 @@ fn a_damaged_record_is_an_error_that_names_it_and_stays() {
     }
     assert_eq!(rig.group("bot").lag, 1);
 }
+
+#[test]
+fn a_group_absent_for_too_long_is_told_what_it_lost() {
+    let mut rig = Rig::new();
+    let absence = Some(Duration::from_millis(1));
+    assert!(rig.operator().create_group("bot", false, false, absence).expect("created"));
+    // More than the ring holds: the producer must let the group go.
+    (0..1_000).for_each(|number| rig.message(1, number));
+    let mut consumer = rig.consumer().group("bot").connect_blocking().expect("connected");
+    let loss = next(&mut consumer);
+    let lost = loss.lost().expect("a loss");
+    assert_eq!((loss.name(), loss.kind()), ("LOST", mixcord::Kind::UNKNOWN));
+    for number in lost..1_000 {
+        let event = next(&mut consumer);
+        assert_eq!(event.seq(), number);
+        event.ack();
+    }
+    assert!(lost >= 1_000 - 256, "{lost}");
+}
