@@ -102,8 +102,13 @@ impl Hold {
             let floor = core.layout.group(self.seat.group) + group::FLOOR;
             core.memory.store(floor, position, Ordering::Release);
             core.floor_reached(position);
-        } else if old <= core.group_floor(self.seat.group) {
-            core.advance_floor(self.seat.group);
+        } else {
+            // Only the lowest cursor holds the floor. Whoever is raising it to this one's old place has
+            // yet to look at the cursors again, or has raised it before this load.
+            fence(Ordering::SeqCst);
+            if old <= core.group_floor(self.seat.group) {
+                core.advance_floor(self.seat.group);
+            }
         }
     }
 
@@ -138,17 +143,19 @@ impl Drop for Hold {
 impl Core {
     /// Moves the group's floor up to the lowest of its cursors, and wakes the producer if it waits.
     pub(crate) fn advance_floor(&self, index: u16) {
-        // Of two members that acknowledge at once, one at least sees both cursors.
-        fence(Ordering::SeqCst);
-        let lowest = (0..self.layout.geometry.partitions)
-            .map(|partition| self.cursor(index, partition))
-            .min()
-            .unwrap_or(0);
         let floor = self.layout.group(index) + group::FLOOR;
-        if self.memory.load(floor, Ordering::Relaxed) < lowest {
+        loop {
+            fence(Ordering::SeqCst);
+            let lowest = (0..self.layout.geometry.partitions)
+                .map(|partition| self.cursor(index, partition))
+                .min()
+                .unwrap_or(0);
+            if self.memory.load(floor, Ordering::Acquire) >= lowest {
+                return;
+            }
             self.memory.fetch_max(floor, lowest, Ordering::AcqRel);
+            self.floor_reached(lowest);
         }
-        self.floor_reached(lowest);
     }
 
     /// Whether the member in that seat lives.

@@ -4,8 +4,11 @@
 //! block. Under `cfg(loom)` each word is one of loom's atomics, so the protocol's own code is what
 //! loom explores. The block behind it is a mapped file, or the heap for the sanitizers.
 
+#[cfg(not(loom))]
 use super::kill;
 
+#[cfg(loom)]
+pub(crate) use imp::Weaken;
 pub(crate) use imp::{Memory, fence};
 pub(crate) use std::sync::atomic::Ordering;
 
@@ -93,13 +96,6 @@ mod imp {
         }
 
         #[inline]
-        pub(crate) fn fetch_and(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
-            let old = self.word(offset).fetch_and(bits, order);
-            kill::point();
-            old
-        }
-
-        #[inline]
         pub(crate) fn fetch_max(&self, offset: usize, value: u64, order: Ordering) -> u64 {
             let old = self.word(offset).fetch_max(value, order);
             kill::point();
@@ -152,12 +148,36 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
+    use std::cell::Cell;
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 
     use loom::sync::atomic::AtomicU64;
 
     use super::{Block, Ordering};
+
+    /// Orderings taken away on purpose, to see that the models notice.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Weaken {
+        Nothing,
+        /// Release stores become relaxed.
+        Release,
+        /// Fences do nothing.
+        Fences,
+    }
+
+    thread_local! {
+        // Loom runs all threads of a model on one.
+        static WEAKENED: Cell<Weaken> = const { Cell::new(Weaken::Nothing) };
+    }
+
+    impl Weaken {
+        pub(crate) fn with(self, run: impl FnOnce()) {
+            WEAKENED.set(self);
+            run();
+            WEAKENED.set(Self::Nothing);
+        }
+    }
 
     /// Words made at first touch, so that a model pays for what it uses only.
     #[derive(Debug)]
@@ -174,7 +194,7 @@ mod imp {
         fn word(&self, offset: usize) -> Arc<AtomicU64> {
             assert!(offset % 8 == 0 && offset + 8 <= self.len);
             let mut words = self.words.lock().expect("no panic while held");
-            words.entry(offset).or_insert_with(|| Arc::new(AtomicU64::new(0))).clone()
+            Arc::clone(words.entry(offset).or_insert_with(|| Arc::new(AtomicU64::new(0))))
         }
 
         pub(crate) fn load(&self, offset: usize, order: Ordering) -> u64 {
@@ -182,7 +202,8 @@ mod imp {
         }
 
         pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
-            self.word(offset).store(value, order);
+            let weak = WEAKENED.get() == Weaken::Release;
+            self.word(offset).store(value, if weak { Ordering::Relaxed } else { order });
         }
 
         pub(crate) fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
@@ -197,10 +218,6 @@ mod imp {
 
         pub(crate) fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
             self.word(offset).fetch_or(bits, order)
-        }
-
-        pub(crate) fn fetch_and(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
-            self.word(offset).fetch_and(bits, order)
         }
 
         pub(crate) fn fetch_max(&self, offset: usize, value: u64, order: Ordering) -> u64 {
@@ -228,7 +245,9 @@ mod imp {
     }
 
     pub(crate) fn fence(order: Ordering) {
-        loom::sync::atomic::fence(order);
+        if WEAKENED.get() != Weaken::Fences {
+            loom::sync::atomic::fence(order);
+        }
     }
 }
 

@@ -9,13 +9,17 @@
 
 pub(crate) mod batch;
 pub(crate) mod claim;
+#[cfg(not(loom))]
 mod copy;
 pub(crate) mod descriptor;
 pub(crate) mod geometry;
 pub(crate) mod groups;
 pub(crate) mod index;
+#[cfg(not(loom))]
 pub mod kill;
 pub(crate) mod layout;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub(crate) mod memory;
 pub(crate) mod observer;
 pub(crate) mod reader;
@@ -47,6 +51,9 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn held(&self, byte: u64) -> bool;
     /// Locks byte `byte` until the answer is dropped or this process dies; `None` when it is held.
     fn hold(&self, byte: u64) -> io::Result<Option<Life>>;
+    /// Lets go of a lock somebody else holds, as his death would.
+    #[cfg(all(test, loom))]
+    fn kill(&self, byte: u64);
     /// Runs `change` with the lock on the group table held; `None` when `wait` is false and
     /// somebody else holds it.
     fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool>;

@@ -43,6 +43,9 @@ impl Environment for Host {
         Ok(lock::try_lock(&file, byte)?.then(|| Box::new(file) as Life))
     }
 
+    #[cfg(all(test, loom))]
+    fn kill(&self, _: u64) {}
+
     fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool> {
         let file = if wait {
             self.table.lock().unwrap_or_else(PoisonError::into_inner)
