@@ -105,9 +105,7 @@ impl Namespace {
             }
         }
         let bells = format!("{}.{BELLS}", self.prefix);
-        if let Ok(file) = open_checked(&bells)
-            && lock::is_held(&file, 0, locks::END)
-        {
+        if Bells::in_use(&bells) {
             return Err(RemoveError::InUse { name: bells });
         }
         for name in &rings {

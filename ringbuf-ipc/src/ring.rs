@@ -124,7 +124,7 @@ impl Ring {
 
     /// The newest committed checkpoint.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        writer::newest_checkpoint(&self.core, self.core.tail()).map(|found| found.bytes)
+        writer::current_checkpoint(&self.core)
     }
 
     /// Whether a producer is attached, by its lock.
@@ -271,10 +271,6 @@ impl Ring {
         let mut outcome = None;
         self.core.environment.with_table(true, &mut || outcome = Some(change(&self.core)))?;
         outcome.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into()))
-    }
-
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
     }
 }
 

@@ -256,9 +256,14 @@ fn an_absent_group_is_evicted_from_a_full_ring_only_and_told_what_it_lost() {
     let instance = Instance::new("evict");
     let bell = instance.namespace.bell().unwrap();
     let spec = group().max_absence(Duration::from_millis(1));
-    let mut producer =
-        Producer::create(&instance.namespace, "r", one_partition(), &[spec.clone()], &bell)
-            .unwrap();
+    let mut producer = Producer::create(
+        &instance.namespace,
+        "r",
+        one_partition(),
+        std::slice::from_ref(&spec),
+        &bell,
+    )
+    .unwrap();
     let ring = producer.ring();
     for key in 0..16 {
         // Fifteen at most are staged at a time: the last published one is kept.

@@ -141,11 +141,9 @@ mod tests {
         for len in (0..200).chain([255, 256, 257, 320]) {
             for shift in [0, 1, 8, 15] {
                 let mut target = vec![0xAAu8; 400];
-                // SAFETY: both vectors hold `shift + len` bytes.
-                #[allow(unsafe_code)]
-                let (to, from) =
-                    unsafe { (target.as_mut_ptr().add(shift), source.as_ptr().add(shift)) };
-                // SAFETY: as above.
+                let to = target[shift..shift + len].as_mut_ptr();
+                let from = source[shift..shift + len].as_ptr();
+                // SAFETY: both are slices of `len` bytes, of different vectors.
                 #[allow(unsafe_code)]
                 unsafe {
                     copy(to, from, len);

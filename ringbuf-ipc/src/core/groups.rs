@@ -391,8 +391,17 @@ pub(crate) fn relieve(core: &Core, tail: Position, now_ms: u64) -> Relief {
         for index in 0..core.layout.geometry.groups {
             if state::of(core.group_state(index)) != state::ACTIVE
                 || core.group_floor(index) >= tail
-                || core.living_members(index) != 0
             {
+                continue;
+            }
+            if core.group_floor(index) < core.reserved() {
+                // No floor is below what was given up with its consent, but after a join that holds
+                // the table: this one is damaged, and would hold the ring for ever.
+                vacate(core, index, state::EVICTED);
+                relief = Relief { changed: true, gone: relief.gone + 1 };
+                continue;
+            }
+            if core.living_members(index) != 0 {
                 continue;
             }
             relieve_group(core, index, now_ms, &mut relief);

@@ -28,11 +28,10 @@ pub(crate) mod header {
     pub(crate) const GROUPS: usize = 40;
     pub(crate) const PARTITIONS: usize = 48;
     pub(crate) const MEMBERS: usize = 56;
-    pub(crate) const PRODUCER: usize = 64;
-    pub(crate) const CONTROL: usize = 72;
-    pub(crate) const DESCRIPTORS: usize = 80;
-    pub(crate) const PAYLOAD: usize = 88;
-    pub(crate) const TOTAL: usize = 96;
+    /// Offsets of the producer pages, the control pages, the descriptors and the payloads, and the
+    /// length of the segment: five words.
+    #[allow(dead_code)]
+    pub(crate) const OFFSETS: usize = 64;
     pub(crate) const CHECKSUM: usize = 104;
     /// Words covered by the checksum: all before it.
     pub(crate) const WORDS: usize = CHECKSUM / 8;

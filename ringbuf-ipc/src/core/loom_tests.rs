@@ -73,7 +73,8 @@ impl Environment for World {
     }
     /// Each look is long after the one before.
     fn now_ns(&self) -> u64 {
-        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed).wrapping_add(1) * 1_000_000_000
+        self.looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed).wrapping_add(1)
+            * 1_000_000_000
     }
     fn create_blob(&self, _: Position, _: &[&[u8]]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())

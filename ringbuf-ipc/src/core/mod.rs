@@ -24,6 +24,8 @@ pub(crate) mod memory;
 pub(crate) mod observer;
 pub(crate) mod reader;
 pub(crate) mod space;
+#[cfg(all(test, not(loom)))]
+mod stress_tests;
 pub(crate) mod writer;
 
 use std::io;

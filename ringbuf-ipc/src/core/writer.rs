@@ -274,7 +274,7 @@ impl Writer {
         let mut blobs = Vec::new();
         for position in self.tail..intended {
             let invalid = RestageError::Invalid { position };
-            let entry = Descriptor::load(&self.core, position).ok_or(invalid.clone())?;
+            let entry = Descriptor::load(&self.core, position).ok_or_else(|| invalid.clone())?;
             let gap = entry.offset.wrapping_sub(head);
             if gap >= self.core.layout.geometry.payload_bytes {
                 return Err(invalid);
@@ -408,6 +408,21 @@ pub(crate) fn newest_checkpoint(core: &Core, tail: Position) -> Option<FoundChec
         }
     }
     best
+}
+
+/// The same for those who read while the producer goes on.
+pub(crate) fn current_checkpoint(core: &Core) -> Option<Vec<u8>> {
+    // Both slots may be of a later tail than the one looked at; the next look finds the newer one.
+    for _ in 0..64 {
+        let tail = core.tail();
+        if let Some(found) = newest_checkpoint(core, tail) {
+            return Some(found.bytes);
+        }
+        if core.tail() == tail {
+            break;
+        }
+    }
+    None
 }
 
 /// Never 0.

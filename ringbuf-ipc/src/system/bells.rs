@@ -39,7 +39,7 @@ const SLEEPING: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Bells {
     map: Map,
-    pub(crate) file: File,
+    file: File,
     inode: u64,
 }
 
@@ -73,9 +73,9 @@ impl Bells {
         Err(BellError::Full { limit: COUNT })
     }
 
-    /// Whether any place is held.
-    pub(crate) fn in_use(&self) -> bool {
-        lock::is_held(&self.file, 0, COUNT as u64)
+    /// Whether any place of the segment of that name is held.
+    pub(crate) fn in_use(name: &str) -> bool {
+        open_checked(name).is_ok_and(|file| lock::is_held(&file, 0, COUNT as u64))
     }
 
     pub(crate) fn ticket(&self, bell: u32) -> u32 {

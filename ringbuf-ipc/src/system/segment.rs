@@ -230,12 +230,12 @@ impl Map {
 
     /// Takes the right to write from everything that is not `role`'s to write.
     fn protected(self, layout: &Layout, role: Role) -> io::Result<Self> {
-        let read_only: &[std::ops::Range<usize>] = match role {
-            Role::Producer => &[0..layout.producer],
-            Role::Reader => &[0..layout.control, layout.descriptors..layout.total],
-        };
-        for range in read_only {
-            self.protect(range.clone())?;
+        match role {
+            Role::Producer => self.protect(0..layout.producer)?,
+            Role::Reader => {
+                self.protect(0..layout.control)?;
+                self.protect(layout.descriptors..layout.total)?;
+            }
         }
         Ok(self)
     }

@@ -1,0 +1,216 @@
+//! The protocol with threads over a heap block: what ThreadSanitizer and AddressSanitizer can see.
+//!
+//! Under `--cfg ring_plain` payload copies are plain, so that a copy that races with an overwrite is a
+//! race to ThreadSanitizer. Observers race by design (they look at `reserved` afterwards) and are left
+//! out there; loom has them.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::batch::{Buffers, Limits};
+use super::geometry::Geometry;
+use super::groups::{self, GroupSpec, Start};
+use super::layout::Layout;
+use super::memory::Memory;
+use super::memory::heap::Heap;
+use super::observer::Watcher;
+use super::reader::Reader;
+use super::writer::{Meta, Writer};
+use super::{Core, Environment, Life, Position, initialise};
+
+const RECORDS: u64 = if cfg!(ring_plain) { 6_000 } else { 20_000 };
+const LIMITS: Limits = Limits { records: 7, bytes: 2048 };
+
+/// Locks in a set; nobody sleeps, so nobody is rung.
+#[derive(Debug, Default)]
+struct World {
+    held: Arc<Mutex<HashSet<u64>>>,
+    table: Mutex<()>,
+    now: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Held(u64, Arc<Mutex<HashSet<u64>>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().remove(&self.0);
+    }
+}
+
+impl Environment for World {
+    fn ring(&self, _: u64) {}
+    fn held(&self, byte: u64) -> bool {
+        self.held.lock().unwrap().contains(&byte)
+    }
+    fn hold(&self, byte: u64) -> io::Result<Option<Life>> {
+        let free = self.held.lock().unwrap().insert(byte);
+        Ok(free.then(|| Box::new(Held(byte, Arc::clone(&self.held))) as Life))
+    }
+    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool> {
+        let guard = if wait { self.table.lock().ok() } else { self.table.try_lock().ok() };
+        let held = guard.is_some();
+        if held {
+            change();
+        }
+        Ok(held)
+    }
+    fn now_ns(&self) -> u64 {
+        self.now.fetch_add(1_000_000, Ordering::Relaxed)
+    }
+    fn create_blob(&self, _: Position, _: &[&[u8]]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn read_blob(&self, _: Position, _: &mut [u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn remove_blob(&self, _: Position) {}
+    fn blobs(&self) -> io::Result<Vec<(Position, u64)>> {
+        Ok(Vec::new())
+    }
+}
+
+fn ring(partitions: u16) -> Arc<Core> {
+    let geometry = Geometry::new(32, 8 << 10, 4, partitions, 4).unwrap();
+    let layout = Layout::new(geometry);
+    let memory = Memory::new(Box::new(Heap::new(layout.total)));
+    initialise(&memory, &layout, 1);
+    Arc::new(Core::new(memory, layout, 1, Box::new(World::default())))
+}
+
+fn payload(position: Position) -> Vec<u8> {
+    (0..8 + position % 300).map(|i| (position * 31 + i) as u8).collect()
+}
+
+fn produce(core: &Arc<Core>, blocking: bool) {
+    let mut writer = Writer::resume(Arc::clone(core)).unwrap();
+    while writer.staged() < RECORDS {
+        let position = writer.staged();
+        let meta = Meta { key: position % 11, tag: 1, source: position };
+        match writer.stage(&meta, &[&payload(position)]) {
+            Ok(_) if position.is_multiple_of(5) => {
+                writer.publish();
+            }
+            Ok(_) => {}
+            Err(_) => {
+                assert!(blocking || writer.staged() != writer.tail());
+                writer.publish();
+                thread::yield_now();
+            }
+        }
+    }
+    writer.publish();
+}
+
+fn check(buffers: &Buffers, seen: &mut Vec<(u64, Position)>) {
+    for entry in buffers.iter() {
+        assert_eq!(entry.payload, payload(entry.position));
+        assert_eq!(entry.source, entry.position);
+        seen.push((entry.key, entry.position));
+    }
+}
+
+#[test]
+fn members_of_two_groups_share_every_record_once() {
+    let core = ring(4);
+    let specs = ["a", "b"].map(|name| GroupSpec::durable(name).from(Start::Earliest));
+    for spec in &specs {
+        groups::declare(&core, spec).unwrap();
+    }
+    let members: Vec<_> = specs
+        .iter()
+        .flat_map(|spec| [spec, spec])
+        .map(|spec| {
+            let (core, spec) = (Arc::clone(&core), spec.clone());
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut reader = Reader::join(&core, &spec, None).unwrap();
+                let group = reader.seat.group;
+                let mut rounds = 0u32;
+                while core.group_floor(group) < RECORDS {
+                    let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() else {
+                        thread::yield_now();
+                        continue;
+                    };
+                    rounds += 1;
+                    check(&buffers, &mut seen);
+                    hold.advance(hold.next);
+                    drop(hold);
+                    if rounds.is_multiple_of(100) {
+                        drop(reader);
+                        reader = Reader::join(&core, &spec, None).unwrap();
+                    }
+                }
+                seen
+            })
+        })
+        .collect();
+    produce(&core, true);
+    let seen: Vec<_> = members.into_iter().map(|member| member.join().unwrap()).collect();
+    for pair in seen.chunks(2) {
+        let mut all: Vec<_> = pair.iter().flatten().map(|&(_, position)| position).collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..RECORDS).collect::<Vec<_>>());
+        for member in pair {
+            let mut last = HashMap::new();
+            for &(key, position) in member {
+                assert!(last.insert(key, position).is_none_or(|last| last < position));
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_that_come_and_go_never_see_an_overwritten_record() {
+    let core = ring(1);
+    let done = Arc::new(AtomicU64::new(0));
+    let joiner = {
+        let (core, done) = (Arc::clone(&core), Arc::clone(&done));
+        thread::spawn(move || {
+            let mut taken = 0;
+            while done.load(Ordering::Acquire) == 0 {
+                let spec = GroupSpec::ephemeral("e").from(Start::Earliest);
+                let mut reader = Reader::join(&core, &spec, None).unwrap();
+                let mut seen = Vec::new();
+                for _ in 0..3 {
+                    if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
+                        check(&buffers, &mut seen);
+                        hold.advance(hold.next);
+                    }
+                }
+                assert!(seen.windows(2).all(|pair| pair[0].1 + 1 == pair[1].1));
+                taken += seen.len();
+            }
+            taken
+        })
+    };
+    produce(&core, true);
+    done.store(1, Ordering::Release);
+    joiner.join().unwrap();
+}
+
+#[test]
+#[cfg_attr(ring_plain, ignore = "observers race by design")]
+fn an_observer_under_pressure_gets_whole_records_and_exact_losses() {
+    let core = ring(1);
+    let watcher = {
+        let core = Arc::clone(&core);
+        thread::spawn(move || {
+            let mut watcher = Watcher::new(core, 0, Start::Earliest);
+            let (mut buffers, mut next) = (Buffers::default(), watcher.position());
+            while next < RECORDS {
+                next += watcher.read(LIMITS, &mut buffers).unwrap();
+                for entry in buffers.iter() {
+                    assert_eq!(entry.position, next);
+                    assert_eq!(entry.payload, payload(next));
+                    next += 1;
+                }
+            }
+        })
+    };
+    produce(&core, false);
+    watcher.join().unwrap();
+}
