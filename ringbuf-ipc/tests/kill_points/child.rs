@@ -1,0 +1,208 @@
+//! What the children do. Each ends with `end` unless it is killed before.
+
+use std::io::Write;
+
+use mixcord_ring::{
+    Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start, TakeError, kill,
+};
+
+pub(crate) const ROLE: &str = "RING_KILL_ROLE";
+pub(crate) const PREFIX: &str = "RING_KILL_PREFIX";
+pub(crate) const LAST: &str = "RING_KILL_LAST";
+
+pub(crate) const RING: &str = "ring";
+pub(crate) const BATCH: u64 = 3;
+pub(crate) const BATCHES: u64 = 5;
+/// Four at a time, so that a partition takes more than one batch.
+pub(crate) const LIMITS: Limits = Limits { records: 4, bytes: 4096 };
+
+pub(crate) fn geometry(partitions: u16) -> Geometry {
+    Geometry::new(32, 8192, 3, partitions, 4).unwrap()
+}
+
+pub(crate) fn group() -> GroupSpec {
+    GroupSpec::durable("g").from(Start::Earliest)
+}
+
+/// The payload of a position: every seventh is too long for the ring.
+pub(crate) fn payload(position: u64) -> Vec<u8> {
+    let length = if position % 7 == 6 { 2100 } else { 8 + position * 37 % 200 };
+    (0..length).map(|i| (position * 131 + i) as u8).collect()
+}
+
+/// Stages the next record.
+pub(crate) fn stage(producer: &mut Producer) -> Result<u64, mixcord_ring::StageError> {
+    let position = producer.staged_tail();
+    let bytes = payload(position);
+    let (a, b) = bytes.split_at(bytes.len() / 3);
+    producer.stage(&Meta { key: position % 5, tag: position, source: position + 1 }, &[a, b])
+}
+
+fn say(word: &str, numbers: &[u64]) {
+    let numbers: String = numbers.iter().map(|n| format!(" {n}")).collect();
+    let mut out = std::io::stdout().lock();
+    // One write, so that it is said whole or not at all.
+    out.write_all(format!("\n@{word}{numbers};\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+fn process() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let namespace = Namespace::new(&std::env::var(PREFIX).unwrap()).unwrap();
+    let last: u64 = std::env::var(LAST).unwrap().parse().unwrap();
+    match &*role {
+        "creator" => creator(&namespace, last),
+        "producer" => producer(&namespace, last, None),
+        "restager" => restager(&namespace, last),
+        "overwriter" => overwriter(&namespace, last),
+        "member" | "member_of_one" => member(&namespace, last, &group()),
+        "thief" => member(&namespace, last, &group()),
+        "joiner" => member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest)),
+        "passer_by" => member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest)),
+        "returner" => member(&namespace, last, &group()),
+        "careless" => careless(&namespace, last),
+        "holder" => holder(&namespace),
+        "remover" => remover(&namespace, last),
+        "evictor" => producer(&namespace, last, Some(40)),
+        other => panic!("no role {other}"),
+    }
+    say("end", &[kill::count()]);
+}
+
+fn creator(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    kill::arm(last);
+    let groups = [group(), GroupSpec::durable("h").from(Start::Earliest)];
+    let mut producer =
+        Producer::create(namespace, RING, Geometry::new(8, 1024, 2, 2, 2).unwrap(), &groups, &bell)
+            .unwrap();
+    say("created", &[producer.id().0]);
+    stage(&mut producer).unwrap();
+    producer.publish();
+    say("published", &[producer.tail()]);
+}
+
+/// Publishes batches with a checkpoint each. With a `target`, until the tail is there, whoever is in
+/// the way.
+fn producer(namespace: &Namespace, last: u64, target: Option<u64>) {
+    let bell = namespace.bell().unwrap();
+    kill::arm(last);
+    let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
+    let target = target.unwrap_or(producer.tail() + BATCH * BATCHES);
+    while producer.tail() < target {
+        for _ in 0..BATCH {
+            while stage(&mut producer).is_err() {
+                // Only an absent group is in the way, and its time is over at once.
+                producer.wait_space(2100, std::time::Duration::from_millis(15));
+            }
+        }
+        let intended = producer.staged_tail();
+        producer.set_checkpoint(&intended.to_le_bytes().repeat(3)).unwrap();
+        say("staged", &[intended]);
+        producer.publish();
+        say("published", &[intended]);
+    }
+}
+
+/// Finds records staged by a predecessor, adopts them, and goes on.
+fn restager(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    kill::arm(last);
+    let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
+    let intended = producer.tail() + BATCH;
+    producer.restage(intended).unwrap();
+    producer.publish();
+    say("published", &[intended]);
+    for _ in 0..BATCH {
+        stage(&mut producer).unwrap();
+    }
+    producer.set_checkpoint(&producer.staged_tail().to_le_bytes().repeat(3)).unwrap();
+    producer.publish();
+    say("published", &[intended + BATCH]);
+}
+
+/// Overwrites a ring that nobody holds, several times round.
+fn overwriter(namespace: &Namespace, last: u64) {
+    producer(namespace, last, Some(24 + 4 * BATCH));
+}
+
+fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
+    let bell = namespace.bell().unwrap();
+    let ring = Ring::attach(namespace, RING).unwrap();
+    kill::arm(last);
+    say("joining", &[]);
+    let mut member = ring.join(group, &bell).unwrap();
+    say("joined", &[]);
+    loop {
+        match member.take(LIMITS) {
+            Ok(Some(batch)) => {
+                let positions: Vec<u64> = batch.records().map(|entry| entry.position).collect();
+                for entry in batch.records() {
+                    assert_eq!(entry.payload, payload(entry.position));
+                }
+                say("given", &positions);
+                say("acknowledging", &positions);
+                batch.ack();
+                say("acknowledged", &positions);
+            }
+            Ok(None) => {
+                member.arm();
+                if !member.has_work() {
+                    break;
+                }
+            }
+            Err(TakeError::Evicted { lost, .. }) => say("lost", &[lost.start, lost.end]),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    member.leave();
+    say("left", &[]);
+}
+
+/// Takes, acknowledges half, drops the rest, takes at most once, leaves.
+fn careless(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    let ring = Ring::attach(namespace, RING).unwrap();
+    kill::arm(last);
+    let mut member: Member = ring.join(&group(), &bell).unwrap();
+    let mut batch = member.take(LIMITS).unwrap().unwrap();
+    let positions: Vec<u64> = batch.records().map(|entry| entry.position).collect();
+    say("given", &positions);
+    let half = &positions[..positions.len() / 2];
+    say("acknowledging", half);
+    batch.ack_through(*half.last().unwrap());
+    say("acknowledged", half);
+    drop(batch);
+    say("acknowledging_any", &[]);
+    let batch = member.take_at_most_once(LIMITS).unwrap().unwrap();
+    let positions: Vec<u64> = batch.records().map(|entry| entry.position).collect();
+    say("given", &positions);
+    say("acknowledging", &positions);
+    say("acknowledged", &positions);
+    drop(batch);
+}
+
+/// Takes every partition there is, and dies with them.
+fn holder(namespace: &Namespace) {
+    let bell = namespace.bell().unwrap();
+    let ring = Ring::attach(namespace, RING).unwrap();
+    let mut member = ring.join(&group(), &bell).unwrap();
+    let mut held = Vec::new();
+    while let Some(batch) = member.take(LIMITS).unwrap() {
+        held.push(batch);
+    }
+    assert!(!held.is_empty());
+    kill::arm(1);
+    member.arm();
+    unreachable!();
+}
+
+fn remover(namespace: &Namespace, last: u64) {
+    let ring = Ring::attach(namespace, RING).unwrap();
+    kill::arm(last);
+    ring.remove_group("g").unwrap();
+    say("removed", &[]);
+    ring.declare_group(&GroupSpec::durable("other").from(Start::Earliest)).unwrap();
+    say("declared", &[]);
+}
