@@ -3,12 +3,21 @@
 //!
 //! * [`session`]: the life of a session, without I/O.
 //! * [`wire`]: URLs, compression, sockets.
+//! * [`shard`]: the shell around a session: socket, clock and ring.
+//! * [`checkpoint`]: what a ring remembers of its session.
+//! * [`identify`]: who may identify when.
 //! * [`config`]: what the operator decides.
+//! * [`app`]: the process.
 
+pub mod app;
 pub mod backoff;
+pub mod checkpoint;
 pub mod config;
+pub mod discovery;
+pub mod gateway;
 pub mod identify;
 pub mod limiter;
 pub mod random;
 pub mod session;
+pub mod shard;
 pub mod wire;

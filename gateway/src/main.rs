@@ -1,3 +1,94 @@
-//! gateway
+//! The process `mixcord-gateway`.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use mixcord_gateway::app::{self, Failure};
+use mixcord_gateway::config::{ConfigError, Options, Token};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// Who has not ended by then is left behind: the rings hold all that matters.
+const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+
+fn main() -> ExitCode {
+    let result = match Options::read(std::env::args_os()) {
+        Err(ConfigError::Shown(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => Err(Failure::Configuration(error.to_string())),
+        Ok(options) => start(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "mixcord-gateway: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn start(options: Options) -> Result<(), Failure> {
+    let token = Token::read(options.token_file.as_deref(), std::env::var("DISCORD_TOKEN").ok())
+        .map_err(|error| Failure::Configuration(error.to_string()))?;
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("gateway")
+        .build()
+        .map_err(|error| Failure::Trouble(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        let mut signals = Signals::new()?;
+        let run = app::run(options, token, stopped);
+        tokio::pin!(run);
+        tokio::select! {
+            result = &mut run => return result,
+            () = signals.next() => stop.send_replace(true),
+        };
+        tracing::info!("stopping");
+        tokio::time::timeout(STOP_TIMEOUT, run).await.unwrap_or(Ok(()))
+    });
+    // A blocked request for /gateway/bot must not hold the exit.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+/// Logs of our own crates and those that use `tracing`. Records of the `log` crate are not taken
+/// over on purpose: the websocket library logs what it sends, and that holds the token (P9).
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::registry()
+        .with(filter)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    // Only fails when a subscriber is set already, and nobody else sets one.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::Trouble(format!("signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(options.shards, Shards::Range(0..=1, 4));
         assert_eq!(options.intents.bits(), 1);
         assert_eq!(options.large_threshold, Some(100));
-        assert_eq!(options.presence, Some(serde_json::json!({"status": "dnd"})));
+        assert_eq!(options.presence.map(|presence| presence.status), Some("dnd".into()));
         assert_eq!(options.instance, "mixcord");
     }
 

@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use mixcord_event::send::{Activity, PresenceUpdate};
 use mixcord_event::topology::is_instance_name;
+use serde::Deserialize;
 
 use super::bytes::Bytes;
 use super::intents::Intents;
@@ -56,11 +58,11 @@ pub struct Options {
 
     /// Presence to begin with, as the JSON of Discord's update-presence structure
     #[arg(long, value_name = "JSON", env = "MIXCORD_PRESENCE", value_parser = presence)]
-    pub presence: Option<serde_json::Value>,
+    pub presence: Option<PresenceUpdate>,
 
     /// Above this many members a guild comes without its offline members (50 to 250)
-    #[arg(long, value_name = "N", env = "MIXCORD_LARGE_THRESHOLD", value_parser = clap::value_parser!(u16).range(50..=250))]
-    pub large_threshold: Option<u16>,
+    #[arg(long, value_name = "N", env = "MIXCORD_LARGE_THRESHOLD", value_parser = clap::value_parser!(u8).range(50..=250))]
+    pub large_threshold: Option<u8>,
 
     /// Payload space of each shard's ring, a power of two
     #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB")]
@@ -127,10 +129,38 @@ fn encoding(text: &str) -> Result<mixcord_event::Encoding, String> {
     }
 }
 
-fn presence(text: &str) -> Result<serde_json::Value, String> {
-    match serde_json::from_str(text) {
-        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
-        Ok(_) => Err("expected a JSON object".into()),
-        Err(error) => Err(error.to_string()),
+/// Discord's update-presence structure, with everything but the status left to its default.
+fn presence(text: &str) -> Result<PresenceUpdate, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Presence {
+        #[serde(default)]
+        since: Option<u64>,
+        #[serde(default)]
+        activities: Vec<Shown>,
+        status: String,
+        #[serde(default)]
+        afk: bool,
     }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shown {
+        name: String,
+        #[serde(rename = "type", default)]
+        kind: u8,
+        #[serde(default)]
+        state: Option<String>,
+        #[serde(default)]
+        url: Option<String>,
+    }
+    let Presence { since, activities, status, afk } =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if !["online", "dnd", "idle", "invisible", "offline"].contains(&status.as_str()) {
+        return Err("status has to be online, dnd, idle, invisible or offline".into());
+    }
+    let activities = activities
+        .into_iter()
+        .map(|Shown { name, kind, state, url }| Activity { name, kind, state, url })
+        .collect();
+    Ok(PresenceUpdate { since, activities, status, afk })
 }

@@ -157,6 +157,11 @@ impl Session {
         self.actions.pop_front()
     }
 
+    /// Is there something to do?
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// When [`Self::tick`] wants to be called; `None` while only the outside can move the session.
     pub fn deadline(&self) -> Option<Instant> {
         let phase = match self.phase {

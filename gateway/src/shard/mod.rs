@@ -1,0 +1,18 @@
+//! One shard: the shell around its session, from the socket to the ring.
+
+mod output;
+mod records;
+mod supervise;
+mod task;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use output::OutputError;
+pub use supervise::{Outcome, supervise};
+pub use task::{Context, ShardError, Start, run};
+
+/// Microseconds since the Unix epoch.
+fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,315 @@
+//! From decoded events to the shard's ring: staged in order, committed in batches, kept in a bounded
+//! buffer while the ring is full.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
+
+use super::records::Records;
+use crate::checkpoint::{Checkpoint, Settings};
+use crate::session::{Gap, SessionInfo, State};
+
+/// What one record costs beside its bytes.
+const RECORD_COST: usize = 96;
+
+/// What a record means for the checkpoint of the commit that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Note {
+    /// Nothing.
+    None,
+    /// The sequence number of an event.
+    Seq { counter: u32, seq: u64 },
+    /// READY: another session.
+    Begins { counter: u32, seq: u64, session: SessionInfo },
+}
+
+/// A record that waits for the ring.
+#[derive(Debug)]
+struct Pending {
+    meta: Meta,
+    bytes: Vec<u8>,
+    note: Note,
+    /// The record behind this one belongs into the same commit.
+    with_next: bool,
+}
+
+/// One record to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry<'a> {
+    /// For the ring's descriptor.
+    pub(super) meta: Meta,
+    /// The whole record.
+    pub(super) bytes: &'a [u8],
+    /// The session it belongs to.
+    pub(super) counter: u32,
+    /// Its sequence number.
+    pub(super) seq: u64,
+}
+
+/// Why a ring can no longer be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// Staging failed.
+    #[error("the ring refused a record: {0}")]
+    Stage(StageError),
+    /// The checkpoint was refused.
+    #[error("the ring refused the checkpoint: {0}")]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// The writing end of one shard.
+pub(super) struct Output {
+    producer: Producer,
+    records: Records,
+    settings: Settings,
+    /// As it will be with the next commit.
+    checkpoint: Checkpoint,
+    /// Staged since the last commit?
+    staged: bool,
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    limit: usize,
+    /// Since when the socket is not read.
+    stalled: Option<Instant>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output")
+            .field("pending", &self.pending.len())
+            .field("pending_bytes", &self.pending_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// Goes on where `checkpoint` ends; keeps up to `limit` bytes while the ring is full.
+    pub(super) fn new(
+        producer: Producer,
+        records: Records,
+        settings: Settings,
+        checkpoint: Checkpoint,
+        limit: usize,
+    ) -> Self {
+        Self {
+            producer,
+            records,
+            settings,
+            checkpoint,
+            staged: false,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            limit,
+            stalled: None,
+        }
+    }
+
+    /// May more be read from the socket?
+    pub(super) fn has_room(&self) -> bool {
+        self.pending_bytes < self.limit
+    }
+
+    /// Is something waiting for the ring?
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Writes an event.
+    pub(super) fn event(&mut self, entry: Entry<'_>) -> Result<(), OutputError> {
+        let note = Note::Seq { counter: entry.counter, seq: entry.seq };
+        self.write(entry.meta, entry.bytes, note)
+    }
+
+    /// Writes a gap with the event behind it, in one commit.
+    pub(super) fn gap_and_event(
+        &mut self,
+        gap: &Gap,
+        entry: Entry<'_>,
+        begins: Option<SessionInfo>,
+    ) -> Result<(), OutputError> {
+        self.checkpoint.figures.gaps += 1;
+        tracing::warn!(
+            reason = gap.reason.as_str(),
+            session = gap.counter,
+            from_seq = gap.from_seq,
+            to_seq = ?gap.to_seq,
+            "events are lost: gap record written"
+        );
+        let (meta, bytes) = self.records.gap(gap, entry.counter);
+        self.wait_for_ring(meta, bytes, Note::None, true);
+        let note = match begins {
+            Some(session) => Note::Begins { counter: entry.counter, seq: entry.seq, session },
+            None => Note::Seq { counter: entry.counter, seq: entry.seq },
+        };
+        self.wait_for_ring(entry.meta, entry.bytes.to_vec(), note, false);
+        self.drain()
+    }
+
+    /// Writes the READY of a session that follows no other.
+    pub(super) fn begin(
+        &mut self,
+        entry: Entry<'_>,
+        session: SessionInfo,
+    ) -> Result<(), OutputError> {
+        let note = Note::Begins { counter: entry.counter, seq: entry.seq, session };
+        self.write(entry.meta, entry.bytes, note)
+    }
+
+    /// Writes a shard's state. While the ring is full only the newest of a row is kept.
+    pub(super) fn state(
+        &mut self,
+        state: State,
+        counter: u32,
+        session_id: Option<&str>,
+        latency: Option<Duration>,
+    ) -> Result<(), OutputError> {
+        state.as_str().clone_into(&mut self.checkpoint.figures.state);
+        let (meta, bytes) = self.records.state(state, counter, session_id, latency);
+        if let Some(last) = self.pending.back_mut()
+            && self.records.is_state(&last.meta)
+        {
+            self.pending_bytes = self.pending_bytes - last.bytes.len() + bytes.len();
+            last.bytes = bytes;
+            return Ok(());
+        }
+        self.write(meta, &bytes, Note::None)
+    }
+
+    /// Stages what waits, as far as the ring has space.
+    pub(super) fn drain(&mut self) -> Result<(), OutputError> {
+        while let Some(first) = self.pending.front() {
+            if first.with_next {
+                // Both or neither: what is staged already is committed first, so that only these
+                // two are taken back when the second does not fit.
+                self.commit()?;
+            }
+            let mut staged = 0;
+            loop {
+                let Some(next) = self.pending.get(staged) else { break };
+                match self.producer.stage(&next.meta, &[&next.bytes]) {
+                    Ok(_) => {
+                        staged += 1;
+                        if !next.with_next {
+                            break;
+                        }
+                    }
+                    Err(StageError::Full) => {
+                        if staged > 0 {
+                            self.producer.discard_staged();
+                        }
+                        return Ok(());
+                    }
+                    Err(StageError::TooLarge { bytes, limit }) => {
+                        self.replace_too_large(staged, bytes, limit);
+                    }
+                    Err(error) => return Err(OutputError::Stage(error)),
+                }
+            }
+            for _ in 0..staged {
+                let Some(done) = self.pending.pop_front() else { break };
+                self.pending_bytes -= done.bytes.len() + RECORD_COST;
+                self.note(done.note);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what is staged. Gives the session counter and the sequence number that are now in
+    /// the ring for good, when there was anything to commit.
+    pub(super) fn commit(&mut self) -> Result<Option<(u32, u64)>, OutputError> {
+        if !self.staged {
+            return Ok(None);
+        }
+        let bytes = self.checkpoint.encode();
+        self.producer.set_checkpoint(&bytes)?;
+        self.producer.publish();
+        self.staged = false;
+        Ok(self.checkpoint.seq.map(|seq| (self.checkpoint.counter, seq)))
+    }
+
+
+    /// Waits until the first waiting record may fit. May be dropped at any time.
+    pub(super) async fn space(&mut self, bell: &AsyncBell) {
+        // A record with its companion: the gap is small and of fixed size, the event decides.
+        let bytes = self.pending.iter().take(2).map(|next| next.bytes.len()).sum();
+        self.producer.space(bytes, bell).await;
+    }
+
+    /// The socket is no longer read.
+    pub(super) fn stalled(&mut self, now: Instant) {
+        self.stalled = Some(now);
+        self.checkpoint.figures.stalls += 1;
+    }
+
+    /// The socket is read again; how long was it not?
+    pub(super) fn moving(&mut self, now: Instant) -> Duration {
+        let stalled =
+            self.stalled.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let ms = u64::try_from(stalled.as_millis()).unwrap_or(u64::MAX);
+        self.checkpoint.figures.stalled_ms = self.checkpoint.figures.stalled_ms.saturating_add(ms);
+        stalled
+    }
+
+    /// The figures that the next commit carries.
+    pub(super) fn figures(&mut self) -> &mut crate::checkpoint::Figures {
+        &mut self.checkpoint.figures
+    }
+
+    fn write(&mut self, meta: Meta, bytes: &[u8], note: Note) -> Result<(), OutputError> {
+        if self.pending.is_empty() {
+            match self.producer.stage(&meta, &[bytes]) {
+                Ok(_) => {
+                    self.note(note);
+                    return Ok(());
+                }
+                Err(StageError::Full | StageError::TooLarge { .. }) => {}
+                Err(error) => return Err(OutputError::Stage(error)),
+            }
+        }
+        self.wait_for_ring(meta, bytes.to_vec(), note, false);
+        self.drain()
+    }
+
+    fn wait_for_ring(&mut self, meta: Meta, bytes: Vec<u8>, note: Note, with_next: bool) {
+        self.pending_bytes += bytes.len() + RECORD_COST;
+        self.pending.push_back(Pending { meta, bytes, note, with_next });
+    }
+
+    /// A record that can never fit becomes a gap of its own length (P3).
+    fn replace_too_large(&mut self, index: usize, bytes: u64, limit: u64) {
+        self.checkpoint.figures.gaps += 1;
+        let Some(pending) = self.pending.get_mut(index) else { return };
+        let (counter, seq) = match &pending.note {
+            Note::Seq { counter, seq } | Note::Begins { counter, seq, .. } => (*counter, *seq),
+            Note::None => (self.checkpoint.counter, 0),
+        };
+        tracing::error!(seq, bytes, limit, "a record is too large for the ring: gap record instead; raise --ring-bytes for a new ring");
+        let gap = Gap {
+            counter,
+            from_seq: seq,
+            to_seq: Some(seq),
+            reason: crate::session::GapReason::TooLarge,
+        };
+        let (meta, bytes) = self.records.gap(&gap, counter);
+        self.pending_bytes = self.pending_bytes - pending.bytes.len() + bytes.len();
+        pending.meta = meta;
+        pending.bytes = bytes;
+    }
+
+    fn note(&mut self, note: Note) {
+        self.staged = true;
+        match note {
+            Note::None => {}
+            Note::Seq { counter, seq } => {
+                self.checkpoint.counter = counter;
+                self.checkpoint.seq = Some(seq);
+            }
+            Note::Begins { counter, seq, session } => {
+                self.checkpoint.begin(counter, &session, &self.settings);
+                self.checkpoint.seq = Some(seq);
+            }
+        }
+    }
+}

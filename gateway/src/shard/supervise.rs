@@ -1,0 +1,106 @@
+//! A shard that fails is started again, alone, with a growing delay.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::backoff::Backoff;
+use crate::random::Random;
+use crate::session::Ended;
+
+/// A run that lasted this long was well: the next delay starts small again.
+const WELL: Duration = Duration::from_secs(60);
+
+/// How one run of a shard ended, if not by a panic.
+pub type Outcome = Result<Ended, super::ShardError>;
+
+/// Runs what `start` makes, until it ends of its own accord or `stop` says so.
+///
+/// A panic or an error ends that run only; the next begins after a delay. `start` is given the
+/// number of runs that failed in a row.
+pub async fn supervise<F, R>(
+    shard: u16,
+    backoff: Backoff,
+    mut stop: watch::Receiver<bool>,
+    mut start: F,
+) -> Ended
+where
+    F: FnMut(u32) -> R,
+    R: Future<Output = Outcome> + Send + 'static,
+{
+    let mut random = Random::unseeded();
+    let mut failures = 0;
+    loop {
+        let began = Instant::now();
+        match tokio::spawn(start(failures)).await {
+            Ok(Ok(ended)) => return ended,
+            Ok(Err(error)) => tracing::error!(shard, %error, "the shard failed"),
+            // The panic's own message is already on stderr.
+            Err(_) => tracing::error!(shard, "the shard panicked"),
+        }
+        if began.elapsed() >= WELL {
+            failures = 0;
+        }
+        failures += 1;
+        let delay = backoff.delay(failures, &mut random);
+        tracing::warn!(shard, failures, delay_ms = delay.as_millis(), "the shard starts again");
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::shard::ShardError;
+
+    const BACKOFF: Backoff =
+        Backoff { min: Duration::from_secs(1), max: Duration::from_secs(60) };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_and_an_error_end_one_run_each() {
+        let (_keep, stop) = watch::channel(false);
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = runs.clone();
+        let ended = supervise(0, BACKOFF, stop, move |failures| {
+            let run = counted.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(run, failures);
+            async move {
+                match run {
+                    0 => panic!("on purpose"),
+                    1 => Err(ShardError::Ring("on purpose".into())),
+                    _ => Ok(Ended::Stopped),
+                }
+            }
+        })
+        .await;
+        assert_eq!(ended, Ended::Stopped);
+        assert_eq!(runs.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_do_not_notice_and_a_stop_ends_the_waiting() {
+        let (stop, stopped) = watch::channel(false);
+        let broken = tokio::spawn(supervise(0, BACKOFF, stopped.clone(), |_| async {
+            Err(ShardError::Ring("always".into()))
+        }));
+        let well = tokio::spawn(supervise(1, BACKOFF, stopped.clone(), move |_| {
+            let mut stopped = stopped.clone();
+            async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                Ok(Ended::Stopped)
+            }
+        }));
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(!broken.is_finished() && !well.is_finished());
+        stop.send(true).expect("both listen");
+        assert_eq!(broken.await.expect("no panic"), Ended::Stopped);
+        assert_eq!(well.await.expect("no panic"), Ended::Stopped);
+    }
+}
