@@ -89,7 +89,7 @@ fn producer(namespace: &Namespace, last: u64, target: Option<u64>) {
     let bell = namespace.bell().unwrap();
     kill::arm(last);
     let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
-    let target = target.unwrap_or(producer.tail() + BATCH * BATCHES);
+    let target = target.unwrap_or_else(|| producer.tail() + BATCH * BATCHES);
     while producer.tail() < target {
         for _ in 0..BATCH {
             while stage(&mut producer).is_err() {

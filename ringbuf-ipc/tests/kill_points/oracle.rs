@@ -360,7 +360,7 @@ fn a_member_that_comes_back_after_an_eviction() {
             let tail = Ring::attach(&instance.namespace, RING).unwrap().tail();
             let (given, lost) = drain(instance, &spec);
             let told: Vec<_> = words.all("lost").map(<[u64]>::to_vec).collect();
-            let range = lost.clone().map(|lost| vec![lost.start, lost.end]);
+            let range = lost.map(|lost| vec![lost.start, lost.end]);
             let lost = range.or_else(|| told.first().cloned()).expect("somebody is told");
             assert_eq!(lost.first(), Some(&0));
             nothing_lost_nothing_twice(words, &given, lost.last().copied().unwrap()..tail);
