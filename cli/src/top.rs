@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use mixcord::event::edit::changes;
 use mixcord::operator::{self, RingStatus};
-use mixcord::{Consumer, Event, Stop};
+use mixcord::{Consumer, Event, Stop, atoms};
 
 use crate::ls::{group_line, others};
 use crate::seconds;
@@ -25,6 +25,9 @@ const PICK: Duration = Duration::from_millis(250);
 
 /// How many updates are on the screen.
 const UPDATES: usize = 8;
+
+/// How many updates of the kind that was shown last are passed over for one of another kind.
+const VARIETY: u32 = 100;
 
 /// The kinds that usually have an old value worth seeing.
 const TELLING: [&str; 11] = [
@@ -62,6 +65,8 @@ struct Picture {
     tails: HashMap<String, (String, u64)>,
     at: Instant,
     updates: VecDeque<String>,
+    /// The kind of the last update, and how many like it were passed over since.
+    last: (String, u32),
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -77,6 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         tails: HashMap::new(),
         at: now,
         updates: VecDeque::new(),
+        last: (String::new(), 0),
     };
     picture.remember(&picture.instance.survey()?.0);
 
@@ -120,11 +126,7 @@ impl Picture {
             let next = observer.as_mut().map(|observer| observer.next_timeout(left.min(PICK)));
             match next {
                 Some(Ok(Some(Some(event)))) => {
-                    if let Some(update) = describe(&event, self.style) {
-                        self.updates.push_back(update);
-                        if self.updates.len() > UPDATES {
-                            self.updates.pop_front();
-                        }
+                    if self.show(&event) {
                         std::thread::sleep(left.min(PICK));
                     }
                 }
@@ -136,6 +138,21 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// Adds the update to the picture, if it tells something new.
+    fn show(&mut self, event: &Event) -> bool {
+        if event.name() == self.last.0 && self.last.1 < VARIETY {
+            self.last.1 += 1;
+            return false;
+        }
+        let Some(update) = describe(event, self.style) else { return false };
+        self.last = (event.name().to_owned(), 0);
+        self.updates.push_back(update);
+        if self.updates.len() > UPDATES {
+            self.updates.pop_front();
+        }
+        true
     }
 
     fn remember(&mut self, rings: &[RingStatus]) {
@@ -238,7 +255,13 @@ fn describe(event: &Event, style: Style) -> Option<String> {
         None => Ok(()),
     };
     if event.name().ends_with("_DELETE") || event.name().ends_with("_REMOVE") {
-        let _ = write!(line, "  {}", style.red(&clip(&old.to_json(), 90)));
+        let telling = [atoms::CONTENT, atoms::NAME, atoms::USER];
+        let told = telling.iter().find_map(|key| Some((key, old.get(*key)?)));
+        let told = told.map_or_else(
+            || clip(&old.to_json(), 60),
+            |(key, value)| format!("{key} {}", clip(&value.to_json(), 60)),
+        );
+        let _ = write!(line, "  {}", style.red(&format!("was: {told}")));
         return Some(line);
     }
     let changes = changes(old, event.data());
