@@ -14,7 +14,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let keys = read("keys.txt")?;
     let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
-    let mut code = table(&names, 11)?;
     let flags: Vec<u8> = keys
         .iter()
         .map(|(name, flag)| match flag.as_str() {
@@ -24,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => Err(format!("keys.txt: '{name}' is marked '{flag}', which means nothing")),
         })
         .collect::<Result<_, _>>()?;
+    let mut code = table(&names, 11, &flags)?;
     writeln!(code, "static FLAGS: [u8; COUNT] = {flags:?};")?;
     writeln!(
         code,
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let kinds = read("kinds.txt")?;
     let names: Vec<&str> = kinds.iter().map(|(name, _)| name.as_str()).collect();
-    let mut code = table(&names, 8)?;
+    let mut code = table(&names, 8, &[])?;
     writeln!(code, "impl Kind {{")?;
     for (index, name) in names.iter().enumerate() {
         writeln!(code, "    /// `{name}`.\n    pub const {name}: Self = Self({});", index + 1)?;
@@ -61,50 +61,74 @@ fn read(path: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         .collect())
 }
 
-/// The statics of one table: names, their ends, slots and displacements.
-fn table(names: &[&str], bits: u32) -> Result<String, Box<dyn Error>> {
-    let mut buckets: Vec<Vec<usize>> = vec![Vec::new(); 256];
-    let hashes: Vec<u64> = names
-        .iter()
-        .map(|name| {
-            let (first, last) = keyhash::ends(name.as_bytes());
-            keyhash::mix(first, last, name.len())
+/// The statics of one table: names, slots, displacements and the seed of the hash.
+fn table(names: &[&str], bits: u32, flags: &[u8]) -> Result<String, Box<dyn Error>> {
+    // An odd constant and its multiples: one of the first few does.
+    let (seed, slots, displacements) = (1_u64..1000)
+        .map(|factor| 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(2 * factor + 1))
+        .find_map(|seed| {
+            let (slots, displacements) = place(names, bits, seed)?;
+            Some((seed, slots, displacements))
         })
-        .collect();
-    for (index, hash) in hashes.iter().enumerate() {
-        buckets[keyhash::bucket(*hash)].push(index);
+        .ok_or("no seed fits: is a name listed twice?")?;
+
+    let mut code = String::new();
+    writeln!(code, "const COUNT: usize = {};", names.len())?;
+    writeln!(code, "const BITS: u32 = {bits};")?;
+    writeln!(code, "const SEED: u64 = {seed};")?;
+    writeln!(code, "static NAMES: [&str; COUNT] = {names:?};")?;
+    writeln!(code, "static DISPLACEMENTS: [u16; 256] = {displacements:?};")?;
+    writeln!(code, "static SLOTS: [crate::atom::Slot; 1 << BITS] = [")?;
+    for slot in slots {
+        match slot {
+            None => writeln!(code, "    crate::atom::Slot::EMPTY,")?,
+            Some(index) => {
+                let name = names[index].as_bytes();
+                let (low, high) = keyhash::words(name, name.len()).ok_or("no words")?;
+                let (len, flag) = (name.len(), flags.get(index).copied().unwrap_or(0));
+                writeln!(
+                    code,
+                    "    crate::atom::Slot {{ low: {low}, high: {high}, index: {index}, len: {len}, flag: {flag} }},"
+                )?;
+            }
+        }
+    }
+    writeln!(code, "];")?;
+    Ok(code)
+}
+
+/// Finds a place for every name; `None` when `seed` does not allow it.
+fn place(names: &[&str], bits: u32, seed: u64) -> Option<(Vec<Option<usize>>, Vec<u16>)> {
+    let mut buckets: Vec<Vec<u64>> = vec![Vec::new(); 256];
+    let mut indices: Vec<Vec<usize>> = vec![Vec::new(); 256];
+    for (index, name) in names.iter().enumerate() {
+        let words = keyhash::words(name.as_bytes(), name.len())?;
+        let hash = keyhash::mix(words, name.len(), seed);
+        buckets[keyhash::bucket(hash)].push(hash);
+        indices[keyhash::bucket(hash)].push(index);
     }
     let mut order: Vec<usize> = (0..256).collect();
     order.sort_by_key(|bucket| std::cmp::Reverse(buckets[*bucket].len()));
 
-    const EMPTY: u16 = u16::MAX;
-    let mut slots = vec![EMPTY; 1 << bits];
+    let mut slots = vec![None; 1 << bits];
     let mut displacements = vec![0_u16; 256];
     for bucket in order {
-        let members = &buckets[bucket];
-        let fit = (0..u16::MAX).find(|displacement| {
-            let mut places: Vec<usize> = members
+        let places = |displacement| {
+            let mut places: Vec<usize> = buckets[bucket]
                 .iter()
-                .map(|index| keyhash::slot(hashes[*index], *displacement, bits))
+                .map(|hash| keyhash::slot(*hash, displacement, bits))
                 .collect();
+            let free = places.iter().all(|place| slots[*place].is_none());
+            let all = places.clone();
             places.sort_unstable();
-            places.windows(2).all(|pair| pair[0] != pair[1])
-                && places.iter().all(|place| slots[*place] == EMPTY)
-        });
-        let displacement = fit.ok_or("no displacement fits: is a name listed twice?")?;
+            places.dedup();
+            (free && places.len() == all.len()).then_some(all)
+        };
+        let (displacement, found) = (0..1 << bits).find_map(|d| Some((d, places(d)?)))?;
         displacements[bucket] = displacement;
-        for index in members {
-            slots[keyhash::slot(hashes[*index], displacement, bits)] = *index as u16;
+        for (place, index) in found.into_iter().zip(&indices[bucket]) {
+            slots[place] = Some(*index);
         }
     }
-
-    let ends: Vec<(u64, u64)> = names.iter().map(|name| keyhash::ends(name.as_bytes())).collect();
-    let mut code = String::new();
-    writeln!(code, "const COUNT: usize = {};", names.len())?;
-    writeln!(code, "const BITS: u32 = {bits};")?;
-    writeln!(code, "static NAMES: [&str; COUNT] = {names:?};")?;
-    writeln!(code, "static ENDS: [(u64, u64); COUNT] = {ends:?};")?;
-    writeln!(code, "static SLOTS: [u16; 1 << BITS] = {slots:?};")?;
-    writeln!(code, "static DISPLACEMENTS: [u16; 256] = {displacements:?};")?;
-    Ok(code)
+    Some((slots, displacements))
 }

@@ -19,18 +19,23 @@ impl Atom {
     /// The atom of a documented key; `None` for any other text.
     #[inline]
     pub fn lookup(name: &[u8]) -> Option<Self> {
-        let (first, last) = keyhash::ends(name);
-        let hash = keyhash::mix(first, last, name.len());
+        Self::lookup_in(name, name.len()).map(|slot| Self(slot.index))
+    }
+
+    /// Looks up the first `len` bytes of `bytes`, which are no fewer.
+    #[inline]
+    pub(crate) fn lookup_in(bytes: &[u8], len: usize) -> Option<&'static Slot> {
+        let words = keyhash::words(bytes, len)?;
+        let hash = keyhash::mix(words, len, SEED);
         let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
-        let index = usize::from(SLOTS[keyhash::slot(hash, displacement, BITS)]);
-        let candidate = NAMES.get(index)?;
-        if candidate.len() != name.len() || ENDS[index] != (first, last) {
+        let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
+        if slot.low != words.0 || slot.high != words.1 || usize::from(slot.len) != len {
             return None;
         }
-        if name.len() > 16 && candidate.as_bytes() != name {
+        if len > 16 && !slot.has_middle(bytes) {
             return None;
         }
-        Some(Self(index as u16))
+        Some(slot)
     }
 
     /// The atom with this number, if the table has it.
@@ -66,6 +71,30 @@ impl Atom {
     /// Every key of the table, in its order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..COUNT as u16).map(Self)
+    }
+}
+
+/// A place in the hash table of the keys or of the kinds.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The words of the name.
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+    /// Its place in the list.
+    pub(crate) index: u16,
+    /// Its length; 255, which none has, where the table is empty.
+    pub(crate) len: u8,
+    /// See [`Atom::flag`].
+    pub(crate) flag: u8,
+}
+
+impl Slot {
+    pub(crate) const EMPTY: Self = Self { low: 0, high: 0, index: 0, len: u8::MAX, flag: 0 };
+
+    /// Whether a name longer than its words is this one.
+    fn has_middle(&self, bytes: &[u8]) -> bool {
+        let name = NAMES[usize::from(self.index)].as_bytes();
+        bytes.starts_with(name)
     }
 }
 

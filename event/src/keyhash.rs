@@ -1,32 +1,41 @@
-//! The hash behind the key and kind tables. Shared with `build.rs`, which searches for
-//! displacements that make it perfect.
+//! The hash behind the key and kind tables. Shared with `build.rs`, which searches for the seed
+//! and the displacements that make it perfect.
 
-/// The ends of a name: for up to 16 bytes they and the length identify it.
+/// Two words that, with the length, stand for a name: its first 16 bytes, zero-padded, or of a
+/// longer one the first and the last 8.
+///
+/// The name is the first `len` bytes of `bytes`; what follows it only makes the reads cheap.
 #[inline]
-pub(crate) fn ends(name: &[u8]) -> (u64, u64) {
-    if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+pub(crate) fn words(bytes: &[u8], len: usize) -> Option<(u64, u64)> {
+    if let (Some(chunk), Some(&(low_mask, high_mask))) = (bytes.first_chunk::<16>(), MASKS.get(len))
+    {
+        let (low, high) = halves(chunk);
+        return Some((low & low_mask, high & high_mask));
     }
-    if let (Some(first), Some(last)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
-        return (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last)));
-    }
-    match *name {
-        [] => (0, 0),
-        [a] => (u64::from(a), 0),
-        [a, b] => (u64::from(a) | u64::from(b) << 8, 0),
-        [a, b, c, ..] => (u64::from(a) | u64::from(b) << 8 | u64::from(c) << 16, 0),
-    }
+    words_at_the_end(bytes.get(..len)?)
 }
 
-/// Mixes the ends and the length.
-#[inline]
-pub(crate) fn mix(first: u64, last: u64, len: usize) -> u64 {
-    let x = (first ^ last.rotate_left(29)).wrapping_add(len as u64);
-    let x = x.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (x ^ (x >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+/// [`words`] of a long name, or of one with less than 16 bytes from its start to the end.
+#[cold]
+#[inline(never)]
+fn words_at_the_end(name: &[u8]) -> Option<(u64, u64)> {
+    if name.len() > 16 {
+        let (first, last) = (name.first_chunk()?, name.last_chunk()?);
+        return Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
+    }
+    let mut padded = [0; 16];
+    padded[..name.len()].copy_from_slice(name);
+    Some(halves(&padded))
 }
 
-/// Which of 256 displacements applies.
+/// Mixes the words of a name.
+#[inline]
+pub(crate) fn mix((low, high): (u64, u64), len: usize, seed: u64) -> u64 {
+    let x = (low ^ high.rotate_left(23) ^ len as u64).wrapping_mul(seed);
+    (x ^ (x >> 29)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
+/// Which of the 256 displacements applies.
 #[inline]
 pub(crate) fn bucket(hash: u64) -> usize {
     (hash >> 56) as usize
@@ -35,6 +44,23 @@ pub(crate) fn bucket(hash: u64) -> usize {
 /// The place in a table of `1 << bits` slots.
 #[inline]
 pub(crate) fn slot(hash: u64, displacement: u16, bits: u32) -> usize {
-    let x = (hash as u32 ^ u32::from(displacement)).wrapping_mul(0x9E37_79B1);
-    (x >> (32 - bits)) as usize
+    ((hash >> 32) as usize ^ usize::from(displacement)) & ((1 << bits) - 1)
 }
+
+#[inline]
+fn halves(chunk: &[u8; 16]) -> (u64, u64) {
+    let word = u128::from_le_bytes(*chunk);
+    (word as u64, (word >> 64) as u64)
+}
+
+/// Which bits of the first 16 bytes belong to a name of so many.
+const MASKS: [(u64, u64); 17] = {
+    let mut masks = [(u64::MAX, u64::MAX); 17];
+    let mut len = 0;
+    while len < 16 {
+        let mask = (1_u128 << (8 * len)) - 1;
+        masks[len] = (mask as u64, (mask >> 64) as u64);
+        len += 1;
+    }
+    masks
+};

@@ -24,17 +24,18 @@ impl Kind {
     /// The kind with this name; `None` when the table lacks it.
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        let (first, last) = keyhash::ends(name);
-        let hash = keyhash::mix(first, last, name.len());
-        let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
-        let index = usize::from(SLOTS[keyhash::slot(hash, displacement, BITS)]);
-        match NAMES.get(index) {
-            Some(candidate) if ENDS[index] == (first, last) && candidate.as_bytes() == name => {
-                Some(Self(index as u16 + 1))
-            }
-            _ if name == b"GAP" => Some(Self::GAP),
-            _ if name == b"SHARD_STATE" => Some(Self::SHARD_STATE),
-            _ => None,
+        let found = keyhash::words(name, name.len()).and_then(|words| {
+            let hash = keyhash::mix(words, name.len(), SEED);
+            let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
+            let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
+            let same = (slot.low, slot.high) == words && usize::from(slot.len) == name.len();
+            (same && NAMES[usize::from(slot.index)].as_bytes() == name).then_some(slot.index)
+        });
+        match found {
+            Some(index) => Some(Self(index + 1)),
+            None if name == b"GAP" => Some(Self::GAP),
+            None if name == b"SHARD_STATE" => Some(Self::SHARD_STATE),
+            None => None,
         }
     }
 

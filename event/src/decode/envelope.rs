@@ -1,15 +1,11 @@
 //! The map around every payload: `op`, `s`, `t`, `d`, in any order.
 
-use std::fmt;
-
-use serde::{
-    Deserializer,
-    de::{DeserializeSeed, Error, MapAccess, Visitor},
-};
-
 use super::{
-    DecodeErrorKind as Fault, Etf, Json,
-    sink::{Ids, Sink},
+    DecodeErrorKind,
+    etf::Etf,
+    json::{Json, Members, skip_space},
+    notes::{Notes, Stop},
+    pad::Ids,
 };
 use crate::{kind::Kind, record::HEAD_MAX, value::Value};
 
@@ -21,6 +17,8 @@ pub(crate) struct Envelope {
     pub(crate) kind: Option<Kind>,
     /// The name of a kind that is not in the table.
     pub(crate) name: Option<String>,
+    /// Where `d` ends in the buffer; it begins behind the headroom.
+    pub(crate) end: usize,
 }
 
 /// A member of the envelope.
@@ -56,119 +54,99 @@ impl Field {
 }
 
 impl Envelope {
-    /// Takes the value that was written at `start`, unless it is `d`, which stays.
-    fn take(&mut self, field: Field, start: usize, sink: &mut Sink) -> Result<(), Fault> {
-        if field == Field::Data {
-            return Ok(());
+    fn new() -> Self {
+        Self { end: HEAD_MAX, ..Self::default() }
+    }
+
+    /// Where the value of `field` is written: `d` right behind the headroom, so that of two the
+    /// last stays; the others behind it, to be read and forgotten.
+    const fn place(&self, field: Field) -> usize {
+        match field {
+            Field::Data => HEAD_MAX,
+            _ => self.end,
         }
-        let value = Value::trusted(&sink.out[start..]);
+    }
+
+    /// Takes the value that was written up to `end`. What follows in the input is `rest`.
+    fn take(
+        &mut self,
+        field: Field,
+        out: &[u8],
+        end: usize,
+        notes: &mut Notes,
+        rest: &[u8],
+    ) -> Result<(), Stop> {
+        let mut refuse = |what| notes.refuse(DecodeErrorKind::Envelope(what), rest);
+        let value = Value::trusted(&out[self.place(field)..end]);
         match (field, value) {
+            (Field::Data, _) => self.end = end,
             (Field::Op, value) => {
-                let op = value.as_u64().ok_or(Fault::Envelope("op is no number"))?;
+                let op = value.as_u64().ok_or_else(|| refuse("op is no number"))?;
                 self.op = Some(u8::try_from(op).unwrap_or(u8::MAX));
             }
             (Field::Seq, Value::Null) => self.seq = None,
             (Field::Seq, value) => {
-                self.seq = Some(value.as_u64().ok_or(Fault::Envelope("s is no number"))?);
+                self.seq = Some(value.as_u64().ok_or_else(|| refuse("s is no number"))?);
             }
             (Field::Name, Value::Null) => (self.kind, self.name) = (None, None),
             (Field::Name, value) => {
-                let name = value.as_str().ok_or(Fault::Envelope("t is no text"))?;
+                let name = value.as_str().ok_or_else(|| refuse("t is no text"))?;
                 self.kind = Some(Kind::from_dispatch(name.as_bytes()).unwrap_or(Kind::UNKNOWN));
                 self.name = (self.kind == Some(Kind::UNKNOWN)).then(|| name.to_owned());
             }
-            (Field::Other | Field::Data, _) => {}
+            (Field::Other, _) => {}
         }
-        sink.out.truncate(start);
         Ok(())
     }
 }
 
-/// Where the value of `field` goes: `d` right behind the headroom, the last one if there are two.
-fn place(field: Field, sink: &mut Sink) -> usize {
-    if field == Field::Data {
-        sink.out.truncate(HEAD_MAX);
-    }
-    sink.out.len()
-}
-
-/// The envelope in ETF.
-pub(crate) fn etf(etf: &mut Etf<'_, '_>) -> Result<Envelope, Fault> {
-    let len = etf.open_envelope()?;
-    let mut envelope = Envelope::default();
+/// The envelope in ETF, and what follows it.
+pub(crate) fn etf<'i>(etf: &mut Etf<'_>, input: &'i [u8]) -> Result<(Envelope, &'i [u8]), Stop> {
+    let (len, mut rest) = etf.open_envelope(input)?;
+    let mut envelope = Envelope::new();
     for _ in 0..len {
-        let field = etf.envelope_key(Field::new)?;
-        let start = place(field, etf.sink);
-        let mut member = || {
-            etf.value(Ids::None, 1)?;
-            envelope.take(field, start, etf.sink)
-        };
-        if let Err(fault) = member() {
-            etf.sink.path.push(field.name().to_owned());
-            return Err(fault);
-        }
-    }
-    Ok(envelope)
-}
-
-/// The envelope in JSON.
-pub(crate) fn json(json: &mut Json<'_>, text: &str) -> Result<Envelope, serde_json::Error> {
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let envelope = parser.deserialize_map(JsonEnvelope { json })?;
-    parser.end()?;
-    Ok(envelope)
-}
-
-struct JsonEnvelope<'j, 's> {
-    json: &'j mut Json<'s>,
-}
-
-impl<'de> Visitor<'de> for JsonEnvelope<'_, '_> {
-    type Value = Envelope;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a gateway payload")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
-        let mut envelope = Envelope::default();
-        while let Some(field) = members.next_key_seed(JsonField)? {
-            let start = place(field, self.json.sink);
-            let mut member = || {
-                members.next_value_seed(self.json.member(Ids::None))?;
-                envelope.take(field, start, self.json.sink).map_err(|fault| {
-                    let error = A::Error::custom(&fault);
-                    *self.json.fault = Some(fault);
-                    error
-                })
-            };
-            if let Err(error) = member() {
-                self.json.sink.path.push(field.name().to_owned());
-                return Err(error);
+        let (field, value) = etf.envelope_key(rest, Field::new)?;
+        let read = etf.value(value, envelope.place(field), Ids::None, 1);
+        let done = read.and_then(|(rest, end)| {
+            envelope.take(field, etf.pad.out, end, etf.pad.notes, rest)?;
+            Ok(rest)
+        });
+        match done {
+            Ok(after) => rest = after,
+            Err(stop) => {
+                etf.pad.notes.step(|| field.name().to_owned());
+                return Err(stop);
             }
         }
-        Ok(envelope)
     }
+    Ok((envelope, rest))
 }
 
-struct JsonField;
-
-impl<'de> DeserializeSeed<'de> for JsonField {
-    type Value = Field;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field, D::Error> {
-        deserializer.deserialize_str(self)
+/// The envelope in JSON, and what follows it.
+pub(crate) fn json<'i>(json: &mut Json<'_>, input: &'i [u8]) -> Result<(Envelope, &'i [u8]), Stop> {
+    let Some(members) = skip_space(input).strip_prefix(b"{") else {
+        let kind = DecodeErrorKind::Envelope("no map");
+        return Err(json.pad.notes.refuse(kind, input));
+    };
+    let mut envelope = Envelope::new();
+    let mut members = Members::new(members);
+    while let Some(key) = members.next(json)? {
+        let mut scratch = std::mem::take(&mut json.pad.notes.scratch);
+        let read = json.key_text(key, &mut scratch).map(|(key, rest)| (Field::new(key), rest));
+        json.pad.notes.scratch = scratch;
+        let (field, value) = read?;
+        let read = json.value(value, envelope.place(field), Ids::None, 1);
+        let done = read.and_then(|(rest, end)| {
+            envelope.take(field, json.pad.out, end, json.pad.notes, rest)?;
+            Ok(rest)
+        });
+        match done {
+            Ok(after) => members.rest = after,
+            Err(stop) => {
+                json.pad.notes.step(|| field.name().to_owned());
+                return Err(stop);
+            }
+        }
     }
-}
-
-impl Visitor<'_> for JsonField {
-    type Value = Field;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Field, E> {
-        Ok(Field::new(key.as_bytes()))
-    }
+    Ok((envelope, members.rest))
 }

@@ -8,8 +8,7 @@ pub struct DecodeError {
     /// What is wrong.
     pub kind: DecodeErrorKind,
     /// The byte at which it was noticed, from the start of the payload. Of a compressed term: from
-    /// the start of what it inflates to. Of JSON that is not UTF-8 or has lone surrogates: in the
-    /// repaired text.
+    /// the start of what it inflates to.
     pub offset: usize,
     /// The keys and places that lead there: `d.embeds[0].title`.
     pub path: String,
@@ -63,7 +62,7 @@ pub enum DecodeErrorKind {
     Sign(u8),
     /// Not JSON.
     #[error("not JSON: {0}")]
-    Json(String),
+    Json(&'static str),
     /// A compressed term does not inflate, or not to the size it says.
     #[error("compressed term is broken")]
     Inflate,

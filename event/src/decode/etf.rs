@@ -1,10 +1,14 @@
 //! ETF to document, in one pass.
+//!
+//! The unread input is a slice that goes from hand to hand; the tags that Discord sends are read
+//! from one word loaded at once, everything else on a side path.
 
 use super::{
-    DecodeErrorKind as Fault,
-    sink::{Ids, OpenMap, Sink},
+    DecodeErrorKind as Kind,
+    notes::Stop,
+    pad::{Ids, OpenMap, Pad, Position},
 };
-use crate::{put, ser::Decimal};
+use crate::{format, ser::Decimal};
 
 pub(crate) const VERSION: u8 = 131;
 pub(crate) const COMPRESSED: u8 = 80;
@@ -27,12 +31,14 @@ const MAP: u8 = 116;
 const ATOM_UTF8: u8 = 118;
 const SMALL_ATOM_UTF8: u8 = 119;
 
-/// Reads terms from `rest` and writes what they mean into the sink.
+/// Reads terms and writes what they mean.
 #[derive(Debug)]
-pub(crate) struct Etf<'i, 's> {
-    pub(crate) rest: &'i [u8],
-    pub(crate) sink: &'s mut Sink,
+pub(crate) struct Etf<'o> {
+    pub(crate) pad: Pad<'o>,
 }
+
+/// The unread input, and the position behind what was written.
+type Progress<'i> = Result<(&'i [u8], usize), Stop>;
 
 /// A term where a key is expected.
 enum KeyTerm<'i> {
@@ -42,91 +48,120 @@ enum KeyTerm<'i> {
     Unsigned(u64),
 }
 
-impl<'i> Etf<'i, '_> {
+impl Etf<'_> {
     /// One term, whose key says about ids what `ids` says, inside `depth` containers.
-    pub(crate) fn value(&mut self, ids: Ids, depth: usize) -> Result<(), Fault> {
-        match self.byte()? {
+    #[inline]
+    pub(crate) fn value<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        ids: Ids,
+        depth: usize,
+    ) -> Progress<'i> {
+        let word = load(input);
+        match word as u8 {
+            ATOM => {
+                let (name, rest) = self.take(input, 3, short(word))?;
+                // The constants, in the order of their frequency.
+                let tag = match (word >> 24, name.len()) {
+                    (constant, 3) if constant & 0xFF_FFFF == 0x6C_69_6E => format::NULL,
+                    (constant, 5) if constant == 0x65_73_6C_61_66 => format::FALSE,
+                    (constant, 4) if constant & 0xFFFF_FFFF == 0x65_75_72_74 => format::TRUE,
+                    _ => return Ok((rest, self.latin1(position, name, ids)?)),
+                };
+                Ok((rest, self.pad.tag(position, tag)?))
+            }
             BINARY => {
-                let len = self.u32()?;
-                let text = self.take(len)?;
-                self.sink.text(text, ids);
+                let len = long(word);
+                let (_, rest) = self.take(input, 5, len)?;
+                Ok((rest, self.pad.text(position, &input[5..], len, ids)?))
             }
             SMALL_INTEGER => {
-                let value = self.byte()?;
-                self.sink.uint(u64::from(value), ids);
+                let (_, rest) = self.take(input, 2, 0)?;
+                Ok((rest, self.pad.uint(position, word >> 8 & 0xFF, ids)?))
             }
-            SMALL_BIG => {
-                let len = usize::from(self.byte()?);
-                self.big(len, ids)?;
-            }
-            SMALL_ATOM_UTF8 => {
-                let len = usize::from(self.byte()?);
-                let name = self.take(len)?;
-                self.atom(name, ids);
-            }
-            SMALL_ATOM => {
-                let len = usize::from(self.byte()?);
-                let name = self.take(len)?;
-                self.latin1(name, ids);
-            }
-            ATOM => {
-                let len = self.u16()?;
-                let name = self.take(len)?;
-                self.latin1(name, ids);
-            }
-            ATOM_UTF8 => {
-                let len = self.u16()?;
-                let name = self.take(len)?;
-                self.atom(name, ids);
-            }
-            NIL => put::empty_list(&mut self.sink.out),
-            MAP => return self.map(ids, depth),
-            LIST => {
-                let len = self.u32()?;
-                self.list(len, ids, depth, true)?;
+            SMALL_BIG if word >> 8 & 0xFFFF == 8 => {
+                let (magnitude, rest) = self.take(input, 3, 8)?;
+                Ok((rest, self.pad.uint(position, load(magnitude), ids)?))
             }
             INTEGER => {
-                let value = i32::from_be_bytes(self.array()?);
-                self.sink.int(i64::from(value), ids);
+                let (_, rest) = self.take(input, 5, 0)?;
+                let value = long(word) as u32 as i32;
+                Ok((rest, self.pad.int(position, i64::from(value), ids)?))
             }
-            NEW_FLOAT => {
-                let value = f64::from_be_bytes(self.array()?);
-                self.sink.float(value, ids)?;
+            NIL => Ok((&input[1..], self.pad.tag(position, format::EMPTY_LIST)?)),
+            MAP => self.map(input, position, ids, depth),
+            LIST => {
+                let (_, rest) = self.take(input, 5, 0)?;
+                self.list(rest, position, long(word), ids, depth, true)
+            }
+            _ => self.other(input, position, ids, depth),
+        }
+    }
+
+    /// Terms that Discord sends seldom or never.
+    #[cold]
+    #[inline(never)]
+    fn other<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        ids: Ids,
+        depth: usize,
+    ) -> Progress<'i> {
+        let word = load(input);
+        let Some(&tag) = input.first() else {
+            return Err(self.pad.notes.refuse(Kind::Truncated, input));
+        };
+        match tag {
+            SMALL_ATOM_UTF8 | ATOM_UTF8 => {
+                let (name, rest) = self.atom_name(input, tag)?;
+                Ok((rest, self.atom(position, name, ids)?))
+            }
+            SMALL_ATOM => {
+                let (name, rest) = self.atom_name(input, tag)?;
+                Ok((rest, self.latin1(position, name, ids)?))
+            }
+            SMALL_BIG | LARGE_BIG => {
+                let (big, rest) = self.big(input, tag)?;
+                let position = match big {
+                    Big::Unsigned(value) => self.pad.uint(position, value, ids)?,
+                    Big::Signed(value) => self.pad.int(position, value, ids)?,
+                    Big::Float(value) => self.pad.float(position, value, ids)?,
+                };
+                Ok((rest, position))
             }
             STRING => {
-                let len = self.u16()?;
-                self.count(len)?;
-                self.deeper(depth)?;
-                let bytes = self.take(len)?;
-                let open = self.sink.open_list(len);
+                let (bytes, rest) = self.take(input, 3, short(word))?;
+                self.check(rest, bytes.len(), 0, depth)?;
+                let (open, mut position) = self.pad.open(position, bytes.len());
                 for byte in bytes {
-                    self.sink.uint(u64::from(*byte), ids.in_list());
+                    position = self.pad.uint(position, u64::from(*byte), ids.in_list())?;
                 }
-                self.sink.close_list(open)?;
+                Ok((rest, self.pad.close_list(open, position)?))
+            }
+            NEW_FLOAT => {
+                let (_, rest) = self.take(input, 9, 0)?;
+                let bits = input[1..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+                Ok((rest, self.float(input, position, Some(f64::from_bits(bits)), ids)?))
             }
             FLOAT => {
-                let text: [u8; 31] = self.array()?;
+                let (text, rest) = self.take(input, 1, 31)?;
                 let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-                let value = std::str::from_utf8(&text[..end])
-                    .ok()
-                    .and_then(|text| text.trim().parse::<f64>().ok())
-                    .ok_or(Fault::NotFinite)?;
-                self.sink.float(value, ids)?;
+                let text = std::str::from_utf8(&text[..end]).ok();
+                let value = text.and_then(|text| text.trim().parse::<f64>().ok());
+                Ok((rest, self.float(input, position, value, ids)?))
             }
             SMALL_TUPLE => {
-                let len = usize::from(self.byte()?);
-                self.list(len, ids, depth, false)?;
+                let (_, rest) = self.take(input, 2, 0)?;
+                self.list(rest, position, usize::from(word as u16 >> 8), ids, depth, false)
             }
             LARGE_TUPLE => {
-                let len = self.u32()?;
-                self.list(len, ids, depth, false)?;
-            }
-            LARGE_BIG => {
-                let len = self.u32()?;
-                self.big(len, ids)?;
+                let (_, rest) = self.take(input, 5, 0)?;
+                self.list(rest, position, long(word), ids, depth, false)
             }
             // Atom cache, fun, reference, port, pid, export, bit string, nested compressed, local.
-            tag @ (68
+            68
             | BIT_BINARY
             | COMPRESSED
             | 82
@@ -135,223 +170,290 @@ impl<'i> Etf<'i, '_> {
             | 112..=114
             | 117
             | 120
-            | 121) => return Err(Fault::Term(tag)),
-            tag => return Err(Fault::UnknownTag(tag)),
+            | 121 => Err(self.pad.notes.refuse(Kind::Term(tag), input)),
+            _ => Err(self.pad.notes.refuse(Kind::UnknownTag(tag), input)),
         }
-        Ok(())
     }
 
-    /// The header of the payload's map: how many members it has.
-    pub(crate) fn open_envelope(&mut self) -> Result<usize, Fault> {
-        if self.byte()? != MAP {
-            return Err(Fault::Envelope("no map"));
+    /// The header of the payload's map: how many members it has, and what follows.
+    pub(crate) fn open_envelope<'i>(&mut self, input: &'i [u8]) -> Result<(usize, &'i [u8]), Stop> {
+        if input.first().is_some_and(|tag| *tag != MAP) {
+            return Err(self.pad.notes.refuse(Kind::Envelope("no map"), input));
         }
-        let len = self.u32()?;
-        self.count(len.saturating_mul(2))?;
-        self.deeper(0)?;
-        Ok(len)
+        let (_, rest) = self.take(input, 5, 0)?;
+        let len = long(load(input));
+        self.check(rest, len, 2, 0)?;
+        Ok((len, rest))
     }
 
     /// A key of the payload's map, as `read` sees it.
-    pub(crate) fn envelope_key<T>(&mut self, read: impl Fn(&[u8]) -> T) -> Result<T, Fault> {
-        Ok(match self.key()? {
+    pub(crate) fn envelope_key<'i, T>(
+        &mut self,
+        input: &'i [u8],
+        read: impl Fn(&[u8]) -> T,
+    ) -> Result<(T, &'i [u8]), Stop> {
+        let (key, rest) = self.key_term(input)?;
+        let field = match key {
             KeyTerm::Text(key) => read(key),
             KeyTerm::Latin1(_) | KeyTerm::Signed(_) | KeyTerm::Unsigned(_) => read(b""),
-        })
-    }
-
-    fn map(&mut self, ids: Ids, depth: usize) -> Result<(), Fault> {
-        let len = self.u32()?;
-        self.count(len.saturating_mul(2))?;
-        self.deeper(depth)?;
-        let mut map = self.sink.open_map(self.rest.len(), ids);
-        for _ in 0..len {
-            let before = self.rest;
-            if let Err(fault) = self.member(&mut map, depth) {
-                self.note_key(before);
-                return Err(fault);
-            }
-        }
-        self.sink.close_map(&map)
-    }
-
-    #[inline]
-    fn member(&mut self, map: &mut OpenMap, depth: usize) -> Result<(), Fault> {
-        let ids = match self.key()? {
-            KeyTerm::Text(b"__struct__") => {
-                let end = self.sink.out.len();
-                self.value(Ids::None, depth + 1)?;
-                self.sink.out.truncate(end);
-                return Ok(());
-            }
-            KeyTerm::Text(key) => self.sink.key(map, key)?,
-            KeyTerm::Latin1(key) => self.sink.key(map, latin1_text(key).as_bytes())?,
-            KeyTerm::Signed(key) => self.sink.key(map, key.to_string().as_bytes())?,
-            KeyTerm::Unsigned(key) => self.sink.key(map, Decimal::new(key).as_str().as_bytes())?,
         };
-        self.value(ids, depth + 1)
+        Ok((field, rest))
     }
 
-    #[inline]
-    fn key(&mut self) -> Result<KeyTerm<'i>, Fault> {
-        Ok(match self.byte()? {
-            BINARY => {
-                let len = self.u32()?;
-                KeyTerm::Text(self.take(len)?)
-            }
-            SMALL_ATOM_UTF8 => {
-                let len = usize::from(self.byte()?);
-                KeyTerm::Text(self.take(len)?)
-            }
-            ATOM_UTF8 => {
-                let len = self.u16()?;
-                KeyTerm::Text(self.take(len)?)
-            }
-            tag @ (ATOM | SMALL_ATOM) => {
-                let len = if tag == ATOM { self.u16()? } else { usize::from(self.byte()?) };
-                let name = self.take(len)?;
-                if name.is_ascii() { KeyTerm::Text(name) } else { KeyTerm::Latin1(name) }
-            }
-            SMALL_INTEGER => KeyTerm::Unsigned(u64::from(self.byte()?)),
-            INTEGER => KeyTerm::Signed(i64::from(i32::from_be_bytes(self.array()?))),
-            tag @ SMALL_BIG => {
-                let len = usize::from(self.byte()?);
-                match self.big_value(len)? {
-                    Big::Unsigned(value) => KeyTerm::Unsigned(value),
-                    Big::Signed(value) => KeyTerm::Signed(value),
-                    Big::Float(_) => return Err(Fault::Key(tag)),
+    #[inline(never)]
+    fn map<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        ids: Ids,
+        depth: usize,
+    ) -> Progress<'i> {
+        let (_, mut rest) = self.take(input, 5, 0)?;
+        let len = long(load(input));
+        self.check(rest, len, 2, depth)?;
+        let (mut map, mut position) = self.pad.open_map(position, rest.len(), ids);
+        for _ in 0..len {
+            let before = rest;
+            let (ids, after, key_end) = match self.listed_key(rest, position, &mut map) {
+                Some(found) => found,
+                None => match self.other_key(rest, position, &mut map, depth)? {
+                    Ok(found) => found,
+                    Err(skipped) => {
+                        rest = skipped;
+                        continue;
+                    }
+                },
+            };
+            match self.value(after, key_end, ids, depth + 1) {
+                Ok(progress) => (rest, position) = progress,
+                Err(stop) => {
+                    self.note_key(before);
+                    return Err(stop);
                 }
             }
-            tag => return Err(Fault::Key(tag)),
+        }
+        Ok((rest, self.pad.close_map(&map, position)?))
+    }
+
+    /// Writes a key of the table. `None` leaves everything as it was.
+    #[inline]
+    fn listed_key<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        map: &mut OpenMap,
+    ) -> Option<(Ids, &'i [u8], usize)> {
+        let word = load(input);
+        let (header, len) = match word as u8 {
+            ATOM | ATOM_UTF8 => (3, short(word)),
+            SMALL_ATOM | SMALL_ATOM_UTF8 => (2, usize::from(word as u16 >> 8)),
+            BINARY => (5, long(word)),
+            _ => return None,
+        };
+        let name = input.get(header..)?;
+        let rest = name.get(len..)?;
+        let (ids, position) = self.pad.listed_key(map, position, name, len)?;
+        Some((ids, rest, position))
+    }
+
+    /// Writes any other key. The inner error is what follows a member to leave out.
+    #[cold]
+    #[inline(never)]
+    fn other_key<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        map: &mut OpenMap,
+        depth: usize,
+    ) -> Result<Result<(Ids, &'i [u8], usize), &'i [u8]>, Stop> {
+        let (key, rest) = self.key_term(input)?;
+        let (ids, position) = match key {
+            KeyTerm::Text(b"__struct__") => {
+                let (rest, _) = self.value(rest, position, Ids::None, depth + 1)?;
+                return Ok(Err(rest));
+            }
+            KeyTerm::Text(key) => self.pad.key(map, position, key, input)?,
+            KeyTerm::Latin1(key) => {
+                self.pad.key(map, position, latin1_text(key).as_bytes(), input)?
+            }
+            KeyTerm::Signed(key) => {
+                self.pad.key(map, position, key.to_string().as_bytes(), input)?
+            }
+            KeyTerm::Unsigned(key) => {
+                self.pad.key(map, position, Decimal::new(key).as_str().as_bytes(), input)?
+            }
+        };
+        Ok(Ok((ids, rest, position)))
+    }
+
+    fn key_term<'i>(&mut self, input: &'i [u8]) -> Result<(KeyTerm<'i>, &'i [u8]), Stop> {
+        let word = load(input);
+        let Some(&tag) = input.first() else {
+            return Err(self.pad.notes.refuse(Kind::Truncated, input));
+        };
+        Ok(match tag {
+            BINARY => {
+                let (key, rest) = self.take(input, 5, long(word))?;
+                (KeyTerm::Text(key), rest)
+            }
+            SMALL_ATOM_UTF8 | ATOM_UTF8 => {
+                let (key, rest) = self.atom_name(input, tag)?;
+                (KeyTerm::Text(key), rest)
+            }
+            SMALL_ATOM | ATOM => {
+                let (key, rest) = self.atom_name(input, tag)?;
+                let key = if key.is_ascii() { KeyTerm::Text(key) } else { KeyTerm::Latin1(key) };
+                (key, rest)
+            }
+            SMALL_INTEGER => {
+                let (_, rest) = self.take(input, 2, 0)?;
+                (KeyTerm::Unsigned(word >> 8 & 0xFF), rest)
+            }
+            INTEGER => {
+                let (_, rest) = self.take(input, 5, 0)?;
+                (KeyTerm::Signed(i64::from(long(word) as u32 as i32)), rest)
+            }
+            SMALL_BIG => match self.big(input, tag)? {
+                (Big::Unsigned(key), rest) => (KeyTerm::Unsigned(key), rest),
+                (Big::Signed(key), rest) => (KeyTerm::Signed(key), rest),
+                (Big::Float(_), _) => return Err(self.pad.notes.refuse(Kind::Key(tag), input)),
+            },
+            tag => return Err(self.pad.notes.refuse(Kind::Key(tag), input)),
         })
     }
 
-    /// Adds the key that begins `bytes` to an error's path.
+    /// Adds the key that begins `input` to an error's path.
     #[cold]
-    fn note_key(&mut self, bytes: &'i [u8]) {
-        let mut reader = Etf { rest: bytes, sink: self.sink };
-        let text = match reader.key() {
-            Ok(KeyTerm::Text(key)) => String::from_utf8_lossy(key).into_owned(),
-            Ok(KeyTerm::Latin1(key)) => latin1_text(key),
-            Ok(KeyTerm::Signed(key)) => key.to_string(),
-            Ok(KeyTerm::Unsigned(key)) => key.to_string(),
-            Err(_) => return,
-        };
-        self.sink.path.push(text);
+    #[inline(never)]
+    fn note_key(&mut self, input: &[u8]) {
+        let fault = self.pad.notes.fault.take();
+        let key = self.key_term(input);
+        self.pad.notes.fault = fault;
+        let Ok((key, _)) = key else { return };
+        self.pad.notes.step(|| match key {
+            KeyTerm::Text(key) => String::from_utf8_lossy(key).into_owned(),
+            KeyTerm::Latin1(key) => latin1_text(key),
+            KeyTerm::Signed(key) => key.to_string(),
+            KeyTerm::Unsigned(key) => key.to_string(),
+        });
     }
 
-    fn list(&mut self, len: usize, ids: Ids, depth: usize, tail: bool) -> Result<(), Fault> {
-        self.count(len)?;
-        self.deeper(depth)?;
-        let open = self.sink.open_list(self.rest.len());
+    #[inline(never)]
+    fn list<'i>(
+        &mut self,
+        input: &'i [u8],
+        position: usize,
+        len: usize,
+        ids: Ids,
+        depth: usize,
+        tail: bool,
+    ) -> Progress<'i> {
+        self.check(input, len, 1, depth)?;
+        let ids = ids.in_list();
+        let (open, mut position) = self.pad.open(position, input.len());
+        let mut rest = input;
         for index in 0..len {
-            if let Err(fault) = self.value(ids.in_list(), depth + 1) {
-                self.sink.path.push(format!("[{index}]"));
-                return Err(fault);
+            match self.value(rest, position, ids, depth + 1) {
+                Ok(progress) => (rest, position) = progress,
+                Err(stop) => {
+                    self.pad.notes.step(|| format!("[{index}]"));
+                    return Err(stop);
+                }
             }
         }
-        if tail && self.byte()? != NIL {
-            return Err(Fault::ImproperList);
+        if tail {
+            match rest.split_first() {
+                Some((&NIL, after)) => rest = after,
+                Some(_) => return Err(self.pad.notes.refuse(Kind::ImproperList, rest)),
+                None => return Err(self.pad.notes.refuse(Kind::Truncated, rest)),
+            }
         }
-        self.sink.close_list(open)
+        Ok((rest, self.pad.close_list(open, position)?))
     }
 
-    fn atom(&mut self, name: &[u8], ids: Ids) {
+    #[inline(never)]
+    fn atom(&mut self, position: usize, name: &[u8], ids: Ids) -> Position {
         match name {
-            b"nil" | b"null" => put::null(&mut self.sink.out),
-            b"true" => put::bool(&mut self.sink.out, true),
-            b"false" => put::bool(&mut self.sink.out, false),
-            name => self.sink.text(name, ids),
+            b"nil" | b"null" => self.pad.tag(position, format::NULL),
+            b"true" => self.pad.bool(position, true),
+            b"false" => self.pad.bool(position, false),
+            name => self.pad.text(position, name, name.len(), ids),
         }
     }
 
-    #[inline]
-    fn latin1(&mut self, name: &[u8], ids: Ids) {
+    #[inline(never)]
+    fn latin1(&mut self, position: usize, name: &[u8], ids: Ids) -> Position {
         if name.is_ascii() {
-            self.atom(name, ids);
-        } else {
-            self.sink.text(latin1_text(name).as_bytes(), ids);
+            return self.atom(position, name, ids);
+        }
+        let text = latin1_text(name);
+        self.pad.text(position, text.as_bytes(), text.len(), ids)
+    }
+
+    fn float(&mut self, input: &[u8], position: usize, value: Option<f64>, ids: Ids) -> Position {
+        match value {
+            Some(value) if value.is_finite() => self.pad.float(position, value, ids),
+            _ => Err(self.pad.notes.refuse(Kind::NotFinite, input)),
         }
     }
 
-    #[inline]
-    fn big(&mut self, len: usize, ids: Ids) -> Result<(), Fault> {
-        match self.big_value(len)? {
-            Big::Unsigned(value) => self.sink.uint(value, ids),
-            Big::Signed(value) => self.sink.int(value, ids),
-            Big::Float(value) => self.sink.float(value, ids)?,
+    /// The name of an atom, whatever its tag.
+    fn atom_name<'i>(&mut self, input: &'i [u8], tag: u8) -> Result<(&'i [u8], &'i [u8]), Stop> {
+        let word = load(input);
+        match tag {
+            ATOM | ATOM_UTF8 => self.take(input, 3, short(word)),
+            _ => self.take(input, 2, usize::from(word as u16 >> 8)),
         }
-        Ok(())
     }
 
-    /// A big integer of `len` bytes after its sign.
-    #[inline]
-    fn big_value(&mut self, len: usize) -> Result<Big, Fault> {
-        let negative = match self.byte()? {
+    /// A big integer, small or large.
+    fn big<'i>(&mut self, input: &'i [u8], tag: u8) -> Result<(Big, &'i [u8]), Stop> {
+        let word = load(input);
+        let (header, len, sign) = match tag {
+            SMALL_BIG => (3, usize::from(word as u16 >> 8), word >> 16),
+            _ => (6, long(word), word >> 40),
+        };
+        let (magnitude, rest) = self.take(input, header, len)?;
+        let negative = match sign as u8 {
             0 => false,
             1 => true,
-            sign => return Err(Fault::Sign(sign)),
+            sign => return Err(self.pad.notes.refuse(Kind::Sign(sign), input)),
         };
-        let magnitude = self.take(len)?;
-        if let Ok(bytes) = magnitude.try_into() {
-            return Ok(Big::new(u64::from_le_bytes(bytes), negative));
+        match large(magnitude, negative) {
+            Some(big) => Ok((big, rest)),
+            None => Err(self.pad.notes.refuse(Kind::NotFinite, input)),
         }
-        if len < 8 {
-            return Ok(Big::new(short(magnitude), negative));
-        }
-        large(magnitude, negative)
     }
 
-    /// Checks that `len` terms can be left, and may be.
+    /// Checks that `len` elements can still come, and may, and that one more container may open.
     #[inline]
-    fn count(&self, len: usize) -> Result<(), Fault> {
+    fn check(&mut self, rest: &[u8], len: usize, each: usize, depth: usize) -> Result<(), Stop> {
+        let limits = &self.pad.notes.limits;
         // Every term takes a byte at least.
-        if len > self.rest.len() {
-            return Err(Fault::Truncated);
+        let kind = if len.saturating_mul(each) > rest.len() {
+            Kind::Truncated
+        } else if len > limits.elements {
+            Kind::TooMany { len, limit: limits.elements }
+        } else if depth >= limits.depth {
+            Kind::Depth(limits.depth)
+        } else {
+            return Ok(());
+        };
+        Err(self.pad.notes.refuse(kind, rest))
+    }
+
+    /// The `len` bytes behind a header, and what follows them.
+    #[inline]
+    fn take<'i>(
+        &mut self,
+        input: &'i [u8],
+        header: usize,
+        len: usize,
+    ) -> Result<(&'i [u8], &'i [u8]), Stop> {
+        match input.get(header..).and_then(|rest| rest.split_at_checked(len)) {
+            Some(parts) => Ok(parts),
+            None => Err(self.pad.notes.refuse(Kind::Truncated, input)),
         }
-        if len > self.sink.limits.elements {
-            return Err(Fault::TooMany { len, limit: self.sink.limits.elements });
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn deeper(&self, depth: usize) -> Result<(), Fault> {
-        if depth >= self.sink.limits.depth {
-            return Err(Fault::Depth(self.sink.limits.depth));
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn take(&mut self, len: usize) -> Result<&'i [u8], Fault> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Fault::Truncated)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Fault::Truncated)?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    #[inline]
-    fn byte(&mut self) -> Result<u8, Fault> {
-        let (byte, rest) = self.rest.split_first().ok_or(Fault::Truncated)?;
-        self.rest = rest;
-        Ok(*byte)
-    }
-
-    #[inline]
-    fn u16(&mut self) -> Result<usize, Fault> {
-        Ok(usize::from(u16::from_be_bytes(self.array()?)))
-    }
-
-    #[inline]
-    fn u32(&mut self) -> Result<usize, Fault> {
-        Ok(u32::from_be_bytes(self.array()?) as usize)
     }
 }
 
@@ -362,7 +464,6 @@ enum Big {
 }
 
 impl Big {
-    #[inline]
     fn new(magnitude: u64, negative: bool) -> Self {
         if !negative {
             return Self::Unsigned(magnitude);
@@ -374,33 +475,56 @@ impl Big {
     }
 }
 
-/// A little-endian number of at most 8 bytes.
-fn short(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
-/// A big integer of more than 8 bytes: itself if zeros made it long, else the nearest float.
-#[cold]
-fn large(magnitude: &[u8], negative: bool) -> Result<Big, Fault> {
+/// A big integer: itself if it fits, else the nearest float, if that is finite.
+fn large(magnitude: &[u8], negative: bool) -> Option<Big> {
     let len = magnitude.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if len <= 8 {
-        return Ok(Big::new(short(&magnitude[..len]), negative));
+        return Some(Big::new(little_endian(&magnitude[..len]), negative));
     }
     // f64 ends below 2^1024.
     if len > 128 {
-        return Err(Fault::NotFinite);
+        return None;
     }
     // The top 64 bits decide the rounding, with one bit that stands for all below.
     let (below, top) = magnitude[..len].split_at(len - 8);
-    let (top, next) = (short(top), below.last().copied().map_or(0, u64::from));
+    let (top, next) = (little_endian(top), below.last().copied().map_or(0, u64::from));
     let shift = top.leading_zeros();
     let lost = next << shift & 0xFF != 0 || below[..below.len() - 1].iter().any(|byte| *byte != 0);
     let bits = top << shift | next >> (8 - shift) | u64::from(lost);
     let value = bits as f64 * 2_f64.powi(8 * (len as i32 - 8) - shift as i32);
-    if !value.is_finite() {
-        return Err(Fault::NotFinite);
+    value.is_finite().then_some(Big::Float(if negative { -value } else { value }))
+}
+
+/// A number of at most 8 bytes.
+fn little_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// The first 8 bytes, the first one lowest; zeros where there are fewer.
+#[inline]
+fn load(input: &[u8]) -> u64 {
+    match input.first_chunk() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => load_at_the_end(input),
     }
-    Ok(Big::Float(if negative { -value } else { value }))
+}
+
+#[cold]
+#[inline(never)]
+fn load_at_the_end(input: &[u8]) -> u64 {
+    little_endian(input)
+}
+
+/// The u16 behind the tag in a loaded word.
+#[inline]
+const fn short(word: u64) -> usize {
+    (word >> 8) as u16 as usize >> 8 | ((word >> 8) as u16 as usize & 0xFF) << 8
+}
+
+/// The u32 behind the tag in a loaded word.
+#[inline]
+const fn long(word: u64) -> usize {
+    ((word >> 8) as u32).swap_bytes() as usize
 }
 
 fn latin1_text(name: &[u8]) -> String {

@@ -16,7 +16,7 @@ pub(crate) struct Inflate {
 
 impl Inflate {
     /// Inflates what follows the tag 80: the size as u32, then the zlib stream to its end.
-    pub(crate) fn run(&mut self, compressed: &[u8], limit: usize) -> Result<&[u8], Fault> {
+    pub(crate) fn run(&mut self, compressed: &[u8], limit: usize) -> Result<(), Fault> {
         let (size, stream) = compressed.split_first_chunk::<4>().ok_or(Fault::Truncated)?;
         let len = u32::from_be_bytes(*size) as usize;
         if len > limit {
@@ -37,6 +37,11 @@ impl Inflate {
         if status != Status::StreamEnd || self.buffer.len() != len || used != stream.len() {
             return Err(Fault::Inflate);
         }
-        Ok(&self.buffer)
+        Ok(())
+    }
+
+    /// What [`Inflate::run`] made.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.buffer
     }
 }

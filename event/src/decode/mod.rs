@@ -15,16 +15,20 @@ mod error;
 mod etf;
 mod inflate;
 mod json;
-mod sink;
-mod surrogates;
+mod notes;
+mod pad;
 
 use envelope::Envelope;
 pub use error::{DecodeError, DecodeErrorKind};
 use etf::Etf;
 use inflate::Inflate;
 use json::Json;
-pub use sink::Warning;
-use sink::{Ids, Sink};
+pub use notes::Warning;
+use notes::{Fault, Notes, Stop};
+use pad::{Ids, Pad};
+
+/// Buffers up to this size are kept; larger ones go when smaller payloads come again.
+const KEEP_BYTES: usize = 4 << 20;
 
 /// What a decoder refuses before it takes memory for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +63,11 @@ impl Default for Limits {
 /// takes no memory from the heap.
 #[derive(Debug)]
 pub struct Decoder {
-    sink: Sink,
+    /// The room for a head, then the document, then bytes without meaning.
+    buffer: Vec<u8>,
+    /// Where the document ends in the buffer.
+    end: usize,
+    notes: Notes,
     inflate: Inflate,
     /// The name of the last event that was not in the table.
     name: String,
@@ -73,147 +81,183 @@ impl Decoder {
             depth: limits.depth.min(format::DEPTH_MAX),
             ..limits
         };
-        Self { sink: Sink::new(limits), inflate: Inflate::default(), name: String::new() }
+        Self {
+            buffer: Vec::new(),
+            end: 0,
+            notes: Notes::new(limits),
+            inflate: Inflate::default(),
+            name: String::new(),
+        }
     }
 
     /// Reads a payload in ETF.
     pub fn etf(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
-        let envelope = self.run_etf(payload, HEAD_MAX, envelope::etf)?;
+        let envelope = self.run_etf(payload, |etf, term| {
+            let (envelope, rest) = envelope::etf(etf, term)?;
+            let end = envelope.end;
+            Ok((envelope, rest, end))
+        })?;
         self.frame(&envelope)
     }
 
     /// Reads a payload in JSON.
     pub fn json(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
-        let envelope = self.run_json(payload, HEAD_MAX, envelope::json)?;
+        let envelope = self.run_json(payload, |json, text| {
+            let (envelope, rest) = envelope::json(json, text)?;
+            json.end(rest)?;
+            let end = envelope.end;
+            Ok((envelope, &[], end))
+        })?;
         self.frame(&envelope)
     }
 
     /// Reads any term, with its leading byte 131, as a document of its own.
     pub fn document_from_etf(&mut self, term: &[u8]) -> Result<Document, DecodeError> {
-        self.run_etf(term, 0, |etf| etf.value(Ids::None, 0))?;
-        Ok(Document::trusted(self.sink.out.clone()))
+        self.run_etf(term, |etf, term| {
+            let (rest, end) = etf.value(term, HEAD_MAX, Ids::None, 0)?;
+            Ok(((), rest, end))
+        })?;
+        Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
 
     /// Reads any JSON value as a document of its own.
     pub fn document_from_json(&mut self, json: &[u8]) -> Result<Document, DecodeError> {
-        self.run_json(json, 0, |json, text| json.run(text))?;
-        Ok(Document::trusted(self.sink.out.clone()))
+        self.run_json(json, |json, text| {
+            let (rest, end) = json.value(text, HEAD_MAX, Ids::None, 0)?;
+            json.end(rest)?;
+            Ok(((), &[], end))
+        })?;
+        Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
 
     /// What was met for the first time since the last call: keys and events outside the tables.
     /// Both what is waiting and what is remembered are bounded.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
-        std::mem::take(&mut self.sink.warnings)
+        std::mem::take(&mut self.notes.warnings)
     }
 
     fn run_etf<T>(
         &mut self,
         payload: &[u8],
-        headroom: usize,
-        read: impl FnOnce(&mut Etf<'_, '_>) -> Result<T, DecodeErrorKind>,
+        read: impl for<'i> Fn(&mut Etf<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
     ) -> Result<T, DecodeError> {
-        self.begin(payload.len(), headroom)?;
-        let term = match payload {
-            [etf::VERSION, etf::COMPRESSED, compressed @ ..] => self
-                .inflate
-                .run(compressed, self.sink.limits.inflated_bytes)
-                .map_err(|kind| at(&mut self.sink, kind, 2))?,
-            [etf::VERSION, term @ ..] => term,
-            [first, ..] => return Err(at(&mut self.sink, DecodeErrorKind::Version(*first), 0)),
-            [] => return Err(at(&mut self.sink, DecodeErrorKind::Truncated, 0)),
-        };
-        let compressed = payload.get(1) == Some(&etf::COMPRESSED);
-        let offset = |rest: &[u8]| term.len() - rest.len() + usize::from(!compressed);
-        let mut etf = Etf { rest: term, sink: &mut self.sink };
-        let result = read(&mut etf);
-        let rest = etf.rest;
-        match result {
-            Ok(_) if !rest.is_empty() => {
-                Err(at(&mut self.sink, DecodeErrorKind::Trailing(rest.len()), offset(rest)))
+        self.check_size(payload.len())?;
+        let mut inflate = std::mem::take(&mut self.inflate);
+        let (term, version) = match payload {
+            [etf::VERSION, etf::COMPRESSED, compressed @ ..] => {
+                match inflate.run(compressed, self.notes.limits.inflated_bytes) {
+                    Ok(()) => (inflate.output(), 0),
+                    Err(kind) => return Err(error(kind, 2)),
+                }
             }
-            Ok(value) => Ok(value),
-            Err(kind) => Err(at(&mut self.sink, kind, offset(rest))),
-        }
+            [etf::VERSION, term @ ..] => (term, 1),
+            [first, ..] => return Err(error(DecodeErrorKind::Version(*first), 0)),
+            [] => return Err(error(DecodeErrorKind::Truncated, 0)),
+        };
+        let result = self.run(term, version, |pad, term| read(&mut Etf { pad }, term));
+        self.inflate = inflate;
+        result
     }
 
     fn run_json<T>(
         &mut self,
         payload: &[u8],
-        headroom: usize,
-        read: impl Fn(&mut Json<'_>, &str) -> Result<T, serde_json::Error>,
+        read: impl for<'i> Fn(&mut Json<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
     ) -> Result<T, DecodeError> {
-        self.begin(payload.len(), headroom)?;
-        let text = String::from_utf8_lossy(payload);
-        self.sink.not_utf8 = matches!(text, std::borrow::Cow::Owned(_));
-        match self.try_json(&text, &read) {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                // Escapes of half a character are legal JSON, but no text.
-                let Some(repaired) = surrogates::repair(&text) else { return Err(error) };
-                self.begin(payload.len(), headroom)?;
-                self.sink.not_utf8 = true;
-                self.try_json(&repaired, &read)
-            }
+        self.check_size(payload.len())?;
+        self.run(payload, 0, |pad, text| read(&mut Json { pad }, text))
+    }
+
+    /// Reads `input` into the buffer, which grows until the document fits.
+    #[inline]
+    fn run<T>(
+        &mut self,
+        input: &[u8],
+        skipped: usize,
+        read: impl for<'i> Fn(Pad<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
+    ) -> Result<T, DecodeError> {
+        // Documents are seldom larger than their payload.
+        let wanted = HEAD_MAX + SLACK + input.len();
+        let limit = self.notes.limits.document_bytes;
+        if self.buffer.len() > KEEP_BYTES && wanted < KEEP_BYTES / 2 {
+            self.buffer = Vec::new();
+        }
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted.min(HEAD_MAX + SLACK + limit), 0);
+        }
+        loop {
+            self.notes.begin();
+            let Self { buffer, notes, .. } = &mut *self;
+            let result = read(Pad { out: buffer, notes }, input);
+            let (kind, left) = match (result, self.notes.fault.take()) {
+                (Ok((_, _, end)), _) if end - HEAD_MAX > limit => {
+                    (DecodeErrorKind::DocumentTooLarge(limit), 0)
+                }
+                (Ok((_, rest, _)), _) if !rest.is_empty() => {
+                    (DecodeErrorKind::Trailing(rest.len()), rest.len())
+                }
+                (Ok((value, _, end)), _) => {
+                    self.end = end;
+                    return Ok(value);
+                }
+                (Err(Stop), Some(Fault::Payload { kind, left })) => (kind, left),
+                (Err(Stop), _) if self.buffer.len() < HEAD_MAX + SLACK + limit => {
+                    let larger = (self.buffer.len() * 2).min(HEAD_MAX + SLACK + limit);
+                    self.buffer.resize(larger, 0);
+                    continue;
+                }
+                (Err(Stop), _) => (DecodeErrorKind::DocumentTooLarge(limit), 0),
+            };
+            let offset = skipped + input.len() - left.min(input.len());
+            return Err(DecodeError { kind, offset, path: self.path() });
         }
     }
 
-    fn try_json<T>(
-        &mut self,
-        text: &str,
-        read: impl Fn(&mut Json<'_>, &str) -> Result<T, serde_json::Error>,
-    ) -> Result<T, DecodeError> {
-        let mut fault = None;
-        let mut json = Json {
-            sink: &mut self.sink,
-            fault: &mut fault,
-            ids: Ids::None,
-            depth: 0,
-            input_len: text.len(),
-        };
-        read(&mut json, text).map_err(|error| {
-            let offset = json_offset(text, &error);
-            let kind = fault.unwrap_or_else(|| match error.classify() {
-                serde_json::error::Category::Eof => DecodeErrorKind::Truncated,
-                _ => DecodeErrorKind::Json(error.to_string()),
-            });
-            at(&mut self.sink, kind, offset)
-        })
-    }
-
-    fn begin(&mut self, len: usize, headroom: usize) -> Result<(), DecodeError> {
-        let limit = self.sink.limits.frame_bytes;
-        self.sink.path.clear();
-        self.sink.not_utf8 = false;
-        self.sink.out.truncate(headroom);
-        self.sink.out.resize(headroom, 0);
+    fn check_size(&self, len: usize) -> Result<(), DecodeError> {
+        let limit = self.notes.limits.frame_bytes;
         if len > limit {
-            return Err(at(&mut self.sink, DecodeErrorKind::TooLarge { len, limit }, 0));
+            return Err(error(DecodeErrorKind::TooLarge { len, limit }, 0));
         }
         Ok(())
     }
 
+    /// The path that the notes gathered from the inside out.
+    fn path(&mut self) -> String {
+        let mut path = String::new();
+        for step in self.notes.path.drain(..).rev() {
+            if !path.is_empty() && !step.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(&step);
+        }
+        path
+    }
+
     fn frame(&mut self, envelope: &Envelope) -> Result<Frame<'_>, DecodeError> {
-        let fault = |sink: &mut Sink, kind| Err(at(sink, kind, 0));
         let Some(op) = envelope.op else {
-            return fault(&mut self.sink, DecodeErrorKind::Envelope("no op"));
+            return Err(error(DecodeErrorKind::Envelope("no op"), 0));
         };
         if let Some(name) = &envelope.name {
             if name.len() > NAME_MAX {
-                return fault(&mut self.sink, DecodeErrorKind::NameTooLong(name.len()));
+                return Err(error(DecodeErrorKind::NameTooLong(name.len()), 0));
             }
             self.name.clear();
             self.name.push_str(name);
             if op == 0 {
                 let warning = || Warning::Event(name.as_str().into());
-                self.sink.warn_once(name.as_bytes(), warning);
+                self.notes.warn_once(name.as_bytes(), warning);
             }
         }
-        if self.sink.out.len() == HEAD_MAX {
-            self.sink.out.push(format::NULL);
+        if self.end == HEAD_MAX {
+            self.buffer[HEAD_MAX] = format::NULL;
+            self.end += 1;
         }
         Ok(Frame { op, seq: envelope.seq, kind: envelope.kind, decoder: self })
     }
 }
+
+/// Room behind the document for stores wider than what they write.
+const SLACK: usize = 32;
 
 /// A payload that was read; borrows the decoder's buffers.
 #[derive(Debug)]
@@ -270,12 +314,12 @@ impl Frame<'_> {
 
     /// The document of [`Frame::data`].
     pub fn data_bytes(&self) -> &[u8] {
-        &self.decoder.sink.out[HEAD_MAX..]
+        &self.decoder.buffer[HEAD_MAX..self.decoder.end]
     }
 
     /// Whether bytes that were not UTF-8 were replaced.
     pub const fn not_utf8(&self) -> bool {
-        self.decoder.sink.not_utf8
+        self.decoder.notes.not_utf8
     }
 
     /// What orders the event: the id of its guild, else of its channel, else of its user, else 0.
@@ -302,14 +346,14 @@ impl Frame<'_> {
             received_us: meta.received_us,
             ..Header::default()
         };
-        let Decoder { sink, name, .. } = &mut *self.decoder;
+        let Decoder { buffer, end, name, .. } = &mut *self.decoder;
         let name = if self.kind == Some(Kind::UNKNOWN) { name.as_bytes() } else { &[] };
-        let fixed = header.to_bytes((sink.out.len() - HEAD_MAX) as u32, 0);
+        let fixed = header.to_bytes((*end - HEAD_MAX) as u32, 0);
         let name_start = HEAD_MAX - name.len();
         let start = name_start - HEADER_LEN;
-        sink.out[start..name_start].copy_from_slice(&fixed);
-        sink.out[name_start..HEAD_MAX].copy_from_slice(name);
-        &sink.out[start..]
+        buffer[start..name_start].copy_from_slice(&fixed);
+        buffer[name_start..HEAD_MAX].copy_from_slice(name);
+        &buffer[start..*end]
     }
 }
 
@@ -347,22 +391,7 @@ pub fn partition_key(kind: Kind, data: Value<'_>) -> u64 {
     channel.or(user).unwrap_or(0)
 }
 
-/// An error of `kind` at `offset`, with the path that the sink gathered.
-#[cold]
-fn at(sink: &mut Sink, kind: DecodeErrorKind, offset: usize) -> DecodeError {
-    let mut path = String::new();
-    for step in sink.path.drain(..).rev() {
-        if !path.is_empty() && !step.starts_with('[') {
-            path.push('.');
-        }
-        path.push_str(&step);
-    }
-    DecodeError { kind, offset, path }
-}
-
-/// Where serde_json stopped, in bytes.
-fn json_offset(text: &str, error: &serde_json::Error) -> usize {
-    let line = error.line().saturating_sub(1);
-    let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    (before + error.column()).min(text.len())
+/// An error that needs no path.
+fn error(kind: DecodeErrorKind, offset: usize) -> DecodeError {
+    DecodeError { kind, offset, path: String::new() }
 }

@@ -1,0 +1,119 @@
+//! What a decoder keeps beside the document: the error, warnings, scratch.
+
+use std::hash::{BuildHasher, RandomState};
+
+use super::{DecodeErrorKind, Limits};
+
+/// How many names a decoder remembers having warned about.
+const SEEN_MAX: usize = 512;
+/// How many warnings wait for being taken.
+const WARNINGS_MAX: usize = 64;
+
+/// Something met for the first time.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A key outside the table.
+    Key(Box<str>),
+    /// A dispatch outside the table.
+    Event(Box<str>),
+}
+
+/// Decoding cannot go on; the notes say why. A word of nothing, so that results stay in registers.
+#[derive(Debug)]
+pub(crate) struct Stop;
+
+/// Why decoding stopped.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The buffer is full: a larger one may do.
+    Full,
+    /// The payload is at fault, `left` bytes before its end.
+    Payload { kind: DecodeErrorKind, left: usize },
+}
+
+/// What stays from one payload to the next, and what the current one shows.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    pub(crate) limits: Limits,
+    /// Whether bytes that were not UTF-8 have been replaced in this document.
+    pub(crate) not_utf8: bool,
+    pub(crate) fault: Option<Fault>,
+    /// Where the fault is, from the innermost step outwards.
+    pub(crate) path: Vec<String>,
+    /// Text without its escapes.
+    pub(crate) scratch: Vec<u8>,
+    /// The members of a map that is searched for duplicates.
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) warnings: Vec<Warning>,
+    hasher: RandomState,
+    seen: Vec<u64>,
+}
+
+/// A member of a map that is searched for duplicates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    /// Whether a later member replaces it.
+    pub(crate) replaced: bool,
+}
+
+impl Notes {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            not_utf8: false,
+            fault: None,
+            path: Vec::new(),
+            scratch: Vec::new(),
+            entries: Vec::new(),
+            warnings: Vec::new(),
+            hasher: RandomState::new(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Forgets what belongs to one payload.
+    pub(crate) fn begin(&mut self) {
+        self.not_utf8 = false;
+        self.fault = None;
+        self.path.clear();
+    }
+
+    /// Stops at a fault of the payload, of which `rest` is unread.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&mut self, kind: DecodeErrorKind, rest: &[u8]) -> Stop {
+        self.fault = Some(Fault::Payload { kind, left: rest.len() });
+        Stop
+    }
+
+    /// Stops because the buffer is full.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn full(&mut self) -> Stop {
+        self.fault = Some(Fault::Full);
+        Stop
+    }
+
+    /// Adds the step that led to a fault, the innermost first.
+    #[cold]
+    pub(crate) fn step(&mut self, step: impl FnOnce() -> String) {
+        if !matches!(self.fault, Some(Fault::Full)) {
+            self.path.push(step());
+        }
+    }
+
+    /// Remembers a name; the first time it becomes a warning.
+    pub(crate) fn warn_once(&mut self, name: &[u8], warning: impl FnOnce() -> Warning) {
+        let hash = self.hasher.hash_one(name);
+        if self.seen.len() >= SEEN_MAX || self.seen.contains(&hash) {
+            return;
+        }
+        self.seen.push(hash);
+        if self.warnings.len() < WARNINGS_MAX {
+            self.warnings.push(warning());
+        }
+    }
+}
