@@ -62,12 +62,6 @@ impl Atom {
         FLAGS[usize::from(self.0)] == 1
     }
 
-    /// What `keys.txt` says behind the key: 0 nothing, 1 `id`, 2 `owners`.
-    #[inline]
-    pub(crate) fn flag(self) -> u8 {
-        FLAGS[usize::from(self.0)]
-    }
-
     /// Every key of the table, in its order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..COUNT as u16).map(Self)
@@ -84,7 +78,7 @@ pub(crate) struct Slot {
     pub(crate) index: u16,
     /// Its length; 255, which none has, where the table is empty.
     pub(crate) len: u8,
-    /// See [`Atom::flag`].
+    /// What `keys.txt` says behind the key: 0 nothing, 1 `id`, 2 `owners`.
     pub(crate) flag: u8,
 }
 

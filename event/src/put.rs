@@ -15,11 +15,6 @@ pub(crate) fn null(out: &mut Vec<u8>) {
 }
 
 #[inline]
-pub(crate) fn empty_list(out: &mut Vec<u8>) {
-    out.push(EMPTY_LIST);
-}
-
-#[inline]
 pub(crate) fn bool(out: &mut Vec<u8>, value: bool) {
     out.push(if value { TRUE } else { FALSE });
 }

@@ -72,8 +72,8 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
     let truncated = |offset| DocumentError::Truncated { offset };
     loop {
         if in_map {
-            let rest = bytes.get(position..end).ok_or(truncated(position))?;
-            let (key, after) = format::split_key(rest).ok_or(truncated(position))?;
+            let rest = bytes.get(position..end).ok_or_else(|| truncated(position))?;
+            let (key, after) = format::split_key(rest).ok_or_else(|| truncated(position))?;
             match key {
                 RawKey::Atom(number) if Atom::from_number(number).is_none() => {
                     return Err(DocumentError::Key { offset: position, number });
@@ -86,8 +86,8 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
             position = end - after.len();
         }
 
-        let rest = bytes.get(position..end).ok_or(truncated(position))?;
-        let tag = *rest.first().ok_or(truncated(position))?;
+        let rest = bytes.get(position..end).ok_or_else(|| truncated(position))?;
+        let tag = *rest.first().ok_or_else(|| truncated(position))?;
         let len = match format::value_len(rest) {
             Some(len) => len,
             None if tag > format::MAP32 && tag < format::SMALL_INT => {
@@ -110,16 +110,18 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
                 }
             }
             format::FLOAT => {
-                let bytes =
-                    rest.get(1..).and_then(<[u8]>::first_chunk).ok_or(truncated(position))?;
+                let bytes = rest
+                    .get(1..)
+                    .and_then(<[u8]>::first_chunk)
+                    .ok_or_else(|| truncated(position))?;
                 if !f64::from_le_bytes(*bytes).is_finite() {
                     return Err(DocumentError::NotFinite { offset: position });
                 }
             }
-            format::TEXT16 | format::TEXT32 | format::SHORT_TEXT.. => {
-                if simdutf8::basic::from_utf8(format::content(&rest[..len])).is_err() {
-                    return Err(DocumentError::NotUtf8 { offset: position });
-                }
+            format::TEXT16 | format::TEXT32 | format::SHORT_TEXT..
+                if simdutf8::basic::from_utf8(format::content(&rest[..len])).is_err() =>
+            {
+                return Err(DocumentError::NotUtf8 { offset: position });
             }
             _ => {}
         }

@@ -40,6 +40,17 @@ pub(crate) struct Etf<'o> {
 /// The unread input, and the position behind what was written.
 type Progress<'i> = Result<(&'i [u8], usize), Stop>;
 
+/// What a key says about its value, where that begins, and the position behind the key.
+type Member<'i> = (Ids, &'i [u8], usize);
+
+/// A key outside the table.
+enum Key<'i> {
+    /// It was written.
+    Member(Member<'i>),
+    /// The member was left out; this follows it.
+    Skipped(&'i [u8]),
+}
+
 /// A term where a key is expected.
 enum KeyTerm<'i> {
     Text(&'i [u8]),
@@ -65,7 +76,7 @@ impl Etf<'_> {
                 // The constants, in the order of their frequency.
                 let tag = match (word >> 24, name.len()) {
                     (constant, 3) if constant & 0xFF_FFFF == 0x6C_69_6E => format::NULL,
-                    (constant, 5) if constant == 0x65_73_6C_61_66 => format::FALSE,
+                    (0x65_73_6C_61_66, 5) => format::FALSE,
                     (constant, 4) if constant & 0xFFFF_FFFF == 0x65_75_72_74 => format::TRUE,
                     _ => return Ok((rest, self.latin1(position, name, ids)?)),
                 };
@@ -217,8 +228,8 @@ impl Etf<'_> {
             let (ids, after, key_end) = match self.listed_key(rest, position, &mut map) {
                 Some(found) => found,
                 None => match self.other_key(rest, position, &mut map, depth)? {
-                    Ok(found) => found,
-                    Err(skipped) => {
+                    Key::Member(found) => found,
+                    Key::Skipped(skipped) => {
                         rest = skipped;
                         continue;
                     }
@@ -242,7 +253,7 @@ impl Etf<'_> {
         input: &'i [u8],
         position: usize,
         map: &mut OpenMap,
-    ) -> Option<(Ids, &'i [u8], usize)> {
+    ) -> Option<Member<'i>> {
         let word = load(input);
         let (header, len) = match word as u8 {
             ATOM | ATOM_UTF8 => (3, short(word)),
@@ -256,7 +267,7 @@ impl Etf<'_> {
         Some((ids, rest, position))
     }
 
-    /// Writes any other key. The inner error is what follows a member to leave out.
+    /// Writes any other key.
     #[cold]
     #[inline(never)]
     fn other_key<'i>(
@@ -265,12 +276,12 @@ impl Etf<'_> {
         position: usize,
         map: &mut OpenMap,
         depth: usize,
-    ) -> Result<Result<(Ids, &'i [u8], usize), &'i [u8]>, Stop> {
+    ) -> Result<Key<'i>, Stop> {
         let (key, rest) = self.key_term(input)?;
         let (ids, position) = match key {
             KeyTerm::Text(b"__struct__") => {
                 let (rest, _) = self.value(rest, position, Ids::None, depth + 1)?;
-                return Ok(Err(rest));
+                return Ok(Key::Skipped(rest));
             }
             KeyTerm::Text(key) => self.pad.key(map, position, key, input)?,
             KeyTerm::Latin1(key) => {
@@ -283,7 +294,7 @@ impl Etf<'_> {
                 self.pad.key(map, position, Decimal::new(key).as_str().as_bytes(), input)?
             }
         };
-        Ok(Ok((ids, rest, position)))
+        Ok(Key::Member((ids, rest, position)))
     }
 
     fn key_term<'i>(&mut self, input: &'i [u8]) -> Result<(KeyTerm<'i>, &'i [u8]), Stop> {

@@ -20,6 +20,17 @@ pub(crate) struct Json<'o> {
 /// The unread input, and the position behind what was written.
 type Progress<'i> = Result<(&'i [u8], usize), Stop>;
 
+/// What a key says about its value, where that begins, and the position behind the key.
+type Member<'i> = (Ids, &'i [u8], usize);
+
+/// A key outside the table.
+enum Key<'i> {
+    /// It was written.
+    Member(Member<'i>),
+    /// The member was left out; this follows it.
+    Skipped(&'i [u8]),
+}
+
 impl Json<'_> {
     /// One value, whose key says about ids what `ids` says, inside `depth` containers.
     #[inline]
@@ -81,8 +92,8 @@ impl Json<'_> {
             let (ids, rest, key_end) = match self.listed_key(input, position, &mut map) {
                 Some(found) => found,
                 None => match self.other_key(input, position, &mut map, depth)? {
-                    Ok(found) => found,
-                    Err(skipped) => {
+                    Key::Member(found) => found,
+                    Key::Skipped(skipped) => {
                         members.rest = skipped;
                         continue;
                     }
@@ -106,7 +117,7 @@ impl Json<'_> {
         input: &'i [u8],
         position: usize,
         map: &mut OpenMap,
-    ) -> Option<(Ids, &'i [u8], usize)> {
+    ) -> Option<Member<'i>> {
         let text = input.strip_prefix(b"\"")?;
         let end = plain_end(text);
         if text.get(end) != Some(&b'"') {
@@ -117,7 +128,7 @@ impl Json<'_> {
         Some((ids, rest, position))
     }
 
-    /// Writes any other key. The inner error is what follows a member to leave out.
+    /// Writes any other key.
     #[cold]
     #[inline(never)]
     fn other_key<'i>(
@@ -126,15 +137,15 @@ impl Json<'_> {
         position: usize,
         map: &mut OpenMap,
         depth: usize,
-    ) -> Result<Result<(Ids, &'i [u8], usize), &'i [u8]>, Stop> {
+    ) -> Result<Key<'i>, Stop> {
         let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
         let done = self.key_text(input, &mut scratch).and_then(|(key, rest)| {
             if key == b"__struct__" {
                 let (rest, _) = self.value(rest, position, Ids::None, depth + 1)?;
-                return Ok(Err(rest));
+                return Ok(Key::Skipped(rest));
             }
             let (ids, position) = self.pad.key(map, position, key, input)?;
-            Ok(Ok((ids, rest, position)))
+            Ok(Key::Member((ids, rest, position)))
         });
         self.pad.notes.scratch = scratch;
         done

@@ -230,10 +230,10 @@ impl Pad<'_> {
             return self.tag(position, format::SMALL_INT + value as u8);
         }
         let (tag, len) = match value {
-            0..=0x7F => (format::I8, 2),
-            0..=0x7FFF => (format::I16, 3),
-            0..=0x7FFF_FFFF => (format::I32, 5),
-            0..=0x7FFF_FFFF_FFFF_FFFF => (format::I64, 9),
+            ..0x80 => (format::I8, 2),
+            0x80..0x8000 => (format::I16, 3),
+            0x8000..0x8000_0000 => (format::I32, 5),
+            0x8000_0000..0x8000_0000_0000_0000 => (format::I64, 9),
             _ => (format::U64, 9),
         };
         self.word(position, tag, value, len)
@@ -318,8 +318,8 @@ impl Pad<'_> {
         let len = text.len();
         let [a, b, c, d, ..] = len.to_le_bytes();
         let (header, used) = match len {
-            0..=format::SHORT_TEXT_MAX => ([format::SHORT_TEXT + a, 0, 0, 0, 0], 1),
-            0..=0xFFFF => ([format::TEXT16, a, b, 0, 0], 3),
+            ..=format::SHORT_TEXT_MAX => ([format::SHORT_TEXT + a, 0, 0, 0, 0], 1),
+            128..=0xFFFF => ([format::TEXT16, a, b, 0, 0], 3),
             _ => ([format::TEXT32, a, b, c, d], 5),
         };
         let Some(room) = self.out.get_mut(position..position + used + len) else {
