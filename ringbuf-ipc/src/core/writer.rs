@@ -76,6 +76,9 @@ pub enum RestageError {
     },
 }
 
+/// Positions and virtual offsets stay below, by centuries of records.
+const NUMBER_MAX: u64 = 1 << 62;
+
 /// The state only the one producer has.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -137,6 +140,10 @@ impl Writer {
             None => 0,
             Some(last) => Descriptor::load(&core, last).ok_or(TailError { position: last })?.end(),
         };
+        // No ring gets that far; a number beyond is damage, and sums with it would overflow.
+        if tail > NUMBER_MAX || head > NUMBER_MAX {
+            return Err(TailError { position: tail });
+        }
         let reserved = core.reserved().min(tail);
         let (current, number) = newest_checkpoint(&core, tail)
             .map_or((None, 0), |found| (Some(found.slot), found.number));

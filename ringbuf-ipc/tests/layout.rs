@@ -1,0 +1,134 @@
+//! Where every byte of a segment is, as literal numbers read from the file: a change here is a change of
+//! the layout, and needs a new `LAYOUT_VERSION`. README.md draws the same.
+
+mod common;
+
+use std::os::unix::fs::FileExt;
+
+use common::Instance;
+use mixcord_ring::{Geometry, GroupSpec, LAYOUT_VERSION, Meta, Producer, Start};
+
+struct Segment(std::fs::File);
+
+impl Segment {
+    fn word(&self, at: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, at).unwrap();
+        u64::from_le_bytes(bytes)
+    }
+
+    fn bytes(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact_at(&mut bytes, at).unwrap();
+        bytes
+    }
+}
+
+#[test]
+fn the_layout_is_version_1() {
+    assert_eq!(LAYOUT_VERSION, 1);
+    let instance = Instance::new("layout");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
+    let group = GroupSpec::durable("readers").from(Start::Earliest);
+    let mut producer =
+        Producer::create(&instance.namespace, "ring", geometry, &[group.clone()], &bell).unwrap();
+    let meta = Meta { key: 0x1111, tag: 0x2222, source: 0x3333 };
+    producer.stage(&meta, &[b"first"]).unwrap();
+    producer.stage(&meta, &[&[7; 100]]).unwrap();
+    producer.set_checkpoint(b"kept").unwrap();
+    producer.publish();
+    let ring = producer.ring();
+    let mut member = ring.join(&group, &bell).unwrap();
+    let mut batch = member.take(mixcord_ring::Limits { records: 1, bytes: 0 }).unwrap().unwrap();
+    batch.ack_through(0);
+
+    let path = instance.path("ring");
+    let segment = Segment(std::fs::File::open(path).unwrap());
+    assert_eq!(segment.0.metadata().unwrap().len(), 28_672);
+    assert_eq!(geometry.segment_bytes(), 28_672);
+
+    // Header page.
+    assert_eq!(segment.bytes(0, 8), b"MIXRING\0");
+    assert_eq!(segment.word(8), 1);
+    assert_eq!(segment.word(16), ring.id().0);
+    let sizes: Vec<_> = (3..13).map(|word| segment.word(word * 8)).collect();
+    assert_eq!(sizes, [16, 4096, 2, 4, 4, 4096, 16_384, 20_480, 24_576, 28_672]);
+    assert_ne!(segment.word(104), 0, "checksum");
+
+    // Producer pages.
+    assert_eq!(segment.word(4096), 2, "tail");
+    assert_eq!(segment.word(4096 + 128), 0, "reserved");
+    assert_ne!(segment.word(4096 + 256), 0, "bell of the producer + 1");
+    assert_eq!(segment.word(4096 + 384), 1, "publishes");
+    assert_eq!(segment.word(4096 + 424), 64 + 128, "payload head");
+    assert_eq!(segment.word(8192), 2, "checkpoint: tag");
+    assert_eq!(segment.word(8200), 4, "length");
+    assert_ne!(segment.word(8208), 0, "checksum");
+    assert_eq!(segment.word(8216), 1, "number");
+    assert_eq!(segment.bytes(8256, 4), b"kept");
+    assert_eq!(segment.word(12_288 + 16), 0, "the other slot is empty");
+
+    // Control pages.
+    let control = 16_384;
+    assert_eq!(segment.word(control + 128), 0, "floor the producer waits for");
+    let first = control + 768;
+    assert_eq!(segment.word(first) & 0xFF, 2, "active");
+    assert_eq!(segment.word(first + 8), 0, "durable");
+    assert_eq!(segment.word(first + 16), 0, "no max_absence");
+    assert_eq!(segment.word(first + 24), 0, "a member lives");
+    assert_eq!(segment.word(first + 32), 7);
+    assert_eq!(segment.bytes(first + 64, 7), b"readers");
+    assert_eq!(segment.word(first + 384), bell_of(&segment), "bell of the first member");
+    let partition = u64::from(batch.partition());
+    let place = first + 640 + partition * 128;
+    assert_eq!(segment.word(place) & 0xFFFF, 1, "held by the first member");
+    assert_eq!(segment.word(place + 8), 1, "cursor");
+    let second = first + 1152;
+    assert_eq!(segment.word(second), 0, "free");
+    assert_eq!(segment.word(second + 128), u64::MAX, "holds nothing");
+
+    // Descriptors.
+    let descriptor: Vec<_> = (0..6).map(|word| segment.word(20_480 + word * 8)).collect();
+    assert_eq!(descriptor, [0, 0, 5, 0x1111, 0x2222, 0x3333]);
+    let descriptor: Vec<_> = (0..6).map(|word| segment.word(20_544 + word * 8)).collect();
+    assert_eq!(descriptor, [1, 64, 100, 0x1111, 0x2222, 0x3333]);
+    assert_ne!(segment.word(20_544 + 48), 0, "checksum");
+
+    // Payloads.
+    assert_eq!(segment.bytes(24_576, 5), b"first");
+    assert_eq!(segment.bytes(24_576 + 64, 100), [7; 100]);
+}
+
+/// Producer and member of this test have the same bell.
+fn bell_of(segment: &Segment) -> u64 {
+    segment.word(4096 + 256)
+}
+
+/// The partition of a key is fixed for all time too: other versions would break the order of a group.
+#[test]
+fn keys_go_to_the_partitions_they_always_went_to() {
+    let instance = Instance::new("keys");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(64, 4096, 1, 64, 4).unwrap();
+    let group = GroupSpec::durable("g").from(Start::Earliest);
+    let mut producer =
+        Producer::create(&instance.namespace, "ring", geometry, &[group.clone()], &bell).unwrap();
+    let keys = [0, 1, 2, 3, 175_928_847_299_117_063, u64::MAX];
+    for key in keys {
+        producer.stage(&Meta { key, ..Meta::default() }, &[&[]]).unwrap();
+    }
+    producer.publish();
+    let mut member = producer.ring().join(&group, &bell).unwrap();
+    let mut found = Vec::new();
+    let mut held = Vec::new();
+    while let Some(batch) = member.take(mixcord_ring::Limits::default()).unwrap() {
+        found.extend(batch.records().map(|entry| (entry.position, batch.partition())));
+        held.push(batch);
+    }
+    found.sort_unstable();
+    let partitions: Vec<_> = found.into_iter().map(|(_, partition)| partition).collect();
+    assert_eq!(partitions, PARTITIONS);
+}
+
+const PARTITIONS: [u16; 6] = [57, 44, 30, 36, 30, 55];
