@@ -1,0 +1,29 @@
+//! Any bytes as a JSON message; serde_json is the judge of what is JSON.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mixcord_event::Decoder;
+use mixcord_event_fuzz::{LIMITS, frame, trip};
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut decoder = Decoder::new(LIMITS);
+    match decoder.json(bytes) {
+        Ok(decoded) => frame(decoded),
+        Err(error) => assert!(error.offset <= 3 * bytes.len()),
+    }
+    let ours = decoder.document_from_json(bytes);
+    if let Ok(document) = &ours {
+        trip(document.value());
+    }
+    // Whatever serde_json takes, we take too, but for the limits; and the other way round, but for
+    // bytes and escapes that are repaired.
+    let is_repaired = std::str::from_utf8(bytes).is_err() || bytes.windows(2).any(|w| w == b"\\u");
+    let theirs = serde_json::from_slice::<serde_json::Value>(bytes);
+    match (&ours, &theirs) {
+        (Ok(_), Err(error)) if !is_repaired => panic!("serde_json refuses it: {error}"),
+        (Err(error), Ok(_)) if !error.to_string().contains("deep") && !error.to_string().contains("limit") => {
+            panic!("serde_json takes it: {error}")
+        }
+        _ => {}
+    }
+});
