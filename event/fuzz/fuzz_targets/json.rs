@@ -24,6 +24,11 @@ fuzz_target!(|bytes: &[u8]| {
         (Err(error), Ok(_)) if !error.to_string().contains("deep") && !error.to_string().contains("limit") => {
             panic!("serde_json takes it: {error}")
         }
+        // serde_json's tree, printed and read again, is the same document.
+        (Ok(ours), Ok(theirs)) if !is_repaired => {
+            let again = decoder.document_from_json(theirs.to_string().as_bytes());
+            assert_eq!(*ours, again.expect("serde_json's own JSON"));
+        }
         _ => {}
     }
 });
