@@ -13,6 +13,9 @@ use crate::process::Program;
 /// The token that every test uses, and that must never be seen anywhere.
 pub const TOKEN: &str = "MTE3NTYyMzQ4MjM3NDkxODE5NA.e2e-Secret.0123456789abcdefghijklmnopqrstuv";
 
+/// Every documented intent, so that what was sent is what the world did (gateway contract §13).
+const ALL_INTENTS: &str = "53608447";
+
 /// One instance: a name no other test has, and a folder for what its programs print.
 #[derive(Debug)]
 pub struct Stack {
@@ -49,7 +52,7 @@ impl Stack {
     pub fn gateway(&self, fake: &Fake, shards: &str, options: &[&str]) -> Result<Program> {
         let mut command = self.command("mixcord-gateway");
         command.env("DISCORD_TOKEN", TOKEN);
-        command.args(["--api-url", &fake.api_url(), "--shards", shards]);
+        command.args(["--api-url", &fake.api_url(), "--shards", shards, "--intents", ALL_INTENTS]);
         command.args(options);
         Program::start("gateway", self.folder(), &mut command)
     }

@@ -15,6 +15,9 @@ const EVENTS: u64 = 40_000;
 /// event on the same entity carried.
 const CHAINED: &[&str] = &["GUILD_ROLE_CREATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE"];
 
+const ROLES: &str =
+    "role-update=600,role-create=100,role-delete=60,guild-outage=0,guild-come-and-go=0";
+
 /// Starts a run, waits until `events` have arrived, and lets the rest come while things die.
 fn events_seen(follower: &mut Follower, events: usize) -> Result<()> {
     follower.read_until(events, DEADLINE)
