@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use mixcord_event::{Shard, topology};
 use mixcord_ring::{
-    AsyncBell, AttachError, Bell, CreateError, Geometry, GroupSpec, Namespace, Producer, Start,
+    AsyncBell, AttachError, Bell, CreateError, Geometry, GroupSpec, Namespace, Producer, Ring,
+    Start,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
+use crate::checkpoint::Checkpoint;
 use crate::config::{Options, ShardSet, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
 use crate::gateway::Gateway;
@@ -26,6 +28,10 @@ use crate::wire::Tls;
 const RING_GROUPS: u16 = 4;
 /// Members a shard ring has room for.
 const RING_MEMBERS: u16 = 8;
+
+/// How often, and how far apart, to try to remove the doorbells that a failed start made.
+const BELL_TRIES: u32 = 20;
+const BELL_PAUSE: Duration = Duration::from_millis(25);
 
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
@@ -81,8 +87,8 @@ pub async fn run(
     })?;
     let mut rings = Rings::open(&options, &shards)?;
     let result = serve(&options, token, tls, gateway, &discovered, &mut rings, stop).await;
-    if matches!(result, Err(Failure::Configuration(_))) {
-        rings.remove_created();
+    if result.is_err() {
+        rings.remove_unused();
     }
     result
 }
@@ -102,7 +108,12 @@ async fn discover(
             Err(DiscoveryError::Later { url, why, after }) => {
                 attempt += 1;
                 let delay = backoff.delay(attempt, &mut random).max(after.unwrap_or_default());
-                tracing::warn!(url, why, delay_ms = delay.as_millis(), "Discord cannot be asked yet");
+                tracing::warn!(
+                    url,
+                    why,
+                    delay_ms = delay.as_millis(),
+                    "Discord cannot be asked yet"
+                );
                 tokio::time::sleep(delay).await;
             }
             Err(error) => return Err(Failure::configuration(error)),
@@ -237,7 +248,6 @@ fn reopen(namespace: &Namespace, shard: Shard, bell: &AsyncBell) -> Result<Produ
 /// The rings of this process's shards.
 struct Rings {
     namespace: Namespace,
-    instance: String,
     shards: ShardSet,
     bell: AsyncBell,
     producers: BTreeMap<u16, Producer>,
@@ -252,8 +262,8 @@ impl Rings {
         let geometry =
             Geometry::new(options.ring_slots, options.ring_bytes.0, RING_GROUPS, 1, RING_MEMBERS)
                 .map_err(|error| {
-                    Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
-                })?;
+                Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
+            })?;
         let empty_before = namespace.rings().map_err(Failure::trouble)?.is_empty();
         let bell = namespace.bell().map_err(Failure::trouble)?;
         let mut created = Vec::new();
@@ -263,14 +273,9 @@ impl Rings {
             Ok((producers, bell))
         });
         match result {
-            Ok((producers, bell)) => Ok(Self {
-                namespace,
-                instance: options.instance.clone(),
-                shards: shards.clone(),
-                bell,
-                producers,
-                created,
-            }),
+            Ok((producers, bell)) => {
+                Ok(Self { namespace, shards: shards.clone(), bell, producers, created })
+            }
             Err(failure) => {
                 remove(&namespace, &created, empty_before);
                 Err(failure)
@@ -280,7 +285,7 @@ impl Rings {
 
     /// How many shards have no session to resume, as far as can be known.
     fn without_session(&self) -> u64 {
-        self.producers.values().filter(|producer| producer.checkpoint().is_none()).count() as u64
+        self.producers.values().filter(|producer| !began(&producer.ring())).count() as u64
     }
 
     /// From here on the shards' tasks hold the rings.
@@ -288,25 +293,42 @@ impl Rings {
         self.producers.clear();
     }
 
-    /// Removes the rings that this start created and nothing was ever written to by a session.
-    fn remove_created(&mut self) {
-        self.producers.clear();
-        tracing::debug!(instance = self.instance, "the rings of this start are removed");
-        remove(&self.namespace, &self.created, true);
+    /// Removes the rings that this start created and no session ever wrote to.
+    fn remove_unused(self) {
+        let Self { namespace, bell, producers, created, .. } = self;
+        drop((producers, bell));
+        let unused: Vec<String> = created
+            .into_iter()
+            .filter(|name| Ring::attach(&namespace, name).is_ok_and(|ring| !began(&ring)))
+            .collect();
+        remove(&namespace, &unused, !unused.is_empty());
     }
 }
 
+/// Did a session ever begin in this ring?
+fn began(ring: &Ring) -> bool {
+    ring.checkpoint().is_some_and(|bytes| {
+        Checkpoint::decode(&bytes).is_none_or(|checkpoint| checkpoint.seq.is_some())
+    })
+}
+
+/// Removes these rings; with `all`, also the doorbells of an instance that has no ring left.
 fn remove(namespace: &Namespace, created: &[String], all: bool) {
     for name in created {
         if let Err(error) = namespace.remove_ring(name) {
             tracing::debug!(name, %error, "a ring stays");
         }
     }
-    if all && namespace.rings().is_ok_and(|rings| rings.is_empty()) {
-        // The doorbells alone; refused while anybody waits on one.
-        if let Err(error) = namespace.remove_all() {
-            tracing::debug!(%error, "the instance's doorbells stay");
+    // Our own bell is let go by a thread that needs a moment; anybody else's keeps the segment.
+    for _ in 0..BELL_TRIES {
+        if !all || namespace.rings().is_ok_and(|rings| !rings.is_empty()) {
+            return;
         }
+        match namespace.remove_all() {
+            Err(error) => tracing::debug!(%error, "the instance's doorbells stay for now"),
+            Ok(()) => return,
+        }
+        std::thread::sleep(BELL_PAUSE);
     }
 }
 

@@ -127,12 +127,9 @@ impl Checkpoint {
                 Restored { session: Some(session), seq, counter, lost: None }
             }
             // There was a session, and it cannot be used.
-            _ if seq.is_some() => Restored {
-                session: None,
-                seq,
-                counter,
-                lost: Some(GapReason::SettingsChanged),
-            },
+            _ if seq.is_some() => {
+                Restored { session: None, seq, counter, lost: Some(GapReason::SettingsChanged) }
+            }
             _ => Restored { session: None, seq, counter, lost: None },
         }
     }

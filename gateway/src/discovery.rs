@@ -47,7 +47,9 @@ pub enum DiscoveryError {
     #[error("Discord refused the token: check DISCORD_TOKEN or --token-file")]
     Token,
     /// 404 and the like: not an API at all.
-    #[error("--api-url: {url} answered {status}; it has to be the API's base, such as https://discord.com/api/v10")]
+    #[error(
+        "--api-url: {url} answered {status}; it has to be the API's base, such as https://discord.com/api/v10"
+    )]
     NoSuchApi {
         /// What was asked.
         url: String,
@@ -87,10 +89,8 @@ pub fn discover(api_url: &str, token: &Token, tls: &Tls) -> Result<Discovered, D
 fn ask(url: &str, token: &Token, roots: RootCerts) -> Result<Discovered, DiscoveryError> {
     let later = |why: String, after| DiscoveryError::Later { url: url.to_owned(), why, after };
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder()
-        .root_certs(roots)
-        .unversioned_rustls_crypto_provider(provider)
-        .build();
+    let tls =
+        TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)

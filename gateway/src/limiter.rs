@@ -27,16 +27,18 @@ impl Window {
 
     /// How long until `reserve + 1` more would fit; zero when they do.
     fn wait(&mut self, now: Instant, reserve: usize) -> Duration {
-        while self.sent.front().is_some_and(|at| now.saturating_duration_since(*at) >= self.window) {
+        while self.sent.front().is_some_and(|at| now.saturating_duration_since(*at) >= self.window)
+        {
             self.sent.pop_front();
         }
         let room = self.max.saturating_sub(reserve).max(1);
         match (self.sent.len() + 1).checked_sub(room) {
             None | Some(0) => Duration::ZERO,
             // The one whose leaving makes room.
-            Some(over) => self.sent.get(over - 1).map_or(Duration::ZERO, |at| {
-                (*at + self.window).saturating_duration_since(now)
-            }),
+            Some(over) => self
+                .sent
+                .get(over - 1)
+                .map_or(Duration::ZERO, |at| (*at + self.window).saturating_duration_since(now)),
         }
     }
 

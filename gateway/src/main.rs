@@ -76,9 +76,8 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::Trouble(format!("signals: {error}")))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::Trouble(format!("signals: {error}")));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

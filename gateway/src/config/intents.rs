@@ -73,8 +73,10 @@ impl FromStr for Intents {
                     .find(|(known, _)| *known == upper)
                     .map(|(_, bit)| 1 << bit)
                     .ok_or_else(|| {
-                        format!("unknown intent {name:?}; a number, ALL, UNPRIVILEGED or Discord's names")
-                    })?,
+                    format!(
+                        "unknown intent {name:?}; a number, ALL, UNPRIVILEGED or Discord's names"
+                    )
+                })?,
             };
         }
         Ok(Self(bits))

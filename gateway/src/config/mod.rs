@@ -149,7 +149,9 @@ mod tests {
 
     #[test]
     fn an_option_wins_over_the_file_which_wins_over_the_default() {
-        let file = toml("shards = \"0..1/4\"\nintents = 513\nlarge-threshold = 100\n[presence]\nstatus = \"dnd\"\n");
+        let file = toml(
+            "shards = \"0..1/4\"\nintents = 513\nlarge-threshold = 100\n[presence]\nstatus = \"dnd\"\n",
+        );
         let path = file.path().to_str().expect("text");
         let options = read(&["--config", path, "--intents", "1"]).expect("fine");
         assert_eq!(options.shards, Shards::Range(0..=1, 4));

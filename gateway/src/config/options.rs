@@ -33,7 +33,12 @@ pub struct Options {
     pub shards: Shards,
 
     /// Intents, as a number or as names: GUILDS,GUILD_MESSAGES; ALL; UNPRIVILEGED
-    #[arg(long, value_name = "NUMBER|NAME,NAME", env = "MIXCORD_INTENTS", default_value = "UNPRIVILEGED")]
+    #[arg(
+        long,
+        value_name = "NUMBER|NAME,NAME",
+        env = "MIXCORD_INTENTS",
+        default_value = "UNPRIVILEGED"
+    )]
     pub intents: Intents,
 
     /// What Discord sends: etf or json
@@ -41,7 +46,12 @@ pub struct Options {
     pub encoding: mixcord_event::Encoding,
 
     /// How it is compressed
-    #[arg(long, value_name = "zstd-stream|zlib-stream|none", env = "MIXCORD_COMPRESSION", default_value = "zstd-stream")]
+    #[arg(
+        long,
+        value_name = "zstd-stream|zlib-stream|none",
+        env = "MIXCORD_COMPRESSION",
+        default_value = "zstd-stream"
+    )]
     pub compression: Compression,
 
     /// File that holds the token, instead of DISCORD_TOKEN

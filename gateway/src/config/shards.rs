@@ -88,7 +88,9 @@ impl FromStr for Shards {
             return Err(format!("the range {first}..{last} is empty"));
         }
         if last >= count {
-            return Err(format!("shard {last} does not exist among {count}: the last is count - 1"));
+            return Err(format!(
+                "shard {last} does not exist among {count}: the last is count - 1"
+            ));
         }
         Ok(Self::Range(first..=last, count))
     }
@@ -100,7 +102,10 @@ mod tests {
 
     #[test]
     fn the_three_forms() {
-        assert_eq!("auto".parse::<Shards>().unwrap().resolve(3), Some(ShardSet { first: 0, last: 2, count: 3 }));
+        assert_eq!(
+            "auto".parse::<Shards>().unwrap().resolve(3),
+            Some(ShardSet { first: 0, last: 2, count: 3 })
+        );
         assert_eq!("16".parse(), Ok(Shards::All(16)));
         assert_eq!("0..7/16".parse(), Ok(Shards::Range(0..=7, 16)));
         assert_eq!("5/16".parse(), Ok(Shards::Range(5..=5, 16)));
@@ -110,7 +115,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "0", "7..3/4", "0..4/4", "1..2", "a..b/c", "-1", "70000", "0..1/0", "auto/2"] {
+        for text in
+            ["", "0", "7..3/4", "0..4/4", "1..2", "a..b/c", "-1", "70000", "0..1/0", "auto/2"]
+        {
             assert!(text.parse::<Shards>().is_err(), "{text}");
         }
     }

@@ -128,7 +128,11 @@ mod tests {
             }
         }
         assert_eq!(granted, 300);
-        assert_eq!(book.claim(now, 0, 0, &rules), Claim::Granted, "a first identify is not held up");
+        assert_eq!(
+            book.claim(now, 0, 0, &rules),
+            Claim::Granted,
+            "a first identify is not held up"
+        );
         assert!(book.failures.len() <= 25);
     }
 

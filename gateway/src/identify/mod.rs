@@ -78,7 +78,11 @@ impl Gate {
                 }
                 Claim::Wait(wait) => {
                     if wait > Duration::from_secs(60) {
-                        tracing::warn!(shard, wait_s = wait.as_secs(), "identify budget for failures is used up");
+                        tracing::warn!(
+                            shard,
+                            wait_s = wait.as_secs(),
+                            "identify budget for failures is used up"
+                        );
                     }
                     tokio::time::sleep(wait).await;
                 }

@@ -28,7 +28,9 @@ pub enum Fatal {
     #[error("the bot is in too many guilds for this shard count (close code 4011): raise --shards")]
     ShardingRequired,
     /// 4012.
-    #[error("Discord no longer speaks gateway version 10 (close code 4012): update mixcord-gateway")]
+    #[error(
+        "Discord no longer speaks gateway version 10 (close code 4012): update mixcord-gateway"
+    )]
     InvalidVersion,
     /// 4013.
     #[error("Discord does not know some of the intents (close code 4013): check --intents")]

@@ -219,8 +219,7 @@ mod tests {
     #[test]
     fn absurd_intervals_are_kept_within_limits() {
         let now = Instant::now();
-        let interval =
-            |ms| Heart::start(now, ms, &mut Random::seeded(1)).interval();
+        let interval = |ms| Heart::start(now, ms, &mut Random::seeded(1)).interval();
         assert_eq!(interval(Some(0)), SHORTEST_INTERVAL);
         assert_eq!(interval(Some(u64::MAX)), LONGEST_INTERVAL);
         assert_eq!(interval(None), USUAL_INTERVAL);

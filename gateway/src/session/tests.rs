@@ -19,8 +19,7 @@ impl Bench {
     fn new(restored: Restored) -> Self {
         let now = Instant::now();
         let backoff = Backoff { min: 500 * MS, max: 60 * SECOND };
-        let session =
-            Session::new(now, restored, backoff, Times::default(), Random::seeded(11));
+        let session = Session::new(now, restored, backoff, Times::default(), Random::seeded(11));
         Self { session, now }
     }
 
@@ -254,7 +253,10 @@ fn g20_close_codes_resume_identify_or_end() {
         bench.session.closed(bench.now, code);
         bench.open();
         let actions = bench.hello();
-        assert!(matches!(actions[..], [Action::Send(Payload::Resume { .. })]), "{code:?} {actions:?}");
+        assert!(
+            matches!(actions[..], [Action::Send(Payload::Resume { .. })]),
+            "{code:?} {actions:?}"
+        );
     }
     for code in [4001, 4003, 4005, 4007, 4009] {
         let mut bench = Bench::active();
@@ -578,8 +580,7 @@ impl World {
                     self.held = true;
                     let id = self.server.0.to_string();
                     let event = Event::Ready { session_id: &id, resume_url: None };
-                    let verdict =
-                        self.bench.say(Incoming::Dispatch { seq: Some(1), event });
+                    let verdict = self.bench.say(Incoming::Dispatch { seq: Some(1), event });
                     self.take(verdict);
                     return;
                 }

@@ -10,6 +10,9 @@ use super::records::Records;
 use crate::checkpoint::{Checkpoint, Settings};
 use crate::session::{Gap, SessionInfo, State};
 
+/// How often to look when what has to go together does not fit together.
+const SQUEEZED_PAUSE: Duration = Duration::from_millis(5);
+
 /// What one record costs beside its bytes.
 const RECORD_COST: usize = 96;
 
@@ -73,6 +76,9 @@ pub(super) struct Output {
     limit: usize,
     /// Since when the socket is not read.
     stalled: Option<Instant>,
+    /// Staging failed although there seemed to be space: two records that go together need more
+    /// than either alone.
+    squeezed: bool,
 }
 
 impl std::fmt::Debug for Output {
@@ -103,6 +109,7 @@ impl Output {
             pending_bytes: 0,
             limit,
             stalled: None,
+            squeezed: false,
         }
     }
 
@@ -179,6 +186,7 @@ impl Output {
 
     /// Stages what waits, as far as the ring has space.
     pub(super) fn drain(&mut self) -> Result<(), OutputError> {
+        self.squeezed = false;
         while let Some(first) = self.pending.front() {
             if first.with_next {
                 // Both or neither: what is staged already is committed first, so that only these
@@ -199,6 +207,7 @@ impl Output {
                         if staged > 0 {
                             self.producer.discard_staged();
                         }
+                        self.squeezed = staged > 0;
                         return Ok(());
                     }
                     Err(StageError::TooLarge { bytes, limit }) => {
@@ -229,12 +238,14 @@ impl Output {
         Ok(self.checkpoint.seq.map(|seq| (self.checkpoint.counter, seq)))
     }
 
-
     /// Waits until the first waiting record may fit. May be dropped at any time.
     pub(super) async fn space(&mut self, bell: &AsyncBell) {
-        // A record with its companion: the gap is small and of fixed size, the event decides.
-        let bytes = self.pending.iter().take(2).map(|next| next.bytes.len()).sum();
-        self.producer.space(bytes, bell).await;
+        if self.squeezed {
+            tokio::time::sleep(SQUEEZED_PAUSE).await;
+        }
+        let pair = self.pending.front().is_some_and(|first| first.with_next);
+        let next = self.pending.iter().take(1 + usize::from(pair));
+        self.producer.space(next.map(|next| next.bytes.len()).max().unwrap_or(0), bell).await;
     }
 
     /// The socket is no longer read.
@@ -285,7 +296,12 @@ impl Output {
             Note::Seq { counter, seq } | Note::Begins { counter, seq, .. } => (*counter, *seq),
             Note::None => (self.checkpoint.counter, 0),
         };
-        tracing::error!(seq, bytes, limit, "a record is too large for the ring: gap record instead; raise --ring-bytes for a new ring");
+        tracing::error!(
+            seq,
+            bytes,
+            limit,
+            "a record is too large for the ring: gap record instead; raise --ring-bytes for a new ring"
+        );
         let gap = Gap {
             counter,
             from_seq: seq,

@@ -99,8 +99,7 @@ mod tests {
     #[test]
     fn p3_a_gap_says_what_is_missing() {
         let records = Records::new(Shard { id: 3, count: 8 });
-        let gap =
-            Gap { counter: 4, from_seq: 10, to_seq: None, reason: GapReason::InvalidSession };
+        let gap = Gap { counter: 4, from_seq: 10, to_seq: None, reason: GapReason::InvalidSession };
         let (meta, bytes) = records.gap(&gap, 5);
         assert_eq!(meta.key, 0);
         let record = Record::parse(&bytes).expect("a record");

@@ -61,9 +61,9 @@ mod tests {
     use crate::shard::ShardError;
 
     const BACKOFF: Backoff =
-        Backoff { min: Duration::from_secs(1), max: Duration::from_secs(60) };
+        Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_panic_and_an_error_end_one_run_each() {
         let (_keep, stop) = watch::channel(false);
         let runs = Arc::new(AtomicU32::new(0));
@@ -84,11 +84,13 @@ mod tests {
         assert_eq!(runs.load(Ordering::Relaxed), 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn others_do_not_notice_and_a_stop_ends_the_waiting() {
         let (stop, stopped) = watch::channel(false);
-        let broken = tokio::spawn(supervise(0, BACKOFF, stopped.clone(), |_| async {
-            Err(ShardError::Ring("always".into()))
+        let (tries, mut tried) = tokio::sync::mpsc::unbounded_channel();
+        let broken = tokio::spawn(supervise(0, BACKOFF, stopped.clone(), move |failures| {
+            let _ = tries.send(failures);
+            async { Err(ShardError::Ring("always".into())) }
         }));
         let well = tokio::spawn(supervise(1, BACKOFF, stopped.clone(), move |_| {
             let mut stopped = stopped.clone();
@@ -97,7 +99,7 @@ mod tests {
                 Ok(Ended::Stopped)
             }
         }));
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        while tried.recv().await.expect("it tries again") < 20 {}
         assert!(!broken.is_finished() && !well.is_finished());
         stop.send(true).expect("both listen");
         assert_eq!(broken.await.expect("no panic"), Ended::Stopped);

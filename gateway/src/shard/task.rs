@@ -35,7 +35,7 @@ const BURST_BYTES: usize = 512 << 10;
 /// A message of ours that is not taken within this time never will be.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often a full ring is complained about.
 const STALL_WARNING: Duration = Duration::from_secs(15);
 
@@ -155,11 +155,9 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context.gate.unexpect(shard.id);
     }
     let now = Instant::now();
-    let session =
-        Session::new(now, restored, context.backoff, context.times, Random::unseeded());
+    let session = Session::new(now, restored, context.backoff, context.times, Random::unseeded());
     let limits = Limits { frame_bytes: context.message_max, ..Limits::default() };
-    let output =
-        Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
+    let output = Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
     let runner = Runner {
         shard,
         session,
@@ -465,8 +463,7 @@ impl Runner {
             received_us: super::now_us(),
             ..RecordMeta::default()
         });
-        let entry =
-            Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
+        let entry = Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
         match (delivery.gap, delivery.begins) {
             (Some(gap), begins) => self.output.gap_and_event(&gap, entry, begins)?,
             (None, Some(session)) => self.output.begin(entry, session)?,
@@ -481,7 +478,11 @@ impl Runner {
             self.session.committed(counter, seq);
         }
         for warning in self.decoder.take_warnings() {
-            tracing::warn!(shard = self.shard.id, ?warning, "new to this version, passed on as it is");
+            tracing::warn!(
+                shard = self.shard.id,
+                ?warning,
+                "new to this version, passed on as it is"
+            );
         }
         Ok(())
     }
@@ -536,7 +537,11 @@ impl Runner {
         };
         let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(shard = self.shard.id, op = outgoing.op(), "the connection takes nothing");
+            tracing::debug!(
+                shard = self.shard.id,
+                op = outgoing.op(),
+                "the connection takes nothing"
+            );
             self.socket = None;
             self.session.closed(Instant::now(), None);
         }

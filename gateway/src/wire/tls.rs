@@ -37,10 +37,9 @@ impl Tls {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let mut added = Vec::new();
         if let Some(path) = ca {
-            let wrong =
-                |why: String| CaError { path: path.display().to_string(), why };
-            let found = CertificateDer::pem_file_iter(path)
-                .map_err(|error| wrong(error.to_string()))?;
+            let wrong = |why: String| CaError { path: path.display().to_string(), why };
+            let found =
+                CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
             for certificate in found {
                 let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
                 roots.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;

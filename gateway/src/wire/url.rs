@@ -28,7 +28,11 @@ mod tests {
 
     #[test]
     fn g3_version_encoding_and_compression_are_stated() {
-        for base in ["wss://gateway.discord.gg", "wss://gateway.discord.gg/", "wss://gateway.discord.gg/?v=6"] {
+        for base in [
+            "wss://gateway.discord.gg",
+            "wss://gateway.discord.gg/",
+            "wss://gateway.discord.gg/?v=6",
+        ] {
             assert_eq!(
                 gateway_url(base, Encoding::Etf, Compression::Zstd),
                 "wss://gateway.discord.gg/?v=10&encoding=etf&compress=zstd-stream"

@@ -1,0 +1,150 @@
+//! Starting, sharing and stopping.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::harness::{DEADLINE, Fake, Instance, Reader, SIGTERM, TOKEN, until};
+use crate::journal::compare;
+
+#[test]
+fn a_gateway_waits_for_an_api_that_is_not_there_yet() {
+    let instance = Instance::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let mut gateway = instance.start(&format!("http://127.0.0.1:{port}/api/v10"), &[]);
+    until("a complaint", || gateway.log().contains("cannot be asked yet"));
+    assert_eq!(instance.segments(), Vec::<std::path::PathBuf>::new());
+    let fake = Fake::start(|config| config.port = port);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    gateway.signal(SIGTERM);
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[test]
+fn sigterm_ends_it_within_five_seconds_in_any_state() {
+    let fake = Fake::start(|_| {});
+    // Nothing listens there.
+    for (api, options) in [
+        ("http://127.0.0.1:9/api/v10".to_owned(), &[][..]),
+        (fake.api_url(), &[][..]),
+        (fake.api_url(), &["--ring-bytes", "64KiB", "--buffer-bytes", "1KiB"][..]),
+    ] {
+        let instance = Instance::new();
+        let mut gateway = instance.start(&api, options);
+        if !options.is_empty() {
+            until("a full ring", || fake.logged("identify").len() >= 2);
+        }
+        until("a sign of life", || !gateway.log().is_empty());
+        let start = Instant::now();
+        gateway.signal(SIGTERM);
+        assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+/// §15 line 12 and G-16: two processes with one token share the buckets.
+#[test]
+fn g16_two_processes_of_one_token_never_identify_too_fast() {
+    let fake = Fake::start(|config| {
+        config.shards = 6;
+        config.max_concurrency = 1;
+        config.identify_seconds = 0.25;
+        config.events = Some(60);
+    });
+    let instance = Instance::new();
+    let spacing = ["--identify-spacing-ms", "350"];
+    let first = instance.start(&fake.api_url(), &[&["--shards", "0..2/6"][..], &spacing].concat());
+    let second = instance.start(&fake.api_url(), &[&["--shards", "3..5/6"][..], &spacing].concat());
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    compare(&fake, &reader.events());
+    assert_eq!(fake.logged("identify").len(), 6);
+    assert_eq!(fake.logged("identify_refused"), Vec::<serde_json::Value>::new());
+    drop((first, second));
+}
+
+#[test]
+fn options_from_a_file_and_the_token_from_another() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let (config, token) = (instance.folder().join("mixcord.toml"), instance.folder().join("token"));
+    let text = format!(
+        "instance = \"{}\"\napi-url = \"{}\"\nshards = \"0..0/2\"\nencoding = \"json\"\n\
+         large-threshold = 60\ntoken-file = \"{}\"\n[presence]\nstatus = \"dnd\"\n\
+         activities = [{{ name = \"tests\", type = 3 }}]\n",
+        instance.name,
+        fake.api_url(),
+        token.display()
+    );
+    fs::write(&config, text).expect("written");
+    fs::write(&token, format!("{TOKEN}\n")).expect("written");
+    let mut command = instance.command();
+    command.env_remove("DISCORD_TOKEN").arg("--config").arg(&config);
+    let gateway = instance.spawn(command);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    let identify = &fake.logged("identify")[0];
+    assert_eq!(identify["shard"], 0);
+    drop(gateway);
+}
+
+/// P9: the token is in no log at any level, no argument list and no segment.
+#[test]
+fn p9_the_token_is_nowhere() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut command = instance.command();
+    command.env("RUST_LOG", "trace").args(["--api-url", &fake.api_url()]);
+    let mut gateway = instance.spawn(command);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    fake.post("/fake/disconnect?how=cut");
+    until("a resume", || fake.logged("resume").len() >= 2);
+    let secret = TOKEN.rsplit('.').next().expect("a part");
+    let holds =
+        |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+    let cmdline = fs::read(format!("/proc/{}/cmdline", gateway.pid())).expect("readable");
+    assert!(!holds(&cmdline));
+    for segment in instance.segments() {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = fs::metadata(&segment).expect("there");
+        assert_eq!(metadata.mode() & 0o777, 0o600, "{}", segment.display());
+        assert!(!holds(&fs::read(&segment).expect("readable")), "{}", segment.display());
+    }
+    gateway.signal(SIGTERM);
+    gateway.wait();
+    let log = gateway.log();
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
+    assert!(!holds(log.as_bytes()), "{log}");
+}
+
+/// G-2, G-21 on a whole process: the server goes away and comes back on the same port.
+#[test]
+fn g25_an_outage_of_the_server_is_waited_out() {
+    let instance = Instance::new();
+    let fake = Fake::start(|_| {});
+    let url = fake.api_url();
+    let port: u16 = url.split([':', '/']).nth(4).and_then(|port| port.parse().ok()).expect("port");
+    let mut gateway = instance.start(&url, &["--reconnect-max-ms", "100"]);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    drop(fake);
+    until("the loss to be noticed", || gateway.log().contains("connection lost"));
+    let start = Instant::now();
+    let fake = loop {
+        // The port may need a moment.
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            break Fake::start(|config| config.port = port);
+        }
+        assert!(start.elapsed() < DEADLINE);
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    // The new server knows nothing of the sessions.
+    reader.until("new sessions", |got| got.iter().filter(|got| got.kind == "READY").count() >= 4);
+    assert_eq!(reader.gaps().len(), 2);
+    assert!(gateway.is_running());
+    drop(fake);
+}

@@ -1,0 +1,8 @@
+//! The gateway process against fake-discord and against servers that behave badly.
+
+mod faults;
+mod harness;
+mod journal;
+mod lifecycle;
+mod pressure;
+mod refusals;
