@@ -51,6 +51,9 @@ pub(crate) struct Options {
     /// End after so many seconds; without it, on Ctrl-C.
     #[arg(long, value_name = "SECONDS", env = "MIXCORD_SECONDS", value_parser = seconds)]
     seconds: Option<Duration>,
+    /// Shown above the picture.
+    #[arg(long, value_name = "TEXT", env = "MIXCORD_TITLE")]
+    title: Option<String>,
     /// Measure for one second, print it once, end.
     #[arg(long, env = "MIXCORD_ONCE")]
     once: bool,
@@ -58,6 +61,7 @@ pub(crate) struct Options {
 
 /// What is known between two pictures.
 struct Picture {
+    title: Option<String>,
     instance: operator::Instance,
     style: Style,
     started: Instant,
@@ -76,6 +80,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let live = std::io::stdout().is_terminal() && !options.once;
     let now = Instant::now();
     let mut picture = Picture {
+        title: options.title.clone(),
         instance,
         style: Style::detect(),
         started: now,
@@ -87,6 +92,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     picture.remember(&picture.instance.survey()?.0);
 
     let end = if options.once { Some(TICK) } else { options.seconds };
+    if !live && let Some(title) = &options.title {
+        println!("{title}");
+    }
     let mut observer = None;
     let mut screen = live.then(Screen::open).transpose()?;
     while !stop.is_stopped() {
@@ -190,6 +198,9 @@ impl Picture {
             style.bold(&format!("mixcord · {name}")),
             style.dim(&format!("{} s", self.started.elapsed().as_secs()))
         );
+        if let Some(title) = &self.title {
+            let _ = writeln!(out, "{title}");
+        }
         if rings.is_empty() {
             let _ = writeln!(out, "\nno rings yet{}", others(name));
         }
