@@ -1,0 +1,201 @@
+//! Guilds: arriving, changing, going.
+
+use mixcord_event::{Atom, Map, Reason, Value, atoms, edit};
+use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose};
+
+use super::entity::{self, Family};
+use super::world::World;
+use super::{Step, id_in, maps};
+
+/// Members of GUILD_CREATE that are entities of their own, or facts (R8, R10).
+const APART: [Atom; 13] = [
+    atoms::CHANNELS,
+    atoms::THREADS,
+    atoms::MEMBERS,
+    atoms::PRESENCES,
+    atoms::VOICE_STATES,
+    atoms::STAGE_INSTANCES,
+    atoms::GUILD_SCHEDULED_EVENTS,
+    atoms::SOUNDBOARD_SOUNDS,
+    atoms::ROLES,
+    atoms::EMOJIS,
+    atoms::STICKERS,
+    atoms::MEMBER_COUNT,
+    atoms::UNAVAILABLE,
+];
+
+pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(id) = step.guild else { return Ok(()) };
+    let known = compose::guild_facts(&*step.world.store, id)?;
+    let mut facts = known.unwrap_or_default();
+    (facts.shard, facts.shards) = step.shard;
+    let says = step.data.get(atoms::UNAVAILABLE).and_then(Value::as_bool);
+    if says == Some(true) {
+        (facts.pending, facts.unavailable) = (false, true);
+        step.world.put_guild_facts(id, facts);
+        return Ok(());
+    }
+    step.main.reason = if facts.pending {
+        Reason::Startup
+    } else if facts.unavailable || says == Some(false) {
+        Reason::Available
+    } else {
+        Reason::Join
+    };
+    compose_old(step, id)?;
+    (facts.pending, facts.unavailable, facts.created) = (false, false, true);
+    facts.member_count = count(step.data).or(facts.member_count);
+    // Entities are created only in a guild that is.
+    step.world.put_guild_facts(id, facts);
+    put_own(step, id, Map::EMPTY)?;
+    channels(step, id, Table::Channels, atoms::CHANNELS)?;
+    channels(step, id, Table::Threads, atoms::THREADS)?;
+    for (family, key) in [
+        (Family::STAGE, atoms::STAGE_INSTANCES),
+        (Family::EVENT, atoms::GUILD_SCHEDULED_EVENTS),
+        (Family::SOUND, atoms::SOUNDBOARD_SOUNDS),
+        (Family::VOICE, atoms::VOICE_STATES),
+    ] {
+        if let Some(list) = step.data.get(key) {
+            entity::replace(step, family, id, list)?;
+        }
+    }
+    if let Some(presences) = step.data.get(atoms::PRESENCES) {
+        step.world.store.delete_range(Table::Presences, Key::all_of(id))?;
+        for presence in maps(Some(presences)) {
+            put_presence(&mut step.world, id, presence)?;
+        }
+    }
+    for member in step.maps(atoms::MEMBERS) {
+        let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
+        step.world.put_member(id, &mut facts, member, user, true)?;
+    }
+    step.world.put_guild_facts(id, facts);
+    Ok(())
+}
+
+pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(id) = step.guild else { return Ok(()) };
+    let Some(mut facts) = step.world.created_guild(id)? else { return Ok(()) };
+    compose_old(step, id)?;
+    if let Some(count) = count(step.data) {
+        facts.member_count = Some(count);
+        step.world.put_guild_facts(id, facts);
+    }
+    let mut held = step.buffer();
+    if let Some(own) = step.world.store.get(Table::Guilds, Key::one(id))? {
+        held.extend_from_slice(own);
+        put_own(step, id, compose::stored_map(&held))?;
+    }
+    step.recycle(held);
+    let mut new = step.buffer();
+    if let Some(old) = &step.main.old {
+        edit::merge(compose::stored_map(old), step.data, &mut new);
+        step.data(new);
+    }
+    Ok(())
+}
+
+pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(id) = step.guild else { return Ok(()) };
+    compose_old(step, id)?;
+    if step.data.get(atoms::UNAVAILABLE).and_then(Value::as_bool) == Some(true) {
+        step.main.reason = Reason::Outage;
+        let mut facts = compose::guild_facts(&*step.world.store, id)?.unwrap_or_default();
+        (facts.shard, facts.shards) = step.shard;
+        (facts.pending, facts.unavailable) = (false, true);
+        step.world.put_guild_facts(id, facts);
+        return Ok(());
+    }
+    step.main.reason = Reason::Leave;
+    step.world.erase_guild(id)
+}
+
+/// Writes a presence; offline erases it.
+pub(super) fn put_presence(
+    world: &mut World<'_>,
+    guild: u64,
+    presence: Map<'_>,
+) -> Result<(), StoreError> {
+    let user = presence.get(atoms::USER).and_then(Value::as_map);
+    let Some(user) = user.and_then(|user| id_in(user, atoms::ID)) else { return Ok(()) };
+    let key = Key::pair(guild, user);
+    if presence.get(atoms::STATUS).and_then(Value::as_str) == Some("offline") {
+        world.store.delete(Table::Presences, key);
+    } else if world.settings.caches(Resource::Presences) {
+        let mut placed = Vec::new();
+        entity::place(presence, guild, &mut placed);
+        world.put_changed(Table::Presences, key, &placed)?;
+    }
+    Ok(())
+}
+
+/// Delivers the guild as it is as `old`, if it is cached.
+fn compose_old(step: &mut Step<'_>, id: u64) -> Result<(), StoreError> {
+    let mut old = step.buffer();
+    if compose::guild(&*step.world.store, id, &mut old)? {
+        step.old(old);
+    }
+    Ok(())
+}
+
+/// Writes the guild's own fields, the payload's merged over `held`, and the collections that are
+/// delivered with them.
+fn put_own(step: &mut Step<'_>, id: u64, held: Map<'_>) -> Result<(), StoreError> {
+    let key = Key::one(id);
+    if step.world.settings.caches(Resource::Guilds) {
+        let mut own = step.buffer();
+        let mut merged = step.buffer();
+        edit::without(step.data, &APART, &mut own);
+        edit::merge(held, compose::stored_map(&own), &mut merged);
+        step.world.put_changed(Table::Guilds, key, &merged)?;
+        step.recycle(own);
+        step.recycle(merged);
+    }
+    let lists = [
+        (Resource::Emojis, Table::Emojis, atoms::EMOJIS),
+        (Resource::Stickers, Table::Stickers, atoms::STICKERS),
+    ];
+    for (resource, table, list) in lists {
+        if let (true, Some(list)) = (step.world.settings.caches(resource), step.data.get(list)) {
+            let mut document = step.buffer();
+            list.write_to(&mut document);
+            step.world.put_changed(table, key, &document)?;
+            step.recycle(document);
+        }
+    }
+    if let Some(roles) = step.data.get(atoms::ROLES) {
+        super::role::replace(step, id, roles)?;
+    }
+    Ok(())
+}
+
+/// Replaces a guild's channels or threads.
+fn channels(step: &mut Step<'_>, guild: u64, table: Table, key: Atom) -> Result<(), StoreError> {
+    let Some(list) = step.data.get(key) else { return Ok(()) };
+    let mut kept = Vec::new();
+    for channel in maps(Some(list)) {
+        kept.extend(id_in(channel, atoms::ID));
+        step.world.put_channel(table, guild, channel)?;
+    }
+    kept.sort_unstable();
+    for key in step.world.keys(table, guild)? {
+        if kept.binary_search(&key.id()).is_err() {
+            step.world.erase_channel(table, guild, key.id())?;
+        }
+    }
+    Ok(())
+}
+
+fn count(data: Map<'_>) -> Option<u64> {
+    data.get(atoms::MEMBER_COUNT)?.as_u64()
+}
+
+/// Marks a guild as listed by READY: its GUILD_CREATE is to come.
+pub(super) fn expect(step: &mut Step<'_>, id: u64) -> Result<(), StoreError> {
+    let known: Option<GuildFacts> = compose::guild_facts(&*step.world.store, id)?;
+    let (shard, shards) = step.shard;
+    let facts = GuildFacts { pending: true, shard, shards, ..known.unwrap_or_default() };
+    step.world.put_guild_facts(id, facts);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Members of guilds.
+
+use mixcord_event::{Kind, Map, Value, atoms, edit};
+use mixcord_state::{Resource, StoreError, compose};
+
+use super::world::MemberPut;
+use super::{Step, guild, id_in, maps};
+
+pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
+    put(step, true, true).map(drop)
+}
+
+pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let whole = step.data.contains(atoms::ROLES) && step.data.contains(atoms::JOINED_AT);
+    let put = put(step, whole, false)?;
+    if let Some(change) = put.user {
+        let key = step.main.key;
+        step.derive(Kind::USER_UPDATE, key, change.new, Some(change.old));
+    }
+    Ok(())
+}
+
+fn put(step: &mut Step<'_>, insert: bool, counts: bool) -> Result<MemberPut, StoreError> {
+    let (Some(guild), Some(user)) = (step.guild, step.map(atoms::USER)) else {
+        return Ok(MemberPut::default());
+    };
+    let Some(user_id) = id_in(user, atoms::ID) else { return Ok(MemberPut::default()) };
+    let Some(mut facts) = step.world.created_guild(guild)? else {
+        // The user may be known from elsewhere.
+        let user = step.world.put_user(user, 0)?;
+        return Ok(MemberPut { new: false, user });
+    };
+    let cached = step.world.settings.caches(Resource::Members);
+    let mut old = step.buffer();
+    let known = cached && compose::member(&*step.world.store, guild, user_id, &mut old)?;
+    let before = facts;
+    let put = step.world.put_member(guild, &mut facts, step.data, user, insert)?;
+    if counts && !known {
+        facts.member_count = facts.member_count.map(|count| count + 1);
+    }
+    if facts != before {
+        step.world.put_guild_facts(guild, facts);
+    }
+    if known {
+        let mut held = step.buffer();
+        let mut new = step.buffer();
+        compose::member(&*step.world.store, guild, user_id, &mut held)?;
+        // The payload may carry more than is kept.
+        edit::without(step.data, &[atoms::USER], &mut new);
+        let mut data = step.buffer();
+        edit::merge(compose::stored_map(&held), compose::stored_map(&new), &mut data);
+        step.recycle(new);
+        step.recycle(held);
+        step.old(old);
+        let user_kept = compose::stored_map(&data).contains(atoms::USER);
+        if !user_kept {
+            let mut whole = step.buffer();
+            let user = (atoms::USER, Value::Map(user));
+            edit::with(compose::stored_map(&data), &[user], &mut whole);
+            data = whole;
+        }
+        step.data(data);
+    }
+    Ok(put)
+}
+
+pub(super) fn remove(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(user)) = (step.guild, step.map(atoms::USER)) else { return Ok(()) };
+    let Some(user_id) = id_in(user, atoms::ID) else { return Ok(()) };
+    let Some(mut facts) = step.world.created_guild(guild)? else { return Ok(()) };
+    let mut old = step.buffer();
+    if compose::member(&*step.world.store, guild, user_id, &mut old)? {
+        step.old(old);
+    }
+    let before = facts;
+    let knew_all = facts.knows_all_members();
+    let cached = step.world.erase_member(guild, &mut facts, user_id)?;
+    // Where everybody is known, somebody unknown left before.
+    if cached || !knew_all {
+        facts.member_count = facts.member_count.map(|count| count.saturating_sub(1));
+    }
+    if facts != before {
+        step.world.put_guild_facts(guild, facts);
+    }
+    Ok(())
+}
+
+/// An answer to a request for members.
+pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(guild) = step.guild else { return Ok(()) };
+    let Some(mut facts) = step.world.created_guild(guild)? else { return Ok(()) };
+    let before = facts;
+    let data = step.data;
+    for member in maps(data.get(atoms::MEMBERS)) {
+        let user: Option<Map<'_>> = member.get(atoms::USER).and_then(Value::as_map);
+        let Some(user) = user else { continue };
+        step.world.put_member(guild, &mut facts, member, user, true)?;
+    }
+    if facts != before {
+        step.world.put_guild_facts(guild, facts);
+    }
+    for presence in maps(data.get(atoms::PRESENCES)) {
+        guild::put_presence(&mut step.world, guild, presence)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! Messages: a history bounded by count in each channel, and by age.
+
+use mixcord_event::{Flags, Map, Value, Writer, atoms, edit};
+use mixcord_state::{
+    ChannelFacts, Key, LastMessage, Resource, Stamped, StoreError, Table, compose, meta,
+};
+
+use super::{Step, ids, refresh, time};
+
+pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
+    if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) {
+        let guild = guild_of(step, channel)?;
+        let known = compose::channel_facts(&*step.world.store, guild, channel)?;
+        let mut facts = known.unwrap_or_default();
+        let newest = match facts.last_message {
+            LastMessage::Id(held) => held.max(id),
+            _ => id,
+        };
+        facts.last_message = LastMessage::Id(newest);
+        if step.world.settings.caches(Resource::Messages) {
+            insert(step, channel, &mut facts, id)?;
+            if known.is_none() {
+                let value = guild.to_le_bytes();
+                step.world.put_changed(Table::ChannelMap, Key::one(channel), &value)?;
+            }
+            put_facts(step, guild, channel, facts);
+            sweep(step)?;
+        } else if known.is_some_and(|known| known != facts) {
+            put_facts(step, guild, channel, facts);
+        }
+    }
+    refresh::embedded(step)
+}
+
+pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
+    if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID))
+        && step.world.settings.caches(Resource::Messages)
+    {
+        let data = step.data;
+        let mut old = step.buffer();
+        if let Some(received_us) = live(step, channel, id, &mut old)? {
+            if is_older(data, compose::stored_map(&old)) {
+                step.flag(Flags::STALE);
+            } else {
+                let mut new = step.buffer();
+                edit::merge(compose::stored_map(&old), data, &mut new);
+                put(step, Key::pair(channel, id), received_us, &new);
+                step.data(new);
+            }
+            step.old(old);
+        } else if data.contains(atoms::AUTHOR) && data.contains(atoms::TIMESTAMP) {
+            let guild = guild_of(step, channel)?;
+            let known = compose::channel_facts(&*step.world.store, guild, channel)?;
+            let mut facts = known.unwrap_or_default();
+            insert(step, channel, &mut facts, id)?;
+            if known.is_none() {
+                let value = guild.to_le_bytes();
+                step.world.put_changed(Table::ChannelMap, Key::one(channel), &value)?;
+            }
+            put_facts(step, guild, channel, facts);
+        }
+    }
+    refresh::embedded(step)
+}
+
+pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) else {
+        return Ok(());
+    };
+    let mut old = step.buffer();
+    if live(step, channel, id, &mut old)?.is_some() {
+        step.old(old);
+    }
+    erase(step, channel, &[id])
+}
+
+pub(super) fn delete_bulk(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(channel) = step.id(atoms::CHANNEL_ID) else { return Ok(()) };
+    let ids: Vec<u64> = ids(step.data.get(atoms::IDS)).collect();
+    let mut document = step.buffer();
+    let mut found = false;
+    let mut list = Writer::new(&mut document).list();
+    for &id in &ids {
+        let mut message = step.buffer();
+        if live(step, channel, id, &mut message)?.is_some() {
+            list.push(compose::stored(&message));
+            found = true;
+        }
+        step.recycle(message);
+    }
+    list.end();
+    if found {
+        step.old(document);
+    }
+    erase(step, channel, &ids)
+}
+
+/// The guild of the payload, or else of the channel; 0 for a private channel.
+fn guild_of(step: &Step<'_>, channel: u64) -> Result<u64, StoreError> {
+    match step.guild {
+        Some(guild) => Ok(guild),
+        None => Ok(compose::guild_of_channel(&*step.world.store, channel)?.unwrap_or(0)),
+    }
+}
+
+/// Appends a message that is not too old to `out`; says when it was received.
+pub(super) fn live(
+    step: &Step<'_>,
+    channel: u64,
+    id: u64,
+    out: &mut Vec<u8>,
+) -> Result<Option<u64>, StoreError> {
+    let key = Key::pair(channel, id);
+    let Some(value) = step.world.store.get(Table::Messages, key)? else { return Ok(None) };
+    let damaged = StoreError::Damaged { table: Table::Messages, key };
+    let message = Stamped::from_bytes(value).ok_or(damaged)?;
+    if message.received_us < oldest_us(step) {
+        return Ok(None);
+    }
+    out.extend_from_slice(message.document);
+    Ok(Some(message.received_us))
+}
+
+/// Writes a message that is cached.
+pub(super) fn put(step: &mut Step<'_>, key: Key, received_us: u64, document: &[u8]) {
+    let mut value = step.buffer();
+    Stamped { received_us, document }.write(&mut value);
+    step.world.store.put(Table::Messages, key, &value);
+    step.recycle(value);
+}
+
+/// Adds the payload to the history, and takes out of it what is too much or too old.
+fn insert(
+    step: &mut Step<'_>,
+    channel: u64,
+    facts: &mut ChannelFacts,
+    id: u64,
+) -> Result<(), StoreError> {
+    let key = Key::pair(channel, id);
+    if step.world.store.get(Table::Messages, key)?.is_none() {
+        facts.messages += 1;
+    }
+    let (now_us, document) = (step.now_us, step.data);
+    put(step, key, now_us, document.as_bytes());
+    trim(step, channel, facts)
+}
+
+/// Takes the oldest messages out until the channel is within its bounds.
+fn trim(
+    step: &mut Step<'_>,
+    channel: u64,
+    facts: &mut ChannelFacts,
+) -> Result<(), StoreError> {
+    let oldest_us = oldest_us(step);
+    let mut excess = facts.messages.saturating_sub(step.world.settings.messages_per_channel);
+    let mut gone = Vec::new();
+    step.world.store.scan(Table::Messages, Key::all_of(channel), &mut |key, value| {
+        let expired = Stamped::from_bytes(value).is_none_or(|it| it.received_us < oldest_us);
+        if expired || excess > 0 {
+            excess = excess.saturating_sub(1);
+            gone.push(key);
+            return true;
+        }
+        false
+    })?;
+    for key in gone {
+        step.world.store.delete(Table::Messages, key);
+        facts.messages = facts.messages.saturating_sub(1);
+    }
+    Ok(())
+}
+
+/// Messages received before this are too old.
+fn oldest_us(step: &Step<'_>) -> u64 {
+    let age_us = step.world.settings.messages_age.as_micros();
+    step.now_us.saturating_sub(u64::try_from(age_us).unwrap_or(u64::MAX))
+}
+
+/// Takes messages out of the history.
+fn erase(step: &mut Step<'_>, channel: u64, ids: &[u64]) -> Result<(), StoreError> {
+    let guild = guild_of(step, channel)?;
+    let Some(mut facts) = compose::channel_facts(&*step.world.store, guild, channel)? else {
+        return Ok(());
+    };
+    let before = facts;
+    for &id in ids {
+        let key = Key::pair(channel, id);
+        if step.world.store.get(Table::Messages, key)?.is_some() {
+            step.world.store.delete(Table::Messages, key);
+            facts.messages = facts.messages.saturating_sub(1);
+        }
+    }
+    if facts != before {
+        put_facts(step, guild, channel, facts);
+    }
+    Ok(())
+}
+
+/// Each new message looks after one more channel, in turn, so that messages also go where nobody
+/// writes any more.
+fn sweep(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let cursor = step.world.store.get(Table::Meta, meta::SWEEP)?;
+    let from = cursor.and_then(Key::from_bytes).unwrap_or(Key::one(0));
+    let mut next = None;
+    step.world.store.scan(Table::ChannelFacts, from..=*Key::all().end(), &mut |key, value| {
+        next = Some((key, ChannelFacts::from_bytes(value).unwrap_or_default()));
+        false
+    })?;
+    let after = next.map_or(Key::one(0), |(key, _)| key.next());
+    step.world.store.put(Table::Meta, meta::SWEEP, &after.to_bytes());
+    let Some((key, mut facts)) = next else { return Ok(()) };
+    let (guild, channel) = (key.owner(), key.id());
+    if facts.messages == 0 {
+        return Ok(());
+    }
+    let before = facts;
+    trim(step, channel, &mut facts)?;
+    if facts == before {
+        return Ok(());
+    }
+    if facts.messages == 0 && !is_channel(step, key)? {
+        step.world.store.delete(Table::ChannelFacts, key);
+        step.world.store.delete(Table::ChannelMap, Key::one(channel));
+    } else {
+        put_facts(step, guild, channel, facts);
+    }
+    Ok(())
+}
+
+/// Whether a channel or thread of this key is cached, or might be if its resource were on.
+fn is_channel(step: &Step<'_>, key: Key) -> Result<bool, StoreError> {
+    for table in [Table::Channels, Table::Threads] {
+        let off = !step.world.settings.caches_table(table);
+        if (off && key.owner() != 0) || step.world.store.get(table, key)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn put_facts(step: &mut Step<'_>, guild: u64, channel: u64, facts: ChannelFacts) {
+    step.world.store.put(Table::ChannelFacts, Key::pair(guild, channel), &facts.to_bytes());
+}
+
+/// Whether an update was written before the edit that is held (G-48).
+fn is_older(data: Map<'_>, held: Map<'_>) -> bool {
+    let edited = |map: Map<'_>| {
+        let edited = map.get(atoms::EDITED_TIMESTAMP).and_then(Value::as_str);
+        edited.and_then(time::micros)
+    };
+    matches!((edited(data), edited(held)), (Some(data), Some(held)) if held > data)
+}

@@ -1,0 +1,159 @@
+//! The annotator: (state, input record) → (state', output records), without I/O and clocks.
+//!
+//! One gateway event gives one record with index 0, and derived ones behind it. What each event
+//! does is one row of [`rows`]; a family of rows has a module.
+
+mod channel;
+mod entity;
+mod expression;
+mod guild;
+mod member;
+mod message;
+mod output;
+mod reaction;
+mod refresh;
+mod role;
+mod rows;
+mod session;
+mod thread;
+mod time;
+mod user;
+mod voice;
+mod world;
+
+pub use output::{Output, Outputs, Part};
+
+use mixcord_event::{Atom, Flags, Kind, Map, Reason, Record, Value};
+use mixcord_state::StoreError;
+
+use self::world::World;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What a row does.
+type Handler = fn(&mut Step<'_>) -> Result<(), StoreError>;
+
+/// Applies one record to the state, and replaces what `out` held by what is to be delivered.
+///
+/// # Errors
+/// When the store cannot be read; the state may then hold half of the record's changes, which the
+/// caller takes back.
+pub fn annotate(
+    store: &mut dyn Store,
+    settings: &Settings,
+    record: &Record<'_>,
+    out: &mut Outputs,
+) -> Result<(), StoreError> {
+    out.clear();
+    let header = record.header();
+    let guild = record.guild_id();
+    let mut step = Step {
+        world: World { store, settings },
+        kind: header.kind,
+        data: record.data().as_map().unwrap_or(Map::EMPTY),
+        shard: (header.shard.id, header.shard.count),
+        guild,
+        now_us: header.received_us,
+        main: Output {
+            kind: header.kind,
+            reason: header.reason,
+            flags: header.flags,
+            key: header.key,
+            data: Part::Payload,
+            old: None,
+        },
+        out,
+    };
+    rows::handler(header.kind)(&mut step)?;
+    let Step { main, out, .. } = step;
+    out.insert_main(main);
+    Ok(())
+}
+
+/// A record in work.
+struct Step<'a> {
+    world: World<'a>,
+    kind: Kind,
+    /// The payload.
+    data: Map<'a>,
+    /// The shard it came from, and out of how many.
+    shard: (u16, u16),
+    /// The guild it names.
+    guild: Option<u64>,
+    /// When it was received: the only clock there is (R11).
+    now_us: u64,
+    /// The record with index 0.
+    main: Output,
+    /// Derived records so far, and spare buffers.
+    out: &'a mut Outputs,
+}
+
+impl<'a> Step<'a> {
+    /// The snowflake under `key` of the payload.
+    fn id(&self, key: Atom) -> Option<u64> {
+        self.data.get(key)?.as_id()
+    }
+
+    /// The map under `key` of the payload.
+    fn map(&self, key: Atom) -> Option<Map<'a>> {
+        self.data.get(key)?.as_map()
+    }
+
+    /// The maps in the list under `key` of the payload; none if there is no list.
+    fn maps(&self, key: Atom) -> impl Iterator<Item = Map<'a>> + use<'a> {
+        maps(self.data.get(key))
+    }
+
+    /// Delivers `document` as `old`.
+    fn old(&mut self, document: Vec<u8>) {
+        self.main.old = Some(document);
+    }
+
+    /// Delivers `document` as `data`.
+    fn data(&mut self, document: Vec<u8>) {
+        self.main.data = Part::Document(document);
+    }
+
+    fn flag(&mut self, flag: Flags) {
+        self.main.flags = self.main.flags | flag;
+    }
+
+    /// Adds a record behind the event's own.
+    fn derive(&mut self, kind: Kind, key: u64, data: Vec<u8>, old: Option<Vec<u8>>) {
+        self.out.push(Output {
+            kind,
+            reason: Reason::Derived,
+            flags: Flags::DERIVED,
+            key,
+            data: Part::Document(data),
+            old,
+        });
+    }
+
+    /// An empty buffer.
+    fn buffer(&mut self) -> Vec<u8> {
+        self.out.buffer()
+    }
+
+    /// Gives a buffer back.
+    fn recycle(&mut self, buffer: Vec<u8>) {
+        self.out.recycle(buffer);
+    }
+}
+
+/// The maps in a list.
+fn maps(list: Option<Value<'_>>) -> impl Iterator<Item = Map<'_>> + use<'_> {
+    let list = list.and_then(Value::as_list);
+    list.into_iter().flat_map(|list| list.iter()).filter_map(Value::as_map)
+}
+
+/// The snowflakes in a list.
+fn ids(list: Option<Value<'_>>) -> impl Iterator<Item = u64> + use<'_> {
+    let list = list.and_then(Value::as_list);
+    list.into_iter().flat_map(|list| list.iter()).filter_map(Value::as_id)
+}
+
+/// The snowflake under `key`.
+fn id_in(map: Map<'_>, key: Atom) -> Option<u64> {
+    map.get(key)?.as_id()
+}

@@ -1,0 +1,121 @@
+//! Threads.
+
+use mixcord_event::{Map, Value, atoms, edit};
+use mixcord_state::{Key, StoreError, Table, compose};
+
+use super::{Step, channel, guild, id_in, ids, maps};
+
+pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
+    channel::put(step, Table::Threads, true)
+}
+
+pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let whole = step.data.contains(atoms::NAME);
+    channel::put(step, Table::Threads, whole)
+}
+
+pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
+    channel::old(step, Table::Threads, guild, id)?;
+    step.world.erase_channel(Table::Threads, guild, id)
+}
+
+/// The active threads of the listed parents, or of the whole guild.
+pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let Some(guild) = step.guild else { return Ok(()) };
+    if step.world.created_guild(guild)?.is_none() {
+        return Ok(());
+    }
+    let data = step.data;
+    let parents: Option<Vec<u64>> =
+        data.get(atoms::CHANNEL_IDS).map(|parents| ids(Some(parents)).collect());
+    let mut kept = Vec::new();
+    for thread in maps(data.get(atoms::THREADS)) {
+        kept.extend(id_in(thread, atoms::ID));
+        step.world.put_channel(Table::Threads, guild, thread)?;
+    }
+    let mut gone = Vec::new();
+    step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
+        let parent = id_in(compose::stored_map(thread), atoms::PARENT_ID);
+        let listed = parents.as_ref().is_none_or(|parents| parent.is_some_and(|parent| parents.contains(&parent)));
+        if listed && !kept.contains(&key.id()) {
+            gone.push(key.id());
+        }
+        true
+    })?;
+    for id in gone {
+        step.world.erase_channel(Table::Threads, guild, id)?;
+    }
+    for member in maps(data.get(atoms::MEMBERS)) {
+        if let Some(id) = id_in(member, atoms::ID) {
+            edit_thread(step, guild, id, |thread, out| {
+                edit::with(thread, &[(atoms::MEMBER, Value::Map(member))], out);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The bot's own membership in a thread changed.
+pub(super) fn own_member(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
+    channel::old(step, Table::Threads, guild, id)?;
+    let mut member = step.buffer();
+    edit::without(step.data, &[atoms::GUILD_ID], &mut member);
+    edit_thread(step, guild, id, |thread, out| {
+        edit::with(thread, &[(atoms::MEMBER, compose::stored(&member))], out);
+    })?;
+    step.recycle(member);
+    Ok(())
+}
+
+/// Somebody joined or left a thread.
+pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
+    channel::old(step, Table::Threads, guild, id)?;
+    let data = step.data;
+    let own_id = step.world.own_id()?;
+    let left = own_id.is_some_and(|own| ids(data.get(atoms::REMOVED_MEMBER_IDS)).any(|id| id == own));
+    edit_thread(step, guild, id, |thread, out| {
+        let mut counted = Vec::new();
+        edit::only(data, &[atoms::MEMBER_COUNT], &mut counted);
+        let mut merged = Vec::new();
+        edit::merge(thread, compose::stored_map(&counted), &mut merged);
+        if left {
+            edit::without(compose::stored_map(&merged), &[atoms::MEMBER], out);
+        } else {
+            out.append(&mut merged);
+        }
+    })?;
+    let Some(mut facts) = step.world.created_guild(guild)? else { return Ok(()) };
+    let before = facts;
+    for added in maps(data.get(atoms::ADDED_MEMBERS)) {
+        let Some(member) = added.get(atoms::MEMBER).and_then(Value::as_map) else { continue };
+        let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
+        step.world.put_member(guild, &mut facts, member, user, true)?;
+        if let Some(presence) = added.get(atoms::PRESENCE).and_then(Value::as_map) {
+            guild::put_presence(&mut step.world, guild, presence)?;
+        }
+    }
+    if facts != before {
+        step.world.put_guild_facts(guild, facts);
+    }
+    Ok(())
+}
+
+/// Rewrites a cached thread.
+fn edit_thread(
+    step: &mut Step<'_>,
+    guild: u64,
+    id: u64,
+    change: impl FnOnce(Map<'_>, &mut Vec<u8>),
+) -> Result<(), StoreError> {
+    let key = Key::pair(guild, id);
+    let mut new = step.buffer();
+    if let Some(held) = step.world.store.get(Table::Threads, key)? {
+        change(compose::stored_map(held), &mut new);
+        step.world.put_changed(Table::Threads, key, &new)?;
+    }
+    step.recycle(new);
+    Ok(())
+}

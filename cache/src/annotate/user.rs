@@ -1,0 +1,80 @@
+//! Users and presences.
+
+use mixcord_event::{Flags, Kind, Value, atoms, edit};
+use mixcord_state::{Key, Resource, StoreError, Table, compose, meta};
+
+use super::{Step, id_in};
+
+/// The bot's own user changed.
+pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
+    if !step.world.settings.caches(Resource::Users) {
+        return Ok(());
+    }
+    let data = step.data;
+    let mut old = step.buffer();
+    match step.world.store.get(Table::Meta, meta::ME)? {
+        Some(held) => {
+            old.extend_from_slice(held);
+            let mut new = step.buffer();
+            edit::merge(compose::stored_map(&old), data, &mut new);
+            step.world.put_changed(Table::Meta, meta::ME, &new)?;
+            step.old(old);
+            step.data(new);
+        }
+        None => step.world.store.put(Table::Meta, meta::ME, data.as_bytes()),
+    }
+    step.world.put_user(data, 0)?;
+    Ok(())
+}
+
+pub(super) fn presence(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(user)) = (step.guild, step.map(atoms::USER)) else { return Ok(()) };
+    let Some(user_id) = id_in(user, atoms::ID) else { return Ok(()) };
+    if step.world.settings.caches(Resource::Presences) {
+        put(step, guild, user_id)?;
+    }
+    if let Some(change) = step.world.put_user(user, 0)? {
+        let key = step.main.key;
+        step.derive(Kind::USER_UPDATE, key, change.new, Some(change.old));
+    }
+    Ok(())
+}
+
+fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
+    let data = step.data;
+    let key = Key::pair(guild, user);
+    let offline = data.get(atoms::STATUS).and_then(Value::as_str) == Some("offline");
+    let mut old = step.buffer();
+    if let Some(held) = step.world.store.get(Table::Presences, key)? {
+        old.extend_from_slice(held);
+        let held = compose::stored_map(&old);
+        let same = |key| data.get(key).is_none_or(|after| held.get(key) == Some(after));
+        let unchanged = same(atoms::STATUS) && same(atoms::ACTIVITIES);
+        let mut new = step.buffer();
+        edit::merge(held, data, &mut new);
+        if offline {
+            step.world.store.delete(Table::Presences, key);
+        } else {
+            step.world.put_changed(Table::Presences, key, &new)?;
+        }
+        if unchanged {
+            step.flag(Flags::UNCHANGED);
+        }
+        step.old(old);
+        step.data(new);
+        return Ok(());
+    }
+    if offline {
+        return Ok(());
+    }
+    let Some(facts) = step.world.created_guild(guild)? else { return Ok(()) };
+    // Where everybody is known, somebody unknown is no member (any more).
+    let caches_members = step.world.settings.caches(Resource::Members);
+    let gone = caches_members
+        && facts.knows_all_members()
+        && step.world.store.get(Table::Members, key)?.is_none();
+    if !gone {
+        step.world.store.put(Table::Presences, key, data.as_bytes());
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Voice states.
+
+use mixcord_event::{Value, atoms, edit};
+use mixcord_state::{Key, Resource, StoreError, Table, compose};
+
+use super::{Step, refresh};
+
+pub(super) fn state(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let (Some(guild), Some(user)) = (step.guild, step.id(atoms::USER_ID)) else { return Ok(()) };
+    let key = Key::pair(guild, user);
+    let data = step.data;
+    let mut old = step.buffer();
+    let held = step.world.store.get(Table::VoiceStates, key)?;
+    old.extend_from_slice(held.unwrap_or_default());
+    let known = held.is_some();
+    if data.get(atoms::CHANNEL_ID).is_some_and(Value::is_null) {
+        step.world.store.delete(Table::VoiceStates, key);
+    } else if known {
+        let mut new = step.buffer();
+        edit::merge(compose::stored_map(&old), data, &mut new);
+        step.world.put_changed(Table::VoiceStates, key, &new)?;
+        step.recycle(new);
+    } else if step.world.settings.caches(Resource::VoiceStates)
+        && data.contains(atoms::CHANNEL_ID)
+        && step.world.created_guild(guild)?.is_some()
+    {
+        step.world.store.put(Table::VoiceStates, key, data.as_bytes());
+    }
+    if known {
+        step.old(old);
+    }
+    refresh::embedded(step)
+}

@@ -1,0 +1,50 @@
+//! What of the state is kept.
+
+use std::time::Duration;
+
+use mixcord_state::{Resource, Table};
+
+/// Which resources are cached, and how much of the messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// One bit for each resource that is off.
+    off: u32,
+    /// Messages kept in a channel.
+    pub messages_per_channel: u32,
+    /// How long a message is kept after it was received.
+    pub messages_age: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { off: 0, messages_per_channel: 100, messages_age: Duration::from_secs(86_400) }
+    }
+}
+
+impl Settings {
+    /// Switches a resource off.
+    #[must_use]
+    pub fn without(mut self, resource: Resource) -> Self {
+        self.off |= 1 << resource as u32;
+        self
+    }
+
+    /// Whether a resource is cached.
+    #[must_use]
+    pub fn caches(&self, resource: Resource) -> bool {
+        let bounded_away = resource == Resource::Messages && self.messages_per_channel == 0;
+        self.off & (1 << resource as u32) == 0 && !bounded_away
+    }
+
+    /// Whether what a table holds is cached.
+    #[must_use]
+    pub fn caches_table(&self, table: Table) -> bool {
+        table.resource().is_none_or(|resource| self.caches(resource))
+    }
+
+    /// Nothing is cached.
+    #[must_use]
+    pub fn none() -> Self {
+        Resource::ALL.iter().fold(Self::default(), |settings, &resource| settings.without(resource))
+    }
+}

@@ -1,0 +1,123 @@
+//! What the cache leaves in its output ring with every commit.
+
+use std::collections::BTreeMap;
+
+/// How far a shard's ring was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InputPosition {
+    /// Id of the ring.
+    pub ring: u64,
+    /// The first record not read.
+    pub position: u64,
+}
+
+/// Positions by (shard count, shard).
+pub type Inputs = BTreeMap<(u16, u16), InputPosition>;
+
+/// The output ring's checkpoint: whose state belongs to the ring's tail, and how far each input
+/// was read for it.
+///
+/// Ring ids are folded to 32 bits there, so that 256 shards fit; compare with
+/// [`Checkpoint::is_ring`].
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Checkpoint {
+    /// Id of the store, 0 without one. Another id means the store was rebuilt: open it again.
+    pub store: u64,
+    /// Positions; their ring ids are folded.
+    pub inputs: Inputs,
+}
+
+/// Bytes that are no checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("the output ring's checkpoint was written by another version of mixcord-cache")]
+pub struct CheckpointError;
+
+const VERSION: u8 = 1;
+const HEAD: usize = 9;
+const ENTRY: usize = 14;
+/// Positions take six bytes: at a million events a second they last nine years.
+const POSITION: usize = 6;
+
+impl Checkpoint {
+    /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first.
+    #[must_use]
+    pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&self.store.to_le_bytes());
+        for (&(shards, shard), input) in &self.inputs {
+            if bytes.len() + ENTRY > limit {
+                break;
+            }
+            bytes.extend_from_slice(&shards.to_le_bytes());
+            bytes.extend_from_slice(&shard.to_le_bytes());
+            bytes.extend_from_slice(&fold(input.ring).to_le_bytes());
+            bytes.extend_from_slice(&input.position.to_le_bytes()[..POSITION]);
+        }
+        bytes
+    }
+
+    /// Reads what [`Checkpoint::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let (head, entries) = bytes.split_first_chunk::<HEAD>().ok_or(CheckpointError)?;
+        let [version, store @ ..] = *head;
+        if version != VERSION || entries.len() % ENTRY != 0 {
+            return Err(CheckpointError);
+        }
+        let mut inputs = Inputs::new();
+        for entry in entries.chunks_exact(ENTRY) {
+            let entry: &[u8; ENTRY] = entry.try_into().map_err(|_| CheckpointError)?;
+            let [s0, s1, n0, n1, r0, r1, r2, r3, p0, p1, p2, p3, p4, p5] = *entry;
+            inputs.insert(
+                (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([n0, n1])),
+                InputPosition {
+                    ring: u64::from(u32::from_le_bytes([r0, r1, r2, r3])),
+                    position: u64::from_le_bytes([p0, p1, p2, p3, p4, p5, 0, 0]),
+                },
+            );
+        }
+        Ok(Self { store: u64::from_le_bytes(store), inputs })
+    }
+
+    /// Whether a folded id stands for the ring `id`.
+    #[must_use]
+    pub fn is_ring(folded: u64, id: u64) -> bool {
+        folded == u64::from(fold(id))
+    }
+}
+
+const fn fold(id: u64) -> u32 {
+    (id ^ (id >> 32)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_comes_back_with_folded_ids() {
+        let ring = 0x1234_5678_9ABC_DEF0;
+        let mut inputs = Inputs::new();
+        inputs.insert((2, 1), InputPosition { ring, position: 77 });
+        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032)).unwrap();
+        let input = read.inputs[&(2, 1)];
+        assert_eq!((read.store, input.position), (5, 77));
+        assert!(Checkpoint::is_ring(input.ring, ring));
+        assert!(!Checkpoint::is_ring(input.ring, ring + 1));
+    }
+
+    #[test]
+    fn the_positions_of_256_shards_fit() {
+        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1 };
+        let inputs: Inputs = (0..256).map(|shard| ((256, shard), input)).collect();
+        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032);
+        assert_eq!(Checkpoint::from_bytes(&bytes).unwrap().inputs.len(), 256);
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        assert!(Checkpoint::from_bytes(&[]).is_err());
+        assert!(Checkpoint::from_bytes(&[9; HEAD]).is_err());
+        assert!(Checkpoint::from_bytes(&[VERSION; HEAD + 3]).is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! Entities as a consumer sees them, put together from the tables they are spread over.
+//!
+//! Each function appends one document to `out` and says whether the entity is there; if not,
+//! nothing is appended.
+
+use mixcord_event::{Atom, Map, Value, Writer, atoms, edit};
+
+use crate::{ChannelFacts, GuildFacts, Key, LastMessage, Read, StoreError, Table, Tally};
+
+/// The document a table holds, which this project wrote there.
+#[must_use]
+pub fn stored(bytes: &[u8]) -> Value<'_> {
+    Value::trusted(bytes)
+}
+
+/// The map a table holds; the empty map if it holds anything else.
+#[must_use]
+pub fn stored_map(bytes: &[u8]) -> Map<'_> {
+    stored(bytes).as_map().unwrap_or(Map::EMPTY)
+}
+
+/// A guild: its own fields, `member_count`, its roles, emojis and stickers, and `unavailable` in an
+/// outage.
+pub fn guild(read: &(impl Read + ?Sized), id: u64, out: &mut Vec<u8>) -> Result<bool, StoreError> {
+    let Some(own) = read.get(Table::Guilds, Key::one(id))? else { return Ok(false) };
+    let facts = guild_facts(read, id)?.unwrap_or_default();
+    let mut guild = Writer::new(out).map();
+    for (key, value) in stored_map(own) {
+        guild.keyed(key, value);
+    }
+    if facts.unavailable {
+        guild.entry(atoms::UNAVAILABLE, true);
+    }
+    if let Some(count) = facts.member_count {
+        guild.entry(atoms::MEMBER_COUNT, count);
+    }
+    if let Some(order) = read.get(Table::RoleOrder, Key::one(id))? {
+        let mut roles = guild.list(atoms::ROLES);
+        for role in ids(order) {
+            if let Some(role) = read.get(Table::Roles, Key::pair(id, role))? {
+                roles.push(stored(role));
+            }
+        }
+    }
+    for (table, key) in [(Table::Emojis, atoms::EMOJIS), (Table::Stickers, atoms::STICKERS)] {
+        if let Some(list) = read.get(table, Key::one(id))? {
+            guild.entry(key, stored(list));
+        }
+    }
+    guild.end();
+    Ok(true)
+}
+
+/// A channel or thread with its `last_message_id`.
+pub fn channel(
+    read: &(impl Read + ?Sized),
+    table: Table,
+    guild: u64,
+    id: u64,
+    out: &mut Vec<u8>,
+) -> Result<bool, StoreError> {
+    let key = Key::pair(guild, id);
+    let Some(own) = read.get(table, key)? else { return Ok(false) };
+    let own = stored_map(own);
+    match channel_facts(read, guild, id)?.unwrap_or_default().last_message {
+        LastMessage::Unknown => out.extend_from_slice(own.as_bytes()),
+        LastMessage::None => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Null)], out),
+        LastMessage::Id(id) => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Id(id))], out),
+    }
+    Ok(true)
+}
+
+/// A member with its user and the guild's id.
+pub fn member(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+    user: u64,
+    out: &mut Vec<u8>,
+) -> Result<bool, StoreError> {
+    let Some(own) = read.get(Table::Members, Key::pair(guild, user))? else { return Ok(false) };
+    let own = stored_map(own);
+    let mut members: [(Atom, Value<'_>); 2] =
+        [(atoms::GUILD_ID, Value::Id(guild)), (atoms::USER, Value::Null)];
+    let mut used = 1;
+    if let Some(tally) = user_tally(read, user)? {
+        members[1].1 = stored(tally.document);
+        used = 2;
+    }
+    edit::with(own, &members[..used], out);
+    Ok(true)
+}
+
+/// What is known about a guild beside its fields.
+pub fn guild_facts(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+) -> Result<Option<GuildFacts>, StoreError> {
+    let key = Key::one(guild);
+    let Some(bytes) = read.get(Table::GuildFacts, key)? else { return Ok(None) };
+    let facts = GuildFacts::from_bytes(bytes);
+    facts.map(Some).ok_or(StoreError::Damaged { table: Table::GuildFacts, key })
+}
+
+/// What is known about a channel or thread beside its fields.
+pub fn channel_facts(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+    channel: u64,
+) -> Result<Option<ChannelFacts>, StoreError> {
+    let key = Key::pair(guild, channel);
+    let Some(bytes) = read.get(Table::ChannelFacts, key)? else { return Ok(None) };
+    let facts = ChannelFacts::from_bytes(bytes);
+    facts.map(Some).ok_or(StoreError::Damaged { table: Table::ChannelFacts, key })
+}
+
+/// The guild of a channel or thread; 0 for a private channel.
+pub fn guild_of_channel(
+    read: &(impl Read + ?Sized),
+    channel: u64,
+) -> Result<Option<u64>, StoreError> {
+    let key = Key::one(channel);
+    let Some(bytes) = read.get(Table::ChannelMap, key)? else { return Ok(None) };
+    let guild = ids(bytes).next();
+    guild.map(Some).ok_or(StoreError::Damaged { table: Table::ChannelMap, key })
+}
+
+/// A user and the number of guilds that hold it.
+pub fn user_tally(
+    read: &(impl Read + ?Sized),
+    user: u64,
+) -> Result<Option<Tally<'_>>, StoreError> {
+    let key = Key::one(user);
+    let Some(bytes) = read.get(Table::Users, key)? else { return Ok(None) };
+    let tally = Tally::from_bytes(bytes);
+    tally.map(Some).ok_or(StoreError::Damaged { table: Table::Users, key })
+}
+
+/// The ids in a packed list.
+pub fn ids(packed: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    packed.chunks_exact(8).filter_map(|id| Some(u64::from_le_bytes(id.try_into().ok()?)))
+}

@@ -1,0 +1,29 @@
+//! The cache's store: what lies where, and how another process reads it.
+//!
+//! The store is an LMDB environment in one directory. Every resource has a table of its own; keys
+//! are ids as fixed-width big-endian numbers, so the members of a guild or the messages of a
+//! channel in time are ranges. Values are documents of [`mixcord_event`], as Discord sent them,
+//! merged. What grows or changes alone stands in a table of its own and is composed when read
+//! (see [`compose`]): a join rewrites no guild.
+//!
+//! `mixcord-cache` writes it; everybody else opens it with [`State`] and asks. A query takes a
+//! read transaction for one call, or for one page of an iterator, and returns owned copies.
+
+mod checkpoint;
+pub mod compose;
+mod env;
+mod facts;
+mod key;
+mod query;
+mod read;
+mod stats;
+mod table;
+
+pub use checkpoint::{Checkpoint, CheckpointError, InputPosition, Inputs};
+pub use env::{Env, OpenError, PAGE_BYTES, PreparedEnv, Txn, WriteTxn};
+pub use facts::{ChannelFacts, GuildFacts, LastMessage, Stamped, Tally};
+pub use key::Key;
+pub use query::{Pages, State};
+pub use read::{Read, StoreError};
+pub use stats::{ResourceStats, StateStats};
+pub use table::{Resource, Table, UnknownResource, meta};
