@@ -1,3 +1,128 @@
-//! cache
+//! mixcord-cache: process 2 of Mixcord.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
+use mixcord_cache::options::Options;
+use nix::sys::signal::{SigSet, Signal};
+
+/// For what starting again without changing anything is of no use.
+const CONFIGURATION: u8 = 78;
+/// The longest sleep: how long a new ring may go unnoticed.
+const SLEEP: Duration = Duration::from_millis(200);
+/// How often a standstill is logged.
+const REMIND: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) if !error.use_stderr() => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return refuse(first_line(&error.to_string())),
+    };
+    start_log(options.log_json);
+    let plan = match options.plan() {
+        Ok(plan) => plan,
+        Err(error) => return refuse(&error),
+    };
+    match run(&plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_configuration() => refuse(&chain(&error)),
+        Err(error) => {
+            eprintln!("mixcord-cache: {}", chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+fn run(plan: &Plan) -> Result<(), EngineError> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    // Blocked before any other thread exists, so that the one below gets them.
+    let blocked = signals.thread_block().is_ok();
+    let mut engine = Engine::start(plan)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    if blocked {
+        let (stop, bell) = (Arc::clone(&stop), engine.bell().clone());
+        std::thread::spawn(move || {
+            while signals.wait().is_err() {}
+            stop.store(true, Ordering::Release);
+            bell.ring();
+        });
+    }
+    tracing::info!(instance = plan.instance, "ready");
+    let mut reminded: Option<Instant> = None;
+    while !stop.load(Ordering::Acquire) {
+        let progress = engine.round()?;
+        if progress == Progress::Worked || progress == Progress::Idle {
+            reminded = None;
+        } else if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
+            reminded = Some(Instant::now());
+            say(progress);
+        }
+        engine.wait(progress, SLEEP);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Why the cache stands still.
+fn say(progress: Progress) {
+    match progress {
+        Progress::OutputFull(_) => {
+            tracing::warn!("the output ring is full: the slowest group of consumers decides the pace");
+        }
+        Progress::StoreFull { oldest_reader: Some(pid) } => tracing::error!(
+            pid,
+            "the store is full; process {pid} has the oldest read transaction: if it hangs, end it, \
+             else raise --state-max"
+        ),
+        Progress::StoreFull { oldest_reader: None } => {
+            tracing::error!("the store is full: raise --state-max, or cache less with --no-cache");
+        }
+        Progress::Worked | Progress::Idle => {}
+    }
+}
+
+fn refuse(reason: &str) -> ExitCode {
+    eprintln!("mixcord-cache: {reason}");
+    ExitCode::from(CONFIGURATION)
+}
+
+/// clap's explanation without its hints.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// An error with its causes, on one line, none said twice.
+fn chain(error: &EngineError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn start_log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MIXCORD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}

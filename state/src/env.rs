@@ -2,8 +2,9 @@
 //!
 //! LMDB's own pages are trusted like code (same uid, 0600); what lies in them is not.
 
+use std::fmt;
 use std::io;
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
@@ -102,7 +103,8 @@ impl Env {
                         None => return Ok(CommitOrAbort::Abort(())),
                     }
                 }
-                Ok(tables.try_into().map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
+                Ok(<[_; Table::COUNT]>::try_from(tables)
+                    .map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
             })
             .map_err(fail)?;
         match tables {
@@ -177,7 +179,8 @@ impl PreparedEnv {
                 for table in Table::ALL {
                     tables.push(opener.create_database::<Bytes, Bytes>(txn, Some(table.name()))?);
                 }
-                Ok(tables.try_into().map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
+                Ok(<[_; Table::COUNT]>::try_from(tables)
+                    .map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
             })
             .map_err(fail)?;
         match tables {
@@ -188,10 +191,15 @@ impl PreparedEnv {
 }
 
 /// A snapshot of the store.
-#[derive(Debug)]
 pub struct Txn<'e> {
     txn: RoTxn<'e, WithoutTls>,
     tables: &'e Tables,
+}
+
+impl fmt::Debug for Txn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Txn").finish_non_exhaustive()
+    }
 }
 
 impl Txn<'_> {
@@ -203,7 +211,7 @@ impl Txn<'_> {
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
         let (from, to) = bounds(table, &range);
-        let bounds = &from[..width(table)]..=&to[..width(table)];
+        let bounds = (Bound::Included(&from[..width(table)]), Bound::Included(&to[..width(table)]));
         for entry in self.tables[table.index()].rev_range(&self.txn, &bounds)? {
             let (key, value) = entry?;
             if !visit(key_of(table, key)?, value) {
@@ -242,8 +250,8 @@ pub struct WriteTxn<'e> {
     tables: &'e Tables,
 }
 
-impl std::fmt::Debug for WriteTxn<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for WriteTxn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteTxn").finish_non_exhaustive()
     }
 }
@@ -301,7 +309,7 @@ fn scan(
     visit: &mut dyn FnMut(Key, &[u8]) -> bool,
 ) -> Result<(), StoreError> {
     let (from, to) = bounds(table, range);
-    let bounds = &from[..width(table)]..=&to[..width(table)];
+    let bounds = (Bound::Included(&from[..width(table)]), Bound::Included(&to[..width(table)]));
     for entry in tables[table.index()].range(txn, &bounds)? {
         let (key, value) = entry?;
         if !visit(key_of(table, key)?, value) {

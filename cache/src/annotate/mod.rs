@@ -49,7 +49,6 @@ pub fn annotate(
     let guild = record.guild_id();
     let mut step = Step {
         world: World { store, settings },
-        kind: header.kind,
         data: record.data().as_map().unwrap_or(Map::EMPTY),
         shard: (header.shard.id, header.shard.count),
         guild,
@@ -73,7 +72,6 @@ pub fn annotate(
 /// A record in work.
 struct Step<'a> {
     world: World<'a>,
-    kind: Kind,
     /// The payload.
     data: Map<'a>,
     /// The shard it came from, and out of how many.

@@ -1,10 +1,12 @@
 //! Where the annotator keeps its state.
 
 mod disk;
+
 mod memory;
 mod overlay;
 
-pub use disk::{DiskError, DiskStore, Limits};
+
+pub use disk::{DiskError, DiskStore, Fate};
 pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};
 

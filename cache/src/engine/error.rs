@@ -1,0 +1,70 @@
+//! Why the cache stops.
+
+use mixcord_ring::{AttachError, BellError, CreateError, JoinError, NameError, StageError};
+use mixcord_state::StoreError;
+
+use crate::store::DiskError;
+
+/// Why the cache stops.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The instance cannot be called so.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No doorbell.
+    #[error("cannot wait for the rings: {0}")]
+    Bell(#[from] BellError),
+    /// The output ring cannot be made or had.
+    #[error("cannot have the output ring: {0}")]
+    Output(#[source] CreateError),
+    /// Another cache of this instance runs.
+    #[error("another mixcord-cache of this instance is running")]
+    Running,
+    /// The store cannot be had.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record could not be written into the output ring.
+    #[error("cannot write into the output ring: {0}")]
+    Stage(StageError),
+    /// A shard's ring cannot be read.
+    #[error("cannot read the ring {ring}: {source}")]
+    Join {
+        /// The ring.
+        ring: String,
+        /// Why.
+        source: JoinError,
+    },
+    /// The rings cannot be listed.
+    #[error("cannot list the rings: {0}")]
+    List(std::io::Error),
+}
+
+impl EngineError {
+    /// Whether starting again without changing anything is of no use.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Name(_) | Self::Running => true,
+            Self::Output(error) => matches!(
+                error,
+                CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_)
+            ),
+            Self::Disk(error) => matches!(
+                error,
+                DiskError::Locked { .. } | DiskError::NotOurs { .. } | DiskError::NoSpace { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    pub(super) fn output(error: CreateError) -> Self {
+        match error {
+            CreateError::Attach(AttachError::Locked { .. }) => Self::Running,
+            other => Self::Output(other),
+        }
+    }
+}

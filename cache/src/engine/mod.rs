@@ -1,0 +1,200 @@
+//! The engine: shard rings in, annotated records out, one transaction for each batch.
+//!
+//! The order of a commit: write outputs beyond the tail → commit the transaction, which holds the
+//! state, the position reached in every input ring and the intended output tail → publish the tail
+//! → release the input. Whatever instruction the process dies at, [`Engine::start`] finds which of
+//! these was the last and goes on from there.
+
+mod commit;
+mod error;
+mod gap;
+mod input;
+mod startup;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mixcord_event::topology;
+use mixcord_ring::{Bell, Geometry, Namespace, Producer};
+use mixcord_state::Inputs;
+
+pub use self::error::EngineError;
+use self::gap::Gap;
+use self::input::Input;
+use crate::annotate::Outputs;
+use crate::settings::Settings;
+use crate::store::{Changes, DiskStore};
+
+/// What the engine is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The instance.
+    pub instance: String,
+    /// The store's directory, or no store.
+    pub state: Option<PathBuf>,
+    /// How large the store may become, in bytes.
+    pub state_bytes_max: u64,
+    /// What is cached.
+    pub settings: Settings,
+    /// Sizes of the output ring, if it has to be made.
+    pub output: Geometry,
+}
+
+/// What a round did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It committed something; there may be more.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// A record waits for this many bytes in the output ring.
+    OutputFull(usize),
+    /// The store may not grow any more.
+    StoreFull {
+        /// The process whose old read transaction keeps pages from reuse.
+        oldest_reader: Option<u32>,
+    },
+}
+
+/// The cache of one instance.
+#[derive(Debug)]
+pub struct Engine {
+    namespace: Namespace,
+    bell: Bell,
+    out: Producer,
+    /// `None` without a store.
+    store: Option<DiskStore>,
+    settings: Settings,
+    /// Rings that are read or will be, by (shard count, shard).
+    inputs: BTreeMap<(u16, u16), Input>,
+    /// How far each input ring is committed. A ring's id may be folded until the ring is seen.
+    positions: Inputs,
+    /// The shard count whose rings are read; those of another wait until these are drained.
+    shards: Option<u16>,
+    /// Whether it was known at the start how far the inputs had been read.
+    knew_positions: bool,
+    /// Losses to be told before anything else.
+    gaps: Vec<Gap>,
+    changes: Changes,
+    outputs: Outputs,
+    /// Records of the next round at most.
+    records_max: usize,
+    housekeeping: Instant,
+    looked: Option<Instant>,
+}
+
+/// How often the store is looked after.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How often rings are looked for while others have work.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Rings of the instance.
+    #[must_use]
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    /// Does what is waiting, as one batch; says whether there was anything.
+    ///
+    /// # Errors
+    /// When the process should end; starting it again is safe.
+    pub fn round(&mut self) -> Result<Progress, EngineError> {
+        self.look_after()?;
+        self.commit_round()
+    }
+
+    /// Sleeps until there may be something to do, at most `timeout`.
+    pub fn wait(&mut self, progress: Progress, timeout: Duration) {
+        let ticket = self.bell.ticket();
+        match progress {
+            Progress::Worked => return,
+            Progress::Idle => {
+                let mut tick = timeout;
+                for input in self.inputs.values_mut() {
+                    tick = tick.min(input.arm());
+                }
+                let shards = self.shards;
+                let mut read = self.inputs.iter_mut().filter(|(key, _)| Some(key.0) == shards);
+                if read.any(|(_, input)| input.has_work()) {
+                    return;
+                }
+                self.bell.wait(ticket, tick);
+            }
+            Progress::OutputFull(bytes) => {
+                if !(self.out.arm_space(bytes) && self.out.has_space(bytes)) {
+                    self.bell.wait(ticket, timeout.min(Duration::from_millis(50)));
+                }
+            }
+            Progress::StoreFull { .. } => {
+                self.bell.wait(ticket, timeout);
+            }
+        }
+    }
+
+    /// What has to be done now and then.
+    fn look_after(&mut self) -> Result<(), EngineError> {
+        let now = Instant::now();
+        if now.duration_since(self.housekeeping) >= HOUSEKEEPING {
+            self.housekeeping = now;
+            if let Some(store) = &self.store {
+                store.clear_stale_readers()?;
+                store.sync()?;
+            }
+        }
+        if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
+            self.looked = Some(now);
+            self.discover()?;
+        }
+        Ok(())
+    }
+
+    /// Joins the shard rings that appeared.
+    fn discover(&mut self) -> Result<(), EngineError> {
+        for name in self.namespace.rings().map_err(EngineError::List)? {
+            let Some((shard, shards)) = topology::parse_shard_ring(&name) else { continue };
+            if self.inputs.contains_key(&(shards, shard)) {
+                continue;
+            }
+            if let Some(input) = Input::join(&self.namespace, &name, &self.bell)? {
+                self.welcome((shards, shard), input);
+            }
+        }
+        self.choose_shards();
+        Ok(())
+    }
+
+    /// Rings of the old shard count are drained before those of the new are read.
+    fn choose_shards(&mut self) {
+        let mut counts: Vec<u16> = self.inputs.keys().map(|&(shards, _)| shards).collect();
+        counts.dedup();
+        let current = self.shards.filter(|current| counts.contains(current));
+        if let Some(current) = current
+            && (counts.len() == 1 || self.is_in_use(current))
+        {
+            return;
+        }
+        counts.retain(|&count| Some(count) != current);
+        // In use first; of those the one whose gateway is gone, for it is the older.
+        let mut others = Vec::new();
+        for count in counts {
+            others.push((!self.is_in_use(count), self.is_alive(count), count));
+        }
+        others.sort_unstable();
+        match others.first() {
+            Some(&(unused, _, count)) if !unused || current.is_none() => self.shards = Some(count),
+            _ => {}
+        }
+    }
+
+    /// Whether rings of this count have a gateway or records.
+    fn is_in_use(&mut self, shards: u16) -> bool {
+        let mut inputs = self.inputs.range_mut((shards, 0)..=(shards, u16::MAX));
+        inputs.any(|(_, input)| input.has_work() || input.is_alive())
+    }
+
+    fn is_alive(&self, shards: u16) -> bool {
+        self.inputs.range((shards, 0)..=(shards, u16::MAX)).any(|(_, input)| input.is_alive())
+    }
+}

@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use mixcord_event::topology;
+use mixcord_ring::Geometry;
+use mixcord_state::Resource;
+
+use crate::engine::Plan;
+use crate::settings::Settings;
+
+/// Process 2 of Mixcord: keeps the state, and publishes each event with the old entity beside the
+/// new.
+#[derive(Parser, Debug)]
+#[command(name = "mixcord-cache", version)]
+pub struct Options {
+    /// The instance, shared by its gateway, cache and consumers.
+    #[arg(long, env = "MIXCORD_INSTANCE", default_value = "mixcord")]
+    instance: String,
+    /// Directory of the store; in /dev/shm unless given.
+    #[arg(long, env = "MIXCORD_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Whether there is a store at all.
+    #[arg(long, env = "MIXCORD_STORE", value_enum, default_value_t = StoreKind::Lmdb)]
+    store: StoreKind,
+    /// How large the store may become; it grows in steps.
+    #[arg(long, env = "MIXCORD_STATE_MAX", value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
+    state_max: u64,
+    /// A resource that is not cached; may be repeated.
+    #[arg(long = "no-cache", env = "MIXCORD_NO_CACHE", value_name = "RESOURCE", value_delimiter = ',')]
+    no_cache: Vec<Resource>,
+    /// Messages kept in each channel.
+    #[arg(long, env = "MIXCORD_MESSAGES_PER_CHANNEL", value_name = "N", default_value_t = 100)]
+    messages_per_channel: u32,
+    /// How long a message is kept.
+    #[arg(long, env = "MIXCORD_MESSAGES_AGE", value_name = "DURATION", default_value = "1d", value_parser = duration)]
+    messages_age: Duration,
+    /// Records the output ring can hold, if it has to be made.
+    #[arg(long, env = "MIXCORD_OUTPUT_SLOTS", value_name = "N", default_value_t = 65_536)]
+    output_slots: u32,
+    /// Bytes the output ring can hold, if it has to be made.
+    #[arg(long, env = "MIXCORD_OUTPUT_BYTES", value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
+    output_bytes: u64,
+    /// Log lines as JSON.
+    #[arg(long, env = "MIXCORD_LOG_JSON")]
+    pub log_json: bool,
+}
+
+/// Where the state is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum StoreKind {
+    /// In LMDB.
+    Lmdb,
+    /// Nowhere: events pass as they are.
+    None,
+}
+
+/// Groups, partitions and members of the output ring.
+const GROUPS: u16 = 64;
+const PARTITIONS: u16 = 64;
+const MEMBERS: u16 = 64;
+
+impl Options {
+    /// What the engine is to do.
+    ///
+    /// # Errors
+    /// One line that says which option cannot be.
+    pub fn plan(&self) -> Result<Plan, String> {
+        if !topology::is_instance_name(&self.instance) {
+            return Err(format!(
+                "--instance {:?}: an instance is called [a-z0-9][a-z0-9_-]{{0,31}}",
+                self.instance
+            ));
+        }
+        let output = Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
+            .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
+        let dir = self.state.clone().unwrap_or_else(|| topology::state_dir(&self.instance).into());
+        let (state, mut base) = match self.store {
+            StoreKind::Lmdb => (Some(dir), Settings::default()),
+            StoreKind::None => (None, Settings::none()),
+        };
+        base.messages_per_channel = self.messages_per_channel;
+        base.messages_age = self.messages_age;
+        let settings = self.no_cache.iter().fold(base, |settings, &off| settings.without(off));
+        Ok(Plan {
+            instance: self.instance.clone(),
+            state,
+            state_bytes_max: self.state_max,
+            settings,
+            output,
+        })
+    }
+}
+
+/// A number of bytes: `1048576`, `64MiB`, `2GiB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)])
+}
+
+/// A duration: `90` (seconds), `90s`, `15m`, `12h`, `1d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("", 1)];
+    scaled(text, &units).map(Duration::from_secs)
+}
+
+fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
+    let parsed = units.iter().find_map(|(unit, scale)| {
+        text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*scale)
+    });
+    parsed.ok_or_else(|| {
+        let units = units.iter().map(|(unit, _)| *unit).filter(|unit| !unit.is_empty());
+        format!("expected a number, alone or with one of {}", units.collect::<Vec<_>>().join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_durations_have_units() {
+        assert_eq!(bytes("64MiB"), Ok(64 << 20));
+        assert_eq!(bytes("512"), Ok(512));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        for wrong in ["", "MiB", "-1", "1TB", "99999999999GiB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_instance_with_a_bad_name_is_refused_in_one_line() {
+        let options = Options::try_parse_from(["mixcord-cache", "--instance", "No/Good"]).unwrap();
+        let error = options.plan().unwrap_err();
+        assert!(error.contains("No/Good") && !error.contains('\n'));
+    }
+}

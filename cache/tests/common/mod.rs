@@ -1,0 +1,109 @@
+//! Records out of JSON, and what the annotator makes of them.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use mixcord_cache::annotate::{Outputs, annotate};
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::{MemoryStore, Store};
+use mixcord_event::{
+    Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record,
+};
+use serde_json::Value as Json;
+
+/// One output as a test sees it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Seen {
+    pub kind: String,
+    pub reason: Option<&'static str>,
+    pub flags: Flags,
+    pub data: Json,
+    pub old: Json,
+}
+
+/// The bytes of a record with a payload.
+pub fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
+    let known = Kind::from_name(kind.as_bytes());
+    let document = Document::from_json(&payload.to_string()).expect("a payload");
+    let kind_of = known.unwrap_or(Kind::UNKNOWN);
+    let header = Header {
+        kind: kind_of,
+        flags: Flags::NONE,
+        reason: Reason::None,
+        shard: Shard { id: at.shard, count: at.shards },
+        session: 1,
+        seq: at.seq,
+        index: 0,
+        key: record::partition_key(kind_of, document.value()),
+        received_us: at.us,
+        origin: Origin::default(),
+    };
+    let mut bytes = Vec::new();
+    record::encode(&header, known.is_none().then_some(kind), document.as_bytes(), None, &mut bytes);
+    bytes
+}
+
+/// Where and when a record came from.
+#[derive(Clone, Copy, Debug)]
+pub struct At {
+    pub shard: u16,
+    pub shards: u16,
+    pub seq: u64,
+    pub us: u64,
+}
+
+impl Default for At {
+    fn default() -> Self {
+        Self { shard: 0, shards: 1, seq: 1, us: 1_700_000_000_000_000 }
+    }
+}
+
+/// A document's JSON.
+pub fn json(bytes: &[u8]) -> Json {
+    let document = Document::from_bytes(bytes.to_vec()).expect("a document");
+    serde_json::from_str(&document.to_json()).expect("JSON")
+}
+
+/// Feeds records into any store.
+pub fn feed(
+    store: &mut dyn Store,
+    settings: &Settings,
+    kind: &str,
+    payload: &Json,
+    at: At,
+) -> Vec<Seen> {
+    let bytes = record_bytes(kind, payload, at);
+    let record = Record::parse(&bytes).expect("a record");
+    let mut outputs = Outputs::default();
+    annotate(store, settings, &record, &mut outputs).expect("a store that can be read");
+    let seen = outputs.items().iter().map(|output| Seen {
+        kind: if output.kind == Kind::UNKNOWN { record.kind_name() } else { output.kind.name() }
+            .to_owned(),
+        reason: output.reason.as_str(),
+        flags: output.flags,
+        data: json(output.data.bytes(record.data_bytes())),
+        old: output.old.as_deref().map_or(Json::Null, json),
+    });
+    seen.collect()
+}
+
+/// A cache in memory that is fed JSON.
+#[derive(Default)]
+pub struct Cache {
+    pub store: MemoryStore,
+    pub settings: Settings,
+    pub at: At,
+}
+
+impl Cache {
+    pub fn feed(&mut self, kind: &str, payload: Json) -> Vec<Seen> {
+        self.at.seq += 1;
+        self.at.us += 1;
+        feed(&mut self.store, &self.settings, kind, &payload, self.at)
+    }
+
+    /// The only output of an event that has no derived ones.
+    pub fn one(&mut self, kind: &str, payload: Json) -> Seen {
+        let mut seen = self.feed(kind, payload);
+        assert_eq!(seen.len(), 1, "{kind}: {seen:#?}");
+        seen.remove(0)
+    }
+}
