@@ -1,4 +1,4 @@
-//! A decoder in steady state takes nothing from the heap.
+//! A decoder in steady state takes nothing from the heap, whatever the encoding.
 #![allow(unsafe_code, reason = "a counting allocator must implement an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -73,6 +73,11 @@ fn a_decoder_in_steady_state_does_not_allocate() {
         decode_etf(&mut decoder);
     }
     assert_eq!(COUNT.get() - before, 0, "ETF");
+    let before = COUNT.get();
+    for _ in 0..10 {
+        decode_json(&mut decoder);
+    }
+    assert_eq!(COUNT.get() - before, 0, "JSON");
 }
 
 #[test]

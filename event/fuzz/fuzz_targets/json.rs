@@ -21,7 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
     let theirs = serde_json::from_slice::<serde_json::Value>(bytes);
     match (&ours, &theirs) {
         (Ok(_), Err(error)) if !is_repaired => panic!("serde_json refuses it: {error}"),
-        (Err(error), Ok(_)) if !error.to_string().contains("deep") && !error.to_string().contains("limit") => {
+        (Err(error), Ok(_))
+            if !error.to_string().contains("deep") && !error.to_string().contains("limit") =>
+        {
             panic!("serde_json takes it: {error}")
         }
         // serde_json's tree, printed and read again, is the same document.
