@@ -18,9 +18,9 @@ use super::session::{Packet, Session};
 use crate::journal::What;
 use crate::value::{Val, obj};
 use crate::wire::compress::{CompressError, Compressor, Transport, deflate_alone};
+use crate::wire::etf_read;
 use crate::wire::message::Encoding;
 use crate::wire::websocket::{self, FrameError, Opcode};
-use crate::wire::etf_read;
 
 /// Bytes gathered before they are written.
 const OUT: usize = 64 * 1024;
@@ -485,7 +485,10 @@ impl Connection {
                     return;
                 }
             }
-            while wait {
+            if !wait {
+                return;
+            }
+            loop {
                 self.input.clear();
                 if self.stream.readable().await.is_err() || self.read().is_err() {
                     return;

@@ -121,6 +121,8 @@ impl Hub {
             hold,
             ttl: Duration::try_from_secs_f64(self.config.session_seconds).unwrap_or(Duration::MAX),
             forget_acked: self.config.forget_acked,
+            first_seq: self.config.first_seq,
+            journal_max: self.config.journal_max,
         }
     }
 

@@ -113,8 +113,6 @@ impl Hub {
             viewer,
             encoding,
             self.limits(mine.len()),
-            self.config.first_seq,
-            self.config.journal_max,
         ));
         let push = |kind: Kind, body: Obj| {
             session.push(packet(kind.name(), &Val::Obj(body), encoding, self.hashed()));

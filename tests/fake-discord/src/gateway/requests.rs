@@ -114,7 +114,8 @@ impl Hub {
             let (found, missing) = wanted.find(lane, guild);
             let count = found.len().div_ceil(CHUNK).max(1);
             for index in 0..count {
-                let part = found.iter().skip(index * CHUNK).take(CHUNK).map(|at| &guild.members[*at]);
+                let part =
+                    found.iter().skip(index * CHUNK).take(CHUNK).map(|at| &guild.members[*at]);
                 let members: Vec<Obj> = part
                     .clone()
                     .map(|member| member.object(user_of(member, &lane.users, &lane.bot_object)))

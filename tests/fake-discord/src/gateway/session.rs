@@ -53,6 +53,9 @@ pub(crate) struct Limits {
     pub(crate) ttl: Duration,
     /// Drop what a heartbeat acknowledged.
     pub(crate) forget_acked: bool,
+    /// Seq of the first dispatch.
+    pub(crate) first_seq: u64,
+    pub(crate) journal_max: usize,
 }
 
 #[derive(Debug)]
@@ -100,9 +103,8 @@ impl Session {
         viewer: Viewer,
         encoding: Encoding,
         limits: Limits,
-        first_seq: u64,
-        journal_max: usize,
     ) -> Self {
+        let first_seq = limits.first_seq;
         Self {
             id,
             ordinal,
@@ -123,7 +125,7 @@ impl Session {
                 away_since: Some(Instant::now()),
                 over: false,
                 superseded: false,
-                journal: Journal::new(journal_max),
+                journal: Journal::new(limits.journal_max),
             }),
         }
     }

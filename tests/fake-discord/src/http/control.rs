@@ -18,7 +18,9 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
         ("GET", "journal") => journal(hub, request),
         ("GET", "log") => Response::json(200, &hub.log.to_json()),
         ("GET", "status") => Response::json(200, &status(hub)),
-        ("GET", "world") => Response::raw(200, crate::world::dump::dump(hub, request.number("shard"))),
+        ("GET", "world") => {
+            Response::raw(200, crate::world::dump::dump(hub, request.number("shard")))
+        }
         ("POST", "disconnect") => match command(request) {
             Ok(command) => tell(hub, request, command),
             Err(why) => Response::error(400, 0, &why),

@@ -9,7 +9,12 @@ use crate::world::lane::Lane;
 use crate::world::{direct, message};
 
 /// Answers `channels/{channel}/…`; None when there is no such route.
-pub(crate) fn route(hub: &Hub, request: &Request, channel: &str, rest: &[&str]) -> Option<Response> {
+pub(crate) fn route(
+    hub: &Hub,
+    request: &Request,
+    channel: &str,
+    rest: &[&str],
+) -> Option<Response> {
     let unknown = || Response::error(404, 10003, "Unknown Channel");
     let Ok(channel) = channel.parse::<u64>() else { return Some(unknown()) };
     let method = request.method.as_str();
@@ -75,9 +80,11 @@ impl Draft {
             .and_then(|reference| reference.get("message_id"))
             .and_then(|id| id.as_u64().or_else(|| id.as_str()?.parse().ok()));
         let draft = Self { content: text("content"), nonce: text("nonce"), reply_to };
-        let list = |key: &str| body.get(key).and_then(Value::as_array).is_some_and(|it| !it.is_empty());
+        let list =
+            |key: &str| body.get(key).and_then(Value::as_array).is_some_and(|it| !it.is_empty());
         let says = draft.content.as_ref().is_some_and(|content| !content.is_empty());
-        let more = ["embeds", "components", "sticker_ids", "attachments"].iter().any(|key| list(key));
+        let more =
+            ["embeds", "components", "sticker_ids", "attachments"].iter().any(|key| list(key));
         if request.method == "POST" && !says && !more && body.get("poll").is_none() {
             return Err(Response::error(400, 50006, "Cannot send an empty message"));
         }

@@ -30,8 +30,9 @@ impl Request {
     }
 
     fn header_has(&self, name: &str, token: &str) -> bool {
-        self.header(name)
-            .is_some_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+        self.header(name).is_some_and(|value| {
+            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
+        })
     }
 
     pub(crate) fn is_upgrade(&self) -> bool {

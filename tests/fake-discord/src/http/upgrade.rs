@@ -29,7 +29,9 @@ pub(crate) fn accept(hub: &Hub, request: &Request) -> Result<(String, Wish), Res
         None | Some("" | "false" | "none") => Transport::None,
         Some("zlib-stream") => Transport::Zlib,
         Some("zstd-stream") => Transport::Zstd,
-        Some(_) => return Err(Response::error(400, 0, "compress must be zlib-stream or zstd-stream")),
+        Some(_) => {
+            return Err(Response::error(400, 0, "compress must be zlib-stream or zstd-stream"));
+        }
     };
     let version_ok = matches!(request.param("v"), None | Some("9" | "10"));
     let answer = format!(

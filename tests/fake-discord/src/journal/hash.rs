@@ -37,7 +37,8 @@ pub fn hash_json(payload: &Value) -> u64 {
 fn canonical(value: &Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 => {
+            Some(float) if number.is_f64() && float.fract() == 0.0 && float.abs() < 9e15 =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "a small whole number")]
                 Value::from(float as i64)
             }
@@ -65,7 +66,10 @@ mod tests {
         let text = br#"{"a":null,"b":[1,{"x":"\u00e9","y":1}]}"#;
         let other: Value = serde_json::from_slice(text).unwrap();
         assert_eq!(hash_json(&one), hash_json(&other));
-        assert_eq!(hash_json(&one), hash_text("{\"a\":null,\"b\":[1,{\"x\":\"é\",\"y\":1}]}".as_bytes()));
+        assert_eq!(
+            hash_json(&one),
+            hash_text("{\"a\":null,\"b\":[1,{\"x\":\"é\",\"y\":1}]}".as_bytes())
+        );
     }
 
     #[test]

@@ -14,16 +14,28 @@ pub(crate) enum What {
     Connect,
     Identify,
     IdentifyRefused(&'static str),
-    Resume { seq: u64 },
-    ResumeRefused { seq: u64 },
-    Heartbeat { seq: Option<u64> },
-    Request { op: u8 },
+    Resume {
+        seq: u64,
+    },
+    ResumeRefused {
+        seq: u64,
+    },
+    Heartbeat {
+        seq: Option<u64>,
+    },
+    Request {
+        op: u8,
+    },
     /// The server closed with this code.
-    Closed { code: u16 },
+    Closed {
+        code: u16,
+    },
     /// The server cut the connection or told the client to go.
     Fault(&'static str),
     /// The client closed (None: without a close frame).
-    Left { code: Option<u16> },
+    Left {
+        code: Option<u16>,
+    },
     Expired,
 }
 

@@ -104,10 +104,6 @@ impl PartialEq for Shared {
 }
 
 impl Val {
-    pub(crate) fn text(text: impl Into<Text>) -> Self {
-        Self::Str(text.into())
-    }
-
     /// An id, or null.
     pub(crate) fn id_or_null(id: Option<u64>) -> Self {
         id.map_or(Self::Null, Self::Id)

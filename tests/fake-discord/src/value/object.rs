@@ -60,7 +60,7 @@ impl Obj {
     /// Sorts `members`, whose keys must differ.
     pub(crate) fn from_members(mut members: Vec<(Key, Val)>) -> Self {
         if !members.is_sorted_by(|a, b| a.0 < b.0) {
-            members.sort_by(|a, b| a.0.cmp(&b.0));
+            members.sort_by_key(|member| member.0);
         }
         debug_assert!(members.is_sorted_by(|a, b| a.0 < b.0), "a key occurs twice: {members:?}");
         Self(members)

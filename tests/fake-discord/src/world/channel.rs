@@ -26,15 +26,11 @@ fn build(lane: &mut Lane, guild: &Guild, id: u64, kind: i64, parent: Option<u64>
             "allow" => "1024", "deny" => "0", "id" => Val::Id(guild.id), "type" => 0,
         });
     }
-    if dice.once_in(4) {
-        if let Some(role) = dice.pick(&guild.roles) {
-            let role = role.id("id");
-            if role != guild.id {
-                overwrites.push(obj! {
-                    "allow" => "0", "deny" => "2048", "id" => Val::Id(role), "type" => 0,
-                });
-            }
-        }
+    let role = if dice.once_in(4) { dice.pick(&guild.roles) } else { None };
+    if let Some(role) = role.map(|role| role.id("id")).filter(|role| *role != guild.id) {
+        overwrites.push(obj! {
+            "allow" => "0", "deny" => "2048", "id" => Val::Id(role), "type" => 0,
+        });
     }
     let mut channel = obj! {
         "flags" => 0,
@@ -67,13 +63,16 @@ fn build(lane: &mut Lane, guild: &Guild, id: u64, kind: i64, parent: Option<u64>
         }
         FORUM => {
             channel
-                .set("available_tags", vec![obj! {
-                    "emoji_id" => Val::Null,
-                    "emoji_name" => dice.one(&text::UNICODE_EMOJI),
-                    "id" => Val::Id(id + 1),
-                    "moderated" => false,
-                    "name" => "solved",
-                }])
+                .set(
+                    "available_tags",
+                    vec![obj! {
+                        "emoji_id" => Val::Null,
+                        "emoji_name" => dice.one(&text::UNICODE_EMOJI),
+                        "id" => Val::Id(id + 1),
+                        "moderated" => false,
+                        "name" => "solved",
+                    }],
+                )
                 .set("default_forum_layout", 0)
                 .set("default_reaction_emoji", Val::Null)
                 .set("default_sort_order", Val::Null)
@@ -129,8 +128,7 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
         channel.set("rate_limit_per_user", dice.one(&[0, 5, 60]));
     }
     let channel = channel.clone();
-    let change =
-        obj! { "key" => "name", "new_value" => channel.get("name").cloned(), "old_value" => before };
+    let change = obj! { "key" => "name", "new_value" => channel.get("name").cloned(), "old_value" => before };
     let id = channel.id("id");
     lane.emit(Event::guild(Kind::CHANNEL_UPDATE, guild.id, channel));
     super::moderation::audit(lane, guild, 11, id, vec![change]);

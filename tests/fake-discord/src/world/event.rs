@@ -1,7 +1,5 @@
 //! What the world says has happened.
 
-use std::borrow::Cow;
-
 use super::guild::Viewer;
 use super::intents::Intents;
 use super::kind::Kind;
@@ -26,7 +24,9 @@ pub(crate) struct Event {
 enum Body {
     Same(Val),
     /// A GUILD_CREATE: how much of the guild is shown depends on who looks (G-44).
-    Guild { again: bool },
+    Guild {
+        again: bool,
+    },
 }
 
 /// What sessions without some intents get instead of the whole body.
@@ -81,7 +81,7 @@ impl Event {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        self.name.unwrap_or(self.kind.name())
+        self.name.unwrap_or_else(|| self.kind.name())
     }
 
     /// What a session is sent; None when it is not sent the event. `lane` is as it was when the
@@ -100,16 +100,6 @@ impl Event {
                 limited.other.as_ref().map(Seen::Limited)
             }
             (Body::Same(body), _) => Some(Seen::Whole(body)),
-        }
-    }
-
-    /// The whole body, as a session with every intent sees it.
-    pub(crate) fn whole(&self, lane: &Lane) -> Cow<'_, Val> {
-        let viewer = Viewer { intents: Intents::ALL, large_threshold: 250 };
-        match self.seen(viewer, lane) {
-            Some(Seen::Whole(body) | Seen::Limited(body)) => Cow::Borrowed(body),
-            Some(Seen::Own(body)) => Cow::Owned(body),
-            None => Cow::Owned(Val::Null),
         }
     }
 }

@@ -133,9 +133,7 @@ impl Guild {
             .members
             .iter()
             .filter(shown)
-            .map(|member| {
-                Val::Obj(member.object(user_of(member, &lane.users, &lane.bot_object)))
-            })
+            .map(|member| Val::Obj(member.object(user_of(member, &lane.users, &lane.bot_object))))
             .collect();
         let presences: Vec<Val> = self
             .members
@@ -186,7 +184,7 @@ pub(crate) fn begin(lane: &mut Lane, id: u64, members: usize) -> Guild {
     channel::begin(lane, &mut guild);
     expression::begin(lane, &mut guild);
     begin_members(lane, &mut guild, members);
-    let owner = guild.members.get(1).or(guild.members.first()).map_or(0, |member| member.user_id);
+    let owner = guild.members.get(1).map_or(lane.bot_id, |member| member.user_id);
     let text_channel = guild.channels.iter().find(|channel| channel.int("type") == 0);
     let system_channel = text_channel.map(|channel| channel.id("id"));
     let dice = &mut lane.dice;

@@ -24,10 +24,10 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
 pub(crate) fn outage(lane: &mut Lane) {
     let away: Vec<usize> =
         (0..lane.guilds.len()).filter(|at| lane.guilds[*at].unavailable).collect();
-    if let Some(&at) = lane.dice.pick(&away) {
-        if away.len() * 4 >= lane.guilds.len() || lane.dice.once_in(2) {
-            return back(lane, at);
-        }
+    if let Some(&at) = lane.dice.pick(&away)
+        && (away.len() * 4 >= lane.guilds.len() || lane.dice.once_in(2))
+    {
+        return back(lane, at);
     }
     if lane.guilds.len() < 2 {
         return;
@@ -85,7 +85,8 @@ pub(crate) fn own_member(lane: &mut Lane, guild: &mut Guild) {
 
 /// A name Discord does not document, as bots meet now and then.
 pub(crate) fn unknown(lane: &mut Lane, guild: &mut Guild) {
-    let name = lane.dice.one(&["GUILD_JOIN_REQUEST_UPDATE", "GUILD_APPLICATION_COMMAND_INDEX_UPDATE"]);
+    let name =
+        lane.dice.one(&["GUILD_JOIN_REQUEST_UPDATE", "GUILD_APPLICATION_COMMAND_INDEX_UPDATE"]);
     let body = obj! {
         "guild_id" => Val::Id(guild.id),
         "something_new" => obj! { "level" => 3, "tags" => vec!["a", "b"] },

@@ -25,11 +25,14 @@ pub(crate) fn in_guild(lane: &mut Lane, guild: &mut Guild) {
         .set("channel", guild.channels[place].with("permissions", EVERYTHING))
         .set("channel_id", Val::Id(channel_id))
         .set("context", 0)
-        .set("guild", obj! {
-            "features" => guild.fields.get("features").cloned(),
-            "id" => Val::Id(guild.id),
-            "locale" => "en-US",
-        })
+        .set(
+            "guild",
+            obj! {
+                "features" => guild.fields.get("features").cloned(),
+                "id" => Val::Id(guild.id),
+                "locale" => "en-US",
+            },
+        )
         .set("guild_id", Val::Id(guild.id))
         .set("guild_locale", "en-US")
         .set("member", member);
@@ -105,8 +108,7 @@ fn data(lane: &mut Lane, guild: &Guild, place: usize, target: &Member) -> (i64, 
         1 => (3, obj! { "component_type" => 2, "custom_id" => "button_1", "id" => 2 }),
         2 => {
             let words = text::sentence(&mut lane.dice, 5);
-            let input =
-                obj! { "custom_id" => "input_1", "id" => 2, "type" => 4, "value" => words };
+            let input = obj! { "custom_id" => "input_1", "id" => 2, "type" => 4, "value" => words };
             let row = obj! { "components" => vec![input], "id" => 1, "type" => 1 };
             (5, obj! { "components" => vec![row], "custom_id" => "my_modal" })
         }

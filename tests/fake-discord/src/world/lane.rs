@@ -143,9 +143,7 @@ impl Lane {
 
     /// The place of the available guild with that channel or thread.
     pub(crate) fn channel_guild(&self, channel: u64) -> Option<usize> {
-        self.guilds
-            .iter()
-            .position(|guild| !guild.unavailable && guild.channel(channel).is_some())
+        self.guilds.iter().position(|guild| !guild.unavailable && guild.channel(channel).is_some())
     }
 
     pub(crate) fn is_direct(&self, channel: u64) -> bool {

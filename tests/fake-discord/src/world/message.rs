@@ -37,10 +37,10 @@ pub(crate) fn create_poll(lane: &mut Lane, guild: &mut Guild) {
 
 /// The id of a channel or a thread to write in.
 fn place(lane: &mut Lane, guild: &Guild) -> Option<u64> {
-    if lane.dice.once_in(6) {
-        if let Some(thread) = lane.dice.pick(&guild.threads) {
-            return Some(thread.fields.id("id"));
-        }
+    if lane.dice.once_in(6)
+        && let Some(thread) = lane.dice.pick(&guild.threads)
+    {
+        return Some(thread.fields.id("id"));
     }
     let channels = guild.channels_of(&channel::WRITABLE);
     let at = *lane.dice.pick(&channels)?;
@@ -128,12 +128,15 @@ pub(crate) fn reply(guild: &Guild, message: &mut Obj, earlier: usize) {
     let earlier = &guild.messages[earlier];
     let left_out = ["channel_type", "guild_id", "member", "nonce", "referenced_message"];
     message
-        .set("message_reference", obj! {
-            "channel_id" => Val::Id(earlier.id("channel_id")),
-            "guild_id" => Val::Id(guild.id),
-            "message_id" => Val::Id(earlier.id("id")),
-            "type" => 0,
-        })
+        .set(
+            "message_reference",
+            obj! {
+                "channel_id" => Val::Id(earlier.id("channel_id")),
+                "guild_id" => Val::Id(guild.id),
+                "message_id" => Val::Id(earlier.id("id")),
+                "type" => 0,
+            },
+        )
         .set("referenced_message", earlier.without(&left_out))
         .set("type", 19);
 }
@@ -215,7 +218,8 @@ fn tell(lane: &mut Lane, guild: u64, kind: Kind, message: Obj) {
 fn redacted(lane: &Lane, message: &Obj) -> Option<Obj> {
     let is_bot = |user: &Val| user.as_obj().is_some_and(|user| user.id("id") == lane.bot_id);
     let own = message.get("author").is_some_and(is_bot);
-    let mentions = matches!(message.get("mentions"), Some(Val::List(list)) if list.iter().any(is_bot));
+    let mentions =
+        matches!(message.get("mentions"), Some(Val::List(list)) if list.iter().any(is_bot));
     if own || mentions {
         return None;
     }

@@ -92,7 +92,11 @@ pub(crate) struct Mix {
 impl Mix {
     /// The names and usual weights, for `--help` and errors.
     pub(crate) fn names() -> String {
-        STEPS.iter().map(|(name, weight, _)| format!("{name}={weight}")).collect::<Vec<_>>().join(",")
+        STEPS
+            .iter()
+            .map(|(name, weight, _)| format!("{name}={weight}"))
+            .collect::<Vec<_>>()
+            .join(",")
     }
 
     /// `name=weight,name=weight`: names left out never happen. An empty text means the usual mix,
@@ -119,7 +123,11 @@ impl Mix {
             total += *weight;
             *weight = total;
         }
-        if total == 0 { Err("every weight is 0".to_owned()) } else { Ok(Self { steps: chosen, total }) }
+        if total == 0 {
+            Err("every weight is 0".to_owned())
+        } else {
+            Ok(Self { steps: chosen, total })
+        }
     }
 
     pub(crate) fn roll(&self, dice: &mut Dice) -> Step {

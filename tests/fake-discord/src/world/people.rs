@@ -11,10 +11,10 @@ use crate::value::{Val, obj};
 /// Gives a new member what members have: roles, a nickname, a presence.
 pub(crate) fn dress(lane: &mut Lane, guild: &Guild, member: &mut Member) {
     for _ in 0..lane.dice.below(4) {
-        if let Some(role) = role::grantable(lane, guild) {
-            if !member.roles.contains(&role) {
-                member.roles.push(role);
-            }
+        if let Some(role) = role::grantable(lane, guild)
+            && !member.roles.contains(&role)
+        {
+            member.roles.push(role);
         }
     }
     let now_ms = lane.clock.now_ms();
@@ -122,10 +122,10 @@ pub(crate) fn rename(lane: &mut Lane, guild: &mut Guild) {
     tell(lane, guild, at);
     let user_id = guild.members[at].user_id;
     lane.with_other_guilds(|lane, other| {
-        if let Some(&at) = other.member_at.get(&user_id) {
-            if !other.unavailable {
-                tell(lane, other, at);
-            }
+        if let Some(&at) = other.member_at.get(&user_id)
+            && !other.unavailable
+        {
+            tell(lane, other, at);
         }
     });
 }

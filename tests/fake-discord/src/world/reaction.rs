@@ -83,7 +83,10 @@ fn count(bot: u64, message: &mut Obj, user: u64, emoji: &Obj, by: i64) {
         _ => Vec::new(),
     };
     let same = |entry: &Val| {
-        entry.as_obj().and_then(|entry| entry.get("emoji")?.as_obj()).is_some_and(|held| held == emoji)
+        entry
+            .as_obj()
+            .and_then(|entry| entry.get("emoji")?.as_obj())
+            .is_some_and(|held| held == emoji)
     };
     let at = list.iter().position(same).unwrap_or_else(|| {
         list.push(Val::Obj(obj! {
@@ -176,7 +179,10 @@ pub(crate) fn poll(lane: &mut Lane) -> Obj {
         .map(|answer| {
             let mut media = obj! { "text" => text::title(dice) };
             if dice.once_in(2) {
-                media.set("emoji", obj! { "id" => Val::Null, "name" => dice.one(&text::UNICODE_EMOJI) });
+                media.set(
+                    "emoji",
+                    obj! { "id" => Val::Null, "name" => dice.one(&text::UNICODE_EMOJI) },
+                );
             }
             obj! { "answer_id" => answer, "poll_media" => media }
         })
@@ -198,7 +204,9 @@ pub(crate) fn vote(lane: &mut Lane, guild: &mut Guild) {
     let Some(&at) = lane.dice.pick(&polls) else { return message::create_poll(lane, guild) };
     let message = guild.messages[at].id("id");
     let voters: Vec<usize> = (0..guild.marks.len())
-        .filter(|at| matches!(guild.marks[*at].what, What::Vote(_)) && guild.marks[*at].message == message)
+        .filter(|at| {
+            matches!(guild.marks[*at].what, What::Vote(_)) && guild.marks[*at].message == message
+        })
         .collect();
     let (kind, user, answer) = match lane.dice.pick(&voters).copied() {
         Some(voter) if lane.dice.once_in(3) || guild.marks.len() >= MOST => {

@@ -154,7 +154,8 @@ pub(crate) fn effect(lane: &mut Lane, guild: &mut Guild) {
 /// The bot is told which voice server to use.
 pub(crate) fn server(lane: &mut Lane, guild: &mut Guild) {
     let dice = &mut lane.dice;
-    let endpoint = (!dice.once_in(5)).then(|| format!("rotterdam{}.discord.media:443", dice.between(1, 9999)));
+    let endpoint =
+        (!dice.once_in(5)).then(|| format!("rotterdam{}.discord.media:443", dice.between(1, 9999)));
     let body = obj! {
         "endpoint" => endpoint,
         "guild_id" => Val::Id(guild.id),

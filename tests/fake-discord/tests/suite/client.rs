@@ -229,7 +229,12 @@ pub(crate) fn resume(session: &str, seq: u64) -> Value {
 }
 
 /// Sends a request to the server and gives back status, headers and body.
-pub(crate) async fn http(server: &Server, method: &str, path: &str, body: &str) -> (u16, String, String) {
+pub(crate) async fn http(
+    server: &Server,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, String, String) {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port())).await.expect("a connection");
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bot abc\r\nConnection: close\r\n\

@@ -128,7 +128,8 @@ fn apply(world: &mut World, name: &str, data: &Value) {
             assert_eq!(known, name == "GUILD_MEMBER_UPDATE", "{data}");
             merge(object(guild, "members"), &user, &member);
             if !known {
-                guild["member_count"] = (guild["member_count"].as_u64().expect("a count") + 1).into();
+                guild["member_count"] =
+                    (guild["member_count"].as_u64().expect("a count") + 1).into();
             }
         }
         "GUILD_MEMBER_REMOVE" => {
