@@ -49,6 +49,9 @@ pub struct Config {
     /// Heartbeat interval in milliseconds
     #[arg(long, default_value_t = 41_250)]
     pub heartbeat_ms: u64,
+    /// Milliseconds without a heartbeat after which a connection is closed with 4009
+    #[arg(long)]
+    pub patience_ms: Option<u64>,
     /// Identify buckets: IDENTIFYs allowed at once, each bucket once every five seconds
     #[arg(long, default_value_t = 16)]
     pub max_concurrency: u64,
@@ -58,6 +61,9 @@ pub struct Config {
     /// IDENTIFYs left today
     #[arg(long, default_value_t = 1000)]
     pub identifies: u64,
+    /// Guilds a shard may have before an IDENTIFY is refused with 4011
+    #[arg(long, default_value_t = 2500)]
+    pub guilds_per_shard: u64,
     /// Refuse the privileged intents with 4014
     #[arg(long)]
     pub no_privileged_intents: bool,
@@ -87,9 +93,20 @@ pub struct Config {
     /// Split messages over websocket frames at any byte
     #[arg(long)]
     pub split: bool,
+    /// Make and encode this many events of a session before the first of them is sent, and stay as
+    /// far ahead of its client: with all of --events the server costs next to nothing while it sends
+    #[arg(long, default_value_t = 0)]
+    pub ahead: usize,
     /// Journal entries kept a session; 0 keeps none and saves the hashing
     #[arg(long, default_value_t = 4_000_000)]
     pub journal_max: usize,
+    /// What goes wrong by itself, as name=weight,name=weight: cut, op7, op9true, op9false, close,
+    /// stall, miss-acks, duplicate, hole, slow-accept, restart, restart-fresh, outage
+    #[arg(long, default_value = "")]
+    pub faults: String,
+    /// Seconds from one of --faults to the next
+    #[arg(long, default_value_t = 5.0)]
+    pub fault_seconds: f64,
     /// Also append the journal to this file as JSON lines
     #[arg(long)]
     pub journal: Option<PathBuf>,

@@ -6,6 +6,7 @@
 //! * [`hash_json`] recomputes the hash that the journal holds of every payload.
 
 mod config;
+mod faults;
 mod gateway;
 mod http;
 mod journal;

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -10,6 +11,7 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
+use crate::faults;
 use crate::gateway::hub::{Hub, drive};
 use crate::http;
 use crate::world::lane::Plan;
@@ -56,6 +58,9 @@ impl Server {
         if !config.rate.is_finite() || config.rate < 0.0 {
             return Err(StartError::Option("--rate must not be negative".to_owned()));
         }
+        let faults = faults::Plan::parse(&config.faults).map_err(StartError::Option)?;
+        let fault_every = Duration::try_from_secs_f64(config.fault_seconds)
+            .map_err(|error| StartError::Option(format!("--fault-seconds: {error}")))?;
         let mix = Mix::parse(&config.mix).map_err(StartError::Option)?;
         let plan = Plan {
             seed: config.seed,
@@ -84,6 +89,9 @@ impl Server {
                 keeper.expire_sessions();
             }
         });
+        if let Some(faults) = faults {
+            tasks.spawn(faults::run(Arc::clone(&hub), faults, fault_every));
+        }
         let acceptor = Arc::clone(&hub);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -93,6 +101,8 @@ impl Server {
                     Some(_) = connections.join_next() => continue,
                 };
                 match accepted {
+                    // A server that is being restarted: the client sees its connection end.
+                    Ok(_) if acceptor.down.load(Ordering::Relaxed) => {}
                     Ok((stream, _)) => {
                         // Small frames must not wait for each other; failing costs only latency.
                         let _ = stream.set_nodelay(true);

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -51,6 +50,8 @@ pub(crate) enum Command {
     Stall(Duration),
     /// Leave this many heartbeats unanswered.
     MissAcks(u32),
+    /// Send the next dispatch twice.
+    Duplicate,
 }
 
 /// How a connection ends.
@@ -81,7 +82,7 @@ struct Connection {
     sends: VecDeque<Instant>,
     last_beat: Instant,
     missed_acks: u32,
-    requests: AtomicUsize,
+    duplicate: bool,
 }
 
 /// Serves a connection whose handshake is done. `input` is what came after the handshake.
@@ -108,7 +109,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, wish: Wish, input: V
         sends: VecDeque::new(),
         last_beat: Instant::now(),
         missed_acks: 0,
-        requests: AtomicUsize::new(0),
+        duplicate: false,
         hub,
     };
     connection.hub.log.add(None, None, What::Connect);
@@ -132,7 +133,8 @@ impl Connection {
         }
         // A client may be late by a beat; then it is gone. Very short intervals are for tests,
         // whose machines may be busy.
-        let patience = Duration::from_millis((interval * 5 / 2).max(interval + 15_000));
+        let usual = (interval * 5 / 2).max(interval + 15_000);
+        let patience = Duration::from_millis(self.hub.config.patience_ms.unwrap_or(usual));
         loop {
             if let Err(end) = self.read_messages() {
                 return end;
@@ -213,6 +215,9 @@ impl Connection {
             self.message.clear();
             self.encoding.write_dispatch(packet.name, seq, &packet.body, &mut self.message);
             self.send()?;
+            if std::mem::take(&mut self.duplicate) {
+                self.send()?;
+            }
         }
         if !packets.is_empty() {
             for feed in self.hub.feeds_of(session.shard, session.shards) {
@@ -326,7 +331,6 @@ impl Connection {
                 let Some(session) = self.session.clone() else {
                     return Err(End::Server(Close::NotAuthenticated));
                 };
-                self.requests.fetch_add(1, Ordering::Relaxed);
                 let what = What::Request { op: op as u8 };
                 self.hub.log.add(Some(session.shard), Some(session.ordinal), what);
                 self.hub.request(&session, op, data).map_err(End::Server)
@@ -401,6 +405,7 @@ impl Connection {
             Command::AskHeartbeat => "op1",
             Command::Stall(_) => "stall",
             Command::MissAcks(_) => "missed acks",
+            Command::Duplicate => "duplicate",
         };
         let session = self.session.clone();
         let shard = session.as_ref().map(|session| session.shard);
@@ -427,6 +432,10 @@ impl Connection {
             }
             Command::MissAcks(count) => {
                 self.missed_acks = count;
+                Ok(())
+            }
+            Command::Duplicate => {
+                self.duplicate = true;
                 Ok(())
             }
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::connection::Command;
 use super::dispatch::dispatch;
 use super::session::{Limits, Session};
 use crate::config::Config;
@@ -40,6 +41,10 @@ pub(crate) struct Hub {
     pub(crate) feeds: Vec<Feed>,
     pub(crate) log: Log,
     pub(crate) paused: AtomicBool,
+    /// New connections are refused: the server is being restarted.
+    pub(crate) down: AtomicBool,
+    /// How long the next handshake is kept waiting.
+    pub(crate) slow_accept_ms: AtomicU64,
     pub(crate) budget: Mutex<Budget>,
     /// When all members of a guild were last asked for.
     pub(crate) asked_all: Mutex<HashMap<u64, Instant>>,
@@ -88,6 +93,8 @@ impl Hub {
             feeds,
             log: Log::new(),
             paused: AtomicBool::new(false),
+            down: AtomicBool::new(false),
+            slow_accept_ms: AtomicU64::new(0),
             bot,
             sessions: Mutex::default(),
             links: AtomicU64::new(1),
@@ -123,6 +130,7 @@ impl Hub {
             forget_acked: self.config.forget_acked,
             first_seq: self.config.first_seq,
             journal_max: self.config.journal_max,
+            ahead: self.config.ahead,
         }
     }
 
@@ -194,6 +202,13 @@ impl Hub {
         }
     }
 
+    /// Sends a command to the connections of one shard, or of all. Returns how many there are.
+    pub(crate) fn tell(&self, shard: Option<u64>, command: Command) -> usize {
+        let sessions = self.live_sessions();
+        let chosen = sessions.iter().filter(|it| shard.is_none_or(|shard| it.shard == shard));
+        chosen.filter(|session| session.command(command)).count()
+    }
+
     /// Ends the sessions whose clients stayed away too long.
     pub(crate) fn expire_sessions(&self) {
         let now = Instant::now();
@@ -228,6 +243,13 @@ impl Feed {
     pub(crate) fn start(&self) {
         self.started.get_or_init(Instant::now);
         self.wake.notify_one();
+    }
+
+    fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        for session in self.listeners().iter() {
+            session.release();
+        }
     }
 
     /// Does something to the lane that is not of its own course, such as a bot's message, and
@@ -267,8 +289,7 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
         let out_of_time =
             hub.config.seconds.is_some_and(|limit| started.elapsed().as_secs_f64() >= limit);
         if made >= feed.quota || out_of_time {
-            feed.finished.store(true, Ordering::Release);
-            return;
+            return feed.finish();
         }
         let room = feed.listeners().iter().map(|session| session.room()).min();
         let room = room.unwrap_or(usize::MAX);
@@ -300,8 +321,8 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
                 lane.step(&mut events);
                 if events.is_empty() {
                     // A lane without guilds: nothing ever happens here.
-                    feed.finished.store(true, Ordering::Release);
-                    return;
+                    drop(lane);
+                    return feed.finish();
                 }
                 count += events.len() as u64;
                 dispatch(&lane, &events, &sessions, hub.hashed());

@@ -1,6 +1,7 @@
 //! IDENTIFY and RESUME.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
@@ -85,7 +86,7 @@ impl Hub {
             },
         };
         // G-4.
-        if self.config.guilds as u64 / shards > 2500 {
+        if self.config.guilds as u64 / shards > self.config.guilds_per_shard {
             return Err(Close::ShardingRequired);
         }
         Ok(Identify { shard, shards, viewer: Viewer { intents, large_threshold } })
@@ -126,12 +127,16 @@ impl Hub {
                 }
             }
         }
+        session.hold_back();
         self.add_session(&session);
         for feed in &feeds {
             feed.listeners().push(Arc::clone(&session));
         }
         drop(mine);
         drop(lanes);
+        if feeds.iter().all(|feed| feed.finished.load(Ordering::Acquire)) {
+            session.release();
+        }
         for feed in feeds {
             feed.start();
         }

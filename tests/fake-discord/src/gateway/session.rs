@@ -56,6 +56,8 @@ pub(crate) struct Limits {
     /// Seq of the first dispatch.
     pub(crate) first_seq: u64,
     pub(crate) journal_max: usize,
+    /// Dispatches made and encoded before the first live one is sent.
+    pub(crate) ahead: usize,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,10 @@ struct State {
     away_since: Option<Instant>,
     over: bool,
     superseded: bool,
+    /// Where what READY brings ends: until enough has been made ahead, nothing after it is sent.
+    held_from: Option<u64>,
+    /// The next RESUME leaves an event out.
+    hole: bool,
     journal: Journal,
 }
 
@@ -125,6 +131,8 @@ impl Session {
                 away_since: Some(Instant::now()),
                 over: false,
                 superseded: false,
+                held_from: None,
+                hole: false,
                 journal: Journal::new(limits.journal_max),
             }),
         }
@@ -156,6 +164,18 @@ impl Session {
         }
     }
 
+    /// READY and what belongs to it are there: what follows is held back until enough is made.
+    pub(crate) fn hold_back(&self) {
+        let mut state = self.state();
+        state.held_from = (self.limits.ahead > 0).then(|| state.end());
+    }
+
+    /// Nothing more will be made: what was held back may go.
+    pub(crate) fn release(&self) {
+        self.state().held_from = None;
+        self.ready.notify_one();
+    }
+
     /// How many more events the lane may make for this session now.
     pub(crate) fn room(&self) -> usize {
         let state = self.state();
@@ -163,10 +183,11 @@ impl Session {
             return usize::MAX;
         }
         if state.link.is_some() {
-            if state.unsent_bytes > WINDOW_BYTES {
+            let ahead = self.limits.ahead;
+            if ahead == 0 && state.unsent_bytes > WINDOW_BYTES {
                 return 0;
             }
-            return WINDOW.saturating_sub(state.unsent());
+            return WINDOW.max(ahead).saturating_sub(state.unsent());
         }
         if self.limits.hold && !state.superseded {
             if state.kept_bytes > REPLAY_BYTES {
@@ -184,8 +205,12 @@ impl Session {
         if state.link.as_ref().is_none_or(|held| held.0 != link) {
             return start;
         }
+        if state.held_from.is_some_and(|from| state.end() - from >= self.limits.ahead as u64) {
+            state.held_from = None;
+        }
+        let held_from = state.held_from.unwrap_or(u64::MAX);
         let mut taken = 0;
-        while taken < bytes {
+        while taken < bytes && state.next < held_from {
             let at = usize::try_from(state.next - state.first).unwrap_or(usize::MAX);
             let Some(packet) = state.kept.get(at).cloned() else { break };
             taken += packet.body.len() + 64;
@@ -230,7 +255,7 @@ impl Session {
     /// Checks a RESUME at `seq` and winds back to it.
     pub(crate) fn rewind(&self, seq: u64, encoding: Encoding) -> Result<(), Refusal> {
         let mut state = self.state();
-        let end = state.first + state.kept.len() as u64;
+        let end = state.end();
         if state.over || encoding != self.encoding || seq + 1 < state.first {
             return Err(Refusal::Gone);
         }
@@ -238,9 +263,17 @@ impl Session {
             return Err(Refusal::Seq);
         }
         state.next = seq + 1;
+        if std::mem::take(&mut state.hole) && state.next < end {
+            state.next += 1;
+        }
         let at = usize::try_from(state.next - state.first).unwrap_or(0);
         state.unsent_bytes = state.kept.range(at..).map(|packet| packet.body.len()).sum();
         Ok(())
+    }
+
+    /// Makes the next RESUME leave an event out.
+    pub(crate) fn make_hole(&self) {
+        self.state().hole = true;
     }
 
     /// The connection is gone; the session waits for a RESUME.
@@ -285,7 +318,7 @@ impl Session {
     pub(crate) fn progress(&self) -> Progress {
         let state = self.state();
         Progress {
-            last_seq: (state.first + state.kept.len() as u64).saturating_sub(1),
+            last_seq: state.end().saturating_sub(1),
             sent_seq: state.journaled.saturating_sub(1),
             connected: state.link.is_some(),
             over: state.over,
@@ -299,8 +332,13 @@ impl Session {
 }
 
 impl State {
+    /// The seq the next dispatch will have.
+    fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+
     fn unsent(&self) -> usize {
-        usize::try_from(self.first + self.kept.len() as u64 - self.next).unwrap_or(usize::MAX)
+        usize::try_from(self.end() - self.next).unwrap_or(usize::MAX)
     }
 
     fn drop_first(&mut self) {

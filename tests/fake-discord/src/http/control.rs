@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Body, Request, Response};
-use crate::gateway::close::Close;
+use crate::faults::{self, Fault};
 use crate::gateway::connection::Command;
 use crate::gateway::hub::Hub;
 use crate::gateway::session::Session;
@@ -21,8 +21,11 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
         ("GET", "world") => {
             Response::raw(200, crate::world::dump::dump(hub, request.number("shard")))
         }
-        ("POST", "disconnect") => match command(request) {
-            Ok(command) => tell(hub, request, command),
+        ("POST", "disconnect" | "fault") => match fault(request) {
+            Ok(fault) => {
+                let time = Duration::from_millis(request.number("ms").unwrap_or(1000));
+                told(faults::bring(hub, fault, request.number("shard"), time))
+            }
             Err(why) => Response::error(400, 0, &why),
         },
         ("POST", "outage") => {
@@ -34,15 +37,7 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
                 Response::error(404, 10004, "Unknown Guild")
             }
         }
-        ("POST", "heartbeat") => tell(hub, request, Command::AskHeartbeat),
-        ("POST", "stall") => {
-            let time = Duration::from_millis(request.number("ms").unwrap_or(1000));
-            tell(hub, request, Command::Stall(time))
-        }
-        ("POST", "miss-acks") => {
-            let count = request.number("count").unwrap_or(1) as u32;
-            tell(hub, request, Command::MissAcks(count))
-        }
+        ("POST", "heartbeat") => told(hub.tell(request.number("shard"), Command::AskHeartbeat)),
         ("POST", pause @ ("pause" | "resume")) => {
             hub.paused.store(pause == "pause", Ordering::Relaxed);
             for feed in &hub.feeds {
@@ -54,32 +49,19 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
     }
 }
 
-fn command(request: &Request) -> Result<Command, String> {
-    match request.param("how").unwrap_or("cut") {
-        "cut" => Ok(Command::Cut),
-        "op7" => Ok(Command::Reconnect),
-        "op9true" => Ok(Command::InvalidSession(true)),
-        "op9false" => Ok(Command::InvalidSession(false)),
-        "close" => {
-            let code = request.number("code").unwrap_or(4000);
-            let code = u16::try_from(code).ok().filter(|code| (1000..5000).contains(code));
-            code.map(|code| Command::Close(Close::Other(code)))
-                .ok_or_else(|| "code must be from 1000 to 4999".to_owned())
-        }
-        other => Err(format!("how={other}: cut, op7, op9true, op9false or close")),
-    }
+/// The fault that `how` names.
+fn fault(request: &Request) -> Result<Fault, String> {
+    let fault = Fault::parse(request.param("how").unwrap_or("cut"))?;
+    let Some(code) = request.param("code").filter(|_| fault == Fault::Close(None)) else {
+        return Ok(fault);
+    };
+    let code = code.parse().ok().filter(|code| (1000..5000).contains(code));
+    code.map(|code| Fault::Close(Some(code)))
+        .ok_or_else(|| "code must be from 1000 to 4999".to_owned())
 }
 
-/// Sends a command to the connections of one shard, or of all.
-fn tell(hub: &Hub, request: &Request, command: Command) -> Response {
-    let shard = request.number("shard");
-    let told = hub
-        .live_sessions()
-        .iter()
-        .filter(|session| shard.is_none_or(|shard| session.shard == shard))
-        .filter(|session| session.command(command))
-        .count();
-    Response::json(200, &json!({ "connections": told }))
+fn told(connections: usize) -> Response {
+    Response::json(200, &json!({ "connections": connections }))
 }
 
 /// `?shard=` and `?session=` (the ordinal) choose; `?format=array` gives one JSON array.

@@ -9,6 +9,7 @@ mod upgrade;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -122,6 +123,8 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
                     return stream.write_all(&out).await;
                 }
             };
+            let wait = hub.slow_accept_ms.swap(0, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(wait)).await;
             stream.write_all(answer.as_bytes()).await?;
             connection::serve(hub, stream, wish, input).await;
             return Ok(());

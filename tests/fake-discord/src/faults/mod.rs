@@ -1,0 +1,165 @@
+//! What goes wrong, on demand (`/fake/fault`) or by itself (`--faults`), always from the seed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::gateway::close::Close;
+use crate::gateway::connection::Command;
+use crate::gateway::hub::Hub;
+use crate::journal::What;
+use crate::world::dice::Dice;
+
+/// Close codes that do not end a client for good.
+const PASSING: [u16; 10] = [1000, 1001, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009];
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// TCP ends without a close frame.
+    Cut,
+    Reconnect,
+    InvalidSession(bool),
+    /// With a code, or a random one that a client gets over.
+    Close(Option<u16>),
+    /// Nothing is read or written for a while.
+    Stall,
+    MissAcks,
+    /// The next dispatch is sent twice.
+    Duplicate,
+    /// The next RESUME leaves one event out.
+    Hole,
+    /// The next handshake takes a while.
+    SlowAccept,
+    /// Everything is cut and nothing accepted for a while; sessions stay.
+    Restart,
+    /// The same, but sessions are lost.
+    RestartFresh,
+    /// A guild becomes unavailable and comes back after a while.
+    Outage,
+}
+
+impl Fault {
+    const NAMES: [(&'static str, Self); 13] = [
+        ("cut", Self::Cut),
+        ("op7", Self::Reconnect),
+        ("op9true", Self::InvalidSession(true)),
+        ("op9false", Self::InvalidSession(false)),
+        ("close", Self::Close(None)),
+        ("stall", Self::Stall),
+        ("miss-acks", Self::MissAcks),
+        ("duplicate", Self::Duplicate),
+        ("hole", Self::Hole),
+        ("slow-accept", Self::SlowAccept),
+        ("restart", Self::Restart),
+        ("restart-fresh", Self::RestartFresh),
+        ("outage", Self::Outage),
+    ];
+
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        let found = Self::NAMES.iter().find(|known| known.0 == name);
+        found.map(|known| known.1).ok_or_else(|| {
+            let names: Vec<&str> = Self::NAMES.iter().map(|known| known.0).collect();
+            format!("no fault is called {name:?}; known: {}", names.join(", "))
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Close(_) => "close",
+            _ => Self::NAMES.iter().find(|known| known.1 == self).map_or("", |known| known.0),
+        }
+    }
+}
+
+/// Weighted faults, as `cut=3,op7=1`.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan(Vec<Fault>);
+
+impl Plan {
+    /// None for an empty text.
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, String> {
+        let mut faults = Vec::new();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+            let weight: usize = weight.parse().map_err(|_| format!("{weight:?} is no weight"))?;
+            faults.extend(std::iter::repeat_n(Fault::parse(name)?, weight.min(1000)));
+        }
+        Ok((!faults.is_empty()).then_some(Self(faults)))
+    }
+}
+
+/// Brings one fault after another, `every` apart.
+pub(crate) async fn run(hub: Arc<Hub>, plan: Plan, every: Duration) {
+    let mut dice = Dice::derived(hub.config.seed, 0xfa17);
+    loop {
+        tokio::time::sleep(every).await;
+        let fault = dice.one(&plan.0);
+        let shard = dice.below(hub.feeds.len()) as u64;
+        let time = Duration::from_millis(500 + dice.below(2000) as u64);
+        let code = dice.one(&PASSING);
+        let fault = if fault == Fault::Close(None) { Fault::Close(Some(code)) } else { fault };
+        bring(&hub, fault, Some(shard), time);
+    }
+}
+
+/// Brings a fault to a shard's connections, or to all. `time` is how long it lasts, where it
+/// does. Returns how many connections it met.
+pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Duration) -> usize {
+    hub.log.add(shard, None, What::Fault(fault.name()));
+    let command = match fault {
+        Fault::Cut => Command::Cut,
+        Fault::Reconnect => Command::Reconnect,
+        Fault::InvalidSession(resumable) => Command::InvalidSession(resumable),
+        Fault::Close(code) => Command::Close(Close::Other(code.unwrap_or(4000))),
+        Fault::Stall => Command::Stall(time),
+        Fault::MissAcks => Command::MissAcks(3),
+        Fault::Duplicate => Command::Duplicate,
+        Fault::Hole => {
+            let chosen = hub.live_sessions();
+            let chosen = chosen.iter().filter(|it| shard.is_none_or(|shard| it.shard == shard));
+            return chosen.map(|session| session.make_hole()).count();
+        }
+        Fault::SlowAccept => {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            hub.slow_accept_ms.store(millis, Ordering::Relaxed);
+            return 0;
+        }
+        Fault::Restart | Fault::RestartFresh => return restart(hub, fault, time),
+        Fault::Outage => return outage(hub, shard, time),
+    };
+    hub.tell(shard, command)
+}
+
+fn restart(hub: &Arc<Hub>, fault: Fault, time: Duration) -> usize {
+    hub.down.store(true, Ordering::Relaxed);
+    let told = hub.tell(None, Command::Cut);
+    if fault == Fault::RestartFresh {
+        for session in hub.live_sessions() {
+            hub.end_session(&session);
+        }
+    }
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        hub.down.store(false, Ordering::Relaxed);
+    });
+    told
+}
+
+fn outage(hub: &Arc<Hub>, shard: Option<u64>, time: Duration) -> usize {
+    let feeds = hub.feeds.iter().enumerate();
+    let mut chosen = feeds.filter(|(at, _)| shard.is_none_or(|shard| shard == *at as u64));
+    let guild = chosen.find_map(|(_, feed)| {
+        let lane = feed.lane();
+        lane.guilds.iter().find(|guild| !guild.unavailable).map(|guild| guild.id)
+    });
+    let Some(guild) = guild else { return 0 };
+    hub.outage(guild, true);
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        hub.outage(guild, false);
+    });
+    1
+}
