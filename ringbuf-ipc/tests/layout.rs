@@ -31,8 +31,14 @@ fn the_layout_is_version_1() {
     let bell = instance.namespace.bell().unwrap();
     let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
     let group = GroupSpec::durable("readers").from(Start::Earliest);
-    let mut producer =
-        Producer::create(&instance.namespace, "ring", geometry, &[group.clone()], &bell).unwrap();
+    let mut producer = Producer::create(
+        &instance.namespace,
+        "ring",
+        geometry,
+        std::slice::from_ref(&group),
+        &bell,
+    )
+    .unwrap();
     let meta = Meta { key: 0x1111, tag: 0x2222, source: 0x3333 };
     producer.stage(&meta, &[b"first"]).unwrap();
     producer.stage(&meta, &[&[7; 100]]).unwrap();
@@ -112,8 +118,14 @@ fn keys_go_to_the_partitions_they_always_went_to() {
     let bell = instance.namespace.bell().unwrap();
     let geometry = Geometry::new(64, 4096, 1, 64, 4).unwrap();
     let group = GroupSpec::durable("g").from(Start::Earliest);
-    let mut producer =
-        Producer::create(&instance.namespace, "ring", geometry, &[group.clone()], &bell).unwrap();
+    let mut producer = Producer::create(
+        &instance.namespace,
+        "ring",
+        geometry,
+        std::slice::from_ref(&group),
+        &bell,
+    )
+    .unwrap();
     let keys = [0, 1, 2, 3, 175_928_847_299_117_063, u64::MAX];
     for key in keys {
         producer.stage(&Meta { key, ..Meta::default() }, &[&[]]).unwrap();

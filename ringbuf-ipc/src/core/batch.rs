@@ -77,6 +77,10 @@ impl Buffers {
     pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
         let padded = (entry.length as usize).next_multiple_of(64);
         let at = self.used;
+        if entry.is_blob() {
+            let bytes = u64::from(entry.length);
+            core.environment.check_blob(entry.position, bytes).map_err(CopyError::Blob)?;
+        }
         let bytes = self.bytes.grown_to(at + padded);
         if entry.is_blob() {
             let into = &mut bytes[at..at + entry.length as usize];

@@ -79,6 +79,10 @@ impl Environment for World {
     fn create_blob(&self, _: Position, _: &[&[u8]]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
+    fn check_blob(&self, _: Position, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn read_blob(&self, _: Position, _: &mut [u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

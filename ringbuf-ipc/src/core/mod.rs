@@ -63,6 +63,8 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn now_ns(&self) -> u64;
     /// Writes the payload of a record too long for the ring.
     fn create_blob(&self, position: Position, parts: &[&[u8]]) -> io::Result<()>;
+    /// An error unless such a payload is there and exactly so long; asked before memory is taken for it.
+    fn check_blob(&self, position: Position, bytes: u64) -> io::Result<()>;
     /// Reads such a payload; an error when it is not exactly as long as `into`.
     fn read_blob(&self, position: Position, into: &mut [u8]) -> io::Result<()>;
     /// Removes such a payload; no error when there is none.

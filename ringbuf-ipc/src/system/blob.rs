@@ -38,12 +38,21 @@ impl Blobs {
         written
     }
 
+    pub(crate) fn check(&self, position: Position, bytes: u64) -> io::Result<()> {
+        self.open(position, bytes).map(drop)
+    }
+
     pub(crate) fn read(&self, position: Position, into: &mut [u8]) -> io::Result<()> {
+        self.open(position, into.len() as u64)?.read_exact_at(into, 0)
+    }
+
+    fn open(&self, position: Position, bytes: u64) -> io::Result<File> {
         let file = open_checked(&self.name(position)).map_err(io::Error::other)?;
-        if file.metadata()?.len() != into.len() as u64 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "is of another length"));
+        if file.metadata()?.len() == bytes {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "is of another length"))
         }
-        file.read_exact_at(into, 0)
     }
 
     pub(crate) fn remove(&self, position: Position) {

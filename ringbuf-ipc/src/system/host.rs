@@ -76,6 +76,10 @@ impl Environment for Host {
         self.blobs.create(position, parts)
     }
 
+    fn check_blob(&self, position: Position, bytes: u64) -> io::Result<()> {
+        self.blobs.check(position, bytes)
+    }
+
     fn read_blob(&self, position: Position, into: &mut [u8]) -> io::Result<()> {
         self.blobs.read(position, into)
     }
