@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -101,8 +100,6 @@ impl Server {
                     Some(_) = connections.join_next() => continue,
                 };
                 match accepted {
-                    // A server that is being restarted: the client sees its connection end.
-                    Ok(_) if acceptor.down.load(Ordering::Relaxed) => {}
                     Ok((stream, _)) => {
                         // Small frames must not wait for each other; failing costs only latency.
                         let _ = stream.set_nodelay(true);

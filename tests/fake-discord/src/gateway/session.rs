@@ -99,6 +99,8 @@ pub(crate) struct Progress {
     pub(crate) sent_seq: u64,
     pub(crate) connected: bool,
     pub(crate) over: bool,
+    /// Away, and a later session has its shard.
+    pub(crate) replaced: bool,
 }
 
 impl Session {
@@ -322,6 +324,7 @@ impl Session {
             sent_seq: state.journaled.saturating_sub(1),
             connected: state.link.is_some(),
             over: state.over,
+            replaced: state.superseded && state.link.is_none(),
         }
     }
 

@@ -103,7 +103,7 @@ fn status(hub: &Hub) -> Value {
             let finished = feed.finished.load(Ordering::Acquire);
             let drained = feed.listeners().iter().all(|session| {
                 let progress = session.progress();
-                progress.over || progress.sent_seq == progress.last_seq
+                progress.over || progress.replaced || progress.sent_seq == progress.last_seq
             });
             json!({
                 "shard": shard,

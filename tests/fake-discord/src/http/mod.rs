@@ -114,6 +114,10 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
             }
             None => return Ok(()),
         };
+        if hub.down.load(Ordering::Relaxed) && !request.path.starts_with("/fake/") {
+            // The server is being restarted: the client sees its connection end.
+            return Ok(());
+        }
         if request.is_upgrade() {
             let (answer, wish) = match upgrade::accept(&hub, &request) {
                 Ok(accepted) => accepted,

@@ -42,6 +42,8 @@ pub(crate) struct Client {
     pub(crate) seq: u64,
     /// The raw bytes of the last message, decompressed.
     pub(crate) raw: Vec<u8>,
+    /// Whether any message came compressed by itself.
+    pub(crate) was_compressed: bool,
 }
 
 /// What a connection brought next.
@@ -63,7 +65,14 @@ impl Client {
         } else {
             Inflate::None
         };
-        Self { socket, inflate, etf: query.contains("encoding=etf"), seq: 0, raw: Vec::new() }
+        Self {
+            socket,
+            inflate,
+            etf: query.contains("encoding=etf"),
+            seq: 0,
+            raw: Vec::new(),
+            was_compressed: false,
+        }
     }
 
     /// Connects, takes HELLO and identifies.
@@ -168,6 +177,7 @@ impl Client {
         match &mut self.inflate {
             Inflate::None if data.first() == Some(&0x78) => {
                 // Payload compression: a zlib stream of its own.
+                self.was_compressed = true;
                 let mut out = Vec::with_capacity(1 << 20);
                 let mut stream = Decompress::new(true);
                 stream.decompress_vec(&data, &mut out, FlushDecompress::Finish).expect("zlib");

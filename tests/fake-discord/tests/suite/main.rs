@@ -2,5 +2,9 @@
 
 mod client;
 mod model;
+mod requests;
+mod routes;
+mod rules;
 mod stream;
+mod twilight;
 mod typed;
