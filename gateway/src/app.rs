@@ -54,10 +54,12 @@ impl Failure {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     fn configuration(reason: impl ToString) -> Self {
         Self::Configuration(reason.to_string())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     fn trouble(reason: impl ToString) -> Self {
         Self::Trouble(reason.to_string())
     }

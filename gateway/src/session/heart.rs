@@ -98,10 +98,9 @@ impl Heart {
         // Woken late (a suspended machine, a stopped process): what waits in the socket could not
         // be heard yet.
         let late = now.saturating_duration_since(self.next) > self.interval / 2;
-        if self.unanswered > 0 && !self.deaf && !late {
-            if !self.heard || self.unanswered >= UNANSWERED_MAX {
-                return Beat::Dead;
-            }
+        let silent = !self.heard || self.unanswered >= UNANSWERED_MAX;
+        if self.unanswered > 0 && silent && !self.deaf && !late {
+            return Beat::Dead;
         }
         self.heard = false;
         self.unanswered = self.unanswered.saturating_add(1);

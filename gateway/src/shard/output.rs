@@ -194,8 +194,7 @@ impl Output {
                 self.commit()?;
             }
             let mut staged = 0;
-            loop {
-                let Some(next) = self.pending.get(staged) else { break };
+            while let Some(next) = self.pending.get(staged) {
                 match self.producer.stage(&next.meta, &[&next.bytes]) {
                     Ok(_) => {
                         staged += 1;

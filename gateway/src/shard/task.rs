@@ -118,7 +118,7 @@ struct Runner {
     socket: Option<Socket>,
     /// Wanted as soon as there is room for what it brings.
     endpoint: Option<Endpoint>,
-    connecting: Option<Task<Option<Socket>>>,
+    connecting: Option<Task<Option<Box<Socket>>>>,
     permit: Option<Task<std::io::Result<()>>>,
     closing: Option<JoinHandle<()>>,
     stalled: Option<Instant>,
@@ -131,7 +131,7 @@ struct Runner {
 enum Wake {
     Stop,
     Deadline,
-    Connected(Option<Socket>),
+    Connected(Option<Box<Socket>>),
     Permit(std::io::Result<()>),
     Space,
     Message(Option<Result<Message, WsError>>),
@@ -291,7 +291,7 @@ impl Runner {
             let url = gateway_url(&base, context.encoding, context.compression);
             let encrypted = context.gateway.is_encrypted();
             match connect(url, context.tls.clone(), context.message_max, encrypted).await {
-                Ok(socket) => Some(socket),
+                Ok(socket) => Some(Box::new(socket)),
                 Err(error) => {
                     tracing::warn!(shard, %error, "no connection");
                     None
@@ -300,12 +300,12 @@ impl Runner {
         }));
     }
 
-    fn connected(&mut self, socket: Option<Socket>) {
+    fn connected(&mut self, socket: Option<Box<Socket>>) {
         self.connecting = None;
         let now = Instant::now();
         match socket {
             Some(socket) => {
-                self.socket = Some(socket);
+                self.socket = Some(*socket);
                 self.session.connected(now);
             }
             None => self.session.connect_failed(now),

@@ -1,1 +1,302 @@
-//! Servers that behave badly.
+//! Servers that behave badly: the process stays up, and good events between bad ones arrive.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use zstd_safe::zstd_sys::ZSTD_EndDirective as End;
+
+use crate::harness::{Fake, Instance, Reader, until};
+use crate::hostile::{Hostile, Peer};
+use crate::journal::compare;
+
+const JSON: [&str; 4] = ["--encoding", "json", "--compression", "none"];
+const JSON_ZSTD: [&str; 4] = ["--encoding", "json", "--compression", "zstd-stream"];
+
+fn seqs(reader: &Reader, kind: &str) -> Vec<u64> {
+    reader.got.iter().filter(|got| got.kind == kind).map(|got| got.seq).collect()
+}
+
+/// A poisoned payload is left out with a gap and a counter, and does not cost the connection.
+#[test]
+fn undecodable_messages_between_good_ones_are_left_out() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.ready("s", "ws://127.0.0.1:9").await;
+            peer.dispatch(2, "TYPING_START", json!({"channel_id": "5"})).await;
+            peer.send(Message::text("{\"op\":0,\"s\":3,\"t\":\"MESSAGE_CREATE\",\"d\":{")).await;
+            peer.send(Message::binary(vec![0xff; 100])).await;
+            peer.send(Message::text("[".repeat(100_000))).await;
+            peer.dispatch(4, "TYPING_START", json!({"channel_id": "5"})).await;
+            peer.send(Message::text("null")).await;
+            peer.dispatch(5, "TYPING_START", json!({"channel_id": "5"})).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().any(|got| got.seq == 5 && !got.is_own()));
+    assert_eq!(seqs(&reader, "TYPING_START"), [2, 4, 5]);
+    let gaps = reader.gaps();
+    let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
+    assert_eq!(
+        gap.data,
+        json!({"shard": 0, "session": 1, "from_seq": 3, "to_seq": 3, "reason": "undecodable"})
+    );
+    assert_eq!(server.connections(), 1);
+    drop(gateway);
+}
+
+/// §15 line 20: unknown events pass through whole, unknown opcodes and members are ignored.
+#[test]
+fn unknown_events_opcodes_and_members() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.ready("s", "ws://127.0.0.1:9").await;
+            peer.say(&json!({"op": 99, "d": {"x": 1}})).await;
+            peer.say(&json!({"op": 250, "s": null, "t": null, "d": [1, 2]})).await;
+            peer.dispatch(2, "BRAND_NEW_EVENT", json!({"guild_id": "77", "colour_of_it": [1]}))
+                .await;
+            peer.say(&json!({"op": 0, "s": 3, "t": "TYPING_START", "d": {"user_id": "1"}, "extra": {"a": 1}})).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().any(|got| got.seq == 3 && !got.is_own()));
+    let new = reader.got.iter().find(|got| got.kind == "BRAND_NEW_EVENT").expect("delivered");
+    assert_eq!(new.data, json!({"guild_id": "77", "colour_of_it": [1]}));
+    assert_eq!(new.key, 77);
+    assert_eq!(server.connections(), 1);
+    drop(gateway);
+}
+
+fn packed(value: &Value) -> Message {
+    let text = value.to_string();
+    let mut out = Vec::with_capacity(text.len() + 1024);
+    let mut buffer = zstd_safe::OutBuffer::around(&mut out);
+    let mut input = zstd_safe::InBuffer::around(text.as_bytes());
+    zstd_safe::CCtx::create()
+        .compress_stream2(&mut buffer, &mut input, End::ZSTD_e_end)
+        .expect("compresses");
+    Message::binary(out)
+}
+
+/// G-38: a broken compression stream and a bomb end the connection, and the session is resumed.
+#[test]
+fn g38_broken_streams_and_bombs_reconnect_and_resume() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            let hello = json!({"op": 10, "d": {"heartbeat_interval": 40_000}});
+            peer.send(packed(&hello)).await;
+            let event =
+                |seq: u64| json!({"op": 0, "s": seq, "t": "TYPING_START", "d": {"user_id": "1"}});
+            if peer.number == 0 {
+                peer.expect(2).await;
+                let ready = json!({"session_id": "s", "resume_gateway_url": null});
+                peer.send(packed(&json!({"op": 0, "s": 1, "t": "READY", "d": ready}))).await;
+                peer.send(packed(&event(2))).await;
+                peer.send(Message::binary(b"no zstd at all".to_vec())).await;
+            } else {
+                let resume = peer.expect(6).await.expect("a resume");
+                let next = resume["seq"].as_u64().expect("a number") + 1;
+                peer.send(packed(&json!({"op": 0, "s": next, "t": "RESUMED", "d": {}}))).await;
+                peer.send(packed(&event(next + 1))).await;
+                if peer.number == 1 {
+                    let bomb = " ".repeat(40 << 20);
+                    peer.send(packed(&json!({"op": 0, "s": next + 2, "t": "X", "d": bomb}))).await;
+                }
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let options = [&JSON_ZSTD[..], &["--message-bytes-max", "4MiB"]].concat();
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().any(|got| got.seq == 6 && !got.is_own()));
+    assert_eq!(seqs(&reader, "TYPING_START"), [2, 4, 6]);
+    assert_eq!(seqs(&reader, "RESUMED"), [3, 5]);
+    assert_eq!(server.connections(), 3);
+    assert!(reader.gaps().is_empty());
+    drop(gateway);
+}
+
+#[test]
+fn hello_that_never_comes_and_a_resume_url_that_points_nowhere() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            match peer.number {
+                0 => std::future::pending().await,
+                1 => {
+                    peer.ready("s", "ws://127.0.0.1:9").await;
+                    peer.dispatch(2, "TYPING_START", json!({})).await;
+                }
+                // G-21: back at the first URL, with the session.
+                _ => {
+                    peer.hello().await;
+                    let resume = peer.expect(6).await.expect("a resume");
+                    assert_eq!(resume["session_id"], "s");
+                    peer.dispatch(3, "RESUMED", json!({})).await;
+                    peer.stay().await;
+                }
+            }
+        })
+    });
+    let instance = Instance::new();
+    let options = [&JSON[..], &["--hello-timeout-ms", "150"]].concat();
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("RESUMED", |got| got.iter().any(|got| got.kind == "RESUMED"));
+    assert_eq!(server.connections(), 3);
+    drop(gateway);
+}
+
+/// A payload larger than the whole ring passes, in its place.
+#[test]
+fn ten_megabytes_in_one_event() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.ready("s", "ws://127.0.0.1:9").await;
+            peer.dispatch(2, "TYPING_START", json!({})).await;
+            let large = json!({"guild_id": "1", "content": "x".repeat(10 << 20)});
+            peer.dispatch(3, "MESSAGE_CREATE", large).await;
+            peer.dispatch(4, "TYPING_START", json!({})).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().any(|got| got.seq == 4 && !got.is_own()));
+    let large = reader.got.iter().find(|got| got.kind == "MESSAGE_CREATE").expect("delivered");
+    assert_eq!(large.data["content"].as_str().map(str::len), Some(10 << 20));
+    assert!(reader.gaps().is_empty());
+    drop(gateway);
+}
+
+/// An interval of nothing at all would break the send limit at once.
+#[test]
+fn an_absurd_heartbeat_interval_does_not_flood_the_server() {
+    static BEATS: Mutex<usize> = Mutex::new(0);
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.say(&json!({"op": 10, "d": {"heartbeat_interval": 0}})).await;
+            for beats in 1..=8 {
+                peer.expect(1).await.expect("a heartbeat");
+                peer.say(&json!({"op": 11})).await;
+                *BEATS.lock().expect("whole") = beats;
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let start = std::time::Instant::now();
+    until("eight heartbeats", || *BEATS.lock().expect("whole") == 8);
+    assert!(start.elapsed() >= Duration::from_millis(700), "one every 100 ms at most");
+    drop(gateway);
+}
+
+/// Close codes that nothing can be done about end the process, before anything was ever received.
+#[test]
+fn fatal_close_codes_end_the_process() {
+    for code in [4004, 4010, 4011, 4012, 4013, 4014] {
+        let server = Hostile::start(move |mut peer: Peer| {
+            Box::pin(async move {
+                peer.hello().await;
+                peer.expect(2).await;
+                peer.close(code).await;
+            })
+        });
+        let instance = Instance::new();
+        let mut gateway = instance.start(&server.api_url(), &JSON);
+        assert_eq!(gateway.wait().code(), Some(78), "{code}: {}", gateway.log());
+        assert!(gateway.log().contains(&code.to_string()), "{code}: {}", gateway.log());
+        assert!(instance.segments().is_empty());
+    }
+}
+
+/// Faults drawn at random while events flow, in every encoding and compression; the journal is the
+/// oracle.
+fn random_faults(seed: u64, encoding: &str, compression: &str) {
+    let fake = Fake::start(|config| {
+        config.rate = 1_200.0;
+        config.events = Some(3_000);
+        config.heartbeat_ms = 500;
+        config.hold_while_away = Some(true);
+        config.seed = seed;
+    });
+    let instance = Instance::new();
+    let options = [
+        "--encoding",
+        encoding,
+        "--compression",
+        compression,
+        "--ring-bytes",
+        "256KiB",
+        "--buffer-bytes",
+        "64KiB",
+        "--intents",
+        "ALL",
+    ];
+    let mut gateway = instance.start(&fake.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    let mut random = mixcord_gateway::random::Random::seeded(seed);
+    while !fake.status()["finished"].as_bool().unwrap_or(false) {
+        let shard = random.bits() % 2;
+        match random.bits() % 9 {
+            0 => fake.post(&format!("/fake/disconnect?how=cut&shard={shard}")),
+            1 => fake.post(&format!("/fake/disconnect?how=op7&shard={shard}")),
+            2 => fake.post(&format!("/fake/disconnect?how=op9true&shard={shard}")),
+            3 => fake.post(&format!("/fake/disconnect?how=close&code=4000&shard={shard}")),
+            4 => fake.post(&format!("/fake/miss-acks?count=1&shard={shard}")),
+            5 => fake.post(&format!("/fake/stall?ms=40&shard={shard}")),
+            6 => {
+                gateway.signal(crate::harness::SIGKILL);
+                gateway.wait();
+                gateway = instance.start(&fake.api_url(), &options);
+            }
+            _ => {}
+        }
+        let enough = reader.got.len() + 60;
+        reader.until("the next events", |got| got.len() > enough || fake.is_drained());
+    }
+    reader.until_all(&fake);
+    compare(&fake, &reader.events());
+    assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
+    drop(gateway);
+}
+
+#[test]
+fn random_faults_json() {
+    random_faults(1, "json", "none");
+}
+
+#[test]
+fn random_faults_json_zlib() {
+    random_faults(2, "json", "zlib-stream");
+}
+
+#[test]
+fn random_faults_json_zstd() {
+    random_faults(3, "json", "zstd-stream");
+}
+
+#[test]
+fn random_faults_etf() {
+    random_faults(4, "etf", "none");
+}
+
+#[test]
+fn random_faults_etf_zlib() {
+    random_faults(5, "etf", "zlib-stream");
+}
+
+#[test]
+fn random_faults_etf_zstd() {
+    random_faults(6, "etf", "zstd-stream");
+}

@@ -131,6 +131,7 @@ fn g20_lost_connections_resume_without_loss_or_repetition() {
         config.rate = 1_500.0;
         config.events = Some(6_000);
         config.forget_acked = true;
+        config.hold_while_away = Some(true);
     });
     let instance = Instance::new();
     let gateway = instance.start(&fake.api_url(), &[]);
@@ -170,6 +171,7 @@ fn p2_processes_that_end_while_events_flow_lose_and_repeat_nothing() {
         config.rate = 1_500.0;
         config.events = Some(6_000);
         config.forget_acked = true;
+        config.hold_while_away = Some(true);
     });
     let instance = Instance::new();
     let mut reader = Reader::new(&instance);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod harness;
+mod hostile;
 mod journal;
 mod lifecycle;
 mod pressure;

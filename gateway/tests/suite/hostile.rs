@@ -1,0 +1,146 @@
+//! A server that says exactly what a test wants, however wrong.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A websocket as the server holds it.
+pub(crate) struct Peer {
+    socket: WebSocketStream<TcpStream>,
+    /// Which connection this is, from 0.
+    pub(crate) number: usize,
+}
+
+impl Peer {
+    pub(crate) async fn send(&mut self, message: Message) {
+        let _ = self.socket.send(message).await;
+    }
+
+    pub(crate) async fn say(&mut self, value: &Value) {
+        self.send(Message::text(value.to_string())).await;
+    }
+
+    pub(crate) async fn hello(&mut self) {
+        self.say(&json!({"op": 10, "s": null, "t": null, "d": {"heartbeat_interval": 40_000}}))
+            .await;
+    }
+
+    pub(crate) async fn dispatch(&mut self, seq: u64, name: &str, data: Value) {
+        self.say(&json!({"op": 0, "s": seq, "t": name, "d": data})).await;
+    }
+
+    /// The next payload with this opcode; `None` when the client is gone.
+    pub(crate) async fn expect(&mut self, op: u64) -> Option<Value> {
+        while let Some(Ok(message)) = self.socket.next().await {
+            let Message::Text(text) = message else { continue };
+            let value: Value = serde_json::from_str(&text).expect("the gateway sends JSON");
+            if value["op"] == op {
+                return Some(value["d"].clone());
+            }
+        }
+        None
+    }
+
+    /// HELLO, IDENTIFY, READY of a session named `id`.
+    pub(crate) async fn ready(&mut self, id: &str, resume_url: &str) {
+        self.hello().await;
+        self.expect(2).await;
+        let data =
+            json!({"v": 10, "session_id": id, "resume_gateway_url": resume_url, "guilds": []});
+        self.dispatch(1, "READY", data).await;
+    }
+
+    /// Answers heartbeats until the client goes.
+    pub(crate) async fn stay(&mut self) {
+        while self.expect(1).await.is_some() {
+            self.say(&json!({"op": 11, "d": null})).await;
+        }
+    }
+
+    pub(crate) async fn close(&mut self, code: u16) {
+        use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+        let _ = self.socket.close(Some(CloseFrame { code: code.into(), reason: "".into() })).await;
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+}
+
+/// A running server; every websocket is handed to the script.
+pub(crate) struct Hostile {
+    _runtime: Runtime,
+    port: u16,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Hostile {
+    pub(crate) fn start<F>(script: F) -> Self
+    where
+        F: Fn(Peer) -> Work + Send + Sync + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listens");
+        let port = listener.local_addr().expect("an address").port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (script, counter) = (Arc::new(script), connections.clone());
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (script, counter) = (script.clone(), counter.clone());
+                tokio::spawn(async move { serve(stream, port, &*script, &counter).await });
+            }
+        });
+        Self { _runtime: runtime, port, connections }
+    }
+
+    pub(crate) fn api_url(&self) -> String {
+        format!("http://127.0.0.1:{}/api/v10", self.port)
+    }
+
+    /// Websockets opened so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+async fn serve<F: Fn(Peer) -> Work>(
+    mut stream: TcpStream,
+    port: u16,
+    script: &F,
+    counter: &AtomicUsize,
+) {
+    let mut start = [0; 1024];
+    let length = stream.peek(&mut start).await.unwrap_or(0);
+    if start[..length].starts_with(b"GET /api/") {
+        let _ = stream.read(&mut start).await;
+        let body = json!({
+            "url": format!("ws://127.0.0.1:{port}"),
+            "shards": 1,
+            "session_start_limit":
+                {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1},
+        })
+        .to_string();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        let _ = stream.write_all(head.as_bytes()).await;
+        let _ = stream.write_all(body.as_bytes()).await;
+        return;
+    }
+    let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let number = counter.fetch_add(1, Ordering::Relaxed);
+    script(Peer { socket, number }).await;
+}
