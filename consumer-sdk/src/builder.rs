@@ -5,7 +5,7 @@ use mixcord_ring::{AttachError, GroupSpec, Namespace, Ring, Start};
 
 use crate::consumer::Consumer;
 use crate::filter::Filter;
-use crate::lane::Mode;
+use crate::lane::{Mode, Terms};
 use crate::{Error, Stop};
 
 /// How often a consumer looks whether the output ring is there.
@@ -20,7 +20,7 @@ pub struct Builder {
     pub(crate) ephemeral: bool,
     pub(crate) max_absence: Option<Duration>,
     pub(crate) start: Start,
-    pub(crate) mode: Mode,
+    pub(crate) terms: Terms,
     pub(crate) filter: Filter,
     pub(crate) concurrency: usize,
     pub(crate) wait: Option<Duration>,
@@ -38,7 +38,10 @@ impl Builder {
             ephemeral: false,
             max_absence: None,
             start: Start::Latest,
-            mode: Mode::AtLeastOnce,
+            terms: Terms {
+                mode: Mode::AtLeastOnce,
+                retry: (Duration::from_millis(50), Duration::from_secs(30)),
+            },
             filter: Filter::default(),
             concurrency: 16,
             wait: None,
@@ -110,7 +113,16 @@ impl Builder {
     /// the handler fails or the process dies. For what must not be repeated and may be missed.
     #[must_use]
     pub fn at_most_once(mut self) -> Self {
-        self.mode = Mode::AtMostOnce;
+        self.terms.mode = Mode::AtMostOnce;
+        self
+    }
+
+    /// How long an event rests whose handler failed before it is given again: `first` at first, twice
+    /// that after each further failure, `longest` at most. 50 ms and 30 s by default. The events behind
+    /// it in its partition wait as long.
+    #[must_use]
+    pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
+        self.terms.retry = (first, longest);
         self
     }
 

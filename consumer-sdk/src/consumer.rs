@@ -302,7 +302,7 @@ impl Consumer {
             };
             match member.take(BATCH) {
                 Ok(Some(batch)) => {
-                    return Ok(Some(Lane::new(batch, self.options.mode, notify.cloned())));
+                    return Ok(Some(Lane::new(batch, self.options.terms, notify.cloned())));
                 }
                 Ok(None) => {}
                 // The next take goes on behind the loss.

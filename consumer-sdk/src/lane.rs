@@ -15,9 +15,6 @@ use mixcord_ring::{Batch, Bell, Claim, Entry, Records};
 use crate::filter::Filter;
 use crate::received::{Event, Holder};
 
-/// The pause before a failed event is given again doubles from the first to the second.
-const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(30));
-
 /// Wakes the consumer of this process that waits for records or for its handlers.
 pub(crate) struct Doorbell {
     pub(crate) bell: Bell,
@@ -51,6 +48,14 @@ pub(crate) enum Mode {
     AtLeastOnce,
     /// Before the handler: never given twice.
     AtMostOnce,
+}
+
+/// How a group's events are given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) mode: Mode,
+    /// The pause before a failed event is given again doubles from the first to the second.
+    pub(crate) retry: (Duration, Duration),
 }
 
 /// A batch of one partition, shared by the consumer and the events that are out.
@@ -206,6 +211,7 @@ pub(crate) enum Turn {
 /// A partition this consumer holds, and how far it is.
 pub(crate) struct Lane {
     held: Arc<Held>,
+    retry: (Duration, Duration),
     next: u32,
     /// How often the event of `next` was given.
     attempts: u32,
@@ -214,11 +220,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(batch: Batch, mode: Mode, doorbell: Option<Arc<Doorbell>>) -> Self {
+    pub(crate) fn new(batch: Batch, terms: Terms, doorbell: Option<Arc<Doorbell>>) -> Self {
         let (records, claim) = batch.split();
         let desk = Desk { claim: Some(claim), index: 0, holders: 0, standing: Standing::Idle };
+        let Terms { mode, retry } = terms;
         let held = Arc::new(Held { records, mode, doorbell, desk: Mutex::new(desk) });
-        Self { held, next: 0, attempts: 0, given: false, retry_at: None }
+        Self { held, retry, next: 0, attempts: 0, given: false, retry_at: None }
     }
 
     /// Hands out the next event, or says why there is none.
@@ -232,7 +239,7 @@ impl Lane {
                     self.attempts = 0;
                 }
                 Standing::Idle | Standing::Abandoned => {
-                    self.retry_at = Some(Instant::now() + retry_delay(self.attempts));
+                    self.retry_at = Some(Instant::now() + self.pause());
                 }
             }
             self.given = false;
@@ -265,6 +272,12 @@ impl Lane {
         Ok(Turn::Done)
     }
 
+    /// How long the event that failed rests.
+    fn pause(&self) -> Duration {
+        let doublings = self.attempts.saturating_sub(1).min(30);
+        self.retry.0.saturating_mul(1 << doublings).min(self.retry.1)
+    }
+
     /// When the pause after a failure is over.
     pub(crate) fn resumes_at(&self) -> Option<Instant> {
         self.retry_at
@@ -289,9 +302,4 @@ pub(crate) fn wanted<'a>(
     }
     let record = Record::parse(entry.payload)?;
     Ok(filter.admits(record.kind(), record.kind_name()).then_some(record))
-}
-
-fn retry_delay(attempts: u32) -> Duration {
-    let doublings = attempts.saturating_sub(1).min(16);
-    (RETRY.0 * 2u32.pow(doublings)).min(RETRY.1)
 }

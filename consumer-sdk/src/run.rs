@@ -39,8 +39,8 @@ impl Consumer {
     /// partition, so that each guild's events are handled in order.
     ///
     /// An event is acknowledged when its handler returns `()` or `Ok(())`. When it returns an error or
-    /// panics, a warning is logged and the event is given again after a pause that grows from 50 ms to
-    /// 30 s; the events behind it in its partition wait, others go on. Handlers run as tasks of the
+    /// panics, a warning is logged and the event is given again after a pause that grows
+    /// ([`retry`](crate::Builder::retry)); the events behind it in its partition wait, others go on. Handlers run as tasks of the
     /// runtime. A handler may acknowledge early with [`Event::ack`].
     ///
     /// An observer's events are handled one after the other, and a failure is logged only.

@@ -5,6 +5,7 @@ mod delivery;
 mod greeter;
 mod handlers;
 mod looking_on;
+mod model;
 mod operating;
 mod rig;
 mod starting;
