@@ -14,17 +14,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let keys = read("keys.txt")?;
     let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
-    let flags: Vec<u8> = keys
+    let flags: Vec<&str> = keys
         .iter()
         .map(|(name, flag)| match flag.as_str() {
-            "" => Ok(0),
-            "id" => Ok(1),
-            "owners" => Ok(2),
+            "" => Ok("None"),
+            "id" => Ok("Value"),
+            "owners" => Ok("Members"),
             _ => Err(format!("keys.txt: '{name}' is marked '{flag}', which means nothing")),
         })
         .collect::<Result<_, _>>()?;
     let mut code = table(&names, 11, &flags)?;
-    writeln!(code, "static FLAGS: [u8; COUNT] = {flags:?};")?;
+    let ids: Vec<String> = flags.iter().map(|flag| format!("crate::atom::Ids::{flag}")).collect();
+    writeln!(code, "static IDS: [crate::atom::Ids; COUNT] = [{}];", ids.join(", "))?;
     writeln!(
         code,
         "/// One constant for every documented key.\npub mod atoms {{\n    use super::Atom;"
@@ -62,7 +63,7 @@ fn read(path: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
 }
 
 /// The statics of one table: names, slots, displacements and the seed of the hash.
-fn table(names: &[&str], bits: u32, flags: &[u8]) -> Result<String, Box<dyn Error>> {
+fn table(names: &[&str], bits: u32, flags: &[&str]) -> Result<String, Box<dyn Error>> {
     // An odd constant and its multiples: one of the first few does.
     let (seed, slots, displacements) = (1_u64..1000)
         .map(|factor| 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(2 * factor + 1))
@@ -85,10 +86,10 @@ fn table(names: &[&str], bits: u32, flags: &[u8]) -> Result<String, Box<dyn Erro
             Some(index) => {
                 let name = names[index].as_bytes();
                 let (low, high) = keyhash::words(name, name.len()).ok_or("no words")?;
-                let (len, flag) = (name.len(), flags.get(index).copied().unwrap_or(0));
+                let (len, flag) = (name.len(), flags.get(index).copied().unwrap_or("None"));
                 writeln!(
                     code,
-                    "    crate::atom::Slot {{ low: {low}, high: {high}, index: {index}, len: {len}, flag: {flag} }},"
+                    "    crate::atom::Slot {{ low: {low}, high: {high}, index: {index}, len: {len}, ids: crate::atom::Ids::{flag} }},"
                 )?;
             }
         }

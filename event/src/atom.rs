@@ -23,13 +23,14 @@ impl Atom {
     }
 
     /// Looks up the first `len` bytes of `bytes`, which are no fewer.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lookup_in(bytes: &[u8], len: usize) -> Option<&'static Slot> {
         let words = keyhash::words(bytes, len)?;
         let hash = keyhash::mix(words, len, SEED);
         let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
         let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
-        if slot.low != words.0 || slot.high != words.1 || usize::from(slot.len) != len {
+        let differences = slot.low ^ words.0 | slot.high ^ words.1 | u64::from(slot.len) ^ len as u64;
+        if differences != 0 {
             return None;
         }
         if len > 16 && !slot.has_middle(bytes) {
@@ -59,13 +60,26 @@ impl Atom {
     /// Whether a scalar under this key (or in a list under it) is a snowflake.
     #[inline]
     pub fn is_snowflake(self) -> bool {
-        FLAGS[usize::from(self.0)] == 1
+        IDS[usize::from(self.0)] == Ids::Value
     }
 
     /// Every key of the table, in its order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..COUNT as u16).map(Self)
     }
+}
+
+/// Which values around a key are snowflakes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Ids {
+    /// None.
+    None,
+    /// This one, if it is a scalar.
+    Element,
+    /// This one, or the scalars of the list that it is.
+    Value,
+    /// The members of the map that it is, under keys outside the table.
+    Members,
 }
 
 /// A place in the hash table of the keys or of the kinds.
@@ -78,12 +92,12 @@ pub(crate) struct Slot {
     pub(crate) index: u16,
     /// Its length; 255, which none has, where the table is empty.
     pub(crate) len: u8,
-    /// What `keys.txt` says behind the key: 0 nothing, 1 `id`, 2 `owners`.
-    pub(crate) flag: u8,
+    /// What `keys.txt` says behind the name.
+    pub(crate) ids: Ids,
 }
 
 impl Slot {
-    pub(crate) const EMPTY: Self = Self { low: 0, high: 0, index: 0, len: u8::MAX, flag: 0 };
+    pub(crate) const EMPTY: Self = Self { low: 0, high: 0, index: 0, len: u8::MAX, ids: Ids::None };
 
     /// Whether a name longer than its words is this one.
     fn has_middle(&self, bytes: &[u8]) -> bool {

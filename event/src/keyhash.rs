@@ -5,49 +5,49 @@
 /// longer one the first and the last 8.
 ///
 /// The name is the first `len` bytes of `bytes`; what follows it only makes the reads cheap.
-#[inline]
+#[inline(always)]
 pub(crate) fn words(bytes: &[u8], len: usize) -> Option<(u64, u64)> {
     if let (Some(chunk), Some(&(low_mask, high_mask))) = (bytes.first_chunk::<16>(), MASKS.get(len))
     {
         let (low, high) = halves(chunk);
         return Some((low & low_mask, high & high_mask));
     }
-    words_at_the_end(bytes.get(..len)?)
-}
-
-/// [`words`] of a long name, or of one with less than 16 bytes from its start to the end.
-#[cold]
-#[inline(never)]
-fn words_at_the_end(name: &[u8]) -> Option<(u64, u64)> {
-    if name.len() > 16 {
+    if len > 16 {
+        let name = bytes.get(..len)?;
         let (first, last) = (name.first_chunk()?, name.last_chunk()?);
         return Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
     }
+    words_at_the_end(bytes.get(..len)?)
+}
+
+/// [`words`] of a name with less than 16 bytes from its start to the end.
+#[cold]
+#[inline(never)]
+fn words_at_the_end(name: &[u8]) -> Option<(u64, u64)> {
     let mut padded = [0; 16];
-    padded[..name.len()].copy_from_slice(name);
+    padded.get_mut(..name.len())?.copy_from_slice(name);
     Some(halves(&padded))
 }
 
-/// Mixes the words of a name.
-#[inline]
+/// Mixes the words of a name; the high bits are the good ones.
+#[inline(always)]
 pub(crate) fn mix((low, high): (u64, u64), len: usize, seed: u64) -> u64 {
-    let x = (low ^ high.rotate_left(23) ^ len as u64).wrapping_mul(seed);
-    (x ^ (x >> 29)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+    (low ^ high.rotate_left(23) ^ len as u64).wrapping_mul(seed)
 }
 
 /// Which of the 256 displacements applies.
-#[inline]
+#[inline(always)]
 pub(crate) fn bucket(hash: u64) -> usize {
     (hash >> 56) as usize
 }
 
 /// The place in a table of `1 << bits` slots.
-#[inline]
+#[inline(always)]
 pub(crate) fn slot(hash: u64, displacement: u16, bits: u32) -> usize {
-    ((hash >> 32) as usize ^ usize::from(displacement)) & ((1 << bits) - 1)
+    ((hash >> 40) as usize ^ usize::from(displacement)) & ((1 << bits) - 1)
 }
 
-#[inline]
+#[inline(always)]
 fn halves(chunk: &[u8; 16]) -> (u64, u64) {
     let word = u128::from_le_bytes(*chunk);
     (word as u64, (word >> 64) as u64)

@@ -6,9 +6,9 @@
 use super::{
     DecodeErrorKind as Kind,
     notes::Stop,
-    pad::{Ids, OpenMap, Pad, Position},
+    pad::{OpenMap, Pad, Position},
 };
-use crate::{format, ser::Decimal};
+use crate::{atom::Ids, format, ser::Decimal};
 
 pub(crate) const VERSION: u8 = 131;
 pub(crate) const COMPRESSED: u8 = 80;
@@ -61,7 +61,7 @@ enum KeyTerm<'i> {
 
 impl Etf<'_> {
     /// One term, whose key says about ids what `ids` says, inside `depth` containers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value<'i>(
         &mut self,
         input: &'i [u8],
@@ -197,18 +197,46 @@ impl Etf<'_> {
         Ok((len, rest))
     }
 
-    /// A key of the payload's map, as `read` sees it.
+    /// A key of the payload's map, as `read` sees it, and what follows.
+    #[inline]
     pub(crate) fn envelope_key<'i, T>(
         &mut self,
         input: &'i [u8],
         read: impl Fn(&[u8]) -> T,
     ) -> Result<(T, &'i [u8]), Stop> {
+        let word = load(input);
+        if word as u8 == ATOM {
+            let (name, rest) = self.take(input, 3, short(word))?;
+            return Ok((read(name), rest));
+        }
         let (key, rest) = self.key_term(input)?;
         let field = match key {
             KeyTerm::Text(key) => read(key),
             KeyTerm::Latin1(_) | KeyTerm::Signed(_) | KeyTerm::Unsigned(_) => read(b""),
         };
         Ok((field, rest))
+    }
+
+    /// A small number as Discord sends `op` and `s`, and what follows; `None` for anything else.
+    #[inline]
+    pub(crate) fn plain_number<'i>(&self, input: &'i [u8]) -> Option<(u32, &'i [u8])> {
+        match input {
+            [SMALL_INTEGER, value, rest @ ..] => Some((u32::from(*value), rest)),
+            [INTEGER, a @ 0..=0x7F, b, c, d, rest @ ..] => {
+                Some((u32::from_be_bytes([*a, *b, *c, *d]), rest))
+            }
+            _ => None,
+        }
+    }
+
+    /// An atom as Discord sends `t`, and what follows; `None` for anything else.
+    #[inline]
+    pub(crate) fn plain_atom<'i>(&self, input: &'i [u8]) -> Option<(&'i [u8], &'i [u8])> {
+        let word = load(input);
+        if word as u8 != ATOM {
+            return None;
+        }
+        input.get(3..)?.split_at_checked(short(word))
     }
 
     #[inline(never)]
@@ -247,7 +275,7 @@ impl Etf<'_> {
     }
 
     /// Writes a key of the table. `None` leaves everything as it was.
-    #[inline]
+    #[inline(always)]
     fn listed_key<'i>(
         &mut self,
         input: &'i [u8],
@@ -255,11 +283,15 @@ impl Etf<'_> {
         map: &mut OpenMap,
     ) -> Option<Member<'i>> {
         let word = load(input);
-        let (header, len) = match word as u8 {
-            ATOM | ATOM_UTF8 => (3, short(word)),
-            SMALL_ATOM | SMALL_ATOM_UTF8 => (2, usize::from(word as u16 >> 8)),
-            BINARY => (5, long(word)),
-            _ => return None,
+        let (header, len) = if word as u8 == ATOM {
+            (3, short(word))
+        } else {
+            match word as u8 {
+                BINARY => (5, long(word)),
+                SMALL_ATOM | SMALL_ATOM_UTF8 => (2, usize::from(word as u16 >> 8)),
+                ATOM_UTF8 => (3, short(word)),
+                _ => return None,
+            }
         };
         let name = input.get(header..)?;
         let rest = name.get(len..)?;
@@ -454,7 +486,7 @@ impl Etf<'_> {
     }
 
     /// The `len` bytes behind a header, and what follows them.
-    #[inline]
+    #[inline(always)]
     fn take<'i>(
         &mut self,
         input: &'i [u8],
@@ -512,7 +544,7 @@ fn little_endian(bytes: &[u8]) -> u64 {
 }
 
 /// The first 8 bytes, the first one lowest; zeros where there are fewer.
-#[inline]
+#[inline(always)]
 fn load(input: &[u8]) -> u64 {
     match input.first_chunk() {
         Some(chunk) => u64::from_le_bytes(*chunk),
@@ -529,7 +561,7 @@ fn load_at_the_end(input: &[u8]) -> u64 {
 /// The u16 behind the tag in a loaded word.
 #[inline]
 const fn short(word: u64) -> usize {
-    (word >> 8) as u16 as usize >> 8 | ((word >> 8) as u16 as usize & 0xFF) << 8
+    ((word >> 8) as u16).swap_bytes() as usize
 }
 
 /// The u32 behind the tag in a loaded word.

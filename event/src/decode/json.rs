@@ -7,9 +7,9 @@
 use super::{
     DecodeErrorKind as Kind,
     notes::Stop,
-    pad::{Ids, OpenMap, Pad},
+    pad::{OpenMap, Pad},
 };
-use crate::format;
+use crate::{atom::Ids, format};
 
 /// Reads values and writes what they mean.
 #[derive(Debug)]

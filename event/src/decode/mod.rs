@@ -1,9 +1,9 @@
 //! Gateway payloads to records: ETF and JSON through one sink, so that they mean the same (P6).
 
 use crate::{
-    atom::atoms,
+    atom::{Ids, atoms},
     document::Document,
-    format,
+    format::{self, RawKey},
     header::{Flags, HEADER_LEN, Header, Reason, Shard},
     kind::Kind,
     record::{HEAD_MAX, NAME_MAX},
@@ -25,7 +25,7 @@ use inflate::Inflate;
 use json::Json;
 pub use notes::Warning;
 use notes::{Fault, Notes, Stop};
-use pad::{Ids, Pad};
+use pad::Pad;
 
 /// Buffers up to this size are kept; larger ones go when smaller payloads come again.
 const KEEP_BYTES: usize = 4 << 20;
@@ -141,12 +141,11 @@ impl Decoder {
         payload: &[u8],
         read: impl for<'i> Fn(&mut Etf<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
     ) -> Result<T, DecodeError> {
-        self.check_size(payload.len())?;
-        let mut inflate = std::mem::take(&mut self.inflate);
         let (term, version) = match payload {
             [etf::VERSION, etf::COMPRESSED, compressed @ ..] => {
-                match inflate.run(compressed, self.notes.limits.inflated_bytes) {
-                    Ok(()) => (inflate.output(), 0),
+                check_size(payload.len(), &self.notes.limits)?;
+                match self.inflate.run(compressed, self.notes.limits.inflated_bytes) {
+                    Ok(()) => (self.inflate.output(), 0),
                     Err(kind) => return Err(error(kind, 2)),
                 }
             }
@@ -154,9 +153,13 @@ impl Decoder {
             [first, ..] => return Err(error(DecodeErrorKind::Version(*first), 0)),
             [] => return Err(error(DecodeErrorKind::Truncated, 0)),
         };
-        let result = self.run(term, version, |pad, term| read(&mut Etf { pad }, term));
-        self.inflate = inflate;
-        result
+        check_size(payload.len(), &self.notes.limits)?;
+        let run = run(&mut self.buffer, &mut self.notes, term, version, |pad, term| {
+            read(&mut Etf { pad }, term)
+        });
+        let (value, end) = run?;
+        self.end = end;
+        Ok(value)
     }
 
     fn run_json<T>(
@@ -164,73 +167,13 @@ impl Decoder {
         payload: &[u8],
         read: impl for<'i> Fn(&mut Json<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
     ) -> Result<T, DecodeError> {
-        self.check_size(payload.len())?;
-        self.run(payload, 0, |pad, text| read(&mut Json { pad }, text))
-    }
-
-    /// Reads `input` into the buffer, which grows until the document fits.
-    #[inline]
-    fn run<T>(
-        &mut self,
-        input: &[u8],
-        skipped: usize,
-        read: impl for<'i> Fn(Pad<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
-    ) -> Result<T, DecodeError> {
-        // Documents are seldom larger than their payload.
-        let wanted = HEAD_MAX + SLACK + input.len();
-        let limit = self.notes.limits.document_bytes;
-        if self.buffer.len() > KEEP_BYTES && wanted < KEEP_BYTES / 2 {
-            self.buffer = Vec::new();
-        }
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted.min(HEAD_MAX + SLACK + limit), 0);
-        }
-        loop {
-            self.notes.begin();
-            let Self { buffer, notes, .. } = &mut *self;
-            let result = read(Pad { out: buffer, notes }, input);
-            let (kind, left) = match (result, self.notes.fault.take()) {
-                (Ok((_, _, end)), _) if end - HEAD_MAX > limit => {
-                    (DecodeErrorKind::DocumentTooLarge(limit), 0)
-                }
-                (Ok((_, rest, _)), _) if !rest.is_empty() => {
-                    (DecodeErrorKind::Trailing(rest.len()), rest.len())
-                }
-                (Ok((value, _, end)), _) => {
-                    self.end = end;
-                    return Ok(value);
-                }
-                (Err(Stop), Some(Fault::Payload { kind, left })) => (kind, left),
-                (Err(Stop), _) if self.buffer.len() < HEAD_MAX + SLACK + limit => {
-                    let larger = (self.buffer.len() * 2).min(HEAD_MAX + SLACK + limit);
-                    self.buffer.resize(larger, 0);
-                    continue;
-                }
-                (Err(Stop), _) => (DecodeErrorKind::DocumentTooLarge(limit), 0),
-            };
-            let offset = skipped + input.len() - left.min(input.len());
-            return Err(DecodeError { kind, offset, path: self.path() });
-        }
-    }
-
-    fn check_size(&self, len: usize) -> Result<(), DecodeError> {
-        let limit = self.notes.limits.frame_bytes;
-        if len > limit {
-            return Err(error(DecodeErrorKind::TooLarge { len, limit }, 0));
-        }
-        Ok(())
-    }
-
-    /// The path that the notes gathered from the inside out.
-    fn path(&mut self) -> String {
-        let mut path = String::new();
-        for step in self.notes.path.drain(..).rev() {
-            if !path.is_empty() && !step.starts_with('[') {
-                path.push('.');
-            }
-            path.push_str(&step);
-        }
-        path
+        check_size(payload.len(), &self.notes.limits)?;
+        let run = run(&mut self.buffer, &mut self.notes, payload, 0, |pad, text| {
+            read(&mut Json { pad }, text)
+        });
+        let (value, end) = run?;
+        self.end = end;
+        Ok(value)
     }
 
     fn frame(&mut self, envelope: &Envelope) -> Result<Frame<'_>, DecodeError> {
@@ -375,20 +318,88 @@ pub fn partition_key(kind: Kind, data: Value<'_>) -> u64 {
         _ => {}
     }
     let (mut channel, mut user) = (None, None);
-    for (key, value) in map {
-        match key.atom() {
-            Some(atoms::GUILD_ID) if value.as_id().is_some() => {
-                return value.as_id().unwrap_or(0);
-            }
-            Some(atoms::CHANNEL_ID) => channel = value.as_id(),
-            Some(atoms::USER_ID) => user = value.as_id(),
-            Some(atoms::USER) if user.is_none() => {
-                user = value.get(atoms::ID).and_then(Value::as_id);
+    for (key, value) in map.raw_entries() {
+        match key {
+            RawKey::Atom(GUILD) => match Value::from_raw(value) {
+                Value::Id(guild) => return guild,
+                _ => continue,
+            },
+            RawKey::Atom(CHANNEL) => channel = Value::from_raw(value).as_id(),
+            RawKey::Atom(USER_ID) => user = Value::from_raw(value).as_id(),
+            RawKey::Atom(USER) if user.is_none() => {
+                user = Value::from_raw(value).get(atoms::ID).and_then(Value::as_id);
             }
             _ => {}
         }
     }
     channel.or(user).unwrap_or(0)
+}
+
+const GUILD: u16 = atoms::GUILD_ID.number();
+const CHANNEL: u16 = atoms::CHANNEL_ID.number();
+const USER_ID: u16 = atoms::USER_ID.number();
+const USER: u16 = atoms::USER.number();
+
+fn check_size(len: usize, limits: &Limits) -> Result<(), DecodeError> {
+    let limit = limits.frame_bytes;
+    if len > limit {
+        return Err(error(DecodeErrorKind::TooLarge { len, limit }, 0));
+    }
+    Ok(())
+}
+
+/// Reads `input` into the buffer, which grows until the document fits. Gives what was read and
+/// where the document ends.
+#[inline]
+fn run<T>(
+    buffer: &mut Vec<u8>,
+    notes: &mut Notes,
+    input: &[u8],
+    skipped: usize,
+    read: impl for<'i> Fn(Pad<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
+) -> Result<(T, usize), DecodeError> {
+    // Documents are seldom larger than their payload.
+    let wanted = HEAD_MAX + SLACK + input.len();
+    let most = HEAD_MAX + SLACK + notes.limits.document_bytes;
+    if buffer.len() > KEEP_BYTES && wanted < KEEP_BYTES / 2 {
+        *buffer = Vec::new();
+    }
+    if buffer.len() < wanted {
+        buffer.resize(wanted.min(most), 0);
+    }
+    loop {
+        notes.begin();
+        match read(Pad { out: buffer, notes }, input) {
+            Ok((value, [], end)) if end + SLACK <= most => return Ok((value, end)),
+            result => {
+                let rest = result.as_ref().map_or(0, |(_, rest, _)| rest.len());
+                let fault = if result.is_ok() { None } else { notes.fault.take() };
+                let (kind, left) = match fault {
+                    Some(Fault::Payload { kind, left }) => (kind, left),
+                    Some(Fault::Full) if buffer.len() < most => {
+                        buffer.resize((buffer.len() * 2).min(most), 0);
+                        continue;
+                    }
+                    None if rest > 0 => (DecodeErrorKind::Trailing(rest), rest),
+                    _ => (DecodeErrorKind::DocumentTooLarge(notes.limits.document_bytes), 0),
+                };
+                let offset = skipped + input.len() - left.min(input.len());
+                return Err(DecodeError { kind, offset, path: path(notes) });
+            }
+        }
+    }
+}
+
+/// The path that the notes gathered from the inside out.
+fn path(notes: &mut Notes) -> String {
+    let mut path = String::new();
+    for step in notes.path.drain(..).rev() {
+        if !path.is_empty() && !step.starts_with('[') {
+            path.push('.');
+        }
+        path.push_str(&step);
+    }
+    path
 }
 
 /// An error that needs no path.

@@ -13,12 +13,13 @@ use super::{
     notes::{Entry, Notes, Stop, Warning},
 };
 use crate::{
-    atom::{ATOMS, Atom},
+    atom::{ATOMS, Atom, Ids},
     format::{self, KEY_LEN_MAX, RawKey, TEXT_KEY},
     put::{self, Integer},
 };
 
-const WORDS: usize = ATOMS.div_ceil(64);
+/// Words of a set of atoms; a power of two, so that an index is cut to it by a mask.
+const WORDS: usize = ATOMS.div_ceil(64).next_power_of_two();
 /// From how many bytes of input on containers are guessed to need the wide header.
 const WIDE_FROM: usize = 48 * 1024;
 
@@ -31,29 +32,7 @@ pub(crate) struct Pad<'o> {
     pub(crate) notes: &'o mut Notes,
 }
 
-/// Which values around here are snowflakes.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Ids {
-    /// None.
-    None,
-    /// This one, if it is a scalar.
-    Element,
-    /// This one, or the scalars of the list that it is.
-    Value,
-    /// The members of the map that it is, under keys outside the table.
-    Members,
-}
-
 impl Ids {
-    #[inline]
-    const fn from_flag(flag: u8) -> Self {
-        match flag {
-            0 => Self::None,
-            1 => Self::Value,
-            _ => Self::Members,
-        }
-    }
-
     #[inline]
     const fn scalar(self) -> bool {
         matches!(self, Self::Element | Self::Value)
@@ -89,7 +68,7 @@ pub(crate) struct OpenMap {
 
 impl Pad<'_> {
     /// Begins a container that at most `input_left` bytes fill. Its content goes to the position.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn open(&self, position: usize, input_left: usize) -> (Open, usize) {
         let content = position + if input_left >= WIDE_FROM { 5 } else { 3 };
         (Open { start: position, content }, content)
@@ -112,7 +91,7 @@ impl Pad<'_> {
         self.close(open, position, [format::EMPTY_LIST, format::LIST16, format::LIST32])
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn close_map(&mut self, map: &OpenMap, mut position: usize) -> Position {
         if map.twice != 0 || map.texts > 1 {
             position = self.keep_last(map.open.content, position);
@@ -120,7 +99,7 @@ impl Pad<'_> {
         self.close(map.open, position, [format::EMPTY_MAP, format::MAP16, format::MAP32])
     }
 
-    #[inline]
+    #[inline(always)]
     fn close(&mut self, open: Open, position: usize, [empty, narrow, wide]: [u8; 3]) -> Position {
         let len = position - open.content;
         if len == 0 {
@@ -157,7 +136,7 @@ impl Pad<'_> {
     }
 
     /// Writes the key that the first `len` bytes of `bytes` are, if the table has it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn listed_key(
         &mut self,
         map: &mut OpenMap,
@@ -171,7 +150,7 @@ impl Pad<'_> {
         map.twice |= *word & bit;
         *word |= bit;
         *self.out.get_mut(position..)?.first_chunk_mut()? = slot.index.to_le_bytes();
-        Some((Ids::from_flag(slot.flag), position + 2))
+        Some((slot.ids, position + 2))
     }
 
     /// Writes any key.
@@ -207,7 +186,7 @@ impl Pad<'_> {
     }
 
     /// Writes a value that is no more than its tag.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn tag(&mut self, position: usize, tag: u8) -> Position {
         match self.out.get_mut(position) {
             Some(byte) => *byte = tag,
@@ -221,7 +200,7 @@ impl Pad<'_> {
         self.tag(position, if value { format::TRUE } else { format::FALSE })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn uint(&mut self, position: usize, value: u64, ids: Ids) -> Position {
         if ids.scalar() {
             return self.word(position, format::ID, value, 9);
@@ -263,7 +242,7 @@ impl Pad<'_> {
     }
 
     /// Writes `len` bytes of a tag and a little-endian word.
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, position: usize, tag: u8, word: u64, len: usize) -> Position {
         let Some(room) = self.out.get_mut(position..).and_then(<[u8]>::first_chunk_mut::<9>) else {
             return Err(self.notes.full());
@@ -275,7 +254,7 @@ impl Pad<'_> {
 
     /// Text: the first `len` bytes of `bytes`, which are no fewer. A snowflake where its key says
     /// so and it is one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn text(&mut self, position: usize, bytes: &[u8], len: usize, ids: Ids) -> Position {
         let text = &bytes[..len];
         if ids.scalar()
@@ -300,11 +279,19 @@ impl Pad<'_> {
             (text.len(), text.first_chunk::<16>(), text.last_chunk::<16>())
             && (u128::from_le_bytes(*first) | u128::from_le_bytes(*last)) & HIGH_BITS[16] == 0
             && let Some(room) = self.out.get_mut(position..position + 1 + text.len())
+            && let Some((tag, room)) = room.split_first_mut()
         {
-            room[0] = format::SHORT_TEXT + text.len() as u8;
-            room[1..17].copy_from_slice(first);
-            room[text.len() - 15..].copy_from_slice(last);
+            *tag = format::SHORT_TEXT + text.len() as u8;
+            if let Some(start) = room.first_chunk_mut() {
+                *start = *first;
+            }
+            if let Some(end) = room.last_chunk_mut() {
+                *end = *last;
+            }
             return Ok(position + 1 + text.len());
+        }
+        if text.is_ascii() {
+            return self.whole_text(position, text);
         }
         if simdutf8::basic::from_utf8(text).is_ok() {
             return self.whole_text(position, text);
@@ -372,7 +359,7 @@ fn key_at(out: &[u8], start: usize) -> Option<RawKey<'_>> {
 }
 
 /// The number that decimal text is: 1 to 20 digits, no leading zero, within 64 bits.
-#[inline]
+#[inline(always)]
 pub(crate) fn parse_id(text: &[u8]) -> Option<u64> {
     if text.len() > 20 || *text.first()? == b'0' && text.len() > 1 {
         return None;
@@ -402,7 +389,7 @@ pub(crate) fn parse_id(text: &[u8]) -> Option<u64> {
 }
 
 /// The number that eight digits are.
-#[inline]
+#[inline(always)]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
     let digits = u64::from_le_bytes(text).wrapping_sub(0x3030_3030_3030_3030);
     // A byte below '0' borrows and shows its high bit; one above '9' passes 0x7F when 0x76 is added.
