@@ -53,13 +53,9 @@ pub(crate) const KEY_LEN_MAX: usize = 0x7FFF;
 /// How deep containers may nest in a document that is read from outside.
 pub const DEPTH_MAX: usize = 128;
 
-const WITH_U16: u8 = 0xF0;
-const WITH_U32: u8 = 0xF1;
-const NONE: u8 = 0xFF;
-
-/// Length of the value behind each tag below `SMALL_INT`, or where its length stands.
-const LENGTHS: [u8; 32] = {
-    let mut table = [NONE; 32];
+/// Length of the value behind each tag; 0 where it stands behind the tag, or the tag means nothing.
+const LENGTHS: [u8; 256] = {
+    let mut table = [0; 256];
     table[NULL as usize] = 1;
     table[FALSE as usize] = 1;
     table[TRUE as usize] = 1;
@@ -70,14 +66,13 @@ const LENGTHS: [u8; 32] = {
     table[U64 as usize] = 9;
     table[ID as usize] = 9;
     table[FLOAT as usize] = 9;
-    table[TEXT16 as usize] = WITH_U16;
-    table[TEXT32 as usize] = WITH_U32;
     table[EMPTY_LIST as usize] = 1;
     table[EMPTY_MAP as usize] = 1;
-    table[LIST16 as usize] = WITH_U16;
-    table[LIST32 as usize] = WITH_U32;
-    table[MAP16 as usize] = WITH_U16;
-    table[MAP32 as usize] = WITH_U32;
+    let mut tag = SMALL_INT as usize;
+    while tag < 256 {
+        table[tag] = if tag < SHORT_TEXT as usize { 1 } else { 1 + (tag as u8 & 0x7F) };
+        tag += 1;
+    }
     table
 };
 
@@ -85,20 +80,15 @@ const LENGTHS: [u8; 32] = {
 #[inline]
 pub(crate) fn value_len(bytes: &[u8]) -> Option<usize> {
     let tag = *bytes.first()?;
-    let len = if tag >= SHORT_TEXT {
-        1 + usize::from(tag & 0x7F)
-    } else if tag >= SMALL_INT {
-        1
-    } else {
-        match LENGTHS[usize::from(tag)] {
-            WITH_U16 => 3 + usize::from(u16::from_le_bytes(*bytes.get(1..)?.first_chunk()?)),
-            WITH_U32 => {
-                let len = u32::from_le_bytes(*bytes.get(1..)?.first_chunk()?);
-                5_usize.checked_add(len as usize)?
+    let len = match LENGTHS[usize::from(tag)] {
+        0 => match (tag, bytes.get(1..)?) {
+            (TEXT16 | LIST16 | MAP16, len) => 3 + usize::from(u16::from_le_bytes(*len.first_chunk()?)),
+            (TEXT32 | LIST32 | MAP32, len) => {
+                5_usize.checked_add(u32::from_le_bytes(*len.first_chunk()?) as usize)?
             }
-            NONE => return None,
-            len => usize::from(len),
-        }
+            _ => return None,
+        },
+        len => usize::from(len),
     };
     (len <= bytes.len()).then_some(len)
 }

@@ -212,9 +212,9 @@ impl Default for Header {
 }
 
 impl Header {
-    /// The fixed header of a record with documents of these lengths.
-    pub(crate) fn to_bytes(self, data_len: u32, old_len: u32) -> [u8; HEADER_LEN] {
-        let mut bytes = [0; HEADER_LEN];
+    /// Writes the fixed header of a record with documents of these lengths.
+    #[inline]
+    pub(crate) fn write(&self, bytes: &mut [u8; HEADER_LEN], data_len: u32, old_len: u32) {
         bytes[0] = LAYOUT;
         bytes[1] = self.reason as u8;
         bytes[2..4].copy_from_slice(&self.kind.number().to_le_bytes());
@@ -230,7 +230,6 @@ impl Header {
         bytes[48..56].copy_from_slice(&self.origin.position.to_le_bytes());
         bytes[56..60].copy_from_slice(&data_len.to_le_bytes());
         bytes[60..64].copy_from_slice(&old_len.to_le_bytes());
-        bytes
     }
 
     /// Reads a fixed header; `None` for a kind that is unknown here. The layout is not checked.

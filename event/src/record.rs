@@ -32,8 +32,9 @@ pub fn encode(
 /// head, data, old.
 pub fn head(header: &Header, name: Option<&str>, data_len: usize, old_len: Option<usize>) -> Head {
     let mut bytes = [0; HEAD_MAX];
-    let fixed = header.to_bytes(data_len as u32, old_len.unwrap_or(0) as u32);
-    bytes[..HEADER_LEN].copy_from_slice(&fixed);
+    if let Some(fixed) = bytes.first_chunk_mut() {
+        header.write(fixed, data_len as u32, old_len.unwrap_or(0) as u32);
+    }
     let mut len = HEADER_LEN;
     if let (Kind::UNKNOWN, Some(name)) = (header.kind, name) {
         let name = cut(name);

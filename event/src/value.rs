@@ -322,14 +322,19 @@ impl<'a> Map<'a> {
     #[inline]
     pub fn get(self, key: Atom) -> Option<Value<'a>> {
         let mut rest = format::content(self.raw);
-        while let Some((candidate, tail)) = format::split_key(rest) {
-            let (value, tail) = format::split_value(tail)?;
-            if candidate == RawKey::Atom(key.number()) {
-                return Some(Value::from_raw(value));
+        loop {
+            let (word, after) = rest.split_first_chunk::<2>()?;
+            let word = u16::from_le_bytes(*word);
+            rest = match word.checked_sub(format::TEXT_KEY) {
+                None => after,
+                Some(len) => after.get(usize::from(len)..)?,
+            };
+            let len = format::value_len(rest)?;
+            if word == key.number() {
+                return Some(Value::from_raw(&rest[..len]));
             }
-            rest = tail;
+            rest = &rest[len..];
         }
-        None
     }
 
     /// The member under `key`, documented or not.

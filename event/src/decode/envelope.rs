@@ -53,7 +53,7 @@ impl Field {
 }
 
 impl Envelope {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { end: HEAD_MAX, ..Self::default() }
     }
 
@@ -125,10 +125,14 @@ impl Envelope {
     }
 }
 
-/// The envelope in ETF, and what follows it.
-pub(crate) fn etf<'i>(etf: &mut Etf<'_>, input: &'i [u8]) -> Result<(Envelope, &'i [u8]), Stop> {
+/// The envelope in ETF. Gives what follows it, and where `d` ends in the buffer.
+pub(crate) fn etf<'i>(
+    envelope: &mut Envelope,
+    etf: &mut Etf<'_>,
+    input: &'i [u8],
+) -> Result<(&'i [u8], usize), Stop> {
     let (len, mut rest) = etf.open_envelope(input)?;
-    let mut envelope = Envelope::new();
+    *envelope = Envelope::new();
     for _ in 0..len {
         let (field, value) = etf.envelope_key(rest, Field::new)?;
         if let Some(after) = envelope.take_plain(field, value, etf) {
@@ -148,16 +152,20 @@ pub(crate) fn etf<'i>(etf: &mut Etf<'_>, input: &'i [u8]) -> Result<(Envelope, &
             }
         }
     }
-    Ok((envelope, rest))
+    Ok((rest, envelope.end))
 }
 
-/// The envelope in JSON, and what follows it.
-pub(crate) fn json<'i>(json: &mut Json<'_>, input: &'i [u8]) -> Result<(Envelope, &'i [u8]), Stop> {
+/// The envelope in JSON, likewise.
+pub(crate) fn json<'i>(
+    envelope: &mut Envelope,
+    json: &mut Json<'_>,
+    input: &'i [u8],
+) -> Result<(&'i [u8], usize), Stop> {
     let Some(members) = skip_space(input).strip_prefix(b"{") else {
         let kind = DecodeErrorKind::Envelope("no map");
         return Err(json.pad.notes.refuse(kind, input));
     };
-    let mut envelope = Envelope::new();
+    *envelope = Envelope::new();
     let mut members = Members::new(members);
     while let Some(key) = members.next(json)? {
         let mut scratch = std::mem::take(&mut json.pad.notes.scratch);
@@ -177,5 +185,5 @@ pub(crate) fn json<'i>(json: &mut Json<'_>, input: &'i [u8]) -> Result<(Envelope
             }
         }
     }
-    Ok((envelope, members.rest))
+    Ok((members.rest, envelope.end))
 }

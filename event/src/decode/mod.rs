@@ -92,31 +92,25 @@ impl Decoder {
 
     /// Reads a payload in ETF.
     pub fn etf(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
-        let envelope = self.run_etf(payload, |etf, term| {
-            let (envelope, rest) = envelope::etf(etf, term)?;
-            let end = envelope.end;
-            Ok((envelope, rest, end))
-        })?;
+        let mut envelope = Envelope::new();
+        self.run_etf(payload, |etf, term| envelope::etf(&mut envelope, etf, term))?;
         self.frame(&envelope)
     }
 
     /// Reads a payload in JSON.
     pub fn json(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
-        let envelope = self.run_json(payload, |json, text| {
-            let (envelope, rest) = envelope::json(json, text)?;
+        let mut envelope = Envelope::new();
+        self.run_json(payload, |json, text| {
+            let (rest, end) = envelope::json(&mut envelope, json, text)?;
             json.end(rest)?;
-            let end = envelope.end;
-            Ok((envelope, &[], end))
+            Ok((&[], end))
         })?;
         self.frame(&envelope)
     }
 
     /// Reads any term, with its leading byte 131, as a document of its own.
     pub fn document_from_etf(&mut self, term: &[u8]) -> Result<Document, DecodeError> {
-        self.run_etf(term, |etf, term| {
-            let (rest, end) = etf.value(term, HEAD_MAX, Ids::None, 0)?;
-            Ok(((), rest, end))
-        })?;
+        self.run_etf(term, |etf, term| etf.value(term, HEAD_MAX, Ids::None, 0))?;
         Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
 
@@ -125,7 +119,7 @@ impl Decoder {
         self.run_json(json, |json, text| {
             let (rest, end) = json.value(text, HEAD_MAX, Ids::None, 0)?;
             json.end(rest)?;
-            Ok(((), &[], end))
+            Ok((&[], end))
         })?;
         Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
@@ -136,11 +130,11 @@ impl Decoder {
         std::mem::take(&mut self.notes.warnings)
     }
 
-    fn run_etf<T>(
+    fn run_etf(
         &mut self,
         payload: &[u8],
-        read: impl for<'i> Fn(&mut Etf<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
-    ) -> Result<T, DecodeError> {
+        mut read: impl for<'i> FnMut(&mut Etf<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+    ) -> Result<(), DecodeError> {
         let (term, version) = match payload {
             [etf::VERSION, etf::COMPRESSED, compressed @ ..] => {
                 check_size(payload.len(), &self.notes.limits)?;
@@ -157,23 +151,21 @@ impl Decoder {
         let run = run(&mut self.buffer, &mut self.notes, term, version, |pad, term| {
             read(&mut Etf { pad }, term)
         });
-        let (value, end) = run?;
-        self.end = end;
-        Ok(value)
+        self.end = run?;
+        Ok(())
     }
 
-    fn run_json<T>(
+    fn run_json(
         &mut self,
         payload: &[u8],
-        read: impl for<'i> Fn(&mut Json<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
-    ) -> Result<T, DecodeError> {
+        mut read: impl for<'i> FnMut(&mut Json<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+    ) -> Result<(), DecodeError> {
         check_size(payload.len(), &self.notes.limits)?;
         let run = run(&mut self.buffer, &mut self.notes, payload, 0, |pad, text| {
             read(&mut Json { pad }, text)
         });
-        let (value, end) = run?;
-        self.end = end;
-        Ok(value)
+        self.end = run?;
+        Ok(())
     }
 
     fn frame(&mut self, envelope: &Envelope) -> Result<Frame<'_>, DecodeError> {
@@ -290,13 +282,15 @@ impl Frame<'_> {
             ..Header::default()
         };
         let Decoder { buffer, end, name, .. } = &mut *self.decoder;
-        let name = if self.kind == Some(Kind::UNKNOWN) { name.as_bytes() } else { &[] };
-        let fixed = header.to_bytes((*end - HEAD_MAX) as u32, 0);
-        let name_start = HEAD_MAX - name.len();
-        let start = name_start - HEADER_LEN;
-        buffer[start..name_start].copy_from_slice(&fixed);
-        buffer[name_start..HEAD_MAX].copy_from_slice(name);
-        &buffer[start..*end]
+        let mut start = HEAD_MAX;
+        if self.kind == Some(Kind::UNKNOWN) {
+            start -= name.len();
+            buffer[start..HEAD_MAX].copy_from_slice(name.as_bytes());
+        }
+        if let Some(fixed) = buffer[..start].last_chunk_mut() {
+            header.write(fixed, (*end - HEAD_MAX) as u32, 0);
+        }
+        &buffer[start - HEADER_LEN..*end]
     }
 }
 
@@ -319,16 +313,12 @@ pub fn partition_key(kind: Kind, data: Value<'_>) -> u64 {
     }
     let (mut channel, mut user) = (None, None);
     for (key, value) in map.raw_entries() {
-        match key {
-            RawKey::Atom(GUILD) => match Value::from_raw(value) {
-                Value::Id(guild) => return guild,
-                _ => continue,
-            },
-            RawKey::Atom(CHANNEL) => channel = Value::from_raw(value).as_id(),
-            RawKey::Atom(USER_ID) => user = Value::from_raw(value).as_id(),
-            RawKey::Atom(USER) if user.is_none() => {
-                user = Value::from_raw(value).get(atoms::ID).and_then(Value::as_id);
-            }
+        let RawKey::Atom(key @ (GUILD | CHANNEL | USER_ID | USER)) = key else { continue };
+        match (key, Value::from_raw(value)) {
+            (GUILD, Value::Id(guild)) => return guild,
+            (CHANNEL, value) => channel = value.as_id(),
+            (USER_ID, value) => user = value.as_id(),
+            (USER, value) if user.is_none() => user = value.get(atoms::ID).and_then(Value::as_id),
             _ => {}
         }
     }
@@ -348,16 +338,16 @@ fn check_size(len: usize, limits: &Limits) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Reads `input` into the buffer, which grows until the document fits. Gives what was read and
-/// where the document ends.
+/// Reads `input` into the buffer, which grows until the document fits. Gives where
+/// the document ends.
 #[inline]
-fn run<T>(
+fn run(
     buffer: &mut Vec<u8>,
     notes: &mut Notes,
     input: &[u8],
     skipped: usize,
-    read: impl for<'i> Fn(Pad<'_>, &'i [u8]) -> Result<(T, &'i [u8], usize), Stop>,
-) -> Result<(T, usize), DecodeError> {
+    mut read: impl for<'i> FnMut(Pad<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+) -> Result<usize, DecodeError> {
     // Documents are seldom larger than their payload.
     let wanted = HEAD_MAX + SLACK + input.len();
     let most = HEAD_MAX + SLACK + notes.limits.document_bytes;
@@ -370,9 +360,9 @@ fn run<T>(
     loop {
         notes.begin();
         match read(Pad { out: buffer, notes }, input) {
-            Ok((value, [], end)) if end + SLACK <= most => return Ok((value, end)),
+            Ok(([], end)) if end + SLACK <= most => return Ok(end),
             result => {
-                let rest = result.as_ref().map_or(0, |(_, rest, _)| rest.len());
+                let rest = result.as_ref().map_or(0, |(rest, _)| rest.len());
                 let fault = if result.is_ok() { None } else { notes.fault.take() };
                 let (kind, left) = match fault {
                     Some(Fault::Payload { kind, left }) => (kind, left),
