@@ -29,7 +29,8 @@ impl Atom {
         let hash = keyhash::mix(words, len, SEED);
         let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
         let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
-        let differences = slot.low ^ words.0 | slot.high ^ words.1 | u64::from(slot.len) ^ len as u64;
+        let differences =
+            slot.low ^ words.0 | slot.high ^ words.1 | u64::from(slot.len) ^ len as u64;
         if differences != 0 {
             return None;
         }

@@ -82,7 +82,9 @@ pub(crate) fn value_len(bytes: &[u8]) -> Option<usize> {
     let tag = *bytes.first()?;
     let len = match LENGTHS[usize::from(tag)] {
         0 => match (tag, bytes.get(1..)?) {
-            (TEXT16 | LIST16 | MAP16, len) => 3 + usize::from(u16::from_le_bytes(*len.first_chunk()?)),
+            (TEXT16 | LIST16 | MAP16, len) => {
+                3 + usize::from(u16::from_le_bytes(*len.first_chunk()?))
+            }
             (TEXT32 | LIST32 | MAP32, len) => {
                 5_usize.checked_add(u32::from_le_bytes(*len.first_chunk()?) as usize)?
             }

@@ -1,14 +1,19 @@
 //! ETF to document, in one pass.
 //!
-//! The unread input is a slice that goes from hand to hand; the tags that Discord sends are read
-//! from one word loaded at once, everything else on a side path.
+//! The unread input is a slice that goes from hand to hand. Keys and scalars in the form that Discord
+//! gives them are read from one word and written into a room checked once; all else goes the longer
+//! way, which knows every term.
 
 use super::{
     DecodeErrorKind as Kind,
     notes::Stop,
-    pad::{OpenMap, Pad, Position},
+    pad::{HIGH_BITS, OpenMap, Pad, Position, ROOM},
 };
-use crate::{atom::Ids, format, ser::Decimal};
+use crate::{
+    atom::{Atom, Ids, Slot},
+    format,
+    ser::Decimal,
+};
 
 pub(crate) const VERSION: u8 = 131;
 pub(crate) const COMPRESSED: u8 = 80;
@@ -61,7 +66,7 @@ enum KeyTerm<'i> {
 
 impl Etf<'_> {
     /// One term, whose key says about ids what `ids` says, inside `depth` containers.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn value<'i>(
         &mut self,
         input: &'i [u8],
@@ -71,40 +76,27 @@ impl Etf<'_> {
     ) -> Progress<'i> {
         let word = load(input);
         match word as u8 {
-            ATOM => {
-                let (name, rest) = self.take(input, 3, short(word))?;
-                // The constants, in the order of their frequency.
-                let tag = match (word >> 24, name.len()) {
-                    (constant, 3) if constant & 0xFF_FFFF == 0x6C_69_6E => format::NULL,
-                    (0x65_73_6C_61_66, 5) => format::FALSE,
-                    (constant, 4) if constant & 0xFFFF_FFFF == 0x65_75_72_74 => format::TRUE,
-                    _ => return Ok((rest, self.latin1(position, name, ids)?)),
-                };
-                Ok((rest, self.pad.tag(position, tag)?))
-            }
             BINARY => {
                 let len = long(word);
                 let (_, rest) = self.take(input, 5, len)?;
                 Ok((rest, self.pad.text(position, &input[5..], len, ids)?))
             }
-            SMALL_INTEGER => {
-                let (_, rest) = self.take(input, 2, 0)?;
-                Ok((rest, self.pad.uint(position, word >> 8 & 0xFF, ids)?))
-            }
-            SMALL_BIG if word >> 8 & 0xFFFF == 8 => {
-                let (magnitude, rest) = self.take(input, 3, 8)?;
-                Ok((rest, self.pad.uint(position, load(magnitude), ids)?))
+            MAP => self.map(input, position, ids, depth),
+            LIST => {
+                let (_, rest) = self.take(input, 5, 0)?;
+                self.list(rest, position, long(word), ids, depth, true)
             }
             INTEGER => {
                 let (_, rest) = self.take(input, 5, 0)?;
                 let value = long(word) as u32 as i32;
                 Ok((rest, self.pad.int(position, i64::from(value), ids)?))
             }
-            NIL => Ok((&input[1..], self.pad.tag(position, format::EMPTY_LIST)?)),
-            MAP => self.map(input, position, ids, depth),
-            LIST => {
-                let (_, rest) = self.take(input, 5, 0)?;
-                self.list(rest, position, long(word), ids, depth, true)
+            SMALL_INTEGER => {
+                let (_, rest) = self.take(input, 2, 0)?;
+                Ok((rest, self.pad.uint(position, word >> 8 & 0xFF, ids)?))
+            }
+            NIL if !input.is_empty() => {
+                Ok((&input[1..], self.pad.tag(position, format::EMPTY_LIST)?))
             }
             _ => self.other(input, position, ids, depth),
         }
@@ -129,7 +121,7 @@ impl Etf<'_> {
                 let (name, rest) = self.atom_name(input, tag)?;
                 Ok((rest, self.atom(position, name, ids)?))
             }
-            SMALL_ATOM => {
+            ATOM | SMALL_ATOM => {
                 let (name, rest) = self.atom_name(input, tag)?;
                 Ok((rest, self.latin1(position, name, ids)?))
             }
@@ -253,8 +245,17 @@ impl Etf<'_> {
         let (mut map, mut position) = self.pad.open_map(position, rest.len(), ids);
         for _ in 0..len {
             let before = rest;
-            let (ids, after, key_end) = match self.listed_key(rest, position, &mut map) {
-                Some(found) => found,
+            let (ids, after, key_end) = match self.pad.room(position).zip(listed_key(rest)) {
+                Some((room, (slot, after))) => {
+                    map.mark(slot);
+                    [room[0], room[1]] = slot.index.to_le_bytes();
+                    if let Some((after, used)) = plain::<2>(room, after, slot.ids) {
+                        rest = after;
+                        position += used;
+                        continue;
+                    }
+                    (slot.ids, after, position + 2)
+                }
                 None => match self.other_key(rest, position, &mut map, depth)? {
                     Key::Member(found) => found,
                     Key::Skipped(skipped) => {
@@ -272,31 +273,6 @@ impl Etf<'_> {
             }
         }
         Ok((rest, self.pad.close_map(&map, position)?))
-    }
-
-    /// Writes a key of the table. `None` leaves everything as it was.
-    #[inline(always)]
-    fn listed_key<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        map: &mut OpenMap,
-    ) -> Option<Member<'i>> {
-        let word = load(input);
-        let (header, len) = if word as u8 == ATOM {
-            (3, short(word))
-        } else {
-            match word as u8 {
-                BINARY => (5, long(word)),
-                SMALL_ATOM | SMALL_ATOM_UTF8 => (2, usize::from(word as u16 >> 8)),
-                ATOM_UTF8 => (3, short(word)),
-                _ => return None,
-            }
-        };
-        let name = input.get(header..)?;
-        let rest = name.get(len..)?;
-        let (ids, position) = self.pad.listed_key(map, position, name, len)?;
-        Some((ids, rest, position))
     }
 
     /// Writes any other key.
@@ -396,6 +372,13 @@ impl Etf<'_> {
         let (open, mut position) = self.pad.open(position, input.len());
         let mut rest = input;
         for index in 0..len {
+            if let Some((after, used)) =
+                self.pad.room(position).and_then(|room| plain::<0>(room, rest, ids))
+            {
+                rest = after;
+                position += used;
+                continue;
+            }
             match self.value(rest, position, ids, depth + 1) {
                 Ok(progress) => (rest, position) = progress,
                 Err(stop) => {
@@ -499,6 +482,136 @@ impl Etf<'_> {
         }
     }
 }
+
+/// The key of the table that begins `input`, and what follows it.
+#[inline(always)]
+fn listed_key(input: &[u8]) -> Option<(&'static Slot, &[u8])> {
+    let word = u64::from_le_bytes(*input.first_chunk()?);
+    let (header, len) = match word as u8 {
+        ATOM => (3, short(word)),
+        _ => key_header(word)?,
+    };
+    let name = input.get(header..)?;
+    let rest = name.get(len..)?;
+    Some((Atom::lookup_in(name, len)?, rest))
+}
+
+/// The length of a key's header, and of its text; for keys that are no ATOM_EXT.
+#[inline(never)]
+const fn key_header(word: u64) -> Option<(usize, usize)> {
+    match word as u8 {
+        BINARY => Some((5, long(word))),
+        SMALL_ATOM | SMALL_ATOM_UTF8 => Some((2, (word as u16 >> 8) as usize)),
+        ATOM_UTF8 => Some((3, short(word))),
+        _ => None,
+    }
+}
+
+/// Writes the term that begins `input` from `room[AT]` on, if it is one of the frequent scalars in
+/// the form that Discord gives them. Gives what follows it, and how much of the room is used.
+#[inline(always)]
+fn plain<'i, const AT: usize>(
+    room: &mut [u8; ROOM],
+    input: &'i [u8],
+    ids: Ids,
+) -> Option<(&'i [u8], usize)> {
+    let word = u64::from_le_bytes(*input.first_chunk()?);
+    match word as u8 {
+        ATOM => {
+            let (tag, len) = if word & 0xFFFF_FFFF_FFFF == NIL_ATOM {
+                (format::NULL, 6)
+            } else if word == FALSE_ATOM {
+                (format::FALSE, 8)
+            } else if word & 0xFF_FFFF_FFFF_FFFF == TRUE_ATOM {
+                (format::TRUE, 7)
+            } else {
+                return None;
+            };
+            room[AT] = tag;
+            Some((&input[len..], AT + 1))
+        }
+        BINARY => {
+            let len = long(word);
+            let text = input.get(5..)?;
+            let rest = text.get(len..)?;
+            if is_id(ids) || len > 32 {
+                return None;
+            }
+            if len > 16 {
+                let (first, last) = (text.first_chunk::<16>()?, text[..len].last_chunk::<16>()?);
+                let both = u128::from_le_bytes(*first) | u128::from_le_bytes(*last);
+                if both & HIGH_BITS[16] != 0 {
+                    return None;
+                }
+                *room[AT + 1..].first_chunk_mut()? = *first;
+                *room[AT + 1 + len - 16..].first_chunk_mut()? = *last;
+            } else {
+                let chunk = text.first_chunk::<16>()?;
+                if u128::from_le_bytes(*chunk) & HIGH_BITS[len] != 0 {
+                    return None;
+                }
+                *room[AT + 1..].first_chunk_mut()? = *chunk;
+            }
+            room[AT] = format::SHORT_TEXT + len as u8;
+            Some((rest, AT + 1 + len))
+        }
+        SMALL_BIG => {
+            let len = word as u16 >> 8;
+            // One byte of length, one of sign, which must be 0.
+            if word >> 16 & 0xFF != 0 || !(1..=8).contains(&len) {
+                return None;
+            }
+            let bytes = u64::from_le_bytes(*input[3..].first_chunk()?);
+            let value = bytes & (u64::MAX >> (64 - 8 * len));
+            room[AT] = if is_id(ids) {
+                format::ID
+            } else if (0x8000_0000..0x8000_0000_0000_0000).contains(&value) {
+                format::I64
+            } else {
+                return None;
+            };
+            *room[AT + 1..].first_chunk_mut()? = value.to_le_bytes();
+            Some((input.get(3 + usize::from(len)..)?, AT + 9))
+        }
+        SMALL_INTEGER => {
+            let value = (word >> 8) as u8;
+            if is_id(ids) {
+                return None;
+            }
+            let (bytes, used) = match value {
+                0..=95 => ([format::SMALL_INT + value, 0, 0], 1),
+                96..=127 => ([format::I8, value, 0], 2),
+                128.. => ([format::I16, value, 0], 3),
+            };
+            *room[AT..].first_chunk_mut()? = bytes;
+            Some((&input[2..], AT + used))
+        }
+        INTEGER => {
+            let value = long(word) as u32;
+            if is_id(ids) || !(0x8000..0x8000_0000).contains(&value) {
+                return None;
+            }
+            room[AT] = format::I32;
+            *room[AT + 1..].first_chunk_mut()? = value.to_le_bytes();
+            Some((&input[5..], AT + 5))
+        }
+        NIL => {
+            room[AT] = format::EMPTY_LIST;
+            Some((&input[1..], AT + 1))
+        }
+        _ => None,
+    }
+}
+
+#[inline(always)]
+const fn is_id(ids: Ids) -> bool {
+    matches!(ids, Ids::Value | Ids::Element)
+}
+
+/// The first bytes of the constants as ATOM_EXT.
+const NIL_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 3, b'n', b'i', b'l', 0, 0]);
+const TRUE_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 4, b't', b'r', b'u', b'e', 0]);
+const FALSE_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 5, b'f', b'a', b'l', b's', b'e']);
 
 enum Big {
     Unsigned(u64),

@@ -192,7 +192,7 @@ impl Decoder {
 }
 
 /// Room behind the document for stores wider than what they write.
-const SLACK: usize = 32;
+const SLACK: usize = pad::ROOM;
 
 /// A payload that was read; borrows the decoder's buffers.
 #[derive(Debug)]

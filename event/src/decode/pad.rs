@@ -13,7 +13,7 @@ use super::{
     notes::{Entry, Notes, Stop, Warning},
 };
 use crate::{
-    atom::{ATOMS, Atom, Ids},
+    atom::{ATOMS, Atom, Ids, Slot},
     format::{self, KEY_LEN_MAX, RawKey, TEXT_KEY},
     put::{self, Integer},
 };
@@ -22,6 +22,9 @@ use crate::{
 const WORDS: usize = ATOMS.div_ceil(64).next_power_of_two();
 /// From how many bytes of input on containers are guessed to need the wide header.
 const WIDE_FROM: usize = 48 * 1024;
+
+/// Bytes that a key and a short value take at most, with what their stores touch behind them.
+pub(crate) const ROOM: usize = 64;
 
 /// A position in the buffer, behind what has been written.
 pub(crate) type Position = Result<usize, Stop>;
@@ -66,7 +69,24 @@ pub(crate) struct OpenMap {
     unlisted: Ids,
 }
 
+impl OpenMap {
+    /// Notes a key of the table.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, slot: &Slot) {
+        let word = &mut self.atoms[usize::from(slot.index / 64) % WORDS];
+        let bit = 1 << (slot.index % 64);
+        self.twice |= *word & bit;
+        *word |= bit;
+    }
+}
+
 impl Pad<'_> {
+    /// Room for a key and a short value, if there is so much left.
+    #[inline(always)]
+    pub(crate) fn room(&mut self, position: usize) -> Option<&mut [u8; ROOM]> {
+        self.out.get_mut(position..)?.first_chunk_mut()
+    }
+
     /// Begins a container that at most `input_left` bytes fill. Its content goes to the position.
     #[inline(always)]
     pub(crate) const fn open(&self, position: usize, input_left: usize) -> (Open, usize) {
@@ -145,10 +165,7 @@ impl Pad<'_> {
         len: usize,
     ) -> Option<(Ids, usize)> {
         let slot = Atom::lookup_in(bytes, len)?;
-        let word = &mut map.atoms[usize::from(slot.index / 64) % WORDS];
-        let bit = 1 << (slot.index % 64);
-        map.twice |= *word & bit;
-        *word |= bit;
+        map.mark(slot);
         *self.out.get_mut(position..)?.first_chunk_mut()? = slot.index.to_le_bytes();
         Some((slot.ids, position + 2))
     }
@@ -402,7 +419,7 @@ fn eight_digits(text: [u8; 8]) -> Option<u64> {
 }
 
 /// The high bit of each of the first so many bytes.
-const HIGH_BITS: [u128; 17] = {
+pub(crate) const HIGH_BITS: [u128; 17] = {
     let mut masks = [0x8080_8080_8080_8080_8080_8080_8080_8080; 17];
     let mut len = 0;
     while len < 16 {
