@@ -153,7 +153,7 @@ impl Core {
             if self.memory.load(floor, Ordering::Acquire) >= lowest {
                 return;
             }
-            self.memory.fetch_max(floor, lowest, Ordering::AcqRel);
+            self.memory.raise(floor, lowest);
             self.floor_reached(lowest);
         }
     }

@@ -315,7 +315,7 @@ fn reinstate(core: &Core, index: u16) {
         memory.store(at + group::LOSS, 1, Ordering::Release);
         for partition in 0..core.layout.geometry.partitions {
             let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
-            memory.fetch_max(at, start, Ordering::AcqRel);
+            memory.raise(at, start);
         }
     }
     let since = (core.environment.now_ns() / 1_000_000).max(1);
@@ -384,7 +384,9 @@ fn vacate(core: &Core, index: u16, to: u64) {
 /// deserted ephemeral groups end, absent groups past their time are evicted.
 ///
 /// The table is not waited for: who changes it now may be stopped.
-pub(crate) fn relieve(core: &Core, tail: Position, now_ms: u64) -> Relief {
+///
+/// Records before `overwritten` may be gone.
+pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms: u64) -> Relief {
     let mut relief = Relief::default();
     let mut change = || {
         relief.changed |= repair(core);
@@ -394,9 +396,9 @@ pub(crate) fn relieve(core: &Core, tail: Position, now_ms: u64) -> Relief {
             {
                 continue;
             }
-            if core.group_floor(index) < core.reserved() {
-                // No floor is below what was given up with its consent, but after a join that holds
-                // the table: this one is damaged, and would hold the ring for ever.
+            if core.group_floor(index) < overwritten {
+                // A group that joined late was given a floor beyond that, and every other consented:
+                // this floor is damaged, and would hold the ring for ever.
                 vacate(core, index, state::EVICTED);
                 relief = Relief { changed: true, gone: relief.gone + 1 };
                 continue;

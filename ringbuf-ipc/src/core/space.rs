@@ -232,7 +232,7 @@ impl Writer {
             return false;
         }
         self.relieved_at = now;
-        let evicted = groups::relieve(&self.core, self.tail, now / 1_000_000);
+        let evicted = groups::relieve(&self.core, self.tail, self.safe, now / 1_000_000);
         if evicted.gone != 0 {
             self.add_own(producer::EVICTIONS, evicted.gone);
         }
