@@ -397,8 +397,11 @@ pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms
                 continue;
             }
             if core.group_floor(index) < overwritten {
+                core.advance_floor(index);
+            }
+            if core.group_floor(index) < overwritten {
                 // A group that joined late was given a floor beyond that, and every other consented:
-                // this floor is damaged, and would hold the ring for ever.
+                // this entry is damaged, and would hold the ring for ever.
                 vacate(core, index, state::EVICTED);
                 relief = Relief { changed: true, gone: relief.gone + 1 };
                 continue;

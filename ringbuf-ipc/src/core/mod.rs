@@ -15,8 +15,10 @@ pub(crate) mod descriptor;
 pub(crate) mod geometry;
 pub(crate) mod groups;
 pub(crate) mod index;
-#[cfg(not(loom))]
+#[cfg(feature = "kill-points")]
 pub mod kill;
+#[cfg(not(any(loom, feature = "kill-points")))]
+pub(crate) mod kill;
 pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod loom_tests;
