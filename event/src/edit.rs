@@ -13,11 +13,12 @@ use crate::{
 /// null there becomes null. Members are replaced whole, at their old place; new ones follow.
 pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
     let open = put::open(out, wide(base.as_bytes().len() + over.as_bytes().len()));
+    let (base_index, over_index) = (Index::new(base), Index::new(over));
     for (key, value) in base.raw_entries() {
-        raw_entry(out, key, find(over, key).unwrap_or(value));
+        raw_entry(out, key, over_index.find(key).unwrap_or(value));
     }
     for (key, value) in over.raw_entries() {
-        if find(base, key).is_none() {
+        if base_index.find(key).is_none() {
             raw_entry(out, key, value);
         }
     }
@@ -119,16 +120,17 @@ fn collect<'a>(
             return;
         }
     };
+    let (old_index, new_index) = (Index::new(old_map), Index::new(new_map));
     for (key, old) in old_map {
         path.push(key);
-        match new_map.get_key(key) {
+        match new_index.find(key.raw()).map(Value::from_raw) {
             Some(new) => collect(path, old, new, found),
             None => found.push(Change { path: path.clone(), old: Some(old), new: None }),
         }
         path.pop();
     }
     for (key, new) in new_map {
-        if old_map.get_key(key).is_none() {
+        if old_index.find(key.raw()).is_none() {
             path.push(key);
             found.push(Change { path: path.clone(), old: None, new: Some(new) });
             path.pop();
@@ -138,12 +140,41 @@ fn collect<'a>(
 
 /// Whether `over` would change `base` at all when merged over it.
 pub fn merge_changes(base: Map<'_>, over: Map<'_>) -> bool {
+    let base = Index::new(base);
     over.raw_entries()
-        .any(|(key, value)| find(base, key).is_none_or(|old| !compare::raw_equal(old, value, 1)))
+        .any(|(key, value)| base.find(key).is_none_or(|old| !compare::raw_equal(old, value, 1)))
 }
 
-fn find<'a>(map: Map<'a>, key: RawKey<'_>) -> Option<&'a [u8]> {
-    map.raw_entries().find_map(|(candidate, value)| (candidate == key).then_some(value))
+/// Finds the members of a map: a large one is sorted first, or two of them would take for ever.
+enum Index<'a> {
+    Small(Map<'a>),
+    Sorted(Vec<(RawKey<'a>, &'a [u8])>),
+}
+
+impl<'a> Index<'a> {
+    /// Up to this many members are searched one by one.
+    const SCAN_MAX: usize = 64;
+
+    fn new(map: Map<'a>) -> Self {
+        if map.raw_entries().nth(Self::SCAN_MAX).is_none() {
+            return Self::Small(map);
+        }
+        let mut members: Vec<_> = map.raw_entries().collect();
+        members.sort_by_key(|(key, _)| *key);
+        Self::Sorted(members)
+    }
+
+    fn find(&self, key: RawKey<'_>) -> Option<&'a [u8]> {
+        match self {
+            Self::Small(map) => {
+                map.raw_entries().find_map(|(candidate, value)| (candidate == key).then_some(value))
+            }
+            Self::Sorted(members) => {
+                let place = members.partition_point(|(candidate, _)| *candidate < key);
+                members.get(place).filter(|(found, _)| *found == key).map(|(_, value)| *value)
+            }
+        }
+    }
 }
 
 fn raw_entry(out: &mut Vec<u8>, key: RawKey<'_>, value: &[u8]) {

@@ -5,7 +5,7 @@ use std::{fmt, ops::BitOr};
 use crate::kind::Kind;
 
 /// Bytes of the fixed header.
-pub(crate) const HEADER_LEN: usize = 64;
+pub(crate) const HEADER_LEN: usize = 65;
 /// The layout of records and documents; another one is refused.
 pub(crate) const LAYOUT: u8 = 1;
 
@@ -212,9 +212,15 @@ impl Default for Header {
 }
 
 impl Header {
-    /// Writes the fixed header of a record with documents of these lengths.
+    /// Writes the fixed header of a record whose name and documents have these lengths.
     #[inline]
-    pub(crate) fn write(&self, bytes: &mut [u8; HEADER_LEN], data_len: u32, old_len: u32) {
+    pub(crate) fn write(
+        &self,
+        bytes: &mut [u8; HEADER_LEN],
+        name_len: u8,
+        data_len: u32,
+        old_len: u32,
+    ) {
         bytes[0] = LAYOUT;
         bytes[1] = self.reason as u8;
         bytes[2..4].copy_from_slice(&self.kind.number().to_le_bytes());
@@ -230,6 +236,7 @@ impl Header {
         bytes[48..56].copy_from_slice(&self.origin.position.to_le_bytes());
         bytes[56..60].copy_from_slice(&data_len.to_le_bytes());
         bytes[60..64].copy_from_slice(&old_len.to_le_bytes());
+        bytes[64] = name_len;
     }
 
     /// Reads a fixed header; `None` for a kind that is unknown here. The layout is not checked.

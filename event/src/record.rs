@@ -31,16 +31,13 @@ pub fn encode(
 /// What stands before the documents, for writers that gather a record from its parts:
 /// head, data, old.
 pub fn head(header: &Header, name: Option<&str>, data_len: usize, old_len: Option<usize>) -> Head {
+    let name = if header.kind == Kind::UNKNOWN { cut(name.unwrap_or("")) } else { "" };
     let mut bytes = [0; HEAD_MAX];
     if let Some(fixed) = bytes.first_chunk_mut() {
-        header.write(fixed, data_len as u32, old_len.unwrap_or(0) as u32);
+        header.write(fixed, name.len() as u8, data_len as u32, old_len.unwrap_or(0) as u32);
     }
-    let mut len = HEADER_LEN;
-    if let (Kind::UNKNOWN, Some(name)) = (header.kind, name) {
-        let name = cut(name);
-        bytes[len..len + name.len()].copy_from_slice(name.as_bytes());
-        len += name.len();
-    }
+    let len = HEADER_LEN + name.len();
+    bytes[HEADER_LEN..len].copy_from_slice(name.as_bytes());
     Head { bytes, len }
 }
 
@@ -99,13 +96,16 @@ impl<'a> Record<'a> {
 
         let data_len = u32::from_le_bytes(field(fixed, 56)) as usize;
         let old_len = u32::from_le_bytes(field(fixed, 60)) as usize;
-        let needed = HEADER_LEN.saturating_add(data_len).saturating_add(old_len);
-        let name_len = bytes
-            .len()
-            .checked_sub(needed)
-            .ok_or(RecordError::Truncated { needed, len: bytes.len() })?;
-        if name_len > NAME_MAX || (name_len > 0 && header.kind != Kind::UNKNOWN) {
-            return Err(RecordError::Trailing { extra: name_len });
+        let name_len = usize::from(fixed[64]);
+        let needed = (HEADER_LEN + name_len).saturating_add(data_len).saturating_add(old_len);
+        if bytes.len() < needed {
+            return Err(RecordError::Truncated { needed, len: bytes.len() });
+        }
+        if bytes.len() > needed {
+            return Err(RecordError::Trailing { extra: bytes.len() - needed });
+        }
+        if name_len > 0 && header.kind != Kind::UNKNOWN {
+            return Err(RecordError::Name);
         }
         let (name, documents) = rest.split_at(name_len);
         let (data, old) = documents.split_at(data_len);
@@ -191,8 +191,8 @@ pub enum RecordError {
         /// Its number.
         number: u16,
     },
-    /// The name of the unknown kind is not UTF-8.
-    #[error("the name of the record's kind is not UTF-8")]
+    /// The name of the unknown kind is not UTF-8, or a kind of the table has one.
+    #[error("the record's kind has a broken name")]
     Name,
     /// The data is no document.
     #[error("data of the record: {0}")]

@@ -292,6 +292,14 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// The key as it stands in a map.
+    pub(crate) const fn raw(self) -> RawKey<'a> {
+        match self {
+            Self::Atom(atom) => RawKey::Atom(atom.number()),
+            Self::Text(text) => RawKey::Text(text.as_bytes()),
+        }
+    }
+
     /// The atom of a documented key.
     pub const fn atom(self) -> Option<Atom> {
         match self {

@@ -288,7 +288,7 @@ impl Frame<'_> {
             buffer[start..HEAD_MAX].copy_from_slice(name.as_bytes());
         }
         if let Some(fixed) = buffer[..start].last_chunk_mut() {
-            header.write(fixed, (*end - HEAD_MAX) as u32, 0);
+            header.write(fixed, (HEAD_MAX - start) as u8, (*end - HEAD_MAX) as u32, 0);
         }
         &buffer[start - HEADER_LEN..*end]
     }
