@@ -78,7 +78,9 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
 fn say(progress: Progress) {
     match progress {
         Progress::OutputFull(_) => {
-            tracing::warn!("the output ring is full: the slowest group of consumers decides the pace");
+            tracing::warn!(
+                "the output ring is full: the slowest group of consumers decides the pace"
+            );
         }
         Progress::StoreFull { oldest_reader: Some(pid) } => tracing::error!(
             pid,

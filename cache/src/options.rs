@@ -29,7 +29,12 @@ pub struct Options {
     #[arg(long, env = "MIXCORD_STATE_MAX", value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
     state_max: u64,
     /// A resource that is not cached; may be repeated.
-    #[arg(long = "no-cache", env = "MIXCORD_NO_CACHE", value_name = "RESOURCE", value_delimiter = ',')]
+    #[arg(
+        long = "no-cache",
+        env = "MIXCORD_NO_CACHE",
+        value_name = "RESOURCE",
+        value_delimiter = ','
+    )]
     no_cache: Vec<Resource>,
     /// Messages kept in each channel.
     #[arg(long, env = "MIXCORD_MESSAGES_PER_CHANNEL", value_name = "N", default_value_t = 100)]
@@ -74,8 +79,9 @@ impl Options {
                 self.instance
             ));
         }
-        let output = Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
-            .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
+        let output =
+            Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
+                .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
         let dir = self.state.clone().unwrap_or_else(|| topology::state_dir(&self.instance).into());
         let (state, mut base) = match self.store {
             StoreKind::Lmdb => (Some(dir), Settings::default()),

@@ -125,10 +125,7 @@ pub fn guild_of_channel(
 }
 
 /// A user and the number of guilds that hold it.
-pub fn user_tally(
-    read: &(impl Read + ?Sized),
-    user: u64,
-) -> Result<Option<Tally<'_>>, StoreError> {
+pub fn user_tally(read: &(impl Read + ?Sized), user: u64) -> Result<Option<Tally<'_>>, StoreError> {
     let key = Key::one(user);
     let Some(bytes) = read.get(Table::Users, key)? else { return Ok(None) };
     let tally = Tally::from_bytes(bytes);

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use mixcord_event::{Document, atoms};
 
-use crate::{Env, Key, OpenError, Read, Stamped, StateStats, StoreError, Table, Txn, compose, meta};
+use crate::{
+    Env, Key, OpenError, Read, Stamped, StateStats, StoreError, Table, Txn, compose, meta,
+};
 
 /// Entities fetched in one transaction by an iterator.
 const PAGE: usize = 256;
@@ -192,7 +194,8 @@ impl State {
             let Some(list) = txn.get(table, Key::one(guild))? else { return Ok(false) };
             let list = compose::stored(list).as_list();
             let mut found = list.into_iter().flat_map(|list| list.iter());
-            let found = found.find(|item| item.get(atoms::ID).and_then(|it| it.as_id()) == Some(id));
+            let found =
+                found.find(|item| item.get(atoms::ID).and_then(|it| it.as_id()) == Some(id));
             found.inspect(|item| item.write_to(out));
             Ok(found.is_some())
         })
@@ -207,7 +210,13 @@ impl State {
         Ok(found.then(|| document(out)))
     }
 
-    fn pages(&self, table: Table, range: RangeInclusive<Key>, back: bool, limit: usize) -> Pages<'_> {
+    fn pages(
+        &self,
+        table: Table,
+        range: RangeInclusive<Key>,
+        back: bool,
+        limit: usize,
+    ) -> Pages<'_> {
         Pages { state: self, table, range: Some(range), back, left: limit, page: VecDeque::new() }
     }
 }

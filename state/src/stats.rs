@@ -1,6 +1,6 @@
 //! Figures of the store.
 
-use crate::{Env, Read, Resource, StoreError, Table, compose, Key};
+use crate::{Env, Key, Read, Resource, StoreError, Table, compose};
 
 /// Entities and bytes of one resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +28,8 @@ impl StateStats {
     /// Counts. Emojis and stickers are counted guild by guild.
     pub fn count(env: &Env) -> Result<Self, StoreError> {
         let txn = env.read()?;
-        let mut stats = Self { resources: Vec::new(), other_bytes: 0, used_bytes: env.used_bytes() };
+        let mut stats =
+            Self { resources: Vec::new(), other_bytes: 0, used_bytes: env.used_bytes() };
         for table in Table::ALL {
             let (mut entities, bytes) = txn.size(table)?;
             let Some(resource) = table.resource() else {

@@ -146,11 +146,7 @@ fn insert(
 }
 
 /// Takes the oldest messages out until the channel is within its bounds.
-fn trim(
-    step: &mut Step<'_>,
-    channel: u64,
-    facts: &mut ChannelFacts,
-) -> Result<(), StoreError> {
+fn trim(step: &mut Step<'_>, channel: u64, facts: &mut ChannelFacts) -> Result<(), StoreError> {
     let oldest_us = oldest_us(step);
     let mut excess = facts.messages.saturating_sub(step.world.settings.messages_per_channel);
     let mut gone = Vec::new();

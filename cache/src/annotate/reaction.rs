@@ -52,9 +52,7 @@ fn is_of(reaction: Map<'_>, emoji: Map<'_>) -> bool {
     let held = reaction.get(atoms::EMOJI).and_then(Value::as_map).unwrap_or(Map::EMPTY);
     match id_in(emoji, atoms::ID) {
         Some(id) => id_in(held, atoms::ID) == Some(id),
-        None => {
-            id_in(held, atoms::ID).is_none() && held.get(atoms::NAME) == emoji.get(atoms::NAME)
-        }
+        None => id_in(held, atoms::ID).is_none() && held.get(atoms::NAME) == emoji.get(atoms::NAME),
     }
 }
 

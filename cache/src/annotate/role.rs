@@ -51,10 +51,8 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
         step.old(old);
     }
     if let Some(order) = step.world.store.get(Table::RoleOrder, Key::one(guild))? {
-        let left: Vec<u8> = compose::ids(order)
-            .filter(|&role| role != id)
-            .flat_map(u64::to_le_bytes)
-            .collect();
+        let left: Vec<u8> =
+            compose::ids(order).filter(|&role| role != id).flat_map(u64::to_le_bytes).collect();
         step.world.put_changed(Table::RoleOrder, Key::one(guild), &left)?;
     }
     take_from_members(step, guild, id)

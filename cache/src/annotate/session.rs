@@ -68,7 +68,12 @@ fn erase(step: &mut Step<'_>, id: u64, facts: GuildFacts) -> Result<(), StoreErr
         let mut map = Writer::new(&mut data).map();
         map.entry(atoms::ID, Value::Id(id));
         map.end();
-        step.derive(Kind::GUILD_DELETE, id, data, (cached && step.world.settings.caches(Resource::Guilds)).then_some(old));
+        step.derive(
+            Kind::GUILD_DELETE,
+            id,
+            data,
+            (cached && step.world.settings.caches(Resource::Guilds)).then_some(old),
+        );
     }
     Ok(())
 }

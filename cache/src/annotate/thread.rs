@@ -37,7 +37,9 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
     let mut gone = Vec::new();
     step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
         let parent = id_in(compose::stored_map(thread), atoms::PARENT_ID);
-        let listed = parents.as_ref().is_none_or(|parents| parent.is_some_and(|parent| parents.contains(&parent)));
+        let listed = parents
+            .as_ref()
+            .is_none_or(|parents| parent.is_some_and(|parent| parents.contains(&parent)));
         if listed && !kept.contains(&key.id()) {
             gone.push(key.id());
         }
@@ -75,7 +77,8 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     channel::old(step, Table::Threads, guild, id)?;
     let data = step.data;
     let own_id = step.world.own_id()?;
-    let left = own_id.is_some_and(|own| ids(data.get(atoms::REMOVED_MEMBER_IDS)).any(|id| id == own));
+    let left =
+        own_id.is_some_and(|own| ids(data.get(atoms::REMOVED_MEMBER_IDS)).any(|id| id == own));
     edit_thread(step, guild, id, |thread, out| {
         let mut counted = Vec::new();
         edit::only(data, &[atoms::MEMBER_COUNT], &mut counted);

@@ -100,7 +100,10 @@ impl Engine {
         for gap in gaps.iter() {
             let origin = Origin { ring: out.id().0, position: out.staged_tail() };
             gap.encode(origin, &mut bytes);
-            match out.stage(&Meta { key: 0, tag: u64::from(mixcord_event::Kind::GAP.number()), source: 0 }, &[&bytes]) {
+            match out.stage(
+                &Meta { key: 0, tag: u64::from(mixcord_event::Kind::GAP.number()), source: 0 },
+                &[&bytes],
+            ) {
                 Ok(_) => {}
                 Err(StageError::Full) => {
                     out.discard_staged();
@@ -167,7 +170,14 @@ impl Engine {
         let tail = self.out.staged_tail();
         loop {
             let Some(store) = &mut self.store else { return Ok(()) };
-            match write(store.env()?, &self.changes, &self.positions, positions, self.shards, (self.out.id().0, tail)) {
+            match write(
+                store.env()?,
+                &self.changes,
+                &self.positions,
+                positions,
+                self.shards,
+                (self.out.id().0, tail),
+            ) {
                 Err(StoreError::Full) => {
                     store.clear_stale_readers()?;
                     match store.grow() {
@@ -260,7 +270,12 @@ impl Work<'_> {
         let input = match Record::parse(payload) {
             Ok(input) => input,
             Err(error) => {
-                tracing::error!(shard = shard.1, position, seq = source, "unreadable record: {error}");
+                tracing::error!(
+                    shard = shard.1,
+                    position,
+                    seq = source,
+                    "unreadable record: {error}"
+                );
                 return self.unreadable(shard, ring, position);
             }
         };
@@ -321,11 +336,8 @@ impl Work<'_> {
             let old = output.old.as_deref();
             let name = (output.kind == input.kind()).then(|| input.kind_name());
             let head = record::head(&header, name, data.len(), old.map(<[u8]>::len));
-            let meta = Meta {
-                key: output.key,
-                tag: u64::from(output.kind.number()),
-                source: position,
-            };
+            let meta =
+                Meta { key: output.key, tag: u64::from(output.kind.number()), source: position };
             let parts: [&[u8]; 3] = [head.as_ref(), data, old.unwrap_or_default()];
             match self.out.stage(&meta, &parts) {
                 Ok(_) => {}
@@ -346,7 +358,8 @@ impl Work<'_> {
     ) -> Result<Done, EngineError> {
         let mut bytes = Vec::new();
         Gap { shard, reason: Reason::Undecodable }.encode(Origin { ring, position }, &mut bytes);
-        let meta = Meta { key: 0, tag: u64::from(mixcord_event::Kind::GAP.number()), source: position };
+        let meta =
+            Meta { key: 0, tag: u64::from(mixcord_event::Kind::GAP.number()), source: position };
         match self.out.stage(&meta, &[&bytes]) {
             Ok(_) => Ok(Done::Staged),
             Err(StageError::Full) => Ok(Done::Full(bytes.len())),

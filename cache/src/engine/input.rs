@@ -138,7 +138,8 @@ impl Input {
             }
             return;
         }
-        let last = self.done.checked_sub(1).and_then(|last| Some(batch.records().nth(last)?.position));
+        let last =
+            self.done.checked_sub(1).and_then(|last| Some(batch.records().nth(last)?.position));
         if let Some(last) = last {
             batch.ack_through(last);
         }

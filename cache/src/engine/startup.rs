@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use mixcord_event::{Reason, topology};
 use mixcord_ring::{Namespace, Position, Producer};
-use mixcord_state::{Checkpoint, InputPosition, Inputs, Key, Read, StoreError, Table, compose, meta};
+use mixcord_state::{
+    Checkpoint, InputPosition, Inputs, Key, Read, StoreError, Table, compose, meta,
+};
 
 use super::gap::Gap;
 use super::input::Input;
@@ -102,7 +104,10 @@ impl Engine {
                         Ok(()) => {
                             self.set_checkpoint();
                             self.out.publish();
-                            tracing::info!(records = intended - tail, "published what was committed");
+                            tracing::info!(
+                                records = intended - tail,
+                                "published what was committed"
+                            );
                         }
                         Err(error) => {
                             tracing::error!("what was committed cannot be published: {error}");
@@ -178,10 +183,8 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
         let mut ids = compose::ids(bytes);
         Some((ids.next()?, ids.next()?))
     };
-    let mut stored = Stored {
-        output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair),
-        ..Stored::default()
-    };
+    let mut stored =
+        Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
     let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
     stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
     txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {

@@ -101,7 +101,8 @@ impl DiskStore {
     pub fn open(dir: &Path, bytes_max: u64) -> Result<(Self, Fate), DiskError> {
         make_private(dir)?;
         let path = dir.join(WRITER_FILE);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(|source| DiskError::Io { path, source })?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| DiskError::Locked { dir: dir.to_owned() })?;
@@ -249,10 +250,8 @@ impl DiskStore {
 
     /// A tmpfs may promise more than there is memory.
     fn check_free(&self, needed: u64) -> Result<(), DiskError> {
-        let fs = statfs(&self.dir).map_err(|errno| DiskError::Io {
-            path: self.dir.clone(),
-            source: errno.into(),
-        })?;
+        let fs = statfs(&self.dir)
+            .map_err(|errno| DiskError::Io { path: self.dir.clone(), source: errno.into() })?;
         let mut free = fs.blocks_available() * fs.block_size() as u64;
         if self.in_memory {
             free = free.min(available_memory().unwrap_or(u64::MAX));

@@ -38,7 +38,8 @@ impl Read for MemoryStore {
         range: RangeInclusive<Key>,
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for (&(_, key), value) in self.tables.range((table, *range.start())..=(table, *range.end())) {
+        for (&(_, key), value) in self.tables.range((table, *range.start())..=(table, *range.end()))
+        {
             if !visit(key, value) {
                 break;
             }

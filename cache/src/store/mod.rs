@@ -5,7 +5,6 @@ mod disk;
 mod memory;
 mod overlay;
 
-
 pub use disk::{DiskError, DiskStore, Fate};
 pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};

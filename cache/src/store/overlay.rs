@@ -206,8 +206,7 @@ mod tests {
         overlay.put(T, Key::pair(1, 9), b"last");
         overlay.put(T, Key::pair(2, 1), b"elsewhere");
         let all = entries(&overlay, usize::MAX);
-        let expected: [(u64, &[u8]); 4] =
-            [(1, b"new"), (2, b"base"), (4, b"over"), (9, b"last")];
+        let expected: [(u64, &[u8]); 4] = [(1, b"new"), (2, b"base"), (4, b"over"), (9, b"last")];
         assert_eq!(all, expected.map(|(id, value)| (id, value.to_vec())));
         for limit in 1..=4 {
             assert_eq!(entries(&overlay, limit), all[..limit]);

@@ -1,26 +1,26 @@
 //! Records out of JSON, and what the annotator makes of them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod instance;
+
 use mixcord_cache::annotate::{Outputs, annotate};
 use mixcord_cache::settings::Settings;
 use mixcord_cache::store::{MemoryStore, Store};
-use mixcord_event::{
-    Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record,
-};
+use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record};
 use serde_json::Value as Json;
 
 /// One output as a test sees it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Seen {
-    pub kind: String,
-    pub reason: Option<&'static str>,
-    pub flags: Flags,
-    pub data: Json,
-    pub old: Json,
+pub(crate) struct Seen {
+    pub(crate) kind: String,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) flags: Flags,
+    pub(crate) data: Json,
+    pub(crate) old: Json,
 }
 
 /// The bytes of a record with a payload.
-pub fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
+pub(crate) fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
     let known = Kind::from_name(kind.as_bytes());
     let document = Document::from_json(&payload.to_string()).expect("a payload");
     let kind_of = known.unwrap_or(Kind::UNKNOWN);
@@ -32,7 +32,7 @@ pub fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
         session: 1,
         seq: at.seq,
         index: 0,
-        key: record::partition_key(kind_of, document.value()),
+        key: guild_of(kind, payload),
         received_us: at.us,
         origin: Origin::default(),
     };
@@ -41,13 +41,22 @@ pub fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
     bytes
 }
 
+fn guild_of(kind: &str, payload: &Json) -> u64 {
+    let key = if matches!(kind, "GUILD_CREATE" | "GUILD_UPDATE" | "GUILD_DELETE") {
+        "id"
+    } else {
+        "guild_id"
+    };
+    payload[key].as_str().and_then(|id| id.parse().ok()).unwrap_or(0)
+}
+
 /// Where and when a record came from.
 #[derive(Clone, Copy, Debug)]
-pub struct At {
-    pub shard: u16,
-    pub shards: u16,
-    pub seq: u64,
-    pub us: u64,
+pub(crate) struct At {
+    pub(crate) shard: u16,
+    pub(crate) shards: u16,
+    pub(crate) seq: u64,
+    pub(crate) us: u64,
 }
 
 impl Default for At {
@@ -57,13 +66,13 @@ impl Default for At {
 }
 
 /// A document's JSON.
-pub fn json(bytes: &[u8]) -> Json {
+pub(crate) fn json(bytes: &[u8]) -> Json {
     let document = Document::from_bytes(bytes.to_vec()).expect("a document");
     serde_json::from_str(&document.to_json()).expect("JSON")
 }
 
 /// Feeds records into any store.
-pub fn feed(
+pub(crate) fn feed(
     store: &mut dyn Store,
     settings: &Settings,
     kind: &str,
@@ -87,21 +96,21 @@ pub fn feed(
 
 /// A cache in memory that is fed JSON.
 #[derive(Default)]
-pub struct Cache {
-    pub store: MemoryStore,
-    pub settings: Settings,
-    pub at: At,
+pub(crate) struct Cache {
+    pub(crate) store: MemoryStore,
+    pub(crate) settings: Settings,
+    pub(crate) at: At,
 }
 
 impl Cache {
-    pub fn feed(&mut self, kind: &str, payload: Json) -> Vec<Seen> {
+    pub(crate) fn feed(&mut self, kind: &str, payload: Json) -> Vec<Seen> {
         self.at.seq += 1;
         self.at.us += 1;
         feed(&mut self.store, &self.settings, kind, &payload, self.at)
     }
 
     /// The only output of an event that has no derived ones.
-    pub fn one(&mut self, kind: &str, payload: Json) -> Seen {
+    pub(crate) fn one(&mut self, kind: &str, payload: Json) -> Seen {
         let mut seen = self.feed(kind, payload);
         assert_eq!(seen.len(), 1, "{kind}: {seen:#?}");
         seen.remove(0)

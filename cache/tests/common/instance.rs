@@ -1,0 +1,184 @@
+//! An instance of a test's own: rings, a store, and their end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mixcord_cache::engine::{Engine, Plan, Progress};
+use mixcord_cache::settings::Settings;
+use mixcord_event::{Record, topology};
+use mixcord_ring::{
+    Bell, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start,
+};
+use serde_json::Value as Json;
+
+use super::{At, json, record_bytes};
+
+/// An output record, with its identity.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Out {
+    pub(crate) kind: String,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) shard: (u16, u16),
+    pub(crate) index: u16,
+    pub(crate) origin: (u64, u64),
+    pub(crate) data: Json,
+    pub(crate) old: Json,
+}
+
+/// Rings and store of a test; removed with it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) name: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) bell: Bell,
+    pub(crate) settings: Settings,
+    pub(crate) output: Geometry,
+    pub(crate) state_bytes_max: u64,
+    pub(crate) store: bool,
+}
+
+impl Instance {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("c{}-{name}", std::process::id());
+        Self::attach(&name)
+    }
+
+    /// An instance that another process set up.
+    pub(crate) fn attach(name: &str) -> Self {
+        let namespace = Namespace::new(&topology::namespace(name)).expect("a name");
+        let bell = namespace.bell().expect("a bell");
+        Self {
+            name: name.to_owned(),
+            namespace,
+            bell,
+            settings: Settings::default(),
+            output: Geometry::new(1024, 1 << 19, 4, 1, 4).expect("a geometry"),
+            state_bytes_max: 64 << 20,
+            store: true,
+        }
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        topology::state_dir(&self.name).into()
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        Plan {
+            instance: self.name.clone(),
+            state: self.store.then(|| self.state_dir()),
+            state_bytes_max: self.state_bytes_max,
+            settings: self.settings.clone(),
+            output: self.output,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        Engine::start(&self.plan()).expect("an engine")
+    }
+
+    /// Makes the ring of a shard, with the cache's group.
+    pub(crate) fn shard(&self, shard: u16, shards: u16) -> Producer {
+        let geometry = Geometry::new(256, 1 << 18, 4, 1, 4).expect("a geometry");
+        let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+        let name = topology::shard_ring(shard, shards);
+        Producer::create_or_attach(&self.namespace, &name, geometry, &[group], &self.bell)
+            .expect("a ring")
+    }
+
+    /// A consumer that sees everything.
+    pub(crate) fn consumer(&self) -> Member {
+        let ring = Ring::attach(&self.namespace, topology::OUTPUT_RING).expect("the output ring");
+        let group = GroupSpec::durable("test").from(Start::Earliest);
+        ring.join(&group, &self.bell).expect("a group")
+    }
+
+    /// Makes the output ring with the consumer's group before the cache does.
+    pub(crate) fn declare(&self) {
+        let group = GroupSpec::durable("test").from(Start::Earliest);
+        let made = Producer::create(
+            &self.namespace,
+            topology::OUTPUT_RING,
+            self.output,
+            &[group],
+            &self.bell,
+        );
+        drop(made.expect("the output ring"));
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if !self.name.starts_with(&format!("c{}-", std::process::id())) {
+            return;
+        }
+        let _ = std::fs::remove_dir_all(self.state_dir());
+        if self.namespace.remove_all().is_err() {
+            let prefix = self.namespace.prefix().to_owned();
+            for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+/// Publishes events into a shard's ring.
+pub(crate) fn send(producer: &mut Producer, shard: (u16, u16), events: &[(&str, Json)]) {
+    for (kind, payload) in events {
+        let seq = producer.staged_tail() + 1;
+        let at = At { shard: shard.0, shards: shard.1, seq, us: 1_700_000_000_000_000 + seq };
+        let bytes = record_bytes(kind, payload, at);
+        let meta = Meta { key: 0, tag: 0, source: seq };
+        producer.stage(&meta, &[&bytes]).expect("room");
+    }
+    producer.publish();
+}
+
+/// Runs the engine until nothing is left to do, or it cannot go on.
+pub(crate) fn settle(engine: &mut Engine) -> Progress {
+    for _ in 0..10_000 {
+        match engine.round().expect("a round") {
+            Progress::Worked => {}
+            Progress::Idle => {
+                // The first look for rings may come after the first round.
+                if engine.round().expect("a round") == Progress::Idle {
+                    return Progress::Idle;
+                }
+            }
+            other => return other,
+        }
+    }
+    panic!("the engine does not come to rest");
+}
+
+/// Takes everything the consumer has not seen.
+pub(crate) fn receive(member: &mut Member) -> Vec<Out> {
+    let mut seen = Vec::new();
+    while let Some(batch) = member.take(Limits { records: 64, bytes: 1 << 20 }).expect("a batch") {
+        for entry in batch.records() {
+            let record = Record::parse(entry.payload).expect("a record");
+            let header = record.header();
+            seen.push(Out {
+                kind: record.kind_name().to_owned(),
+                reason: header.reason.as_str(),
+                shard: (header.shard.id, header.shard.count),
+                index: header.index,
+                origin: (header.origin.ring, header.origin.position),
+                data: json(record.data_bytes()),
+                old: record.old_bytes().map_or(Json::Null, json),
+            });
+        }
+        batch.ack();
+    }
+    seen
+}
+
+/// Waits for something to become true.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
