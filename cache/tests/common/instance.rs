@@ -39,7 +39,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(name: &str) -> Self {
-        let name = format!("c{}-{name}", std::process::id());
+        let name = format!("t{}-c-{name}", std::process::id());
         Self::attach(&name)
     }
 
@@ -108,7 +108,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if !self.name.starts_with(&format!("c{}-", std::process::id())) {
+        if !self.name.starts_with(&format!("t{}-c-", std::process::id())) {
             return;
         }
         let _ = std::fs::remove_dir_all(self.state_dir());

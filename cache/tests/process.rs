@@ -1,0 +1,129 @@
+//! The program: how it ends, what it refuses, and what it survives.
+
+mod common;
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use common::instance::{Instance, receive, send, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value as Json, json};
+
+fn program(instance: &Instance, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord-cache"));
+    command.args([
+        "--instance",
+        &instance.name,
+        "--output-slots",
+        "4096",
+        "--output-bytes",
+        "1MiB",
+    ]);
+    command.args(["--state-max", "64MiB"]).args(more).stderr(Stdio::piped());
+    command
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+}
+
+/// Waits for the end; the last line it said.
+fn end(child: Child) -> (ExitStatus, String) {
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    (output.status, text)
+}
+
+fn rename(n: u64) -> (&'static str, Json) {
+    ("CHANNEL_UPDATE", json!({"id": "200", "guild_id": "100", "name": format!("c{n}")}))
+}
+
+#[test]
+fn sigterm_ends_it_with_0() {
+    let instance = Instance::new("term");
+    let child = program(&instance, &[]).spawn().unwrap();
+    until("the output ring", || {
+        mixcord_ring::Ring::attach(&instance.namespace, "out")
+            .is_ok_and(|ring| ring.producer_alive())
+    });
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    signal(&child, Signal::SIGTERM);
+    let (status, _) = end(child);
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn refusals_are_one_line_and_78() {
+    let instance = Instance::new("refuse");
+    for (more, says) in [
+        (&["--no-such-option"][..], "--no-such-option"),
+        (&["--instance", "Bad Name"][..], "Bad Name"),
+        (&["--no-cache", "cats"][..], "cats"),
+        (&["--messages-age", "soon"][..], "soon"),
+        (&["--output-slots", "3"][..], "--output-slots"),
+        (&["--output-bytes", "64GiB"][..], "bytes free"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord-cache"));
+        if !more.contains(&"--instance") {
+            command.args(["--instance", &instance.name]);
+        }
+        let (status, text) = end(command.args(more).stderr(Stdio::piped()).spawn().unwrap());
+        assert_eq!(status.code(), Some(78), "{more:?}: {text}");
+        assert!(text.contains(says) && text.lines().count() == 1, "{more:?}: {text}");
+        let left = mixcord_ring::Ring::attach(&instance.namespace, "out");
+        assert!(left.is_err(), "{more:?} left a ring behind");
+    }
+    let _running = mixcord_cache::engine::Engine::start(&instance.plan()).unwrap();
+    let (status, text) = end(program(&instance, &[]).spawn().unwrap());
+    assert_eq!(status.code(), Some(78));
+    assert!(text.contains("running") && text.lines().count() == 1, "{text}");
+}
+
+/// Killed at random instants while events flow: the outputs are one unbroken chain, each old the
+/// new before it.
+#[test]
+fn killed_again_and_again_it_loses_and_doubles_nothing() {
+    let kills: u64 = std::env::var("MIXCORD_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
+    let instance = Instance::new("kills");
+    let mut shard = instance.shard(0, 1);
+    instance.declare();
+    let mut consumer = instance.consumer();
+    let guild = json!({"id": "100", "name": "g", "channels": [{"id": "200", "name": "c0"}]});
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", guild)]);
+    let mut sent = 0;
+    let mut seen = Vec::new();
+    for round in 0..kills {
+        let mut child = program(&instance, &[]).spawn().unwrap();
+        // A little less or more each time, so that death meets start, batch and rest.
+        let pause = std::time::Duration::from_micros((round * 7_919) % 60_000);
+        let end = std::time::Instant::now() + pause;
+        while std::time::Instant::now() < end || sent == 0 {
+            if shard.has_space(4096) && sent < (round + 1) * 50 {
+                sent += 1;
+                send(&mut shard, (0, 1), &[rename(sent)]);
+            } else {
+                std::thread::sleep(std::time::Duration::from_micros(200));
+            }
+            seen.extend(receive(&mut consumer));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        seen.extend(receive(&mut consumer));
+    }
+    let child = program(&instance, &[]).spawn().unwrap();
+    until("everything sent is seen", || {
+        seen.extend(receive(&mut consumer));
+        seen.len() as u64 > sent
+    });
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(end(child).0.code(), Some(0));
+    seen.extend(receive(&mut consumer));
+    assert_eq!(seen.len() as u64, sent + 1);
+    for (position, out) in seen.iter().enumerate() {
+        assert_eq!((out.origin.1, out.index), (position as u64, 0));
+        if position > 0 {
+            assert_eq!(out.data["name"], format!("c{position}"));
+            assert_eq!(out.old["name"], format!("c{}", position - 1));
+        }
+    }
+}
