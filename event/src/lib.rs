@@ -19,6 +19,7 @@
 //! ```
 
 mod atom;
+pub mod command;
 mod compare;
 mod de;
 pub mod decode;

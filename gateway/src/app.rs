@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
+use crate::commands::{Desk, Server};
 use crate::config::{Options, ShardSet, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
 use crate::gateway::Gateway;
@@ -143,9 +144,14 @@ async fn serve(
         total: limit.total,
     };
     let gate = Gate::new(book, rules, rings.shards.ids());
+    let desk = Arc::new(Desk::new(rings.shards.clone()));
+    let socket = topology::command_socket(&options.instance, rings.shards.first, count);
+    let server = Server::bind(socket.clone().into())
+        .map_err(|error| Failure::trouble(format!("command socket {socket}: {error}")))?;
     let context = Arc::new(Context {
         gateway,
         gate,
+        desk: desk.clone(),
         tls,
         intents: options.intents.bits(),
         encoding: options.encoding,
@@ -189,7 +195,10 @@ async fn serve(
         }));
     }
     rings.bells_move();
-    wait(tasks, all_stop, stop).await
+    tokio::select! {
+        result = wait(tasks, all_stop, stop) => result,
+        () = server.serve(desk) => Err(Failure::trouble("the command socket ended")),
+    }
 }
 
 /// Waits for the shards; one that can never connect ends them all.

@@ -5,6 +5,7 @@
 //! * [`wire`]: URLs, compression, sockets.
 //! * [`shard`]: the shell around a session: socket, clock and ring.
 //! * [`checkpoint`]: what a ring remembers of its session.
+//! * [`commands`]: what consumers ask of the shards.
 //! * [`identify`]: who may identify when.
 //! * [`config`]: what the operator decides.
 //! * [`app`]: the process.
@@ -12,6 +13,7 @@
 pub mod app;
 pub mod backoff;
 pub mod checkpoint;
+pub mod commands;
 pub mod config;
 pub mod discovery;
 pub mod gateway;

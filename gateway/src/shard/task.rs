@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use mixcord_event::send::{Identify, PresenceUpdate, Resume};
+use mixcord_event::command::{Command, Refusal, Reply};
+use mixcord_event::send::{EncodeError, Identify, PresenceUpdate, Resume};
 use mixcord_event::{Decoder, Encoding, Kind, Limits, Outgoing, RecordMeta, Shard, atoms};
 use mixcord_ring::{AsyncBell, Meta, Producer};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -19,6 +20,7 @@ use super::output::{Entry, Output, OutputError};
 use super::records::Records;
 use crate::backoff::Backoff;
 use crate::checkpoint::{Checkpoint, Settings};
+use crate::commands::{Ask, Desk};
 use crate::config::Token;
 use crate::gateway::Gateway;
 use crate::identify::Gate;
@@ -48,6 +50,8 @@ pub struct Context {
     pub token: Token,
     /// Permits.
     pub gate: Gate,
+    /// Requests of consumers.
+    pub desk: Arc<Desk>,
     /// Roots.
     pub tls: Tls,
     /// Intents' bits.
@@ -115,6 +119,7 @@ struct Runner {
     limiter: Limiter,
     bell: AsyncBell,
     stop: watch::Receiver<bool>,
+    asks: mpsc::Receiver<Ask>,
     socket: Option<Socket>,
     /// Wanted as soon as there is room for what it brings.
     endpoint: Option<Endpoint>,
@@ -134,6 +139,7 @@ enum Wake {
     Connected(Option<Box<Socket>>),
     Permit(std::io::Result<()>),
     Space,
+    Ask(Ask),
     Message(Option<Result<Message, WsError>>),
 }
 
@@ -167,6 +173,7 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         limiter: Limiter::new(Duration::from_secs(41)),
         bell,
         stop,
+        asks: context.desk.open(shard.id),
         socket: None,
         endpoint: None,
         connecting: None,
@@ -219,6 +226,7 @@ impl Runner {
                     self.output.drain()?;
                     self.commit()?;
                 }
+                Wake::Ask(ask) => self.answer(ask).await,
                 Wake::Message(first) => self.burst(first)?,
             }
         }
@@ -228,13 +236,14 @@ impl Runner {
         let deadline = self.session.deadline();
         let readable = self.output.has_room();
         let stalled = self.stalled.is_some();
-        let Self { stop, connecting, permit, output, bell, socket, .. } = self;
+        let Self { stop, connecting, permit, output, bell, socket, asks, .. } = self;
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
             () = until(deadline) => Wake::Deadline,
             socket = finished(connecting) => Wake::Connected(socket),
             granted = finished(permit) => Wake::Permit(granted),
+            Some(ask) = asks.recv() => Wake::Ask(ask),
             () = output.space(bell), if output.is_waiting() => Wake::Space,
             message = next(socket), if readable => Wake::Message(message),
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,
@@ -520,16 +529,48 @@ impl Runner {
             self.limiter = Limiter::new(interval);
         }
         self.limiter.note(Instant::now());
-        self.transmit(&outgoing).await;
+        if let Err(error) = self.transmit(&outgoing).await {
+            tracing::error!(shard = self.shard.id, op = outgoing.op(), %error, "not sent");
+        }
     }
 
-    async fn transmit(&mut self, outgoing: &Outgoing) {
-        let Some(socket) = &mut self.socket else { return };
-        self.outgoing.clear();
-        if let Err(error) = outgoing.encode(self.context.encoding, &mut self.outgoing) {
-            tracing::error!(shard = self.shard.id, op = outgoing.op(), %error, "not sent");
-            return;
+    /// Carries out a consumer's command, or says why not (G-28 to G-33).
+    async fn answer(&mut self, ask: Ask) {
+        let Ask { command, reply } = ask;
+        let answer = match self.carry_out(command).await {
+            Ok(()) => Reply::Accepted,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        // Whoever asked may be gone.
+        let _ = reply.send(answer);
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), Refusal> {
+        let absent = Refusal::NotConnected { shard: self.shard.id };
+        if !self.session.takes_commands() || self.socket.is_none() {
+            return Err(absent);
         }
+        let presence = matches!(command, Command::Presence(_));
+        let outgoing = command.into_outgoing();
+        self.outgoing.clear();
+        outgoing
+            .encode(self.context.encoding, &mut self.outgoing)
+            .map_err(|error| Refusal::Invalid(error.to_string()))?;
+        self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
+            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),
+        })?;
+        match self.transmit(&outgoing).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(absent),
+            Err(error) => Err(Refusal::Invalid(error.to_string())),
+        }
+    }
+
+    /// Sends; false when there is no connection any more.
+    async fn transmit(&mut self, outgoing: &Outgoing) -> Result<bool, EncodeError> {
+        let Some(socket) = &mut self.socket else { return Ok(false) };
+        self.outgoing.clear();
+        outgoing.encode(self.context.encoding, &mut self.outgoing)?;
         let message = match self.context.encoding {
             Encoding::Etf => Message::binary(self.outgoing.clone()),
             // The encoder writes JSON with serde_json: UTF-8.
@@ -544,7 +585,9 @@ impl Runner {
             );
             self.socket = None;
             self.session.closed(Instant::now(), None);
+            return Ok(false);
         }
+        Ok(true)
     }
 
     /// Says goodbye in the background, so that nothing waits for a server that does not answer.

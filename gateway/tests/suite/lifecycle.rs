@@ -112,7 +112,9 @@ fn p9_the_token_is_nowhere() {
         use std::os::unix::fs::MetadataExt;
         let metadata = fs::metadata(&segment).expect("there");
         assert_eq!(metadata.mode() & 0o777, 0o600, "{}", segment.display());
-        assert!(!holds(&fs::read(&segment).expect("readable")), "{}", segment.display());
+        if metadata.is_file() {
+            assert!(!holds(&fs::read(&segment).expect("readable")), "{}", segment.display());
+        }
     }
     gateway.signal(SIGTERM);
     gateway.wait();

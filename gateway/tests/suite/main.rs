@@ -1,5 +1,6 @@
 //! The gateway process against fake-discord and against servers that behave badly.
 
+mod commands;
 mod faults;
 mod harness;
 mod hostile;

@@ -1,0 +1,113 @@
+//! The command socket: `SOCK_SEQPACKET`, 0600, one request and one reply a packet.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mixcord_event::command::{PACKET_MAX, Refusal, Reply, Request};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
+use nix::sys::stat::{Mode, fchmod};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::desk::Desk;
+
+/// Consumers connected at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 256;
+
+/// A listening command socket; removed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Server {
+    /// Listens at `path`. What stands there is of a process that died: whoever calls this holds the
+    /// lock of the shards the name stands for.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(path: PathBuf) -> io::Result<Self> {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The types of the standard library and of tokio only accept, read and write: they serve
+        // packets as well as streams.
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let listener = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+        // Before the name exists, so that it never exists with another mode.
+        fchmod(&listener, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        bind(listener.as_raw_fd(), &UnixAddr::new(&path)?)?;
+        listen(&listener, Backlog::new(64)?)?;
+        Ok(Self { listener: UnixListener::from_std(listener.into())?, path })
+    }
+
+    /// Serves for ever.
+    pub async fn serve(self, desk: Arc<Desk>) {
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        loop {
+            // The semaphore is never closed.
+            let Ok(place) = room.clone().acquire_owned().await else { return };
+            match self.accept().await {
+                Ok(connection) => {
+                    let desk = desk.clone();
+                    connections.spawn(async move {
+                        let _place = place;
+                        if let Err(error) = talk(connection, &desk).await {
+                            tracing::debug!(%error, "a command connection ended");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the command socket cannot accept");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        loop {
+            let (connection, _) = self.listener.accept().await?;
+            let uid = connection.peer_cred()?.uid();
+            if uid == nix::unistd::geteuid().as_raw() {
+                return Ok(connection);
+            }
+            tracing::warn!(uid, "a stranger was turned away from the command socket");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Answers one consumer until it goes.
+async fn talk(mut connection: UnixStream, desk: &Desk) -> io::Result<()> {
+    // One byte more than allowed, to see what is too long.
+    let mut packet = vec![0; PACKET_MAX + 1];
+    loop {
+        let length = connection.read(&mut packet).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let reply = match Request::decode(&packet[..length]) {
+            Some(request) => desk.handle(request).await,
+            None => Reply::Refused(Refusal::Malformed),
+        };
+        let Some(bytes) = reply.encode() else { return Ok(()) };
+        connection.write_all(&bytes).await?;
+    }
+}
