@@ -122,7 +122,7 @@ read -r _ _ url <"$folder/fake-discord.out" || true
 
 DISCORD_TOKEN=demo start gateway "$bin/mixcord-gateway" --api-url "$url/api/v10" --shards auto \
     --intents ALL --encoding etf --compression zstd-stream --ring-bytes 512KiB
-start cache "$bin/mixcord-cache" --ring-bytes 2MiB
+start cache "$bin/mixcord-cache" --output-bytes 2MiB
 start greeter-1 "$bin/examples/greeter"
 start greeter-2 "$bin/examples/greeter"
 sleep 0.5

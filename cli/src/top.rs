@@ -277,7 +277,7 @@ fn describe(event: &Event, style: Style) -> Option<String> {
     }
     let changes = changes(old, event.data());
     // Where there is nothing on one side the field was only absent, not changed.
-    let told: Vec<_> = changes
+    let mut told: Vec<_> = changes
         .iter()
         .filter_map(|change| {
             Some((change.path_text(), change.old?.to_json(), change.new?.to_json()))
@@ -287,6 +287,8 @@ fn describe(event: &Event, style: Style) -> Option<String> {
     if told.is_empty() {
         return None;
     }
+    // What changes with every update tells least.
+    told.sort_by_key(|(path, ..)| path.ends_with("timestamp") || path == "version");
     for (path, old, new) in told.iter().take(2) {
         let (old, new) = (style.red(&clip(old, 28)), style.green(&clip(new, 28)));
         let _ = write!(line, "  {path}: {old} → {new}");
