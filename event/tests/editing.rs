@@ -53,7 +53,7 @@ proptest! {
             prop_assert_eq!(map(&merged).get_key(key), Some(expected));
         }
         for (key, _) in map(&merged) {
-            prop_assert!(map(&base).get_key(key).or(map(&over).get_key(key)).is_some());
+            prop_assert!(map(&base).get_key(key).or_else(|| map(&over).get_key(key)).is_some());
         }
         prop_assert_eq!(map(&merged).len(), map(&merged).iter().map(|m| m.0).collect::<std::collections::HashSet<_>>().len());
     }
