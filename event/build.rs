@@ -86,10 +86,11 @@ fn table(names: &[&str], bits: u32, flags: &[&str]) -> Result<String, Box<dyn Er
             Some(index) => {
                 let name = names[index].as_bytes();
                 let (low, high) = keyhash::words(name, name.len()).ok_or("no words")?;
+                let (third, fourth) = keyhash::middle(name, name.len()).ok_or("no words")?;
                 let (len, flag) = (name.len(), flags.get(index).copied().unwrap_or("None"));
                 writeln!(
                     code,
-                    "    crate::atom::Slot {{ low: {low}, high: {high}, index: {index}, len: {len}, ids: crate::atom::Ids::{flag} }},"
+                    "    crate::atom::Slot {{ low: {low}, high: {high}, middle: ({third}, {fourth}), index: {index}, len: {len}, ids: crate::atom::Ids::{flag} }},"
                 )?;
             }
         }

@@ -34,7 +34,10 @@ impl Atom {
         if differences != 0 {
             return None;
         }
-        if len > 16 && !slot.has_middle(bytes) {
+        if len > 16 && keyhash::middle(bytes, len)? != slot.middle {
+            return None;
+        }
+        if len > 32 && !slot.names(bytes) {
             return None;
         }
         Some(slot)
@@ -89,6 +92,8 @@ pub(crate) struct Slot {
     /// The words of the name.
     pub(crate) low: u64,
     pub(crate) high: u64,
+    /// What lies between them in a name of 17 to 32 bytes.
+    pub(crate) middle: (u64, u64),
     /// Its place in the list.
     pub(crate) index: u16,
     /// Its length; 255, which none has, where the table is empty.
@@ -98,10 +103,12 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) const EMPTY: Self = Self { low: 0, high: 0, index: 0, len: u8::MAX, ids: Ids::None };
+    pub(crate) const EMPTY: Self =
+        Self { low: 0, high: 0, middle: (0, 0), index: 0, len: u8::MAX, ids: Ids::None };
 
-    /// Whether a name longer than its words is this one.
-    fn has_middle(&self, bytes: &[u8]) -> bool {
+    /// Whether the key here is what `bytes` begin with.
+    #[cold]
+    fn names(&self, bytes: &[u8]) -> bool {
         let name = NAMES[usize::from(self.index)].as_bytes();
         bytes.starts_with(name)
     }

@@ -29,6 +29,17 @@ fn words_at_the_end(name: &[u8]) -> Option<(u64, u64)> {
     Some(halves(&padded))
 }
 
+/// Two more words of a name of 17 to 32 bytes: what lies between its [`words`]. Zeros for others.
+#[inline(always)]
+pub(crate) fn middle(bytes: &[u8], len: usize) -> Option<(u64, u64)> {
+    if !(17..=32).contains(&len) {
+        return Some((0, 0));
+    }
+    let name = bytes.get(..len)?;
+    let (first, last) = (name.first_chunk::<16>()?, name.last_chunk::<16>()?);
+    Some((halves(first).1, halves(last).0))
+}
+
 /// Mixes the words of a name; the high bits are the good ones.
 #[inline(always)]
 pub(crate) fn mix((low, high): (u64, u64), len: usize, seed: u64) -> u64 {
