@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "" => Ok("None"),
             "id" => Ok("Value"),
             "owners" => Ok("Members"),
+            "plain" => Ok("Plain"),
             _ => Err(format!("keys.txt: '{name}' is marked '{flag}', which means nothing")),
         })
         .collect::<Result<_, _>>()?;

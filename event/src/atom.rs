@@ -84,6 +84,8 @@ pub(crate) enum Ids {
     Value,
     /// The members of the map that it is, under keys outside the table.
     Members,
+    /// None, and the member `id` of the map that it is, or of those in its list, is a number.
+    Plain,
 }
 
 /// A place in the hash table of the keys or of the kinds.

@@ -247,14 +247,14 @@ impl Etf<'_> {
             let before = rest;
             let (ids, after, key_end) = match self.pad.room(position).zip(listed_key(rest)) {
                 Some((room, (slot, after))) => {
-                    map.mark(slot);
+                    let ids = map.mark(slot);
                     [room[0], room[1]] = slot.index.to_le_bytes();
-                    if let Some((after, used)) = plain::<2>(room, after, slot.ids) {
+                    if let Some((after, used)) = plain::<2>(room, after, ids) {
                         rest = after;
                         position += used;
                         continue;
                     }
-                    (slot.ids, after, position + 2)
+                    (ids, after, position + 2)
                 }
                 None => match self.other_key(rest, position, &mut map, depth)? {
                     Key::Member(found) => found,

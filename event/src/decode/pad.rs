@@ -13,7 +13,7 @@ use super::{
     notes::{Entry, Notes, Stop, Warning},
 };
 use crate::{
-    atom::{ATOMS, Atom, Ids, Slot},
+    atom::{ATOMS, Atom, Ids, Slot, atoms},
     format::{self, KEY_LEN_MAX, RawKey, TEXT_KEY},
     put::{self, Integer},
 };
@@ -44,7 +44,11 @@ impl Ids {
     /// For the elements of the list that the value is.
     #[inline]
     pub(crate) const fn in_list(self) -> Self {
-        if matches!(self, Self::Value) { Self::Element } else { Self::None }
+        match self {
+            Self::Value => Self::Element,
+            Self::Plain => Self::Plain,
+            _ => Self::None,
+        }
     }
 }
 
@@ -67,16 +71,19 @@ pub(crate) struct OpenMap {
     texts: u32,
     /// What the values under those are.
     unlisted: Ids,
+    /// The key whose flag does not count here; no key's number where all do.
+    plain: u16,
 }
 
 impl OpenMap {
-    /// Notes a key of the table.
+    /// Notes a key of the table. Gives what its value is.
     #[inline(always)]
-    pub(crate) fn mark(&mut self, slot: &Slot) {
+    pub(crate) fn mark(&mut self, slot: &Slot) -> Ids {
         let word = &mut self.atoms[usize::from(slot.index / 64) % WORDS];
         let bit = 1 << (slot.index % 64);
         self.twice |= *word & bit;
         *word |= bit;
+        if slot.index == self.plain { Ids::None } else { slot.ids }
     }
 }
 
@@ -103,7 +110,8 @@ impl Pad<'_> {
     ) -> (OpenMap, usize) {
         let (open, content) = self.open(position, input_left);
         let unlisted = if matches!(ids, Ids::Members) { Ids::Value } else { Ids::None };
-        (OpenMap { open, atoms: [0; WORDS], twice: 0, texts: 0, unlisted }, content)
+        let plain = if matches!(ids, Ids::Plain) { atoms::ID.number() } else { u16::MAX };
+        (OpenMap { open, atoms: [0; WORDS], twice: 0, texts: 0, unlisted, plain }, content)
     }
 
     #[inline]
@@ -165,9 +173,9 @@ impl Pad<'_> {
         len: usize,
     ) -> Option<(Ids, usize)> {
         let slot = Atom::lookup_in(bytes, len)?;
-        map.mark(slot);
+        let ids = map.mark(slot);
         *self.out.get_mut(position..)?.first_chunk_mut()? = slot.index.to_le_bytes();
-        Some((slot.ids, position + 2))
+        Some((ids, position + 2))
     }
 
     /// Writes any key.
