@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::faults;
 use crate::gateway::hub::{Hub, drive};
 use crate::http;
+use crate::journal::JournalFile;
 use crate::world::lane::Plan;
 use crate::world::mix::Mix;
 
@@ -33,6 +34,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The journal's file cannot be opened.
+    #[error("cannot open the journal: {0}")]
+    Journal(io::Error),
     /// An option has a value that makes no sense.
     #[error("{0}")]
     Option(String),
@@ -76,7 +80,9 @@ impl Server {
         socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).map_err(listen)?;
         let listener = socket.listen(1024).map_err(listen)?;
         let port = listener.local_addr().map_err(listen)?.port();
-        let hub = Arc::new(Hub::new(config, &plan, port));
+        let file = config.journal.as_deref().map(JournalFile::open).transpose();
+        let file = file.map_err(StartError::Journal)?.map(Arc::new);
+        let hub = Arc::new(Hub::new(config, &plan, port, file));
         let mut tasks = JoinSet::new();
         for index in 0..hub.feeds.len() {
             tasks.spawn(drive(Arc::clone(&hub), index));
@@ -86,6 +92,7 @@ impl Server {
             loop {
                 tokio::time::sleep(Duration::from_millis(250)).await;
                 keeper.expire_sessions();
+                keeper.flush();
             }
         });
         if let Some(faults) = faults {
@@ -131,5 +138,6 @@ impl Server {
     /// Ends the server: every connection is cut.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+        self.hub.flush();
     }
 }

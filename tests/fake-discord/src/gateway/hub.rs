@@ -11,7 +11,7 @@ use super::connection::Command;
 use super::dispatch::dispatch;
 use super::session::{Limits, Session};
 use crate::config::Config;
-use crate::journal::{Log, What};
+use crate::journal::{JournalFile, Log, What};
 use crate::value::Val;
 use crate::world::lane::{Lane, Plan};
 use crate::world::user::Bot;
@@ -40,6 +40,7 @@ pub(crate) struct Hub {
     pub(crate) port: u16,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) log: Log,
+    pub(crate) journal_file: Option<Arc<JournalFile>>,
     pub(crate) paused: AtomicBool,
     /// New connections are refused: the server is being restarted.
     pub(crate) down: AtomicBool,
@@ -69,7 +70,12 @@ pub(crate) struct Budget {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Config, plan: &Plan, port: u16) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        plan: &Plan,
+        port: u16,
+        journal_file: Option<Arc<JournalFile>>,
+    ) -> Self {
         let lanes = plan.lanes as u64;
         let bot = Arc::new(Mutex::new(Bot::new(plan.seed)));
         let feeds = (0..plan.lanes)
@@ -92,6 +98,7 @@ impl Hub {
             port,
             feeds,
             log: Log::new(),
+            journal_file,
             paused: AtomicBool::new(false),
             down: AtomicBool::new(false),
             slow_accept_ms: AtomicU64::new(0),
@@ -106,7 +113,7 @@ impl Hub {
     }
 
     pub(crate) fn hashed(&self) -> bool {
-        self.config.journal_max > 0
+        self.config.journal_max > 0 || self.journal_file.is_some()
     }
 
     /// A number for a connection, never given twice.
@@ -199,6 +206,13 @@ impl Hub {
         for feed in &self.feeds {
             feed.listeners().retain(|other| !Arc::ptr_eq(other, session));
             feed.wake.notify_one();
+        }
+    }
+
+    /// Hands the journal's file what was written so far.
+    pub(crate) fn flush(&self) {
+        if let Some(file) = &self.journal_file {
+            file.flush();
         }
     }
 

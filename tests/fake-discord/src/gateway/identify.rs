@@ -114,6 +114,7 @@ impl Hub {
             viewer,
             encoding,
             self.limits(mine.len()),
+            self.journal_file.clone(),
         ));
         let push = |kind: Kind, body: Obj| {
             session.push(packet(kind.name(), &Val::Obj(body), encoding, self.hashed()));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 use super::connection::Command;
-use crate::journal::{Entry, Journal};
+use crate::journal::{Entry, Journal, JournalFile};
 use crate::wire::message::Encoding;
 use crate::world::guild::Viewer;
 
@@ -111,8 +111,10 @@ impl Session {
         viewer: Viewer,
         encoding: Encoding,
         limits: Limits,
+        file: Option<Arc<JournalFile>>,
     ) -> Self {
         let first_seq = limits.first_seq;
+        let journal = Journal::new(shard, ordinal, &id, limits.journal_max, file);
         Self {
             id,
             ordinal,
@@ -135,7 +137,7 @@ impl Session {
                 superseded: false,
                 held_from: None,
                 hole: false,
-                journal: Journal::new(limits.journal_max),
+                journal,
             }),
         }
     }

@@ -73,11 +73,7 @@ fn journal(hub: &Hub, request: &Request) -> Response {
         let chosen = shard.is_none_or(|shard| session.shard == shard)
             && ordinal.is_none_or(|ordinal| session.ordinal == ordinal);
         if chosen {
-            session.with_journal(|journal| {
-                for entry in journal.entries() {
-                    crate::journal::write_line(&session, entry, &mut out);
-                }
-            });
+            session.with_journal(|journal| journal.write(&mut out));
         }
     }
     if request.param("format") == Some("array") {

@@ -58,6 +58,69 @@ async fn json_and_etf_with_every_compression_carry_the_same_events() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_journal_on_disk_is_the_journal_over_http() {
+    let path = std::env::temp_dir().join(format!("fake-discord-{}.jsonl", std::process::id()));
+    let server = server(|config| {
+        config.events = Some(500);
+        config.journal = Some(path.clone());
+    })
+    .await;
+    let mut client = Client::identified(&server, "v=10&encoding=etf", [0, 1]).await;
+    while client.seq < 500 {
+        client.message().await;
+    }
+    drop(client);
+    let (_, _, over_http) = crate::client::http(&server, "GET", "/fake/journal", "").await;
+    server.stop().await;
+    let on_disk = std::fs::read_to_string(&path).expect("a journal");
+    std::fs::remove_file(&path).expect("it was there");
+    assert!(over_http.lines().count() >= 500);
+    assert!(on_disk.starts_with(&over_http));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oddities_of_other_servers_come_on_demand() {
+    let server = server(|config| {
+        config.events = Some(300);
+        config.first_seq = 0;
+        config.zstd_whole_frames = true;
+        config.split = true;
+        config.etf = fake_discord::EtfShape::Mixed;
+        config.mix = "unknown=1,message=5".to_owned();
+    })
+    .await;
+    let query = "v=10&encoding=etf&compress=zstd-stream";
+    let mut client = Client::identified(&server, query, [0, 1]).await;
+    let ready = client.message().await;
+    assert_eq!(ready["s"], 0);
+    // Keys are binaries, ids are text: no atom but the constants, no big integer.
+    let raw = client.raw.clone();
+    assert!(!raw.windows(7).any(|part| part == b"d\0\x04user"), "an atom as a key");
+    client.event("GUILD_JOIN_REQUEST_UPDATE").await;
+    let id = ready["d"]["session_id"].as_str().expect("an id");
+    let mut again = Client::connect(&server, query).await;
+    again.message().await;
+    again.send(&resume(id, 0)).await;
+    assert_eq!(again.message().await["s"], 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_made_ahead_are_all_sent() {
+    let server = server(|config| {
+        config.events = Some(5000);
+        config.ahead = 100_000;
+        config.shards = 2;
+    })
+    .await;
+    let mut client = Client::identified(&server, "v=10", [1, 2]).await;
+    while client.seq < 2500 {
+        client.message().await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resume_brings_what_was_missed_once() {
     let server = server(|config| config.events = Some(3000)).await;
     let mut client = Client::identified(&server, "v=10&encoding=json", [0, 1]).await;
