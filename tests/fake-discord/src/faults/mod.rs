@@ -106,7 +106,8 @@ pub(crate) async fn run(hub: Arc<Hub>, plan: Plan, every: Duration) {
 /// Brings a fault to a shard's connections, or to all. `time` is how long it lasts, where it
 /// does. Returns how many connections it met.
 pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Duration) -> usize {
-    hub.log.add(shard, None, What::Fault(fault.name()));
+    // What a connection obeys it logs itself.
+    let log = || hub.log.add(shard, None, What::Fault(fault.name()));
     let command = match fault {
         Fault::Cut => Command::Cut,
         Fault::Reconnect => Command::Reconnect,
@@ -116,17 +117,25 @@ pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Dura
         Fault::MissAcks => Command::MissAcks(3),
         Fault::Duplicate => Command::Duplicate,
         Fault::Hole => {
+            log();
             let chosen = hub.live_sessions();
             let chosen = chosen.iter().filter(|it| shard.is_none_or(|shard| it.shard == shard));
             return chosen.map(|session| session.make_hole()).count();
         }
         Fault::SlowAccept => {
+            log();
             let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             hub.slow_accept_ms.store(millis, Ordering::Relaxed);
             return 0;
         }
-        Fault::Restart | Fault::RestartFresh => return restart(hub, fault, time),
-        Fault::Outage => return outage(hub, shard, time),
+        Fault::Restart | Fault::RestartFresh => {
+            log();
+            return restart(hub, fault, time);
+        }
+        Fault::Outage => {
+            log();
+            return outage(hub, shard, time);
+        }
     };
     hub.tell(shard, command)
 }

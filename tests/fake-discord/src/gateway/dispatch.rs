@@ -39,18 +39,17 @@ pub(crate) fn packet(name: &'static str, body: &Val, encoding: Encoding, hashed:
 pub(crate) fn dispatch(lane: &Lane, events: &[Event], sessions: &[Arc<Session>], hashed: bool) {
     for event in events {
         // An event is encoded once for all the sessions that see it alike.
-        let mut made: [[Option<Packet>; Encoding::COUNT]; 2] = Default::default();
+        let mut made: [Option<Packet>; Encoding::COUNT] = Default::default();
         for session in sessions.iter().filter(|session| session.covers(event.guild)) {
-            let (form, body) = match event.seen(session.viewer, lane) {
+            let body = match event.seen(session.viewer, lane) {
                 None => continue,
-                Some(Seen::Whole(body)) => (0, body),
-                Some(Seen::Limited(body)) => (1, body),
+                Some(Seen::Whole(body)) => body,
                 Some(Seen::Own(body)) => {
                     session.push(packet(event.name(), &body, session.encoding, hashed));
                     continue;
                 }
             };
-            let made = made[form][session.encoding.index()]
+            let made = made[session.encoding.index()]
                 .get_or_insert_with(|| packet(event.name(), body, session.encoding, hashed));
             session.push(made.clone());
         }

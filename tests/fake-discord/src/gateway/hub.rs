@@ -325,6 +325,8 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
         }
         let batch = due.min(128).min(room as u64).min(feed.quota - made);
         let mut count = 0;
+        // Nothing can happen: no guilds, or none of the mix; or only until an outage is over.
+        let mut still = None;
         {
             let mut lane = feed.lane();
             // Read under the lane's lock: a session's first GUILD_CREATEs and its place among the
@@ -334,9 +336,9 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
                 events.clear();
                 lane.step(&mut events);
                 if events.is_empty() {
-                    // A lane without guilds: nothing ever happens here.
-                    drop(lane);
-                    return feed.finish();
+                    let passing = lane.guilds.iter().any(|guild| guild.unavailable);
+                    still = Some(passing);
+                    break;
                 }
                 count += events.len() as u64;
                 dispatch(&lane, &events, &sessions, hub.hashed());
@@ -346,6 +348,10 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
         }
         feed.made.store(made + count, Ordering::Relaxed);
         paced_from.1 += count;
-        tokio::task::yield_now().await;
+        match still {
+            None => tokio::task::yield_now().await,
+            Some(true) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Some(false) => return feed.finish(),
+        }
     }
 }

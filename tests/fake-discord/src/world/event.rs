@@ -33,15 +33,13 @@ enum Body {
 #[derive(Clone, Debug)]
 struct Limited {
     needs: Intents,
-    /// None: nothing at all.
-    other: Option<Val>,
+    /// Makes the form without; None: they get nothing at all.
+    other: Option<fn(&Obj) -> Obj>,
 }
 
 /// What a session sees of an event.
 pub(crate) enum Seen<'a> {
     Whole(&'a Val),
-    /// The form for those without some intent.
-    Limited(&'a Val),
     /// Made for this session alone.
     Own(Val),
 }
@@ -64,9 +62,9 @@ impl Event {
         Self { kind, guild, body, limited: None, always: false, name: None }
     }
 
-    /// Sessions without all of `needs` get `other`.
-    pub(crate) fn limited(mut self, needs: Intents, other: Option<Obj>) -> Self {
-        self.limited = Some(Limited { needs, other: other.map(Val::Obj) });
+    /// Sessions without all of `needs` get what `other` makes of the body.
+    pub(crate) fn limited(mut self, needs: Intents, other: Option<fn(&Obj) -> Obj>) -> Self {
+        self.limited = Some(Limited { needs, other });
         self
     }
 
@@ -96,8 +94,9 @@ impl Event {
                 let guild = lane.guilds.iter().find(|guild| Some(guild.id) == self.guild)?;
                 Some(Seen::Own(guild.create(lane, viewer, *again).into()))
             }
-            (Body::Same(_), Some(limited)) if !viewer.intents.has(limited.needs) => {
-                limited.other.as_ref().map(Seen::Limited)
+            (Body::Same(body), Some(limited)) if !viewer.intents.has(limited.needs) => {
+                let other = limited.other?;
+                Some(Seen::Own(other(body.as_obj()?).into()))
             }
             (Body::Same(body), _) => Some(Seen::Whole(body)),
         }

@@ -87,6 +87,14 @@ impl Guild {
         self.messages.iter().position(|message| message.id("id") == id)
     }
 
+    /// Forgets the message at this place, and the reactions and votes on it.
+    pub(crate) fn remove_message(&mut self, at: usize) -> Option<Obj> {
+        let message = self.messages.remove(at)?;
+        let id = message.id("id");
+        self.marks.retain(|mark| mark.message != id);
+        Some(message)
+    }
+
     /// Forgets messages, and the reactions and votes on them.
     pub(crate) fn retain_messages(&mut self, stays: impl Fn(&Obj) -> bool) {
         let Self { messages, marks, .. } = self;

@@ -29,12 +29,15 @@ pub(crate) fn outage(lane: &mut Lane) {
     {
         return back(lane, at);
     }
-    if lane.guilds.len() < 2 {
-        return;
-    }
-    if let Some(at) = lane.available_guild() {
+    if let Some(at) = spare_guild(lane) {
         away_now(lane, at);
     }
+}
+
+/// An available guild, if it is not the only one.
+fn spare_guild(lane: &mut Lane) -> Option<usize> {
+    let available = lane.guilds.iter().filter(|guild| !guild.unavailable).count();
+    if available > 1 { lane.available_guild() } else { None }
 }
 
 /// The guild at this place becomes unavailable.
@@ -60,7 +63,7 @@ pub(crate) fn come_and_go(lane: &mut Lane) {
         return;
     }
     if lane.guilds.len() >= lane.guilds_planned {
-        let Some(at) = lane.available_guild() else { return };
+        let Some(at) = spare_guild(lane) else { return };
         let id = lane.guilds.remove(at).id;
         lane.emit(Event::guild(Kind::GUILD_DELETE, id, obj! { "id" => Val::Id(id) }));
     } else {

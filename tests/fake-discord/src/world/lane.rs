@@ -83,10 +83,10 @@ impl Lane {
         lane
     }
 
-    /// One thing happens. The events that tell it are appended to `out`: at least one, unless the
-    /// lane has no guild.
+    /// One thing happens. The events that tell it are appended to `out`: at least one, unless
+    /// nothing of the mix can happen in this lane, such as messages without a guild.
     pub(crate) fn step(&mut self, out: &mut Vec<Event>) {
-        for _ in 0..64 {
+        for _ in 0..10_000 {
             self.clock.advance_ms(1 + self.dice.below(40) as u64);
             let step = self.mix.roll(&mut self.dice);
             self.act(step);

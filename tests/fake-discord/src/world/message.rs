@@ -42,6 +42,18 @@ fn place(lane: &mut Lane, guild: &Guild) -> Option<u64> {
     {
         return Some(thread.fields.id("id"));
     }
+    writable(lane, guild)
+}
+
+/// The id of a channel messages are written in.
+pub(crate) fn writable(lane: &mut Lane, guild: &Guild) -> Option<u64> {
+    // Such channels are common: trying a few is quicker than listing them.
+    for _ in 0..8 {
+        let tried = lane.dice.pick(&guild.channels)?;
+        if channel::WRITABLE.contains(&tried.int("type")) {
+            return Some(tried.id("id"));
+        }
+    }
     let channels = guild.channels_of(&channel::WRITABLE);
     let at = *lane.dice.pick(&channels)?;
     Some(guild.channels[at].id("id"))
@@ -196,8 +208,7 @@ pub(crate) fn post(lane: &mut Lane, guild: &mut Guild, mut message: Obj) {
     };
     message.set("channel_type", kind);
     if guild.messages.len() >= KEPT {
-        let oldest = guild.messages.front().map(|message| message.id("id"));
-        guild.retain_messages(|message| Some(message.id("id")) != oldest);
+        guild.remove_message(0);
     }
     guild.messages.push_back(message.clone());
     tell(lane, guild.id, Kind::MESSAGE_CREATE, message);
@@ -205,32 +216,26 @@ pub(crate) fn post(lane: &mut Lane, guild: &mut Guild, mut message: Obj) {
 
 /// Emits a create or update, without the content for those who may not read it.
 fn tell(lane: &mut Lane, guild: u64, kind: Kind, message: Obj) {
-    let other = redacted(lane, &message);
-    let event = Event::guild(kind, guild, message);
-    lane.emit(match other {
-        Some(other) => event.limited(Intents::MESSAGE_CONTENT, Some(other)),
-        None => event,
-    });
-}
-
-/// The message as it looks without the MESSAGE_CONTENT intent; None when it looks the same: the
-/// bot's own messages and those that mention it.
-fn redacted(lane: &Lane, message: &Obj) -> Option<Obj> {
     let is_bot = |user: &Val| user.as_obj().is_some_and(|user| user.id("id") == lane.bot_id);
     let own = message.get("author").is_some_and(is_bot);
     let mentions =
         matches!(message.get("mentions"), Some(Val::List(list)) if list.iter().any(is_bot));
-    if own || mentions {
-        return None;
-    }
+    let event = Event::guild(kind, guild, message);
+    lane.emit(if own || mentions {
+        event
+    } else {
+        event.limited(Intents::MESSAGE_CONTENT, Some(redacted))
+    });
+}
+
+/// The message as it looks without the MESSAGE_CONTENT intent.
+fn redacted(message: &Obj) -> Obj {
     let mut other = message.clone();
     for key in CONTENT {
         other.set(key, if key == "content" { Val::from("") } else { Val::List(Vec::new()) });
     }
-    if other.get("poll").is_some() {
-        other.remove("poll");
-    }
-    Some(other)
+    other.remove("poll");
+    other
 }
 
 fn some_message(lane: &mut Lane, guild: &Guild) -> Option<usize> {
@@ -259,8 +264,7 @@ pub(crate) fn delete(lane: &mut Lane, guild: &mut Guild) {
 
 /// Deletes the message at this place.
 pub(crate) fn remove(lane: &mut Lane, guild: &mut Guild, at: usize) {
-    let message = guild.messages[at].clone();
-    guild.retain_messages(|other| other.id("id") != message.id("id"));
+    let Some(message) = guild.remove_message(at) else { return };
     let body = obj! {
         "channel_id" => Val::Id(message.id("channel_id")),
         "guild_id" => Val::Id(guild.id),

@@ -5,7 +5,7 @@ use super::guild::Guild;
 use super::kind::Kind;
 use super::lane::Lane;
 use super::member::{Member, Presence, offline, user_of};
-use super::{channel, role, text};
+use super::{role, text};
 use crate::value::{Val, obj};
 
 /// Gives a new member what members have: roles, a nickname, a presence.
@@ -153,9 +153,8 @@ pub(crate) fn presence(lane: &mut Lane, guild: &mut Guild) {
 
 pub(crate) fn typing(lane: &mut Lane, guild: &mut Guild) {
     let at = someone(lane, guild);
-    let channels = guild.channels_of(&channel::WRITABLE);
-    let Some(&place) = lane.dice.pick(&channels) else { return };
-    types(lane, guild, at, guild.channels[place].id("id"));
+    let Some(channel) = super::message::writable(lane, guild) else { return };
+    types(lane, guild, at, channel);
 }
 
 /// The bot itself types.
