@@ -318,3 +318,66 @@ fn another_process_reads_the_state_at_or_after_its_event() {
         env.read().unwrap().get(Table::Guilds, mixcord_state::Key::one(100)).unwrap().is_some()
     );
 }
+
+/// Messages that replace each other: the store needs no more space for the tenth than for the first.
+fn overwrite(n: u64) -> (&'static str, Json) {
+    let content = format!("{n}{}", "x".repeat(3000));
+    (
+        "MESSAGE_CREATE",
+        json!({"id": "1", "channel_id": "200", "guild_id": "100", "content": content}),
+    )
+}
+
+#[test]
+fn a_reader_that_hangs_stops_the_cache_by_name_and_its_death_sets_it_free() {
+    if let Ok(dir) = std::env::var("HANG_IN") {
+        let env = Env::open(std::path::Path::new(&dir)).unwrap();
+        let _txn = env.read().unwrap();
+        println!("reading");
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        return;
+    }
+    let mut instance = Instance::new("hang");
+    instance.state_bytes_max = 1 << 20;
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    send(&mut shard, (0, 1), &[guild()]);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    settle(&mut engine);
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "a_reader_that_hangs_stops_the_cache_by_name_and_its_death_sets_it_free",
+        ])
+        .env("HANG_IN", instance.state_dir())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("reading")));
+    let mut stopped = None;
+    for n in 0..5000 {
+        send(&mut shard, (0, 1), &[overwrite(n)]);
+        match settle(&mut engine) {
+            Progress::Idle => drop(receive(&mut consumer)),
+            other => {
+                stopped = Some(other);
+                break;
+            }
+        }
+    }
+    assert_eq!(stopped, Some(Progress::StoreFull { oldest_reader: Some(child.id()) }));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The first try finds the reader gone, the next has its pages.
+    settle(&mut engine);
+    assert_eq!(settle(&mut engine), Progress::Idle);
+    assert_eq!(receive(&mut consumer).len(), 1);
+    for n in 0..1000 {
+        send(&mut shard, (0, 1), &[overwrite(n)]);
+        assert_eq!(settle(&mut engine), Progress::Idle, "nobody reads: the store does not grow");
+        receive(&mut consumer);
+    }
+}

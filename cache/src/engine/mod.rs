@@ -109,7 +109,7 @@ impl Engine {
     pub fn wait(&mut self, progress: Progress, timeout: Duration) {
         let ticket = self.bell.ticket();
         match progress {
-            Progress::Worked => return,
+            Progress::Worked => {}
             Progress::Idle => {
                 let mut tick = timeout;
                 for input in self.inputs.values_mut() {

@@ -211,8 +211,8 @@ impl DiskStore {
         let mut at = HEAD;
         while file.read_exact_at(&mut slot, at).is_ok() {
             at += SLOT as u64;
-            let txn = u64::from_ne_bytes(*slot.first_chunk()?);
-            let pid = u32::from_ne_bytes(*slot[8..].first_chunk()?);
+            let txn = u64::from_le_bytes(*slot.first_chunk()?);
+            let pid = u32::from_le_bytes(*slot[8..].first_chunk()?);
             if pid != 0 && txn != u64::MAX && oldest.is_none_or(|(other, _)| txn < other) {
                 oldest = Some((txn, pid));
             }
