@@ -103,6 +103,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    #[allow(clippy::needless_pass_by_value, reason = "payloads are written in place")]
     pub(crate) fn feed(&mut self, kind: &str, payload: Json) -> Vec<Seen> {
         self.at.seq += 1;
         self.at.us += 1;
@@ -110,6 +111,7 @@ impl Cache {
     }
 
     /// The only output of an event that has no derived ones.
+    #[allow(clippy::needless_pass_by_value, reason = "payloads are written in place")]
     pub(crate) fn one(&mut self, kind: &str, payload: Json) -> Seen {
         let mut seen = self.feed(kind, payload);
         assert_eq!(seen.len(), 1, "{kind}: {seen:#?}");
