@@ -65,7 +65,8 @@ fn one_way(namespace: &Namespace, size: usize, limit: Duration) -> Result<(), Bo
 fn round_trip(namespace: &Namespace, limit: Duration) -> Result<(), Box<dyn Error>> {
     let bell = namespace.bell()?;
     let group = GroupSpec::durable("sum").from(Start::Earliest);
-    let mut there = Producer::create(namespace, "there", geometry()?, &[group.clone()], &bell)?;
+    let mut there =
+        Producer::create(namespace, "there", geometry()?, std::slice::from_ref(&group), &bell)?;
     let mut child = spawn(namespace, "echo")?;
     let back = loop {
         match Ring::attach(namespace, "back") {
@@ -103,7 +104,7 @@ fn sum(namespace: &Namespace, echo: bool) -> Result<(), Box<dyn Error>> {
     let bell = namespace.bell()?;
     let group = GroupSpec::durable("sum").from(Start::Earliest);
     let mut back = if echo {
-        Some(Producer::create(namespace, "back", geometry()?, &[group.clone()], &bell)?)
+        Some(Producer::create(namespace, "back", geometry()?, std::slice::from_ref(&group), &bell)?)
     } else {
         None
     };

@@ -64,7 +64,10 @@ impl Bells {
     /// Claims a place: its number, and the descriptor that holds its lock.
     pub(crate) fn claim(&self) -> Result<(u32, File), BellError> {
         let file = lock::reopen(&self.file)?;
-        for bell in 0..COUNT as u32 {
+        // Processes begin their search at different places, so that it is short.
+        let first = std::process::id();
+        for step in 0..COUNT as u32 {
+            let bell = first.wrapping_add(step) % COUNT as u32;
             if lock::try_lock(&file, u64::from(bell))? {
                 self.word(bell, SLEEPING).store(0, Ordering::Relaxed);
                 return Ok((bell, file));

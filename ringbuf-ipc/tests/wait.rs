@@ -1,0 +1,231 @@
+//! Waiting: bells, sleepers that nobody has to ring, and the async wait.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{Instance, drain, one_partition, put, small};
+use mixcord_ring::{GroupSpec, Limits, Observed, Producer, Ring, Start, Woken};
+
+/// Far beyond any wake; reached only where one is lost.
+const LONG: Duration = Duration::from_secs(20);
+
+fn group() -> GroupSpec {
+    GroupSpec::durable("g").from(Start::Earliest)
+}
+
+#[test]
+fn a_ring_between_ticket_and_wait_is_not_missed() {
+    let instance = Instance::new("ticket");
+    let bell = instance.namespace.bell().unwrap();
+    let ticket = bell.ticket();
+    assert_eq!(bell.wait(ticket, Duration::from_millis(1)), Woken::TimedOut);
+    bell.ring();
+    assert_eq!(bell.wait(ticket, LONG), Woken::Rung);
+    assert_eq!(bell.wait(bell.ticket(), Duration::from_millis(1)), Woken::TimedOut);
+}
+
+#[test]
+fn publishing_rings_those_that_sleep_and_nobody_else() {
+    let instance = Instance::new("quiet");
+    let bell = instance.namespace.bell().unwrap();
+    let other = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let ring = producer.ring();
+    let mut sleeper = ring.join(&group(), &bell).unwrap();
+    let mut awake = ring.join(&GroupSpec::durable("awake"), &other).unwrap();
+    let (ticket, silent) = (bell.ticket(), other.ticket());
+    for _ in 0..10 {
+        put(&mut producer, 1);
+        producer.publish();
+    }
+    assert_eq!(producer.ring().pressure().wakes, 0, "nobody sleeps, nobody is rung");
+    assert_eq!(bell.ticket(), ticket);
+    drain(&mut sleeper);
+    sleeper.arm();
+    for _ in 0..10 {
+        put(&mut producer, 1);
+        producer.publish();
+    }
+    assert_eq!(producer.ring().pressure().wakes, 1, "once for a sleep, not once for a record");
+    assert_ne!(bell.ticket(), ticket);
+    assert_eq!(other.ticket(), silent);
+    drain(&mut awake);
+}
+
+#[test]
+fn one_bell_is_enough_for_a_reader_of_many_rings() {
+    let instance = Instance::new("many");
+    let names: Vec<_> = (0..6).map(|i| format!("shard-{i}")).collect();
+    let bell = instance.namespace.bell().unwrap();
+    let mut producers: Vec<_> = names
+        .iter()
+        .map(|name| Producer::create(&instance.namespace, name, one_partition(), &[group()], &bell))
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let namespace = instance.namespace.clone();
+    let reader = std::thread::spawn(move || {
+        let bell = namespace.bell().unwrap();
+        let mut members: Vec<_> = names
+            .iter()
+            .map(|name| Ring::attach(&namespace, name).unwrap().join(&group(), &bell).unwrap())
+            .collect();
+        let mut seen = 0;
+        let begin = Instant::now();
+        while seen < 600 {
+            let ticket = bell.ticket();
+            members.iter_mut().for_each(mixcord_ring::Member::arm);
+            if !members.iter_mut().any(mixcord_ring::Member::has_work) {
+                bell.wait(ticket, LONG);
+            }
+            seen += members.iter_mut().map(|member| drain(member).len()).sum::<usize>();
+            assert!(begin.elapsed() < LONG, "a wake was lost");
+        }
+    });
+    for round in 0..100 {
+        for producer in &mut producers {
+            while !producer.has_space(105) {
+                assert!(producer.wait_space(105, LONG));
+            }
+            put(producer, round);
+            producer.publish();
+        }
+    }
+    reader.join().unwrap();
+}
+
+#[test]
+fn waits_end_in_time_when_there_is_nothing() {
+    let instance = Instance::new("nothing");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    let mut observer = producer.ring().observe("o", Start::Latest, &bell).unwrap();
+    assert!(!member.wait(Duration::from_millis(5)));
+    assert!(!observer.wait(Duration::from_millis(5)));
+    while producer.has_space(1000) {
+        producer.stage(&mixcord_ring::Meta::default(), &[&[0; 1000]]).unwrap();
+    }
+    // What is staged takes the room: only publishing helps, and waiting ends at once.
+    assert!(!producer.wait_space(1000, LONG));
+    producer.publish();
+    assert!(!producer.wait_space(1000, Duration::from_millis(5)));
+    assert!(member.wait(LONG) && observer.wait(LONG));
+    assert!(observer.read(Limits::default(), &mut Observed::default()).unwrap());
+}
+
+#[test]
+fn a_member_notices_that_another_died_holding_work() {
+    let instance = Instance::new("orphan");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &[group()], &bell).unwrap();
+    let ring = producer.ring();
+    let mut held = ring.join(&group(), &bell).unwrap();
+    let mut survivor = ring.join(&group(), &bell).unwrap();
+    put(&mut producer, 1);
+    producer.publish();
+    let batch = held.take(Limits::default()).unwrap().unwrap();
+    assert!(!survivor.wait(Duration::from_millis(20)));
+    drop(batch);
+    assert!(survivor.wait(LONG));
+    assert_eq!(drain(&mut survivor), [(0, 1)]);
+}
+
+#[test]
+fn each_claim_is_a_bell_of_its_own_and_given_back() {
+    let instance = Instance::new("back");
+    let bells: Vec<_> = (0..32).map(|_| instance.namespace.bell().unwrap()).collect();
+    let tickets: Vec<_> = bells.iter().map(mixcord_ring::Bell::ticket).collect();
+    bells[7].ring();
+    let rung: Vec<_> = (0..32).filter(|&bell| bells[bell].ticket() != tickets[bell]).collect();
+    assert_eq!(rung, [7]);
+    assert!(instance.namespace.remove_all().is_err());
+    drop(bells);
+    instance.namespace.remove_all().unwrap();
+}
+
+#[cfg(feature = "tokio")]
+mod asynchronous {
+    use mixcord_ring::AsyncBell;
+
+    use super::*;
+
+    #[test]
+    fn a_task_is_woken_by_a_publish_and_the_producer_by_an_acknowledgement() {
+        let instance = Instance::new("async");
+        let bell = instance.namespace.bell().unwrap();
+        let mut producer =
+            Producer::create(&instance.namespace, "r", one_partition(), &[group()], &bell).unwrap();
+        let namespace = instance.namespace.clone();
+        let reader = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let bell = AsyncBell::new(namespace.bell().unwrap()).unwrap();
+                let ring = Ring::attach(&namespace, "r").unwrap();
+                let mut member = ring.join(&group(), bell.bell()).unwrap();
+                let mut observer = ring.observe("o", Start::Latest, bell.bell()).unwrap();
+                let mut seen = 0;
+                while seen < 2000 {
+                    member.ready(&bell).await;
+                    seen += drain(&mut member).len();
+                }
+                if observer.position() < 2000 {
+                    observer.ready(&bell).await;
+                }
+            });
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let bell = AsyncBell::new(bell).unwrap();
+            for key in 0..2000 {
+                producer.space(105, &bell).await;
+                put(&mut producer, key);
+                producer.publish();
+            }
+        });
+        reader.join().unwrap();
+    }
+
+    #[test]
+    fn waits_share_one_thread_and_may_be_abandoned() {
+        let instance = Instance::new("abandon");
+        let bell = AsyncBell::new(instance.namespace.bell().unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..50)
+                .map(|_| {
+                    let bell = bell.clone();
+                    tokio::spawn(async move {
+                        let ticket = bell.ticket();
+                        bell.notified_within(ticket, LONG).await;
+                    })
+                })
+                .collect();
+            for task in &tasks[..20] {
+                task.abort();
+            }
+            let threads = std::fs::read_dir("/proc/self/task")
+                .unwrap()
+                .filter(|task| {
+                    let path = task.as_ref().unwrap().path().join("comm");
+                    std::fs::read_to_string(path).is_ok_and(|name| name.trim() == "ring-bell")
+                })
+                .count();
+            assert_eq!(threads, 1);
+            // Tasks that have not taken their ticket yet take it after this ring: ring until all ended.
+            while tasks.iter().any(|task| !task.is_finished()) {
+                bell.bell().ring();
+                tokio::task::yield_now().await;
+            }
+            let nobody = bell.ticket();
+            bell.notified(nobody).await;
+        });
+    }
+}
