@@ -85,7 +85,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mixcord: {error:#}");
+            eprintln!("mixcord: {}", message(&error));
             ExitCode::from(if is_configuration(&error) { EXIT_CONFIG } else { 1 })
         }
     }
@@ -108,6 +108,14 @@ fn one_line(error: &clap::Error) -> String {
         text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let message = message.join(" ");
     format!("{} (see mixcord --help)", message.trim_start_matches("error: "))
+}
+
+/// The error and its causes, each thing said once.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,10 +1,13 @@
+use std::fmt;
 use std::time::Duration;
 
 use mixcord_event::record::RecordError;
 use mixcord_ring as ring;
 
 /// Why a consumer cannot start or go on. Each says what, where and what to do about it.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is its message, so that a `main` that returns it tells its user something useful.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The instance name cannot be one.
@@ -91,6 +94,12 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {
