@@ -7,17 +7,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// TCP, or TLS over it.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 /// A websocket as the server holds it.
 pub(crate) struct Peer {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<BufReader<Box<dyn Wire>>>,
     /// Which connection this is, from 0.
     pub(crate) number: usize,
 }
@@ -79,6 +84,7 @@ impl Peer {
 pub(crate) struct Hostile {
     _runtime: Runtime,
     port: u16,
+    scheme: &'static str,
     connections: Arc<AtomicUsize>,
 }
 
@@ -87,6 +93,15 @@ impl Hostile {
     where
         F: Fn(Peer) -> Work + Send + Sync + 'static,
     {
+        Self::start_with(None, script)
+    }
+
+    /// With `tls` everything is encrypted, the API and the websocket.
+    pub(crate) fn start_with<F>(tls: Option<TlsAcceptor>, script: F) -> Self
+    where
+        F: Fn(Peer) -> Work + Send + Sync + 'static,
+    {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -98,15 +113,24 @@ impl Hostile {
         let (script, counter) = (Arc::new(script), connections.clone());
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (script, counter) = (script.clone(), counter.clone());
-                tokio::spawn(async move { serve(stream, port, &*script, &counter).await });
+                let (script, counter, tls) = (script.clone(), counter.clone(), tls.clone());
+                tokio::spawn(async move {
+                    let (stream, url): (Box<dyn Wire>, _) = match tls {
+                        None => (Box::new(stream), format!("ws://127.0.0.1:{port}")),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => (Box::new(stream), format!("wss://127.0.0.1:{port}")),
+                            Err(_) => return,
+                        },
+                    };
+                    serve(BufReader::new(stream), &url, &*script, &counter).await;
+                });
             }
         });
-        Self { _runtime: runtime, port, connections }
+        Self { _runtime: runtime, port, scheme, connections }
     }
 
     pub(crate) fn api_url(&self) -> String {
-        format!("http://127.0.0.1:{}/api/v10", self.port)
+        format!("{}://127.0.0.1:{}/api/v10", self.scheme, self.port)
     }
 
     /// Websockets opened so far.
@@ -116,17 +140,15 @@ impl Hostile {
 }
 
 async fn serve<F: Fn(Peer) -> Work>(
-    mut stream: TcpStream,
-    port: u16,
+    mut stream: BufReader<Box<dyn Wire>>,
+    url: &str,
     script: &F,
     counter: &AtomicUsize,
 ) {
-    let mut start = [0; 1024];
-    let length = stream.peek(&mut start).await.unwrap_or(0);
-    if start[..length].starts_with(b"GET /api/") {
-        let _ = stream.read(&mut start).await;
+    let is_api = stream.fill_buf().await.is_ok_and(|start| start.starts_with(b"GET /api/"));
+    if is_api {
         let body = json!({
-            "url": format!("ws://127.0.0.1:{port}"),
+            "url": url,
             "shards": 1,
             "session_start_limit":
                 {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1},
@@ -138,6 +160,7 @@ async fn serve<F: Fn(Peer) -> Work>(
         );
         let _ = stream.write_all(head.as_bytes()).await;
         let _ = stream.write_all(body.as_bytes()).await;
+        let _ = stream.shutdown().await;
         return;
     }
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };

@@ -8,3 +8,4 @@ mod journal;
 mod lifecycle;
 mod pressure;
 mod refusals;
+mod tls;
