@@ -238,6 +238,8 @@ impl Reader {
             match owner(word) {
                 None if !orphaned => return Some((partition, word)),
                 Some(member) if orphaned && !core.is_alive(self.seat.group, member) => {
+                    // Whoever was told of work may look for it at once.
+                    self.suspected_at = 0;
                     return Some((partition, word));
                 }
                 None => {}
