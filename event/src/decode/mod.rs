@@ -1,5 +1,7 @@
 //! Gateway payloads to records: ETF and JSON through one sink, so that they mean the same (P6).
 
+use std::fmt;
+
 use crate::{
     atom::{Ids, atoms},
     document::Document,
@@ -28,7 +30,7 @@ use notes::{Fault, Notes, Stop};
 use pad::Pad;
 
 /// Buffers up to this size are kept; larger ones go when smaller payloads come again.
-const KEEP_BYTES: usize = 4 << 20;
+const KEEP_BYTES: usize = 1 << 20;
 
 /// What a decoder refuses before it takes memory for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +63,6 @@ impl Default for Limits {
 
 /// Reads the payloads of one connection. Holds the buffers, so that a payload like those before it
 /// takes no memory from the heap.
-#[derive(Debug)]
 pub struct Decoder {
     /// The room for a head, then the document, then bytes without meaning.
     buffer: Vec<u8>,
@@ -71,6 +72,13 @@ pub struct Decoder {
     inflate: Inflate,
     /// The name of the last event that was not in the table.
     name: String,
+}
+
+impl fmt::Debug for Decoder {
+    /// Says nothing of what events hold.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder").field("limits", &self.notes.limits).finish_non_exhaustive()
+    }
 }
 
 impl Decoder {
