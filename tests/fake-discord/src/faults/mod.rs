@@ -96,7 +96,8 @@ pub(crate) async fn run(hub: Arc<Hub>, plan: Plan, every: Duration) {
         tokio::time::sleep(every).await;
         let fault = dice.one(&plan.0);
         let shard = dice.below(hub.feeds.len()) as u64;
-        let time = Duration::from_millis(500 + dice.below(2000) as u64);
+        // What lasts, lasts a quarter to three quarters of the time to the next fault.
+        let time = every / 4 + every * dice.below(512) as u32 / 1024;
         let code = dice.one(&PASSING);
         let fault = if fault == Fault::Close(None) { Fault::Close(Some(code)) } else { fault };
         bring(&hub, fault, Some(shard), time);

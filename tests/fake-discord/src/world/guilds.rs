@@ -85,15 +85,3 @@ pub(crate) fn own_member(lane: &mut Lane, guild: &mut Guild) {
     let body: Obj = member.object(user).with("guild_id", Val::Id(guild.id));
     lane.emit(Event::guild(Kind::GUILD_MEMBER_UPDATE, guild.id, body).always());
 }
-
-/// A name Discord does not document, as bots meet now and then.
-pub(crate) fn unknown(lane: &mut Lane, guild: &mut Guild) {
-    let name =
-        lane.dice.one(&["GUILD_JOIN_REQUEST_UPDATE", "GUILD_APPLICATION_COMMAND_INDEX_UPDATE"]);
-    let body = obj! {
-        "guild_id" => Val::Id(guild.id),
-        "something_new" => obj! { "level" => 3, "tags" => vec!["a", "b"] },
-        "version" => Val::Id(lane.clock.id()),
-    };
-    lane.emit(Event::guild(Kind::GUILD_UPDATE, guild.id, body).named(name));
-}

@@ -215,7 +215,7 @@ pub(crate) fn post(lane: &mut Lane, guild: &mut Guild, mut message: Obj) {
 }
 
 /// Emits a create or update, without the content for those who may not read it.
-fn tell(lane: &mut Lane, guild: u64, kind: Kind, message: Obj) {
+pub(crate) fn tell(lane: &mut Lane, guild: u64, kind: Kind, message: Obj) {
     let is_bot = |user: &Val| user.as_obj().is_some_and(|user| user.id("id") == lane.bot_id);
     let own = message.get("author").is_some_and(is_bot);
     let mentions =

@@ -4,8 +4,8 @@ use super::dice::Dice;
 use super::guild::Guild;
 use super::lane::Lane;
 use super::{
-    channel, direct, expression, guilds, integration, interaction, message, moderation, people,
-    reaction, role, schedule, stage, thread, voice,
+    channel, direct, expression, guilds, integration, interaction, message, moderation, oddity,
+    people, reaction, role, schedule, stage, thread, voice,
 };
 
 /// A thing that can happen.
@@ -16,7 +16,7 @@ pub(crate) enum Step {
 }
 
 /// The names, with the weight each has when nothing else is asked for: about what a large bot sees.
-const STEPS: [(&str, u32, Step); 61] = [
+const STEPS: [(&str, u32, Step); 65] = [
     ("presence", 4000, Step::Guild(people::presence)),
     ("message", 2500, Step::Guild(message::create)),
     ("typing", 900, Step::Guild(people::typing)),
@@ -77,8 +77,12 @@ const STEPS: [(&str, u32, Step); 61] = [
     ("own-user", 3, Step::Lane(direct::own_user)),
     ("guild-outage", 4, Step::Lane(guilds::outage)),
     ("guild-come-and-go", 3, Step::Lane(guilds::come_and_go)),
-    // Names nobody documented: only on demand.
-    ("unknown", 0, Step::Guild(guilds::unknown)),
+    // Only on demand.
+    ("unknown", 0, Step::Guild(oddity::unknown)),
+    ("stale-update", 0, Step::Guild(oddity::stale_update)),
+    ("stray-presence", 0, Step::Guild(oddity::stray_presence)),
+    ("hidden-channel", 0, Step::Guild(oddity::hidden_channel)),
+    ("early-member", 0, Step::Guild(oddity::early_member)),
 ];
 
 /// Weights over the things that can happen.

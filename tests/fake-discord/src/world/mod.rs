@@ -18,6 +18,7 @@ pub(crate) mod member;
 pub(crate) mod message;
 pub(crate) mod mix;
 pub(crate) mod moderation;
+pub(crate) mod oddity;
 pub(crate) mod people;
 pub(crate) mod reaction;
 pub(crate) mod role;

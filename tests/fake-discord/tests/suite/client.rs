@@ -56,8 +56,13 @@ pub(crate) enum Next {
 
 impl Client {
     pub(crate) async fn connect(server: &Server, query: &str) -> Self {
+        Self::try_connect(server, query).await.expect("a websocket")
+    }
+
+    /// None: the server takes no connection.
+    pub(crate) async fn try_connect(server: &Server, query: &str) -> Option<Self> {
         let url = format!("ws://127.0.0.1:{}/?{query}", server.port());
-        let (socket, _) = tokio_tungstenite::connect_async(url).await.expect("a websocket");
+        let (socket, _) = tokio_tungstenite::connect_async(url).await.ok()?;
         let inflate = if query.contains("zlib-stream") {
             Inflate::Zlib(Box::new(Decompress::new(true)), Vec::new())
         } else if query.contains("zstd-stream") {
@@ -65,14 +70,14 @@ impl Client {
         } else {
             Inflate::None
         };
-        Self {
+        Some(Self {
             socket,
             inflate,
             etf: query.contains("encoding=etf"),
             seq: 0,
             raw: Vec::new(),
             was_compressed: false,
-        }
+        })
     }
 
     /// Connects, takes HELLO and identifies.

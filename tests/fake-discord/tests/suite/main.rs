@@ -1,6 +1,7 @@
 //! The server, seen by a client.
 
 mod client;
+mod faults;
 mod model;
 mod requests;
 mod routes;
