@@ -115,8 +115,10 @@ struct Checkpoint {
     current: Option<usize>,
     /// Number of the newest one.
     number: u64,
-    /// Bytes that wait for the next publish.
-    pending: Option<Vec<u8>>,
+    /// Whether `bytes` wait for the next publish.
+    waiting: bool,
+    /// Kept for the next checkpoint, so that none allocates.
+    bytes: Vec<u8>,
     /// A slot, with its tag and number, that a producer wrote before it died short of that tail. It is
     /// good only if just those records are adopted again.
     stale: Option<(usize, Position, u64)>,
@@ -164,7 +166,14 @@ impl Writer {
             orphans: false,
             stalled_since: None,
             relieved_at: 0,
-            checkpoint: Checkpoint { current, number, pending: None, stale, restaged: 0 },
+            checkpoint: Checkpoint {
+                current,
+                number,
+                waiting: false,
+                bytes: Vec::new(),
+                stale,
+                restaged: 0,
+            },
             core,
         };
         this.adopt_blobs();
@@ -224,9 +233,9 @@ impl Writer {
         if bytes.len() > limit {
             return Err(CheckpointError { bytes: bytes.len(), limit });
         }
-        let pending = self.checkpoint.pending.get_or_insert_default();
-        pending.clear();
-        pending.extend_from_slice(bytes);
+        self.checkpoint.bytes.clear();
+        self.checkpoint.bytes.extend_from_slice(bytes);
+        self.checkpoint.waiting = true;
         Ok(())
     }
 
@@ -234,7 +243,7 @@ impl Writer {
         if self.checkpoint.stale.is_some() && self.staged != self.tail {
             self.settle_stale_checkpoint();
         }
-        if self.checkpoint.pending.is_some() {
+        if self.checkpoint.waiting {
             self.write_checkpoint();
         }
         if self.staged != self.tail {
@@ -265,7 +274,7 @@ impl Writer {
         }
         self.staged = self.tail;
         self.head = self.head_at_tail;
-        self.checkpoint.pending = None;
+        self.checkpoint.waiting = false;
         self.checkpoint.restaged = 0;
     }
 
@@ -365,11 +374,11 @@ impl Writer {
 
     /// Fills the slot that does not hold the newest committed checkpoint.
     fn write_checkpoint(&mut self) {
-        let Some(bytes) = self.checkpoint.pending.take() else { return };
         let slot = self.checkpoint.current.map_or(0, |current| 1 - current);
         self.checkpoint.number += 1;
         let at = self.core.layout.checkpoint(slot);
         let memory = &self.core.memory;
+        let bytes = &self.checkpoint.bytes;
         let number = self.checkpoint.number;
         // A reader, or a producer after a crash, takes the slot only with a sum that fits.
         memory.store(at + producer::CHECKPOINT_SUM, 0, Ordering::Relaxed);
@@ -377,11 +386,11 @@ impl Writer {
         memory.store(at + producer::CHECKPOINT_TAG, self.staged, Ordering::Relaxed);
         memory.store(at + producer::CHECKPOINT_LEN, bytes.len() as u64, Ordering::Relaxed);
         memory.store(at + producer::CHECKPOINT_NUMBER, number, Ordering::Relaxed);
-        memory.write(at + producer::CHECKPOINT_BYTES, &bytes);
-        let sum = checkpoint_sum(self.staged, number, &bytes);
+        memory.write(at + producer::CHECKPOINT_BYTES, bytes);
+        let sum = checkpoint_sum(self.staged, number, bytes);
         memory.store(at + producer::CHECKPOINT_SUM, sum, Ordering::Release);
         self.checkpoint.current = Some(slot);
-        self.checkpoint.pending = None;
+        self.checkpoint.waiting = false;
     }
 }
 
