@@ -1,5 +1,7 @@
 //! A scenario for every row of the table: the exact `old` and `data`.
 
+#![allow(clippy::needless_pass_by_value, reason = "payloads are written in place")]
+
 mod common;
 
 use common::{Cache, Seen};
@@ -353,7 +355,7 @@ fn roles() {
     check(&cache.one("GUILD_ROLE_CREATE", create.clone()), NULL, create.clone());
     let update = json!({"guild_id": G, "role": {"id": "50", "name": "m"}});
     let after = json!({"guild_id": G, "role": {"id": "50", "name": "m", "color": 1}});
-    check(&cache.one("GUILD_ROLE_UPDATE", update), create["role"].clone(), after.clone());
+    check(&cache.one("GUILD_ROLE_UPDATE", update), create["role"].clone(), after);
     let ids: Vec<Json> = cache.one("GUILD_UPDATE", json!({"id": G})).old["roles"]
         .as_array()
         .unwrap()

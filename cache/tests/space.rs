@@ -1,0 +1,169 @@
+//! Space: what a guild takes, that it is given back, and that the file stops growing.
+
+mod common;
+
+use common::{At, feed};
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::{Changes, DiskStore, Fate, Overlay};
+use mixcord_state::{Resource, StateStats, StoreError};
+use serde_json::{Value as Json, json};
+
+/// A guild of many members, channels, roles, emojis and presences; `n` keeps ids apart.
+fn guild(n: u64, members: u64) -> Json {
+    let base = n << 32;
+    let id = |offset: u64| (base + offset).to_string();
+    let list = |count: u64, make: &dyn Fn(u64) -> Json| (0..count).map(make).collect::<Vec<_>>();
+    let half = members / 2;
+    json!({
+        "id": id(0), "name": format!("guild {n}"), "owner_id": id(1000), "member_count": members,
+        "description": null, "features": ["COMMUNITY", "NEWS"], "preferred_locale": "en-US",
+        "roles": list(half / 2, &|i| json!({"id": id(1 + i), "name": format!("role {i}"), "color": 1, "permissions": "2248473465835073", "position": i, "hoist": false, "managed": false, "mentionable": false, "flags": 0})),
+        "emojis": list(half / 2, &|i| json!({"id": id(200 + i), "name": format!("emoji{i}"), "roles": [], "require_colons": true, "managed": false, "animated": false, "available": true})),
+        "stickers": [],
+        "channels": list(half, &|i| json!({"id": id(400 + i), "type": 0, "name": format!("channel-{i}"), "position": i, "topic": "what this is about", "parent_id": null, "nsfw": false, "rate_limit_per_user": 0, "permission_overwrites": [{"id": id(1), "type": 0, "allow": "0", "deny": "1024"}], "last_message_id": id(900), "flags": 0})),
+        "threads": [],
+        "members": list(members, &|i| json!({"user": {"id": id(1000 + i), "username": format!("user{i}"), "global_name": format!("User {i}"), "avatar": "a_0123456789abcdef0123456789abcdef", "discriminator": "0", "public_flags": 0, "bot": false}, "nick": null, "avatar": null, "roles": [id(1), id(2)], "joined_at": "2023-01-01T00:00:00.000000+00:00", "premium_since": null, "deaf": false, "mute": false, "pending": false, "flags": 0})),
+        "presences": list(half / 2, &|i| json!({"user": {"id": id(1000 + i)}, "status": "online", "activities": [{"name": "Custom", "type": 4, "state": "busy", "id": "custom", "created_at": 1_700_000_000_000_u64}], "client_status": {"desktop": "online"}})),
+        "voice_states": [],
+    })
+}
+
+struct Disk {
+    store: DiskStore,
+    changes: Changes,
+    settings: Settings,
+}
+
+impl Disk {
+    /// Applies events in one transaction.
+    fn apply(&mut self, events: &[(&str, Json)]) {
+        {
+            let txn = self.store.env().unwrap().read().unwrap();
+            let mut overlay = Overlay::new(&txn, &mut self.changes);
+            for (kind, payload) in events {
+                feed(&mut overlay, &self.settings, kind, payload, At::default());
+            }
+        }
+        loop {
+            let mut txn = self.store.env().unwrap().write().unwrap();
+            let written = self.changes.each(|table, key, value| match value {
+                Some(value) => txn.put(table, key, value),
+                None => txn.delete(table, key),
+            });
+            match written.and_then(|()| txn.commit()) {
+                Ok(()) => break,
+                Err(StoreError::Full) => assert!(self.store.grow().unwrap()),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        self.changes.clear();
+    }
+
+    fn stats(&self) -> StateStats {
+        StateStats::count(self.store.env().unwrap()).unwrap()
+    }
+}
+
+fn disk(dir: &std::path::Path) -> Disk {
+    let (store, fate) = DiskStore::open(dir, 1 << 30).unwrap();
+    assert_eq!(fate, Fate::New);
+    Disk { store, changes: Changes::default(), settings: Settings::default() }
+}
+
+fn private_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    dir
+}
+
+#[test]
+fn what_leaves_is_given_back_and_the_file_stops_growing() {
+    let full = std::env::var("MIXCORD_TEST_FULL").is_ok_and(|full| full == "1");
+    let guilds: u64 = if full { 1000 } else { 100 };
+    let dir = private_dir();
+    let mut disk = disk(dir.path());
+    disk.apply(&[("READY", json!({"user": {"id": "1"}, "guilds": []}))]);
+    let empty = disk.stats();
+    let mut files = Vec::new();
+    for _ in 0..10 {
+        for n in 1..=guilds {
+            disk.apply(&[("GUILD_CREATE", guild(n, 20))]);
+        }
+        let loaded = disk.stats();
+        let entities = |resource| {
+            let stats = loaded.resources.iter().find(|stats| stats.resource == resource);
+            stats.unwrap().entities
+        };
+        assert_eq!(entities(Resource::Guilds), guilds);
+        assert_eq!(
+            (entities(Resource::Members), entities(Resource::Users)),
+            (guilds * 20, guilds * 20)
+        );
+        assert_eq!(entities(Resource::Emojis), guilds * 5);
+        for n in 1..=guilds {
+            disk.apply(&[("GUILD_DELETE", json!({"id": (n << 32).to_string()}))]);
+        }
+        let left = disk.stats();
+        assert!(left.bytes() as f64 <= empty.bytes() as f64 * 1.05, "{left:?}");
+        files.push(disk.store.env().unwrap().used_bytes());
+    }
+    assert!(files[2..].iter().all(|&file| file <= files[1]), "{files:?}");
+}
+
+#[test]
+fn a_guild_of_200_members_takes_less_than_150_kb() {
+    let dir = private_dir();
+    let mut disk = disk(dir.path());
+    let before = disk.stats().bytes();
+    let guilds = 20;
+    for n in 1..=guilds {
+        disk.apply(&[("GUILD_CREATE", guild(n, 200))]);
+    }
+    let each = (disk.stats().bytes() - before) / guilds;
+    println!("{each} bytes a guild, {} as JSON", guild(1, 200).to_string().len());
+    assert!(each <= 150_000, "{each}");
+}
+
+#[test]
+fn a_store_of_another_boot_or_version_is_discarded() {
+    let dir = private_dir();
+    let first = disk(dir.path()).store.id();
+    let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
+    assert_eq!((store.id(), fate), (first, Fate::Kept));
+    drop(store);
+    std::fs::write(dir.path().join("format"), "mixcord-state 1\nanother-boot\n").unwrap();
+    let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
+    assert_eq!(fate, Fate::Discarded);
+    assert_ne!(store.id(), first);
+}
+
+#[test]
+fn a_directory_that_others_may_enter_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = private_dir();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let error = DiskStore::open(dir.path(), 1 << 26).unwrap_err();
+    assert!(error.to_string().contains("0700"), "{error}");
+}
+
+#[test]
+fn two_writers_are_one_too_many() {
+    let dir = private_dir();
+    let _first = disk(dir.path());
+    let error = DiskStore::open(dir.path(), 1 << 26).unwrap_err();
+    assert!(error.to_string().contains("another mixcord-cache"), "{error}");
+}
+
+#[test]
+fn every_byte_of_the_map_is_allocated() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = private_dir();
+    let mut disk = disk(dir.path());
+    for _ in 0..3 {
+        let file = std::fs::metadata(dir.path().join("data.mdb")).unwrap();
+        assert_eq!(file.blocks() * 512, file.len(), "no hole that a full tmpfs could refuse");
+        assert_eq!(file.len(), disk.store.env().unwrap().map_bytes() as u64);
+        assert!(disk.store.grow().unwrap());
+    }
+}
