@@ -2,7 +2,7 @@
 
 use mixcord_event::{Header, Origin, Reason, Record, record};
 use mixcord_ring::{Meta, Producer, StageError};
-use mixcord_state::{Checkpoint, InputPosition, Key, Read, StoreError, Table, meta};
+use mixcord_state::{Checkpoint, Env, InputPosition, Inputs, Read, StoreError, Table, meta};
 
 use super::gap::Gap;
 use super::{Engine, EngineError, Progress};
@@ -67,6 +67,7 @@ impl Engine {
             }
         }
         self.changes.clear();
+        self.persisted.clone_from(&positions);
         self.positions = positions;
         self.set_checkpoint();
         self.out.publish();
@@ -166,18 +167,18 @@ impl Engine {
     }
 
     /// The transaction: state, positions, intended tail.
-    fn write_store(&mut self, positions: &mixcord_state::Inputs) -> Result<(), EngineError> {
+    fn write_store(&mut self, positions: &Inputs) -> Result<(), EngineError> {
         let tail = self.out.staged_tail();
         loop {
             let Some(store) = &mut self.store else { return Ok(()) };
-            match write(
-                store.env()?,
-                &self.changes,
-                &self.positions,
+            let batch = Batch {
+                changes: &self.changes,
                 positions,
-                self.shards,
-                (self.out.id().0, tail),
-            ) {
+                persisted: &self.persisted,
+                shards: self.shards,
+                output: (self.out.id().0, tail),
+            };
+            match batch.write(store.env()?) {
                 Err(StoreError::Full) => {
                     store.clear_stale_readers()?;
                     match store.grow() {
@@ -195,47 +196,54 @@ impl Engine {
     }
 }
 
-fn write(
-    env: &mixcord_state::Env,
-    changes: &Changes,
-    before: &mixcord_state::Inputs,
-    after: &mixcord_state::Inputs,
+/// What a transaction holds.
+struct Batch<'a> {
+    changes: &'a Changes,
+    positions: &'a Inputs,
+    /// The positions that the store holds already.
+    persisted: &'a Inputs,
     shards: Option<u16>,
-    (ring, tail): (u64, u64),
-) -> Result<(), StoreError> {
-    let pair = |first: u64, second: u64| {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&first.to_le_bytes());
-        bytes[8..].copy_from_slice(&second.to_le_bytes());
-        bytes
-    };
-    kill::point();
-    let mut txn = env.write()?;
-    let _ = before;
-    changes.each(|table, key, value| {
+    /// The output ring's id and the tail it is to reach.
+    output: (u64, u64),
+}
+
+impl Batch<'_> {
+    fn write(&self, env: &Env) -> Result<(), StoreError> {
         kill::point();
-        match value {
-            Some(value) => txn.put(table, key, value),
-            None => txn.delete(table, key),
-        }
-    })?;
-    for (&(shards, shard), input) in after {
-        let key: Key = meta::input(shard, shards);
-        let value = pair(input.ring, input.position);
-        if txn.get(Table::Meta, key)? != Some(&value) {
+        let mut txn = env.write()?;
+        kill::point();
+        self.changes.each(|table, key, value| {
+            match value {
+                Some(value) => txn.put(table, key, value)?,
+                None => txn.delete(table, key)?,
+            }
             kill::point();
-            txn.put(Table::Meta, key, &value)?;
+            Ok(())
+        })?;
+        for (shard, input) in self.positions {
+            if self.persisted.get(shard) != Some(input) {
+                let value = pair(input.ring, input.position);
+                txn.put(Table::Meta, meta::input(shard.1, shard.0), &value)?;
+                kill::point();
+            }
         }
+        if let Some(shards) = self.shards {
+            txn.put(Table::Meta, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
+            kill::point();
+        }
+        txn.put(Table::Meta, meta::OUTPUT, &pair(self.output.0, self.output.1))?;
+        kill::point();
+        txn.commit()?;
+        kill::point();
+        Ok(())
     }
-    if let Some(shards) = shards {
-        txn.put(Table::Meta, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
-    }
-    kill::point();
-    txn.put(Table::Meta, meta::OUTPUT, &pair(ring, tail))?;
-    kill::point();
-    txn.commit()?;
-    kill::point();
-    Ok(())
+}
+
+fn pair(first: u64, second: u64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&first.to_le_bytes());
+    bytes[8..].copy_from_slice(&second.to_le_bytes());
+    bytes
 }
 
 /// What became of one record.
@@ -282,6 +290,11 @@ impl Work<'_> {
         self.changes.begin_record();
         let mut overlay = Overlay::new(self.base, self.changes);
         annotate(&mut overlay, self.settings, &input, self.outputs)?;
+        let geometry = self.out.geometry();
+        let (records, bytes) = (geometry.slots as usize, geometry.payload_bytes as usize);
+        if let Some(cut) = self.outputs.fit(records / 2, bytes / 2) {
+            tracing::warn!(shard = shard.1, position, "{cut}: make the output ring larger");
+        }
         let room = self.room(input.data_bytes());
         let done = match room {
             None => self.stage(&input, ring, position)?,

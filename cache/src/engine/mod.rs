@@ -70,6 +70,8 @@ pub struct Engine {
     inputs: BTreeMap<(u16, u16), Input>,
     /// How far each input ring is committed. A ring's id may be folded until the ring is seen.
     positions: Inputs,
+    /// The positions that the store holds.
+    persisted: Inputs,
     /// The shard count whose rings are read; those of another wait until these are drained.
     shards: Option<u16>,
     /// Whether it was known at the start how far the inputs had been read.

@@ -66,6 +66,7 @@ impl Engine {
             settings: plan.settings.clone(),
             inputs: BTreeMap::new(),
             positions: Inputs::new(),
+            persisted: Inputs::new(),
             shards: None,
             knew_positions: true,
             gaps: Vec::new(),
