@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use super::close::Close;
 use super::hub::Hub;
 use super::identify::Outcome;
+use super::outbound::Outbound;
 use super::session::{Packet, Session};
 use crate::journal::What;
 use crate::value::{Val, obj};
-use crate::wire::compress::{CompressError, Compressor, Transport, deflate_alone};
+use crate::wire::compress::{CompressError, Transport};
 use crate::wire::etf_read;
 use crate::wire::message::Encoding;
 use crate::wire::websocket::{self, FrameError, Opcode};
@@ -62,22 +63,20 @@ enum End {
     Cut,
 }
 
+/// A stream that cannot be compressed any further is cut.
+fn broken(_: CompressError) -> End {
+    End::Cut
+}
+
 struct Connection {
     hub: Arc<Hub>,
     stream: TcpStream,
-    encoding: Encoding,
-    transport: Transport,
-    compressor: Compressor,
-    /// IDENTIFY asked for compressed payloads.
-    payload_compression: bool,
+    out: Outbound,
     link: u64,
     commands: mpsc::UnboundedSender<Command>,
     session: Option<Arc<Session>>,
     input: Vec<u8>,
     fragments: Option<(Opcode, Vec<u8>)>,
-    output: Vec<u8>,
-    message: Vec<u8>,
-    compressed: Vec<u8>,
     packets: Vec<Packet>,
     sends: VecDeque<Instant>,
     last_beat: Instant,
@@ -87,24 +86,21 @@ struct Connection {
 
 /// Serves a connection whose handshake is done. `input` is what came after the handshake.
 pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, wish: Wish, input: Vec<u8>) {
-    let Ok(compressor) = Compressor::new(wish.transport, hub.config.zstd_whole_frames) else {
+    let config = &hub.config;
+    let Ok(out) =
+        Outbound::new(wish.encoding, wish.transport, config.zstd_whole_frames, config.split)
+    else {
         return;
     };
     let (sender, receiver) = mpsc::unbounded_channel();
     let mut connection = Connection {
         link: hub.link(),
         stream,
-        encoding: wish.encoding,
-        transport: wish.transport,
-        compressor,
-        payload_compression: false,
+        out,
         commands: sender,
         session: None,
         input,
         fragments: None,
-        output: Vec::with_capacity(OUT * 2),
-        message: Vec::new(),
-        compressed: Vec::new(),
         packets: Vec::new(),
         sends: VecDeque::new(),
         last_beat: Instant::now(),
@@ -128,8 +124,8 @@ impl Connection {
             "_trace" => vec![r#"["gateway-prd-fake-1",{"micros":0}]"#],
             "heartbeat_interval" => interval as i64,
         };
-        if let Err(end) = self.control(10, &Val::Obj(hello)) {
-            return end;
+        if self.out.control(10, &Val::Obj(hello)).is_err() {
+            return End::Cut;
         }
         // A client may be late by a beat; then it is gone. Very short intervals are for tests,
         // whose machines may be busy.
@@ -143,7 +139,7 @@ impl Connection {
                 return end;
             }
             let mut interest = Interest::READABLE;
-            if !self.output.is_empty() {
+            if !self.out.bytes.is_empty() {
                 interest |= Interest::WRITABLE;
             }
             let session = self.session.clone();
@@ -153,7 +149,7 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
-            let idle = self.output.is_empty();
+            let idle = self.out.bytes.is_empty();
             tokio::select! {
                 readiness = self.stream.ready(interest) => {
                     let Ok(readiness) = readiness else { return End::Client(None) };
@@ -193,9 +189,9 @@ impl Connection {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        match self.stream.try_write(&self.output) {
+        match self.stream.try_write(&self.out.bytes) {
             Ok(count) => {
-                self.output.drain(..count);
+                self.out.bytes.drain(..count);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
@@ -206,17 +202,15 @@ impl Connection {
     /// Takes dispatches from the session until a buffer's worth waits to be written.
     fn fill(&mut self) -> Result<(), End> {
         let Some(session) = self.session.clone() else { return Ok(()) };
-        if self.output.len() >= OUT {
+        if self.out.bytes.len() >= OUT {
             return Ok(());
         }
         let mut packets = std::mem::take(&mut self.packets);
-        let first = session.take(self.link, OUT - self.output.len(), &mut packets);
+        let first = session.take(self.link, OUT - self.out.bytes.len(), &mut packets);
         for (seq, packet) in (first..).zip(&packets) {
-            self.message.clear();
-            self.encoding.write_dispatch(packet.name, seq, &packet.body, &mut self.message);
-            self.send()?;
+            self.out.dispatch(packet.name, seq, &packet.body).map_err(broken)?;
             if std::mem::take(&mut self.duplicate) {
-                self.send()?;
+                self.out.repeat().map_err(broken)?;
             }
         }
         if !packets.is_empty() {
@@ -226,48 +220,6 @@ impl Connection {
         }
         packets.clear();
         self.packets = packets;
-        Ok(())
-    }
-
-    fn control(&mut self, op: u8, data: &Val) -> Result<(), End> {
-        self.message.clear();
-        self.encoding.write_control(op, data, &mut self.message);
-        self.send()
-    }
-
-    /// Puts `message` into the output: compressed, framed, perhaps split.
-    fn send(&mut self) -> Result<(), End> {
-        let failed = |_: CompressError| End::Cut;
-        let alone = self.payload_compression && self.message.len() > 512;
-        let (bytes, opcode) = if self.transport != Transport::None {
-            self.compressed.clear();
-            self.compressor.write(&self.message, &mut self.compressed).map_err(failed)?;
-            (&self.compressed, Opcode::Binary)
-        } else if alone {
-            self.compressed.clear();
-            deflate_alone(&self.message, &mut self.compressed).map_err(failed)?;
-            (&self.compressed, Opcode::Binary)
-        } else if self.encoding == Encoding::Json {
-            (&self.message, Opcode::Text)
-        } else {
-            (&self.message, Opcode::Binary)
-        };
-        if !self.hub.config.split || bytes.len() < 2 {
-            websocket::write_frame(opcode, bytes, &mut self.output);
-            return Ok(());
-        }
-        // Any place will do as long as it is another one each time.
-        let at = 1 + (self.output.len() + bytes.len() * 7) % (bytes.len() - 1);
-        let (head, tail) = bytes.split_at(at);
-        if self.transport == Transport::Zlib {
-            // G-35: one gateway message over several websocket messages.
-            websocket::write_frame(opcode, head, &mut self.output);
-            websocket::write_frame(opcode, tail, &mut self.output);
-        } else {
-            websocket::write_head(false, opcode, head.len(), &mut self.output);
-            self.output.extend_from_slice(head);
-            websocket::write_frame(Opcode::Continuation, tail, &mut self.output);
-        }
         Ok(())
     }
 
@@ -282,7 +234,7 @@ impl Connection {
             };
             match frame.opcode {
                 Opcode::Ping => {
-                    websocket::write_frame(Opcode::Pong, &frame.payload, &mut self.output);
+                    websocket::write_frame(Opcode::Pong, &frame.payload, &mut self.out.bytes);
                 }
                 Opcode::Pong => {}
                 Opcode::Close => {
@@ -311,7 +263,7 @@ impl Connection {
 
     fn on_message(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.count_send()?;
-        let message = match self.encoding {
+        let message = match self.out.encoding() {
             Encoding::Json => serde_json::from_slice(bytes).ok(),
             Encoding::Etf(_) => etf_read::read_term(bytes).ok(),
         };
@@ -324,7 +276,7 @@ impl Connection {
             2 | 6 if self.session.is_some() => Err(End::Server(Close::AlreadyAuthenticated)),
             2 => self.on_identify(data),
             6 => {
-                let outcome = self.hub.resume(data, self.encoding);
+                let outcome = self.hub.resume(data, self.out.encoding());
                 self.enter(outcome)
             }
             3 | 4 | 8 | 31 | 43 => {
@@ -368,15 +320,14 @@ impl Connection {
             self.missed_acks -= 1;
             return Ok(());
         }
-        self.control(11, &Val::Null)
+        self.out.control(11, &Val::Null).map_err(broken)
     }
 
     fn on_identify(&mut self, data: &Value) -> Result<(), End> {
-        let outcome = self.hub.identify(data, self.encoding);
-        // G-34: JSON only, and not on top of transport compression.
-        self.payload_compression = data.get("compress") == Some(&Value::Bool(true))
-            && self.encoding == Encoding::Json
-            && self.transport == Transport::None;
+        let outcome = self.hub.identify(data, self.out.encoding());
+        if data.get("compress") == Some(&Value::Bool(true)) {
+            self.out.compress_payloads();
+        }
         if let Outcome::Ready(session) = &outcome {
             self.hub.log.add(Some(session.shard), Some(session.ordinal), What::Identify);
         }
@@ -390,7 +341,7 @@ impl Connection {
                 self.session = Some(session);
                 Ok(())
             }
-            Outcome::Invalid => self.control(9, &Val::Bool(false)),
+            Outcome::Invalid => self.out.control(9, &Val::Bool(false)).map_err(broken),
             Outcome::Close(close) => Err(End::Server(close)),
         }
     }
@@ -413,9 +364,9 @@ impl Connection {
         self.hub.log.add(shard, ordinal, What::Fault(fault));
         match command {
             Command::Cut => Err(End::Cut),
-            Command::Reconnect => self.control(7, &Val::Null),
+            Command::Reconnect => self.out.control(7, &Val::Null).map_err(broken),
             Command::InvalidSession(resumable) => {
-                self.control(9, &Val::Bool(resumable))?;
+                self.out.control(9, &Val::Bool(resumable)).map_err(broken)?;
                 if let Some(session) = self.session.take() {
                     session.detach(self.link);
                     if !resumable {
@@ -425,7 +376,7 @@ impl Connection {
                 Ok(())
             }
             Command::Close(close) => Err(End::Server(close)),
-            Command::AskHeartbeat => self.control(1, &Val::Null),
+            Command::AskHeartbeat => self.out.control(1, &Val::Null).map_err(broken),
             Command::Stall(time) => {
                 tokio::time::sleep(time).await;
                 Ok(())
@@ -475,12 +426,12 @@ impl Connection {
             End::Client(Some(code)) => {
                 // An answer needs the code back; 1005 says that there was none.
                 let code = if code == 1005 { 1000 } else { code };
-                websocket::write_close(code, "", &mut self.output);
+                websocket::write_close(code, "", &mut self.out.bytes);
                 self.drain(false).await;
             }
             End::Client(None) => {}
             End::Server(close) => {
-                websocket::write_close(close.code(), close.reason(), &mut self.output);
+                websocket::write_close(close.code(), close.reason(), &mut self.out.bytes);
                 self.drain(true).await;
             }
         }
@@ -489,7 +440,7 @@ impl Connection {
     /// Writes what is left; then, if `wait`, reads on until the client has gone.
     async fn drain(&mut self, wait: bool) {
         let work = async {
-            while !self.output.is_empty() {
+            while !self.out.bytes.is_empty() {
                 if self.stream.writable().await.is_err() || self.write().is_err() {
                     return;
                 }

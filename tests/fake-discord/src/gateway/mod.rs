@@ -5,5 +5,6 @@ pub(crate) mod connection;
 pub(crate) mod dispatch;
 pub(crate) mod hub;
 pub(crate) mod identify;
+pub(crate) mod outbound;
 pub(crate) mod requests;
 pub(crate) mod session;
