@@ -124,7 +124,7 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
         .names(names.iter().map(String::as_str))
         .stop(stop);
     builder = match &options.group {
-        Some(group) => builder.group(group),
+        Some(group) => builder.group(group).in_ring_order(),
         None => builder.observer(),
     };
     if options.from == From::Earliest {

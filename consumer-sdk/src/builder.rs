@@ -23,6 +23,7 @@ pub struct Builder {
     pub(crate) terms: Terms,
     pub(crate) filter: Filter,
     pub(crate) concurrency: usize,
+    pub(crate) ring_order: bool,
     pub(crate) wait: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) stop: Stop,
@@ -44,6 +45,7 @@ impl Builder {
             },
             filter: Filter::default(),
             concurrency: 16,
+            ring_order: false,
             wait: None,
             grace: Duration::from_secs(4),
             stop: Stop::new(),
@@ -123,6 +125,17 @@ impl Builder {
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         self.terms.retry = (first, longest);
+        self
+    }
+
+    /// Gives events one at a time in the order of the ring, and so each shard's events in Discord's
+    /// order (P1), while this is the only member of its group; with others beside it the order is
+    /// that of each guild, as always. It holds every partition that has records, and a failed event
+    /// holds up all that are newer. For [`next`](Consumer::next) and its like;
+    /// [`run`](Consumer::run) hands events out side by side.
+    #[must_use]
+    pub fn in_ring_order(mut self) -> Self {
+        self.ring_order = true;
         self
     }
 

@@ -17,6 +17,9 @@ use crate::{Error, Stop};
 /// little enough that the work of a busy guild can move to another member soon.
 const BATCH: Limits = Limits { records: 64, bytes: 1 << 20 };
 
+/// How often a member that wants the ring's order looks whether it is still alone.
+const COMPANY: Duration = Duration::from_millis(20);
+
 /// The longest sleep of an observer: after it it looks whether the ring was replaced.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -49,6 +52,7 @@ enum Source {
         ring: Ring,
         lanes: Vec<Lane>,
         turn: usize,
+        order: Order,
     },
     Observer {
         observer: Box<Observer>,
@@ -58,6 +62,16 @@ enum Source {
     },
     /// Stopped before there was a ring.
     Closed,
+}
+
+/// How far a lone member that wants the ring's order may go.
+#[derive(Default)]
+struct Order {
+    /// No record before this position waits in a partition that is not held.
+    complete_to: u64,
+    alone: bool,
+    /// When the other members were last looked for.
+    looked_at: Option<Instant>,
 }
 
 /// What there is to do.
@@ -186,7 +200,13 @@ impl Consumer {
             return Ok(Poll::Event(event));
         }
         match &self.source {
-            Source::Group { .. } => self.poll_group(),
+            Source::Group { .. } => {
+                if self.is_in_order() {
+                    self.poll_in_order()
+                } else {
+                    self.poll_group()
+                }
+            }
             Source::Observer { .. } => self.poll_observer(),
             Source::Closed => Ok(Poll::Stopped),
         }
@@ -236,6 +256,82 @@ impl Consumer {
                 *turn = at;
             }
             return Ok(Poll::Wait(wake));
+        }
+    }
+
+    /// Whether the next event is the oldest of all partitions: asked for, and possible, which it is
+    /// as long as no other member takes partitions away.
+    fn is_in_order(&mut self) -> bool {
+        let Source::Group { member, order, .. } = &mut self.source else { return false };
+        if !self.options.ring_order {
+            return false;
+        }
+        let now = Instant::now();
+        if order.looked_at.is_none_or(|at| now.duration_since(at) >= COMPANY) {
+            order.looked_at = Some(now);
+            order.alone = member.group().is_some_and(|group| group.members <= 1);
+        }
+        order.alone
+    }
+
+    /// Holds every partition that has records and gives the oldest of them all.
+    fn poll_in_order(&mut self) -> Result<Poll, Error> {
+        let notify = self.doorbell.clone();
+        loop {
+            let Source::Group { ring, lanes, order, .. } = &mut self.source else {
+                return Ok(Poll::Stopped);
+            };
+            let mut oldest: Option<(u64, usize)> = None;
+            let mut at = 0;
+            while let Some(lane) = lanes.get_mut(at) {
+                let turn = match lane.head(&self.options.filter) {
+                    Ok(Some(position)) => {
+                        oldest = Some(oldest.map_or((position, at), |o| o.min((position, at))));
+                        at += 1;
+                        continue;
+                    }
+                    Ok(None) => lane.turn(&self.options.filter),
+                    Err(damaged) => Err(damaged),
+                };
+                match turn {
+                    // What follows a batch may be older than what other partitions have.
+                    Ok(Turn::Done) => {
+                        lanes.swap_remove(at);
+                        order.complete_to = 0;
+                    }
+                    Ok(Turn::Out) => return Ok(Poll::Wait(None)),
+                    Ok(Turn::Paused(until)) => return Ok(Poll::Wait(Some(until))),
+                    // Its rest ended between the two looks.
+                    Ok(Turn::Event(event)) => return Ok(Poll::Event(event)),
+                    Err(damaged) => return Err(self.damaged(&damaged)),
+                }
+            }
+            if let Some((position, at)) = oldest
+                && position < order.complete_to
+            {
+                return match lanes[at].turn(&self.options.filter) {
+                    Ok(Turn::Event(event)) => Ok(Poll::Event(event)),
+                    Ok(_) => continue,
+                    Err(damaged) => Err(self.damaged(&damaged)),
+                };
+            }
+            let tail = ring.tail();
+            let mut taken = false;
+            while let Some(lane) = self.take_lane(notify.as_ref())? {
+                if let Source::Group { lanes, .. } = &mut self.source {
+                    lanes.push(lane);
+                }
+                taken = true;
+            }
+            if let Some(event) = self.take_lost() {
+                return Ok(Poll::Event(event));
+            }
+            if !taken && oldest.is_none() {
+                return Ok(Poll::Wait(None));
+            }
+            if let Source::Group { order, .. } = &mut self.source {
+                order.complete_to = tail;
+            }
         }
     }
 
@@ -405,7 +501,8 @@ impl Source {
         }
         let spec = options.spec(group, start);
         let member = Box::new(ring.join(&spec, &doorbell.bell).map_err(refused)?);
-        Ok(Self::Group { member, ring, lanes: Vec::new(), turn: 0 })
+        let order = Order::default();
+        Ok(Self::Group { member, ring, lanes: Vec::new(), turn: 0, order })
     }
 }
 

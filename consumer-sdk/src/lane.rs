@@ -216,6 +216,8 @@ pub(crate) struct Lane {
     /// How often the event of `next` was given.
     attempts: u32,
     given: bool,
+    /// The record that was last seen to be wanted.
+    looked_at: Option<u32>,
     retry_at: Option<Instant>,
 }
 
@@ -225,15 +227,38 @@ impl Lane {
         let desk = Desk { claim: Some(claim), index: 0, holders: 0, standing: Standing::Idle };
         let Terms { mode, retry } = terms;
         let held = Arc::new(Held { records, mode, doorbell, desk: Mutex::new(desk) });
-        Self { held, retry, next: 0, attempts: 0, given: false, retry_at: None }
+        Self { held, retry, next: 0, attempts: 0, given: false, looked_at: None, retry_at: None }
     }
 
-    /// Hands out the next event, or says why there is none.
-    pub(crate) fn turn(&mut self, filter: &Filter) -> Result<Turn, Damaged> {
+    /// Where the next wanted record stands in the ring, without giving it; `None` when the lane has
+    /// none to give now, and a turn says why.
+    pub(crate) fn head(&mut self, filter: &Filter) -> Result<Option<u64>, Damaged> {
+        if self.unsettled().is_some() {
+            return Ok(None);
+        }
+        while let Some(entry) = self.held.records.get(self.next as usize) {
+            // A record is looked at once, however often its lane is asked.
+            if self.looked_at != Some(self.next) {
+                match wanted(&entry, filter) {
+                    Ok(Some(_)) => self.looked_at = Some(self.next),
+                    Ok(None) => {
+                        self.next += 1;
+                        continue;
+                    }
+                    Err(source) => return Err(Damaged { position: entry.position, source }),
+                }
+            }
+            return Ok(Some(entry.position));
+        }
+        Ok(None)
+    }
+
+    /// Why the lane cannot go on: its event is out, or rests after a failure.
+    fn unsettled(&mut self) -> Option<Turn> {
         if self.given {
             let standing = self.held.desk().standing;
             match standing {
-                Standing::Out => return Ok(Turn::Out),
+                Standing::Out => return Some(Turn::Out),
                 Standing::Settled => {
                     self.next += 1;
                     self.attempts = 0;
@@ -244,11 +269,18 @@ impl Lane {
             }
             self.given = false;
         }
-        if let Some(at) = self.retry_at {
-            if Instant::now() < at {
-                return Ok(Turn::Paused(at));
-            }
-            self.retry_at = None;
+        let at = self.retry_at?;
+        if Instant::now() < at {
+            return Some(Turn::Paused(at));
+        }
+        self.retry_at = None;
+        None
+    }
+
+    /// Hands out the next event, or says why there is none.
+    pub(crate) fn turn(&mut self, filter: &Filter) -> Result<Turn, Damaged> {
+        if let Some(unsettled) = self.unsettled() {
+            return Ok(unsettled);
         }
         while let Some(entry) = self.held.records.get(self.next as usize) {
             match wanted(&entry, filter) {

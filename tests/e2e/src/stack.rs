@@ -98,7 +98,7 @@ impl Stack {
                 command.env_remove(name);
             }
         }
-        command.env("RUST_BACKTRACE", "1").args(["--instance", &self.instance]);
+        command.args(["--instance", &self.instance]);
         command
     }
 
