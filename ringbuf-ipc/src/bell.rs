@@ -41,9 +41,10 @@ impl Bell {
         Ok(Self { inner: Arc::new(Inner { bells, index, _lock: lock }) })
     }
 
-    /// The number ring segments know it by.
-    pub(crate) fn index(&self) -> u64 {
-        self.inner.index.into()
+    /// The number ring segments of the namespace of `bells` know it by; `None` when it is a bell of
+    /// another namespace, or of one that was removed and made again.
+    pub(crate) fn index_in(&self, bells: &Bells) -> Option<u64> {
+        self.inner.bells.is_same(bells).then(|| self.inner.index.into())
     }
 
     /// Take it before arming: a ring in between is then not missed.
@@ -66,10 +67,6 @@ impl Bell {
     /// Rings it, for news that come from elsewhere (a shutdown, another queue).
     pub fn ring(&self) {
         self.inner.bells.ring(self.inner.index.into());
-    }
-
-    pub(crate) fn same_segment(&self, bells: &Arc<Bells>) -> bool {
-        Arc::ptr_eq(&self.inner.bells, bells)
     }
 }
 

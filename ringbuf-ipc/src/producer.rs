@@ -12,6 +12,7 @@ use crate::core::{Position, groups, locks};
 use crate::error::{AttachError, CreateError};
 use crate::namespace::Namespace;
 use crate::ring::{Ring, core_of};
+use crate::system::bells::Bells;
 use crate::system::lock;
 use crate::system::segment::{Role, Segment};
 use crate::{Geometry, GroupSpec, RingId};
@@ -29,6 +30,7 @@ pub struct Producer {
     writer: Writer,
     name: String,
     bell: Bell,
+    bells: Arc<Bells>,
     spin: Spin,
     /// Keeps the producer's lock.
     _lock: File,
@@ -120,7 +122,7 @@ impl Producer {
 
     /// The ring it writes, as others see it.
     pub fn ring(&self) -> Ring {
-        Ring::of(Arc::clone(&self.writer.core), &self.name)
+        Ring::of(Arc::clone(&self.writer.core), &self.name, Arc::clone(&self.bells))
     }
 
     /// The ring's incarnation.
@@ -269,7 +271,7 @@ impl Producer {
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let core = Arc::new(core_of(segment, segment_name, &bells)?);
         let word = core.layout.producer + words::BELL;
-        let index = if bell.same_segment(&bells) { bell.index() + 1 } else { 0 };
+        let index = bell.index_in(&bells).map_or(0, |index| index + 1);
         core.memory.store(word, index, Ordering::Relaxed);
         let writer = Writer::resume(core)
             .map_err(|why| AttachError::Tail { name: segment_name.to_owned(), why })?;
@@ -277,6 +279,7 @@ impl Producer {
             writer,
             name: segment_name.to_owned(),
             bell: bell.clone(),
+            bells,
             spin: Spin::new(),
             _lock: held,
         })

@@ -28,6 +28,7 @@ use crate::{
 pub struct Ring {
     core: Arc<Core>,
     name: Arc<str>,
+    bells: Arc<Bells>,
 }
 
 /// A group at one moment.
@@ -90,11 +91,12 @@ impl Ring {
         let segment_name = namespace.segment(name)?;
         let segment = Segment::open(&segment_name, Role::Reader)?;
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
-        Ok(Self::of(Arc::new(core_of(segment, &segment_name, &bells)?), &segment_name))
+        let core = core_of(segment, &segment_name, &bells)?;
+        Ok(Self::of(Arc::new(core), &segment_name, bells))
     }
 
-    pub(crate) fn of(core: Arc<Core>, segment_name: &str) -> Self {
-        Self { core, name: segment_name.into() }
+    pub(crate) fn of(core: Arc<Core>, segment_name: &str, bells: Arc<Bells>) -> Self {
+        Self { core, name: segment_name.into(), bells }
     }
 
     /// The ring's incarnation.
@@ -193,7 +195,7 @@ impl Ring {
     /// # Errors
     /// No place for the group or the member, or locks.
     pub fn join(&self, spec: &GroupSpec, bell: &Bell) -> Result<Member, JoinError> {
-        let reader = Reader::join(&self.core, spec, Some(bell.index()))?;
+        let reader = Reader::join(&self.core, spec, bell.index_in(&self.bells))?;
         Ok(Member::new(self.clone(), reader, bell.clone()))
     }
 
@@ -206,7 +208,8 @@ impl Ring {
         for slot in 0..control::OBSERVER_COUNT {
             let Some(life) = self.core.environment.hold(locks::observer(slot))? else { continue };
             let word = self.core.layout.control + control::OBSERVERS + slot * 8;
-            self.core.memory.store(word, bell.index() + 1, Ordering::Relaxed);
+            let index = bell.index_in(&self.bells).map_or(0, |index| index + 1);
+            self.core.memory.store(word, index, Ordering::Relaxed);
             let watcher = Watcher::new(Arc::clone(&self.core), slot, start);
             return Ok(Observer::new(self.clone(), name, watcher, bell.clone(), life));
         }

@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Instance, drain, one_partition, put, small};
-use mixcord_ring::{GroupSpec, Limits, Observed, Producer, Ring, Start, Woken};
+use mixcord_ring::{GroupSpec, Limits, Namespace, Observed, Producer, Ring, Start, Woken};
 
 /// Far beyond any wake; reached only where one is lost.
 const LONG: Duration = Duration::from_secs(20);
@@ -132,6 +132,25 @@ fn a_member_notices_that_another_died_holding_work() {
     drop(batch);
     assert!(survivor.wait(LONG));
     assert_eq!(drain(&mut survivor), [(0, 1)]);
+}
+
+#[test]
+fn a_bell_counts_whichever_handle_of_the_namespace_it_came_from_and_no_other() {
+    let (instance, foreign) = (Instance::new("here"), Instance::new("elsewhere"));
+    let namespace = Namespace::new(instance.namespace.prefix()).unwrap();
+    let bells = [namespace.bell().unwrap(), foreign.namespace.bell().unwrap()];
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let ring = producer.ring();
+    let mut members = bells.each_ref().map(|bell| ring.join(&group(), bell).unwrap());
+    let tickets = bells.each_ref().map(mixcord_ring::Bell::ticket);
+    members.iter_mut().for_each(mixcord_ring::Member::arm);
+    put(&mut producer, 1);
+    producer.publish();
+    assert_ne!(bells[0].ticket(), tickets[0]);
+    assert_eq!(bells[1].ticket(), tickets[1]);
+    assert_eq!(ring.pressure().wakes, 1);
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Bells {
         std::fs::symlink_metadata(path_of(name)).is_ok_and(|meta| meta.ino() == self.inode)
     }
 
+    /// Whether two maps are of one segment.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.inode == other.inode
+    }
+
     /// Claims a place: its number, and the descriptor that holds its lock.
     pub(crate) fn claim(&self) -> Result<(u32, File), BellError> {
         let file = lock::reopen(&self.file)?;
