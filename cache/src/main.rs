@@ -18,6 +18,11 @@ const SLEEP: Duration = Duration::from_millis(200);
 const REMIND: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
+    // Blocked before anything else, so that the thread that waits for them gets even the earliest.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    let signals = signals.thread_block().is_ok().then_some(signals);
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if !error.use_stderr() => {
@@ -31,7 +36,7 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),
     };
-    match run(&plan) {
+    match run(&plan, signals) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_configuration() => refuse(&chain(&error)),
         Err(error) => {
@@ -42,15 +47,10 @@ fn main() -> ExitCode {
 }
 
 /// Serves until SIGTERM or SIGINT.
-fn run(plan: &Plan) -> Result<(), EngineError> {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGTERM);
-    signals.add(Signal::SIGINT);
-    // Blocked before any other thread exists, so that the one below gets them.
-    let blocked = signals.thread_block().is_ok();
+fn run(plan: &Plan, signals: Option<SigSet>) -> Result<(), EngineError> {
     let mut engine = Engine::start(plan)?;
     let stop = Arc::new(AtomicBool::new(false));
-    if blocked {
+    if let Some(signals) = signals {
         let (stop, bell) = (Arc::clone(&stop), engine.bell().clone());
         std::thread::spawn(move || {
             while signals.wait().is_err() {}

@@ -46,7 +46,6 @@ fn sigterm_ends_it_with_0() {
         mixcord_ring::Ring::attach(&instance.namespace, "out")
             .is_ok_and(|ring| ring.producer_alive())
     });
-    std::thread::sleep(std::time::Duration::from_millis(50));
     signal(&child, Signal::SIGTERM);
     let (status, _) = end(child);
     assert_eq!(status.code(), Some(0));
@@ -112,9 +111,9 @@ fn killed_again_and_again_it_loses_and_doubles_nothing() {
         seen.extend(receive(&mut consumer));
     }
     let child = program(&instance, &[]).spawn().unwrap();
-    until("everything sent is seen", || {
+    until("everything sent is seen, and a cache lives", || {
         seen.extend(receive(&mut consumer));
-        seen.len() as u64 > sent
+        seen.len() as u64 > sent && consumer.ring().producer_alive()
     });
     signal(&child, Signal::SIGTERM);
     assert_eq!(end(child).0.code(), Some(0));
