@@ -11,6 +11,7 @@ mod clock;
 mod event;
 mod payload;
 mod report;
+mod ring;
 mod round;
 
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ use crate::report::Report;
 use crate::round::Effort;
 
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
-const PARTS: &[(&str, fn(Effort, &mut Report) -> Result<()>)] = &[("event", event::run)];
+const PARTS: &[(&str, fn(Effort, &mut Report) -> Result<()>)] =
+    &[("event", event::run), ("ring", ring::run)];
 
 const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
 
@@ -37,6 +39,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((ring::CHILD, rest)) = given.split_first().map(|(first, rest)| (&**first, rest)) {
+        return ring::child(rest).map(|()| ExitCode::SUCCESS);
+    }
     let mut wanted = String::from("all");
     let mut effort = Effort::Full;
     let mut path = PathBuf::from("target/bench/report.json");

@@ -1,0 +1,111 @@
+//! The ring against other ways between two processes, and between two threads.
+//!
+//! Payloads are copied in, and the reader looks at every cache line of them. What this leaves out: our
+//! reader copies each record out of the ring before it looks (a record is safe from whoever wrote it),
+//! and acknowledges; the peers look at shared memory in place and have no groups to keep.
+
+mod cells;
+mod link;
+mod process;
+
+use anyhow::Result;
+
+use self::process::{Direction, round};
+use crate::clock::Sample;
+use crate::report::{Goal, Report};
+use crate::round::{Contender, Effort, interleave};
+
+pub(crate) use self::process::{CHILD, child};
+
+const SIZES: [usize; 4] = [64, 512, 4096, 262_144];
+
+pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
+    for size in SIZES {
+        stream(effort, report, size)?;
+    }
+    round_trip(effort, report)
+}
+
+/// Messages in a round, so that it takes a fraction of a second.
+fn count(kind: &str, size: usize, effort: Effort) -> u64 {
+    let bytes_per_second: u64 = match kind {
+        "Unix stream" => 60 << 20,
+        "iceoryx2" => 200 << 20,
+        _ => 1 << 30,
+    };
+    let per_second = (bytes_per_second / size as u64).min(match kind {
+        "Unix stream" => 150_000,
+        "iceoryx2" => 500_000,
+        _ => 4_000_000,
+    });
+    let share = if effort == Effort::Quick { 10 } else { 3 };
+    (per_second / share).max(200)
+}
+
+fn contender<'a>(
+    kind: &'static str,
+    size: usize,
+    effort: Effort,
+    failed: &'a std::cell::RefCell<Option<anyhow::Error>>,
+) -> Contender<'a> {
+    let count = count(kind, size, effort);
+    Contender::rounds(kind, move || {
+        round(kind, size, count, Direction::Stream).unwrap_or_else(|error| {
+            failed.borrow_mut().get_or_insert(error.context(kind));
+            nothing()
+        })
+    })
+}
+
+/// Of a contender that failed: its error is reported, the figures are not.
+fn nothing() -> Sample {
+    let moment = std::time::Duration::from_nanos(1);
+    Sample { units: 0, cpu: moment, wall: moment }
+}
+
+fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
+    let failed = std::cell::RefCell::new(None);
+    let kinds = ["mixcord", "iceoryx2", "shaq", "Unix stream"]
+        .map(|kind| contender(kind, size, effort, &failed));
+    let samples = interleave(effort, kinds.into());
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    let case = format!("two processes, {size} B, one publish a message");
+    let goals = [Goal::Times(5.0, "iceoryx2"), Goal::Times(1.0, "shaq")];
+    report.rates("ring", &case, "messages", &samples, &goals);
+
+    let kinds = ["mixcord, batched", "Unix stream, batched", "pipe, batched"]
+        .map(|kind| contender(kind, size, effort, &failed));
+    let samples = interleave(effort, kinds.into());
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    let case = format!("two processes, {size} B, batches of 64");
+    let goals: &[Goal] = if size == 64 { &[Goal::Times(1.0, "Unix stream, batched")] } else { &[] };
+    report.rates("ring", &case, "messages", &samples, goals);
+    Ok(())
+}
+
+fn round_trip(effort: Effort, report: &mut Report) -> Result<()> {
+    let failed = std::cell::RefCell::new(None);
+    let count = if effort == Effort::Quick { 5_000 } else { 30_000 };
+    let kinds = ["mixcord", "iceoryx2", "shaq", "Unix stream"].map(|kind| {
+        let failed = &failed;
+        Contender::rounds(kind, move || {
+            round(kind, 64, count, Direction::Echo).unwrap_or_else(|error| {
+                failed.borrow_mut().get_or_insert(error.context(kind));
+                nothing()
+            })
+        })
+    });
+    let samples = interleave(effort, kinds.into());
+    if let Some(error) = failed.take() {
+        return Err(error);
+    }
+    let times: Vec<_> =
+        samples.iter().map(|s| (s.name, s.spread(|sample| 1e9 / sample.per_second()))).collect();
+    let case = "two processes, 64 B there and back, spinning";
+    report.row("ring", case, "round trip", "ns", &times, &[Goal::AtMostTimes(1.3, "shaq")]);
+    Ok(())
+}
