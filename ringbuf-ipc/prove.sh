@@ -4,7 +4,10 @@
 #   prove.sh loom   every interleaving of the protocol on tiny rings, and orderings weakened on purpose
 #   prove.sh tsan   threads over a heap block, under ThreadSanitizer
 #   prove.sh asan   the same under AddressSanitizer
-#   prove.sh all
+#   prove.sh kill   a child killed after every one of its shared stores, in every role
+#   prove.sh fuzz   arbitrary bytes as a segment, under AddressSanitizer (RING_FUZZ_SECONDS, 60)
+#   prove.sh soak   everything killed at random for RING_SOAK_SECONDS (60); part of cargo test too
+#   prove.sh all    all of them but the soak
 #
 # Works on stable Rust. Each has a target directory of its own, since the flags differ.
 set -eu
@@ -31,8 +34,28 @@ asan() {
     sanitize asan "-Zsanitizer=address"
 }
 
+kill_points() {
+    cargo test --package mixcord-ring --features kill-points --test kill_points
+}
+
+fuzz() {
+    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
+    # A whole path: cargo-fuzz runs in its own directory.
+    mkdir -p "$target/fuzz"
+    CARGO_TARGET_DIR="$(cd "$target/fuzz" && pwd)"
+    export CARGO_TARGET_DIR
+    cd ringbuf-ipc/fuzz
+    RUSTC_BOOTSTRAP=1 cargo fuzz run segment --target "$triple" -- \
+        -max_total_time="${RING_FUZZ_SECONDS:-60}" -timeout=20 -rss_limit_mb=2048
+}
+
+soak() {
+    cargo test --package mixcord-ring --test soak -- --nocapture
+}
+
 case "${1:-all}" in
-    loom | tsan | asan) "$1" ;;
-    all) loom && tsan && asan ;;
-    *) echo "usage: $0 loom|tsan|asan|all" >&2 && exit 2 ;;
+    loom | tsan | asan | fuzz | soak) "$1" ;;
+    kill) kill_points ;;
+    all) loom && tsan && asan && kill_points && fuzz ;;
+    *) echo "usage: $0 loom|tsan|asan|kill|fuzz|soak|all" >&2 && exit 2 ;;
 esac
