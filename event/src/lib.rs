@@ -33,6 +33,7 @@ mod put;
 pub mod record;
 pub mod send;
 mod ser;
+pub mod status;
 pub mod topology;
 mod validate;
 mod value;

@@ -319,7 +319,7 @@ impl Rings {
 /// Did a session ever begin in this ring?
 fn began(ring: &Ring) -> bool {
     ring.checkpoint().is_some_and(|bytes| {
-        Checkpoint::decode(&bytes).is_none_or(|checkpoint| checkpoint.seq.is_some())
+        Checkpoint::decode(&bytes).is_none_or(|checkpoint| checkpoint.status.seq.is_some())
     })
 }
 

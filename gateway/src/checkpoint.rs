@@ -2,31 +2,25 @@
 //! shard stands. Committed together with the records it belongs to.
 
 use mixcord_event::Encoding;
+use mixcord_event::status::ShardStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Fingerprint;
 use crate::session::{GapReason, Restored, SessionInfo};
 use crate::wire::API_VERSION;
 
-/// The layout of these bytes. Another one is not read.
-const LAYOUT: u16 = 1;
-/// No checkpoint is larger; the ring's own limit is higher.
+/// The session's part is never larger; the ring's own limit is higher.
 const BYTES_MAX: usize = 3 << 10;
 /// Ids and URLs longer than this are not kept, and the session with them.
 const TEXT_MAX: usize = 1 << 10;
 
 /// A shard ring's checkpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    layout: u16,
-    /// The counter of the newest session.
-    pub counter: u32,
-    /// The last sequence number in the ring; `None` before the first session.
-    pub seq: Option<u64>,
-    /// The session that can be resumed.
+    /// How the shard stands; for everybody.
+    pub status: ShardStatus,
+    /// The session that can be resumed; for the next gateway.
     pub session: Option<Saved>,
-    /// How the shard stands.
-    pub figures: Figures,
 }
 
 /// A session and everything that has to be the same to resume it.
@@ -63,26 +57,6 @@ impl Settings {
     }
 }
 
-/// How a shard stands, for others to read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Figures {
-    /// The state's name.
-    pub state: String,
-    /// The last heartbeats' latencies in microseconds, newest last; at most ten.
-    pub latencies_us: Vec<u64>,
-    /// Connections lost since the process started.
-    pub reconnects: u64,
-    /// Messages left out because they could not be decoded.
-    pub undecodable: u64,
-    /// Gap records written.
-    pub gaps: u64,
-    /// Times the socket was not read because the ring was full.
-    pub stalls: u64,
-    /// How long it was not read, in milliseconds.
-    pub stalled_ms: u64,
-}
-
 fn configuration() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<BYTES_MAX>()
 }
@@ -90,26 +64,25 @@ fn configuration() -> impl bincode::config::Config {
 impl Checkpoint {
     /// Reads a ring's checkpoint; `None` when the bytes are none of this layout.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (checkpoint, used): (Self, _) =
-            bincode::serde::decode_from_slice(bytes, configuration()).ok()?;
-        (used == bytes.len() && checkpoint.layout == LAYOUT).then_some(checkpoint)
+        let (status, rest) = ShardStatus::decode(bytes)?;
+        let (session, used) = bincode::serde::decode_from_slice(rest, configuration()).ok()?;
+        (used == rest.len()).then_some(Self { status, session })
     }
 
     /// The bytes for the ring.
-    pub fn encode(&mut self) -> Vec<u8> {
-        self.layout = LAYOUT;
-        bincode::serde::encode_to_vec(&*self, configuration()).unwrap_or_else(|_| {
-            // Only texts of Discord's could make it too large, and `begin` bounds those.
-            self.session = None;
-            bincode::serde::encode_to_vec(&*self, configuration()).unwrap_or_default()
-        })
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.status.encode();
+        let session = bincode::serde::encode_to_vec(&self.session, configuration());
+        // `begin` bounds the texts, so that it always fits; no session is the safe way to be wrong.
+        bytes.extend(session.unwrap_or_else(|_| vec![0]));
+        bytes
     }
 
     /// A session begins.
     pub fn begin(&mut self, counter: u32, session: &SessionInfo, settings: &Settings) {
         let long = |text: &str| text.len() > TEXT_MAX;
         let resume_url = session.resume_url.clone().filter(|url| !long(url));
-        self.counter = counter;
+        self.status.session = counter;
         self.session = (!long(&session.id)).then(|| Saved {
             id: session.id.clone(),
             resume_url,
@@ -119,7 +92,7 @@ impl Checkpoint {
 
     /// What a new process can go on with.
     pub fn restore(&self, settings: &Settings) -> Restored {
-        let (seq, counter) = (self.seq, self.counter);
+        let (seq, counter) = (self.status.seq, self.status.session);
         match &self.session {
             Some(saved) if saved.settings == *settings => {
                 let session =
@@ -155,7 +128,8 @@ mod tests {
     }
 
     fn checkpoint() -> Checkpoint {
-        let mut checkpoint = Checkpoint { seq: Some(77), ..Checkpoint::default() };
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.status.seq = Some(77);
         let session = SessionInfo { id: "abc".into(), resume_url: Some("wss://x".into()) };
         checkpoint.begin(5, &session, &settings(513));
         checkpoint

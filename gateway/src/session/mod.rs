@@ -446,7 +446,7 @@ impl Session {
         }
         // An event without a number is passed on and cannot move anything.
         let Some(seq) = seq else { return self.deliver(None, accepted) };
-        if self.replayed.is_some_and(|replayed| seq <= replayed) {
+        if self.replayed.is_some_and(|replayed| seq <= replayed) || self.accepted == Some(seq) {
             return Verdict::Ignore;
         }
         self.replayed = None;

@@ -400,6 +400,14 @@ fn numbers_that_start_at_zero_or_jump_back_lose_no_event() {
 }
 
 #[test]
+fn p2_the_same_number_twice_is_the_same_event() {
+    let mut bench = Bench::active();
+    delivered(bench.dispatch(2));
+    assert_eq!(bench.dispatch(2), Verdict::Ignore);
+    assert_eq!(delivered(bench.dispatch(3)).gap, None);
+}
+
+#[test]
 fn g24_a_discarded_session_owes_a_gap() {
     let mut bench = Bench::new(Restored {
         session: None,

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use mixcord_event::status::ShardStatus;
 use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
 
 use super::records::Records;
@@ -69,7 +70,7 @@ pub(super) struct Output {
     settings: Settings,
     /// As it will be with the next commit.
     checkpoint: Checkpoint,
-    /// Staged since the last commit?
+    /// Is there anything to commit?
     staged: bool,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
@@ -136,7 +137,7 @@ impl Output {
         entry: Entry<'_>,
         begins: Option<SessionInfo>,
     ) -> Result<(), OutputError> {
-        self.checkpoint.figures.gaps += 1;
+        self.checkpoint.status.gaps += 1;
         tracing::warn!(
             reason = gap.reason.as_str(),
             session = gap.counter,
@@ -172,7 +173,7 @@ impl Output {
         session_id: Option<&str>,
         latency: Option<Duration>,
     ) -> Result<(), OutputError> {
-        state.as_str().clone_into(&mut self.checkpoint.figures.state);
+        state.as_str().clone_into(&mut self.checkpoint.status.state);
         let (meta, bytes) = self.records.state(state, counter, session_id, latency);
         if let Some(last) = self.pending.back_mut()
             && self.records.is_state(&last.meta)
@@ -224,17 +225,16 @@ impl Output {
         Ok(())
     }
 
-    /// Commits what is staged. Gives the session counter and the sequence number that are now in
-    /// the ring for good, when there was anything to commit.
+    /// Commits what is staged. Gives the session counter and the sequence number that are in the
+    /// ring for good.
     pub(super) fn commit(&mut self) -> Result<Option<(u32, u64)>, OutputError> {
-        if !self.staged {
-            return Ok(None);
+        if self.staged {
+            self.producer.set_checkpoint(&self.checkpoint.encode())?;
+            self.producer.publish();
+            self.staged = false;
         }
-        let bytes = self.checkpoint.encode();
-        self.producer.set_checkpoint(&bytes)?;
-        self.producer.publish();
-        self.staged = false;
-        Ok(self.checkpoint.seq.map(|seq| (self.checkpoint.counter, seq)))
+        let status = &self.checkpoint.status;
+        Ok(status.seq.map(|seq| (status.session, seq)))
     }
 
     /// Waits until the first waiting record may fit. May be dropped at any time.
@@ -250,7 +250,7 @@ impl Output {
     /// The socket is no longer read.
     pub(super) fn stalled(&mut self, now: Instant) {
         self.stalled = Some(now);
-        self.checkpoint.figures.stalls += 1;
+        self.checkpoint.status.stalls += 1;
     }
 
     /// The socket is read again; how long was it not?
@@ -258,13 +258,18 @@ impl Output {
         let stalled =
             self.stalled.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let ms = u64::try_from(stalled.as_millis()).unwrap_or(u64::MAX);
-        self.checkpoint.figures.stalled_ms = self.checkpoint.figures.stalled_ms.saturating_add(ms);
+        self.checkpoint.status.stalled_ms = self.checkpoint.status.stalled_ms.saturating_add(ms);
         stalled
     }
 
-    /// The figures that the next commit carries.
-    pub(super) fn figures(&mut self) -> &mut crate::checkpoint::Figures {
-        &mut self.checkpoint.figures
+    /// What the next commit says of the shard.
+    pub(super) fn status(&mut self) -> &mut ShardStatus {
+        &mut self.checkpoint.status
+    }
+
+    /// The next commit is worth making for the status alone.
+    pub(super) fn touch(&mut self) {
+        self.staged = true;
     }
 
     fn write(&mut self, meta: Meta, bytes: &[u8], note: Note) -> Result<(), OutputError> {
@@ -289,11 +294,11 @@ impl Output {
 
     /// A record that can never fit becomes a gap of its own length (P3).
     fn replace_too_large(&mut self, index: usize, bytes: u64, limit: u64) {
-        self.checkpoint.figures.gaps += 1;
+        self.checkpoint.status.gaps += 1;
         let Some(pending) = self.pending.get_mut(index) else { return };
         let (counter, seq) = match &pending.note {
             Note::Seq { counter, seq } | Note::Begins { counter, seq, .. } => (*counter, *seq),
-            Note::None => (self.checkpoint.counter, 0),
+            Note::None => (self.checkpoint.status.session, 0),
         };
         tracing::error!(
             seq,
@@ -318,12 +323,12 @@ impl Output {
         match note {
             Note::None => {}
             Note::Seq { counter, seq } => {
-                self.checkpoint.counter = counter;
-                self.checkpoint.seq = Some(seq);
+                self.checkpoint.status.session = counter;
+                self.checkpoint.status.seq = Some(seq);
             }
             Note::Begins { counter, seq, session } => {
                 self.checkpoint.begin(counter, &session, &self.settings);
-                self.checkpoint.seq = Some(seq);
+                self.checkpoint.status.seq = Some(seq);
             }
         }
     }

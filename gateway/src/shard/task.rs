@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use mixcord_event::command::{Command, Refusal, Reply};
 use mixcord_event::send::{EncodeError, Identify, PresenceUpdate, Resume};
+use mixcord_event::status::ShardStatus;
 use mixcord_event::{Decoder, Encoding, Kind, Limits, Outgoing, RecordMeta, Shard, atoms};
 use mixcord_ring::{AsyncBell, Meta, Producer};
 use tokio::sync::{mpsc, watch};
@@ -195,7 +196,8 @@ fn restore(producer: &Producer, settings: &Settings) -> (Checkpoint, Restored) {
     match Checkpoint::decode(&bytes) {
         Some(mut checkpoint) => {
             let restored = checkpoint.restore(settings);
-            checkpoint.figures = crate::checkpoint::Figures::default();
+            let (session, seq) = (checkpoint.status.session, checkpoint.status.seq);
+            checkpoint.status = ShardStatus { session, seq, ..ShardStatus::default() };
             (checkpoint, restored)
         }
         None => {
@@ -266,7 +268,7 @@ impl Runner {
                 Action::State(state) => {
                     let counter = self.session.counter();
                     let latency = self.session.latencies().last();
-                    self.fill_figures();
+                    self.fill_status();
                     self.output.state(state, counter, self.session.session_id(), latency)?;
                     self.commit()?;
                 }
@@ -421,7 +423,7 @@ impl Runner {
         let mut frame = match decoded {
             Ok(frame) => frame,
             Err(error) => {
-                self.output.figures().undecodable += 1;
+                self.output.status().undecodable += 1;
                 self.session.poisoned();
                 if self.complained.is_none_or(|at| now - at >= Duration::from_secs(60)) {
                     self.complained = Some(now);
@@ -458,7 +460,11 @@ impl Runner {
             11 => Incoming::HeartbeatAck,
             _ => Incoming::Unknown,
         };
+        let answered = incoming == Incoming::HeartbeatAck;
         let Verdict::Deliver(delivery) = self.session.message(now, incoming) else {
+            if answered {
+                self.output.touch();
+            }
             return Ok(());
         };
         let meta = Meta {
@@ -482,7 +488,7 @@ impl Runner {
     }
 
     fn commit(&mut self) -> Result<(), ShardError> {
-        self.fill_figures();
+        self.fill_status();
         if let Some((counter, seq)) = self.output.commit()? {
             self.session.committed(counter, seq);
         }
@@ -496,11 +502,11 @@ impl Runner {
         Ok(())
     }
 
-    fn fill_figures(&mut self) {
-        let figures = self.output.figures();
-        figures.reconnects = self.session.reconnects();
-        figures.latencies_us.clear();
-        figures.latencies_us.extend(
+    fn fill_status(&mut self) {
+        let status = self.output.status();
+        status.reconnects = self.session.reconnects();
+        status.latencies_us.clear();
+        status.latencies_us.extend(
             self.session
                 .latencies()
                 .as_slice()

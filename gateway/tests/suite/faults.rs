@@ -248,14 +248,15 @@ fn random_faults(seed: u64, encoding: &str, compression: &str) {
     let mut random = mixcord_gateway::random::Random::seeded(seed);
     while !fake.status()["finished"].as_bool().unwrap_or(false) {
         let shard = random.bits() % 2;
-        match random.bits() % 9 {
+        match random.bits() % 10 {
             0 => fake.post(&format!("/fake/disconnect?how=cut&shard={shard}")),
             1 => fake.post(&format!("/fake/disconnect?how=op7&shard={shard}")),
             2 => fake.post(&format!("/fake/disconnect?how=op9true&shard={shard}")),
             3 => fake.post(&format!("/fake/disconnect?how=close&code=4000&shard={shard}")),
-            4 => fake.post(&format!("/fake/miss-acks?count=1&shard={shard}")),
-            5 => fake.post(&format!("/fake/stall?ms=40&shard={shard}")),
-            6 => {
+            4 => fake.post(&format!("/fake/fault?how=miss-acks&shard={shard}")),
+            5 => fake.post(&format!("/fake/fault?how=stall&ms=40&shard={shard}")),
+            6 => fake.post(&format!("/fake/fault?how=duplicate&shard={shard}")),
+            7 => {
                 gateway.signal(crate::harness::SIGKILL);
                 gateway.wait();
                 gateway = instance.start(&fake.api_url(), &options);

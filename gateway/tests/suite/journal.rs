@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use fake_discord::hash_json;
+use mixcord_event::status::ShardStatus;
+use mixcord_ring::Ring;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -228,6 +230,31 @@ fn p3_a_session_that_is_gone_leaves_a_gap_before_the_next_ready() {
     }
 }
 
+/// §15 line 11, G-24: a replay that leaves something out ends the session, and the next READY series
+/// rebuilds what is missing.
+#[test]
+fn g24_a_replay_with_a_hole_is_a_gap_and_a_new_session() {
+    let fake = Fake::start(|config| {
+        config.shards = 1;
+        config.rate = 1_000.0;
+        config.events = Some(1_500);
+        config.hold_while_away = Some(true);
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&fake.api_url(), &["--reconnect-min-ms", "60"]);
+    let mut reader = Reader::new(&instance);
+    reader.until("some events", |got| got.len() > 200);
+    fake.post("/fake/fault?how=hole");
+    fake.post("/fake/fault?how=cut");
+    reader.until_all(&fake);
+    compare(&fake, &reader.events());
+    let gaps = reader.gaps();
+    let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
+    assert_eq!(gap.data["reason"], "hole");
+    assert_eq!(fake.logged("identify").len(), 2);
+    drop(gateway);
+}
+
 /// G-24: another set of intents cannot resume.
 #[test]
 fn g24_changed_intents_begin_a_new_session_with_a_gap() {
@@ -269,4 +296,28 @@ fn shard_states_are_told_on_each_change() {
         .collect();
     assert_eq!(states, ["connecting", "identifying", "connected", "stopped"]);
     assert!(reader.got.iter().all(|got| !got.data.to_string().contains(TOKEN)));
+}
+
+/// The state of a shard stands in its segment, for others to read.
+#[test]
+fn a_shards_status_is_in_its_ring() {
+    let fake = Fake::start(|config| {
+        config.shards = 1;
+        config.heartbeat_ms = 100;
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&fake.api_url(), &[]);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    let ring = Ring::attach(&instance.namespace(), "shard-0-1").expect("a ring");
+    let status = || {
+        let bytes = ring.checkpoint().expect("a checkpoint");
+        ShardStatus::decode(&bytes).expect("a status").0
+    };
+    until("ten latencies", || status().latencies_us.len() == 10);
+    let last = fake.last_seqs().into_values().max();
+    assert_eq!((status().state.as_str(), status().session, status().seq), ("connected", 1, last));
+    fake.post("/fake/disconnect?how=cut");
+    until("the reconnect", || status().reconnects == 1 && status().state == "connected");
+    drop(gateway);
 }
