@@ -26,6 +26,8 @@ use crate::wire::websocket::{self, FrameError, Opcode};
 const OUT: usize = 64 * 1024;
 /// G-30.
 const SEND_MAX: usize = 4096;
+/// Presence updates a connection may make in 20 seconds (G-29).
+const PRESENCES_MAX: usize = 5;
 /// How long the server waits for a client's answer to its close frame.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -79,6 +81,7 @@ struct Connection {
     fragments: Option<(Opcode, Vec<u8>)>,
     packets: Vec<Packet>,
     sends: VecDeque<Instant>,
+    presences: VecDeque<Instant>,
     last_beat: Instant,
     missed_acks: u32,
     duplicate: bool,
@@ -103,6 +106,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, wish: Wish, input: V
         fragments: None,
         packets: Vec::new(),
         sends: VecDeque::new(),
+        presences: VecDeque::new(),
         last_beat: Instant::now(),
         missed_acks: 0,
         duplicate: false,
@@ -283,12 +287,32 @@ impl Connection {
                 let Some(session) = self.session.clone() else {
                     return Err(End::Server(Close::NotAuthenticated));
                 };
-                let what = What::Request { op: op as u8 };
+                let dropped = op == 3 && !self.may_set_presence();
+                let op_code = op as u8;
+                let what = if dropped {
+                    What::Dropped { op: op_code }
+                } else {
+                    What::Request { op: op_code }
+                };
                 self.hub.log.add(Some(session.shard), Some(session.ordinal), what);
+                if dropped {
+                    return Ok(());
+                }
                 self.hub.request(&session, op, data).map_err(End::Server)
             }
             _ => Err(End::Server(Close::UnknownOpcode)),
         }
+    }
+
+    /// G-29.
+    fn may_set_presence(&mut self) -> bool {
+        let now = Instant::now();
+        while self.presences.front().is_some_and(|at| now.duration_since(*at).as_secs() >= 20) {
+            self.presences.pop_front();
+        }
+        self.presences.push_back(now);
+        self.presences.truncate(PRESENCES_MAX + 1);
+        self.presences.len() <= PRESENCES_MAX
     }
 
     /// G-28: everything a client sends counts.

@@ -26,6 +26,10 @@ pub(crate) enum What {
     Request {
         op: u8,
     },
+    /// A request over its rate: nothing comes of it.
+    Dropped {
+        op: u8,
+    },
     /// The server closed with this code.
     Closed {
         code: u16,
@@ -91,6 +95,7 @@ impl Line {
             What::ResumeRefused { seq } => ("resume_refused", json!(seq)),
             What::Heartbeat { seq } => ("heartbeat", json!(seq)),
             What::Request { op } => ("request", json!(op)),
+            What::Dropped { op } => ("dropped", json!(op)),
             What::Closed { code } => ("closed", json!(code)),
             What::Fault(fault) => ("fault", json!(fault)),
             What::Left { code } => ("left", json!(code)),

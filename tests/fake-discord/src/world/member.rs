@@ -59,7 +59,13 @@ impl Member {
 
     /// The member with its user.
     pub(crate) fn object(&self, user: Arc<Shared>) -> Obj {
-        self.partial().object().with("user", user)
+        // Most members are shown once, in GUILD_CREATE: their objects are not kept for that.
+        let mut member = match self.partial.get() {
+            Some(partial) => partial.object().clone(),
+            None => self.build(),
+        };
+        member.set("user", user);
+        member
     }
 
     fn build(&self) -> Obj {

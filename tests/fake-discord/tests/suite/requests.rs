@@ -216,6 +216,24 @@ async fn g31_members_are_sent_in_chunks_by_all_the_rules() {
 }
 
 #[tokio::test]
+async fn g29_the_sixth_presence_of_20_seconds_is_dropped() {
+    let server = server(|config| config.events = Some(0)).await;
+    let mut client = Client::identified(&server, JSON, [0, 1]).await;
+    let d = json!({"since": null, "activities": [], "status": "idle", "afk": false});
+    for _ in 0..6 {
+        client.send(&json!({"op": 3, "d": d})).await;
+    }
+    client.send(&json!({"op": 1, "d": null})).await;
+    client.op(11).await;
+    let log = get(&server, "/fake/log").await;
+    let of = |what: &str| {
+        log.as_array().expect("lines").iter().filter(|line| line["what"] == what).count()
+    };
+    assert_eq!((of("request"), of("dropped")), (5, 1));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn op_4_moves_the_bot_and_op_31_and_43_are_answered() {
     let server = server(|config| config.events = Some(0)).await;
     let mut client = Client::identified(&server, "v=10&encoding=etf", [0, 1]).await;
