@@ -182,8 +182,17 @@ impl Core {
 
     /// Living members, by their locks.
     pub(crate) fn living_members(&self, index: u16) -> u16 {
+        if !self.has_living_member(index) {
+            return 0;
+        }
         let held = |member: &u16| self.environment.held(locks::member(index, *member));
         (0..self.layout.geometry.members).filter(held).count() as u16
+    }
+
+    /// Whether any member lives; one question to the kernel, whatever their number.
+    fn has_living_member(&self, index: u16) -> bool {
+        let members = self.layout.geometry.members;
+        self.environment.held_any(locks::member(index, 0), members.into())
     }
 
     fn find_group(&self, name: &str) -> Option<u16> {
@@ -202,7 +211,7 @@ pub(crate) fn declare(core: &Core, spec: &GroupSpec) -> Result<(u16, bool), Grou
     if let Some(index) = core.find_group(&spec.name) {
         let evicted = state::of(core.group_state(index)) == state::EVICTED;
         let left_over =
-            core.group_policy(index) == Policy::Ephemeral && core.living_members(index) == 0;
+            core.group_policy(index) == Policy::Ephemeral && !core.has_living_member(index);
         if left_over {
             free(core, index);
         } else {
@@ -235,7 +244,7 @@ pub(crate) fn remove(core: &Core, name: &str) -> Result<(), GroupError> {
 
 /// Ends an ephemeral group whose last member left; the caller holds the table lock.
 pub(crate) fn end_if_deserted(core: &Core, index: u16, expected: u64, now_ms: u64) {
-    if core.group_state(index) != expected || core.living_members(index) != 0 {
+    if core.group_state(index) != expected || core.has_living_member(index) {
         return;
     }
     match core.group_policy(index) {
@@ -362,7 +371,7 @@ fn removable(core: &Core) -> Option<u16> {
     let index = (0..core.layout.geometry.groups).find(|&index| {
         state::of(core.group_state(index)) == state::ACTIVE
             && core.group_policy(index) == Policy::Ephemeral
-            && core.living_members(index) == 0
+            && !core.has_living_member(index)
     })?;
     free(core, index);
     Some(index)
@@ -406,7 +415,7 @@ pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms
                 relief = Relief { changed: true, gone: relief.gone + 1 };
                 continue;
             }
-            if core.living_members(index) != 0 {
+            if core.has_living_member(index) {
                 continue;
             }
             relieve_group(core, index, now_ms, &mut relief);

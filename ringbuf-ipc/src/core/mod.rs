@@ -53,6 +53,10 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn ring(&self, bell: u64);
     /// Whether anybody, in whatever process, holds the lock on byte `byte` (see [`locks`]).
     fn held(&self, byte: u64) -> bool;
+    /// Whether anybody holds any of `count` bytes.
+    fn held_any(&self, first: u64, count: u64) -> bool {
+        (first..first + count).any(|byte| self.held(byte))
+    }
     /// Locks byte `byte` until the answer is dropped or this process dies; `None` when it is held.
     fn hold(&self, byte: u64) -> io::Result<Option<Life>>;
     /// Lets go of a lock somebody else holds, as his death would.

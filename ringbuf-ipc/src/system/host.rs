@@ -38,6 +38,10 @@ impl Environment for Host {
         lock::is_held(&self.probe, byte, 1)
     }
 
+    fn held_any(&self, first: u64, count: u64) -> bool {
+        lock::is_held(&self.probe, first, count)
+    }
+
     fn hold(&self, byte: u64) -> io::Result<Option<Life>> {
         let file = lock::reopen(&self.probe)?;
         Ok(lock::try_lock(&file, byte)?.then(|| Box::new(file) as Life))
