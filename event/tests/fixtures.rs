@@ -114,13 +114,13 @@ fn etf_and_json_give_equal_records() {
 }
 
 /// Printed, an event is what Discord sent. One field differs by design: an id that came as a number
-/// (`sound_id`, a poll answer's `id`) is printed as text, as Discord prints all other ids.
+/// (`sound_id`) is printed as text, as Discord prints all other ids.
 #[test]
 fn printing_gives_discords_json() {
     for (line, json) in fixtures() {
         let data = Document::from_json(&json["d"].to_string()).unwrap();
         let printed: Json = serde_json::from_str(&data.to_json()).unwrap();
-        assert_eq!(printed, with_text_ids(json["d"].clone(), false), "{line}");
+        assert_eq!(printed, with_text_ids(json["d"].clone(), tree::Place::Plain), "{line}");
     }
 }
 
@@ -203,15 +203,20 @@ fn tree_of(json: &Json) -> tree::Tree {
     }
 }
 
-/// Integers under keys of snowflakes as text.
-fn with_text_ids(json: Json, is_id: bool) -> Json {
+/// Integers that are snowflakes as text.
+fn with_text_ids(json: Json, place: tree::Place) -> Json {
+    use tree::Place;
     match json {
-        Json::Number(number) if is_id && number.is_u64() => Json::String(number.to_string()),
-        Json::Array(items) => items.into_iter().map(|item| with_text_ids(item, is_id)).collect(),
+        Json::Number(number) if matches!(place, Place::Ids | Place::IdList) && number.is_u64() => {
+            Json::String(number.to_string())
+        }
+        Json::Array(items) => {
+            items.into_iter().map(|item| with_text_ids(item, place.in_list())).collect()
+        }
         Json::Object(members) => {
             let members = members.into_iter().map(|(key, value)| {
-                let is_id = Atom::lookup(key.as_bytes()).is_some_and(Atom::is_snowflake);
-                (key, with_text_ids(value, is_id))
+                let place = Place::under(&key, place);
+                (key, with_text_ids(value, place))
             });
             Json::Object(members.collect())
         }

@@ -34,12 +34,20 @@ pub(crate) enum Place {
     IdList,
     /// Under the key whose members are snowflakes.
     Owners,
+    /// Where a map's own `id` is a number: components, and the answers of a poll.
+    Numbered,
 }
 
 impl Place {
     pub(crate) fn under(key: &str, map: Self) -> Self {
         match Atom::lookup(key.as_bytes()) {
+            Some(_) if key == "id" && map == Self::Numbered => Self::Plain,
             Some(atom) if atom.is_snowflake() => Self::Ids,
+            Some(_)
+                if matches!(key, "components" | "component" | "accessory" | "answer_counts") =>
+            {
+                Self::Numbered
+            }
             Some(_) if key == "authorizing_integration_owners" => Self::Owners,
             None if map == Self::Owners => Self::Ids,
             _ => Self::Plain,
@@ -47,7 +55,11 @@ impl Place {
     }
 
     pub(crate) fn in_list(self) -> Self {
-        if self == Self::Ids { Self::IdList } else { Self::Plain }
+        match self {
+            Self::Ids => Self::IdList,
+            Self::Numbered => Self::Numbered,
+            _ => Self::Plain,
+        }
     }
 
     fn is_id(self) -> bool {
@@ -225,7 +237,7 @@ pub(crate) fn key() -> impl Strategy<Value = String> {
         }),
         3 => prop::sample::select(vec![
             "id", "guild_id", "roles", "user", "content", "nonce", "custom_id", "resolved", "ids",
-            "authorizing_integration_owners", "permissions", "code", "session_id",
+            "authorizing_integration_owners", "components", "answer_counts", "permissions", "code", "session_id",
         ]).prop_map(str::to_owned),
         1 => prop::sample::select(vec!["0", "1", "302050872383242240", "007", "-5", "255", "256"])
             .prop_map(str::to_owned),
