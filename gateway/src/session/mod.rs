@@ -16,6 +16,7 @@
 
 mod close;
 mod heart;
+mod recovery;
 mod types;
 
 use std::collections::VecDeque;
@@ -27,14 +28,7 @@ pub use types::*;
 
 use crate::backoff::Backoff;
 use crate::random::Random;
-use close::Verdict as CloseVerdict;
 use heart::{Beat, Heart};
-
-/// How often in a row the server may end a connection in the middle of resuming before the session
-/// is given up (G-27).
-const RESUMES_REFUSED_MAX: u32 = 2;
-/// The same for a close code that the contract does not know.
-const RESUMES_REFUSED_UNKNOWN_MAX: u32 = 1;
 
 /// A session that may be resumed, as a checkpoint keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -498,97 +492,6 @@ impl Session {
 
     fn beat(&mut self) {
         self.actions.push_back(Action::Send(Payload::Heartbeat { seq: self.committed }));
-    }
-
-    /// Ends the connection from our side.
-    fn drop_connection(&mut self, now: Instant, lost: Lost) {
-        self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
-        self.lost(now, lost);
-    }
-
-    /// The connection is gone; decides what comes next.
-    fn lost(&mut self, now: Instant, lost: Lost) {
-        self.settle(now);
-        self.reconnects = self.reconnects.saturating_add(1);
-        self.heart = None;
-        if let Lost::Closed(code) = lost {
-            match close::verdict(code) {
-                CloseVerdict::Fatal(fatal) => return self.end(Ended::Fatal(fatal)),
-                CloseVerdict::Identify => {
-                    self.give_up_session(GapReason::SessionClosed(code.unwrap_or(0)));
-                }
-                CloseVerdict::Resume => {}
-            }
-        }
-        match self.phase {
-            Phase::Connecting | Phase::AwaitHello { .. }
-                if !matches!(lost, Lost::Reconnect | Lost::InvalidSession) =>
-            {
-                // G-21: a resume URL that does not work is not tried again; the session is kept.
-                if self.session.is_some() && self.to_resume_url {
-                    self.to_resume_url = false;
-                } else {
-                    self.gateway_failed = true;
-                }
-            }
-            Phase::AwaitPermit => self.actions.push_back(Action::CancelPermit),
-            Phase::Resuming => self.resume_failed(now, lost),
-            _ => {}
-        }
-        let wait = self.backoff.delay(self.attempts, &mut self.random) + self.courtesy(lost);
-        self.attempts = self.attempts.saturating_add(1);
-        self.phase = Phase::Waiting { until: now + wait };
-        self.set_state(State::Disconnected);
-        tracing::info!(%lost, wait_ms = wait.as_millis(), resumable = self.session.is_some(), "connection lost");
-    }
-
-    /// G-26: after an invalid session, one to five seconds (in the scale of the shortest delay).
-    fn courtesy(&mut self, lost: Lost) -> Duration {
-        if lost == Lost::InvalidSession && self.session.is_none() {
-            self.random.between(self.backoff.min, self.backoff.min * 5)
-        } else {
-            Duration::ZERO
-        }
-    }
-
-    fn resume_failed(&mut self, now: Instant, lost: Lost) {
-        let give_up = match lost {
-            // G-25: for a while after an outage this is what RESUME gets.
-            Lost::Closed(None | Some(1006)) | Lost::Zombie => {
-                let since = *self.resume_failing.get_or_insert(now);
-                now.saturating_duration_since(since) >= self.times.resume_patience
-            }
-            Lost::Reconnect => false,
-            // G-27.
-            _ => {
-                self.resumes_refused = self.resumes_refused.saturating_add(1);
-                let known = !matches!(lost, Lost::Closed(code) if !close::is_known(code));
-                let max = if known { RESUMES_REFUSED_MAX } else { RESUMES_REFUSED_UNKNOWN_MAX };
-                self.resumes_refused >= max
-            }
-        };
-        if give_up {
-            self.give_up_session(GapReason::ResumeFailed);
-        }
-    }
-
-    fn give_up_session(&mut self, reason: GapReason) {
-        if self.session.take().is_none() {
-            return;
-        }
-        tracing::warn!(reason = reason.as_str(), after_seq = ?self.accepted, "session lost: events are missing");
-        self.resumes_refused = 0;
-        self.resume_failing = None;
-        self.to_resume_url = true;
-        // A gap already owed began earlier and has no end: it covers this one.
-        if self.owed.is_none() {
-            self.owed = Some(Gap {
-                counter: self.counter,
-                from_seq: self.accepted.map_or(0, |seq| seq.saturating_add(1)),
-                to_seq: None,
-                reason,
-            });
-        }
     }
 
     fn end(&mut self, ended: Ended) {

@@ -1,7 +1,9 @@
 //! One shard: the shell around its session, from the socket to the ring.
 
 mod output;
+mod reading;
 mod records;
+mod sending;
 mod supervise;
 mod task;
 

@@ -6,18 +6,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, SinkExt, StreamExt};
-use mixcord_event::command::{Command, Refusal, Reply};
-use mixcord_event::send::{EncodeError, Identify, PresenceUpdate, Resume};
+use futures_util::StreamExt;
+use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::ShardStatus;
-use mixcord_event::{Decoder, Encoding, Kind, Limits, Outgoing, RecordMeta, Shard, atoms};
-use mixcord_ring::{AsyncBell, Meta, Producer};
+use mixcord_event::{Decoder, Encoding, Limits, Shard};
+use mixcord_ring::{AsyncBell, Producer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::output::{Entry, Output, OutputError};
+use super::output::{Output, OutputError};
 use super::records::Records;
 use crate::backoff::Backoff;
 use crate::checkpoint::{Checkpoint, Settings};
@@ -27,18 +25,11 @@ use crate::gateway::Gateway;
 use crate::identify::Gate;
 use crate::limiter::Limiter;
 use crate::random::Random;
-use crate::session::{
-    Action, Ended, Endpoint, Event, Incoming, Payload, Restored, Session, Times, Verdict,
-};
+use crate::session::{Action, Ended, Endpoint, Restored, Session, Times};
 use crate::wire::{Compression, Inflater, Socket, Tls, connect, gateway_url};
 
-/// One read of the socket takes at most this much before it commits: heartbeats are looked at in
-/// between.
-const BURST_BYTES: usize = 512 << 10;
-/// A message of ours that is not taken within this time never will be.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long closing may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often a full ring is complained about.
 const STALL_WARNING: Duration = Duration::from_secs(15);
 
@@ -110,27 +101,27 @@ pub enum ShardError {
 
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-struct Runner {
-    context: Arc<Context>,
-    shard: Shard,
-    session: Session,
-    output: Output,
-    decoder: Decoder,
-    inflater: Inflater,
-    limiter: Limiter,
-    bell: AsyncBell,
-    stop: watch::Receiver<bool>,
-    asks: mpsc::Receiver<Ask>,
-    socket: Option<Socket>,
+pub(super) struct Runner {
+    pub(super) context: Arc<Context>,
+    pub(super) shard: Shard,
+    pub(super) session: Session,
+    pub(super) output: Output,
+    pub(super) decoder: Decoder,
+    pub(super) inflater: Inflater,
+    pub(super) limiter: Limiter,
+    pub(super) bell: AsyncBell,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) socket: Option<Socket>,
     /// Wanted as soon as there is room for what it brings.
-    endpoint: Option<Endpoint>,
-    connecting: Option<Task<Option<Box<Socket>>>>,
-    permit: Option<Task<std::io::Result<()>>>,
-    closing: Option<JoinHandle<()>>,
-    stalled: Option<Instant>,
-    outgoing: Vec<u8>,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) connecting: Option<Task<Option<Box<Socket>>>>,
+    pub(super) permit: Option<Task<std::io::Result<()>>>,
+    pub(super) closing: Option<JoinHandle<()>>,
+    pub(super) stalled: Option<Instant>,
+    pub(super) outgoing: Vec<u8>,
     /// A message could not be decoded, said at most once a minute.
-    complained: Option<Instant>,
+    pub(super) complained: Option<Instant>,
 }
 
 /// What woke the loop.
@@ -355,139 +346,7 @@ impl Runner {
         }
     }
 
-    /// Takes everything that has already arrived, and commits it at once.
-    fn burst(&mut self, first: Option<Result<Message, WsError>>) -> Result<(), ShardError> {
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            bytes += self.message(message)?;
-            let Some(socket) = &mut self.socket else { break };
-            if self.session.has_actions() || bytes >= BURST_BYTES || !self.output.has_room() {
-                break;
-            }
-            next = socket.next().now_or_never();
-        }
-        self.commit()
-    }
-
-    fn message(&mut self, message: Option<Result<Message, WsError>>) -> Result<usize, ShardError> {
-        let now = Instant::now();
-        match message {
-            Some(Ok(Message::Text(text))) => {
-                self.payload(now, text.as_bytes())?;
-                return Ok(text.len());
-            }
-            Some(Ok(Message::Binary(bytes))) => {
-                self.payload(now, &bytes)?;
-                return Ok(bytes.len());
-            }
-            Some(Ok(Message::Close(frame))) => {
-                self.socket = None;
-                self.session.closed(now, frame.map(|frame| frame.code.into()));
-            }
-            Some(Ok(_)) => self.session.heard(),
-            Some(Err(WsError::Capacity(error))) => {
-                tracing::warn!(shard = self.shard.id, %error, "message too large");
-                self.session.corrupt(now);
-            }
-            Some(Err(error)) => {
-                tracing::debug!(shard = self.shard.id, %error, "the connection broke");
-                self.socket = None;
-                self.session.closed(now, None);
-            }
-            None => {
-                self.socket = None;
-                self.session.closed(now, None);
-            }
-        }
-        Ok(0)
-    }
-
-    fn payload(&mut self, now: Instant, bytes: &[u8]) -> Result<(), ShardError> {
-        let payload = match self.inflater.push(bytes) {
-            Ok(Some(payload)) => payload,
-            Ok(None) => {
-                self.session.heard();
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::warn!(shard = self.shard.id, %error, "broken stream");
-                self.session.corrupt(now);
-                return Ok(());
-            }
-        };
-        let decoded = match self.context.encoding {
-            Encoding::Etf => self.decoder.etf(payload),
-            Encoding::Json => self.decoder.json(payload),
-        };
-        let mut frame = match decoded {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.output.status().undecodable += 1;
-                self.session.poisoned();
-                if self.complained.is_none_or(|at| now - at >= Duration::from_secs(60)) {
-                    self.complained = Some(now);
-                    tracing::warn!(shard = self.shard.id, %error, "a message could not be decoded and is left out");
-                }
-                return Ok(());
-            }
-        };
-        let data = frame.data();
-        let incoming = match frame.op() {
-            0 => Incoming::Dispatch {
-                seq: frame.seq(),
-                event: match frame.kind() {
-                    Some(Kind::READY) => Event::Ready {
-                        session_id: data
-                            .get(atoms::SESSION_ID)
-                            .and_then(|id| id.as_str())
-                            .unwrap_or_default(),
-                        resume_url: data
-                            .get(atoms::RESUME_GATEWAY_URL)
-                            .and_then(|url| url.as_str()),
-                    },
-                    Some(Kind::RESUMED) => Event::Resumed,
-                    _ => Event::Other,
-                },
-            },
-            1 => Incoming::Heartbeat,
-            7 => Incoming::Reconnect,
-            9 => Incoming::InvalidSession { resumable: data.as_bool().unwrap_or(false) },
-            10 => {
-                let interval = data.get_str("heartbeat_interval");
-                Incoming::Hello { interval_ms: interval.and_then(|interval| interval.as_u64()) }
-            }
-            11 => Incoming::HeartbeatAck,
-            _ => Incoming::Unknown,
-        };
-        let answered = incoming == Incoming::HeartbeatAck;
-        let Verdict::Deliver(delivery) = self.session.message(now, incoming) else {
-            if answered {
-                self.output.touch();
-            }
-            return Ok(());
-        };
-        let meta = Meta {
-            key: frame.partition_key(),
-            tag: u64::from(frame.kind().unwrap_or(Kind::UNKNOWN).number()),
-            source: delivery.seq,
-        };
-        let record = frame.record(&RecordMeta {
-            shard: self.shard,
-            session: delivery.counter,
-            received_us: super::now_us(),
-            ..RecordMeta::default()
-        });
-        let entry = Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
-        match (delivery.gap, delivery.begins) {
-            (Some(gap), begins) => self.output.gap_and_event(&gap, entry, begins)?,
-            (None, Some(session)) => self.output.begin(entry, session)?,
-            (None, None) => self.output.event(entry)?,
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), ShardError> {
+    pub(super) fn commit(&mut self) -> Result<(), ShardError> {
         self.fill_status();
         if let Some((counter, seq)) = self.output.commit()? {
             self.session.committed(counter, seq);
@@ -513,103 +372,6 @@ impl Runner {
                 .iter()
                 .map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
         );
-    }
-
-    async fn send(&mut self, payload: Payload) {
-        let token = || self.context.token.reveal().to_owned();
-        let outgoing = match payload {
-            Payload::Heartbeat { seq } => Outgoing::Heartbeat { seq },
-            Payload::Identify => Outgoing::Identify(Identify {
-                token: token(),
-                intents: self.context.intents,
-                shard: self.shard,
-                large_threshold: self.context.large_threshold,
-                presence: self.context.presence.clone(),
-            }),
-            Payload::Resume { session_id, seq } => {
-                Outgoing::Resume(Resume { token: token(), session_id, seq })
-            }
-        };
-        if outgoing.op() != 1 {
-            let interval = self.session.heartbeat_interval().unwrap_or(Duration::from_secs(41));
-            self.limiter = Limiter::new(interval);
-        }
-        self.limiter.note(Instant::now());
-        if let Err(error) = self.transmit(&outgoing).await {
-            tracing::error!(shard = self.shard.id, op = outgoing.op(), %error, "not sent");
-        }
-    }
-
-    /// Carries out a consumer's command, or says why not (G-28 to G-33).
-    async fn answer(&mut self, ask: Ask) {
-        let Ask { command, reply } = ask;
-        let answer = match self.carry_out(command).await {
-            Ok(()) => Reply::Accepted,
-            Err(refusal) => Reply::Refused(refusal),
-        };
-        // Whoever asked may be gone.
-        let _ = reply.send(answer);
-    }
-
-    async fn carry_out(&mut self, command: Command) -> Result<(), Refusal> {
-        let absent = Refusal::NotConnected { shard: self.shard.id };
-        if !self.session.takes_commands() || self.socket.is_none() {
-            return Err(absent);
-        }
-        let presence = matches!(command, Command::Presence(_));
-        let outgoing = command.into_outgoing();
-        self.outgoing.clear();
-        outgoing
-            .encode(self.context.encoding, &mut self.outgoing)
-            .map_err(|error| Refusal::Invalid(error.to_string()))?;
-        self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
-            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),
-        })?;
-        match self.transmit(&outgoing).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(absent),
-            Err(error) => Err(Refusal::Invalid(error.to_string())),
-        }
-    }
-
-    /// Sends; false when there is no connection any more.
-    async fn transmit(&mut self, outgoing: &Outgoing) -> Result<bool, EncodeError> {
-        let Some(socket) = &mut self.socket else { return Ok(false) };
-        self.outgoing.clear();
-        outgoing.encode(self.context.encoding, &mut self.outgoing)?;
-        let message = match self.context.encoding {
-            Encoding::Etf => Message::binary(self.outgoing.clone()),
-            // The encoder writes JSON with serde_json: UTF-8.
-            Encoding::Json => Message::text(String::from_utf8_lossy(&self.outgoing).into_owned()),
-        };
-        let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(
-                shard = self.shard.id,
-                op = outgoing.op(),
-                "the connection takes nothing"
-            );
-            self.socket = None;
-            self.session.closed(Instant::now(), None);
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// Says goodbye in the background, so that nothing waits for a server that does not answer.
-    fn close(&mut self, code: u16) {
-        let Some(mut socket) = self.socket.take() else { return };
-        self.closing = Some(tokio::spawn(async move {
-            let frame = CloseFrame { code: code.into(), reason: "".into() };
-            let goodbye = async {
-                socket.close(Some(frame)).await?;
-                // Unread bytes would turn the end into a reset, and the server might not see the
-                // close code.
-                while let Some(Ok(_)) = socket.next().await {}
-                Ok::<_, WsError>(())
-            };
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
-        }));
     }
 }
 

@@ -325,6 +325,28 @@ impl Reader {
         any
     }
 
+    /// Takes what is there without looking into payloads: shard, sequence number, is it a gap.
+    pub(crate) fn read_heads(&mut self, mut each: impl FnMut(u16, u64, bool)) -> bool {
+        self.attach();
+        let mut any = false;
+        for member in self.members.values_mut() {
+            while let Some(batch) =
+                member.take(Limits { records: 512, bytes: 1 << 20 }).expect("a sound ring")
+            {
+                for entry in batch.records() {
+                    let record = Record::parse_head(entry.payload).expect("a record");
+                    if record.kind() != Kind::SHARD_STATE {
+                        any = true;
+                        let gap = record.kind() == Kind::GAP;
+                        each(record.header().shard.id, record.header().seq, gap);
+                    }
+                }
+                batch.ack();
+            }
+        }
+        any
+    }
+
     fn attach(&mut self) {
         for name in self.namespace.rings().unwrap_or_default() {
             if self.members.contains_key(&name) {
@@ -360,4 +382,11 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// KiB that a process holds.
+pub(crate) fn resident(gateway: &Gateway) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("there");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).expect("a number")
 }

@@ -8,4 +8,5 @@ mod journal;
 mod lifecycle;
 mod pressure;
 mod refusals;
+mod scale;
 mod tls;

@@ -1,6 +1,6 @@
 //! Full rings: the socket is no longer read, everything else goes on (DESIGN §7).
 
-use crate::harness::{Fake, Instance, Reader, SIGKILL, until};
+use crate::harness::{Fake, Instance, Reader, SIGKILL, resident, until};
 use crate::journal::compare;
 
 const SMALL: [&str; 6] =
@@ -86,11 +86,4 @@ fn p2_a_cut_with_a_full_ring_repeats_nothing() {
     compare(&fake, &reader.events());
     assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
     drop(gateway);
-}
-
-/// KiB that a process holds.
-fn resident(gateway: &crate::harness::Gateway) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).expect("a number")
 }

@@ -1,0 +1,117 @@
+//! From the session machine and from consumers to the socket.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt, StreamExt};
+use mixcord_event::command::{Command, Refusal, Reply};
+use mixcord_event::send::{EncodeError, Identify, Resume};
+use mixcord_event::{Encoding, Outgoing};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::task::{CLOSE_TIMEOUT, Runner};
+use crate::commands::Ask;
+use crate::limiter::Limiter;
+use crate::session::Payload;
+
+/// A message of ours that is not taken within this time never will be.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Runner {
+    pub(super) async fn send(&mut self, payload: Payload) {
+        let token = || self.context.token.reveal().to_owned();
+        let outgoing = match payload {
+            Payload::Heartbeat { seq } => Outgoing::Heartbeat { seq },
+            Payload::Identify => Outgoing::Identify(Identify {
+                token: token(),
+                intents: self.context.intents,
+                shard: self.shard,
+                large_threshold: self.context.large_threshold,
+                presence: self.context.presence.clone(),
+            }),
+            Payload::Resume { session_id, seq } => {
+                Outgoing::Resume(Resume { token: token(), session_id, seq })
+            }
+        };
+        if outgoing.op() != 1 {
+            let interval = self.session.heartbeat_interval().unwrap_or(Duration::from_secs(41));
+            self.limiter = Limiter::new(interval);
+        }
+        self.limiter.note(Instant::now());
+        if let Err(error) = self.transmit(&outgoing).await {
+            tracing::error!(shard = self.shard.id, op = outgoing.op(), %error, "not sent");
+        }
+    }
+
+    /// Carries out a consumer's command, or says why not (G-28 to G-33).
+    pub(super) async fn answer(&mut self, ask: Ask) {
+        let Ask { command, reply } = ask;
+        let answer = match self.carry_out(command).await {
+            Ok(()) => Reply::Accepted,
+            Err(refusal) => Reply::Refused(refusal),
+        };
+        // Whoever asked may be gone.
+        let _ = reply.send(answer);
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<(), Refusal> {
+        let absent = Refusal::NotConnected { shard: self.shard.id };
+        if !self.session.takes_commands() || self.socket.is_none() {
+            return Err(absent);
+        }
+        let presence = matches!(command, Command::Presence(_));
+        let outgoing = command.into_outgoing();
+        self.outgoing.clear();
+        outgoing
+            .encode(self.context.encoding, &mut self.outgoing)
+            .map_err(|error| Refusal::Invalid(error.to_string()))?;
+        self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
+            retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),
+        })?;
+        match self.transmit(&outgoing).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(absent),
+            Err(error) => Err(Refusal::Invalid(error.to_string())),
+        }
+    }
+
+    /// Sends; false when there is no connection any more.
+    async fn transmit(&mut self, outgoing: &Outgoing) -> Result<bool, EncodeError> {
+        let Some(socket) = &mut self.socket else { return Ok(false) };
+        self.outgoing.clear();
+        outgoing.encode(self.context.encoding, &mut self.outgoing)?;
+        let message = match self.context.encoding {
+            Encoding::Etf => Message::binary(self.outgoing.clone()),
+            // The encoder writes JSON with serde_json: UTF-8.
+            Encoding::Json => Message::text(String::from_utf8_lossy(&self.outgoing).into_owned()),
+        };
+        let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::debug!(
+                shard = self.shard.id,
+                op = outgoing.op(),
+                "the connection takes nothing"
+            );
+            self.socket = None;
+            self.session.closed(Instant::now(), None);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Says goodbye in the background, so that nothing waits for a server that does not answer.
+    pub(super) fn close(&mut self, code: u16) {
+        let Some(mut socket) = self.socket.take() else { return };
+        self.closing = Some(tokio::spawn(async move {
+            let frame = CloseFrame { code: code.into(), reason: "".into() };
+            let goodbye = async {
+                socket.close(Some(frame)).await?;
+                // Unread bytes would turn the end into a reset, and the server might not see the
+                // close code.
+                while let Some(Ok(_)) = socket.next().await {}
+                Ok::<_, WsError>(())
+            };
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+        }));
+    }
+}

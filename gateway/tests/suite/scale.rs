@@ -1,0 +1,70 @@
+//! Many shards and many events in one process; the long form runs on request.
+
+use std::collections::BTreeMap;
+
+use crate::harness::{Fake, Instance, Reader, resident};
+
+fn flows(shards: usize, events: u64) {
+    let fake = Fake::start(|config| {
+        config.shards = shards;
+        config.guilds = shards;
+        config.members = 3;
+        config.events = Some(events);
+        config.journal_max = 0;
+        config.max_concurrency = 1024;
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(
+        &fake.api_url(),
+        &[
+            "--compression",
+            "none",
+            "--intents",
+            "ALL",
+            "--ring-bytes",
+            "256KiB",
+            "--ring-slots",
+            "1024",
+        ],
+    );
+    let mut reader = Reader::new(&instance);
+    // Order within each shard is all there is to keep: the payloads have tests of their own.
+    let mut last: BTreeMap<u16, u64> = BTreeMap::new();
+    let (mut seen, mut memory) = (0, None);
+    let mut quiet = false;
+    while !quiet {
+        let drained = fake.is_drained();
+        let mut any = false;
+        while reader.read_heads(|shard, seq, gap| {
+            assert!(!gap);
+            let before = last.insert(shard, seq).unwrap_or(0);
+            assert_eq!(seq, before + 1, "shard {shard}");
+            seen += 1;
+        }) {
+            any = true;
+        }
+        quiet = drained && !any;
+        if memory.is_none() && seen > events / 4 {
+            memory = Some(resident(&gateway));
+        }
+    }
+    assert_eq!(last.len(), shards);
+    assert_eq!(seen, fake.last_seqs().values().sum::<u64>());
+    let (before, after) = (memory.expect("measured"), resident(&gateway));
+    println!(
+        "{seen} events over {shards} shards; resident {before} KiB after a quarter, {after} KiB at the end"
+    );
+    assert!(after < before + before / 4 + (8 << 10), "memory grew from {before} to {after} KiB");
+}
+
+#[test]
+fn sixteen_shards_in_one_process() {
+    flows(16, 20_000);
+}
+
+/// Issue 6: one million events over 64 shards, memory flat. A minute or two: `--run-ignored all`.
+#[test]
+#[ignore = "long"]
+fn a_million_events_over_sixty_four_shards() {
+    flows(64, 1_000_000);
+}
