@@ -4,8 +4,9 @@ use crate::{
     atom::Atom,
     compare,
     format::RawKey,
+    key::Key,
     put,
-    value::{Key, Map, Value},
+    value::{Map, Value},
     writer::Writer,
 };
 

@@ -2,8 +2,9 @@
 
 use crate::{
     atom::Atom,
+    key::Key,
     put::{self, Open},
-    value::{Key, Value},
+    value::Value,
 };
 
 /// Writes one value into a buffer.

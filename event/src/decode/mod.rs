@@ -19,6 +19,7 @@ mod inflate;
 mod json;
 mod notes;
 mod pad;
+mod terms;
 
 use envelope::Envelope;
 pub use error::{DecodeError, DecodeErrorKind};
@@ -144,14 +145,14 @@ impl Decoder {
         mut read: impl for<'i> FnMut(&mut Etf<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
     ) -> Result<(), DecodeError> {
         let (term, version) = match payload {
-            [etf::VERSION, etf::COMPRESSED, compressed @ ..] => {
+            [terms::VERSION, terms::COMPRESSED, compressed @ ..] => {
                 check_size(payload.len(), &self.notes.limits)?;
                 match self.inflate.run(compressed, self.notes.limits.inflated_bytes) {
                     Ok(()) => (self.inflate.output(), 0),
                     Err(kind) => return Err(error(kind, 2)),
                 }
             }
-            [etf::VERSION, term @ ..] => (term, 1),
+            [terms::VERSION, term @ ..] => (term, 1),
             [first, ..] => return Err(error(DecodeErrorKind::Version(*first), 0)),
             [] => return Err(error(DecodeErrorKind::Truncated, 0)),
         };
