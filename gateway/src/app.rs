@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::backoff::Backoff;
 use crate::checkpoint::Checkpoint;
 use crate::commands::{Desk, Server};
-use crate::config::{Options, ShardSet, Token};
+use crate::config::{Fingerprint, Options, ShardSet, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
 use crate::gateway::Gateway;
 use crate::identify::{BookFile, Gate, Rules};
@@ -137,7 +137,7 @@ async fn serve(
     let limit = &discovered.session_start_limit;
     check_budget(limit, rings.without_session())?;
     let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
-    let book = book(&folder, &token)?;
+    let book = book(&folder, token.fingerprint_at(&options.api_url))?;
     let rules = Rules {
         max_concurrency: limit.max_concurrency,
         spacing: Duration::from_millis(options.identify_spacing_ms.into()),
@@ -229,8 +229,8 @@ async fn wait(
     }
 }
 
-fn book(folder: &Path, token: &Token) -> Result<BookFile, Failure> {
-    BookFile::new(folder, token.fingerprint()).map_err(|error| {
+fn book(folder: &Path, owner: Fingerprint) -> Result<BookFile, Failure> {
+    BookFile::new(folder, owner).map_err(|error| {
         Failure::configuration(format!(
             "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
             folder.display()

@@ -75,10 +75,23 @@ impl Token {
 
     /// The same for the same token, and of no use to learn it.
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.0.as_bytes());
+        Fingerprint::of(&[self.0.as_bytes()])
+    }
+
+    /// The same for the same token at the same API: what an identify budget belongs to. A test
+    /// server has its own.
+    pub fn fingerprint_at(&self, api_url: &str) -> Fingerprint {
+        Fingerprint::of(&[self.0.as_bytes(), b"\n", api_url.as_bytes()])
+    }
+}
+
+impl Fingerprint {
+    fn of(parts: &[&[u8]]) -> Self {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        parts.iter().for_each(|part| context.update(part));
         let mut half = [0; 16];
-        half.copy_from_slice(&digest.as_ref()[..16]);
-        Fingerprint(half)
+        half.copy_from_slice(&context.finish().as_ref()[..16]);
+        Self(half)
     }
 }
 
