@@ -1,7 +1,7 @@
 //! The annotator: (state, input record) → (state', output records), without I/O and clocks.
 //!
 //! One gateway event gives one record with index 0, and derived ones behind it. What each event
-//! does is one row of [`rows`]; a family of rows has a module.
+//! does is one row of `rows`; a family of rows has a module.
 
 mod channel;
 mod entity;
