@@ -47,7 +47,7 @@ pub struct Fake {
 pub struct ShardStatus {
     /// Is a client connected to its newest session?
     pub connected: bool,
-    /// Has everything been made that the options asked for?
+    /// Has everything been made that the options asked for, and sent?
     pub finished: bool,
     /// Dispatches written to the socket, over all sessions.
     pub sent: u64,
@@ -67,7 +67,8 @@ struct Status {
 
 #[derive(Deserialize)]
 struct Lane {
-    finished: bool,
+    /// Everything is made, and written to the socket of whoever listens.
+    drained: bool,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +143,7 @@ impl Fake {
         let mut shards: Vec<ShardStatus> = status
             .shards
             .iter()
-            .map(|lane| ShardStatus { finished: lane.finished, ..ShardStatus::default() })
+            .map(|lane| ShardStatus { finished: lane.drained, ..ShardStatus::default() })
             .collect();
         for session in status.sessions {
             if let Some(shard) = shards.get_mut(session.shard) {
@@ -170,14 +171,15 @@ impl Fake {
         Ok(serde_json::from_str(&self.get("/fake/world")?)?)
     }
 
-    /// Waits until every shard has sent all that the options asked for.
+    /// Waits until every shard has sent all that the options asked for, to a client that is there.
     ///
     /// # Errors
     /// When that takes longer than `deadline`.
     pub fn until_finished(&self, deadline: Duration) -> Result<()> {
         until("fake-discord to have sent everything", deadline, || {
-            self.status()
-                .is_ok_and(|shards| !shards.is_empty() && shards.iter().all(|shard| shard.finished))
+            self.status().is_ok_and(|shards| {
+                !shards.is_empty() && shards.iter().all(|shard| shard.finished && shard.connected)
+            })
         })
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::fake::Fake;
 use crate::process::{Program, until};
 
 /// One dispatch in the journal of fake-discord.
@@ -117,6 +118,22 @@ impl Follower {
         Ok(self.delivered.iter().filter(|d| d.is_sent()).count())
     }
 
+    /// Reads until everything that `fake` has sent was delivered, and returns its journal. A client
+    /// that has just come back may still be sent its RESUMED, so the journal is looked at again.
+    ///
+    /// # Errors
+    /// When that takes longer than `deadline`, or the server does not answer.
+    pub fn read_all(&mut self, fake: &Fake, deadline: Duration) -> Result<Vec<Sent>> {
+        fake.until_finished(deadline)?;
+        loop {
+            let sent = fake.journal()?;
+            self.read_until(sent.len(), deadline)?;
+            if self.read()? <= sent.len() && fake.journal()?.len() == sent.len() {
+                return Ok(sent);
+            }
+        }
+    }
+
     /// Reads until `events` that Discord sent have been seen.
     ///
     /// # Errors
@@ -206,12 +223,10 @@ fn compare_shard(
             received.len()
         );
     }
-    ensure!(
-        expected.len() == received.len(),
-        "shard {shard}: {} delivered, {} sent",
-        received.len(),
-        expected.len()
-    );
+    let sent: BTreeSet<_> = expected.iter().map(|event| (event.0, event.1)).collect();
+    if let Some(extra) = received.iter().find(|event| !sent.contains(&(event.0, event.1))) {
+        bail!("shard {shard}: {extra:?} was delivered, and never sent");
+    }
     let different = expected.iter().zip(&received).find(|(a, b)| a != b);
     if let Some((sent, delivered)) = different {
         bail!("shard {shard}: {delivered:?} was delivered where {sent:?} was sent");

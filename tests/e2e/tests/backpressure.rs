@@ -22,7 +22,7 @@ fn a_stopped_consumer_stops_the_socket_and_nothing_else() -> Result<()> {
     )?;
     let tail = stack.tail(&["--group", "slow", "--from", "earliest"])?;
     let mut follower = Follower::new(&tail, &[])?;
-    let cache = stack.cache(&["--ring-bytes", "2MiB"])?;
+    let cache = stack.cache(&["--output-bytes", "2MiB"])?;
     let gateway = stack.gateway(&fake, "auto", &["--ring-bytes", "1MiB"])?;
     follower.read_until(500, DEADLINE)?;
     tail.signal(Signal::SIGSTOP)?;
@@ -58,8 +58,6 @@ fn a_stopped_consumer_stops_the_socket_and_nothing_else() -> Result<()> {
     ensure!(status.iter().all(|s| s.connected && s.identifies == 1), "{status:?}");
 
     tail.signal(Signal::SIGCONT)?;
-    fake.until_finished(DEADLINE)?;
-    let sent = fake.journal()?;
-    follower.read_until(sent.len(), DEADLINE)?;
+    let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)
 }

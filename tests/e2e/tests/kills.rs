@@ -37,9 +37,7 @@ fn gateway_killed() -> Result<()> {
         gateway.kill()?;
         gateway = stack.gateway(&fake, "auto", &[])?;
     }
-    fake.until_finished(DEADLINE)?;
-    let sent = fake.journal()?;
-    follower.read_until(sent.len(), DEADLINE)?;
+    let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)?;
     let status = fake.status()?;
     assert!(status.iter().all(|shard| shard.identifies == 1), "a session was lost: {status:?}");
@@ -59,9 +57,7 @@ fn gateway_stopped_and_started_again_resumes() -> Result<()> {
     events_seen(&mut follower, EVENTS as usize / 4)?;
     gateway.terminate(Duration::from_secs(5))?;
     let _gateway = stack.gateway(&fake, "auto", &["--encoding", "json"])?;
-    fake.until_finished(DEADLINE)?;
-    let sent = fake.journal()?;
-    follower.read_until(sent.len(), DEADLINE)?;
+    let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)?;
     let status = fake.status()?;
     assert!(status.iter().all(|s| s.identifies == 1 && s.resumes >= 1), "{status:?}");
@@ -82,9 +78,7 @@ fn cache_killed() -> Result<()> {
         cache.kill()?;
         cache = stack.cache(&[])?;
     }
-    fake.until_finished(DEADLINE)?;
-    let sent = fake.journal()?;
-    follower.read_until(sent.len(), DEADLINE)?;
+    let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)?;
     old_follows_new(&follower.delivered)
 }
@@ -109,11 +103,12 @@ fn consumers_killed() -> Result<()> {
         if round % 2 == 0 {
             // The one that was there first dies, and the newcomer takes over its partitions.
             std::mem::replace(&mut alive, victim).kill()?;
-            followers.push(std::mem::replace(&mut steady, follower));
+            std::mem::swap(&mut steady, &mut follower);
         } else {
             victim.kill()?;
-            followers.push(follower);
         }
+        follower.read()?;
+        followers.push(follower);
     }
     fake.until_finished(DEADLINE)?;
     let sent = fake.journal()?;
@@ -124,9 +119,6 @@ fn consumers_killed() -> Result<()> {
         unique = identities(all.flat_map(|f| f.delivered.iter())).len();
         unique >= sent.len()
     })?;
-    followers.iter_mut().for_each(|follower| {
-        let _ = follower.read();
-    });
     followers.push(steady);
 
     // A record is given again only where its holder died before acknowledging it (P2): each death

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use mixcord_e2e::{Fake, FakeOptions, Follower, Order, Program, Stack, compare};
+use mixcord_e2e::{Fake, FakeOptions, Follower, Order, Program, Stack, compare, until};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// What DESIGN §8 promises for an end after SIGTERM.
@@ -30,9 +30,7 @@ fn start_in(order: [Part; 3]) -> Result<()> {
     }
     let consumer = &running.iter().find(|(part, _)| *part == Part::Consumer).expect("started").1;
     let mut follower = Follower::new(consumer, &[])?;
-    fake.until_finished(DEADLINE)?;
-    let sent = fake.journal()?;
-    follower.read_until(sent.len(), DEADLINE)?;
+    let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)?;
 
     for (part, program) in running {
@@ -77,14 +75,17 @@ fn each_process_ends_on_sigterm_while_it_waits_alone() -> Result<()> {
     let stack = Stack::new()?;
     let fake = Fake::start(stack.folder(), &FakeOptions::default())?;
     fake.post("/fake/pause")?;
-    let cache = stack.cache(&[])?;
-    let exit = cache.terminate(END)?;
-    assert_eq!(exit.code, Some(0), "the cache said: {}", exit.stderr);
-    let gateway = stack.gateway(&fake, "0..0/4", &[])?;
-    let exit = gateway.terminate(END)?;
-    assert_eq!(exit.code, Some(0), "the gateway said: {}", exit.stderr);
-    let tail = stack.tail(&[])?;
-    let exit = tail.terminate(END)?;
-    assert_eq!(exit.code, Some(0), "the consumer said: {}", exit.stderr);
+    let waiting = |program: &Program| {
+        until("the process to say what it waits for", DEADLINE, || !program.stderr().is_empty())
+    };
+    for (name, program) in [
+        ("cache", stack.cache(&[])?),
+        ("gateway", stack.gateway(&fake, "0..0/4", &[])?),
+        ("consumer", Stack::new()?.tail(&[])?),
+    ] {
+        waiting(&program)?;
+        let exit = program.terminate(END)?;
+        assert_eq!(exit.code, Some(0), "the {name} said: {}", exit.stderr);
+    }
     Ok(())
 }

@@ -78,8 +78,8 @@ fn too_little_shared_memory() -> Result<()> {
     let fake = fake(&stack, &[])?;
     let exit = stack.gateway(&fake, "auto", &["--ring-bytes", "64TiB"])?.wait(DEADLINE)?;
     refused(&stack, &exit, "--ring-bytes");
-    let exit = stack.cache(&["--ring-bytes", "64TiB"])?.wait(DEADLINE)?;
-    refused(&stack, &exit, "--ring-bytes");
+    let exit = stack.cache(&["--output-bytes", "64TiB"])?.wait(DEADLINE)?;
+    refused(&stack, &exit, "--output-bytes");
     Ok(())
 }
 
