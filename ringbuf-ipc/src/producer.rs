@@ -209,7 +209,7 @@ impl Producer {
         self.writer.free_payload()
     }
 
-    /// Whether a record of `bytes` bytes could be staged now.
+    /// Whether a record of `bytes` bytes, or of any fewer, could be staged now.
     pub fn has_space(&mut self, bytes: usize) -> bool {
         self.writer.has_space(bytes as u64)
     }

@@ -317,6 +317,28 @@ fn large_records_pass_in_order_and_their_files_go() {
 }
 
 #[test]
+fn room_for_a_record_is_room_for_every_shorter_one() {
+    let instance = Instance::new("monotone");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    for round in 0..200usize {
+        // Out of line from 1024 bytes on: such a record needs a slot only, a shorter one payload too.
+        while producer.stage(&Meta::default(), &[&vec![1; 300 + round % 700]]).is_ok() {
+            producer.publish();
+        }
+        let fitting: Vec<_> =
+            (0..3000).step_by(64).map(|bytes| producer.has_space(bytes)).collect();
+        assert!(fitting.is_sorted_by(|shorter, longer| shorter >= longer), "{fitting:?}");
+        assert!(!producer.wait_space(2000, Duration::ZERO));
+        if let Some(batch) = member.take(Limits { records: 1 + round % 5, bytes: 4096 }).unwrap() {
+            batch.ack();
+        }
+    }
+}
+
+#[test]
 fn a_checkpoint_is_committed_with_its_records() {
     let instance = Instance::new("checkpoint");
     let bell = instance.namespace.bell().unwrap();

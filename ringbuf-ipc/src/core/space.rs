@@ -27,9 +27,12 @@ impl Writer {
         self.make_room(length, end).then_some(offset)
     }
 
-    /// Whether a record of `length` bytes could be staged now.
+    /// Whether a record of `length` bytes, or of any fewer, could be staged now. An out-of-line record
+    /// takes no room in the payload ring, but a shorter one does.
     pub(crate) fn has_space(&mut self, length: u64) -> bool {
-        self.place(length).is_some()
+        let inline = self.core.layout.geometry.inline_bytes();
+        self.place(length.min(inline)).is_some()
+            && (length <= inline || self.place(length).is_some())
     }
 
     /// Records that could be staged now if they had no payload.
@@ -49,8 +52,14 @@ impl Writer {
 
     /// Whether waiting can make room for such a record: not when what is staged takes it.
     pub(crate) fn could_have_space(&self, length: u64) -> bool {
-        let (_, end) = self.span(length);
-        self.needed(length, end).is_some()
+        self.needed_for(length).is_some()
+    }
+
+    /// The smallest floor that lets in a record of `length` bytes, and of any fewer.
+    fn needed_for(&self, length: u64) -> Option<Position> {
+        let inline = length.min(self.core.layout.geometry.inline_bytes());
+        let needed = self.needed(inline, self.span(inline).1)?;
+        Some(self.needed(length, self.span(length).1)?.max(needed))
     }
 
     /// Tells the consumers which floor is waited for. True when it is reached already.
@@ -58,9 +67,8 @@ impl Writer {
         if self.has_space(length) {
             return true;
         }
-        let (_, end) = self.span(length);
         let slots = u64::from(self.core.layout.geometry.slots);
-        let needed = self.needed(length, end).unwrap_or(self.tail).max(1);
+        let needed = self.needed_for(length).unwrap_or(self.tail).max(1);
         // A little more than needed, so that a full ring is not woken for one record at a time.
         let wanted = (needed + slots / 16).min(self.tail).max(needed);
         let word = self.core.layout.control + control::WANTED;
