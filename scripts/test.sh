@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint build test doc e2e
+#   scripts/test.sh STAGE...  only these stages: fmt lint build test doc e2e proofs
 #
 # Needs Rust and a C compiler; what else is missing it installs, or names in one line.
 set -euo pipefail
@@ -24,10 +24,15 @@ export MIXCORD_TEST_FULL=$full
 . scripts/lib/common.sh
 require cargo "install Rust with https://rustup.rs"
 require cc "install a C compiler, on Debian: apt-get install gcc"
-require cmp "install diffutils"
+# The fuzz targets are linked with libFuzzer, which is C++.
+if ! command -v c++ >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing g++ for the fuzz targets"
+    apt-get update -qq && apt-get install -qq -y g++ >/dev/null
+fi
+require c++ "install a C++ compiler for the fuzz targets, on Debian: apt-get install g++"
 
 # Every instance that a test makes is named t<pid>…; one that was killed cannot clean up after itself.
-sweep() { rm -rf /dev/shm/mixcord.t[0-9]* 2>/dev/null || true; }
+sweep() { rm -rf /dev/shm/mixcord.t[0-9]* /dev/shm/ringfuzz-* 2>/dev/null || true; }
 trap sweep EXIT
 
 nextest() {
@@ -49,5 +54,12 @@ stage_doc() {
         RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 }
 stage_e2e() { nextest -p mixcord-e2e; }
+# What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
+stage_proofs() {
+    local seconds=$((full ? 300 : 15))
+    RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
+        event/fuzz/run.sh "$seconds" &&
+        { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
+}
 
-run_stages "${wanted[@]:-fmt lint build test doc e2e}"
+run_stages "${wanted[@]:-fmt lint build test doc e2e proofs}"
