@@ -173,3 +173,35 @@ fn decode(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_requests_or_an_error(
+            parts in vec(
+                prop_oneof![
+                    Just(b"GET /a%2?x=%zz&y HTTP/1.1\r\n".to_vec()),
+                    Just(b"Content-Length: 3\r\n".to_vec()),
+                    Just(b"Transfer-Encoding: chunked\r\n".to_vec()),
+                    Just(b"\r\n".to_vec()),
+                    Just(b"5\r\n".to_vec()),
+                    vec(any::<u8>(), 0..12),
+                ],
+                0..12,
+            ),
+        ) {
+            let mut bytes = parts.concat();
+            let mut before = bytes.len() + 1;
+            while let Ok(Some(_)) = take_request(&mut bytes) {
+                prop_assert!(bytes.len() < before);
+                before = bytes.len();
+            }
+        }
+    }
+}
