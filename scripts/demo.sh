@@ -36,6 +36,7 @@ for name in "${!MIXCORD_@}"; do [ "$name" = MIXCORD_BIN ] || unset "$name"; done
 instance=demo-$$
 export MIXCORD_INSTANCE=$instance
 folder=$(mktemp -d)
+export MIXCORD_IDENTIFY_DIR=$folder
 pids=()
 top=
 

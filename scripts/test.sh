@@ -57,7 +57,8 @@ stage_e2e() { nextest -p mixcord-e2e; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
-    RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
+    cargo test -p mixcord-cache --features kill-points --test kill_points &&
+        RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }

@@ -1,5 +1,6 @@
 //! mixcord-cache: process 2 of Mixcord.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +122,10 @@ fn chain(error: &EngineError) -> String {
 fn start_log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MIXCORD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if json {
         log.json().init();
     } else {

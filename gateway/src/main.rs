@@ -1,5 +1,6 @@
 //! The process `mixcord-gateway`.
 
+use std::io::IsTerminal;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -62,9 +63,11 @@ fn start(options: Options) -> Result<(), Failure> {
 /// over on purpose: the websocket library logs what it sends, and that holds the token (P9).
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::registry()
-        .with(filter)
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // Only fails when a subscriber is set already, and nobody else sets one.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -98,6 +98,7 @@ impl Stack {
                 command.env_remove(name);
             }
         }
+        command.env("MIXCORD_IDENTIFY_DIR", self.folder());
         command.args(["--instance", &self.instance]);
         command
     }
