@@ -40,8 +40,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let given: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((ring::CHILD, rest)) = given.split_first().map(|(first, rest)| (&**first, rest)) {
-        return ring::child(rest).map(|()| ExitCode::SUCCESS);
+    // Processes that a part starts of itself.
+    match given.split_first().map(|(first, rest)| (&**first, rest)) {
+        Some((ring::CHILD, rest)) => return ring::child(rest).map(|()| ExitCode::SUCCESS),
+        Some((ring::instructions::CHILD, rest)) => {
+            return ring::instructions::child(rest).map(|()| ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let mut wanted = String::from("all");
     let mut effort = Effort::Full;

@@ -5,8 +5,10 @@
 //! and acknowledges; the peers look at shared memory in place and have no groups to keep.
 
 mod cells;
+pub(crate) mod instructions;
 mod link;
 mod process;
+mod threads;
 
 use anyhow::Result;
 
@@ -23,7 +25,9 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
     for size in SIZES {
         stream(effort, report, size)?;
     }
-    round_trip(effort, report)
+    round_trip(effort, report)?;
+    threads::run(effort, report)?;
+    instructions::run(report)
 }
 
 /// Messages in a round, so that it takes a fraction of a second.

@@ -213,7 +213,7 @@ impl Sender for IceSender {
     fn send(&mut self, payload: &[u8]) {
         loop {
             if let Ok(sample) = self.0.loan_slice_uninit(payload.len())
-                && sample.write_from_slice(payload).send().is_ok()
+                && sample.write_from_slice(payload).send().is_ok_and(|receivers| receivers == 1)
             {
                 return;
             }

@@ -25,7 +25,8 @@ pub(crate) enum Direction {
     Echo,
 }
 
-fn pin(core: usize) {
+/// Keeps this thread on one core.
+pub(crate) fn pin(core: usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut set = CpuSet::new();
     // Best effort: where it is refused, the figures of all contenders are the worse for it.
@@ -92,6 +93,8 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let [kind, size, count, name, direction] = arguments else { anyhow::bail!("five arguments") };
     let (size, count): (usize, u64) = (size.parse()?, count.parse()?);
     let place = Place { name: name.clone() };
+    // A link that loses a message ends its round with an error, not with a wait for ever.
+    nix::unistd::alarm::set(60);
     pin(1);
     let mut there = receiver(kind, &place, "there", size)?;
     let mut out = std::io::stdout();
