@@ -22,9 +22,11 @@ use anyhow::{Context, Result};
 use crate::report::Report;
 use crate::round::Effort;
 
+/// The name of a part and what runs it.
+type Part = (&'static str, fn(Effort, &mut Report) -> Result<()>);
+
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
-const PARTS: &[(&str, fn(Effort, &mut Report) -> Result<()>)] =
-    &[("event", event::run), ("ring", ring::run)];
+const PARTS: &[Part] = &[("event", event::run), ("ring", ring::run)];
 
 const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
 
