@@ -67,8 +67,13 @@ fn gateway_stopped_and_started_again_resumes() -> Result<()> {
 #[test]
 fn cache_killed() -> Result<()> {
     let stack = Stack::new()?;
-    let fake =
-        Fake::start(stack.folder(), &FakeOptions { events: EVENTS, ..FakeOptions::default() })?;
+    let options = FakeOptions {
+        events: EVENTS,
+        // Many role events, and no guild that leaves and comes back with other roles.
+        more: vec!["--mix".into(), ROLES.into()],
+        ..FakeOptions::default()
+    };
+    let fake = Fake::start(stack.folder(), &options)?;
     let tail = stack.tail(&["--group", "journal", "--from", "earliest"])?;
     let mut follower = Follower::new(&tail, CHAINED)?;
     let mut cache = stack.cache(&[])?;
