@@ -27,10 +27,10 @@ pub(crate) enum Direction {
 
 /// Keeps this thread on one core.
 pub(crate) fn pin(core: usize) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut set = CpuSet::new();
-    // Best effort: where it is refused, the figures of all contenders are the worse for it.
-    let _ = set.set(core % cores).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+    // Best effort: where it is refused, the figures of all contenders are the worse for it. A child
+    // inherits the core of its parent, so what is available now says nothing.
+    let _ = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
 }
 
 fn cpu() -> Duration {
