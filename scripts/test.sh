@@ -31,8 +31,16 @@ if ! command -v c++ >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get 
 fi
 require c++ "install a C++ compiler for the fuzz targets, on Debian: apt-get install g++"
 
-# Every instance that a test makes is named t<pid>…; one that was killed cannot clean up after itself.
-sweep() { rm -rf /dev/shm/mixcord.t[0-9]* /dev/shm/ringfuzz-* 2>/dev/null || true; }
+# A test names its instances after its process, t<pid>…; one that was killed cannot clean up after
+# itself. What belongs to a process that lives is another run's.
+sweep() {
+    local path pid
+    for path in /dev/shm/mixcord.t[0-9]*; do
+        [[ $path =~ /mixcord\.t([0-9]+) ]] || continue
+        pid=${BASH_REMATCH[1]}
+        [ -e "/proc/$pid" ] || rm -rf "$path"
+    done
+}
 trap sweep EXIT
 
 nextest() {
