@@ -269,7 +269,12 @@ impl Consumer {
         let now = Instant::now();
         if order.looked_at.is_none_or(|at| now.duration_since(at) >= COMPANY) {
             order.looked_at = Some(now);
-            order.alone = member.group().is_some_and(|group| group.members <= 1);
+            let alone = member.group().is_some_and(|group| group.members <= 1);
+            if alone && !order.alone {
+                // Others may have left older records behind.
+                order.complete_to = 0;
+            }
+            order.alone = alone;
         }
         order.alone
     }
@@ -315,7 +320,7 @@ impl Consumer {
                     Err(damaged) => Err(self.damaged(&damaged)),
                 };
             }
-            let tail = ring.tail();
+            let (tail, id) = (ring.tail(), ring.id());
             let mut taken = false;
             while let Some(lane) = self.take_lane(notify.as_ref())? {
                 if let Source::Group { lanes, .. } = &mut self.source {
@@ -329,7 +334,10 @@ impl Consumer {
             if !taken && oldest.is_none() {
                 return Ok(Poll::Wait(None));
             }
-            if let Source::Group { order, .. } = &mut self.source {
+            // A ring that took the place of the old one counts its records anew.
+            if let Source::Group { order, ring, .. } = &mut self.source
+                && ring.id() == id
+            {
                 order.complete_to = tail;
             }
         }

@@ -95,7 +95,7 @@ impl Engine {
 
     /// Annotates and stages what waits, until the output ring is full.
     fn stage_round(&mut self) -> Result<End, EngineError> {
-        let Self { out, store, settings, inputs, gaps, changes, outputs, shards, .. } = self;
+        let Self { out, store, settings, inputs, first, gaps, changes, outputs, shards, .. } = self;
         let mut left = self.records_max.min(RECORDS_MAX);
         let mut bytes = Vec::new();
         for gap in gaps.iter() {
@@ -122,10 +122,14 @@ impl Engine {
         let mut work = Work { out, base, settings, changes, outputs, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut broken = false;
-        'inputs: for (key, input) in inputs.iter_mut() {
-            if Some(key.0) != *shards {
+        // Whoever was not served when the last round ended is served first in this one: under
+        // back-pressure all shards slow down alike.
+        let order: Vec<_> =
+            inputs.range(*first..).chain(inputs.range(..*first)).map(|(key, _)| *key).collect();
+        for key in &order {
+            let Some(input) = inputs.get_mut(key).filter(|_| Some(key.0) == *shards) else {
                 continue;
-            }
+            };
             let ring = input.id();
             let mut staged = 0;
             for entry in input.rest() {
@@ -147,7 +151,9 @@ impl Engine {
             }
             input.advance(staged);
             if end != End::Enough || left == 0 {
-                break 'inputs;
+                let served = staged > 0 && !broken;
+                *first = if served { (key.0, key.1.saturating_add(1)) } else { *key };
+                break;
             }
         }
         drop(txn);

@@ -68,6 +68,8 @@ pub struct Engine {
     settings: Settings,
     /// Rings that are read or will be, by (shard count, shard).
     inputs: BTreeMap<(u16, u16), Input>,
+    /// The input whose turn it is first in the next round.
+    first: (u16, u16),
     /// How far each input ring is committed. A ring's id may be folded until the ring is seen.
     positions: Inputs,
     /// The positions that the store holds.
@@ -86,6 +88,10 @@ pub struct Engine {
     looked: Option<Instant>,
 }
 
+/// The longest sleep while the output ring is full.
+const FULL_LOOK: Duration = Duration::from_millis(50);
+/// The same when there seems to be room for what did not fit.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
 /// How often the store is looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How often rings are looked for while others have work.
@@ -125,9 +131,11 @@ impl Engine {
                 self.bell.wait(ticket, tick);
             }
             Progress::OutputFull(bytes) => {
-                if !(self.out.arm_space(bytes) && self.out.has_space(bytes)) {
-                    self.bell.wait(ticket, timeout.min(Duration::from_millis(50)));
-                }
+                // Room for `bytes` says nothing of several outputs at once, nor of an old entity
+                // beside: this never returns without a pause.
+                let fits = self.out.arm_space(bytes) && self.out.has_space(bytes);
+                let pause = if fits { FULL_PAUSE } else { FULL_LOOK };
+                self.bell.wait(ticket, timeout.min(pause));
             }
             Progress::StoreFull { .. } => {
                 self.bell.wait(ticket, timeout);

@@ -65,6 +65,7 @@ impl Engine {
             store: store.map(|(store, _)| store),
             settings: plan.settings.clone(),
             inputs: BTreeMap::new(),
+            first: (0, 0),
             positions: Inputs::new(),
             persisted: Inputs::new(),
             shards: None,
