@@ -182,7 +182,7 @@ async fn serve(
         let (context, backoff) = (context.clone(), context.backoff);
         let (namespace, bell) = (rings.namespace.clone(), rings.bell.clone());
         let (stop, mut first) = (shards_stop.clone(), rings.producers.remove(&id));
-        tasks.spawn(supervise(id, backoff, stop.clone(), move |_| {
+        tasks.spawn(supervise(id, backoff, stop.clone(), move |failures| {
             let (context, namespace) = (context.clone(), namespace.clone());
             let (bell, stop, ready) = (bell.clone(), stop.clone(), first.take());
             async move {
@@ -190,7 +190,7 @@ async fn serve(
                     Some(producer) => producer,
                     None => reopen(&namespace, shard, &bell)?,
                 };
-                shard::run(context, shard::Start { shard, producer, bell, stop }).await
+                shard::run(context, shard::Start { shard, producer, bell, stop, failures }).await
             }
         }));
     }

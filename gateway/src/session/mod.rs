@@ -146,6 +146,12 @@ impl Session {
         }
     }
 
+    /// So many runs of the shard before this one failed: an identify that follows counts as one
+    /// after a failure, or a shard that fails on its READY would spend the day's budget (G-16).
+    pub fn failed_before(&mut self, failures: u32) {
+        self.identify_failures = failures;
+    }
+
     /// The next thing to do, oldest first.
     pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

@@ -76,6 +76,8 @@ pub struct Start {
     pub bell: AsyncBell,
     /// Says when to stop.
     pub stop: watch::Receiver<bool>,
+    /// Runs that failed in a row before this one.
+    pub failures: u32,
 }
 
 impl std::fmt::Debug for Start {
@@ -140,7 +142,7 @@ enum Wake {
 /// # Errors
 /// When the ring or the identify queue fails; a new run may have more luck.
 pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardError> {
-    let Start { shard, producer, bell, stop } = start;
+    let Start { shard, producer, bell, stop, failures } = start;
     let settings = Settings::new(
         shard.id,
         shard.count,
@@ -153,7 +155,9 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context.gate.unexpect(shard.id);
     }
     let now = Instant::now();
-    let session = Session::new(now, restored, context.backoff, context.times, Random::unseeded());
+    let mut session =
+        Session::new(now, restored, context.backoff, context.times, Random::unseeded());
+    session.failed_before(failures);
     let limits = Limits { frame_bytes: context.message_max, ..Limits::default() };
     let output = Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
     let runner = Runner {

@@ -247,6 +247,14 @@ fn op9_after_identify_backs_off_and_counts_as_a_failure() {
 
 /// §15 line 7.
 #[test]
+fn g16_an_identify_after_failed_runs_counts_as_one_after_a_failure() {
+    let mut bench = Bench::fresh();
+    bench.session.failed_before(3);
+    bench.open();
+    assert_eq!(bench.hello(), [Action::AskPermit { failures: 3 }]);
+}
+
+#[test]
 fn g20_close_codes_resume_identify_or_end() {
     for code in [None, Some(1000), Some(1001), Some(4000), Some(4002), Some(4008), Some(4777)] {
         let mut bench = Bench::active();
