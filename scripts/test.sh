@@ -65,7 +65,8 @@ stage_e2e() { nextest -p mixcord-e2e; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
-    cargo test -p mixcord-cache --features kill-points --test kill_points &&
+    # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
+    cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
