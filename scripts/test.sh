@@ -35,9 +35,9 @@ require c++ "install a C++ compiler for the fuzz targets, on Debian: apt-get ins
 # itself. What belongs to a process that lives is another run's.
 sweep() {
     local path pid
-    for path in /dev/shm/mixcord.t[0-9]*; do
-        [[ $path =~ /mixcord\.t([0-9]+) ]] || continue
-        pid=${BASH_REMATCH[1]}
+    for path in /dev/shm/mixcord.t[0-9]* /dev/shm/ringfuzz-[0-9]*; do
+        [[ $path =~ /(mixcord\.t|ringfuzz-)([0-9]+) ]] || continue
+        pid=${BASH_REMATCH[2]}
         [ -e "/proc/$pid" ] || rm -rf "$path"
     done
 }
