@@ -6,7 +6,7 @@ use common::instance::{Instance, Out, receive, send, settle};
 use mixcord_cache::engine::{EngineError, Progress};
 use mixcord_event::topology;
 use mixcord_ring::Geometry;
-use mixcord_state::{Env, Read, State, Table};
+use mixcord_state::{Env, Read, Resource, Scan, State, Table};
 use serde_json::{Value as Json, json};
 
 fn guild() -> (&'static str, Json) {
@@ -294,8 +294,9 @@ fn another_process_reads_the_state_at_or_after_its_event() {
         assert_eq!(channel.value().get_str("name").unwrap().as_str(), Some("c7"));
         assert_eq!(state.guild_of_channel(200).unwrap(), Some(100));
         assert_eq!(state.shard_of_guild(100).unwrap(), Some((0, 1)));
-        assert_eq!(state.channels(100).count(), 1);
-        assert!(state.guild(100).unwrap().is_some() && state.guild(101).unwrap().is_none());
+        assert_eq!(state.page(&mut Scan::of(Resource::Channels, 100)).unwrap().len(), 1);
+        let guild = |id| state.entity(Resource::Guilds, 0, id).unwrap();
+        assert!(guild(100).is_some() && guild(101).is_none());
         assert_eq!(state.stats().unwrap().resources.iter().map(|it| it.entities).sum::<u64>(), 2);
         return;
     }

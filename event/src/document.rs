@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use crate::{
+    Atom, ReadError,
     decode::{DecodeError, Decoder, Limits},
-    format,
+    format, from_value,
     validate::{self, DocumentError},
     value::Value,
 };
@@ -45,6 +48,29 @@ impl Document {
     #[inline]
     pub fn value(&self) -> Value<'_> {
         Value::trusted(&self.0)
+    }
+
+    /// A member of the value, if that is a map.
+    #[inline]
+    pub fn get(&self, key: Atom) -> Option<Value<'_>> {
+        self.value().get(key)
+    }
+
+    /// The value as a type of yours, which may borrow its strings from the document.
+    ///
+    /// ```
+    /// #[derive(serde::Deserialize)]
+    /// struct Role<'a> {
+    ///     id: u64,
+    ///     name: &'a str,
+    /// }
+    /// let document = mixcord_event::Document::from_json(r#"{"id":"7","name":"admin"}"#)?;
+    /// let role: Role<'_> = document.read()?;
+    /// assert_eq!((role.id, role.name), (7, "admin"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ReadError> {
+        from_value(self.value())
     }
 
     /// The document's bytes.

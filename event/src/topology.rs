@@ -34,9 +34,14 @@ pub fn parse_shard_ring(name: &str) -> Option<(u16, u16)> {
     (shard < shards && shard_ring(shard, shards) == name).then_some((shard, shards))
 }
 
-/// The directory of the cache's store.
+/// The directory of the cache's store, unless [`state_link`] is there.
 pub fn state_dir(instance: &str) -> String {
     format!("/dev/shm/{}.state", namespace(instance))
+}
+
+/// A symbolic link to the directory of the cache's store, when that is not [`state_dir`].
+pub fn state_link(instance: &str) -> String {
+    format!("/dev/shm/{}.store", namespace(instance))
 }
 
 /// The command socket of the gateway process that runs shards `first..` of `shards`.

@@ -3,14 +3,16 @@
 //! LMDB's own pages are trusted like code (same uid, 0600); what lies in them is not.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
 use std::ops::{Bound, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
-use crate::{Key, Read, StoreError, Table};
+use crate::format::LOCK_FILE;
+use crate::readers::slots;
+use crate::{Key, OpenError, Read, ReaderSlot, StoreError, Table};
 
 type Tables = [heed::Database<'static, Bytes, Bytes>; Table::COUNT];
 
@@ -25,54 +27,9 @@ pub struct Env {
     env: heed::Env<WithoutTls>,
     tables: Tables,
     dir: PathBuf,
-}
-
-/// The environment could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// There is no store in the directory (yet).
-    #[error("there is no store in {}; is mixcord-cache of this instance running?", dir.display())]
-    NotFound {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The store is open in this process already.
-    #[error("the store in {} is open in this process already", dir.display())]
-    Busy {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// The system refused.
-    #[error("cannot open the store in {}: {source}", dir.display())]
-    Io {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// LMDB refused.
-    #[error("cannot open the store in {}: {source}", dir.display())]
-    Lmdb {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: heed::Error,
-    },
-}
-
-impl OpenError {
-    fn new(dir: &Path, error: heed::Error) -> Self {
-        let dir = dir.to_owned();
-        match error {
-            heed::Error::Io(source) if source.kind() == io::ErrorKind::NotFound => {
-                Self::NotFound { dir }
-            }
-            heed::Error::Io(source) => Self::Io { dir, source },
-            heed::Error::EnvAlreadyOpened => Self::Busy { dir },
-            source => Self::Lmdb { dir, source },
-        }
-    }
+    /// The table of readers. Closing any descriptor of this file drops the locks by which LMDB knows
+    /// that this process lives: it is opened after the environment and closed after it.
+    readers: File,
 }
 
 impl Env {
@@ -108,8 +65,15 @@ impl Env {
             })
             .map_err(fail)?;
         match tables {
-            CommitOrAbort::Commit(tables) => Ok(Self { env, tables, dir: dir.to_owned() }),
+            CommitOrAbort::Commit(tables) => Self::new(env, tables, dir.to_owned()),
             CommitOrAbort::Abort(()) => Err(OpenError::NotFound { dir: dir.to_owned() }),
+        }
+    }
+
+    fn new(env: heed::Env<WithoutTls>, tables: Tables, dir: PathBuf) -> Result<Self, OpenError> {
+        match File::open(dir.join(LOCK_FILE)) {
+            Ok(readers) => Ok(Self { env, tables, dir, readers }),
+            Err(source) => Err(OpenError::Io { dir, source }),
         }
     }
 
@@ -144,6 +108,24 @@ impl Env {
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
         (self.env.info().last_page_number as u64 + 1) * PAGE_BYTES as u64
+    }
+
+    /// The number of the last commit.
+    #[must_use]
+    pub fn last_commit(&self) -> u64 {
+        self.env.info().last_txn_id as u64
+    }
+
+    /// Bytes of the file, used or not.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.env.real_disk_size().unwrap_or(0)
+    }
+
+    /// Who has a place among the readers.
+    #[must_use]
+    pub fn readers(&self) -> Vec<ReaderSlot> {
+        slots(&self.readers)
     }
 
     /// Writes everything to disk; needed only where the file is on one.
@@ -184,7 +166,7 @@ impl PreparedEnv {
             })
             .map_err(fail)?;
         match tables {
-            CommitOrAbort::Commit(tables) => Ok(Env { env: self.env, tables, dir: self.dir }),
+            CommitOrAbort::Commit(tables) => Env::new(self.env, tables, self.dir),
             CommitOrAbort::Abort(()) => Err(OpenError::NotFound { dir: self.dir }),
         }
     }

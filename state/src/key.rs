@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use crate::Table;
+
 /// A key: one id, or an owner's id and the id of what it owns.
 ///
 /// Ordered as its bytes are in the store.
@@ -50,6 +52,13 @@ impl Key {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// The next key there could be in a table, if there could be one.
+    #[must_use]
+    pub(crate) fn following(self, table: Table) -> Option<Self> {
+        let step = if table.is_wide() { 1 } else { 1 << 64 };
+        self.0.checked_add(step).map(Self)
     }
 
     /// The key before, if there could be one.

@@ -7,23 +7,30 @@
 //! (see [`compose`]): a join rewrites no guild.
 //!
 //! `mixcord-cache` writes it; everybody else opens it with [`State`] and asks. A query takes a
-//! read transaction for one call, or for one page of an iterator, and returns owned copies.
+//! read transaction for one call, or for one page of a [`Scan`], and returns owned copies.
 
 mod checkpoint;
 pub mod compose;
 mod env;
+mod error;
 mod facts;
+pub mod format;
 mod key;
 mod query;
 mod read;
+mod readers;
+mod scan;
 mod stats;
 mod table;
 
 pub use checkpoint::{Checkpoint, CheckpointError, InputPosition, Inputs};
-pub use env::{Env, OpenError, PAGE_BYTES, PreparedEnv, Txn, WriteTxn};
+pub use env::{Env, PAGE_BYTES, PreparedEnv, Txn, WriteTxn};
+pub use error::{OpenError, StoreError};
 pub use facts::{ChannelFacts, GuildFacts, LastMessage, Stamped, Tally};
 pub use key::Key;
-pub use query::{Pages, State};
-pub use read::{Read, StoreError};
+pub use query::{Found, State};
+pub use read::Read;
+pub use readers::ReaderSlot;
+pub use scan::Scan;
 pub use stats::{ResourceStats, StateStats};
 pub use table::{Resource, Table, UnknownResource, meta};

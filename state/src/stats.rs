@@ -1,6 +1,6 @@
 //! Figures of the store.
 
-use crate::{Env, Key, Read, Resource, StoreError, Table, compose};
+use crate::{Env, Key, Read, Resource, StoreError, Table, Txn, query};
 
 /// Entities and bytes of one resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +13,7 @@ pub struct ResourceStats {
     pub bytes: u64,
 }
 
-/// Figures of the store.
+/// Figures of the store, all of one moment but those of the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateStats {
     /// Each resource.
@@ -22,29 +22,30 @@ pub struct StateStats {
     pub other_bytes: u64,
     /// Bytes of the file ever used; what is free inside is reused before it grows.
     pub used_bytes: u64,
+    /// Bytes of the file, allocated ahead.
+    pub file_bytes: u64,
+    /// The number of the last commit.
+    pub commit: u64,
 }
 
 impl StateStats {
     /// Counts. Emojis and stickers are counted guild by guild.
     pub fn count(env: &Env) -> Result<Self, StoreError> {
         let txn = env.read()?;
-        let mut stats =
-            Self { resources: Vec::new(), other_bytes: 0, used_bytes: env.used_bytes() };
-        for table in Table::ALL {
-            let (mut entities, bytes) = txn.size(table)?;
-            let Some(resource) = table.resource() else {
-                stats.other_bytes += bytes;
-                continue;
-            };
-            if matches!(table, Table::Emojis | Table::Stickers) {
-                entities = 0;
-                txn.scan(table, Key::all(), &mut |_, list| {
-                    let list = compose::stored(list).as_list();
-                    entities += list.map_or(0, |list| list.len() as u64);
-                    true
-                })?;
-            }
+        let mut stats = Self {
+            resources: Vec::new(),
+            other_bytes: 0,
+            used_bytes: env.used_bytes(),
+            file_bytes: env.file_bytes(),
+            commit: env.last_commit(),
+        };
+        for &resource in Resource::ALL {
+            let table = resource.table();
+            let (entities, (_, bytes)) = (entities(&txn, table)?, txn.size(table)?);
             stats.resources.push(ResourceStats { resource, entities, bytes });
+        }
+        for table in Table::ALL.into_iter().filter(|table| table.resource().is_none()) {
+            stats.other_bytes += txn.size(table)?.1;
         }
         Ok(stats)
     }
@@ -54,4 +55,17 @@ impl StateStats {
     pub fn bytes(&self) -> u64 {
         self.other_bytes + self.resources.iter().map(|stats| stats.bytes).sum::<u64>()
     }
+}
+
+/// How many entities a table holds.
+pub(crate) fn entities(txn: &Txn<'_>, table: Table) -> Result<u64, StoreError> {
+    if !matches!(table, Table::Emojis | Table::Stickers) {
+        return Ok(txn.size(table)?.0);
+    }
+    let mut entities = 0;
+    txn.scan(table, Key::all(), &mut |_, list| {
+        entities += query::listed(list).count() as u64;
+        true
+    })?;
+    Ok(entities)
 }

@@ -239,6 +239,31 @@ resources! {
     AutomodRules "automod_rules" "Auto moderation rules.",
 }
 
+impl Resource {
+    /// The table that holds its entities.
+    #[must_use]
+    pub const fn table(self) -> Table {
+        match self {
+            Self::Guilds => Table::Guilds,
+            Self::Channels => Table::Channels,
+            Self::Threads => Table::Threads,
+            Self::Roles => Table::Roles,
+            Self::Emojis => Table::Emojis,
+            Self::Stickers => Table::Stickers,
+            Self::Members => Table::Members,
+            Self::Users => Table::Users,
+            Self::Presences => Table::Presences,
+            Self::VoiceStates => Table::VoiceStates,
+            Self::Messages => Table::Messages,
+            Self::StageInstances => Table::StageInstances,
+            Self::ScheduledEvents => Table::ScheduledEvents,
+            Self::SoundboardSounds => Table::Sounds,
+            Self::Integrations => Table::Integrations,
+            Self::AutomodRules => Table::AutomodRules,
+        }
+    }
+}
+
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -264,4 +289,18 @@ impl FromStr for Resource {
 
 fn names() -> String {
     Resource::ALL.iter().map(|resource| resource.name()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_and_their_tables_know_each_other() {
+        for &resource in Resource::ALL {
+            assert_eq!(resource.table().resource(), Some(resource));
+            assert_eq!(resource.name().parse::<Resource>().unwrap(), resource);
+        }
+        assert_eq!(Table::ALL.iter().filter_map(|table| table.resource()).count(), 16);
+    }
 }

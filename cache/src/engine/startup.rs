@@ -14,7 +14,7 @@ use super::gap::Gap;
 use super::input::Input;
 use super::{Engine, EngineError, Plan};
 use crate::annotate::Outputs;
-use crate::store::{Changes, DiskStore, Fate};
+use crate::store::{Changes, DiskStore, Fate, announce};
 
 /// What the store says about the rings.
 #[derive(Default, Debug)]
@@ -57,6 +57,7 @@ impl Engine {
                 (made.map_err(EngineError::output)?, store)
             }
         };
+        announce(&plan.instance, plan.state.as_deref())?;
         let fate = store.as_ref().map(|(_, fate)| *fate);
         let mut engine = Self {
             namespace,
@@ -78,6 +79,9 @@ impl Engine {
             looked: None,
         };
         engine.compare(fate)?;
+        // From now on readers know which store is the current one, or that there is none.
+        engine.set_checkpoint();
+        engine.out.publish();
         Ok(engine)
     }
 
@@ -85,7 +89,9 @@ impl Engine {
     fn compare(&mut self, fate: Option<Fate>) -> Result<(), EngineError> {
         let checkpoint = self.out.checkpoint().and_then(|bytes| {
             let read = Checkpoint::from_bytes(&bytes);
-            read.inspect_err(|error| tracing::warn!("{error}")).ok()
+            let read = read.inspect_err(|error| tracing::warn!("{error}")).ok();
+            // A cache that has read nothing yet says which store it has, and no more.
+            read.filter(|checkpoint| !checkpoint.inputs.is_empty())
         });
         let stored = match &self.store {
             Some(store) => stored(&store.env()?.read()?)?,

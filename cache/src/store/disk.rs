@@ -6,9 +6,10 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use mixcord_state::format::{self, DATA_FILE, FORMAT_FILE, LOCK_FILE};
 use mixcord_state::{Env, OpenError, PAGE_BYTES, StoreError, Table, meta};
 use nix::fcntl::{Flock, FlockArg, posix_fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
@@ -70,11 +71,7 @@ pub enum DiskError {
     Store(#[from] StoreError),
 }
 
-const DATA_FILE: &str = "data.mdb";
-const LOCK_FILE: &str = "lock.mdb";
 const WRITER_FILE: &str = "writer.lock";
-const FORMAT_FILE: &str = "format";
-const FORMAT: &str = "mixcord-state 1";
 
 /// Bytes allocated for a new store.
 const FIRST_BYTES: u64 = 8 << 20;
@@ -86,9 +83,6 @@ const STEP_BYTES: u64 = 8 << 20;
 pub struct DiskStore {
     /// `None` only while it is rebuilt.
     env: Option<Env>,
-    /// LMDB's reader table. Closing any descriptor of this file drops the locks by which LMDB
-    /// knows that we live: it is opened after the environment and closed after it.
-    readers: Option<File>,
     dir: PathBuf,
     bytes_max: u64,
     in_memory: bool,
@@ -107,18 +101,11 @@ impl DiskStore {
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|_| DiskError::Locked { dir: dir.to_owned() })?;
         let in_memory = statfs(dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
-        let mut store = Self {
-            env: None,
-            readers: None,
-            dir: dir.to_owned(),
-            bytes_max,
-            in_memory,
-            id: 0,
-            _lock: lock,
-        };
-        let format = fs::read_to_string(dir.join(FORMAT_FILE));
-        let fate = match &format {
-            Ok(format) if *format == format_text() => Fate::Kept,
+        let mut store =
+            Self { env: None, dir: dir.to_owned(), bytes_max, in_memory, id: 0, _lock: lock };
+        let found = fs::read_to_string(dir.join(FORMAT_FILE));
+        let fate = match &found {
+            Ok(found) if *found == format::text() => Fate::Kept,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::New,
             _ => Fate::Discarded,
         };
@@ -141,7 +128,6 @@ impl DiskStore {
     /// reads it unharmed.
     pub fn rebuild(&mut self) -> Result<(), DiskError> {
         self.env = None;
-        self.readers = None;
         for name in [FORMAT_FILE, DATA_FILE, LOCK_FILE] {
             let path = self.dir.join(name);
             match fs::remove_file(&path) {
@@ -157,7 +143,7 @@ impl DiskStore {
         txn.put(Table::Meta, meta::STORE, &self.id.to_le_bytes())?;
         txn.commit()?;
         let (path, draft) = (self.dir.join(FORMAT_FILE), self.dir.join("format.new"));
-        fs::write(&draft, format_text())
+        fs::write(&draft, format::text())
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(|source| DiskError::Io { path, source })
     }
@@ -201,22 +187,8 @@ impl DiskStore {
     /// The process with the oldest read transaction, whose pages cannot be reused.
     #[must_use]
     pub fn oldest_reader(&self) -> Option<u32> {
-        // LMDB's lock file: two cache lines, then one per slot with the transaction's number and
-        // the process.
-        const HEAD: u64 = 128;
-        const SLOT: usize = 64;
-        let file = self.readers.as_ref()?;
-        let mut slot = [0; SLOT];
-        let mut oldest: Option<(u64, u32)> = None;
-        let mut at = HEAD;
-        while file.read_exact_at(&mut slot, at).is_ok() {
-            at += SLOT as u64;
-            let txn = u64::from_le_bytes(*slot.first_chunk()?);
-            let pid = u32::from_le_bytes(*slot[8..].first_chunk()?);
-            if pid != 0 && txn != u64::MAX && oldest.is_none_or(|(other, _)| txn < other) {
-                oldest = Some((txn, pid));
-            }
-        }
+        let open = self.env.as_ref()?.readers().into_iter();
+        let oldest = open.filter_map(|slot| Some((slot.commit?, slot.pid))).min();
         oldest.map(|(_, pid)| pid)
     }
 
@@ -231,9 +203,6 @@ impl DiskStore {
         let prepared = Env::prepare(&self.dir, bytes as usize)?;
         self.allocate(0, bytes)?;
         self.env = Some(prepared.finish()?);
-        let path = self.dir.join(LOCK_FILE);
-        let readers = File::open(&path).map_err(|source| DiskError::Io { path, source })?;
-        self.readers = Some(readers);
         Ok(())
     }
 
@@ -279,13 +248,6 @@ fn make_private(dir: &Path) -> Result<(), DiskError> {
     } else {
         Err(DiskError::NotOurs { dir: dir.to_owned() })
     }
-}
-
-/// What the format file says: the layout, and the run of the system whose crash would lose what
-/// was not synced.
-fn format_text() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    format!("{FORMAT}\n{}\n", boot.trim())
 }
 
 fn available_memory() -> Option<u64> {

@@ -1,13 +1,14 @@
 //! Where the annotator keeps its state.
 
 mod disk;
-
 mod memory;
 mod overlay;
+mod place;
 
 pub use disk::{DiskError, DiskStore, Fate};
 pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};
+pub use place::announce;
 
 use mixcord_state::{Key, Read, StoreError, Table};
 

@@ -1,0 +1,270 @@
+//! The cache's state, asked from your own process: guilds, members, messages as they are now.
+//!
+//! A handler asks through its event, anything else through [`State::attach`]:
+//!
+//! ```no_run
+//! use mixcord::{Event, atoms};
+//!
+//! async fn greet(event: Event) -> Result<(), mixcord::state::Error> {
+//!     let Some(guild) = event.guild_id() else { return Ok(()) };
+//!     if let Some(guild) = event.state().guild(guild)? {
+//!         println!("it happened in {:?}", guild.get(atoms::NAME));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! * **At or after the event.** The cache commits its state before it publishes the event, so what a
+//!   handler is told already contains the event, and perhaps later ones.
+//! * **Nobody is asked.** A query reads the cache's store from shared memory, in microseconds; it
+//!   disturbs neither the cache nor other readers, and answers while the cache is away too.
+//! * **Owned answers.** Each call takes one snapshot and copies out of it; iterators take a snapshot
+//!   for each page. Nothing you keep holds the store.
+//! * **Missing is `None`.** An entity that is not cached, that the intents do not show, or whose
+//!   resource is switched off is not an error.
+
+mod attach;
+mod entities;
+mod error;
+
+use std::fmt;
+use std::sync::Arc;
+
+use mixcord_event::Document;
+use mixcord_state as store;
+pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
+use store::Scan;
+
+use self::attach::Attachment;
+pub use self::entities::Entities;
+pub use self::error::Error;
+use crate::builder::namespace;
+
+/// The cache's state of one instance, read directly from its store. Clones are the same.
+///
+/// It follows the cache: a store that was rebuilt is opened again, an instance that starts later is
+/// found then. Every call fails with an [`Error`] that says what to do when there is no state.
+#[derive(Clone)]
+pub struct State {
+    attachment: Arc<Attachment>,
+}
+
+/// The answer of a query for one entity: a document of your own, or `None` when it is not cached.
+pub type Answer = Result<Option<Document>, Error>;
+
+impl State {
+    /// The state of an instance. Nothing needs to run yet: what is missing is said by each query.
+    ///
+    /// # Errors
+    /// When the name cannot be an instance's.
+    ///
+    /// ```no_run
+    /// use mixcord::atoms;
+    ///
+    /// let state = mixcord::State::attach("mixcord")?;
+    /// for member in state.members(81384788765712384) {
+    ///     println!("{:?}", member?.document.get(atoms::USER));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attach(instance: &str) -> Result<Self, crate::Error> {
+        Ok(Self { attachment: Attachment::of(instance, namespace(instance)?) })
+    }
+
+    pub(crate) fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        self.attachment.instance()
+    }
+
+    /// A guild: its own fields with `member_count`, roles, emojis and stickers. Channels, members
+    /// and the like are entities of their own.
+    pub fn guild(&self, id: u64) -> Answer {
+        self.entity(Resource::Guilds, 0, id)
+    }
+
+    /// A channel or thread, wherever it is.
+    pub fn channel(&self, id: u64) -> Answer {
+        self.ask(|store| store.channel(id))
+    }
+
+    /// A role.
+    pub fn role(&self, guild: u64, id: u64) -> Answer {
+        self.entity(Resource::Roles, guild, id)
+    }
+
+    /// A member with its user and the guild's id.
+    pub fn member(&self, guild: u64, user: u64) -> Answer {
+        self.entity(Resource::Members, guild, user)
+    }
+
+    /// A user that some cached guild holds.
+    pub fn user(&self, id: u64) -> Answer {
+        self.entity(Resource::Users, 0, id)
+    }
+
+    /// The presence of a member who is not offline.
+    pub fn presence(&self, guild: u64, user: u64) -> Answer {
+        self.entity(Resource::Presences, guild, user)
+    }
+
+    /// The voice state of a member who is in a voice channel.
+    pub fn voice_state(&self, guild: u64, user: u64) -> Answer {
+        self.entity(Resource::VoiceStates, guild, user)
+    }
+
+    /// A message of the bounded history.
+    pub fn message(&self, channel: u64, id: u64) -> Answer {
+        self.entity(Resource::Messages, channel, id)
+    }
+
+    /// An emoji of a guild.
+    pub fn emoji(&self, guild: u64, id: u64) -> Answer {
+        self.entity(Resource::Emojis, guild, id)
+    }
+
+    /// A sticker of a guild.
+    pub fn sticker(&self, guild: u64, id: u64) -> Answer {
+        self.entity(Resource::Stickers, guild, id)
+    }
+
+    /// The bot's own user.
+    pub fn me(&self) -> Answer {
+        self.ask(store::State::me)
+    }
+
+    /// The entity of any resource under its id (the user's, of what a member has) and the id of its
+    /// guild; of its channel, for a message; 0 for guilds, users and private channels.
+    pub fn entity(&self, resource: Resource, owner: u64, id: u64) -> Answer {
+        self.ask(|store| store.entity(resource, owner, id))
+    }
+
+    /// The guild of a channel or thread; `Some(0)` for a private channel.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn guild_of_channel(&self, channel: u64) -> Result<Option<u64>, Error> {
+        self.ask(|store| store.guild_of_channel(channel))
+    }
+
+    /// The shard a guild's events come from, and out of how many.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn shard_of_guild(&self, guild: u64) -> Result<Option<(u16, u16)>, Error> {
+        self.ask(|store| store.shard_of_guild(guild))
+    }
+
+    /// How many members a guild has, if Discord said so, and how many of them are cached.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn member_counts(&self, guild: u64) -> Result<Option<(Option<u64>, u64)>, Error> {
+        self.ask(|store| store.member_counts(guild))
+    }
+
+    /// The cached guilds, by id.
+    #[must_use]
+    pub fn guilds(&self) -> Entities {
+        self.entities(Resource::Guilds)
+    }
+
+    /// The cached members of a guild, by user id.
+    #[must_use]
+    pub fn members(&self, guild: u64) -> Entities {
+        self.entities_of(Resource::Members, guild)
+    }
+
+    /// The channels of a guild without its threads, by id; with 0, the private channels.
+    #[must_use]
+    pub fn channels(&self, guild: u64) -> Entities {
+        self.entities_of(Resource::Channels, guild)
+    }
+
+    /// The threads of a guild, by id.
+    #[must_use]
+    pub fn threads(&self, guild: u64) -> Entities {
+        self.entities_of(Resource::Threads, guild)
+    }
+
+    /// The roles of a guild, by id.
+    #[must_use]
+    pub fn roles(&self, guild: u64) -> Entities {
+        self.entities_of(Resource::Roles, guild)
+    }
+
+    /// At most `limit` messages of a channel that are older than the message `id`, the newest first.
+    /// The newest of all are those before `u64::MAX`.
+    #[must_use]
+    pub fn messages_before(&self, channel: u64, id: u64, limit: usize) -> Entities {
+        Entities::new(self, Scan::messages_before(channel, id, limit))
+    }
+
+    /// At most `limit` messages of a channel that are newer than the message `id`, the oldest first.
+    #[must_use]
+    pub fn messages_after(&self, channel: u64, id: u64, limit: usize) -> Entities {
+        Entities::new(self, Scan::messages_after(channel, id, limit))
+    }
+
+    /// Every entity of a resource, those of one guild (one channel, for messages) after the other.
+    #[must_use]
+    pub fn entities(&self, resource: Resource) -> Entities {
+        Entities::new(self, Scan::all(resource))
+    }
+
+    /// The entities of a resource that one guild has; one channel, for messages.
+    #[must_use]
+    pub fn entities_of(&self, resource: Resource, owner: u64) -> Entities {
+        Entities::new(self, Scan::of(resource, owner))
+    }
+
+    /// How many entities of a resource are cached.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn count(&self, resource: Resource) -> Result<u64, Error> {
+        self.ask(|store| store.count(resource))
+    }
+
+    /// Entities and bytes of each resource, and of the store.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn stats(&self) -> Result<StateStats, Error> {
+        self.ask(store::State::stats)
+    }
+
+    /// The processes that have a place among the store's readers, and what those that are in a query
+    /// right now see.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn readers(&self) -> Result<Vec<ReaderSlot>, Error> {
+        self.ask(|store| Ok(store.readers()))
+    }
+
+    /// Where the store is.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn directory(&self) -> Result<std::path::PathBuf, Error> {
+        self.ask(|store| Ok(store.dir().to_owned()))
+    }
+
+    fn ask<T>(
+        &self,
+        question: impl Fn(&store::State) -> Result<T, store::StoreError>,
+    ) -> Result<T, Error> {
+        self.attachment.ask(question)
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("State").field(&self.instance()).finish()
+    }
+}

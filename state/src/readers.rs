@@ -1,0 +1,36 @@
+//! LMDB's table of readers, read from its file: LMDB itself tells no processes.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// A place in the table of readers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReaderSlot {
+    /// The process that has it.
+    pub pid: u32,
+    /// The number of the commit its read transaction sees, whose pages cannot be reused; `None` when
+    /// none is open.
+    pub commit: Option<u64>,
+}
+
+/// Two cache lines come first.
+const HEAD: u64 = 128;
+/// A slot begins with the transaction's number and the process.
+const SLOT: usize = 64;
+
+/// The slots in use.
+pub(crate) fn slots(file: &File) -> Vec<ReaderSlot> {
+    let mut found = Vec::new();
+    let mut slot = [0; SLOT];
+    let mut at = HEAD;
+    while file.read_exact_at(&mut slot, at).is_ok() {
+        at += SLOT as u64;
+        let [t0, t1, t2, t3, t4, t5, t6, t7, p0, p1, p2, p3, ..] = slot;
+        let commit = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+        let pid = u32::from_le_bytes([p0, p1, p2, p3]);
+        if pid != 0 {
+            found.push(ReaderSlot { pid, commit: (commit != u64::MAX).then_some(commit) });
+        }
+    }
+    found
+}
