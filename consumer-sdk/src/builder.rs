@@ -205,7 +205,7 @@ impl Builder {
                 Look::Found(ring) => {
                     return Consumer::open(search.options, search.namespace, &ring);
                 }
-                Look::Stopped => return Ok(Consumer::closed(search.options, search.namespace)),
+                Look::Stopped => return Consumer::closed(search.options, search.namespace),
                 Look::Absent => {}
             }
             tokio::time::sleep(LOOK).await;
@@ -223,7 +223,7 @@ impl Builder {
                 Look::Found(ring) => {
                     return Consumer::open(search.options, search.namespace, &ring);
                 }
-                Look::Stopped => return Ok(Consumer::closed(search.options, search.namespace)),
+                Look::Stopped => return Consumer::closed(search.options, search.namespace),
                 Look::Absent => {}
             }
             std::thread::sleep(LOOK);

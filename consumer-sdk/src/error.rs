@@ -86,6 +86,9 @@ pub enum Error {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// The state cannot be asked.
+    #[error(transparent)]
+    State(#[from] crate::state::Error),
     /// The system refused something.
     #[error("{doing}: {source}")]
     Io {

@@ -39,12 +39,14 @@
 
 mod builder;
 mod consumer;
+mod doorbell;
 mod error;
 mod filter;
 mod lane;
 pub mod operator;
 mod received;
 mod run;
+pub mod state;
 mod stop;
 
 pub use builder::Builder;
@@ -55,4 +57,5 @@ pub use mixcord_event as event;
 pub use mixcord_event::{Kind, Value, atoms};
 pub use received::{Event, Identity};
 pub use run::Outcome;
+pub use state::State;
 pub use stop::Stop;

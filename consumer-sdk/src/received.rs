@@ -7,7 +7,8 @@ use mixcord_event::{Document, Flags, Header, Kind, Reason, Shard, Value, from_va
 use mixcord_ring::Observed;
 use serde::Deserialize;
 
-use crate::lane::Held;
+use crate::State;
+use crate::lane::{Giving, Held};
 
 /// One event, yours to keep, to clone and to send to other threads: it shares the buffer its batch
 /// was copied into.
@@ -28,11 +29,24 @@ pub struct Event {
 /// Where the bytes of an event are, and whom its end concerns.
 pub(crate) enum Holder {
     /// In a batch of a group's partition.
-    Held(Arc<Held>, u32),
+    Held(Arc<Held>, Giving),
     /// In what an observer read.
-    Seen(Arc<Observed>, u32),
-    /// In a record made here: so many records were lost.
-    Lost(Arc<[u8]>, u64),
+    Seen(Arc<Seen>, u32),
+    /// In a record made here.
+    Lost(Arc<Lost>),
+}
+
+/// What an observer read, shared with the events of it.
+pub(crate) struct Seen {
+    pub(crate) records: Observed,
+    pub(crate) state: State,
+}
+
+/// The record that says that so many were lost.
+pub(crate) struct Lost {
+    record: Vec<u8>,
+    count: u64,
+    state: State,
 }
 
 /// Names an event for ever: the same for every delivery of it, in every group, and different from
@@ -72,23 +86,23 @@ impl Event {
     }
 
     /// The event that says that `count` records were lost.
-    pub(crate) fn lost_records(count: u64) -> Option<Self> {
+    pub(crate) fn lost_records(count: u64, state: &State) -> Option<Self> {
         let data = Document::from_json(&format!("{{\"count\":{count}}}")).ok()?;
         let header = Header { kind: Kind::UNKNOWN, ..Header::default() };
         let mut bytes = Vec::new();
         record::encode(&header, Some("LOST"), data.as_bytes(), None, &mut bytes);
-        let bytes: Arc<[u8]> = bytes.into();
-        let record = Record::parse(&bytes).ok()?;
-        Some(Self::new(&record, &bytes, Holder::Lost(Arc::clone(&bytes), count), 1))
+        let lost = Arc::new(Lost { record: bytes, count, state: state.clone() });
+        let record = Record::parse(&lost.record).ok()?;
+        Some(Self::new(&record, &lost.record, Holder::Lost(Arc::clone(&lost)), 1))
     }
 
     fn bytes(&self) -> &[u8] {
         match &self.holder {
-            Holder::Held(held, index) => held.payload(*index),
+            Holder::Held(held, giving) => held.payload(*giving),
             Holder::Seen(seen, index) => {
-                seen.get(*index as usize).map_or(&[], |entry| entry.payload)
+                seen.records.get(*index as usize).map_or(&[], |entry| entry.payload)
             }
-            Holder::Lost(bytes, _) => bytes,
+            Holder::Lost(lost) => &lost.record,
         }
     }
 
@@ -207,6 +221,27 @@ impl Event {
         self.old().map(from_value).transpose()
     }
 
+    /// The cache's state, which contains this event already, and perhaps later ones (P4).
+    ///
+    /// ```no_run
+    /// # fn example(event: &mixcord::Event) -> Result<(), mixcord::state::Error> {
+    /// use mixcord::atoms;
+    /// if let Some(guild) = event.guild_id() {
+    ///     let guild = event.state().guild(guild)?;
+    ///     let name = guild.as_ref().and_then(|guild| guild.get(atoms::NAME)?.as_str());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> &State {
+        match &self.holder {
+            Holder::Held(held, _) => held.state(),
+            Holder::Seen(seen, _) => &seen.state,
+            Holder::Lost(lost) => &lost.state,
+        }
+    }
+
     /// What names this event for ever.
     #[must_use]
     pub fn identity(&self) -> Identity {
@@ -225,8 +260,8 @@ impl Event {
     /// the filter.
     #[must_use]
     pub fn lost(&self) -> Option<u64> {
-        match self.holder {
-            Holder::Lost(_, count) => Some(count),
+        match &self.holder {
+            Holder::Lost(lost) => Some(lost.count),
             Holder::Held(..) | Holder::Seen(..) => None,
         }
     }
@@ -244,8 +279,8 @@ impl Event {
     ///
     /// It counts while the [`Consumer`](crate::Consumer) lives; afterwards the event belongs to others.
     pub fn ack(&self) {
-        if let Holder::Held(held, index) = &self.holder {
-            held.ack(*index);
+        if let Holder::Held(held, giving) = &self.holder {
+            held.ack(*giving);
         }
     }
 }
@@ -253,8 +288,8 @@ impl Event {
 impl Event {
     /// The handler failed: the event is given again, even while clones of it live.
     pub(crate) fn fail(&self) {
-        if let Holder::Held(held, index) = &self.holder {
-            held.fail(*index);
+        if let Holder::Held(held, giving) = &self.holder {
+            held.fail(*giving);
         }
     }
 }
@@ -262,12 +297,12 @@ impl Event {
 impl Clone for Event {
     fn clone(&self) -> Self {
         let holder = match &self.holder {
-            Holder::Held(held, index) => {
-                held.join(*index);
-                Holder::Held(Arc::clone(held), *index)
+            Holder::Held(held, giving) => {
+                held.join(*giving);
+                Holder::Held(Arc::clone(held), *giving)
             }
             Holder::Seen(seen, index) => Holder::Seen(Arc::clone(seen), *index),
-            Holder::Lost(bytes, count) => Holder::Lost(Arc::clone(bytes), *count),
+            Holder::Lost(lost) => Holder::Lost(Arc::clone(lost)),
         };
         let (name, data, old) = (self.name.clone(), self.data.clone(), self.old.clone());
         Self { holder, header: self.header, attempt: self.attempt, name, data, old }
@@ -276,8 +311,8 @@ impl Clone for Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if let Holder::Held(held, index) = &self.holder {
-            held.leave(*index);
+        if let Holder::Held(held, giving) = &self.holder {
+            held.leave(*giving);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::Error;
-use crate::lane::Doorbell;
+use crate::doorbell::Doorbell;
 
 /// Ends a consumer from anywhere: `next` gives `None`, `run` returns once the handlers at work are
 /// done. What was not acknowledged by then is given to another member, or again after a restart.

@@ -52,6 +52,12 @@ impl State {
         Err(OpenError::NotFound { dir: dir.to_owned() })
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.env.dir()
+    }
+
     /// The store's id; another one than before means that it was rebuilt.
     pub fn id(&self) -> Result<Option<u64>, StoreError> {
         let txn = self.env.read()?;

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use mixcord_event::topology;
@@ -46,22 +46,20 @@ struct OpenStore {
 impl Attachment {
     /// The attachment of an instance, shared by all who ask for it.
     pub(super) fn of(instance: &str, namespace: Namespace) -> Arc<Self> {
-        static ALL: Mutex<Option<HashMap<String, Weak<Attachment>>>> = Mutex::new(None);
+        // Kept for the life of the process: one that is being closed could not be opened again yet.
+        static ALL: LazyLock<Mutex<HashMap<String, Arc<Attachment>>>> =
+            LazyLock::new(Mutex::default);
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = all.get_or_insert_default();
-        if let Some(known) = all.get(instance).and_then(Weak::upgrade) {
-            return known;
-        }
-        all.retain(|_, known| known.strong_count() > 0);
-        let made = Arc::new(Self {
-            instance: instance.to_owned(),
-            namespace,
-            open: RwLock::default(),
-            started: Instant::now(),
-            looked_ms: AtomicU64::new(0),
+        let made = all.entry(instance.to_owned()).or_insert_with(|| {
+            Arc::new(Self {
+                instance: instance.to_owned(),
+                namespace,
+                open: RwLock::default(),
+                started: Instant::now(),
+                looked_ms: AtomicU64::new(0),
+            })
         });
-        all.insert(instance.to_owned(), Arc::downgrade(&made));
-        made
+        Arc::clone(made)
     }
 
     pub(super) fn instance(&self) -> &str {
@@ -128,7 +126,6 @@ impl Attachment {
         // The old one must be closed first.
         *store = None;
         let dir = directory(&self.instance);
-        let _one = opening();
         match store::State::open(&dir) {
             Ok(state) => {
                 *store = Some(OpenStore { state, seen: id });
@@ -163,11 +160,4 @@ fn stands_in(ring: &Ring) -> Option<u64> {
 pub(crate) fn directory(instance: &str) -> PathBuf {
     std::fs::read_link(topology::state_link(instance))
         .unwrap_or_else(|_| Path::new(&topology::state_dir(instance)).to_owned())
-}
-
-/// Two attachments may come to open the store of one directory, given to two instances one after the
-/// other.
-fn opening() -> MutexGuard<'static, ()> {
-    static OPENING: Mutex<()> = Mutex::new(());
-    OPENING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,64 @@
+//! Looking on: every record in order, held by nobody.
+
+use std::sync::Arc;
+
+use mixcord_ring::Start;
+
+use super::source::{Source, nothing_seen, replacement, take_error};
+use super::{BATCH, Consumer, Poll};
+use crate::Error;
+use crate::lane::{Damaged, wanted};
+use crate::received::{Event, Holder};
+
+impl Consumer {
+    pub(super) fn poll_observer(&mut self) -> Result<Poll, Error> {
+        loop {
+            let Source::Observer { observer, ring, seen, next } = &mut self.source else {
+                return Ok(Poll::Stopped);
+            };
+            while let Some(entry) = seen.records.get(*next as usize) {
+                let index = *next;
+                *next += 1;
+                match wanted(&entry, &self.options.filter) {
+                    Ok(Some(record)) => {
+                        let holder = Holder::Seen(Arc::clone(seen), index);
+                        return Ok(Poll::Event(Event::new(&record, entry.payload, holder, 1)));
+                    }
+                    Ok(None) => {}
+                    Err(source) => {
+                        let damaged = Damaged { position: entry.position, source };
+                        return Err(self.damaged(&damaged));
+                    }
+                }
+            }
+            // A buffer that no event shares any more is used again.
+            if Arc::get_mut(seen).is_none() {
+                *seen = nothing_seen(&self.state);
+            }
+            let Some(seen) = Arc::get_mut(seen) else { return Ok(Poll::Wait(None)) };
+            *next = 0;
+            let something = observer
+                .read(BATCH, &mut seen.records)
+                .map_err(|source| take_error(&self.options, source))?;
+            let lost = seen.records.lost();
+            if something {
+                if lost > 0
+                    && let Some(event) = Event::lost_records(lost, &self.state)
+                {
+                    return Ok(Poll::Event(event));
+                }
+                continue;
+            }
+            if !ring.producer_alive()
+                && let Some(new) = replacement(&self.namespace, ring.id())
+                && let Some(doorbell) = &self.doorbell
+            {
+                tracing::warn!(instance = self.options.instance, "the output ring was replaced");
+                self.source =
+                    Source::join(&self.options, &new, Start::Earliest, &self.state, doorbell)?;
+                continue;
+            }
+            return Ok(Poll::Wait(None));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Sleeping until there may be something to do.
+
+use std::time::{Duration, Instant};
+
+use mixcord_ring::{AsyncBell, Ticket};
+
+use super::Consumer;
+use super::source::Source;
+use crate::Error;
+
+/// The longest sleep of an observer: after it it looks whether the ring was replaced.
+const NAP: Duration = Duration::from_millis(500);
+
+impl Consumer {
+    /// Announces that we are about to wait; whoever calls looks once more before. `None` when there
+    /// is nothing to wait for.
+    pub(crate) fn arm(&mut self) -> Option<Ticket> {
+        let doorbell = self.doorbell.as_ref()?;
+        let ticket = doorbell.bell.ticket();
+        doorbell.arm();
+        match &mut self.source {
+            Source::Group { member, .. } => member.arm(),
+            Source::Observer { observer, .. } => observer.arm(),
+            Source::Closed => return None,
+        }
+        Some(ticket)
+    }
+
+    pub(crate) async fn sleep(
+        &mut self,
+        ticket: Ticket,
+        until: Option<Instant>,
+    ) -> Result<(), Error> {
+        let Some(doorbell) = &self.doorbell else { return Ok(()) };
+        if self.async_bell.is_none() {
+            let bell = AsyncBell::new(doorbell.bell.clone())
+                .map_err(|source| Error::Io { doing: "starting the waiting thread", source })?;
+            self.async_bell = Some(bell);
+        }
+        if let Some(bell) = &self.async_bell {
+            bell.notified_within(ticket, self.nap(until)).await;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sleep_blocking(&self, ticket: Ticket, until: Option<Instant>) {
+        if let Some(doorbell) = &self.doorbell {
+            doorbell.bell.wait(ticket, self.nap(until));
+        }
+    }
+
+    /// How long to sleep: until then, but not longer than the ring asks for, as a dead member rings
+    /// no bell.
+    fn nap(&self, until: Option<Instant>) -> Duration {
+        let longest = match &self.source {
+            Source::Group { member, .. } => member.tick(),
+            Source::Observer { .. } | Source::Closed => NAP,
+        };
+        until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest))
+    }
+}
+
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
