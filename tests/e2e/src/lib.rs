@@ -7,9 +7,11 @@
 mod fake;
 mod journal;
 mod process;
+mod shard;
 mod stack;
 
 pub use fake::{Fake, FakeOptions, ShardStatus};
 pub use journal::{Delivered, Follower, Order, Sent, compare};
 pub use process::{Exit, Program, until};
+pub use shard::Shard;
 pub use stack::{Stack, TOKEN};
