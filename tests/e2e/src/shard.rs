@@ -31,8 +31,7 @@ impl Shard {
         let geometry = Geometry::new(1024, 1 << 20, 4, 1, 4)?;
         let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
         let name = topology::shard_ring(0, 1);
-        let producer =
-            Producer::create_or_attach(&namespace, &name, geometry, &[group], &bell)?;
+        let producer = Producer::create_or_attach(&namespace, &name, geometry, &[group], &bell)?;
         Ok(Self { producer, _bell: bell, sent: 0 })
     }
 
