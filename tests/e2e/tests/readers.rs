@@ -1,0 +1,196 @@
+//! Readers of the store: none, whether stopped, killed or slow, makes it grow without limit.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use mixcord::{State, atoms};
+use mixcord_e2e::{Program, Shard, Stack, until};
+use mixcord_state::Env;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+const STATE_MAX: u64 = 16 << 20;
+const STATE_MAX_OPTION: [&str; 2] = ["--state-max", "16MiB"];
+/// What one event writes over again.
+const CONTENT_BYTES: usize = 100_000;
+
+/// A process in the midst of a query; killed with the test.
+struct Reader(Child);
+
+impl Reader {
+    fn start(dir: &Path) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--exact", "child_that_reads", "--nocapture"])
+            .env("READ_STORE", dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
+        for line in lines {
+            if line? == "reading" {
+                return Ok(Self(child));
+            }
+        }
+        anyhow::bail!("the reader ended")
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.0.id().cast_signed()), signal)?)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Not a test of its own: a process whose query never ends.
+#[test]
+fn child_that_reads() -> Result<()> {
+    let Some(dir) = std::env::var_os("READ_STORE") else { return Ok(()) };
+    let env = Env::open(Path::new(&dir))?;
+    let _snapshot = env.read()?;
+    println!("reading");
+    std::io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+/// A cache with little space, and who feeds it.
+struct Feed {
+    shard: Shard,
+    sent: u64,
+    state: State,
+    dir: PathBuf,
+}
+
+impl Feed {
+    fn start(stack: &Stack) -> Result<(Self, Program)> {
+        let mut shard = Shard::new(stack)?;
+        let members: Vec<_> =
+            (0..1_000).map(|id| json!({"user": {"id": id.to_string()}, "roles": []})).collect();
+        let guild = json!({"id": "100", "name": "guild", "members": members,
+                           "channels": [{"id": "200", "name": "channel"}]});
+        shard.send("GUILD_CREATE", 100, &guild)?;
+        let cache = stack.cache(&STATE_MAX_OPTION)?;
+        let state = State::attach(stack.instance())?;
+        until("the state", DEADLINE, || state.channel(200).is_ok_and(|it| it.is_some()))?;
+        let dir = state.directory()?;
+        Ok((Self { shard, sent: 0, state, dir }, cache))
+    }
+
+    /// Overwrites the same message; false when the cache does not read.
+    fn overwrite(&mut self) -> Result<bool> {
+        let next = self.sent + 1;
+        let content = format!("{next} {}", "x".repeat(CONTENT_BYTES));
+        let message =
+            json!({"id": "300", "channel_id": "200", "guild_id": "100", "content": content});
+        let fits = self.shard.offer("MESSAGE_CREATE", 100, &message, Duration::from_millis(50))?;
+        self.sent += u64::from(fits);
+        Ok(fits)
+    }
+
+    /// Overwrites it so often that without reuse ten times the space would be used, each time in a
+    /// commit of its own.
+    fn overwrite_all(&mut self) -> Result<()> {
+        let times = 10 * STATE_MAX / CONTENT_BYTES as u64;
+        let before = self.sent;
+        let mut waited = 0;
+        while self.sent < before + times {
+            if !self.overwrite()? {
+                waited += 1;
+                anyhow::ensure!(waited < 1_000, "the cache does not read: the store is full");
+            } else if self.sent.is_multiple_of(8) {
+                self.until_seen()?;
+            }
+        }
+        self.until_seen()
+    }
+
+    /// Waits until the state holds what was sent last.
+    fn until_seen(&self) -> Result<()> {
+        let wanted = format!("{} ", self.sent);
+        until("the last message in the state", DEADLINE, || {
+            self.state.message(200, 300).is_ok_and(|message| {
+                let content = message.as_ref().and_then(|it| it.get(atoms::CONTENT)?.as_str());
+                content.is_some_and(|content| content.starts_with(&wanted))
+            })
+        })
+    }
+
+    fn file_bytes(&self) -> Result<u64> {
+        Ok(self.dir.join("data.mdb").metadata()?.len())
+    }
+}
+
+#[test]
+fn a_stopped_reader_stops_the_cache_at_its_limit_and_is_named() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut feed, cache) = Feed::start(&stack)?;
+    let reader = Reader::start(&feed.dir)?;
+    reader.signal(Signal::SIGSTOP)?;
+    let named = format!("process {} has the oldest read transaction", reader.0.id());
+    until("the cache to name the reader", DEADLINE, || {
+        let _ = feed.overwrite();
+        cache.stderr().contains(&named)
+    })?;
+    assert!(feed.file_bytes()? <= STATE_MAX, "the file is larger than its limit");
+    // Others read on.
+    assert_eq!(feed.state.members(100).count(), 1_000);
+    let slot = feed.state.readers()?.into_iter().find(|slot| slot.pid == reader.0.id());
+    assert!(slot.is_some_and(|slot| slot.commit.is_some()));
+
+    // Once it is gone the cache goes on, and nothing was lost.
+    drop(reader);
+    feed.until_seen()?;
+    feed.overwrite_all()
+}
+
+#[test]
+fn a_stopped_reader_that_goes_on_lets_the_cache_go_on() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut feed, cache) = Feed::start(&stack)?;
+    let mut reader = Reader::start(&feed.dir)?;
+    reader.signal(Signal::SIGSTOP)?;
+    until("the store to be full", DEADLINE, || {
+        let _ = feed.overwrite();
+        cache.stderr().contains("the store is full")
+    })?;
+    drop(reader.0.stdin.take());
+    reader.signal(Signal::SIGCONT)?;
+    feed.until_seen()?;
+    assert!(feed.file_bytes()? <= STATE_MAX);
+    Ok(())
+}
+
+#[test]
+fn a_killed_reader_holds_nothing() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut feed, cache) = Feed::start(&stack)?;
+    let mut reader = Reader::start(&feed.dir)?;
+    reader.0.kill()?;
+    reader.0.wait()?;
+    feed.overwrite_all()?;
+    assert!(feed.file_bytes()? <= STATE_MAX);
+    assert!(!cache.stderr().contains("full"), "{}", cache.stderr());
+    Ok(())
+}
+
+#[test]
+fn an_iterator_that_is_kept_holds_nothing() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut feed, cache) = Feed::start(&stack)?;
+    let mut half = feed.state.members(100);
+    half.next().context("a member")??;
+    feed.overwrite_all()?;
+    assert!(feed.file_bytes()? <= STATE_MAX);
+    assert!(!cache.stderr().contains("full"), "{}", cache.stderr());
+    assert_eq!(half.count(), 999);
+    Ok(())
+}
