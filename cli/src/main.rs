@@ -2,6 +2,7 @@
 //!
 //! Everything it does it does through the SDK's public interface.
 
+mod cache;
 mod groups;
 mod ls;
 mod tail;
@@ -41,6 +42,9 @@ enum Command {
     /// Create and remove consumer groups.
     #[command(subcommand)]
     Groups(groups::Command),
+    /// Look into what the cache remembers.
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Remove everything of an instance that nobody uses: rings, backlogs, sessions, state.
     Rm(Instance),
 }
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Ls(options) => ls::run(&options),
         Command::Top(options) => top::run(&options),
         Command::Groups(command) => groups::run(&command),
+        Command::Cache(command) => cache::run(&command),
         Command::Rm(instance) => remove(&instance.name),
     };
     match result {

@@ -232,11 +232,10 @@ impl Instance {
         Ok((rings, unreadable))
     }
 
-    /// Where the cache keeps its state by default, and how many bytes that takes; `None` when it is
-    /// not there.
+    /// Where the cache keeps its state, and how many bytes that takes; `None` when it is not there.
     #[must_use]
     pub fn state(&self) -> Option<(PathBuf, u64)> {
-        let path = PathBuf::from(topology::state_dir(&self.name));
+        let path = crate::state::directory(&self.name);
         let bytes = folder_bytes(&path).ok()?;
         Some((path, bytes))
     }

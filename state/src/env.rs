@@ -122,7 +122,7 @@ impl Env {
         self.env.real_disk_size().unwrap_or(0)
     }
 
-    /// Who has a place among the readers.
+    /// The read transactions that are open, of all processes.
     #[must_use]
     pub fn readers(&self) -> Vec<ReaderSlot> {
         slots(&self.readers)

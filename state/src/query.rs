@@ -134,7 +134,7 @@ impl State {
         StateStats::count(&self.env)
     }
 
-    /// Who has a place among the readers.
+    /// The queries that are open, of all processes.
     pub fn readers(&self) -> Vec<ReaderSlot> {
         self.env.readers()
     }

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// A place in the table of readers.
+/// A place in the table of readers: a query that is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReaderSlot {
     /// The process that has it.
     pub pid: u32,
-    /// The number of the commit its read transaction sees, whose pages cannot be reused; `None` when
-    /// none is open.
+    /// The number of the commit it sees, whose pages cannot be reused; `None` for a moment at its
+    /// begin and end.
     pub commit: Option<u64>,
 }
 
@@ -18,7 +18,7 @@ const HEAD: u64 = 128;
 /// A slot begins with the transaction's number and the process.
 const SLOT: usize = 64;
 
-/// The slots in use.
+/// The places that are taken.
 pub(crate) fn slots(file: &File) -> Vec<ReaderSlot> {
     let mut found = Vec::new();
     let mut slot = [0; SLOT];

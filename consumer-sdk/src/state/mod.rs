@@ -36,6 +36,7 @@ pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
 use store::Scan;
 
 use self::attach::Attachment;
+pub(crate) use self::attach::directory;
 pub use self::entities::Entities;
 pub use self::error::Error;
 use crate::builder::namespace;
@@ -238,8 +239,8 @@ impl State {
         self.ask(store::State::stats)
     }
 
-    /// The processes that have a place among the store's readers, and what those that are in a query
-    /// right now see.
+    /// The queries that are open at this moment, of all processes. One that stays (of a process that
+    /// was stopped) keeps the cache from reusing space.
     ///
     /// # Errors
     /// When there is no state: see [`Error`].

@@ -5,6 +5,7 @@
 //! the test, dropping the stack kills what it started and removes every segment of the instance.
 
 mod fake;
+pub mod furnish;
 mod journal;
 mod process;
 mod shard;

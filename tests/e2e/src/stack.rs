@@ -72,7 +72,7 @@ impl Stack {
     /// # Errors
     /// When it cannot be started.
     pub fn tail(&self, options: &[&str]) -> Result<Program> {
-        let mut command = Command::new(Program::path("mixcord"));
+        let mut command = self.mixcord();
         command.args(["tail", "--instance", &self.instance]).args(options);
         Program::start("tail", self.folder(), &mut command)
     }
@@ -82,9 +82,8 @@ impl Stack {
     /// # Errors
     /// When it fails or prints something else.
     pub fn ls(&self) -> Result<serde_json::Value> {
-        let output = Command::new(Program::path("mixcord"))
-            .args(["ls", "--json", "--instance", &self.instance])
-            .output()?;
+        let output =
+            self.mixcord().args(["ls", "--json", "--instance", &self.instance]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -92,14 +91,25 @@ impl Stack {
     /// A program of the workspace, told the instance, with nothing of our environment that could
     /// change what it does.
     pub fn command(&self, program: &str) -> Command {
+        let mut command = self.bare(program);
+        command.env("MIXCORD_IDENTIFY_DIR", self.folder());
+        command.args(["--instance", &self.instance]);
+        command
+    }
+
+    /// The operator's program, which is still to be told a command and the instance.
+    pub fn mixcord(&self) -> Command {
+        self.bare("mixcord")
+    }
+
+    #[allow(clippy::unused_self, reason = "programs are started for an instance")]
+    fn bare(&self, program: &str) -> Command {
         let mut command = Command::new(Program::path(program));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MIXCORD_") || name == "DISCORD_TOKEN" {
                 command.env_remove(name);
             }
         }
-        command.env("MIXCORD_IDENTIFY_DIR", self.folder());
-        command.args(["--instance", &self.instance]);
         command
     }
 

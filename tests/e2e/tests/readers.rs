@@ -143,8 +143,11 @@ fn a_stopped_reader_stops_the_cache_at_its_limit_and_is_named() -> Result<()> {
     assert!(feed.file_bytes()? <= STATE_MAX, "the file is larger than its limit");
     // Others read on.
     assert_eq!(feed.state.members(100).count(), 1_000);
-    let slot = feed.state.readers()?.into_iter().find(|slot| slot.pid == reader.0.id());
-    assert!(slot.is_some_and(|slot| slot.commit.is_some()));
+    let shown =
+        stack.mixcord().args(["cache", "stats", "--instance", stack.instance()]).output()?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let slow = shown.lines().find(|line| line.contains(&format!("process {}", reader.0.id())));
+    assert!(slow.is_some_and(|line| line.contains("commits behind")), "{shown}");
 
     // Once it is gone the cache goes on, and nothing was lost.
     drop(reader);

@@ -1,0 +1,25 @@
+//! `mixcord cache`: what the cache knows, and what that takes.
+
+mod export;
+mod stats;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print the cached entities, one JSON object a line.
+    #[command(after_help = export::HELP)]
+    Export(export::Options),
+    /// Show how many entities there are of each resource, the bytes they take, and who reads.
+    Stats(stats::Options),
+}
+
+pub(crate) fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Export(options) => export::run(options),
+        Command::Stats(options) => stats::run(options),
+    }
+}

@@ -1,0 +1,133 @@
+//! `mixcord cache stats`: entities and bytes of each resource, the file, its readers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use mixcord::State;
+use mixcord::state::StateStats;
+use serde::Serialize;
+
+use crate::terminal::{Style, bytes, thousands};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    instance: crate::Instance,
+    /// Print one JSON object instead of a table.
+    #[arg(long, env = "MIXCORD_JSON")]
+    json: bool,
+}
+
+/// Everything that is shown.
+#[derive(Serialize)]
+struct Report<'a> {
+    instance: &'a str,
+    directory: String,
+    /// By name.
+    resources: Vec<Resource>,
+    /// Maps, counts and positions.
+    other_bytes: u64,
+    /// Pages that hold something.
+    used_bytes: u64,
+    /// Pages of the file that hold nothing: used before it grows.
+    free_bytes: u64,
+    /// All of the file.
+    file_bytes: u64,
+    /// How often the cache has committed, over all its runs.
+    commits: u64,
+    readers: Vec<Reader>,
+}
+
+#[derive(Serialize)]
+struct Resource {
+    resource: &'static str,
+    entities: u64,
+    bytes: u64,
+}
+
+/// A process that is in a query.
+#[derive(Serialize)]
+struct Reader {
+    pid: u32,
+    /// How many commits its oldest query is behind: their old pages wait for it.
+    commits_behind: u64,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let state = State::attach(&options.instance.name)?;
+    let stats = state.stats()?;
+    let report = Report {
+        instance: state.instance(),
+        directory: state.directory()?.display().to_string(),
+        resources: stats.resources.iter().map(Resource::from).collect(),
+        other_bytes: stats.other_bytes,
+        used_bytes: stats.bytes(),
+        free_bytes: stats.file_bytes.saturating_sub(stats.bytes()),
+        file_bytes: stats.file_bytes,
+        commits: stats.commit,
+        readers: readers(&state, &stats)?,
+    };
+    let text = if options.json {
+        serde_json::to_string(&report)? + "\n"
+    } else {
+        table(&report, Style::detect())
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<&mixcord::state::ResourceStats> for Resource {
+    fn from(stats: &mixcord::state::ResourceStats) -> Self {
+        let (entities, bytes) = (stats.entities, stats.bytes);
+        Self { resource: stats.resource.name(), entities, bytes }
+    }
+}
+
+/// The processes that are in a query.
+fn readers(state: &State, stats: &StateStats) -> Result<Vec<Reader>> {
+    let mut processes: BTreeMap<u32, u64> = BTreeMap::new();
+    for slot in state.readers()? {
+        let behind = slot.commit.map_or(0, |commit| stats.commit.saturating_sub(commit));
+        let oldest = processes.entry(slot.pid).or_default();
+        *oldest = behind.max(*oldest);
+    }
+    let readers = processes.into_iter();
+    Ok(readers.map(|(pid, commits_behind)| Reader { pid, commits_behind }).collect())
+}
+
+fn table(report: &Report<'_>, style: Style) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "instance {}", style.bold(report.instance));
+    let _ = writeln!(out, "state in {}\n", report.directory);
+    let _ = writeln!(out, "{}", style.bold("resource            entities       bytes"));
+    for Resource { resource, entities, bytes: size } in &report.resources {
+        let line = format!("{resource:<18}{:>10}  {:>10}", thousands(*entities), bytes(*size));
+        let _ = writeln!(out, "{}", if *entities == 0 { style.dim(&line) } else { line });
+    }
+    let _ = writeln!(out, "{:<18}{:>10}  {:>10}", "maps, positions", "", bytes(report.other_bytes));
+    let share = report.used_bytes as f64 / report.file_bytes.max(1) as f64;
+    let _ = writeln!(
+        out,
+        "\nfile {}  {} used, {} free, {} commits",
+        style.bar(share, 10),
+        bytes(report.used_bytes),
+        bytes(report.free_bytes),
+        thousands(report.commits),
+    );
+    if report.readers.is_empty() {
+        let _ = writeln!(out, "nobody is in a query");
+    }
+    for Reader { pid, commits_behind } in &report.readers {
+        let behind = match commits_behind {
+            0 => String::new(),
+            1 => ", 1 commit behind".to_owned(),
+            behind => format!(", {} commits behind", thousands(*behind)),
+        };
+        let _ = writeln!(out, "process {pid} is in a query{behind}");
+    }
+    out
+}
