@@ -39,8 +39,11 @@ pub struct Rules {
 pub enum Claim {
     /// Identify now.
     Granted,
-    /// Ask again after this time.
+    /// The bucket is in use: ask again after this time.
     Wait(Duration),
+    /// Failures have used up their part of the day's budget: ask again after this time, and let
+    /// others of the bucket pass meanwhile.
+    Spent(Duration),
 }
 
 impl Book {
@@ -57,7 +60,7 @@ impl Book {
             if spent >= allowed {
                 let oldest = self.failures.first().map_or(0, |(hour, _)| *hour);
                 let free = (oldest + DAY + 1) * HOUR_MS;
-                return Claim::Wait(Duration::from_millis(free.saturating_sub(now_ms).max(1)));
+                return Claim::Spent(Duration::from_millis(free.saturating_sub(now_ms).max(1)));
             }
         }
         if self.buckets.len() >= BUCKETS_MAX {
@@ -124,10 +127,13 @@ mod tests {
         while now < START + DAY * HOUR_MS {
             match book.claim(now, 0, 1, &rules) {
                 Claim::Granted => granted += 1,
-                Claim::Wait(wait) => now += u64::try_from(wait.as_millis()).expect("short"),
+                Claim::Wait(wait) | Claim::Spent(wait) => {
+                    now += u64::try_from(wait.as_millis()).expect("short");
+                }
             }
         }
         assert_eq!(granted, 300);
+        assert!(matches!(book.claim(now - 1, 0, 1, &rules), Claim::Spent(_)));
         assert_eq!(
             book.claim(now, 0, 0, &rules),
             Claim::Granted,

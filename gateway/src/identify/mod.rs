@@ -46,6 +46,7 @@ impl Gate {
     /// Takes over what a newer `GET /gateway/bot` said.
     pub fn set_rules(&self, rules: Rules) {
         *lock(&self.rules) = rules;
+        self.moved.notify_waiters();
     }
 
     /// The rules in force.
@@ -58,36 +59,44 @@ impl Gate {
     /// # Errors
     /// When the common book cannot be used.
     pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<()> {
-        let place = Place::take(self, shard);
         loop {
-            let moved = self.moved.notified();
-            if !self.is_first(shard) {
-                tokio::select! {
-                    () = moved => {}
-                    () = tokio::time::sleep_until(self.until), if Instant::now() < self.until => {}
-                }
-                continue;
-            }
-            let (file, rules) = (self.file.clone(), self.rules());
-            let claim =
-                tokio::task::spawn_blocking(move || file.claim(shard, failures, &rules)).await;
-            match claim.map_err(io::Error::other)?? {
-                Claim::Granted => {
+            let place = Place::take(self, shard);
+            self.turn(shard).await;
+            match self.claim(shard, failures).await? {
+                Claim::Granted => return Ok(()),
+                Claim::Wait(wait) => tokio::time::sleep(wait).await,
+                Claim::Spent(wait) => {
+                    // Hours, maybe: whoever has not failed goes first until then.
                     drop(place);
-                    return Ok(());
-                }
-                Claim::Wait(wait) => {
-                    if wait > Duration::from_secs(60) {
-                        tracing::warn!(
-                            shard,
-                            wait_s = wait.as_secs(),
-                            "identify budget for failures is used up"
-                        );
-                    }
+                    tracing::warn!(
+                        shard,
+                        wait_s = wait.as_secs(),
+                        "identifies that led to nothing have used up their part of the day's budget"
+                    );
                     tokio::time::sleep(wait).await;
                 }
             }
         }
+    }
+
+    /// Waits until nobody of the bucket is before `shard`.
+    async fn turn(&self, shard: u16) {
+        loop {
+            let moved = self.moved.notified();
+            if self.is_first(shard) {
+                return;
+            }
+            tokio::select! {
+                () = moved => {}
+                () = tokio::time::sleep_until(self.until), if Instant::now() < self.until => {}
+            }
+        }
+    }
+
+    async fn claim(&self, shard: u16, failures: u32) -> io::Result<Claim> {
+        let (file, rules) = (self.file.clone(), self.rules());
+        let claim = tokio::task::spawn_blocking(move || file.claim(shard, failures, &rules)).await;
+        claim.map_err(io::Error::other)?
     }
 
     /// The shard expects no first permit after all: it resumes.
@@ -183,5 +192,27 @@ mod tests {
         let given_up = tokio::time::timeout(Duration::ZERO, gate.permit(1, 0)).await;
         let _ = given_up;
         gate.permit(2, 0).await.expect("granted");
+    }
+
+    /// A shard whose failures have used up the budget waits for hours, and nobody behind it does.
+    #[tokio::test]
+    async fn g16_a_shard_that_waits_for_the_budget_lets_others_of_its_bucket_pass() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gate = gate(folder.path(), 1, &[]);
+        gate.set_rules(Rules { total: 1, ..gate.rules() });
+        gate.permit(0, 1).await.expect("the only identify for failures");
+        let spent = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.permit(0, 1).await }
+        });
+        while !lock(&gate.waiting).contains_key(&0) {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::timeout(Duration::from_secs(30), gate.permit(1, 0))
+            .await
+            .expect("shard 1 does not wait for shard 0")
+            .expect("granted");
+        assert!(!spent.is_finished());
+        spent.abort();
     }
 }
