@@ -15,12 +15,14 @@
 //!   and left out here, up to this number.
 
 mod close;
+mod events;
+mod figures;
 mod heart;
 mod recovery;
 mod types;
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use close::{Fatal, RESUMABLE_CLOSE};
 pub use heart::Latencies;
@@ -30,35 +32,27 @@ use crate::backoff::Backoff;
 use crate::random::Random;
 use heart::{Beat, Heart};
 
-/// A session that may be resumed, as a checkpoint keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
-    /// The session; `None` when there is none to resume.
-    pub session: Option<SessionInfo>,
-    /// The last sequence number committed; `None` when there never was a session.
-    pub seq: Option<u64>,
-    /// The counter of the last session.
-    pub counter: u32,
-    /// Why `session` is missing although there was one: owed to the stream as a gap.
-    pub lost: Option<GapReason>,
-}
-
-impl Restored {
-    /// Of a shard that never had a session.
-    pub fn nothing() -> Self {
-        Self { session: None, seq: None, counter: 0, lost: None }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Connecting,
-    AwaitHello { until: Instant },
+    AwaitHello {
+        until: Instant,
+    },
     AwaitPermit,
-    Identifying,
-    Resuming,
-    Active { since: Instant },
+    /// Waits for READY; not longer than `until`, once something that may have been it was lost.
+    Identifying {
+        until: Option<Instant>,
+    },
+    /// Waits for RESUMED; not longer than `until`, once something that may have been it was lost.
+    Resuming {
+        until: Option<Instant>,
+    },
+    Active {
+        since: Instant,
+    },
     Ended,
 }
 
@@ -83,6 +77,8 @@ pub struct Session {
     replaying: bool,
     /// A message was left out since the last accepted event.
     poisoned: bool,
+    /// The first event on this connection that came before READY.
+    early: Option<u64>,
     /// A gap that the next session's first commit has to tell.
     owed: Option<Gap>,
     /// Connections in a row that were not well.
@@ -132,6 +128,7 @@ impl Session {
             replayed: None,
             replaying: false,
             poisoned: false,
+            early: None,
             owed,
             attempts: 0,
             identify_failures: 0,
@@ -165,7 +162,11 @@ impl Session {
     /// When [`Self::tick`] wants to be called; `None` while only the outside can move the session.
     pub fn deadline(&self) -> Option<Instant> {
         let phase = match self.phase {
-            Phase::Waiting { until } | Phase::AwaitHello { until } => Some(until),
+            Phase::Waiting { until } => Some(until),
+            // While the socket is not read, nothing can be late.
+            _ if !self.reading => None,
+            Phase::AwaitHello { until } => Some(until),
+            Phase::Identifying { until } | Phase::Resuming { until } => until,
             _ => None,
         };
         let beat = self.heart.as_ref().map(Heart::next);
@@ -181,6 +182,14 @@ impl Session {
             Phase::Waiting { until } if now >= until => self.connect(),
             Phase::AwaitHello { until } if now >= until && self.reading => {
                 self.drop_connection(now, Lost::NoHello);
+            }
+            Phase::Identifying { until: Some(until) } if now >= until && self.reading => {
+                self.owe(GapReason::Undecodable);
+                self.drop_connection(now, Lost::NoReady);
+            }
+            // Events flow: it was RESUMED that could not be decoded.
+            Phase::Resuming { until: Some(until) } if now >= until && self.reading => {
+                self.activate(now);
             }
             _ => {}
         }
@@ -221,12 +230,6 @@ impl Session {
         }
     }
 
-    /// A message could not be decoded and was left out; the stream itself is fine.
-    pub fn poisoned(&mut self) {
-        self.poisoned = true;
-        self.heard();
-    }
-
     /// Something arrived, whatever it was (G-11).
     pub fn heard(&mut self) {
         if let Some(heart) = &mut self.heart {
@@ -245,8 +248,13 @@ impl Session {
     /// The socket is read again.
     pub fn reading_resumed(&mut self, now: Instant) {
         self.reading = true;
-        if let Phase::AwaitHello { until } = &mut self.phase {
-            *until = (*until).max(now + self.times.hello);
+        match &mut self.phase {
+            Phase::AwaitHello { until }
+            | Phase::Identifying { until: Some(until) }
+            | Phase::Resuming { until: Some(until) } => {
+                *until = (*until).max(now + self.times.hello);
+            }
+            _ => {}
         }
         if let Some(heart) = &mut self.heart {
             heart.listen_again();
@@ -256,7 +264,7 @@ impl Session {
     /// The permit asked for is granted: identify now.
     pub fn permit(&mut self) {
         if self.phase == Phase::AwaitPermit {
-            self.phase = Phase::Identifying;
+            self.phase = Phase::Identifying { until: None };
             self.identify_failures = self.identify_failures.saturating_add(1);
             self.actions.push_back(Action::Send(Payload::Identify));
         }
@@ -308,46 +316,6 @@ impl Session {
         Verdict::Ignore
     }
 
-    /// How this shard stands.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// The session's id, while there is one.
-    pub fn session_id(&self) -> Option<&str> {
-        self.session.as_ref().map(|session| session.id.as_str())
-    }
-
-    /// The counter of the newest session.
-    pub fn counter(&self) -> u32 {
-        self.counter
-    }
-
-    /// The last sequence number handed on.
-    pub fn accepted(&self) -> Option<u64> {
-        self.accepted
-    }
-
-    /// The last heartbeats' latencies.
-    pub fn latencies(&self) -> &Latencies {
-        &self.latencies
-    }
-
-    /// Connections lost so far.
-    pub fn reconnects(&self) -> u64 {
-        self.reconnects
-    }
-
-    /// The heartbeat interval of this connection.
-    pub fn heartbeat_interval(&self) -> Option<Duration> {
-        self.heart.as_ref().map(Heart::interval)
-    }
-
-    /// May users' commands be sent now (G-33)?
-    pub fn takes_commands(&self) -> bool {
-        matches!(self.phase, Phase::Active { .. })
-    }
-
     fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Waiting { .. } | Phase::Connecting | Phase::Ended)
     }
@@ -377,6 +345,7 @@ impl Session {
         }
         self.heart = Some(heart);
         self.poisoned = false;
+        self.early = None;
         match &self.session {
             Some(session) => {
                 // Before the first commit nothing of the session is kept but what waits for the ring.
@@ -384,7 +353,7 @@ impl Session {
                 let session_id = session.id.clone();
                 self.replayed = self.accepted;
                 self.replaying = true;
-                self.phase = Phase::Resuming;
+                self.phase = Phase::Resuming { until: None };
                 self.set_state(State::Resuming);
                 self.actions.push_back(Action::Send(Payload::Resume { session_id, seq }));
             }
@@ -396,85 +365,6 @@ impl Session {
                 self.actions.push_back(Action::AskPermit { failures: self.identify_failures });
             }
         }
-    }
-
-    fn dispatch(&mut self, now: Instant, seq: Option<u64>, event: Event<'_>) -> Verdict {
-        match (self.phase, event) {
-            (Phase::AwaitHello { .. } | Phase::AwaitPermit, _) => Verdict::Ignore,
-            (_, Event::Ready { session_id, resume_url }) => {
-                self.ready(now, seq.unwrap_or(0), session_id, resume_url)
-            }
-            // Without READY there is no session these could belong to.
-            (Phase::Identifying, _) => Verdict::Ignore,
-            (_, event) => self.event(now, seq, event == Event::Resumed),
-        }
-    }
-
-    fn ready(
-        &mut self,
-        now: Instant,
-        seq: u64,
-        session_id: &str,
-        resume_url: Option<&str>,
-    ) -> Verdict {
-        // A READY nobody asked for ends the session before it.
-        self.give_up_session(GapReason::Replaced);
-        self.counter = self.counter.wrapping_add(1);
-        let session =
-            SessionInfo { id: session_id.to_owned(), resume_url: resume_url.map(str::to_owned) };
-        self.session = Some(session.clone());
-        self.accepted = Some(seq);
-        self.committed = None;
-        self.began_at = seq;
-        self.replayed = None;
-        self.replaying = false;
-        self.poisoned = false;
-        self.to_resume_url = true;
-        self.activate(now);
-        Verdict::Deliver(Delivery {
-            gap: self.owed.take(),
-            begins: Some(session),
-            seq,
-            counter: self.counter,
-        })
-    }
-
-    fn event(&mut self, now: Instant, seq: Option<u64>, resumed: bool) -> Verdict {
-        let accepted = self.accepted.unwrap_or(0);
-        if resumed && self.phase == Phase::Resuming {
-            self.activate(now);
-        }
-        // An event without a number is passed on and cannot move anything.
-        let Some(seq) = seq else { return self.deliver(None, accepted) };
-        if self.replayed.is_some_and(|replayed| seq <= replayed) || self.accepted == Some(seq) {
-            return Verdict::Ignore;
-        }
-        self.replayed = None;
-        let replaying = std::mem::take(&mut self.replaying);
-        let poisoned = std::mem::take(&mut self.poisoned);
-        let next = accepted.saturating_add(1);
-        if seq <= next {
-            // A number that jumps back is the server's business: the event is still news.
-            self.accepted = Some(seq);
-            return self.deliver(None, seq);
-        }
-        let gap = Gap {
-            counter: self.counter,
-            from_seq: next,
-            to_seq: Some(seq - 1),
-            reason: if poisoned { GapReason::Undecodable } else { GapReason::Hole },
-        };
-        if replaying && !poisoned {
-            self.give_up_session(GapReason::Hole);
-            self.drop_connection(now, Lost::Hole);
-            return Verdict::Ignore;
-        }
-        self.accepted = Some(seq);
-        self.deliver(Some(gap), seq)
-    }
-
-    fn deliver(&self, gap: Option<Gap>, seq: u64) -> Verdict {
-        Verdict::Deliver(Delivery { gap, begins: None, seq, counter: self.counter })
     }
 
     fn activate(&mut self, now: Instant) {

@@ -44,7 +44,7 @@ impl Session {
                 }
             }
             Phase::AwaitPermit => self.actions.push_back(Action::CancelPermit),
-            Phase::Resuming => self.resume_failed(now, lost),
+            Phase::Resuming { .. } => self.resume_failed(now, lost),
             _ => {}
         }
         let wait = self.backoff.delay(self.attempts, &mut self.random) + self.courtesy(lost);
@@ -92,6 +92,11 @@ impl Session {
         self.resumes_refused = 0;
         self.resume_failing = None;
         self.to_resume_url = true;
+        self.owe(reason);
+    }
+
+    /// The next session's first commit has to tell that events are missing from here on.
+    pub(super) fn owe(&mut self, reason: GapReason) {
         // A gap already owed began earlier and has no end: it covers this one.
         if self.owed.is_none() {
             self.owed = Some(Gap {

@@ -81,6 +81,26 @@ pub struct SessionInfo {
     pub resume_url: Option<String>,
 }
 
+/// A session that may be resumed, as a checkpoint keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The session; `None` when there is none to resume.
+    pub session: Option<SessionInfo>,
+    /// The last sequence number committed; `None` when there never was a session.
+    pub seq: Option<u64>,
+    /// The counter of the last session.
+    pub counter: u32,
+    /// Why `session` is missing although there was one: owed to the stream as a gap.
+    pub lost: Option<GapReason>,
+}
+
+impl Restored {
+    /// Of a shard that never had a session.
+    pub fn nothing() -> Self {
+        Self { session: None, seq: None, counter: 0, lost: None }
+    }
+}
+
 /// Events that are lost for good (P3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
@@ -108,6 +128,8 @@ pub enum GapReason {
     Hole,
     /// A message that could not be decoded was left out.
     Undecodable,
+    /// Events came before the READY of their session.
+    BeforeReady,
     /// Options changed, so that the stored session could not be used (G-24).
     SettingsChanged,
     /// The stored session was unreadable.
@@ -127,6 +149,7 @@ impl GapReason {
             Self::ResumeFailed => "resume_failed",
             Self::Hole => "hole",
             Self::Undecodable => "undecodable",
+            Self::BeforeReady => "before_ready",
             Self::SettingsChanged => "settings_changed",
             Self::CheckpointUnreadable => "checkpoint_unreadable",
             Self::TooLarge => "too_large",
@@ -239,6 +262,9 @@ pub enum Lost {
     /// HELLO did not come in time.
     #[error("HELLO did not come")]
     NoHello,
+    /// READY did not come, and may have been a message that could not be decoded.
+    #[error("READY did not come, or could not be decoded")]
+    NoReady,
     /// No answer to heartbeats (G-10, G-11).
     #[error("the other end no longer answers")]
     Zombie,
@@ -273,7 +299,7 @@ impl std::fmt::Display for CloseCode {
 /// The session's own time limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// How long HELLO may take.
+    /// How long HELLO may take, and READY and RESUMED after a message that could not be decoded.
     pub hello: Duration,
     /// How long RESUME may fail without a close code before the session is given up (G-25).
     pub resume_patience: Duration,

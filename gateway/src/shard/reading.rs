@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
-use mixcord_event::{Encoding, Kind, RecordMeta, atoms};
+use mixcord_event::{
+    DecodeError, DecodeErrorKind, Encoding, Frame, Kind, RecordMeta, Shard, Value, atoms,
+};
 use mixcord_ring::Meta;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::now_us;
-use super::output::Entry;
+use super::output::{Entry, Output};
 use super::task::{Runner, ShardError};
-use crate::session::{Event, Incoming, Verdict};
+use crate::session::{Event, Incoming, Session, Verdict};
 
 /// One read of the socket takes at most this much before it commits: heartbeats are looked at in
 /// between.
@@ -69,9 +71,9 @@ impl Runner {
     }
 
     fn payload(&mut self, now: Instant, bytes: &[u8]) -> Result<(), ShardError> {
-        let payload = match self.inflater.push(bytes) {
-            Ok(Some(payload)) => payload,
-            Ok(None) => {
+        match self.inflater.push(bytes) {
+            Ok(true) => {}
+            Ok(false) => {
                 self.session.heard();
                 return Ok(());
             }
@@ -80,75 +82,124 @@ impl Runner {
                 self.session.corrupt(now);
                 return Ok(());
             }
-        };
-        let decoded = match self.context.encoding {
-            Encoding::Etf => self.decoder.etf(payload),
-            Encoding::Json => self.decoder.json(payload),
-        };
-        let mut frame = match decoded {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.output.status().undecodable += 1;
-                self.session.poisoned();
-                if self.complained.is_none_or(|at| now - at >= Duration::from_secs(60)) {
-                    self.complained = Some(now);
-                    tracing::warn!(shard = self.shard.id, %error, "a message could not be decoded and is left out");
+        }
+        let mut errors = Vec::new();
+        for candidate in self.inflater.candidates(bytes) {
+            let decoded = match self.context.encoding {
+                Encoding::Etf => self.decoder.etf(candidate),
+                Encoding::Json => self.decoder.json(candidate),
+            };
+            match decoded {
+                Err(error) => errors.push(error),
+                Ok(frame) => {
+                    if let Some(error) = errors.first() {
+                        self.complaint.undecodable(now, self.shard, error, &mut self.output);
+                        self.session.poisoned(now);
+                    }
+                    return take(frame, now, self.shard, &mut self.session, &mut self.output);
                 }
-                return Ok(());
             }
-        };
-        let data = frame.data();
-        let incoming = match frame.op() {
-            0 => Incoming::Dispatch {
-                seq: frame.seq(),
-                event: match frame.kind() {
-                    Some(Kind::READY) => Event::Ready {
-                        session_id: data
-                            .get(atoms::SESSION_ID)
-                            .and_then(|id| id.as_str())
-                            .unwrap_or_default(),
-                        resume_url: data
-                            .get(atoms::RESUME_GATEWAY_URL)
-                            .and_then(|url| url.as_str()),
-                    },
-                    Some(Kind::RESUMED) => Event::Resumed,
-                    _ => Event::Other,
-                },
-            },
-            1 => Incoming::Heartbeat,
-            7 => Incoming::Reconnect,
-            9 => Incoming::InvalidSession { resumable: data.as_bool().unwrap_or(false) },
-            10 => {
-                let interval = data.get_str("heartbeat_interval");
-                Incoming::Hello { interval_ms: interval.and_then(|interval| interval.as_u64()) }
-            }
-            11 => Incoming::HeartbeatAck,
-            _ => Incoming::Unknown,
-        };
-        let answered = incoming == Incoming::HeartbeatAck;
-        let Verdict::Deliver(delivery) = self.session.message(now, incoming) else {
-            if answered {
-                self.output.touch();
-            }
+        }
+        self.session.heard();
+        let cut_short = |error: &DecodeError| error.kind == DecodeErrorKind::Truncated;
+        // G-35: what looks whole may be the first part of a message.
+        if errors.first().is_some_and(cut_short) && self.inflater.keep() {
             return Ok(());
-        };
-        let meta = Meta {
-            key: frame.partition_key(),
-            tag: u64::from(frame.kind().unwrap_or(Kind::UNKNOWN).number()),
-            source: delivery.seq,
-        };
-        let record = frame.record(&RecordMeta {
-            shard: self.shard,
-            session: delivery.counter,
-            received_us: now_us(),
-            ..RecordMeta::default()
-        });
-        let entry = Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
-        match (delivery.gap, delivery.begins) {
-            (Some(gap), begins) => self.output.gap_and_event(&gap, entry, begins)?,
-            (None, Some(session)) => self.output.begin(entry, session)?,
-            (None, None) => self.output.event(entry)?,
+        }
+        if let Some(error) = errors.first() {
+            self.complaint.undecodable(now, self.shard, error, &mut self.output);
+            self.session.poisoned(now);
+        }
+        if errors.len() > 1 && errors.last().is_some_and(cut_short) {
+            self.inflater.keep_newest();
         }
         Ok(())
+    }
+}
+
+/// A message that could not be decoded is told at most once in this time.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
+
+/// Tells of messages that cannot be decoded, without flooding the log.
+#[derive(Debug, Default)]
+pub(super) struct Complaint(Option<Instant>);
+
+impl Complaint {
+    fn undecodable(
+        &mut self,
+        now: Instant,
+        shard: Shard,
+        error: &DecodeError,
+        output: &mut Output,
+    ) {
+        output.status().undecodable += 1;
+        if self.0.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT_EVERY) {
+            self.0 = Some(now);
+            tracing::warn!(shard = shard.id, %error, "a message could not be decoded and is left out");
+        }
+    }
+}
+
+/// Shows a message to the session, and writes what it wants kept.
+fn take(
+    mut frame: Frame<'_>,
+    now: Instant,
+    shard: Shard,
+    session: &mut Session,
+    output: &mut Output,
+) -> Result<(), ShardError> {
+    let incoming = incoming(&frame);
+    let answered = incoming == Incoming::HeartbeatAck;
+    let Verdict::Deliver(delivery) = session.message(now, incoming) else {
+        if answered {
+            output.touch();
+        }
+        return Ok(());
+    };
+    let meta = Meta {
+        key: frame.partition_key(),
+        tag: u64::from(frame.kind().unwrap_or(Kind::UNKNOWN).number()),
+        source: delivery.seq,
+    };
+    let record = frame.record(&RecordMeta {
+        shard,
+        session: delivery.counter,
+        received_us: now_us(),
+        ..RecordMeta::default()
+    });
+    let entry = Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
+    match (delivery.gap, delivery.begins) {
+        (Some(gap), begins) => output.gap_and_event(&gap, entry, begins)?,
+        (None, Some(session)) => output.begin(entry, session)?,
+        (None, None) => output.event(entry)?,
+    }
+    Ok(())
+}
+
+/// What the session has to know of a message.
+fn incoming<'f>(frame: &'f Frame<'_>) -> Incoming<'f> {
+    let data = frame.data();
+    match frame.op() {
+        0 => {
+            let text = |key| data.get(key).and_then(|value: Value<'f>| value.as_str());
+            let event = match frame.kind() {
+                Some(Kind::READY) => Event::Ready {
+                    session_id: text(atoms::SESSION_ID).unwrap_or_default(),
+                    resume_url: text(atoms::RESUME_GATEWAY_URL),
+                },
+                Some(Kind::RESUMED) => Event::Resumed,
+                _ => Event::Other,
+            };
+            Incoming::Dispatch { seq: frame.seq(), event }
+        }
+        1 => Incoming::Heartbeat,
+        7 => Incoming::Reconnect,
+        9 => Incoming::InvalidSession { resumable: data.as_bool().unwrap_or(false) },
+        10 => {
+            let interval = data.get_str("heartbeat_interval");
+            Incoming::Hello { interval_ms: interval.and_then(|interval| interval.as_u64()) }
+        }
+        11 => Incoming::HeartbeatAck,
+        _ => Incoming::Unknown,
     }
 }

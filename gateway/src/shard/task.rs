@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::output::{Output, OutputError};
+use super::reading::Complaint;
 use super::records::Records;
 use crate::backoff::Backoff;
 use crate::checkpoint::{Checkpoint, Settings};
@@ -122,8 +123,7 @@ pub(super) struct Runner {
     pub(super) closing: Option<JoinHandle<()>>,
     pub(super) stalled: Option<Instant>,
     pub(super) outgoing: Vec<u8>,
-    /// A message could not be decoded, said at most once a minute.
-    pub(super) complained: Option<Instant>,
+    pub(super) complaint: Complaint,
 }
 
 /// What woke the loop.
@@ -177,7 +177,7 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         closing: None,
         stalled: None,
         outgoing: Vec::new(),
-        complained: None,
+        complaint: Complaint::default(),
         context,
     };
     runner.run().await

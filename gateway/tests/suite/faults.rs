@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
-use zstd_safe::zstd_sys::ZSTD_EndDirective as End;
 
 use crate::harness::{Fake, Instance, Reader, until};
 use crate::hostile::{Hostile, Peer};
 use crate::journal::compare;
+use crate::packing::{self, Zlib};
 
 const JSON: [&str; 4] = ["--encoding", "json", "--compression", "none"];
 const JSON_ZSTD: [&str; 4] = ["--encoding", "json", "--compression", "zstd-stream"];
@@ -75,14 +75,7 @@ fn unknown_events_opcodes_and_members() {
 }
 
 fn packed(value: &Value) -> Message {
-    let text = value.to_string();
-    let mut out = Vec::with_capacity(text.len() + 1024);
-    let mut buffer = zstd_safe::OutBuffer::around(&mut out);
-    let mut input = zstd_safe::InBuffer::around(text.as_bytes());
-    zstd_safe::CCtx::create()
-        .compress_stream2(&mut buffer, &mut input, End::ZSTD_e_end)
-        .expect("compresses");
-    Message::binary(out)
+    Message::binary(packing::zstd(value.to_string().as_bytes()))
 }
 
 /// G-38: a broken compression stream and a bomb end the connection, and the session is resumed.
@@ -122,6 +115,100 @@ fn g38_broken_streams_and_bombs_reconnect_and_resume() {
     assert_eq!(seqs(&reader, "RESUMED"), [3, 5]);
     assert_eq!(server.connections(), 3);
     assert!(reader.gaps().is_empty());
+    drop(gateway);
+}
+
+/// §15 line 17: a zlib message whose first websocket message ends with `00 00 ff ff` is still one
+/// message, and one that ends for good in its middle costs no other.
+fn zlib_in_pieces(encoding: &'static str) {
+    let server = Hostile::start(move |mut peer: Peer| {
+        Box::pin(async move {
+            let encode = |value: &Value| match encoding {
+                "etf" => packing::etf(value),
+                _ => value.to_string().into_bytes(),
+            };
+            let event = |seq: u64, text: &str| {
+                let data = json!({"channel_id": "5", "text": text, "list": [1, 2], "end": null});
+                encode(&json!({"op": 0, "s": seq, "t": "TYPING_START", "d": data}))
+            };
+            let mut zlib = Zlib::new();
+            let mut messages = vec![
+                encode(&json!({"op": 10, "d": {"heartbeat_interval": 40_000}})),
+                encode(&json!({"op": 0, "s": 1, "t": "READY", "d": {"session_id": "s"}})),
+            ];
+            messages.extend((2..40).map(|seq| event(seq, "whole")));
+            for (number, message) in messages.iter().enumerate() {
+                let (first, second) = message.split_at(number % message.len());
+                peer.send(Message::binary(zlib.flushed(first))).await;
+                if !second.is_empty() {
+                    peer.send(Message::binary(zlib.flushed(second))).await;
+                }
+                if number == 0 {
+                    // IDENTIFY, in whatever encoding.
+                    peer.anything().await;
+                }
+            }
+            // The first part of a message that never ends, and a message that does.
+            let cut_short = event(40, "never whole");
+            for part in [1, 20, cut_short.len() / 2, cut_short.len() - 1] {
+                peer.send(Message::binary(zlib.flushed(&cut_short[..part]))).await;
+                peer.send(Message::binary(zlib.flushed(&event(41 + part as u64, "after")))).await;
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let options = ["--encoding", encoding, "--compression", "zlib-stream"];
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().filter(|got| !got.is_own()).count() == 43);
+    let seqs = seqs(&reader, "TYPING_START");
+    assert_eq!(seqs[..38], (2..40).collect::<Vec<_>>());
+    assert!(reader.gaps().iter().all(|gap| gap.data["reason"] == "undecodable"));
+    assert_eq!(reader.gaps().len(), 4);
+    assert_eq!(server.connections(), 1);
+    drop(gateway);
+}
+
+#[test]
+fn g35_zlib_messages_in_pieces_json() {
+    zlib_in_pieces("json");
+}
+
+#[test]
+fn g35_zlib_messages_in_pieces_etf() {
+    zlib_in_pieces("etf");
+}
+
+/// A READY that cannot be decoded: told, not waited for for ever, identified again.
+#[test]
+fn p3_a_ready_that_cannot_be_decoded_is_tried_again_and_told() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            if peer.number < 2 {
+                peer.hello().await;
+                peer.expect(2).await;
+                peer.send(Message::text("{\"op\":0,\"s\":1,\"t\":\"READY\",\"d\":{")).await;
+                peer.dispatch(2, "GUILD_CREATE", json!({"id": "77"})).await;
+            } else {
+                peer.ready("s", "ws://127.0.0.1:9").await;
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let options = [&JSON[..], &["--hello-timeout-ms", "150"]].concat();
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    let gaps = reader.gaps();
+    let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
+    assert_eq!(
+        gap.data,
+        json!({"shard": 0, "session": 0, "from_seq": 0, "to_seq": null, "reason": "undecodable"})
+    );
+    assert_eq!(server.connections(), 3);
+    assert!(gateway.log().contains("could not be decoded"), "{}", gateway.log());
     drop(gateway);
 }
 

@@ -57,6 +57,11 @@ impl Peer {
         None
     }
 
+    /// The next message, whatever it is.
+    pub(crate) async fn anything(&mut self) {
+        let _ = self.socket.next().await;
+    }
+
     /// HELLO, IDENTIFY, READY of a session named `id`.
     pub(crate) async fn ready(&mut self, id: &str, resume_url: &str) {
         self.hello().await;

@@ -6,6 +6,7 @@ mod harness;
 mod hostile;
 mod journal;
 mod lifecycle;
+mod packing;
 mod pressure;
 mod refusals;
 mod scale;

@@ -1,5 +1,7 @@
 //! Every transition without a socket, named after the rule it keeps.
 
+use std::time::Duration;
+
 use super::*;
 
 mod properties;
@@ -375,9 +377,9 @@ fn a_live_hole_is_told_and_survived() {
 #[test]
 fn a_poisoned_message_is_a_gap_only_if_it_was_an_event() {
     let mut bench = Bench::active();
-    bench.session.poisoned();
+    bench.session.poisoned(bench.now);
     assert_eq!(delivered(bench.dispatch(2)).gap, None, "it was no event");
-    bench.session.poisoned();
+    bench.session.poisoned(bench.now);
     let gap = delivered(bench.dispatch(4)).gap.expect("a gap");
     assert_eq!((gap.from_seq, gap.to_seq, gap.reason), (3, Some(3), GapReason::Undecodable));
     assert_eq!(delivered(bench.dispatch(5)).gap, None);
@@ -388,9 +390,100 @@ fn a_poisoned_message_in_a_replay_does_not_end_the_session() {
     let mut bench = Bench::restored();
     bench.open();
     bench.hello();
-    bench.session.poisoned();
+    bench.session.poisoned(bench.now);
     let gap = delivered(bench.dispatch(43)).gap.expect("a gap");
     assert_eq!((gap.from_seq, gap.reason), (42, GapReason::Undecodable));
+}
+
+/// A READY that cannot be decoded: the identify came to nothing, which is told, counted and not tried
+/// again at once.
+#[test]
+fn p3_a_ready_that_cannot_be_decoded_is_a_failed_identify_and_a_gap() {
+    let mut bench = Bench::fresh();
+    let mut waits = Vec::new();
+    for failures in 0..5 {
+        waits.push(bench.pass());
+        bench.actions();
+        bench.session.connected(bench.now);
+        assert_eq!(bench.hello(), [Action::AskPermit { failures }]);
+        bench.session.permit();
+        bench.actions();
+        bench.session.poisoned(bench.now);
+        assert_eq!(bench.dispatch(2), Verdict::Ignore, "there is no session it could belong to");
+        let since = bench.now;
+        for _ in 0..2 {
+            if bench.session.state() == State::Identifying {
+                bench.pass();
+                bench.say(Incoming::HeartbeatAck);
+            }
+        }
+        assert_eq!(bench.now - since, Times::default().hello);
+        assert_eq!(bench.actions().last(), Some(&Action::Close(RESUMABLE_CLOSE)));
+        assert_eq!(bench.session.state(), State::Disconnected);
+    }
+    assert!(waits[4] > 3 * SECOND, "{waits:?}");
+    bench.open();
+    let gap = bench.identify("s").gap;
+    let lost = Gap { counter: 0, from_seq: 0, to_seq: None, reason: GapReason::Undecodable };
+    assert_eq!(gap, Some(lost));
+}
+
+#[test]
+fn a_poisoned_message_that_was_not_ready_costs_no_identify() {
+    let mut bench = Bench::fresh();
+    bench.open();
+    bench.hello();
+    bench.session.permit();
+    bench.actions();
+    bench.session.poisoned(bench.now);
+    assert_eq!(bench.ready("s").gap, None);
+    let later = bench.now + Times::default().hello * 2;
+    bench.session.tick(later);
+    assert_eq!(bench.session.state(), State::Connected);
+}
+
+#[test]
+fn p3_events_before_ready_are_a_gap_of_their_session() {
+    let mut bench = Bench::fresh();
+    bench.open();
+    bench.hello();
+    bench.session.permit();
+    bench.actions();
+    for seq in [1, 2] {
+        assert_eq!(bench.dispatch(seq), Verdict::Ignore);
+    }
+    let event = Event::Ready { session_id: "s", resume_url: None };
+    let delivery = delivered(bench.say(Incoming::Dispatch { seq: Some(3), event }));
+    let lost = Gap { counter: 1, from_seq: 1, to_seq: Some(2), reason: GapReason::BeforeReady };
+    assert_eq!(delivery.gap, Some(lost));
+    assert_eq!(delivered(bench.dispatch(4)).gap, None);
+}
+
+#[test]
+fn a_resumed_that_cannot_be_decoded_does_not_keep_commands_away_for_ever() {
+    let mut bench = Bench::restored();
+    bench.open();
+    bench.hello();
+    delivered(bench.dispatch(42));
+    bench.session.poisoned(bench.now);
+    assert!(delivered(bench.dispatch(44)).gap.is_some());
+    assert!(!bench.session.takes_commands());
+    bench.now += Times::default().hello;
+    bench.session.tick(bench.now);
+    assert!(bench.session.takes_commands());
+    assert_eq!(bench.session.state(), State::Connected);
+}
+
+/// What is not read cannot be late, and waiting for it must not keep the processor busy.
+#[test]
+fn while_the_socket_is_not_read_nothing_is_waited_for() {
+    let mut bench = Bench::fresh();
+    bench.open();
+    bench.session.reading_stopped();
+    assert_eq!(bench.session.deadline(), None);
+    bench.now += 100 * SECOND;
+    bench.session.reading_resumed(bench.now);
+    assert_eq!(bench.session.deadline(), Some(bench.now + Times::default().hello));
 }
 
 #[test]

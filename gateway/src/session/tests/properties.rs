@@ -215,7 +215,7 @@ proptest! {
     /// Any input in any state: no panic, and never both closed and waiting for nothing.
     #[test]
     fn p8_any_interleaving_leaves_the_machine_alive(
-        inputs in proptest::collection::vec((0..16u8, any::<u64>()), 1..200)
+        inputs in proptest::collection::vec((0..17u8, any::<u64>()), 1..200)
     ) {
         let mut bench = Bench::fresh();
         for (input, number) in inputs {
@@ -235,6 +235,7 @@ proptest! {
                 12 => { bench.ready_if_possible(number); }
                 13 => { bench.session.committed((number % 3) as u32, number); }
                 14 => { bench.session.reading_stopped(); }
+                15 => { bench.session.poisoned(bench.now); }
                 _ => { bench.session.reading_resumed(bench.now); }
             }
             bench.now += Duration::from_millis(number % 50_000);
@@ -244,12 +245,11 @@ proptest! {
             if bench.session.state() == State::Stopped {
                 return Ok(());
             }
-            let waits_for_outside = matches!(
-                bench.session.phase,
-                Phase::Connecting | Phase::AwaitPermit | Phase::Identifying
-                    | Phase::Resuming | Phase::Active { .. }
-            );
-            prop_assert!(waits_for_outside || bench.session.deadline().is_some());
+            let waits_for_outside = !matches!(bench.session.phase, Phase::Waiting { .. })
+                && (!bench.session.reading || !matches!(bench.session.phase, Phase::AwaitHello { .. }));
+            let deadline = bench.session.deadline();
+            prop_assert!(waits_for_outside || deadline.is_some());
+            prop_assert!(deadline.is_none_or(|at| at > bench.now), "it would never come to rest");
         }
     }
 }

@@ -1,0 +1,47 @@
+//! What others may know of a session.
+
+use std::time::Duration;
+
+use super::{Heart, Latencies, Phase, Session, State};
+
+impl Session {
+    /// How this shard stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The session's id, while there is one.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_ref().map(|session| session.id.as_str())
+    }
+
+    /// The counter of the newest session.
+    pub fn counter(&self) -> u32 {
+        self.counter
+    }
+
+    /// The last sequence number handed on.
+    pub fn accepted(&self) -> Option<u64> {
+        self.accepted
+    }
+
+    /// The last heartbeats' latencies.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    /// Connections lost so far.
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    /// The heartbeat interval of this connection.
+    pub fn heartbeat_interval(&self) -> Option<Duration> {
+        self.heart.as_ref().map(Heart::interval)
+    }
+
+    /// May users' commands be sent now (G-33)?
+    pub fn takes_commands(&self) -> bool {
+        matches!(self.phase, Phase::Active { .. })
+    }
+}
