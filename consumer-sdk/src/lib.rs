@@ -35,9 +35,11 @@
 //! * **Loss is visible.** What Discord did not resume is an event of [`Kind::GAP`]; what an observer
 //!   missed is an event with [`Event::lost`].
 //!
+//! [`commands`] sends to Discord: presence, voice states, requests for members.
 //! [`event`] has the values events are made of; [`operator`] shows and manages rings and groups.
 
 mod builder;
+pub mod commands;
 mod consumer;
 mod doorbell;
 mod error;

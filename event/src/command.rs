@@ -180,6 +180,24 @@ impl Command {
     }
 }
 
+macro_rules! commands_from {
+    ($($payload:ident => $variant:ident),*) => {$(
+        impl From<$payload> for Command {
+            fn from(payload: $payload) -> Self {
+                Self::$variant(payload)
+            }
+        }
+    )*};
+}
+
+commands_from!(
+    PresenceUpdate => Presence,
+    VoiceState => VoiceState,
+    RequestMembers => RequestMembers,
+    RequestSounds => RequestSounds,
+    RequestChannelInfo => RequestChannelInfo
+);
+
 /// The shard that has `guild` (G-39).
 pub fn shard_of(guild: u64, shards: u16) -> u16 {
     u16::try_from((guild >> 22) % u64::from(shards.max(1))).unwrap_or(0)

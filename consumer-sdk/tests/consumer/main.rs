@@ -1,6 +1,7 @@
 //! What a consumer is promised, tried on an output ring made by hand.
 
 mod attempts;
+mod commanding;
 mod deaths;
 mod delivery;
 mod greeter;

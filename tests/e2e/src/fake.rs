@@ -171,6 +171,14 @@ impl Fake {
         Ok(serde_json::from_str(&self.get("/fake/world")?)?)
     }
 
+    /// What happened, oldest first: `what`, `shard` and `detail` of each.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn log(&self) -> Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.get("/fake/log")?)?)
+    }
+
     /// Waits until every shard has sent all that the options asked for, to a client that is there.
     ///
     /// # Errors

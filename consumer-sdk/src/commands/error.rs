@@ -1,0 +1,105 @@
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use mixcord_event::command::Refusal;
+
+/// What is not there yet, or for the moment, is looked for again after this time.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Why a command was not sent. Each says what, where and what to do about it.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Discord would not take it, now or ever: nothing was sent.
+    #[error("the command is wrong: {0}")]
+    Invalid(String),
+    /// No gateway process runs the shard.
+    #[error(
+        "no gateway process of instance \"{instance}\" runs {}: start mixcord-gateway with --instance {instance} \
+         (`mixcord ls` shows what runs)",
+        .shard.map_or_else(|| "any shard".to_owned(), |shard| format!("shard {shard}"))
+    )]
+    NoGateway {
+        /// The instance.
+        instance: String,
+        /// The shard that was looked for; `None` when not one process was found.
+        shard: Option<u16>,
+    },
+    /// The shard has no session at the moment: it is connecting, identifying or resuming.
+    #[error("shard {shard} is not connected to Discord at the moment: try again")]
+    NotConnected {
+        /// The shard.
+        shard: u16,
+    },
+    /// One of Discord's limits on what a connection may send (G-28, G-29).
+    #[error("rate limited: try again in {retry_after:?}")]
+    RateLimited {
+        /// When there is room again.
+        retry_after: Duration,
+    },
+    /// The gateway process does not understand this crate, or this crate not its answer.
+    #[error("the gateway speaks another version: use the same version of Mixcord on both sides")]
+    Version,
+    /// The gateway process did not answer in time. Whether it sent the command is not known.
+    #[error(
+        "no answer from the gateway within {waited:?}: whether the command was sent is not known"
+    )]
+    Timeout {
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The gateway process ended before it answered. Whether it sent the command is not known.
+    #[error("the gateway ended before it answered: whether the command was sent is not known")]
+    Ended,
+    /// The socket belongs to another user: nothing was sent to it.
+    #[error("{path} belongs to user {uid}: nothing was sent to it; remove it")]
+    Stranger {
+        /// The socket.
+        path: String,
+        /// Its owner.
+        uid: u32,
+    },
+    /// The system refused something.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// How long to wait before the same command has a chance; `None` when trying again is no use, or
+    /// when the command may have been sent already.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::NotConnected { .. } | Self::NoGateway { .. } => Some(SOON),
+            _ => None,
+        }
+    }
+
+    pub(super) fn refused(instance: &str, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(why) => Self::Invalid(why),
+            Refusal::WrongShard { shard } => {
+                Self::NoGateway { instance: instance.to_owned(), shard: Some(shard) }
+            }
+            Refusal::NotConnected { shard } => Self::NotConnected { shard },
+            Refusal::RateLimited { retry_after_ms } => {
+                Self::RateLimited { retry_after: Duration::from_millis(retry_after_ms) }
+            }
+            _ => Self::Version,
+        }
+    }
+}
+
+/// Its `Debug` is its message, so that a `main` that returns it tells its user something useful.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

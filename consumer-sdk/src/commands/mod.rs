@@ -1,0 +1,165 @@
+//! What your code asks of Discord through the gateway: presence, voice states, members, sounds,
+//! channel info.
+//!
+//! ```no_run
+//! use mixcord::commands::{Commands, RequestMembers};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let commands = Commands::open("mixcord")?;
+//! let all = RequestMembers {
+//!     guild_id: 41_771_983_423_143_937,
+//!     query: Some(String::new()),
+//!     nonce: Some("all-members".to_owned()),
+//!     ..RequestMembers::default()
+//! };
+//! commands.send(all).await?;
+//! // The answer comes as events of kind GUILD_MEMBERS_CHUNK, to every group.
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each command goes to the gateway process that runs the shard of its guild (G-39), over that
+//! process's own socket, which no other user can open. There it is checked, held to Discord's limits
+//! and answered: sent, or refused and why ([`Error`]). Discord itself answers with events, or not at
+//! all: `RATE_LIMITED` and `GUILD_MEMBERS_CHUNK` arrive like any other event.
+
+mod error;
+mod link;
+mod plan;
+
+use std::time::{Duration, Instant};
+
+use mixcord_event::topology;
+
+pub use error::Error;
+pub use mixcord_event::command::Command;
+pub use mixcord_event::send::{
+    Activity, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds, VoiceState,
+};
+
+use link::Link;
+use plan::Plan;
+
+/// How long a gateway process may take to answer, unless [`Commands::timeout`] says otherwise. It
+/// answers at once, unless Discord's end takes nothing for a while.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sends commands to the gateway processes of one instance. Holds no connection: it works across
+/// restarts of the gateway, and clones cost nothing.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    instance: String,
+    timeout: Duration,
+    patience: Duration,
+}
+
+impl Commands {
+    /// Commands to the gateway processes of `instance`; whether there are any is seen with the
+    /// first command.
+    ///
+    /// # Errors
+    /// When the name cannot be one.
+    pub fn open(instance: impl Into<String>) -> Result<Self, crate::Error> {
+        let instance = instance.into();
+        if !topology::is_instance_name(&instance) {
+            return Err(crate::Error::Instance { instance });
+        }
+        Ok(Self { instance, timeout: TIMEOUT, patience: Duration::ZERO })
+    }
+
+    /// How long to wait for an answer; 10 s by default.
+    #[must_use]
+    pub fn timeout(mut self, longest: Duration) -> Self {
+        self.timeout = longest;
+        self
+    }
+
+    /// Tries again for this long what is refused for the moment only
+    /// ([`Error::retry_after`]): a limit, a shard that is connecting, a gateway that restarts.
+    /// Not at all by default.
+    #[must_use]
+    pub fn patience(mut self, longest: Duration) -> Self {
+        self.patience = longest;
+        self
+    }
+
+    /// Sends a command to the shard of its guild; a presence to every shard. Sounds of guilds of
+    /// several shards are asked for shard by shard.
+    ///
+    /// # Errors
+    /// When it was refused, or nobody is there to send it. Of several shards, others may have sent
+    /// theirs.
+    pub async fn send(&self, command: impl Into<Command>) -> Result<(), Error> {
+        self.carry_out(Plan::new(&self.instance, None, command.into())?).await
+    }
+
+    /// [`send`](Self::send) to this shard and no other: for a presence.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); also when the command's guild is of another shard.
+    pub async fn send_to(&self, shard: u16, command: impl Into<Command>) -> Result<(), Error> {
+        self.carry_out(Plan::new(&self.instance, Some(shard), command.into())?).await
+    }
+
+    /// [`send`](Self::send) for programs without an async runtime.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send).
+    pub fn send_blocking(&self, command: impl Into<Command>) -> Result<(), Error> {
+        self.carry_out_blocking(Plan::new(&self.instance, None, command.into())?)
+    }
+
+    /// [`send_to`](Self::send_to) for programs without an async runtime.
+    ///
+    /// # Errors
+    /// As for [`send_to`](Self::send_to).
+    pub fn send_to_blocking(&self, shard: u16, command: impl Into<Command>) -> Result<(), Error> {
+        self.carry_out_blocking(Plan::new(&self.instance, Some(shard), command.into())?)
+    }
+
+    async fn carry_out(&self, mut plan: Plan) -> Result<(), Error> {
+        let since = Instant::now();
+        loop {
+            let tried = async {
+                while let Some(step) = plan.next()? {
+                    let answer = Link::ask(&step.socket, &step.packet, self.timeout).await?;
+                    plan.answered(answer);
+                }
+                plan.outcome()
+            };
+            match self.again(since, tried.await) {
+                Ok(wait) => tokio::time::sleep(wait).await,
+                Err(result) => return result,
+            }
+            plan.restart();
+        }
+    }
+
+    fn carry_out_blocking(&self, mut plan: Plan) -> Result<(), Error> {
+        let since = Instant::now();
+        loop {
+            let mut tried = || {
+                while let Some(step) = plan.next()? {
+                    let answer = Link::ask_blocking(&step.socket, &step.packet, self.timeout)?;
+                    plan.answered(answer);
+                }
+                plan.outcome()
+            };
+            match self.again(since, tried()) {
+                Ok(wait) => std::thread::sleep(wait),
+                Err(result) => return result,
+            }
+            plan.restart();
+        }
+    }
+
+    /// How long to wait before the next try, or what came of it in the end.
+    fn again(
+        &self,
+        since: Instant,
+        result: Result<(), Error>,
+    ) -> Result<Duration, Result<(), Error>> {
+        let wait = result.as_ref().err().and_then(Error::retry_after);
+        wait.filter(|wait| since.elapsed() + *wait <= self.patience).ok_or(result)
+    }
+}
