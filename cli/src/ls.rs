@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use mixcord::operator::{self, GroupStatus, RingStatus};
+use mixcord::operator::{self, GroupStatus, RingStatus, ShardStatus};
 use serde::Serialize;
 
 use crate::terminal::{Style, bytes, thousands};
@@ -88,6 +88,9 @@ fn table(listing: &Listing<'_>, style: Style) -> String {
             bytes(ring.payload_bytes),
             style.dim(&format!("id {}", ring.id)),
         );
+        if let Some(shard) = &ring.shard {
+            let _ = writeln!(out, "  {}", shard_line(shard, ring.producer_alive, style));
+        }
         if ring.stalls > 0 {
             let waited = format!("waited for space {} times", thousands(ring.stalls));
             let _ = writeln!(out, "  {}, {:.1} s", style.red(&waited), ring.stalled_seconds);
@@ -103,6 +106,41 @@ fn table(listing: &Listing<'_>, style: Style) -> String {
         let _ = writeln!(out, "\nstate {} in {}", bytes(state.bytes), state.path);
     }
     out
+}
+
+/// A shard as a line: state, latency, session, and whatever went wrong.
+pub(crate) fn shard_line(shard: &ShardStatus, alive: bool, style: Style) -> String {
+    let state = match shard.state.as_str() {
+        // What it said before it was killed is not how it is.
+        state if !alive && state != "stopped" => style.red(&format!("was {state}")),
+        "connected" => style.green("connected"),
+        state => style.red(state),
+    };
+    let mut line = state;
+    let _ = match (shard.latency_ms(), shard.latencies_ms.len() as f64) {
+        (Some(last), count) if alive => {
+            let mean = shard.latencies_ms.iter().sum::<f64>() / count;
+            write!(line, "  latency {last:.0} ms (mean {mean:.0})")
+        }
+        _ => Ok(()),
+    };
+    if let Some(seq) = shard.seq {
+        let _ = write!(line, "  session {}, seq {}", shard.session, thousands(seq));
+    }
+    let _ = write!(line, "  reconnects {}", thousands(shard.reconnects));
+    for (count, what) in [(shard.gaps, "gaps"), (shard.undecodable, "undecodable")] {
+        if count > 0 {
+            let _ = write!(line, "  {}", style.red(&format!("{what} {}", thousands(count))));
+        }
+    }
+    if let Some(seconds) = shard.stalled_now_seconds {
+        let stalled = format!("not read for {seconds:.0} s: Discord may drop the session");
+        let _ = write!(line, "  {}", style.red(&stalled));
+    } else if shard.stalls > 0 {
+        let stalls = format!("not read {} times", thousands(shard.stalls));
+        let _ = write!(line, "  {}, {:.1} s", style.red(&stalls), shard.stalled_seconds);
+    }
+    line
 }
 
 /// A group as a line: policy, members, lag.

@@ -12,7 +12,7 @@ use mixcord::event::edit::changes;
 use mixcord::operator::{self, RingStatus};
 use mixcord::{Consumer, Event, Stop, atoms};
 
-use crate::ls::{group_line, others};
+use crate::ls::{group_line, others, shard_line};
 use crate::seconds;
 use crate::terminal::{Style, clip, thousands};
 
@@ -214,6 +214,9 @@ impl Picture {
                 style.bar(ring.fullness, 24),
                 style.cyan(&format!("{:>9}", thousands(*rate))),
             );
+            if let Some(shard) = &ring.shard {
+                let _ = writeln!(out, "  {}", shard_line(shard, ring.producer_alive, style));
+            }
             for group in &ring.groups {
                 let _ = writeln!(out, "  {}", group_line(group, style));
             }
@@ -244,6 +247,9 @@ impl Picture {
                 thousands(*rate),
                 ring.fullness * 100.0
             );
+            if let Some(shard) = &ring.shard {
+                let _ = write!(out, "  {}", shard_line(shard, ring.producer_alive, self.style));
+            }
             for group in &ring.groups {
                 let (lag, members) = (thousands(group.lag), group.members);
                 let _ = write!(out, "  {}: lag {lag}, members {members}", group.name);

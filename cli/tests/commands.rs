@@ -8,6 +8,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
+use mixcord::event::status::ShardStatus;
+use mixcord_ring::{Geometry, Producer};
 use rig::{Rig, until};
 use serde_json::{Value, json};
 
@@ -221,6 +223,70 @@ fn ls_shows_rings_and_groups_for_programs_and_for_people() {
         assert!(table.contains(word), "{word} is missing in {table}");
     }
     assert!(!table.contains('\x1b'), "colours in a pipe");
+}
+
+/// The ring of a shard, with what its gateway would say of it.
+fn shard_ring(rig: &Rig, status: &ShardStatus) -> Producer {
+    let geometry = Geometry::new(64, 64 << 10, 4, 1, 8).expect("a geometry");
+    let bell = rig.namespace.bell().expect("a bell");
+    let mut producer = Producer::create(&rig.namespace, "shard-1-4", geometry, &[], &bell)
+        .expect("a ring of a shard");
+    producer.set_checkpoint(&status.encode()).expect("small enough");
+    producer.publish();
+    producer
+}
+
+#[test]
+fn ls_and_top_show_how_each_shard_stands() {
+    let rig = Rig::new();
+    let status = ShardStatus {
+        state: "connected".into(),
+        session: 3,
+        seq: Some(12_345),
+        latencies_us: vec![40_000, 44_000, 48_000],
+        reconnects: 7,
+        undecodable: 2,
+        gaps: 1,
+        stalls: 5,
+        stalled_ms: 1_500,
+        stalled_since_us: None,
+    };
+    let producer = shard_ring(&rig, &status);
+    let output = run(&rig, &["ls", "--json"]);
+    let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        listing["rings"][0]["shard"],
+        json!({"shard": 1, "shards": 4, "state": "connected", "session": 3, "seq": 12_345,
+               "latencies_ms": [40.0, 44.0, 48.0], "reconnects": 7, "undecodable": 2, "gaps": 1,
+               "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null})
+    );
+    assert_eq!(listing["rings"][1]["shard"], Value::Null, "the output ring");
+    let wanted = "connected  latency 48 ms (mean 44)  session 3, seq 12,345  reconnects 7  gaps 1  \
+                  undecodable 2  not read 5 times, 1.5 s";
+    for command in [&["ls"][..], &["top", "--once"]] {
+        let shown = text(&run(&rig, command).stdout);
+        assert!(shown.contains(wanted), "{command:?}: {shown}");
+    }
+    drop(producer);
+    let shown = text(&run(&rig, &["ls"]).stdout);
+    assert!(shown.contains("was connected") && !shown.contains("latency"), "{shown}");
+}
+
+#[test]
+fn ls_warns_while_a_socket_is_not_read() {
+    let rig = Rig::new();
+    let status = ShardStatus {
+        state: "connected".into(),
+        stalls: 1,
+        stalled_since_us: Some(1),
+        ..ShardStatus::default()
+    };
+    let _producer = shard_ring(&rig, &status);
+    let shown = text(&run(&rig, &["ls"]).stdout);
+    assert!(shown.contains("Discord may drop the session"), "{shown}");
+    let listing: Value =
+        serde_json::from_slice(&run(&rig, &["ls", "--json"]).stdout).expect("JSON");
+    assert!(listing["rings"][0]["shard"]["stalled_now_seconds"].as_f64() > Some(1e9));
 }
 
 #[test]

@@ -48,6 +48,7 @@ mod lane;
 pub mod operator;
 mod received;
 mod run;
+mod shard_status;
 pub mod state;
 mod stop;
 

@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::Error as ConsumerError;
 use crate::builder::namespace;
+pub use crate::shard_status::ShardStatus;
 
 /// Why an operation on an instance failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +129,8 @@ pub struct RingStatus {
     pub stalled_seconds: f64,
     /// Its groups.
     pub groups: Vec<GroupStatus>,
+    /// How the shard stands whose events it holds; `null` for the output ring.
+    pub shard: Option<ShardStatus>,
 }
 
 /// A group as it is now.
@@ -358,6 +361,7 @@ fn status(ring: &Ring) -> RingStatus {
         stalls: pressure.stalls,
         stalled_seconds: Duration::from_nanos(pressure.stalled_ns).as_secs_f64(),
         groups: groups.collect(),
+        shard: ShardStatus::of(ring),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The layout of these bytes. Another one is not read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// No status is larger.
 const BYTES_MAX: usize = 1 << 10;
 
@@ -27,8 +27,11 @@ pub struct ShardStatus {
     pub gaps: u64,
     /// Times the socket was not read because the ring was full.
     pub stalls: u64,
-    /// How long it was not read in all, in milliseconds.
+    /// How long it was not read in all, in milliseconds, without the present time.
     pub stalled_ms: u64,
+    /// Since when it is not read, in microseconds since the Unix epoch; `None` while it is. The
+    /// longer it lasts the likelier Discord's replay buffer overflows, and the session is lost (G-23).
+    pub stalled_since_us: Option<u64>,
 }
 
 fn configuration() -> impl bincode::config::Config {

@@ -247,10 +247,12 @@ impl Output {
         self.producer.space(next.map(|next| next.bytes.len()).max().unwrap_or(0), bell).await;
     }
 
-    /// The socket is no longer read.
+    /// The socket is no longer read. Worth a commit, so that others see it while it lasts.
     pub(super) fn stalled(&mut self, now: Instant) {
         self.stalled = Some(now);
         self.checkpoint.status.stalls += 1;
+        self.checkpoint.status.stalled_since_us = Some(super::now_us());
+        self.staged = true;
     }
 
     /// The socket is read again; how long was it not?
@@ -259,6 +261,8 @@ impl Output {
             self.stalled.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let ms = u64::try_from(stalled.as_millis()).unwrap_or(u64::MAX);
         self.checkpoint.status.stalled_ms = self.checkpoint.status.stalled_ms.saturating_add(ms);
+        self.checkpoint.status.stalled_since_us = None;
+        self.staged = true;
         stalled
     }
 

@@ -121,9 +121,17 @@ pub(super) struct Runner {
     pub(super) connecting: Option<Task<Option<Box<Socket>>>>,
     pub(super) permit: Option<Task<std::io::Result<()>>>,
     pub(super) closing: Option<JoinHandle<()>>,
-    pub(super) stalled: Option<Instant>,
+    stalled: Option<Stall>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
+}
+
+/// The socket is not read.
+#[derive(Clone, Copy)]
+struct Stall {
+    since: Instant,
+    /// When that was last complained about.
+    warned: Instant,
 }
 
 /// What woke the loop.
@@ -209,7 +217,7 @@ impl Runner {
                 return Ok(ended);
             }
             self.begin_connecting();
-            self.watch_reading();
+            self.watch_reading()?;
             match self.wake().await {
                 Wake::Stop => self.session.stop(),
                 Wake::Deadline => self.session.tick(Instant::now()),
@@ -319,34 +327,36 @@ impl Runner {
     }
 
     /// Notices when the socket stops being read and when it is read again.
-    fn watch_reading(&mut self) {
-        let now = Instant::now();
+    fn watch_reading(&mut self) -> Result<(), ShardError> {
+        let (now, shard) = (Instant::now(), self.shard.id);
         match (self.output.has_room(), self.stalled) {
             (false, None) => {
-                self.stalled = Some(now);
+                self.stalled = Some(Stall { since: now, warned: now });
                 self.output.stalled(now);
                 self.session.reading_stopped();
-                tracing::debug!(shard = self.shard.id, "the ring is full: the socket is not read");
+                tracing::debug!(shard, "the ring is full: the socket is not read");
+                self.commit()
             }
-            (false, Some(since)) if now.saturating_duration_since(since) >= STALL_WARNING => {
-                self.stalled = Some(now);
-                tracing::warn!(
-                    shard = self.shard.id,
-                    "the ring is full and the socket not read: Discord drops the session when its \
-                     replay buffer overflows; look for the slowest group with `mixcord ls`"
-                );
+            (false, Some(Stall { since, warned })) => {
+                if now.saturating_duration_since(warned) >= STALL_WARNING {
+                    self.stalled = Some(Stall { since, warned: now });
+                    tracing::warn!(
+                        shard,
+                        stalled_s = now.saturating_duration_since(since).as_secs(),
+                        "the ring is full and the socket not read: Discord drops the session when its \
+                         replay buffer overflows; look for the slowest group with `mixcord ls`"
+                    );
+                }
+                Ok(())
             }
             (true, Some(_)) => {
                 self.stalled = None;
-                let stalled = self.output.moving(now);
+                let stalled_ms = self.output.moving(now).as_millis();
                 self.session.reading_resumed(now);
-                tracing::debug!(
-                    shard = self.shard.id,
-                    stalled_ms = stalled.as_millis(),
-                    "the socket is read again"
-                );
+                tracing::debug!(shard, stalled_ms, "the socket is read again");
+                self.commit()
             }
-            _ => {}
+            (true, None) => Ok(()),
         }
     }
 

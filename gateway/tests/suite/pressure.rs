@@ -1,5 +1,8 @@
 //! Full rings: the socket is no longer read, everything else goes on (DESIGN §7).
 
+use mixcord_event::status::ShardStatus;
+use mixcord_ring::Ring;
+
 use crate::harness::{Fake, Instance, Reader, SIGKILL, resident, until};
 use crate::journal::compare;
 
@@ -24,6 +27,9 @@ fn g6_a_full_ring_stops_reading_and_nothing_else() {
         before.is_some() && before == sent(fake.status())
     });
     assert!(!fake.is_drained(), "the fake could send all it had");
+    let stalled = status(&instance);
+    assert_eq!(stalled.stalls, 1);
+    let since = stalled.stalled_since_us.expect("seen while it lasts");
     let before = fake.logged("heartbeat").len();
     let memory = resident(&gateway);
     until("twenty more heartbeats", || fake.logged("heartbeat").len() > before + 20);
@@ -36,6 +42,14 @@ fn g6_a_full_ring_stops_reading_and_nothing_else() {
     compare(&fake, &reader.events());
     assert!(reader.gaps().is_empty());
     assert_eq!(fake.logged("identify").len(), 1);
+    let after = status(&instance);
+    assert_eq!(after.stalled_since_us, None);
+    assert!(after.stalled_ms > 0 && since > 0);
+}
+
+fn status(instance: &Instance) -> ShardStatus {
+    let ring = Ring::attach(&instance.namespace(), "shard-0-1").expect("a ring");
+    ShardStatus::decode(&ring.checkpoint().expect("a checkpoint")).expect("a status").0
 }
 
 /// P2 with a full ring: what was decoded and not yet in the ring comes again after SIGKILL.

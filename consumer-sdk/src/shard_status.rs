@@ -1,0 +1,102 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mixcord_event::{status, topology};
+use mixcord_ring::Ring;
+use serde::Serialize;
+
+/// How a shard's connection to Discord stands, as its gateway process says in the shard's ring.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ShardStatus {
+    /// The shard.
+    pub shard: u16,
+    /// Of how many.
+    pub shards: u16,
+    /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected` or `stopped`: what it was
+    /// last, when the gateway process is gone.
+    pub state: String,
+    /// The counter of the newest session; 0 before the first.
+    pub session: u32,
+    /// Discord's last sequence number in the ring.
+    pub seq: Option<u64>,
+    /// Latencies of the last ten heartbeats in milliseconds, newest last.
+    pub latencies_ms: Vec<f64>,
+    /// Connections lost since the gateway started.
+    pub reconnects: u64,
+    /// Messages left out because they could not be decoded.
+    pub undecodable: u64,
+    /// Gap records written since the gateway started.
+    pub gaps: u64,
+    /// Times the socket was not read because the ring was full.
+    pub stalls: u64,
+    /// How long it was not read in all, in seconds, up to now.
+    pub stalled_seconds: f64,
+    /// How long it is not read now, in seconds; `null` while it is. The longer it lasts, the likelier
+    /// Discord drops the session.
+    pub stalled_now_seconds: Option<f64>,
+}
+
+impl ShardStatus {
+    /// What the checkpoint of a shard's ring says; `None` for another ring, one without a word yet,
+    /// or one of another version.
+    pub(crate) fn of(ring: &Ring) -> Option<Self> {
+        let (shard, shards) = topology::parse_shard_ring(ring.name())?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::read(shard, shards, &ring.checkpoint()?, now.as_micros(), ring.producer_alive())
+    }
+
+    fn read(shard: u16, shards: u16, checkpoint: &[u8], now_us: u128, alive: bool) -> Option<Self> {
+        let (status, _) = status::ShardStatus::decode(checkpoint)?;
+        let seconds = |us: u128| us as f64 / 1e6;
+        // A process that is gone reads nothing, and no longer waits to.
+        let stalled_now_seconds = status
+            .stalled_since_us
+            .filter(|_| alive)
+            .map(|since| seconds(now_us.saturating_sub(since.into())));
+        Some(Self {
+            shard,
+            shards,
+            state: status.state,
+            session: status.session,
+            seq: status.seq,
+            latencies_ms: status.latencies_us.iter().map(|us| *us as f64 / 1e3).collect(),
+            reconnects: status.reconnects,
+            undecodable: status.undecodable,
+            gaps: status.gaps,
+            stalls: status.stalls,
+            stalled_seconds: status.stalled_ms as f64 / 1e3 + stalled_now_seconds.unwrap_or(0.0),
+            stalled_now_seconds,
+        })
+    }
+
+    /// The last heartbeat's latency in milliseconds.
+    #[must_use]
+    pub fn latency_ms(&self) -> Option<f64> {
+        self.latencies_ms.last().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_counts_while_it_lasts_and_while_somebody_waits() {
+        let bytes = status::ShardStatus {
+            state: "connected".into(),
+            latencies_us: vec![41_000, 42_500],
+            stalls: 3,
+            stalled_ms: 2_000,
+            stalled_since_us: Some(1_000_000),
+            ..status::ShardStatus::default()
+        }
+        .encode();
+        let read = |alive| ShardStatus::read(0, 1, &bytes, 31_000_000, alive).expect("a status");
+        assert_eq!(read(true).stalled_now_seconds, Some(30.0));
+        assert_eq!(read(true).stalled_seconds, 32.0);
+        assert_eq!(read(true).latency_ms(), Some(42.5));
+        assert_eq!(read(false).stalled_now_seconds, None);
+        assert_eq!(read(false).stalled_seconds, 2.0);
+        assert_eq!(ShardStatus::read(0, 1, &[9; 90], 0, true), None, "of another version");
+    }
+}
