@@ -71,20 +71,41 @@ impl Bell {
 }
 
 /// How long to look before sleeping: long enough to meet news that come at once, not at all where
-/// looking has not paid lately.
+/// looking has not paid lately. And how long not to look at all: a reader at the heels of its producer
+/// takes from it, with each look, the very lines it is about to write; both are faster apart.
 #[derive(Debug)]
 pub(crate) struct Spin {
     /// Tries granted, 0 to `MOST`.
     budget: u32,
+    /// Pauses of the processor before news are looked at, 0 to `APART`.
+    apart: u32,
     single_core: bool,
 }
 
 impl Spin {
     const MOST: u32 = 8;
+    /// Under a microsecond on current processors.
+    const APART: u32 = 16;
+    /// Records at a time from which a reader is far enough behind. One alone is no stream: its sender
+    /// may be waiting for the answer.
+    const HEELS: std::ops::Range<usize> = 2..16;
 
     pub(crate) fn new() -> Self {
         let single_core = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-        Self { budget: Self::MOST / 2, single_core }
+        Self { budget: Self::MOST / 2, apart: 0, single_core }
+    }
+
+    /// Looks a few times, after `drained` records were all there was the last time.
+    pub(crate) fn look_after(&mut self, drained: usize, ready: impl FnMut() -> bool) -> bool {
+        if Self::HEELS.contains(&drained) && !self.single_core {
+            self.apart = (self.apart * 2).clamp(1, Self::APART);
+            for _ in 0..self.apart {
+                std::hint::spin_loop();
+            }
+        } else if drained != 0 {
+            self.apart /= 2;
+        }
+        self.look(ready)
     }
 
     /// Looks a few times, letting others run in between.

@@ -8,7 +8,7 @@ use crate::core::batch::{Buffers, Entry, Limits};
 use crate::core::claim::{Hold, Pool};
 use crate::core::reader::{Reader, TakeError};
 use crate::ring::{Ring, recycle};
-use crate::{GroupInfo, Position};
+use crate::{GroupInfo, Lease, Position};
 
 /// The longest single sleep: a producer killed before it rings is made up for by this.
 const TICK: Duration = Duration::from_millis(100);
@@ -57,6 +57,15 @@ impl Member {
         Ok(taken.map(|(hold, buffers)| Batch::new(hold, buffers)))
     }
 
+    /// Takes hold of one partition that has records, and leaves them where they are: for those who
+    /// need no slice of each. Does not wait; `None` when there is nothing that nobody else holds.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take). A file of an out-of-line record is read later, if at all.
+    pub fn lease(&mut self, limits: Limits) -> Result<Option<Lease<'_>>, TakeError> {
+        Ok(self.reader.lease(limits)?.map(Lease::new))
+    }
+
     /// Whether a take would give something, be it an error.
     pub fn has_work(&mut self) -> bool {
         self.reader.has_work()
@@ -87,7 +96,8 @@ impl Member {
     /// Sleeps until there is work, or `timeout` is over; whether there is work.
     pub fn wait(&mut self, timeout: Duration) -> bool {
         let reader = &mut self.reader;
-        if self.spin.look(|| reader.has_work()) {
+        let drained = reader.drained();
+        if self.spin.look_after(drained, || reader.has_work()) {
             return true;
         }
         let end = Instant::now().checked_add(timeout);

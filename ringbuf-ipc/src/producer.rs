@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::bell::{Bell, Spin, Woken};
 use crate::core::layout::{Layout, producer as words};
 use crate::core::memory::Ordering;
-use crate::core::writer::{self, CheckpointError, Meta, RestageError, StageError, Writer};
+use crate::core::checkpoint::{self, CheckpointError};
+use crate::core::restage::RestageError;
+use crate::core::writer::{Meta, StageError, Writer};
 use crate::core::{Position, groups, locks};
 use crate::error::{AttachError, CreateError};
 use crate::namespace::Namespace;
@@ -186,7 +188,7 @@ impl Producer {
 
     /// The checkpoint that belongs to the tail or before, the newest.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        writer::newest_checkpoint(&self.writer.core, self.writer.tail()).map(|found| found.bytes)
+        checkpoint::newest_checkpoint(&self.writer.core, self.writer.tail()).map(|found| found.bytes)
     }
 
     /// Stages again what an earlier producer had staged up to `intended_tail`, if it is all there.

@@ -10,7 +10,7 @@ use crate::core::layout::{control, producer};
 use crate::core::memory::Ordering;
 use crate::core::observer::Watcher;
 use crate::core::reader::Reader;
-use crate::core::{Core, locks, writer};
+use crate::core::{Core, checkpoint, locks};
 use crate::error::AttachError;
 use crate::namespace::Namespace;
 use crate::system::bells::Bells;
@@ -126,7 +126,7 @@ impl Ring {
 
     /// The newest committed checkpoint.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        writer::current_checkpoint(&self.core)
+        checkpoint::current_checkpoint(&self.core)
     }
 
     /// Whether a producer is attached, by its lock.

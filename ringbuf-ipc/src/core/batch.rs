@@ -59,6 +59,29 @@ pub(crate) enum CopyError {
     Blob(std::io::Error),
 }
 
+impl Descriptor {
+    /// An error when the payload is a file that is not there, or of another length; asked before memory
+    /// is taken for it.
+    #[inline]
+    pub(crate) fn check_blob(&self, core: &Core) -> Result<(), CopyError> {
+        if self.is_blob() {
+            let checked = core.environment.check_blob(self.position, self.length.into());
+            return checked.map_err(CopyError::Blob);
+        }
+        Ok(())
+    }
+
+    /// Copies the payload out, from wherever it lies; from the ring, its padding too where asked.
+    #[inline]
+    pub(crate) fn copy(&self, core: &Core, into: &mut [u8]) -> Result<(), CopyError> {
+        if self.is_blob() {
+            return core.environment.read_blob(self.position, into).map_err(CopyError::Blob);
+        }
+        core.memory.read(core.layout.payload_at(self.offset), into);
+        Ok(())
+    }
+}
+
 impl Buffers {
     pub(crate) fn clear(&mut self) {
         self.heads.clear();
@@ -74,20 +97,15 @@ impl Buffers {
     }
 
     /// Appends the record of a descriptor that was checked.
+    #[inline]
     pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
-        let padded = (entry.length as usize).next_multiple_of(64);
         let at = self.used;
-        if entry.is_blob() {
-            let bytes = u64::from(entry.length);
-            core.environment.check_blob(entry.position, bytes).map_err(CopyError::Blob)?;
-        }
-        let bytes = self.bytes.grown_to(at + padded);
-        if entry.is_blob() {
-            let into = &mut bytes[at..at + entry.length as usize];
-            core.environment.read_blob(entry.position, into).map_err(CopyError::Blob)?;
-        } else {
-            core.memory.read(core.layout.payload_at(entry.offset), &mut bytes[at..at + padded]);
-        }
+        let padded = (entry.length as usize).next_multiple_of(64);
+        entry.check_blob(core)?;
+        let bytes = &mut self.bytes.grown_to(at + padded)[at..at + padded];
+        // All of a record's lines lie in the ring, and whole lines are copied best.
+        let length = if entry.is_blob() { entry.length as usize } else { padded };
+        entry.copy(core, &mut bytes[..length])?;
         self.used = at + padded;
         self.heads.push(Head {
             position: entry.position,
@@ -113,10 +131,6 @@ impl Buffers {
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<Entry<'_>> {
         self.heads.get(index).map(|head| self.entry(head))
-    }
-
-    pub(crate) fn last_position(&self) -> Option<Position> {
-        self.heads.last().map(|head| head.position)
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + '_ {

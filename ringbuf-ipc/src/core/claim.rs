@@ -1,5 +1,6 @@
 //! Holding a partition, from the take to the acknowledgement.
 
+use std::borrow::Borrow;
 use std::sync::{Arc, Mutex};
 
 use super::batch::Buffers;
@@ -39,38 +40,17 @@ impl Drop for Seat {
     }
 }
 
-/// A partition held by a member.
-#[derive(Debug)]
-pub(crate) struct Hold {
-    pub(crate) seat: Arc<Seat>,
-    pub(crate) partition: u16,
-    /// One past the last record taken.
-    pub(crate) end: Position,
-    /// Where the cursor goes when everything taken is acknowledged: the next record of the partition
-    /// that was known at the time, or how far there is none.
-    pub(crate) next: Position,
-}
-
 impl Seat {
-    /// The owner word of this member's hold, if `word` says that nobody holds the partition.
-    fn claimed(&self, word: u64) -> u64 {
-        ((word >> 16).wrapping_add(1) << 16) | (u64::from(self.member) + 1)
-    }
-
-    /// Takes hold of a partition whose owner word is `word`.
-    pub(crate) fn claim(self: &Arc<Self>, partition: u16, word: u64) -> Option<Hold> {
-        let at = self.core.layout.partition(self.group, partition) + group::PARTITION_OWNER;
-        let cursor = || self.core.cursor(self.group, partition);
-        self.core.memory.cas(at, word, self.claimed(word)).then(|| {
-            let cursor = cursor();
-            Hold { seat: Arc::clone(self), partition, end: cursor, next: cursor }
-        })
+    /// Takes hold of a partition whose owner word is `word`; whether it was still so.
+    pub(crate) fn claim(&self, partition: u16, word: u64) -> bool {
+        let claimed = ((word >> 16).wrapping_add(1) << 16) | (u64::from(self.member) + 1);
+        self.core.memory.cas(self.owner_of(partition), word, claimed)
     }
 
     /// Lets go of what an earlier member in this seat died with.
     pub(crate) fn release_predecessor(&self) {
         for partition in 0..self.core.layout.geometry.partitions {
-            let at = self.core.layout.partition(self.group, partition) + group::PARTITION_OWNER;
+            let at = self.owner_of(partition);
             let word = self.core.memory.load(at, Ordering::Acquire);
             if owner(word) == Some(self.member) {
                 self.core.memory.cas(at, word, released(word));
@@ -79,37 +59,75 @@ impl Seat {
     }
 
     /// Whether the group is still the one that was joined.
+    #[inline]
     pub(crate) fn is_current(&self) -> bool {
         self.core.group_state(self.group) == self.state
     }
-}
 
-impl Hold {
-    pub(crate) fn cursor(&self) -> Position {
-        self.seat.core.cursor(self.seat.group, self.partition)
+    fn owner_of(&self, partition: u16) -> usize {
+        self.core.layout.partition(self.group, partition) + group::PARTITION_OWNER
     }
 
-    /// Everything of the partition before `position` is done.
-    pub(crate) fn advance(&self, position: Position) {
-        let core = &self.seat.core;
-        let old = self.cursor();
+    /// Everything of the partition, which this member holds, before `position` is done.
+    fn advance(&self, partition: u16, position: Position) {
+        let core = &self.core;
+        let old = core.cursor(self.group, partition);
         if position <= old {
             return;
         }
-        let at = core.layout.partition(self.seat.group, self.partition);
+        let at = core.layout.partition(self.group, partition);
         core.memory.store(at + group::PARTITION_CURSOR, position, Ordering::Release);
         if core.layout.geometry.partitions == 1 {
-            let floor = core.layout.group(self.seat.group) + group::FLOOR;
+            let floor = core.layout.group(self.group) + group::FLOOR;
             core.memory.store(floor, position, Ordering::Release);
             core.floor_reached(position);
         } else {
             // Only the lowest cursor holds the floor. Whoever is raising it to this one's old place has
-            // yet to look at the cursors again, or has raised it before this load.
+            // yet to look at the cursors again, or has raised it before this load. Both are members, so
+            // neither half of this pair may be a light one.
             fence(Ordering::SeqCst);
-            if old <= core.group_floor(self.seat.group) {
-                core.advance_floor(self.seat.group);
+            if old <= core.group_floor(self.group) {
+                core.advance_floor(self.group);
             }
         }
+    }
+
+    /// Lets go of a partition whose next record is `next`; others are woken when there are more.
+    fn release(&self, partition: u16, next: Position) {
+        let core = &self.core;
+        let at = self.owner_of(partition);
+        let word = core.memory.load(at, Ordering::Relaxed);
+        if owner(word) != Some(self.member) {
+            return;
+        }
+        core.memory.store(at, released(word), Ordering::Release);
+        core.light_fence();
+        let sleepers = core.layout.group(self.group) + group::SLEEPERS;
+        if core.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            let cursor = core.cursor(self.group, partition);
+            if cursor < next || cursor < core.tail() {
+                core.wake_group(self.group);
+            }
+        }
+    }
+}
+
+/// A partition held by a member, let go when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold<S: Borrow<Seat> = Arc<Seat>> {
+    pub(crate) seat: S,
+    pub(crate) partition: u16,
+    /// One past the last record taken.
+    pub(crate) end: Position,
+    /// Where the cursor goes when everything taken is acknowledged: the next record of the partition
+    /// that was known at the time, or how far there is none.
+    pub(crate) next: Position,
+}
+
+impl<S: Borrow<Seat>> Hold<S> {
+    /// Everything of the partition before `position` is done.
+    pub(crate) fn advance(&self, position: Position) {
+        self.seat.borrow().advance(self.partition, position);
     }
 
     /// Records up to and with `position` are done.
@@ -119,24 +137,9 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
-    /// Lets go; others are woken when records of the partition are left.
+impl<S: Borrow<Seat>> Drop for Hold<S> {
     fn drop(&mut self) {
-        let core = &self.seat.core;
-        let at = core.layout.partition(self.seat.group, self.partition) + group::PARTITION_OWNER;
-        let word = core.memory.load(at, Ordering::Relaxed);
-        if owner(word) != Some(self.seat.member) {
-            return;
-        }
-        core.memory.store(at, released(word), Ordering::Release);
-        fence(Ordering::SeqCst);
-        let sleepers = core.layout.group(self.seat.group) + group::SLEEPERS;
-        if core.memory.load(sleepers, Ordering::Relaxed) != 0 {
-            let cursor = self.cursor();
-            if cursor < self.next || cursor < core.tail() {
-                core.wake_group(self.seat.group);
-            }
-        }
+        self.seat.borrow().release(self.partition, self.next);
     }
 }
 

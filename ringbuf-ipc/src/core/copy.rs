@@ -4,131 +4,223 @@
 //! moves are in inline assembly on x86-64, and relaxed byte atomics elsewhere. Under `cfg(ring_plain)`
 //! (the sanitizers, over a heap block) they are ordinary copies, so that a race is seen.
 
-/// Copies `len` bytes.
-///
-/// # Safety
-/// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
-/// the two ranges must be private to the caller, and they must not overlap.
-#[cfg(ring_plain)]
-#[allow(unsafe_code)]
-#[inline]
-pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller's contract.
-    unsafe { std::ptr::copy_nonoverlapping(from, to, len) };
-}
+#[cfg(all(not(ring_plain), target_arch = "x86_64"))]
+pub(crate) use x86_64::{copy, prefetch, prefetch_for_write};
 
-/// Copies `len` bytes.
-///
-/// # Safety
-/// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
-/// the two ranges must be private to the caller, and they must not overlap.
+#[cfg(any(ring_plain, not(target_arch = "x86_64")))]
+pub(crate) use portable::{copy, prefetch, prefetch_for_write};
+
 #[cfg(all(not(ring_plain), target_arch = "x86_64"))]
 #[allow(unsafe_code)]
-#[inline]
-pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+mod x86_64 {
     use std::arch::asm;
-    let lines = len / 64;
-    let mut rest = len % 64;
-    let (mut to, mut from) = (to, from);
-    if lines != 0 {
-        // SAFETY: `lines * 64 <= len`, so every access is inside the ranges of the contract; the
-        // block changes nothing but the named registers, flags and those bytes.
+
+    /// From here on the processor's own string move wins: it fetches no line that it overwrites whole,
+    /// which between two cores makes 256 KiB five times as fast as a loop of vector moves.
+    const STRING_FROM: usize = 1024;
+
+    /// Copies `len` bytes.
+    ///
+    /// # Safety
+    /// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
+    /// the two ranges must be private to the caller, and they must not overlap.
+    #[inline]
+    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+        if len >= STRING_FROM && string_moves_are_fast(to as usize, from as usize) {
+            // SAFETY: the caller's contract.
+            unsafe { string_move(to, from, len) };
+        } else if len >= 16 {
+            // SAFETY: the caller's contract.
+            unsafe { vectors(to, from, len) };
+        } else {
+            // SAFETY: the caller's contract.
+            unsafe { small(to, from, len) };
+        }
+    }
+
+    /// Not on processors without the feature, and not where the target lies up to a line behind the
+    /// source, modulo a page: AMD's are many times slower there.
+    fn string_moves_are_fast(to: usize, from: usize) -> bool {
+        !(1..64).contains(&(to.wrapping_sub(from) % 4096))
+            && std::arch::is_x86_feature_detected!("ermsb")
+    }
+
+    /// # Safety
+    /// As for [`copy`].
+    unsafe fn string_move(to: *mut u8, from: *const u8, len: usize) {
+        // SAFETY: exactly the ranges of the contract; the direction flag is clear, as the ABI wants.
         unsafe {
             asm!(
-                "2:",
+                "rep movsb",
+                inout("rcx") len => _,
+                inout("rsi") from => _,
+                inout("rdi") to => _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+
+    /// Whole lines, whole vectors, then the last sixteen bytes once more.
+    ///
+    /// # Safety
+    /// As for [`copy`]; `len` is at least 16.
+    #[inline]
+    unsafe fn vectors(mut to: *mut u8, mut from: *const u8, len: usize) {
+        let lines = len / 64;
+        if lines != 0 {
+            // SAFETY: `lines * 64 <= len`, so every access is inside the ranges of the contract; the
+            // block changes nothing but the named registers, flags and those bytes.
+            unsafe {
+                asm!(
+                    "2:",
+                    "movups {a}, [{from}]",
+                    "movups {b}, [{from} + 16]",
+                    "movups {c}, [{from} + 32]",
+                    "movups {d}, [{from} + 48]",
+                    "movups [{to}], {a}",
+                    "movups [{to} + 16], {b}",
+                    "movups [{to} + 32], {c}",
+                    "movups [{to} + 48], {d}",
+                    "add {from}, 64",
+                    "add {to}, 64",
+                    "dec {lines}",
+                    "jnz 2b",
+                    from = inout(reg) from,
+                    to = inout(reg) to,
+                    lines = inout(reg) lines => _,
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
+                    options(nostack),
+                );
+            }
+        }
+        let mut rest = len % 64;
+        while rest >= 16 {
+            // SAFETY: 16 bytes of the ranges are left.
+            unsafe { vector(to, from) };
+            (to, from) = (to.wrapping_add(16), from.wrapping_add(16));
+            rest -= 16;
+        }
+        if rest != 0 {
+            let back = 16 - rest;
+            // SAFETY: the ranges are at least 16 bytes long, and these are their last 16.
+            unsafe { vector(to.wrapping_sub(back), from.wrapping_sub(back)) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`copy`] of 16 bytes.
+    #[inline]
+    unsafe fn vector(to: *mut u8, from: *const u8) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            asm!(
                 "movups {a}, [{from}]",
-                "movups {b}, [{from} + 16]",
-                "movups {c}, [{from} + 32]",
-                "movups {d}, [{from} + 48]",
                 "movups [{to}], {a}",
-                "movups [{to} + 16], {b}",
-                "movups [{to} + 32], {c}",
-                "movups [{to} + 48], {d}",
-                "add {from}, 64",
-                "add {to}, 64",
-                "dec {lines}",
-                "jnz 2b",
-                from = inout(reg) from,
-                to = inout(reg) to,
-                lines = inout(reg) lines => _,
+                from = in(reg) from,
+                to = in(reg) to,
                 a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                options(nostack),
+                options(nostack, preserves_flags),
             );
         }
     }
-    while rest >= 16 {
-        // SAFETY: 16 bytes of the ranges are left.
-        unsafe {
-            asm!(
-                "movups {a}, [{from}]",
-                "movups [{to}], {a}",
-                "add {from}, 16",
-                "add {to}, 16",
-                from = inout(reg) from,
-                to = inout(reg) to,
-                a = out(xmm_reg) _,
-                options(nostack),
-            );
+
+    /// # Safety
+    /// As for [`copy`]; meant for fewer than 16 bytes.
+    #[inline]
+    unsafe fn small(mut to: *mut u8, mut from: *const u8, mut len: usize) {
+        if len >= 8 {
+            // SAFETY: 8 bytes of the ranges are left.
+            unsafe {
+                asm!(
+                    "mov {a}, [{from}]",
+                    "mov [{to}], {a}",
+                    from = in(reg) from,
+                    to = in(reg) to,
+                    a = out(reg) _,
+                    options(nostack, preserves_flags),
+                );
+            }
+            (to, from, len) = (to.wrapping_add(8), from.wrapping_add(8), len - 8);
         }
-        rest -= 16;
+        while len != 0 {
+            // SAFETY: one byte of the ranges is left.
+            unsafe {
+                asm!(
+                    "mov {a}, byte ptr [{from}]",
+                    "mov byte ptr [{to}], {a}",
+                    from = in(reg) from,
+                    to = in(reg) to,
+                    a = out(reg_byte) _,
+                    options(nostack, preserves_flags),
+                );
+            }
+            (to, from, len) = (to.wrapping_add(1), from.wrapping_add(1), len - 1);
+        }
     }
-    if rest >= 8 {
-        // SAFETY: 8 bytes of the ranges are left.
+
+    /// Has the line of an address come, to be read. Any address will do.
+    #[inline]
+    pub(crate) fn prefetch(at: *const u8) {
+        // SAFETY: a hint; it reads nothing and faults nowhere.
         unsafe {
-            asm!(
-                "mov {a}, [{from}]",
-                "mov [{to}], {a}",
-                "add {from}, 8",
-                "add {to}, 8",
-                from = inout(reg) from,
-                to = inout(reg) to,
-                a = out(reg) _,
-                options(nostack),
-            );
+            asm!("prefetcht0 [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly));
         }
-        rest -= 8;
     }
-    while rest != 0 {
-        // SAFETY: one byte of the ranges is left.
+
+    /// The same, to be written.
+    #[inline]
+    pub(crate) fn prefetch_for_write(at: *const u8) {
+        // SAFETY: a hint; it writes nothing and faults nowhere, and processors without it skip it.
         unsafe {
-            asm!(
-                "mov {a}, byte ptr [{from}]",
-                "mov byte ptr [{to}], {a}",
-                "inc {from}",
-                "inc {to}",
-                from = inout(reg) from,
-                to = inout(reg) to,
-                a = out(reg_byte) _,
-                options(nostack),
-            );
+            asm!("prefetchw [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly));
         }
-        rest -= 1;
     }
 }
 
-/// Copies `len` bytes.
-///
-/// # Safety
-/// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
-/// the two ranges must be private to the caller, and they must not overlap.
-#[cfg(all(not(ring_plain), not(target_arch = "x86_64")))]
+#[cfg(any(ring_plain, not(target_arch = "x86_64")))]
 #[allow(unsafe_code)]
-#[inline]
-pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-    use std::sync::atomic::{AtomicU8, Ordering};
-    for i in 0..len {
-        // SAFETY: inside the range of the contract.
-        let source = unsafe { from.add(i) }.cast_mut();
-        // SAFETY: valid for reads; only ever loaded.
-        let byte = unsafe { AtomicU8::from_ptr(source) }.load(Ordering::Relaxed);
-        // SAFETY: inside the range of the contract.
-        let target = unsafe { to.add(i) };
-        // SAFETY: valid for writes.
-        unsafe { AtomicU8::from_ptr(target) }.store(byte, Ordering::Relaxed);
+mod portable {
+    /// Copies `len` bytes.
+    ///
+    /// # Safety
+    /// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
+    /// the two ranges must be private to the caller, and they must not overlap.
+    #[cfg(ring_plain)]
+    #[inline]
+    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, len) };
     }
+
+    /// Copies `len` bytes.
+    ///
+    /// # Safety
+    /// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
+    /// the two ranges must be private to the caller, and they must not overlap.
+    #[cfg(not(ring_plain))]
+    #[inline]
+    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+        use std::sync::atomic::{AtomicU8, Ordering};
+        for i in 0..len {
+            // SAFETY: inside the range of the contract.
+            let source = unsafe { from.add(i) }.cast_mut();
+            // SAFETY: valid for reads; only ever loaded.
+            let byte = unsafe { AtomicU8::from_ptr(source) }.load(Ordering::Relaxed);
+            // SAFETY: inside the range of the contract.
+            let target = unsafe { to.add(i) };
+            // SAFETY: valid for writes.
+            unsafe { AtomicU8::from_ptr(target) }.store(byte, Ordering::Relaxed);
+        }
+    }
+
+    /// No hint.
+    pub(crate) const fn prefetch(_: *const u8) {}
+
+    /// No hint.
+    pub(crate) const fn prefetch_for_write(_: *const u8) {}
 }
 
 #[cfg(test)]
@@ -137,18 +229,18 @@ mod tests {
 
     #[test]
     fn every_length_and_offset_arrives_and_nothing_beside_it() {
-        let source: Vec<u8> = (0..400u32).map(|i| (i * 7 + 1) as u8).collect();
-        for len in (0..200).chain([255, 256, 257, 320]) {
-            for shift in [0, 1, 8, 15] {
-                let mut target = vec![0xAAu8; 400];
+        let source: Vec<u8> = (0..6000u32).map(|i| (i * 7 + 1) as u8).collect();
+        for len in (0..200).chain([255, 256, 257, 320, 1023, 1024, 1025, 2048, 5000]) {
+            for (shift, skip) in [(0, 0), (1, 0), (8, 3), (15, 64), (64, 1), (200, 17)] {
+                let mut target = vec![0xAAu8; 6000];
                 let to = target[shift..shift + len].as_mut_ptr();
-                let from = source[shift..shift + len].as_ptr();
+                let from = source[skip..skip + len].as_ptr();
                 // SAFETY: both are slices of `len` bytes, of different vectors.
                 #[allow(unsafe_code)]
                 unsafe {
                     copy(to, from, len);
                 };
-                assert_eq!(target[shift..shift + len], source[shift..shift + len]);
+                assert_eq!(target[shift..shift + len], source[skip..skip + len]);
                 assert!(target[..shift].iter().all(|&b| b == 0xAA));
                 assert!(target[shift + len..].iter().all(|&b| b == 0xAA));
             }

@@ -2,7 +2,7 @@
 
 use super::geometry::{mix, partition_of};
 use super::layout::{Layout, descriptor};
-use super::memory::{Memory, Ordering};
+use super::memory::Memory;
 use super::{Core, Position};
 
 /// The longest record of all, whatever the ring: 256 MiB.
@@ -25,38 +25,26 @@ impl Descriptor {
     pub(crate) fn store(&self, memory: &Memory, layout: &Layout) {
         let at = layout.descriptor(self.position);
         let words = self.words();
-        for (i, word) in words.iter().enumerate() {
-            memory.store(at + i * 8, *word, Ordering::Relaxed);
-        }
-        memory.store(at + descriptor::CHECKSUM, sum(&words), Ordering::Relaxed);
+        let [position, offset, length, key, tag, source] = words;
+        memory.store_words(at, [position, offset, length, key, tag, source, sum(&words)]);
     }
 
     /// The descriptor of `position`, or `None` when what stands there is anything else.
     #[inline]
     pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
         let at = core.layout.descriptor(position);
-        let word = |offset| core.memory.load(at + offset, Ordering::Relaxed);
-        let words = [
-            word(descriptor::POSITION),
-            word(descriptor::OFFSET),
-            word(descriptor::LENGTH),
-            word(descriptor::KEY),
-            word(descriptor::TAG),
-            word(descriptor::SOURCE),
-        ];
-        if words[0] != position || word(descriptor::CHECKSUM) != sum(&words) {
-            return None;
-        }
+        let [found, offset, length, key, tag, source, checksum] = core.memory.load_words(at);
+        let expected = sum(&[found, offset, length, key, tag, source]);
         let this = Self {
             position,
-            offset: words[1],
-            length: words[2] as u32,
-            flags: (words[2] >> 32) as u32,
-            key: words[3],
-            tag: words[4],
-            source: words[5],
+            offset,
+            length: length as u32,
+            flags: (length >> 32) as u32,
+            key,
+            tag,
+            source,
         };
-        this.fits(&core.layout).then_some(this)
+        (found == position && checksum == expected && this.fits(&core.layout)).then_some(this)
     }
 
     /// Whether the payload is a file of its own.

@@ -313,3 +313,8 @@ pub(crate) fn parse_header(
 const _: () = assert!(control::GROUPS.is_multiple_of(LINE));
 const _: () = assert!(group::NAME + group::NAME_MAX <= group::FLOOR);
 const _: () = assert!(descriptor::CHECKSUM + 8 <= descriptor::BYTES);
+// Its words are moved as one row.
+const _: () = assert!(descriptor::POSITION == 0 && descriptor::OFFSET == 8);
+const _: () = assert!(descriptor::LENGTH == 16 && descriptor::KEY == 24);
+const _: () = assert!(descriptor::TAG == 32 && descriptor::SOURCE == 40);
+const _: () = assert!(descriptor::CHECKSUM == 48);

@@ -2,12 +2,14 @@
 //!
 //! * [`memory`] words and copies; [`layout`] where they are;
 //! * [`writer`] the producer's half; [`space`] what it may overwrite, and how it gets more;
+//!   [`checkpoint`] its two slots; [`restage`] what one that died left beyond the tail;
 //! * [`groups`] the table of reader groups; [`claim`] holding and acknowledging a partition;
 //! * [`index`] which record belongs to which partition; [`reader`] a member; [`observer`].
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
 
 pub(crate) mod batch;
+pub(crate) mod checkpoint;
 pub(crate) mod claim;
 #[cfg(not(loom))]
 mod copy;
@@ -25,6 +27,7 @@ mod loom_tests;
 pub(crate) mod memory;
 pub(crate) mod observer;
 pub(crate) mod reader;
+pub(crate) mod restage;
 pub(crate) mod space;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
@@ -33,7 +36,7 @@ pub(crate) mod writer;
 use std::io;
 
 use layout::{Layout, control, group, header, producer};
-use memory::{Memory, Ordering, fence};
+use memory::{Memory, Ordering, heavy_fence, light_fence};
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -44,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
     pub(crate) id: u64,
+    /// Whether those who sleep fence for this process, too.
+    paired: bool,
     pub(crate) environment: Box<dyn Environment>,
 }
 
@@ -65,6 +70,16 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     /// Runs `change` with the lock on the group table held; `None` when `wait` is false and
     /// somebody else holds it.
     fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool>;
+    /// Whether this process takes part in the barriers of others: whoever calls
+    /// [`barrier`](Self::barrier) then fences for it, and it need not do so itself.
+    fn joins_barriers(&self) -> bool {
+        false
+    }
+    /// A SeqCst fence in every thread of every process that takes part. False when there is no such
+    /// thing, or not for this process.
+    fn barrier(&self) -> bool {
+        false
+    }
     /// Nanoseconds of a clock all processes share and nobody sets.
     fn now_ns(&self) -> u64;
     /// Writes the payload of a record too long for the ring.
@@ -107,7 +122,22 @@ impl Core {
         environment: Box<dyn Environment>,
     ) -> Self {
         assert!(memory.len() >= layout.total);
-        Self { memory, layout, id, environment }
+        Self { memory, layout, id, paired: environment.joins_barriers(), environment }
+    }
+
+    /// The fence of those who bring news, often: between the news and the look who waits for them.
+    /// One of this kind and one of [`heavy_fence`](Self::heavy_fence) order like two SeqCst fences; two
+    /// of this kind do not.
+    #[inline]
+    pub(crate) fn light_fence(&self) {
+        light_fence(self.paired);
+    }
+
+    /// The fence of those who are about to sleep, seldom: between saying so and the last look.
+    pub(crate) fn heavy_fence(&self) {
+        heavy_fence(|| {
+            self.environment.barrier();
+        });
     }
 
     #[inline]
@@ -136,8 +166,18 @@ impl Core {
         rung
     }
 
-    /// Wakes whoever sleeps on news of this ring. Call after a SeqCst fence that follows the news.
+    /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
+    #[inline]
     pub(crate) fn wake_readers(&self) -> u64 {
+        let word = |offset| self.memory.load(self.layout.control + offset, Ordering::Relaxed);
+        if word(control::SLEEPERS) | word(control::SLEEPING_OBSERVERS) == 0 {
+            return 0;
+        }
+        self.ring_readers()
+    }
+
+    #[cold]
+    fn ring_readers(&self) -> u64 {
         let mut rung = 0;
         let sleepers = self.layout.control + control::SLEEPERS;
         if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
@@ -159,7 +199,7 @@ impl Core {
 
     /// Wakes the producer if it waits for a floor that is reached now.
     pub(crate) fn floor_reached(&self, floor: Position) {
-        fence(Ordering::SeqCst);
+        self.light_fence();
         let word = self.layout.control + control::WANTED;
         let wanted = self.memory.load(word, Ordering::Relaxed);
         if wanted != 0 && floor >= wanted && self.memory.cas(word, wanted, 0) {

@@ -42,7 +42,7 @@ impl Watcher {
     pub(crate) fn arm(&self) {
         let sleepers = self.core.layout.control + control::SLEEPING_OBSERVERS;
         self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.core.heavy_fence();
     }
 
     /// Fills `buffers` and gives how many records were lost before the first of them.

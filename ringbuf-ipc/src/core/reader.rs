@@ -10,7 +10,7 @@ use super::descriptor::Descriptor;
 use super::groups::{self, GroupError, GroupSpec};
 use super::index::{Damaged, Pending};
 use super::layout::{control, group};
-use super::memory::{Ordering, fence};
+use super::memory::Ordering;
 use super::{Core, Position, locks};
 
 /// Why nothing could be taken.
@@ -73,6 +73,9 @@ pub enum JoinError {
 /// How often the holders of wanted partitions are looked at.
 const SUSPECT_EVERY_NS: u64 = 5_000_000;
 
+/// Records sent for ahead of their reading.
+const AHEAD: u64 = 4;
+
 /// A member's own state.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -86,6 +89,31 @@ pub(crate) struct Reader {
     contended: bool,
     /// The loss of an eviction was handed out; the next take takes note of it.
     told: bool,
+    /// A partition with work found by a look, and its owner word: if that is so still, it is taken.
+    found: Option<(u16, u64)>,
+    /// Virtual offset after the last payload taken, where the next one is likely to be.
+    follows: u64,
+    /// Records of the last take, if it left nothing behind; 0 if it did.
+    drained: usize,
+    /// Of the records of a lease.
+    leased: Vec<Descriptor>,
+}
+
+/// What was taken at a time.
+struct Extent {
+    records: usize,
+    /// One past the last record.
+    end: Position,
+    /// The next record of the partition, or how far there is none.
+    next: Position,
+    follows: u64,
+}
+
+/// Records held where they are, and the hold on their partition.
+#[derive(Debug)]
+pub(crate) struct Lease<'a> {
+    pub(crate) hold: Hold<&'a Seat>,
+    pub(crate) entries: &'a [Descriptor],
 }
 
 impl Reader {
@@ -138,34 +166,72 @@ impl Reader {
                 suspected_at: 0,
                 contended: false,
                 told: false,
+                found: None,
+                follows: 0,
+                drained: 0,
+                leased: Vec::new(),
             });
         }
         Err(JoinError::Full { limit })
     }
 
+    /// Takes hold of a partition with records and copies some of them out.
     pub(crate) fn take(
         &mut self,
         limits: Limits,
         at_most_once: bool,
     ) -> Result<Option<(Hold, Buffers)>, TakeError> {
-        self.check_group()?;
-        let tail = self.look()?;
-        let found = match self.find(false) {
-            Some(found) => Some(found),
-            None if self.contended => self.find(true),
-            None => None,
-        };
-        let Some((hold, first)) = found else {
-            self.sweep_if(tail, 1);
-            return Ok(None);
-        };
-        let taken = self.copy(hold, first, limits)?;
+        let Some((partition, first)) = self.grip()? else { return Ok(None) };
+        let mut hold = Hold { seat: Arc::clone(&self.seat), partition, end: first, next: first };
+        let mut pool = self.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = pool.pop().unwrap_or_default();
+        drop(pool);
+        let core = &self.seat.core;
+        let extent = self.walk(partition, first, limits, &mut |entry| {
+            match buffers.push(core, entry) {
+                Ok(()) => Ok(true),
+                Err(CopyError::Blob(_)) if buffers.len() != 0 => Ok(false),
+                Err(CopyError::Blob(error)) => {
+                    Err(TakeError::Blob { position: entry.position, error })
+                }
+            }
+        })?;
+        (hold.end, hold.next) = (extent.end, extent.next);
+        self.after(&extent);
         if at_most_once {
-            taken.0.advance(taken.0.next);
+            hold.advance(hold.next);
         }
-        let slots = u64::from(self.core().layout.geometry.slots);
-        self.sweep_if(tail, if self.producer_waits() { 1 } else { slots / 8 + 1 });
-        Ok(Some(taken))
+        Ok(Some((hold, buffers)))
+    }
+
+    /// Takes hold of a partition with records, and leaves them where they are.
+    pub(crate) fn lease(&mut self, limits: Limits) -> Result<Option<Lease<'_>>, TakeError> {
+        let Some((partition, first)) = self.grip()? else { return Ok(None) };
+        let mut leased = std::mem::take(&mut self.leased);
+        leased.clear();
+        let walked = self.walk(partition, first, limits, &mut |entry| {
+            leased.push(*entry);
+            Ok(true)
+        });
+        self.leased = leased;
+        if let Ok(extent) = &walked {
+            self.after(extent);
+        }
+        let hold = |end, next| Hold { seat: &*self.seat, partition, end, next };
+        match walked {
+            Ok(extent) => {
+                Ok(Some(Lease { hold: hold(extent.end, extent.next), entries: &self.leased }))
+            }
+            Err(error) => {
+                drop(hold(first, first));
+                Err(error)
+            }
+        }
+    }
+
+    /// What the last take gave, if there was no more than that; else 0.
+    pub(crate) const fn drained(&self) -> usize {
+        self.drained
     }
 
     /// Whether a take would give something, be it an error.
@@ -178,7 +244,11 @@ impl Reader {
         if self.look().is_err() {
             return true;
         }
-        self.candidate(false).is_some() || (self.contended && self.candidate(true).is_some())
+        self.found = self.candidate(false);
+        if self.found.is_none() && self.contended {
+            self.found = self.candidate(true);
+        }
+        self.found.is_some()
     }
 
     /// Asks for a bell at the next news. What is there already must be looked for afterwards.
@@ -190,7 +260,7 @@ impl Reader {
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
         let all = core.layout.control + control::SLEEPERS;
         core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        core.heavy_fence();
     }
 
     /// Whether to look again soon although no bell rings.
@@ -205,6 +275,12 @@ impl Reader {
     fn look(&mut self) -> Result<Position, TakeError> {
         let core = &self.seat.core;
         let tail = core.tail();
+        let seen = self.pending.scanned();
+        if tail != seen {
+            // The next record's lines come together, rather than one after the other.
+            core.memory.expect_read(core.layout.descriptor(seen));
+            core.memory.expect_read(core.layout.payload_at(self.follows));
+        }
         match self.pending.scan(core, self.seat.group, tail) {
             Ok(()) => Ok(tail),
             Err(Damaged(position)) => Err(TakeError::Corrupt { position }),
@@ -250,56 +326,88 @@ impl Reader {
         None
     }
 
-    /// Takes hold of a partition with work.
-    fn find(&mut self, orphaned: bool) -> Option<(Hold, Position)> {
+    /// Takes hold of a partition with work: which, and its first record.
+    fn grip(&mut self) -> Result<Option<(u16, Position)>, TakeError> {
+        self.check_group()?;
+        let tail = self.look()?;
+        let found = match self.find(false) {
+            Some(found) => Some(found),
+            None if self.contended => self.find(true),
+            None => None,
+        };
+        if found.is_none() {
+            self.drained = 0;
+            self.sweep_if(tail, 1);
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, orphaned: bool) -> Option<(u16, Position)> {
         let count = self.core().layout.geometry.partitions;
         // Each failure is another member's success; after so many, what was found is all the same.
         for _ in 0..=count {
-            let (partition, word) = self.candidate(orphaned)?;
+            let (partition, word) = match self.found.take() {
+                Some(found) => found,
+                None => self.candidate(orphaned)?,
+            };
             self.turn = (partition + 1) & (count - 1);
-            let Some(hold) = self.seat.claim(partition, word) else {
+            if !self.seat.claim(partition, word) {
                 self.suspected_at = 0;
                 continue;
-            };
-            if let Some(first) = self.pending.first(partition, hold.cursor()) {
-                return Some((hold, first));
             }
+            let cursor = self.core().cursor(self.seat.group, partition);
+            if let Some(first) = self.pending.first(partition, cursor) {
+                return Some((partition, first));
+            }
+            // Done by whoever had it in between.
+            drop(Hold { seat: &*self.seat, partition, end: cursor, next: cursor });
         }
         None
     }
 
-    fn copy(
-        &mut self,
-        mut hold: Hold,
+    /// Visits records of a partition, from `first` on, each a checked copy of its descriptor, until a
+    /// limit is reached, there is none left, or `visit` says false.
+    #[inline]
+    fn walk(
+        &self,
+        partition: u16,
         first: Position,
         limits: Limits,
-    ) -> Result<(Hold, Buffers), TakeError> {
-        let core = &self.seat.core;
+        visit: &mut impl FnMut(&Descriptor) -> Result<bool, TakeError>,
+    ) -> Result<Extent, TakeError> {
+        let core = &*self.seat.core;
         let partitions = core.layout.geometry.partitions;
-        let mut pool = self.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffers = pool.pop().unwrap_or_default();
-        drop(pool);
+        let mut extent = Extent { records: 0, end: first, next: first, follows: self.follows };
+        let mut bytes = 0;
         let mut at = Some(first);
         while let Some(position) = at {
+            core.memory.expect_read(core.layout.descriptor(position + AHEAD));
             let entry = Descriptor::load(core, position)
-                .filter(|entry| entry.partition(partitions) == hold.partition)
+                .filter(|entry| partitions == 1 || entry.partition(partitions) == partition)
                 .ok_or(TakeError::Corrupt { position })?;
-            let padded = (entry.length as usize).next_multiple_of(64);
-            if buffers.len() != 0
-                && (buffers.len() >= limits.records || buffers.bytes_used() + padded > limits.bytes)
-            {
+            bytes += (entry.length as usize).next_multiple_of(64);
+            if extent.records != 0 && (extent.records >= limits.records || bytes > limits.bytes) {
                 break;
             }
-            match buffers.push(core, &entry) {
-                Ok(()) => {}
-                Err(CopyError::Blob(_)) if buffers.len() != 0 => break,
-                Err(CopyError::Blob(error)) => return Err(TakeError::Blob { position, error }),
+            if !visit(&entry)? {
+                break;
             }
+            extent.records += 1;
+            extent.end = position + 1;
+            extent.follows = entry.end();
             at = self.pending.following(position);
         }
-        hold.end = buffers.last_position().map_or(first, |last| last + 1);
-        hold.next = at.unwrap_or_else(|| self.pending.scanned());
-        Ok((hold, buffers))
+        extent.next = at.unwrap_or_else(|| self.pending.scanned());
+        Ok(extent)
+    }
+
+    /// Notes what was taken, and moves idle partitions on when it is time.
+    fn after(&mut self, extent: &Extent) {
+        let tail = self.pending.scanned();
+        self.follows = extent.follows;
+        self.drained = if extent.next == tail { extent.records } else { 0 };
+        let slots = u64::from(self.core().layout.geometry.slots);
+        self.sweep_if(tail, if self.producer_waits() { 1 } else { slots / 8 + 1 });
     }
 
     fn producer_waits(&self) -> bool {

@@ -73,7 +73,7 @@ impl Writer {
         let wanted = (needed + slots / 16).min(self.tail).max(needed);
         let word = self.core.layout.control + control::WANTED;
         self.core.memory.store(word, wanted, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.core.heavy_fence();
         self.lowest_floor() >= wanted || self.has_space(length)
     }
 

@@ -69,7 +69,7 @@ fn nothing() -> Sample {
 
 fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
     let failed = std::cell::RefCell::new(None);
-    let kinds = ["mixcord", "iceoryx2", "shaq", "Unix stream"]
+    let kinds = ["mixcord", "mixcord, copied out", "iceoryx2", "shaq", "Unix stream"]
         .map(|kind| contender(kind, size, effort, &failed));
     let samples = interleave(effort, kinds.into());
     if let Some(error) = failed.take() {
@@ -79,7 +79,7 @@ fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
     let goals = [Goal::Times(5.0, "iceoryx2"), Goal::Times(1.0, "shaq")];
     report.rates("ring", &case, "messages", &samples, &goals);
 
-    let kinds = ["mixcord, batched", "Unix stream, batched", "pipe, batched"]
+    let kinds = ["mixcord, batched", "mixcord, batched in place", "Unix stream, batched", "pipe, batched"]
         .map(|kind| contender(kind, size, effort, &failed));
     let samples = interleave(effort, kinds.into());
     if let Some(error) = failed.take() {
@@ -94,7 +94,7 @@ fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
 fn round_trip(effort: Effort, report: &mut Report) -> Result<()> {
     let failed = std::cell::RefCell::new(None);
     let count = if effort == Effort::Quick { 5_000 } else { 30_000 };
-    let kinds = ["mixcord", "iceoryx2", "shaq", "Unix stream"].map(|kind| {
+    let kinds = ["mixcord", "mixcord, copied out", "iceoryx2", "shaq", "Unix stream"].map(|kind| {
         let failed = &failed;
         Contender::rounds(kind, move || {
             round(kind, 64, count, Direction::Echo).unwrap_or_else(|error| {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use iceoryx2::prelude::{BackpressureStrategy, NodeBuilder, ServiceName, ipc};
@@ -69,7 +70,8 @@ pub(crate) fn receiver(
     size: usize,
 ) -> Result<Box<dyn Receiver>> {
     Ok(match kind {
-        "mixcord" | "mixcord, batched" => Box::new(RingReceiver::new(place, name)?),
+        "mixcord" | "mixcord, batched in place" => Box::new(RingReceiver::new(place, name, false)?),
+        "mixcord, copied out" | "mixcord, batched" => Box::new(RingReceiver::new(place, name, true)?),
         "shaq" => super::cells::receiver(place, name, size)?,
         "iceoryx2" => Box::new(IceReceiver::new(place, name)?),
         "Unix stream" | "Unix stream, batched" => {
@@ -87,10 +89,12 @@ pub(crate) fn sender(
     name: &str,
     size: usize,
 ) -> Result<Box<dyn Sender>> {
-    let batched = kind.ends_with("batched");
+    let batched = kind.contains("batched");
     Ok(match kind {
-        "mixcord" => Box::new(RingSender::new(place, name, 1)?),
-        "mixcord, batched" => Box::new(RingSender::new(place, name, BATCH)?),
+        "mixcord" | "mixcord, copied out" => Box::new(RingSender::new(place, name, 1)?),
+        "mixcord, batched" | "mixcord, batched in place" => {
+            Box::new(RingSender::new(place, name, BATCH)?)
+        }
         "shaq" => super::cells::sender(place, name, size)?,
         "iceoryx2" => Box::new(IceSender::new(place, name, size)?),
         "Unix stream" | "Unix stream, batched" => {
@@ -144,31 +148,47 @@ impl Sender for RingSender {
 
 struct RingReceiver {
     member: Member,
+    /// Whether each record is copied out, as by those who parse it, or looked at in the ring.
+    copies: bool,
 }
 
 impl RingReceiver {
-    fn new(place: &Place, name: &str) -> Result<Self> {
+    fn new(place: &Place, name: &str, copies: bool) -> Result<Self> {
         let namespace = place.namespace()?;
         let bell = namespace.bell()?;
         let geometry = Geometry::new(4096, 2 << 20, 1, 1, 1)?;
         drop(Producer::create(&namespace, name, geometry, &[group()], &bell)?);
         let member = Ring::attach(&namespace, name)?.join(&group(), &bell)?;
-        Ok(Self { member })
+        Ok(Self { member, copies })
     }
-}
 
-impl Receiver for RingReceiver {
-    fn receive(&mut self, sum: &mut u64) -> u64 {
-        let Ok(Some(batch)) = self.member.take(Limits::default()) else {
-            std::hint::spin_loop();
-            return 0;
-        };
+    fn copy_out(&mut self, sum: &mut u64) -> u64 {
+        let Ok(Some(batch)) = self.member.take(Limits::default()) else { return 0 };
         for entry in batch.records() {
             touch(entry.payload, sum);
         }
         let count = batch.len() as u64;
         batch.ack();
         count
+    }
+
+    fn look(&mut self, sum: &mut u64) -> u64 {
+        let Ok(Some(lease)) = self.member.lease(Limits::default()) else { return 0 };
+        for payload in lease.records().filter_map(|view| view.in_place()) {
+            for line in (0..payload.len()).step_by(LINE) {
+                *sum = sum.wrapping_add(payload.byte(line).map_or(0, u64::from));
+            }
+        }
+        let count = lease.len() as u64;
+        lease.ack();
+        count
+    }
+}
+
+impl Receiver for RingReceiver {
+    fn receive(&mut self, sum: &mut u64) -> u64 {
+        self.member.wait(Duration::from_secs(1));
+        if self.copies { self.copy_out(sum) } else { self.look(sum) }
     }
 }
 

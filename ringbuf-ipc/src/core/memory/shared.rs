@@ -1,0 +1,201 @@
+//! Memory that other processes share: a mapped file, or the heap for the sanitizers.
+
+use std::sync::atomic::{AtomicU8, AtomicU64};
+
+use super::super::{copy, kill};
+use super::{Block, Ordering};
+
+/// A block of shared memory.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    base: *mut u8,
+    len: usize,
+    // Owns what `base` points into.
+    _block: Box<dyn Block>,
+}
+
+// SAFETY: every access goes through atomics or race-tolerant copies; the block is Send + Sync.
+#[allow(unsafe_code)]
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Memory {}
+
+#[allow(unsafe_code)]
+impl Memory {
+    pub(crate) fn new(block: Box<dyn Block>) -> Self {
+        Self { base: block.base(), len: block.len(), _block: block }
+    }
+
+    #[inline]
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        let word = self.checked(offset, 1);
+        // SAFETY: aligned and in bounds, as checked; the block outlives `self`, and this word is only
+        // ever touched atomically.
+        unsafe { AtomicU64::from_ptr(word) }
+    }
+
+    /// The first of `count` words, all of them inside the block.
+    #[inline]
+    fn checked(&self, offset: usize, count: usize) -> *mut u64 {
+        assert!(offset & 7 == 0 && offset <= self.len && self.len - offset >= count * 8);
+        // SAFETY: in bounds, checked above.
+        unsafe { self.base.add(offset) }.cast()
+    }
+
+    /// Loads words in a row, each on its own, relaxed.
+    #[inline]
+    pub(crate) fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
+        let first = self.checked(offset, N);
+        std::array::from_fn(|i| {
+            // SAFETY: one of the words checked; as in `word`.
+            unsafe { AtomicU64::from_ptr(first.wrapping_add(i)) }.load(Ordering::Relaxed)
+        })
+    }
+
+    /// Stores words in a row, each on its own, relaxed, in their order.
+    #[inline]
+    pub(crate) fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
+        let first = self.checked(offset, N);
+        for (i, value) in values.into_iter().enumerate() {
+            // SAFETY: one of the words checked; as in `word`.
+            unsafe { AtomicU64::from_ptr(first.wrapping_add(i)) }.store(value, Ordering::Relaxed);
+            kill::point();
+        }
+    }
+
+    /// One byte.
+    #[inline]
+    pub(crate) fn byte(&self, offset: usize) -> u8 {
+        assert!(offset < self.len);
+        // SAFETY: in bounds, checked above.
+        let byte = unsafe { self.base.add(offset) };
+        // SAFETY: the block outlives `self`; the byte is loaded by one access and never written so.
+        unsafe { AtomicU8::from_ptr(byte) }.load(Ordering::Relaxed)
+    }
+
+    /// Has the line of `offset` come, to be read; says nothing of its content. Beyond the end: nothing.
+    #[inline]
+    pub(crate) fn expect_read(&self, offset: usize) {
+        if offset < self.len {
+            copy::prefetch(self.base.wrapping_add(offset));
+        }
+    }
+
+    /// The same, to be written.
+    #[inline]
+    pub(crate) fn expect_write(&self, offset: usize) {
+        if offset < self.len {
+            copy::prefetch_for_write(self.base.wrapping_add(offset));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn load(&self, offset: usize, order: Ordering) -> u64 {
+        self.word(offset).load(order)
+    }
+
+    #[inline]
+    pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
+        self.word(offset).store(value, order);
+        kill::point();
+    }
+
+    #[inline]
+    pub(crate) fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
+        let old = self.word(offset).swap(value, order);
+        kill::point();
+        old
+    }
+
+    /// Compare and exchange; true when `old` was there. AcqRel, Acquire when it fails.
+    #[inline]
+    pub(crate) fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
+        let done = self
+            .word(offset)
+            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok();
+        kill::point();
+        done
+    }
+
+    #[inline]
+    pub(crate) fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
+        let old = self.word(offset).fetch_or(bits, order);
+        kill::point();
+        old
+    }
+
+    /// The word becomes `value` unless it is more. A loop, which is what processors make of it
+    /// anyway: ThreadSanitizer does not see the single instruction.
+    #[inline]
+    pub(crate) fn raise(&self, offset: usize, value: u64) {
+        let word = self.word(offset);
+        let mut old = word.load(Ordering::Acquire);
+        while old < value {
+            match word.compare_exchange_weak(old, value, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(found) => old = found,
+            }
+        }
+        kill::point();
+    }
+
+    /// Copies `bytes` to `offset`. Other processes may read meanwhile: what they get is checked
+    /// by the protocol, not by this copy.
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset <= self.len && bytes.len() <= self.len - offset);
+        // SAFETY: in bounds, checked above.
+        let to = unsafe { self.base.add(offset) };
+        if kill::ENABLED && bytes.len() > 1 {
+            let (first, second) = bytes.split_at(bytes.len() / 2);
+            // SAFETY: both halves lie inside the range checked above.
+            unsafe { copy::copy(to, first.as_ptr(), first.len()) };
+            kill::point();
+            // SAFETY: as above.
+            let rest = unsafe { to.add(first.len()) };
+            // SAFETY: as above.
+            unsafe { copy::copy(rest, second.as_ptr(), second.len()) };
+        } else {
+            // SAFETY: `to` has room for the length of `bytes`, which lie in private memory.
+            unsafe { copy::copy(to, bytes.as_ptr(), bytes.len()) };
+        }
+        kill::point();
+    }
+
+    /// Copies the bytes at `offset` out.
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, into: &mut [u8]) {
+        assert!(offset <= self.len && into.len() <= self.len - offset);
+        // SAFETY: in bounds, checked above.
+        let from = unsafe { self.base.add(offset) };
+        // SAFETY: `from` is good for the length of `into`, which is private.
+        unsafe { copy::copy(into.as_mut_ptr(), from, into.len()) };
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+#[inline]
+pub(crate) fn fence(order: Ordering) {
+    std::sync::atomic::fence(order);
+}
+
+/// The cheap half of a pair of fences; no instruction at all where the other half makes up for it.
+#[inline]
+pub(crate) fn light_fence(paired: bool) {
+    if paired {
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// The dear half, of this thread; `everywhere` does the same to all others.
+pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
+    fence(Ordering::SeqCst);
+    everywhere();
+}
