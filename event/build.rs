@@ -80,10 +80,10 @@ fn table(names: &[&str], bits: u32, flags: &[&str]) -> Result<String, Box<dyn Er
     writeln!(code, "const SEED: u64 = {seed};")?;
     writeln!(code, "static NAMES: [&str; COUNT] = {names:?};")?;
     writeln!(code, "static DISPLACEMENTS: [u16; 256] = {displacements:?};")?;
-    writeln!(code, "static SLOTS: [crate::atom::Slot; 1 << BITS] = [")?;
+    writeln!(code, "static SLOTS: [crate::names::Slot; 1 << BITS] = [")?;
     for slot in slots {
         match slot {
-            None => writeln!(code, "    crate::atom::Slot::EMPTY,")?,
+            None => writeln!(code, "    crate::names::Slot::EMPTY,")?,
             Some(index) => {
                 let name = names[index].as_bytes();
                 let (low, high) = keyhash::words(name, name.len()).ok_or("no words")?;
@@ -91,7 +91,7 @@ fn table(names: &[&str], bits: u32, flags: &[&str]) -> Result<String, Box<dyn Er
                 let (len, flag) = (name.len(), flags.get(index).copied().unwrap_or("None"));
                 writeln!(
                     code,
-                    "    crate::atom::Slot {{ low: {low}, high: {high}, middle: ({third}, {fourth}), index: {index}, len: {len}, ids: crate::atom::Ids::{flag} }},"
+                    "    crate::names::Slot {{ low: {low}, high: {high}, middle: ({third}, {fourth}), index: {index}, len: {len}, ids: crate::atom::Ids::{flag} }},"
                 )?;
             }
         }
@@ -119,7 +119,7 @@ fn place(names: &[&str], bits: u32, seed: u64) -> Option<(Vec<Option<usize>>, Ve
         let places = |displacement| {
             let mut places: Vec<usize> = buckets[bucket]
                 .iter()
-                .map(|hash| keyhash::slot(*hash, displacement, bits))
+                .map(|hash| keyhash::slot(*hash, displacement, 1 << bits))
                 .collect();
             let free = places.iter().all(|place| slots[*place].is_none());
             let all = places.clone();

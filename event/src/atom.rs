@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use crate::keyhash;
+use crate::names::{Slot, Table};
 
 include!(concat!(env!("OUT_DIR"), "/keys.rs"));
 
 /// How many keys the table holds.
 pub(crate) const ATOMS: usize = COUNT;
+
+const TABLE: Table<{ 1 << BITS }> =
+    Table { slots: &SLOTS, displacements: &DISPLACEMENTS, seed: SEED, names: &NAMES };
 
 /// A key of the table in `keys.txt`.
 ///
@@ -25,22 +28,12 @@ impl Atom {
     /// Looks up the first `len` bytes of `bytes`, which are no fewer.
     #[inline(always)]
     pub(crate) fn lookup_in(bytes: &[u8], len: usize) -> Option<&'static Slot> {
-        let words = keyhash::words(bytes, len)?;
-        let hash = keyhash::mix(words, len, SEED);
-        let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
-        let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
-        let differences =
-            slot.low ^ words.0 | slot.high ^ words.1 | u64::from(slot.len) ^ len as u64;
-        if differences != 0 {
-            return None;
-        }
-        if len > 16 && keyhash::middle(bytes, len)? != slot.middle {
-            return None;
-        }
-        if len > 32 && !slot.names(bytes) {
-            return None;
-        }
-        Some(slot)
+        TABLE.find(bytes, len)
+    }
+
+    /// The name and the mark of the key with this number, which is one of the table's.
+    pub(crate) const fn listed(number: usize) -> (&'static str, Ids) {
+        (NAMES[number], IDS[number])
     }
 
     /// The atom with this number, if the table has it.
@@ -86,34 +79,6 @@ pub(crate) enum Ids {
     Members,
     /// None, and the member `id` of the map that it is, or of those in its list, is a number.
     Plain,
-}
-
-/// A place in the hash table of the keys or of the kinds.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    /// The words of the name.
-    pub(crate) low: u64,
-    pub(crate) high: u64,
-    /// What lies between them in a name of 17 to 32 bytes.
-    pub(crate) middle: (u64, u64),
-    /// Its place in the list.
-    pub(crate) index: u16,
-    /// Its length; 255, which none has, where the table is empty.
-    pub(crate) len: u8,
-    /// What `keys.txt` says behind the name.
-    pub(crate) ids: Ids,
-}
-
-impl Slot {
-    pub(crate) const EMPTY: Self =
-        Self { low: 0, high: 0, middle: (0, 0), index: 0, len: u8::MAX, ids: Ids::None };
-
-    /// Whether the key here is what `bytes` begin with.
-    #[cold]
-    fn names(&self, bytes: &[u8]) -> bool {
-        let name = NAMES[usize::from(self.index)].as_bytes();
-        bytes.starts_with(name)
-    }
 }
 
 impl fmt::Debug for Atom {

@@ -52,10 +52,10 @@ pub(crate) fn bucket(hash: u64) -> usize {
     (hash >> 56) as usize
 }
 
-/// The place in a table of `1 << bits` slots.
+/// The place in a table of so many slots, a power of two.
 #[inline(always)]
-pub(crate) fn slot(hash: u64, displacement: u16, bits: u32) -> usize {
-    ((hash >> 40) as usize ^ usize::from(displacement)) & ((1 << bits) - 1)
+pub(crate) fn slot(hash: u64, displacement: u16, slots: usize) -> usize {
+    ((hash >> 40) as usize ^ usize::from(displacement)) & (slots - 1)
 }
 
 #[inline(always)]

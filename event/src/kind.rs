@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use crate::keyhash;
+use crate::names::Table;
 
 include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
+
+const TABLE: Table<{ 1 << BITS }> =
+    Table { slots: &SLOTS, displacements: &DISPLACEMENTS, seed: SEED, names: &NAMES };
 
 /// The kind of an event.
 ///
@@ -24,15 +27,8 @@ impl Kind {
     /// The kind with this name; `None` when the table lacks it.
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        let found = keyhash::words(name, name.len()).and_then(|words| {
-            let hash = keyhash::mix(words, name.len(), SEED);
-            let displacement = DISPLACEMENTS[keyhash::bucket(hash)];
-            let slot = &SLOTS[keyhash::slot(hash, displacement, BITS)];
-            let same = (slot.low, slot.high) == words && usize::from(slot.len) == name.len();
-            (same && NAMES[usize::from(slot.index)].as_bytes() == name).then_some(slot.index)
-        });
-        match found {
-            Some(index) => Some(Self(index + 1)),
+        match Self::dispatch_in(name, name.len()) {
+            Some(kind) => Some(kind),
             None if name == b"GAP" => Some(Self::GAP),
             None if name == b"SHARD_STATE" => Some(Self::SHARD_STATE),
             None => None,
@@ -42,7 +38,13 @@ impl Kind {
     /// The kind of a dispatch that came from Discord: never one of Mixcord's own.
     #[inline]
     pub fn from_dispatch(name: &[u8]) -> Option<Self> {
-        Self::from_name(name).filter(|kind| !kind.is_internal())
+        Self::dispatch_in(name, name.len())
+    }
+
+    /// Looks up the first `len` bytes of `bytes`, which are no fewer, among Discord's names.
+    #[inline(always)]
+    pub(crate) fn dispatch_in(bytes: &[u8], len: usize) -> Option<Self> {
+        TABLE.find(bytes, len).map(|slot| Self(slot.index + 1))
     }
 
     /// The kind with this number, if there is one.

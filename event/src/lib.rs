@@ -30,6 +30,7 @@ mod header;
 mod key;
 mod keyhash;
 mod kind;
+mod names;
 mod put;
 pub mod record;
 pub mod send;

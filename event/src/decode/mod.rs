@@ -2,33 +2,34 @@
 
 use std::fmt;
 
-use crate::{
-    atom::{Ids, atoms},
-    document::Document,
-    format::{self, RawKey},
-    header::{Flags, HEADER_LEN, Header, Reason, Shard},
-    kind::Kind,
-    record::{HEAD_MAX, NAME_MAX},
-    value::Value,
-};
-
 mod envelope;
 mod error;
 mod etf;
+mod frame;
 mod inflate;
 mod json;
 mod notes;
 mod pad;
-mod terms;
+mod partition;
 
 use envelope::Envelope;
 pub use error::{DecodeError, DecodeErrorKind};
-use etf::Etf;
+use etf::{End, Etf, Links, Place, terms};
+pub use frame::{Frame, RecordMeta};
 use inflate::Inflate;
 use json::Json;
 pub use notes::Warning;
 use notes::{Fault, Notes, Stop};
 use pad::Pad;
+pub use partition::partition_key;
+
+use crate::{
+    atom::Ids,
+    document::Document,
+    format,
+    kind::Kind,
+    record::{HEAD_MAX, NAME_MAX},
+};
 
 /// Buffers up to this size are kept; larger ones go when smaller payloads come again.
 const KEEP_BYTES: usize = 1 << 20;
@@ -70,9 +71,9 @@ pub struct Decoder {
     /// Where the document ends in the buffer.
     end: usize,
     notes: Notes,
+    links: Box<Links>,
+    term_end: End,
     inflate: Inflate,
-    /// The name of the last event that was not in the table.
-    name: String,
 }
 
 impl fmt::Debug for Decoder {
@@ -94,15 +95,20 @@ impl Decoder {
             buffer: Vec::new(),
             end: 0,
             notes: Notes::new(limits),
+            links: Links::new(),
+            term_end: End::new(),
             inflate: Inflate::default(),
-            name: String::new(),
         }
     }
 
     /// Reads a payload in ETF.
     pub fn etf(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
         let mut envelope = Envelope::new();
-        self.run_etf(payload, |etf, term| envelope::etf(&mut envelope, etf, term))?;
+        self.run_etf(payload, |etf, term| {
+            envelope = Envelope::new();
+            let rest = etf.envelope(&mut envelope, term)?;
+            Ok((rest, envelope.end))
+        })?;
         self.frame(&envelope)
     }
 
@@ -112,14 +118,17 @@ impl Decoder {
         self.run_json(payload, |json, text| {
             let (rest, end) = envelope::json(&mut envelope, json, text)?;
             json.end(rest)?;
-            Ok((&[], end))
+            Ok((0, end))
         })?;
         self.frame(&envelope)
     }
 
     /// Reads any term, with its leading byte 131, as a document of its own.
     pub fn document_from_etf(&mut self, term: &[u8]) -> Result<Document, DecodeError> {
-        self.run_etf(term, |etf, term| etf.value(term, HEAD_MAX, Ids::None, 0))?;
+        self.run_etf(term, |etf, term| {
+            let rest = etf.value(term, Place::nowhere(Ids::None))?;
+            Ok((rest, etf.position))
+        })?;
         Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
 
@@ -128,7 +137,7 @@ impl Decoder {
         self.run_json(json, |json, text| {
             let (rest, end) = json.value(text, HEAD_MAX, Ids::None, 0)?;
             json.end(rest)?;
-            Ok((&[], end))
+            Ok((0, end))
         })?;
         Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
@@ -142,11 +151,11 @@ impl Decoder {
     fn run_etf(
         &mut self,
         payload: &[u8],
-        mut read: impl for<'i> FnMut(&mut Etf<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+        mut read: impl for<'i> FnMut(&mut Etf<'_, 'i>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
     ) -> Result<(), DecodeError> {
+        check_size(payload.len(), &self.notes.limits)?;
         let (term, version) = match payload {
             [terms::VERSION, terms::COMPRESSED, compressed @ ..] => {
-                check_size(payload.len(), &self.notes.limits)?;
                 match self.inflate.run(compressed, self.notes.limits.inflated_bytes) {
                     Ok(()) => (self.inflate.output(), 0),
                     Err(kind) => return Err(error(kind, 2)),
@@ -156,9 +165,13 @@ impl Decoder {
             [first, ..] => return Err(error(DecodeErrorKind::Version(*first), 0)),
             [] => return Err(error(DecodeErrorKind::Truncated, 0)),
         };
-        check_size(payload.len(), &self.notes.limits)?;
-        let run = run(&mut self.buffer, &mut self.notes, term, version, |pad, term| {
-            read(&mut Etf { pad }, term)
+        self.term_end.copy(term);
+        let end = &self.term_end;
+        let links = &mut *self.links;
+        let run = run(&mut self.buffer, &mut self.notes, term.len(), version, |pad| {
+            let mut etf = Etf::new(pad, HEAD_MAX, links, end);
+            let (rest, document_end) = read(&mut etf, term)?;
+            Ok((etf.left(rest), document_end))
         });
         self.end = run?;
         Ok(())
@@ -167,11 +180,11 @@ impl Decoder {
     fn run_json(
         &mut self,
         payload: &[u8],
-        mut read: impl for<'i> FnMut(&mut Json<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+        mut read: impl for<'i> FnMut(&mut Json<'_>, &'i [u8]) -> Result<(usize, usize), Stop>,
     ) -> Result<(), DecodeError> {
         check_size(payload.len(), &self.notes.limits)?;
-        let run = run(&mut self.buffer, &mut self.notes, payload, 0, |pad, text| {
-            read(&mut Json { pad }, text)
+        let run = run(&mut self.buffer, &mut self.notes, payload.len(), 0, |pad| {
+            read(&mut Json { pad }, payload)
         });
         self.end = run?;
         Ok(())
@@ -181,15 +194,13 @@ impl Decoder {
         let Some(op) = envelope.op else {
             return Err(error(DecodeErrorKind::Envelope("no op"), 0));
         };
-        if let Some(name) = &envelope.name {
-            if name.len() > NAME_MAX {
-                return Err(error(DecodeErrorKind::NameTooLong(name.len()), 0));
+        if envelope.kind == Some(Kind::UNKNOWN) {
+            let len = self.notes.name.len();
+            if len > NAME_MAX {
+                return Err(error(DecodeErrorKind::NameTooLong(len), 0));
             }
-            self.name.clear();
-            self.name.push_str(name);
             if op == 0 {
-                let warning = || Warning::Event(name.as_str().into());
-                self.notes.warn_once(name.as_bytes(), warning);
+                self.notes.warn_of_event();
             }
         }
         if self.end == HEAD_MAX {
@@ -203,142 +214,6 @@ impl Decoder {
 /// Room behind the document for stores wider than what they write.
 const SLACK: usize = pad::ROOM;
 
-/// A payload that was read; borrows the decoder's buffers.
-#[derive(Debug)]
-pub struct Frame<'d> {
-    op: u8,
-    seq: Option<u64>,
-    kind: Option<Kind>,
-    decoder: &'d mut Decoder,
-}
-
-/// What the gateway knows of a record beside its payload.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct RecordMeta {
-    /// The shard that received it.
-    pub shard: Shard,
-    /// The shard's session counter.
-    pub session: u32,
-    /// When it was received, in microseconds since the Unix epoch.
-    pub received_us: u64,
-    /// Why it came, where known.
-    pub reason: Reason,
-    /// Set beside those the decoder sets.
-    pub flags: Flags,
-}
-
-impl Frame<'_> {
-    /// The opcode; 255 stands for larger ones.
-    pub const fn op(&self) -> u8 {
-        self.op
-    }
-
-    /// Discord's sequence number (`s`).
-    pub const fn seq(&self) -> Option<u64> {
-        self.seq
-    }
-
-    /// The kind of a dispatch; `None` when the payload has no name.
-    pub const fn kind(&self) -> Option<Kind> {
-        self.kind
-    }
-
-    /// The name of the dispatch (`t`).
-    pub fn name(&self) -> Option<&str> {
-        self.kind.map(|kind| match kind {
-            Kind::UNKNOWN => self.decoder.name.as_str(),
-            kind => kind.name(),
-        })
-    }
-
-    /// The payload's data (`d`); null when there is none.
-    pub fn data(&self) -> Value<'_> {
-        Value::trusted(self.data_bytes())
-    }
-
-    /// The document of [`Frame::data`].
-    pub fn data_bytes(&self) -> &[u8] {
-        &self.decoder.buffer[HEAD_MAX..self.decoder.end]
-    }
-
-    /// Whether bytes that were not UTF-8 were replaced.
-    pub const fn not_utf8(&self) -> bool {
-        self.decoder.notes.not_utf8
-    }
-
-    /// What orders the event: the id of its guild, else of its channel, else of its user, else 0.
-    pub fn partition_key(&self) -> u64 {
-        partition_key(self.kind.unwrap_or(Kind::UNKNOWN), self.data())
-    }
-
-    /// The whole record, ready for the ring: the head is written into the room before the
-    /// document, which stays where it is.
-    pub fn record(&mut self, meta: &RecordMeta) -> &[u8] {
-        let mut flags = meta.flags;
-        if self.not_utf8() {
-            flags = flags | Flags::NOT_UTF8;
-        }
-        let header = Header {
-            kind: self.kind.unwrap_or(Kind::UNKNOWN),
-            flags,
-            reason: meta.reason,
-            shard: meta.shard,
-            session: meta.session,
-            seq: self.seq.unwrap_or(0),
-            index: 0,
-            key: self.partition_key(),
-            received_us: meta.received_us,
-            ..Header::default()
-        };
-        let Decoder { buffer, end, name, .. } = &mut *self.decoder;
-        let mut start = HEAD_MAX;
-        if self.kind == Some(Kind::UNKNOWN) {
-            start -= name.len();
-            buffer[start..HEAD_MAX].copy_from_slice(name.as_bytes());
-        }
-        if let Some(fixed) = buffer[..start].last_chunk_mut() {
-            header.write(fixed, (HEAD_MAX - start) as u8, (*end - HEAD_MAX) as u32, 0);
-        }
-        &buffer[start - HEADER_LEN..*end]
-    }
-}
-
-/// What orders an event of `kind` with `data` against others: events with one key keep their order.
-///
-/// The id of its guild, else of its channel, else of its user, else 0.
-pub fn partition_key(kind: Kind, data: Value<'_>) -> u64 {
-    let Some(map) = data.as_map() else { return 0 };
-    let own = |key| map.get(key).and_then(Value::as_id);
-    match kind {
-        Kind::GUILD_CREATE | Kind::GUILD_UPDATE | Kind::GUILD_DELETE => {
-            return own(atoms::ID).unwrap_or(0);
-        }
-        // A private channel is its own place.
-        Kind::CHANNEL_CREATE | Kind::CHANNEL_UPDATE | Kind::CHANNEL_DELETE => {
-            return own(atoms::GUILD_ID).or_else(|| own(atoms::ID)).unwrap_or(0);
-        }
-        Kind::USER_UPDATE => return own(atoms::ID).unwrap_or(0),
-        _ => {}
-    }
-    let (mut channel, mut user) = (None, None);
-    for (key, value) in map.raw_entries() {
-        let RawKey::Atom(key @ (GUILD | CHANNEL | USER_ID | USER)) = key else { continue };
-        match (key, Value::from_raw(value)) {
-            (GUILD, Value::Id(guild)) => return guild,
-            (CHANNEL, value) => channel = value.as_id(),
-            (USER_ID, value) => user = value.as_id(),
-            (USER, value) if user.is_none() => user = value.get(atoms::ID).and_then(Value::as_id),
-            _ => {}
-        }
-    }
-    channel.or(user).unwrap_or(0)
-}
-
-const GUILD: u16 = atoms::GUILD_ID.number();
-const CHANNEL: u16 = atoms::CHANNEL_ID.number();
-const USER_ID: u16 = atoms::USER_ID.number();
-const USER: u16 = atoms::USER.number();
-
 fn check_size(len: usize, limits: &Limits) -> Result<(), DecodeError> {
     let limit = limits.frame_bytes;
     if len > limit {
@@ -347,18 +222,18 @@ fn check_size(len: usize, limits: &Limits) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Reads `input` into the buffer, which grows until the document fits. Gives where
-/// the document ends.
+/// Reads `len` bytes of input into the buffer, which grows until the document fits. `read` gives how
+/// much of the input is left, and where the document ends: so does this.
 #[inline]
 fn run(
     buffer: &mut Vec<u8>,
     notes: &mut Notes,
-    input: &[u8],
+    len: usize,
     skipped: usize,
-    mut read: impl for<'i> FnMut(Pad<'_>, &'i [u8]) -> Result<(&'i [u8], usize), Stop>,
+    mut read: impl FnMut(Pad<'_>) -> Result<(usize, usize), Stop>,
 ) -> Result<usize, DecodeError> {
     // Documents are seldom larger than their payload.
-    let wanted = HEAD_MAX + SLACK + input.len();
+    let wanted = HEAD_MAX + SLACK + len;
     let most = HEAD_MAX + SLACK + notes.limits.document_bytes;
     if buffer.len() > KEEP_BYTES && wanted < KEEP_BYTES / 2 {
         *buffer = Vec::new();
@@ -368,10 +243,10 @@ fn run(
     }
     loop {
         notes.begin();
-        match read(Pad { out: buffer, notes }, input) {
-            Ok(([], end)) if end + SLACK <= most => return Ok(end),
+        match read(Pad { out: buffer, notes }) {
+            Ok((0, end)) if end + SLACK <= most => return Ok(end),
             result => {
-                let rest = result.as_ref().map_or(0, |(rest, _)| rest.len());
+                let rest = result.as_ref().map_or(0, |(left, _)| *left);
                 let fault = if result.is_ok() { None } else { notes.fault.take() };
                 let (kind, left) = match fault {
                     Some(Fault::Payload { kind, left }) => (kind, left),
@@ -382,7 +257,7 @@ fn run(
                     None if rest > 0 => (DecodeErrorKind::Trailing(rest), rest),
                     _ => (DecodeErrorKind::DocumentTooLarge(notes.limits.document_bytes), 0),
                 };
-                let offset = skipped + input.len() - left.min(input.len());
+                let offset = skipped + len - left.min(len);
                 return Err(DecodeError { kind, offset, path: path(notes) });
             }
         }

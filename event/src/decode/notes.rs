@@ -41,6 +41,8 @@ pub(crate) struct Notes {
     pub(crate) fault: Option<Fault>,
     /// Where the fault is, from the innermost step outwards.
     pub(crate) path: Vec<String>,
+    /// The name of the event, if it is not in the table.
+    pub(crate) name: String,
     /// Text without its escapes.
     pub(crate) scratch: Vec<u8>,
     /// The members of a map that is searched for duplicates.
@@ -66,6 +68,7 @@ impl Notes {
             not_utf8: false,
             fault: None,
             path: Vec::new(),
+            name: String::new(),
             scratch: Vec::new(),
             entries: Vec::new(),
             warnings: Vec::new(),
@@ -81,11 +84,11 @@ impl Notes {
         self.path.clear();
     }
 
-    /// Stops at a fault of the payload, of which `rest` is unread.
+    /// Stops at a fault of the payload, `left` bytes before its end.
     #[cold]
     #[inline(never)]
-    pub(crate) fn refuse(&mut self, kind: DecodeErrorKind, rest: &[u8]) -> Stop {
-        self.fault = Some(Fault::Payload { kind, left: rest.len() });
+    pub(crate) fn refuse(&mut self, kind: DecodeErrorKind, left: usize) -> Stop {
+        self.fault = Some(Fault::Payload { kind, left });
         Stop
     }
 
@@ -103,6 +106,13 @@ impl Notes {
         if !matches!(self.fault, Some(Fault::Full)) {
             self.path.push(step());
         }
+    }
+
+    /// Warns of the event's name, once.
+    pub(crate) fn warn_of_event(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        self.warn_once(name.as_bytes(), || Warning::Event(name.as_str().into()));
+        self.name = name;
     }
 
     /// Remembers a name; the first time it becomes a warning.

@@ -7,7 +7,7 @@
 use super::{
     DecodeErrorKind as Kind,
     notes::Stop,
-    pad::{OpenMap, Pad},
+    pad::{Keys, Pad},
 };
 use crate::{atom::Ids, format};
 
@@ -74,7 +74,7 @@ impl Json<'_> {
         if rest.is_empty() {
             return Ok(());
         }
-        Err(self.pad.notes.refuse(Kind::Trailing(rest.len()), rest))
+        Err(self.pad.notes.refuse(Kind::Trailing(rest.len()), rest.len()))
     }
 
     #[inline(never)]
@@ -86,12 +86,14 @@ impl Json<'_> {
         depth: usize,
     ) -> Progress<'i> {
         self.deeper(input, depth)?;
-        let (mut map, mut position) = self.pad.open_map(position, input.len(), ids);
+        let (open, mut position) = self.pad.open(position, input.len());
+        let mut keys = Keys::new();
+        let map = ids;
         let mut members = Members::new(input);
         while let Some(input) = members.next(self)? {
-            let (ids, rest, key_end) = match self.listed_key(input, position, &mut map) {
+            let (ids, rest, key_end) = match self.listed_key(input, position, &mut keys, map) {
                 Some(found) => found,
-                None => match self.other_key(input, position, &mut map, depth)? {
+                None => match self.other_key(input, position, &mut keys, map, depth)? {
                     Key::Member(found) => found,
                     Key::Skipped(skipped) => {
                         members.rest = skipped;
@@ -107,7 +109,7 @@ impl Json<'_> {
                 }
             }
         }
-        Ok((members.rest, self.pad.close_map(&map, position)?))
+        Ok((members.rest, self.pad.close_map(open, &keys, position)?))
     }
 
     /// Writes a key of the table that stands there without escapes, and passes its colon.
@@ -116,7 +118,8 @@ impl Json<'_> {
         &mut self,
         input: &'i [u8],
         position: usize,
-        map: &mut OpenMap,
+        keys: &mut Keys,
+        map: Ids,
     ) -> Option<Member<'i>> {
         let text = input.strip_prefix(b"\"")?;
         let end = plain_end(text);
@@ -124,7 +127,7 @@ impl Json<'_> {
             return None;
         }
         let rest = skip_space(&text[end + 1..]).strip_prefix(b":")?;
-        let (ids, position) = self.pad.listed_key(map, position, text, end)?;
+        let (ids, position) = self.pad.listed_key(keys, map, position, text, end)?;
         Some((ids, rest, position))
     }
 
@@ -135,7 +138,8 @@ impl Json<'_> {
         &mut self,
         input: &'i [u8],
         position: usize,
-        map: &mut OpenMap,
+        keys: &mut Keys,
+        map: Ids,
         depth: usize,
     ) -> Result<Key<'i>, Stop> {
         let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
@@ -144,7 +148,7 @@ impl Json<'_> {
                 let (rest, _) = self.value(rest, position, Ids::None, depth + 1)?;
                 return Ok(Key::Skipped(rest));
             }
-            let (ids, position) = self.pad.key(map, position, key, input)?;
+            let (ids, position) = self.pad.key(keys, map, position, key, input.len())?;
             Ok(Key::Member((ids, rest, position)))
         });
         self.pad.notes.scratch = scratch;
@@ -274,7 +278,7 @@ impl Json<'_> {
                     rest = after;
                 }
                 [0..=0x1F, ..] => return Err(self.syntax("control character in text", rest)),
-                _ => return Err(self.pad.notes.refuse(Kind::Truncated, &[])),
+                _ => return Err(self.pad.notes.refuse(Kind::Truncated, 0)),
             }
         }
     }
@@ -317,7 +321,7 @@ impl Json<'_> {
         } else {
             match text.parse::<f64>() {
                 Ok(value) if value.is_finite() => self.pad.float(position, value, ids)?,
-                _ => return Err(self.pad.notes.refuse(Kind::NotFinite, input)),
+                _ => return Err(self.pad.notes.refuse(Kind::NotFinite, input.len())),
             }
         };
         Ok((rest, position))
@@ -327,7 +331,7 @@ impl Json<'_> {
     fn deeper(&mut self, input: &[u8], depth: usize) -> Result<(), Stop> {
         let limit = self.pad.notes.limits.depth;
         if depth >= limit {
-            return Err(self.pad.notes.refuse(Kind::Depth(limit), input));
+            return Err(self.pad.notes.refuse(Kind::Depth(limit), input.len()));
         }
         Ok(())
     }
@@ -337,7 +341,7 @@ impl Json<'_> {
     fn count(&mut self, input: &[u8], len: usize) -> Result<(), Stop> {
         let limit = self.pad.notes.limits.elements;
         if len >= limit {
-            return Err(self.pad.notes.refuse(Kind::TooMany { len: len + 1, limit }, input));
+            return Err(self.pad.notes.refuse(Kind::TooMany { len: len + 1, limit }, input.len()));
         }
         Ok(())
     }
@@ -348,7 +352,7 @@ impl Json<'_> {
         // A literal that the end cuts off is no other syntax error.
         let cut = [&b"null"[..], b"true", b"false"].iter().any(|word| word.starts_with(rest));
         let kind = if cut { Kind::Truncated } else { Kind::Json(expected) };
-        self.pad.notes.refuse(kind, rest)
+        self.pad.notes.refuse(kind, rest.len())
     }
 }
 

@@ -1,0 +1,181 @@
+//! Which key is likely to come next. Discord gives the members of one kind of map in one order, so a
+//! key is guessed from the one before it and its spelling compared; only where the guess is wrong
+//! it is looked up.
+//!
+//! A guess changes nothing but the time it takes. The table has a fixed size; what collides in it
+//! displaces each other.
+
+use std::fmt;
+
+use super::{
+    input::{Window, word},
+    terms::ATOM,
+};
+use crate::atom::{ATOMS, Atom, Ids};
+
+/// Places for guesses; a power of two.
+const LINKS: usize = 4096;
+/// Spellings; a power of two, so that a number is cut to it by a mask.
+const SPELLINGS_LEN: usize = ATOMS.next_power_of_two();
+/// The longest spelling that is compared.
+const SPELLING_MAX: usize = 32;
+
+/// Where values stand: what is known of them before they are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Whether they are snowflakes.
+    pub(crate) ids: Ids,
+    /// The number of the key they stand under, if it is of the table.
+    pub(crate) key: u16,
+}
+
+impl Place {
+    /// Under no key, or one outside the table.
+    pub(crate) const fn nowhere(ids: Ids) -> Self {
+        Self { ids, key: u16::MAX }
+    }
+}
+
+/// A documented key as ATOM_EXT, and what the table says of it.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Spelling {
+    /// The first eight bytes, and the eight before the end; of a shorter one all bytes, twice.
+    first: u64,
+    last: u64,
+    /// Which bits of these count: all, but for spellings of less than eight bytes.
+    mask: u64,
+    /// Of more than 16 bytes: what follows `first`, and what stands before `last`.
+    second: u64,
+    third: u64,
+    /// Its place in a set of keys: which bit of which word.
+    pub(super) bit: u64,
+    pub(super) word: u8,
+    /// Where `last` begins.
+    tail: u8,
+    /// How many bytes it takes.
+    pub(super) len: u8,
+    pub(super) ids: Ids,
+    pub(super) number: u16,
+}
+
+impl Spelling {
+    /// The spelling of the key with this number, which is one of the table's.
+    #[inline(always)]
+    pub(super) fn of(number: u16) -> &'static Self {
+        &SPELLINGS[usize::from(number) % SPELLINGS_LEN]
+    }
+
+    /// Whether the window begins with it. It must not be longer than [`SPELLING_MAX`].
+    #[inline(always)]
+    pub(super) fn begins(&self, window: &Window) -> bool {
+        let tail = usize::from(self.tail % 32);
+        let ends = word(window, 0) ^ self.first | word(window, tail) ^ self.last;
+        if self.len <= 16 {
+            return ends & self.mask == 0;
+        }
+        let before = usize::from(self.tail.wrapping_sub(8) % 32);
+        ends | word(window, 8) ^ self.second | word(window, before) ^ self.third == 0
+    }
+
+    const fn new(name: &str, ids: Ids, number: u16) -> Self {
+        let name = name.as_bytes();
+        let mut bytes = [0; 64];
+        (bytes[0], bytes[1], bytes[2]) = (ATOM, 0, name.len() as u8);
+        let mut index = 0;
+        while index < name.len() {
+            bytes[3 + index] = name[index];
+            index += 1;
+        }
+        let len = 3 + name.len();
+        let tail = len.saturating_sub(8);
+        Self {
+            first: word_at(&bytes, 0),
+            last: word_at(&bytes, tail),
+            mask: if len < 8 { (1 << (8 * len)) - 1 } else { u64::MAX },
+            second: word_at(&bytes, 8),
+            third: word_at(&bytes, tail.saturating_sub(8)),
+            bit: 1 << (number % 64),
+            word: (number / 64) as u8,
+            tail: tail as u8,
+            len: len as u8,
+            ids,
+            number,
+        }
+    }
+}
+
+static SPELLINGS: [Spelling; SPELLINGS_LEN] = {
+    let mut all = [const { Spelling::new("", Ids::None, 0) }; SPELLINGS_LEN];
+    let mut number = 0;
+    while number < ATOMS {
+        let (name, ids) = Atom::listed(number);
+        all[number] = Spelling::new(name, ids, number as u16);
+        number += 1;
+    }
+    all
+};
+
+/// The guesses.
+pub(crate) struct Links([&'static Spelling; LINKS]);
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").finish_non_exhaustive()
+    }
+}
+
+/// A key in a map of some kind: the place of the guess for the next one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    map: usize,
+    key: usize,
+}
+
+impl Link {
+    /// Before the first key of a map at `place` with `len` members.
+    #[inline(always)]
+    pub(super) const fn start(place: Place, len: usize) -> Self {
+        let map = (place.key as usize).wrapping_mul(0x5D3).wrapping_add(len.wrapping_mul(0x3A7));
+        Self { map, key: SPELLINGS_LEN - 1 }
+    }
+
+    #[inline(always)]
+    pub(super) const fn follow(&mut self, key: &Spelling) {
+        self.key = key.number as usize;
+    }
+
+    #[inline(always)]
+    const fn index(self) -> usize {
+        self.map.wrapping_add(self.key) % LINKS
+    }
+}
+
+impl Links {
+    pub(crate) fn new() -> Box<Self> {
+        Box::new(Self([Spelling::of(0); LINKS]))
+    }
+
+    /// Which key is likely to come.
+    #[inline(always)]
+    pub(super) const fn guess(&self, link: Link) -> &'static Spelling {
+        self.0[link.index()]
+    }
+
+    /// Remembers which key came, if it can be guessed.
+    pub(super) fn learn(&mut self, link: Link, key: &'static Spelling) {
+        if usize::from(key.len) <= SPELLING_MAX {
+            self.0[link.index()] = key;
+        }
+    }
+}
+
+const fn word_at(bytes: &[u8; 64], at: usize) -> u64 {
+    let mut word = 0;
+    let mut index = 8;
+    while index > 0 {
+        index -= 1;
+        word = word << 8 | bytes[at + index] as u64;
+    }
+    word
+}
