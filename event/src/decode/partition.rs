@@ -15,12 +15,13 @@ pub fn partition_key(kind: Kind, data: Value<'_>) -> u64 {
 }
 
 /// [`partition_key`] of an event whose data is this document.
+#[inline]
 pub(crate) fn of_document(kind: Kind, data: &[u8]) -> u64 {
-    let content = match data.first() {
-        Some(&(MAP16 | MAP32)) => format::content(data),
+    let content = match data {
+        [MAP16, _, _, content @ ..] | [MAP32, _, _, _, _, content @ ..] => content,
         _ => return 0,
     };
-    match kind {
+    let key = match kind {
         Kind::GUILD_CREATE | Kind::GUILD_UPDATE | Kind::GUILD_DELETE | Kind::USER_UPDATE => {
             id_under(content, atoms::ID)
         }
@@ -29,8 +30,8 @@ pub(crate) fn of_document(kind: Kind, data: &[u8]) -> u64 {
             id_under(content, atoms::GUILD_ID).or_else(|| id_under(content, atoms::ID))
         }
         _ => guild_channel_or_user(content),
-    }
-    .unwrap_or(0)
+    };
+    key.unwrap_or(0)
 }
 
 fn guild_channel_or_user(content: &[u8]) -> Option<u64> {

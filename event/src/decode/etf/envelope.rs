@@ -10,6 +10,7 @@ use crate::{
     atom::Ids,
     decode::envelope::{Envelope, Field},
     kind::Kind,
+    record::HEAD_MAX,
 };
 
 impl<'i> Etf<'_, 'i> {
@@ -39,34 +40,40 @@ impl<'i> Etf<'_, 'i> {
             return Err(self.refuse(Fault::Envelope("no map"), term));
         }
         let (_, members) = self.take(term, 5, 0)?;
-        self.enter(members, long(head), 2)?;
+        self.enter(members, long(head))?;
         Ok((members, long(head)))
     }
 
-    /// Any member: `d`, whatever is no envelope's key, and what is not in the form that Discord gives it.
+    /// `d`, whatever is no envelope's key, and what is not in the form that Discord gives it.
     #[inline(never)]
     fn envelope_member(&mut self, envelope: &mut Envelope, rest: &'i [u8]) -> Rest<'i> {
-        let (field, value) = match rest {
-            [ATOM, 0, 1, b'd', value @ ..] => (Field::Data, value),
-            _ => {
-                let (key, value) = self.key_term(rest)?;
-                let field = match key {
-                    KeyTerm::Text(key) => Field::new(key),
-                    KeyTerm::Latin1(_) | KeyTerm::Signed(_) | KeyTerm::Unsigned(_) => Field::Other,
-                };
-                (field, value)
-            }
+        let place = Place::nowhere(Ids::None);
+        if let [ATOM, 0, 1, b'd', MAP, a, b, c, d, members @ ..] = rest {
+            self.position = HEAD_MAX;
+            let len = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            let rest = self.members::<false>(members, len, place);
+            envelope.end = self.position;
+            return rest.map_err(|stop| self.note_field(Field::Data, stop));
+        }
+        let (key, value) = self.key_term(rest)?;
+        let field = match key {
+            KeyTerm::Text(key) => Field::new(key),
+            KeyTerm::Latin1(_) | KeyTerm::Signed(_) | KeyTerm::Unsigned(_) => Field::Other,
         };
         self.position = envelope.place(field);
-        let done = self.value(value, Place::nowhere(Ids::None)).and_then(|rest| {
-            let left = self.left(rest);
-            envelope.take(field, self.pad.out, self.position, self.pad.notes, left)?;
-            Ok(rest)
-        });
-        if done.is_err() {
-            self.pad.notes.step(|| field.name().to_owned());
-        }
-        done
+        self.value(value, place)
+            .and_then(|rest| {
+                let left = self.left(rest);
+                envelope.take(field, self.pad.out, self.position, self.pad.notes, left)?;
+                Ok(rest)
+            })
+            .map_err(|stop| self.note_field(field, stop))
+    }
+
+    #[cold]
+    fn note_field(&mut self, field: Field, stop: Stop) -> Stop {
+        self.pad.notes.step(|| field.name().to_owned());
+        stop
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Etf<'o, 'i> {
     end: &'i End,
     /// How many zeros follow the input: none before its last bytes are read.
     zeros: usize,
+    /// How many elements a container may have.
+    elements_max: usize,
     /// How many more containers may be opened inside each other.
     depth_left: usize,
 }
@@ -54,8 +56,8 @@ impl<'o, 'i> Etf<'o, 'i> {
         links: &'o mut Links,
         end: &'i End,
     ) -> Self {
-        let depth_left = pad.notes.limits.depth;
-        Self { pad, position, links, end, zeros: 0, depth_left }
+        let (elements_max, depth_left) = (pad.notes.limits.elements, pad.notes.limits.depth);
+        Self { pad, position, links, end, zeros: 0, elements_max, depth_left }
     }
 
     /// One term.
@@ -113,7 +115,7 @@ impl<'o, 'i> Etf<'o, 'i> {
         len: usize,
         place: Place,
     ) -> Rest<'i> {
-        self.enter(members, len, 2)?;
+        self.enter(members, len)?;
         let (open, mut position) = self.pad.open(self.position, members.len());
         let mut keys = Keys::new();
         let mut link = Link::start(place, len);
@@ -180,7 +182,7 @@ impl<'o, 'i> Etf<'o, 'i> {
     /// A list's `len` elements.
     #[inline(always)]
     fn elements(&mut self, elements: &'i [u8], len: usize, place: Place) -> Rest<'i> {
-        self.enter(elements, len, 1)?;
+        self.enter(elements, len)?;
         let (open, mut position) = self.pad.open(self.position, elements.len());
         let place = Place { ids: place.ids.in_list(), ..place };
         let mut rest = elements;
@@ -222,13 +224,12 @@ impl<'o, 'i> Etf<'o, 'i> {
         }
     }
 
-    /// Checks that `len` elements, of `each` bytes at least, can still come and may, and that one more
-    /// container may be opened.
+    /// Checks that a container may have `len` elements, and that one more may be opened. Whether they do
+    /// come shows when they are read: no memory is taken for them before.
     #[inline(always)]
-    fn enter(&mut self, elements: &'i [u8], len: usize, each: usize) -> Result<(), Stop> {
-        let limits = &self.pad.notes.limits;
-        if len > self.left(elements) / each || len > limits.elements || self.depth_left == 0 {
-            return Err(self.refuse_container(elements, len, each));
+    fn enter(&mut self, rest: &'i [u8], len: usize) -> Result<(), Stop> {
+        if len > self.elements_max || self.depth_left == 0 {
+            return Err(self.refuse_container(rest, len));
         }
         self.depth_left -= 1;
         Ok(())
@@ -236,16 +237,14 @@ impl<'o, 'i> Etf<'o, 'i> {
 
     #[cold]
     #[inline(never)]
-    fn refuse_container(&mut self, elements: &'i [u8], len: usize, each: usize) -> Stop {
+    fn refuse_container(&mut self, rest: &'i [u8], len: usize) -> Stop {
         let limits = &self.pad.notes.limits;
-        let kind = if len > self.left(elements) / each {
-            Kind::Truncated
-        } else if len > limits.elements {
+        let kind = if len > limits.elements {
             Kind::TooMany { len, limit: limits.elements }
         } else {
             Kind::Depth(limits.depth)
         };
-        self.refuse(kind, elements)
+        self.refuse(kind, rest)
     }
 
     #[cold]

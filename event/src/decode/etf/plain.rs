@@ -103,7 +103,9 @@ fn text<const AT: usize>(
     }
     let start: [u8; 16] = part(value, 5);
     if len <= 16 {
-        if u128::from_le_bytes(start) & HIGH_BITS[len] != 0 {
+        // What follows a text is seldom above ASCII, so its length seldom matters.
+        let bytes = u128::from_le_bytes(start);
+        if bytes & HIGH_BITS[16] != 0 && bytes & HIGH_BITS[len] != 0 {
             return None;
         }
     } else {

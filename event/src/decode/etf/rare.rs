@@ -38,7 +38,7 @@ impl<'i> Etf<'_, 'i> {
             }
             STRING => {
                 let (bytes, after) = self.take(rest, 3, short(head))?;
-                self.enter(&rest[3..], bytes.len(), 1)?;
+                self.enter(&rest[3..], bytes.len())?;
                 self.bytes(bytes, ids.in_list())?;
                 self.depth_left += 1;
                 Ok(after)

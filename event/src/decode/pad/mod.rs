@@ -64,13 +64,16 @@ impl Ids {
     }
 
     /// For the elements of the list that the value is.
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn in_list(self) -> Self {
-        match self {
-            Self::Value => Self::Element,
-            Self::Plain => Self::Plain,
-            _ => Self::None,
-        }
+        // As a table it costs a load instead of branches.
+        const ALL: [Ids; 5] = {
+            let mut all = [Ids::None; 5];
+            all[Ids::Value as usize] = Ids::Element;
+            all[Ids::Plain as usize] = Ids::Plain;
+            all
+        };
+        ALL[self as usize]
     }
 }
 

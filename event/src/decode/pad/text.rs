@@ -110,7 +110,8 @@ fn copy_ascii(from: &[u8], to: &mut [u8]) -> bool {
 /// The number that decimal text is: 1 to 20 digits, no leading zero, within 64 bits.
 #[inline(always)]
 pub(crate) fn parse_id(text: &[u8]) -> Option<u64> {
-    if text.len() > 20 || *text.first()? == b'0' && text.len() > 1 {
+    let first = text.first()?;
+    if !first.is_ascii_digit() || text.len() > 20 || *first == b'0' && text.len() > 1 {
         return None;
     }
     let mut rest = text;
