@@ -35,6 +35,27 @@ pub(crate) fn measure(work: impl FnOnce() -> u64) -> Sample {
     Sample { units, cpu: process_cpu() - cpu, wall: wall.elapsed() }
 }
 
+/// Runs `work`, which returns the units it did, and measures this thread around it.
+pub(crate) fn measure_thread(work: impl FnOnce() -> u64) -> Sample {
+    let cpu = thread_cpu();
+    let wall = Instant::now();
+    let units = work();
+    Sample { units, cpu: thread_cpu() - cpu, wall: wall.elapsed() }
+}
+
+impl std::ops::AddAssign for Sample {
+    fn add_assign(&mut self, more: Self) {
+        self.units += more.units;
+        self.cpu += more.cpu;
+        self.wall += more.wall;
+    }
+}
+
+/// CPU time of this thread.
+pub(crate) fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
+
 fn process_cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }

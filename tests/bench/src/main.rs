@@ -7,6 +7,7 @@
 
 #![recursion_limit = "256"] // json! of a whole guild
 
+mod cache;
 mod clock;
 mod event;
 mod payload;
@@ -26,7 +27,7 @@ use crate::round::Effort;
 type Part = (&'static str, fn(Effort, &mut Report) -> Result<()>);
 
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
-const PARTS: &[Part] = &[("event", event::run), ("ring", ring::run)];
+const PARTS: &[Part] = &[("event", event::run), ("ring", ring::run), ("cache", cache::run)];
 
 const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
 
@@ -45,6 +46,7 @@ fn run() -> Result<ExitCode> {
     // Processes that a part starts of itself.
     match given.split_first().map(|(first, rest)| (&**first, rest)) {
         Some((ring::CHILD, rest)) => return ring::child(rest).map(|()| ExitCode::SUCCESS),
+        Some((cache::CHILD, rest)) => return cache::child(rest).map(|()| ExitCode::SUCCESS),
         Some((ring::instructions::CHILD, rest)) => {
             return ring::instructions::child(rest).map(|()| ExitCode::SUCCESS);
         }

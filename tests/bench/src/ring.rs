@@ -17,7 +17,7 @@ use crate::clock::Sample;
 use crate::report::{Goal, Report};
 use crate::round::{Contender, Effort, interleave};
 
-pub(crate) use self::process::{CHILD, child};
+pub(crate) use self::process::{CHILD, child, pin};
 
 const SIZES: [usize; 4] = [64, 512, 4096, 262_144];
 

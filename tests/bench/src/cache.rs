@@ -1,0 +1,152 @@
+//! The cache: events in from a ring, state, and events with old and new out into a ring, beside a cache
+//! that lives in the bot's own process.
+
+mod guild;
+mod mix;
+mod ours;
+mod peer;
+mod stage;
+
+use anyhow::Result;
+
+use self::mix::Mix;
+use self::ours::Ours;
+use self::peer::Twilight;
+use crate::clock::Sample;
+use crate::report::{Goal, Report};
+use crate::round::{Effort, Samples, Spread};
+
+/// Guilds of the comparison, and of the second size.
+const GUILDS: u64 = 1_000;
+const GUILDS_LARGE: u64 = 10_000;
+/// What the second size takes, with room to spare: nothing is begun on a smaller machine.
+const LARGE_BYTES: u64 = 8 << 30;
+
+/// Rounds, and events of each.
+fn rounds(effort: Effort) -> (u64, u64) {
+    match effort {
+        Effort::Quick => (3, 20_000),
+        Effort::Full => (10, 100_000),
+    }
+}
+
+pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
+    let small = compare(effort, report)?;
+    let free = stage::available_bytes();
+    if free < LARGE_BYTES {
+        eprintln!("bench: 10,000 guilds are left out: {LARGE_BYTES} bytes are needed, {free} free");
+        return Ok(());
+    }
+    let large = large(effort)?;
+    let figures = [("mixcord", large), ("1,000 guilds", small)];
+    let goals = [Goal::AtMostTimes(1.6, "1,000 guilds")];
+    report.row("cache", "10,000 guilds", "time of an event", "CPU-ns", &figures, &goals);
+    Ok(())
+}
+
+/// Ours and the peer's, in turn, over the same events; gives our time of an event, in nanoseconds.
+fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
+    let mut mix = Mix::new(GUILDS);
+    let mut ours = Ours::new()?;
+    let peer = Twilight::new();
+    let before = ours.state_bytes()?;
+    let mut json_bytes = 0;
+    let resident = stage::resident_bytes();
+    for guild in 0..GUILDS {
+        let text = guild::create(guild);
+        json_bytes += text.len() as u64;
+        peer.load(&text)?;
+    }
+    let peer_loaded = (stage::resident_bytes().saturating_sub(resident)) / GUILDS;
+    ours.load(GUILDS)?;
+    let loaded = (ours.state_bytes()? - before) / GUILDS;
+
+    let (rounds, events) = rounds(effort);
+    let mut samples = [("mixcord", Vec::new()), ("parse + update", Vec::new())];
+    let (mut parses, mut updates) = (Vec::new(), Vec::new());
+    // One round more than is counted, for each side to come to rest.
+    for round in 0..=rounds {
+        let batch = mix.batch(events);
+        let mine = ours.run(&batch)?;
+        let (parse, update) = peer.run(&batch)?;
+        if round == 0 {
+            continue;
+        }
+        samples[0].1.push(mine);
+        samples[1].1.push(Sample {
+            units: parse.units,
+            cpu: parse.cpu + update.cpu,
+            wall: parse.wall + update.wall,
+        });
+        parses.push(parse);
+        updates.push(update);
+    }
+    let [(_, mine), (_, both)] = samples;
+    let all = [
+        Samples { name: "mixcord", samples: mine },
+        Samples { name: "twilight parse + update", samples: both },
+        Samples { name: "twilight update only", samples: updates },
+        Samples { name: "twilight parse only", samples: parses },
+    ];
+    let case = format!("mix of {} B events, 1,000 guilds × 200 members", mix.mean_bytes());
+    let goals = [Goal::Times(3.0, "twilight parse + update")];
+    let cpu: Vec<_> = all.iter().map(|s| (s.name, s.spread(Sample::per_cpu_second))).collect();
+    report.row("cache", &case, "rate", "events/CPU-s", &cpu, &goals);
+
+    let after = ours.stats()?;
+    let mixed = (after.bytes() - before) / GUILDS;
+    let figures = [
+        ("mixcord", loaded as f64),
+        ("twilight", peer_loaded as f64),
+        ("JSON text", (json_bytes / GUILDS) as f64),
+    ];
+    report.exact("cache", "a guild loaded", "state", "bytes", &figures, &[Goal::AtMost(150e3)]);
+    let case = format!("a guild after {} events of the mix", mix.made());
+    report.exact(
+        "cache",
+        &case,
+        "state",
+        "bytes",
+        &[("mixcord", mixed as f64), ("file", (after.used_bytes / GUILDS) as f64)],
+        &[Goal::AtMost(300e3)],
+    );
+    Ok(all[0].spread(nanoseconds))
+}
+
+/// Ours alone, with ten times the guilds.
+fn large(effort: Effort) -> Result<Spread> {
+    let mut mix = Mix::new(GUILDS_LARGE);
+    let mut ours = Ours::new()?;
+    ours.load(GUILDS_LARGE)?;
+    let (rounds, events) = rounds(effort);
+    let mut samples = Vec::new();
+    for round in 0..=rounds {
+        let sample = ours.run(&mix.batch(events))?;
+        if round > 0 {
+            samples.push(sample);
+        }
+    }
+    Ok(Samples { name: "mixcord", samples }.spread(nanoseconds))
+}
+
+fn nanoseconds(sample: &Sample) -> f64 {
+    1e9 / sample.per_cpu_second()
+}
+
+/// A fixed run for callgrind: what is loaded, then `events` of the mix; prints what each cost.
+pub(crate) fn child(arguments: &[String]) -> Result<()> {
+    let [guilds, events] = arguments else { anyhow::bail!("guilds, events") };
+    let (guilds, events) = (guilds.parse()?, events.parse()?);
+    let mut mix = Mix::new(guilds);
+    let mut ours = Ours::new()?;
+    ours.load(guilds)?;
+    let sample = ours.run(&mix.batch(events))?;
+    let Sample { units, cpu, .. } = sample;
+    println!("{units} events, {cpu:?}, {:.0} a CPU-second", sample.per_cpu_second());
+    let stats = ours.stats()?;
+    println!("{} bytes of state, {} of file", stats.bytes(), stats.used_bytes);
+    Ok(())
+}
+
+/// The first argument of [`child`].
+pub(crate) const CHILD: &str = "__cache-child";

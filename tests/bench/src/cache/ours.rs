@@ -1,0 +1,208 @@
+//! mixcord-cache's engine between two rings: another thread feeds the one and drains the other.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use mixcord_cache::engine::{Engine, Plan, Progress};
+use mixcord_cache::settings::Settings;
+use mixcord_event::{Decoder, RecordMeta, Shard, topology};
+use mixcord_ring::{Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start};
+use mixcord_state::{State, StateStats};
+
+use super::guild;
+use crate::clock::{Sample, thread_cpu};
+use crate::ring::pin;
+
+/// How long a round may take before it counts as stuck.
+const STUCK: Duration = Duration::from_secs(100);
+const STATE_BYTES_MAX: u64 = 8 << 30;
+
+/// The rings and the store of a run; gone with it.
+pub(super) struct Ours {
+    instance: String,
+    namespace: Namespace,
+    /// `None` while somebody else looks at the store.
+    engine: Option<Engine>,
+    ends: Option<Ends>,
+    received_us: u64,
+}
+
+/// What stands around the cache.
+struct Ends {
+    shard: Producer,
+    consumer: Member,
+    decoder: Decoder,
+}
+
+impl Ours {
+    pub(super) fn new() -> Result<Self> {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("bench-{}-{number}", std::process::id());
+        let namespace = Namespace::new(&topology::namespace(&instance))?;
+        let mut this =
+            Self { instance, namespace, engine: None, ends: None, received_us: 1_795_080_861_000_000 };
+        let bell = this.namespace.bell()?;
+        let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+        let shard = Producer::create(
+            &this.namespace,
+            &topology::shard_ring(0, 1),
+            Geometry::new(8192, 4 << 20, 4, 1, 4)?,
+            &[cache],
+            &bell,
+        )?;
+        let engine = Engine::start(&this.plan()?)?;
+        let ring = Ring::attach(&this.namespace, topology::OUTPUT_RING)?;
+        let consumer = ring.join(&GroupSpec::durable("bench").from(Start::Earliest), &bell)?;
+        this.engine = Some(engine);
+        let decoder = Decoder::new(mixcord_event::Limits::default());
+        this.ends = Some(Ends { shard, consumer, decoder });
+        Ok(this)
+    }
+
+    /// The guilds arrive, as in a session's beginning.
+    pub(super) fn load(&mut self, guilds: u64) -> Result<()> {
+        let step = 64;
+        for first in (0..guilds).step_by(step) {
+            let last = guilds.min(first + step as u64);
+            let batch: Vec<String> = (first..last).map(guild::create).collect();
+            self.run(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Events through the cache; the CPU time of its thread alone.
+    pub(super) fn run(&mut self, batch: &[String]) -> Result<Sample> {
+        let mut ends = self.ends.take().context("between two runs")?;
+        let mut engine = self.engine.take().context("between two runs")?;
+        // Decoded before, as the gateway does.
+        let mut records = Vec::with_capacity(batch.len());
+        for text in batch {
+            self.received_us += 10;
+            let meta = RecordMeta {
+                shard: Shard { id: 0, count: 1 },
+                session: 1,
+                received_us: self.received_us,
+                ..RecordMeta::default()
+            };
+            records.push(ends.decoder.json(text.as_bytes())?.record(&meta).to_vec());
+        }
+        let events = records.len() as u64;
+        let (begun, fed, done) =
+            (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let sample = std::thread::scope(|scope| -> Result<Sample> {
+            let (begun, fed, done) = (&begun, &fed, &done);
+            let helper = scope.spawn(move || {
+                pin(1);
+                let seen = ends.serve(&records, begun, fed, done);
+                (ends, seen)
+            });
+            pin(0);
+            // What the round begins with is there: no time is spent in waiting for the first record.
+            while !begun.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            let (cpu, wall) = (thread_cpu(), Instant::now());
+            let mut failed = None;
+            while wall.elapsed() < STUCK {
+                let all = fed.load(Ordering::Acquire);
+                match engine.round() {
+                    Ok(Progress::Worked) => {}
+                    Ok(Progress::Idle) if all => break,
+                    Ok(progress) => engine.wait(progress, Duration::from_millis(50)),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            let sample =
+                Sample { units: events, cpu: thread_cpu() - cpu, wall: wall.elapsed() };
+            done.store(true, Ordering::Release);
+            let (ends, seen) = helper.join().map_err(|_| anyhow::anyhow!("the helper"))?;
+            self.ends = Some(ends);
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            ensure!(seen >= events, "{seen} records came out of {events} events");
+            Ok(sample)
+        })?;
+        self.engine = Some(engine);
+        Ok(sample)
+    }
+
+    /// Bytes of the pages in use.
+    pub(super) fn state_bytes(&mut self) -> Result<u64> {
+        Ok(self.stats()?.bytes())
+    }
+
+    /// What is in the store. A process opens it once, so the engine lets go of it meanwhile.
+    pub(super) fn stats(&mut self) -> Result<StateStats> {
+        self.engine = None;
+        let dir = topology::state_dir(&self.instance);
+        let stats = State::open(std::path::Path::new(&dir))?.stats()?;
+        self.engine = Some(Engine::start(&self.plan()?)?);
+        Ok(stats)
+    }
+
+    fn plan(&self) -> Result<Plan> {
+        Ok(Plan {
+            instance: self.instance.clone(),
+            state: Some(topology::state_dir(&self.instance).into()),
+            state_bytes_max: STATE_BYTES_MAX,
+            settings: Settings::default(),
+            output: Geometry::new(65_536, 64 << 20, 64, 64, 64)?,
+        })
+    }
+}
+
+impl Ends {
+    /// Feeds the shard's ring and drains the output ring; says how many records came.
+    fn serve(
+        &mut self,
+        records: &[Vec<u8>],
+        begun: &AtomicBool,
+        fed: &AtomicBool,
+        done: &AtomicBool,
+    ) -> u64 {
+        let (mut next, mut seen) = (0, 0);
+        loop {
+            let mut idle = true;
+            // Before the look: what comes out until then is seen by it.
+            let last_look = done.load(Ordering::Acquire);
+            while let Some(record) = records.get(next) {
+                let meta = Meta { key: 0, tag: 0, source: next as u64 };
+                if self.shard.stage(&meta, &[record]).is_err() {
+                    break;
+                }
+                next += 1;
+                idle = false;
+            }
+            self.shard.publish();
+            begun.store(true, Ordering::Release);
+            if next == records.len() {
+                fed.store(true, Ordering::Release);
+            }
+            while let Ok(Some(batch)) =
+                self.consumer.take(Limits { records: 1024, bytes: 1 << 20 })
+            {
+                seen += batch.len() as u64;
+                batch.ack();
+                idle = false;
+            }
+            if idle && last_look {
+                return seen;
+            }
+        }
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        self.engine = None;
+        self.ends = None;
+        let _ = std::fs::remove_dir_all(topology::state_dir(&self.instance));
+        let _ = self.namespace.remove_all();
+    }
+}
