@@ -93,7 +93,7 @@ fn the_key_table_is_its_own_inverse() {
 #[test]
 fn etf_and_json_give_equal_records() {
     for (line, json) in fixtures() {
-        let data = tree_of(&json["d"]);
+        let data = tree::Tree::of(&json["d"]);
         for seed in 0..20 {
             let settled = data.clone().settle(tree::Place::Plain);
             let name = json["t"].as_str().unwrap();
@@ -183,24 +183,6 @@ fn unknown_keys_and_events_pass_and_warn_once() {
     let message = r#"{"op":0,"t":"GUILD_JOIN_REQUEST_CREATE","d":{"brand_new":1}}"#;
     decoder.json(message.as_bytes()).unwrap();
     assert_eq!(decoder.take_warnings(), []);
-}
-
-fn tree_of(json: &Json) -> tree::Tree {
-    use tree::Tree;
-    match json {
-        Json::Null => Tree::Null,
-        Json::Bool(truth) => Tree::Bool(*truth),
-        Json::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => Tree::Int(number.into()),
-            (_, Some(number)) => Tree::Int(number.into()),
-            _ => Tree::Float(number.as_f64().unwrap()),
-        },
-        Json::String(text) => Tree::Text(text.clone()),
-        Json::Array(items) => Tree::List(items.iter().map(tree_of).collect()),
-        Json::Object(members) => {
-            Tree::Map(members.iter().map(|(key, value)| (key.clone(), tree_of(value))).collect())
-        }
-    }
 }
 
 /// Integers that are snowflakes as text.

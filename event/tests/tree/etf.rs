@@ -33,6 +33,74 @@ pub(crate) fn message(name: &str, seq: u64, data: &Tree, dice: &mut Dice) -> Vec
     shaped(&Tree::Map(members), dice)
 }
 
+/// A dispatch in the shape that Discord gives it: ATOM_EXT for keys and constants, SMALL_BIG for ids,
+/// the envelope's members in the order of their names.
+pub(crate) fn discords_message(name: &str, seq: u64, data: &Tree) -> Vec<u8> {
+    let mut out = vec![131];
+    tagged(116, 4, &mut out);
+    discords_key("d", &mut out);
+    discords(data, &mut out);
+    discords_key("op", &mut out);
+    discords(&Tree::Int(0), &mut out);
+    discords_key("s", &mut out);
+    discords(&Tree::Int(seq.into()), &mut out);
+    discords_key("t", &mut out);
+    discords_key(name, &mut out);
+    out
+}
+
+/// A term, without the version byte, in the shape that Discord gives it.
+pub(crate) fn discords(tree: &Tree, out: &mut Vec<u8>) {
+    match tree {
+        Tree::Null => discords_key("nil", out),
+        Tree::Bool(truth) => discords_key(if *truth { "true" } else { "false" }, out),
+        Tree::Int(number @ 0..=255) => out.extend_from_slice(&[97, *number as u8]),
+        Tree::Int(number) => match i32::try_from(*number) {
+            Ok(number) => {
+                out.push(98);
+                out.extend_from_slice(&number.to_be_bytes());
+            }
+            Err(_) => big(*number, out),
+        },
+        Tree::Float(number) => {
+            out.push(70);
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Tree::Text(content) => binary(content, out),
+        Tree::Id(id) => big(i128::from(*id), out),
+        Tree::List(items) if items.is_empty() => out.push(106),
+        Tree::List(items) => {
+            tagged(108, items.len(), out);
+            items.iter().for_each(|item| discords(item, out));
+            out.push(106);
+        }
+        Tree::Map(members) => {
+            tagged(116, members.len(), out);
+            for (key, member) in members {
+                match key.len() {
+                    0..=255 => discords_key(key, out),
+                    _ => binary(key, out),
+                }
+                discords(member, out);
+            }
+        }
+    }
+}
+
+/// ATOM_EXT where the name is ASCII, as nearly all are.
+fn discords_key(name: &str, out: &mut Vec<u8>) {
+    out.push(if name.is_ascii() { 100 } else { 118 });
+    out.extend_from_slice(&(name.len() as u16).to_be_bytes());
+    out.extend_from_slice(name.as_bytes());
+}
+
+fn big(number: i128, out: &mut Vec<u8>) {
+    let digits = number.unsigned_abs().to_le_bytes();
+    let len = 16 - (number.unsigned_abs().leading_zeros() / 8) as usize;
+    out.extend_from_slice(&[110, len as u8, u8::from(number < 0)]);
+    out.extend_from_slice(&digits[..len]);
+}
+
 fn value(tree: &Tree, dice: &mut Dice, out: &mut Vec<u8>) {
     match tree {
         Tree::Null => atom(["nil", "null"][dice.below(2)], dice, out),

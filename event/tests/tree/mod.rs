@@ -68,6 +68,25 @@ impl Place {
 }
 
 impl Tree {
+    /// What a JSON text says; ids are still text.
+    pub(crate) fn of(json: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(truth) => Self::Bool(*truth),
+            Json::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => Self::Int(number.into()),
+                (_, Some(number)) => Self::Int(number.into()),
+                _ => Self::Float(number.as_f64().expect("a float")),
+            },
+            Json::String(text) => Self::Text(text.clone()),
+            Json::Array(items) => Self::List(items.iter().map(Self::of).collect()),
+            Json::Object(members) => {
+                Self::Map(members.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect())
+            }
+        }
+    }
+
     /// The value as it is when it stands at `place`.
     pub(crate) fn settle(self, place: Place) -> Self {
         match self {
