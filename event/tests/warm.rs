@@ -3,7 +3,7 @@
 
 mod tree;
 
-use mixcord_event::{DecodeErrorKind, Decoder, Document, Limits, Record, RecordMeta};
+use mixcord_event::{Atom, DecodeErrorKind, Decoder, Document, Limits, Record, RecordMeta};
 use proptest::prelude::*;
 use tree::{Dice, Tree};
 
@@ -106,6 +106,27 @@ fn what_follows_a_text_is_not_part_of_it() {
             assert_eq!(document, expected, "{len} {follows}");
             assert!(!warm.etf(b"\x83t\0\0\0\x01w\x02opa\x0b").unwrap().not_utf8());
         }
+    }
+}
+
+/// A key that differs from the guessed one in one byte is another key.
+#[test]
+fn a_key_like_the_guess_is_not_it() {
+    let mut warm = decoder();
+    for name in Atom::all().map(Atom::as_str) {
+        let tree = Tree::Map(vec![(name.to_owned(), Tree::Bool(true))]);
+        let mut term = vec![131];
+        tree::etf::discords(&tree, &mut term);
+        for at in term.len() - 7 - name.len()..term.len() - 7 {
+            warm.document_from_etf(&term).unwrap();
+            term[at] ^= 1;
+            let other = warm.document_from_etf(&term).unwrap();
+            term[at] ^= 1;
+            let (key, _) = other.value().as_map().and_then(|map| map.iter().next()).unwrap();
+            assert_ne!(key.as_str(), name);
+            assert_eq!(key.as_str().len(), name.len());
+        }
+        assert!(tree.is(warm.document_from_etf(&term).unwrap().value()));
     }
 }
 
