@@ -108,6 +108,28 @@ proptest! {
     }
 }
 
+/// Wherever it stands, a byte that is no UTF-8 is seen, in texts of all the lengths that go ways of their
+/// own.
+#[test]
+fn a_broken_byte_is_seen_anywhere() {
+    let (mut one, mut two) = (decoder(), decoder());
+    for len in 1..150 {
+        for at in 0..len {
+            let mut text = vec![b'x'; len];
+            text[at] = 0xFF;
+            let mut term = vec![131, 116, 0, 0, 0, 2, 119, 2, b'o', b'p', 97, 0, 119, 1, b'd', 109];
+            term.extend_from_slice(&(len as u32).to_be_bytes());
+            term.extend_from_slice(&text);
+            let json = [br#"{"op":0,"d":""#, &text[..], br#""}"#].concat();
+            let (etf, json) = (one.etf(&term).unwrap(), two.json(&json).unwrap());
+            assert!(etf.not_utf8() && json.not_utf8(), "{at} of {len}");
+            let expected = String::from_utf8_lossy(&text);
+            assert_eq!(etf.data().as_str(), Some(&*expected), "{at} of {len}");
+            assert_eq!(json.data().as_str(), Some(&*expected), "{at} of {len}");
+        }
+    }
+}
+
 /// Whatever the tree's own generator may miss.
 #[test]
 fn the_last_duplicate_wins_across_spellings() {
