@@ -58,8 +58,8 @@ stage_build() { cargo build --bins --examples; }
 # The end-to-end tests start many processes each and come in a stage of their own.
 stage_test() { nextest --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
 stage_doc() {
-    cargo test --doc &&
-        RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+    cargo test --doc --features mixcord/twilight &&
+        RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet --features mixcord/twilight
 }
 stage_e2e() { nextest -p mixcord-e2e; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.

@@ -35,6 +35,8 @@
 //! * **Loss is visible.** What Discord did not resume is an event of [`Kind::GAP`]; what an observer
 //!   missed is an event with [`Event::lost`].
 //!
+//! With the feature `twilight`, `Event::to_twilight` gives twilight-model's typed events.
+//!
 //! [`commands`] sends to Discord: presence, voice states, requests for members.
 //! [`event`] has the values events are made of; [`operator`] shows and manages rings and groups.
 

@@ -221,6 +221,32 @@ impl Event {
         self.old().map(from_value).transpose()
     }
 
+    /// The event as twilight-model's, made from [`data`](Self::data) without JSON between; the types are in
+    /// [`event::twilight`](mixcord_event::twilight).
+    ///
+    /// # Errors
+    /// When twilight-model has no type for the event, or requires what Discord left out. [`data`](Self::data)
+    /// reads those too.
+    ///
+    /// ```
+    /// use mixcord::event::twilight::twilight_model::gateway::event::DispatchEvent;
+    /// # fn example(event: &mixcord::Event) -> Result<(), mixcord::event::twilight::TwilightError> {
+    /// if let DispatchEvent::MessageCreate(message) = event.to_twilight()? {
+    ///     println!("{}: {}", message.author.name, message.content);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "twilight")]
+    pub fn to_twilight(
+        &self,
+    ) -> Result<
+        mixcord_event::twilight::twilight_model::gateway::event::DispatchEvent,
+        mixcord_event::twilight::TwilightError,
+    > {
+        mixcord_event::twilight::dispatch_event(self.name(), self.data())
+    }
+
     /// The cache's state, which contains this event already, and perhaps later ones (P4).
     ///
     /// ```no_run

@@ -3,7 +3,8 @@
 //! A [`Decoder`] turns a payload of the gateway into a [`Record`]: a fixed [`Header`], a document
 //! with the event's data and, once the cache has seen it, one with the entity before. A document is
 //! read in place as [`Value`]s, deserialised into any type by serde, printed as Discord's JSON,
-//! and edited into new documents ([`edit`]).
+//! and edited into new documents ([`edit`]). With the feature `twilight` a record is also one of
+//! twilight-model's events: `Record::to_twilight`.
 //!
 //! ```
 //! use mixcord_event::{Decoder, Kind, Limits, Record, RecordMeta, atoms};
@@ -37,6 +38,8 @@ pub mod send;
 mod ser;
 pub mod status;
 pub mod topology;
+#[cfg(feature = "twilight")]
+pub mod twilight;
 mod validate;
 mod value;
 mod writer;

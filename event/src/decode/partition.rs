@@ -43,13 +43,10 @@ fn guild_channel_or_user(content: &[u8]) -> Option<u64> {
             continue;
         }
         match key {
-            GUILD => match id(value) {
-                Some(guild) => return Some(guild),
-                None => {}
-            },
+            GUILD if id(value).is_some() => return id(value),
             CHANNEL => channel = id(value),
             USER_ID => user = id(value),
-            _ if user.is_none() => user = id_under(format::content(value), atoms::ID),
+            USER if user.is_none() => user = id_under(format::content(value), atoms::ID),
             _ => {}
         }
     }

@@ -81,9 +81,9 @@ impl Tree {
             },
             Json::String(text) => Self::Text(text.clone()),
             Json::Array(items) => Self::List(items.iter().map(Self::of).collect()),
-            Json::Object(members) => {
-                Self::Map(members.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect())
-            }
+            Json::Object(members) => Self::Map(
+                members.iter().map(|(key, value)| (key.clone(), Self::of(value))).collect(),
+            ),
         }
     }
 
