@@ -5,17 +5,13 @@ use std::fmt;
 use serde::{
     Deserialize, Deserializer,
     de::{
-        self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
-        Visitor, value::BorrowedStrDeserializer,
+        self, DeserializeSeed, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
+        value::{BorrowedStrDeserializer, MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
 };
 
-use crate::{
-    format::DEPTH_MAX,
-    ser::Decimal,
-    value::{ListIter, MapIter, Value},
-};
+use crate::{format::DEPTH_MAX, ser::Decimal, value::Value};
 
 /// Reads a `T` out of `value`; text is borrowed from the document where `T` borrows.
 pub fn from_value<'de, T: Deserialize<'de>>(value: Value<'de>) -> Result<T, ReadError> {
@@ -85,15 +81,17 @@ impl<'de> Deserializer<'de> for Nested<'de> {
             Value::Id(id) => visitor.visit_str(Decimal::new(id).as_str()),
             Value::Str(text) => visitor.visit_borrowed_str(text),
             Value::List(list) => {
-                let mut elements = Elements { elements: list.iter(), depth: depth + 1 };
+                let elements = list.iter().map(|value| Self(value, depth + 1));
+                let mut elements = SeqDeserializer::new(elements);
                 let result = visitor.visit_seq(&mut elements)?;
-                match elements.elements.next() {
-                    None => Ok(result),
-                    Some(_) => Err(de::Error::custom("list has more elements than expected")),
-                }
+                elements.end()?;
+                Ok(result)
             }
             Value::Map(map) => {
-                visitor.visit_map(Members { members: map.iter(), value: None, depth: depth + 1 })
+                let members = map.iter();
+                visitor.visit_map(MapDeserializer::new(
+                    members.map(|(key, value)| (MapKey(key.as_str()), Self(value, depth + 1))),
+                ))
             }
         }
     }
@@ -186,56 +184,20 @@ impl<'de> Deserializer<'de> for Value<'de> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, ReadError> for Value<'de> {
-    type Deserializer = Self;
+/// What is its own deserializer.
+macro_rules! own_deserializer {
+    ($($name:ident)*) => {$(
+        impl<'de> IntoDeserializer<'de, ReadError> for $name<'de> {
+            type Deserializer = Self;
 
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-struct Elements<'de> {
-    elements: ListIter<'de>,
-    depth: usize,
-}
-
-impl<'de> SeqAccess<'de> for &mut Elements<'de> {
-    type Error = ReadError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, ReadError> {
-        let Some(value) = self.elements.next() else { return Ok(None) };
-        seed.deserialize(Nested(value, self.depth)).map(Some)
-    }
-}
-
-struct Members<'de> {
-    members: MapIter<'de>,
-    value: Option<Value<'de>>,
-    depth: usize,
-}
-
-impl<'de> MapAccess<'de> for Members<'de> {
-    type Error = ReadError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, ReadError> {
-        let Some((key, value)) = self.members.next() else { return Ok(None) };
-        self.value = Some(value);
-        seed.deserialize(MapKey(key.as_str())).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
-        match self.value.take() {
-            Some(value) => seed.deserialize(Nested(value, self.depth)),
-            None => Err(de::Error::custom("a value was asked for before its key")),
+            fn into_deserializer(self) -> Self {
+                self
+            }
         }
-    }
+    )*};
 }
+
+own_deserializer! { Value Nested MapKey }
 
 /// A key of a map: text, or the number its text says, where a number is asked for.
 struct MapKey<'de>(&'de str);

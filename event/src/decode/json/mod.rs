@@ -4,6 +4,13 @@
 //! a surrogate pair, becomes U+FFFD instead of an error (P6), errors know their path, and nothing is
 //! copied or checked twice. Tests hold it against serde_json.
 
+mod members;
+mod number;
+mod text;
+
+pub(crate) use members::{Members, skip_space};
+use text::plain_end;
+
 use super::{
     DecodeErrorKind as Kind,
     notes::Stop,
@@ -225,108 +232,6 @@ impl Json<'_> {
         }
     }
 
-    /// Text from behind its quote, with escapes.
-    #[cold]
-    #[inline(never)]
-    fn escaped<'i>(&mut self, text: &'i [u8], position: usize, ids: Ids) -> Progress<'i> {
-        let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
-        let done = self
-            .unescape(text, &mut scratch)
-            .and_then(|rest| Ok((rest, self.pad.text(position, &scratch, scratch.len(), ids)?)));
-        self.pad.notes.scratch = scratch;
-        done
-    }
-
-    /// Puts text from behind its quote into `out`, without its escapes. Gives what follows it.
-    fn unescape<'i>(&mut self, text: &'i [u8], out: &mut Vec<u8>) -> Result<&'i [u8], Stop> {
-        out.clear();
-        let mut rest = text;
-        loop {
-            let end = plain_end(rest);
-            out.extend_from_slice(&rest[..end]);
-            rest = &rest[end..];
-            match rest {
-                [b'"', after @ ..] => return Ok(after),
-                [b'\\', b'u', after @ ..] => {
-                    let Some(first) = code_unit(after) else {
-                        return Err(self.syntax("broken escape", rest));
-                    };
-                    rest = &after[4..];
-                    let second = rest.strip_prefix(b"\\u").and_then(code_unit);
-                    let character = match (first, second) {
-                        (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
-                            rest = &rest[6..];
-                            char::from_u32(0x1_0000 + (first - 0xD800) * 0x400 + (low - 0xDC00))
-                        }
-                        _ => char::from_u32(first),
-                    };
-                    // Half of a pair is no character.
-                    self.pad.notes.not_utf8 |= character.is_none();
-                    let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                }
-                [b'\\', escape, after @ ..] => {
-                    out.push(match escape {
-                        b'"' | b'\\' | b'/' => *escape,
-                        b'b' => 0x08,
-                        b'f' => 0x0C,
-                        b'n' => b'\n',
-                        b'r' => b'\r',
-                        b't' => b'\t',
-                        _ => return Err(self.syntax("unknown escape", rest)),
-                    });
-                    rest = after;
-                }
-                [0..=0x1F, ..] => return Err(self.syntax("control character in text", rest)),
-                _ => return Err(self.pad.notes.refuse(Kind::Truncated, 0)),
-            }
-        }
-    }
-
-    #[inline]
-    fn number<'i>(&mut self, input: &'i [u8], position: usize, ids: Ids) -> Progress<'i> {
-        let (negative, digits) = match input {
-            [b'-', digits @ ..] => (true, digits),
-            digits => (false, digits),
-        };
-        let len = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
-        let rest = &digits[len..];
-        let plain = !matches!(rest, [b'.' | b'e' | b'E', ..]);
-        // 19 digits fit 64 bits; a leading zero stands alone.
-        if plain && (1..=19).contains(&len) && (digits[0] != b'0' || len == 1) {
-            let value = digits[..len].iter().fold(0, |v, d| v * 10 + u64::from(d - b'0'));
-            if !negative {
-                return Ok((rest, self.pad.uint(position, value, ids)?));
-            }
-            if let Some(value) = 0_i64.checked_sub_unsigned(value) {
-                return Ok((rest, self.pad.int(position, value, ids)?));
-            }
-        }
-        self.long_number(input, position, ids)
-    }
-
-    /// Any number.
-    #[cold]
-    #[inline(never)]
-    fn long_number<'i>(&mut self, input: &'i [u8], position: usize, ids: Ids) -> Progress<'i> {
-        let Some(len) = number_len(input) else {
-            return Err(self.syntax("broken number", input));
-        };
-        let (text, rest) = input.split_at(len);
-        let text = std::str::from_utf8(text).unwrap_or_default();
-        let position = if let Ok(value) = text.parse::<u64>() {
-            self.pad.uint(position, value, ids)?
-        } else if let Ok(value) = text.parse::<i64>() {
-            self.pad.int(position, value, ids)?
-        } else {
-            match text.parse::<f64>() {
-                Ok(value) if value.is_finite() => self.pad.float(position, value, ids)?,
-                _ => return Err(self.pad.notes.refuse(Kind::NotFinite, input.len())),
-            }
-        };
-        Ok((rest, position))
-    }
-
     #[inline]
     fn deeper(&mut self, input: &[u8], depth: usize) -> Result<(), Stop> {
         let limit = self.pad.notes.limits.depth;
@@ -354,104 +259,4 @@ impl Json<'_> {
         let kind = if cut { Kind::Truncated } else { Kind::Json(expected) };
         self.pad.notes.refuse(kind, rest.len())
     }
-}
-
-/// The commas and the end of a map, around its members.
-#[derive(Debug)]
-pub(crate) struct Members<'i> {
-    /// What follows the last member.
-    pub(crate) rest: &'i [u8],
-    len: usize,
-}
-
-impl<'i> Members<'i> {
-    /// The members of the map whose opening brace is behind.
-    pub(crate) const fn new(rest: &'i [u8]) -> Self {
-        Self { rest, len: 0 }
-    }
-
-    /// Where the next key begins; `None` when the map has ended.
-    #[inline]
-    pub(crate) fn next(&mut self, json: &mut Json<'_>) -> Result<Option<&'i [u8]>, Stop> {
-        let rest = skip_space(self.rest);
-        let key = match rest.split_first() {
-            Some((b'}', after)) => {
-                self.rest = after;
-                return Ok(None);
-            }
-            Some((b',', after)) if self.len > 0 => skip_space(after),
-            _ if self.len == 0 => rest,
-            _ => return Err(json.syntax("expected a comma or the map's end", rest)),
-        };
-        json.count(rest, self.len)?;
-        self.len += 1;
-        Ok(Some(key))
-    }
-}
-
-/// How many bytes of text come before the first quote, backslash or control character.
-#[inline]
-fn plain_end(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    let mut rest = text;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // A zero byte borrows and so shows its high bit; the lowest one found is exact.
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let found = found & (ONES * 0x80);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-        rest = tail;
-    }
-    let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-    at + rest.iter().position(stop).unwrap_or(rest.len())
-}
-
-#[inline]
-pub(crate) fn skip_space(input: &[u8]) -> &[u8] {
-    match input.first() {
-        Some(byte) if *byte > b' ' => input,
-        _ => skip_more_space(input),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn skip_more_space(input: &[u8]) -> &[u8] {
-    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-    &input[input.iter().position(|byte| !space(byte)).unwrap_or(input.len())..]
-}
-
-/// The code unit that four hexadecimal digits are.
-fn code_unit(text: &[u8]) -> Option<u32> {
-    let digits: &[u8; 4] = text.first_chunk()?;
-    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-}
-
-/// The length of the number at the start of `input`.
-fn number_len(input: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        let found = input.get(from..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        (found > 0).then_some(from + found)
-    };
-    let start = usize::from(input.first() == Some(&b'-'));
-    let mut end = digits(start)?;
-    if input[start] == b'0' && end > start + 1 {
-        return None;
-    }
-    if input.get(end) == Some(&b'.') {
-        end = digits(end + 1)?;
-    }
-    if matches!(input.get(end), Some(b'e' | b'E')) {
-        let signed = usize::from(matches!(input.get(end + 1), Some(b'+' | b'-')));
-        end = digits(end + 1 + signed)?;
-    }
-    Some(end)
 }

@@ -1,0 +1,104 @@
+//! Text between quotes: its end, its escapes.
+
+use super::{Json, Kind, Progress, Stop};
+use crate::atom::Ids;
+
+impl Json<'_> {
+    /// Text from behind its quote, with escapes.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn escaped<'i>(
+        &mut self,
+        text: &'i [u8],
+        position: usize,
+        ids: Ids,
+    ) -> Progress<'i> {
+        let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
+        let done = self
+            .unescape(text, &mut scratch)
+            .and_then(|rest| Ok((rest, self.pad.text(position, &scratch, scratch.len(), ids)?)));
+        self.pad.notes.scratch = scratch;
+        done
+    }
+
+    /// Puts text from behind its quote into `out`, without its escapes. Gives what follows it.
+    pub(super) fn unescape<'i>(
+        &mut self,
+        text: &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<&'i [u8], Stop> {
+        out.clear();
+        let mut rest = text;
+        loop {
+            let end = plain_end(rest);
+            out.extend_from_slice(&rest[..end]);
+            rest = &rest[end..];
+            match rest {
+                [b'"', after @ ..] => return Ok(after),
+                [b'\\', b'u', after @ ..] => {
+                    let Some(first) = code_unit(after) else {
+                        return Err(self.syntax("broken escape", rest));
+                    };
+                    rest = &after[4..];
+                    let second = rest.strip_prefix(b"\\u").and_then(code_unit);
+                    let character = match (first, second) {
+                        (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
+                            rest = &rest[6..];
+                            char::from_u32(0x1_0000 + (first - 0xD800) * 0x400 + (low - 0xDC00))
+                        }
+                        _ => char::from_u32(first),
+                    };
+                    // Half of a pair is no character.
+                    self.pad.notes.not_utf8 |= character.is_none();
+                    let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+                    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+                [b'\\', escape, after @ ..] => {
+                    out.push(match escape {
+                        b'"' | b'\\' | b'/' => *escape,
+                        b'b' => 0x08,
+                        b'f' => 0x0C,
+                        b'n' => b'\n',
+                        b'r' => b'\r',
+                        b't' => b'\t',
+                        _ => return Err(self.syntax("unknown escape", rest)),
+                    });
+                    rest = after;
+                }
+                [0..=0x1F, ..] => return Err(self.syntax("control character in text", rest)),
+                _ => return Err(self.pad.notes.refuse(Kind::Truncated, 0)),
+            }
+        }
+    }
+}
+
+/// How many bytes of text come before the first quote, backslash or control character.
+#[inline]
+pub(super) fn plain_end(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    let mut rest = text;
+    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        // A zero byte borrows and so shows its high bit; the lowest one found is exact.
+        let found = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
+        let found = found & (ONES * 0x80);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+        rest = tail;
+    }
+    let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
+    at + rest.iter().position(stop).unwrap_or(rest.len())
+}
+
+/// The code unit that four hexadecimal digits are.
+fn code_unit(text: &[u8]) -> Option<u32> {
+    let digits: &[u8; 4] = text.first_chunk()?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+}

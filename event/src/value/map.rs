@@ -1,0 +1,144 @@
+//! Maps in a document.
+
+use std::fmt;
+
+use super::{Value, text};
+use crate::{
+    atom::Atom,
+    format::{self, RawKey},
+    key::Key,
+};
+
+/// A map; borrows the document's bytes.
+#[derive(Clone, Copy)]
+pub struct Map<'a> {
+    /// Tag, length and content.
+    pub(super) raw: &'a [u8],
+}
+
+impl<'a> Map<'a> {
+    /// The map without members.
+    pub const EMPTY: Map<'static> = Map { raw: &[format::EMPTY_MAP] };
+
+    /// The member under `key`.
+    #[inline]
+    pub fn get(self, key: Atom) -> Option<Value<'a>> {
+        let mut rest = format::content(self.raw);
+        loop {
+            let (word, after) = rest.split_first_chunk::<2>()?;
+            let word = u16::from_le_bytes(*word);
+            rest = match word.checked_sub(format::TEXT_KEY) {
+                None => after,
+                Some(len) => after.get(usize::from(len)..)?,
+            };
+            let len = format::value_len(rest)?;
+            if word == key.number() {
+                return Some(Value::from_raw(&rest[..len]));
+            }
+            rest = &rest[len..];
+        }
+    }
+
+    /// The member under `key`, documented or not.
+    pub fn get_named(self, key: &str) -> Option<Value<'a>> {
+        match Atom::lookup(key.as_bytes()) {
+            Some(atom) => self.get(atom),
+            None => self.raw_entries().find_map(|(candidate, value)| {
+                (candidate == RawKey::Text(key.as_bytes())).then(|| Value::from_raw(value))
+            }),
+        }
+    }
+
+    /// The member under a key of this or another map.
+    pub fn get_key(self, key: Key<'_>) -> Option<Value<'a>> {
+        match key {
+            Key::Atom(atom) => self.get(atom),
+            Key::Text(text) => self.get_named(text),
+        }
+    }
+
+    /// Whether there is a member under `key`, null or not.
+    pub fn contains(self, key: Atom) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Its members, in the order of the wire.
+    #[inline]
+    pub fn iter(self) -> MapIter<'a> {
+        MapIter { entries: self.raw_entries() }
+    }
+
+    /// How many members it has; counts them.
+    pub fn len(self) -> usize {
+        self.raw_entries().count()
+    }
+
+    /// Whether it has no members.
+    pub fn is_empty(self) -> bool {
+        self.raw_entries().next().is_none()
+    }
+
+    /// Its bytes: a document of its own.
+    #[inline]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.raw
+    }
+
+    #[inline]
+    pub(crate) fn raw_entries(self) -> RawEntries<'a> {
+        RawEntries { rest: format::content(self.raw) }
+    }
+}
+
+impl<'a> IntoIterator for Map<'a> {
+    type Item = (Key<'a>, Value<'a>);
+    type IntoIter = MapIter<'a>;
+
+    fn into_iter(self) -> MapIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Debug for Map<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, value)| (key.as_str(), value))).finish()
+    }
+}
+
+/// The members of a [`Map`].
+#[derive(Clone, Debug)]
+pub struct MapIter<'a> {
+    entries: RawEntries<'a>,
+}
+
+impl<'a> Iterator for MapIter<'a> {
+    type Item = (Key<'a>, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.entries.next()?;
+        let key = match key {
+            RawKey::Atom(number) => Key::Atom(Atom::from_number(number)?),
+            RawKey::Text(bytes) => Key::Text(text(bytes)),
+        };
+        Some((key, Value::from_raw(value)))
+    }
+}
+
+/// The members of a map as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct RawEntries<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for RawEntries<'a> {
+    type Item = (RawKey<'a>, &'a [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, rest) = format::split_key(self.rest)?;
+        let (value, rest) = format::split_value(rest)?;
+        self.rest = rest;
+        Some((key, value))
+    }
+}
