@@ -101,11 +101,8 @@ fn rate_limited_is_read() {
 /// and where it refuses the one it refuses the other.
 #[test]
 fn real_events_are_to_twilight_what_their_json_is() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/corpus/discord-payloads.jsonl");
-    let Ok(text) = std::fs::read_to_string(path) else { return };
     let mut decoder = Decoder::new(Limits::default());
-    for line in text.lines() {
-        let json: Json = serde_json::from_str(line).unwrap();
+    for (line, json) in tree::corpus::payloads() {
         let name = json["t"].as_str().unwrap();
         let mut frame = decoder.json(line.as_bytes()).unwrap();
         let record = Record::parse(frame.record(&RecordMeta::default())).unwrap();

@@ -1,6 +1,7 @@
 //! A model of what Discord means, and every way in which the wire may say it.
 #![allow(dead_code, reason = "each test uses its share")]
 
+pub(crate) mod corpus;
 pub(crate) mod etf;
 pub(crate) mod json;
 

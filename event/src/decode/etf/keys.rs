@@ -5,7 +5,7 @@ use super::{
     input::{KEY_MAX, Window, word},
     links::{Link, Links, Place, Spelling},
     terms::{
-        ATOM, ATOM_UTF8, BINARY, Big, INTEGER, SMALL_ATOM, SMALL_ATOM_UTF8, SMALL_BIG,
+        ATOM, ATOM_UTF8, BINARY, Big, INTEGER, LARGE_BIG, SMALL_ATOM, SMALL_ATOM_UTF8, SMALL_BIG,
         SMALL_INTEGER, latin1_text, long, short,
     },
 };
@@ -99,7 +99,7 @@ impl<'i> Etf<'_, 'i> {
                 let (_, after) = self.take(rest, 5, 0)?;
                 (KeyTerm::Signed(i64::from(long(head) as u32 as i32)), after)
             }
-            SMALL_BIG => match self.big(rest, head)? {
+            SMALL_BIG | LARGE_BIG => match self.big(rest, head)? {
                 (Big::Unsigned(key), after) => (KeyTerm::Unsigned(key), after),
                 (Big::Signed(key), after) => (KeyTerm::Signed(key), after),
                 (Big::Float(_), _) => return Err(self.refuse(Kind::Key(tag), rest)),
