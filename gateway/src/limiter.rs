@@ -55,6 +55,9 @@ impl Window {
 pub struct Limiter {
     sends: Window,
     presences: Window,
+    /// Heartbeats due in one window.
+    beats: usize,
+    /// What is kept free of commands.
     reserve: usize,
 }
 
@@ -62,13 +65,21 @@ impl Limiter {
     /// For a connection that beats every `heartbeat`.
     pub fn new(heartbeat: Duration) -> Self {
         let beats = SENDS_WINDOW.as_millis() / heartbeat.as_millis().max(1);
+        let beats = usize::try_from(beats).unwrap_or(SENDS_MAX).min(SENDS_MAX);
         // One beat more than fit in the window, one that the server may ask for (op 1), and RESUME.
-        let reserve = usize::try_from(beats).unwrap_or(RESERVE_MAX).saturating_add(3);
+        let reserve = beats + 3;
         Self {
             sends: Window::new(SENDS_MAX, SENDS_WINDOW),
             presences: Window::new(PRESENCES_MAX, PRESENCES_WINDOW),
+            beats,
             reserve: reserve.min(RESERVE_MAX),
         }
+    }
+
+    /// Is there room for a heartbeat that the server asks for (G-9) beside those that are due? A server
+    /// that wants more by itself than it would allow is not held to its limit.
+    pub fn may_answer(&mut self, now: Instant) -> bool {
+        self.beats >= SENDS_MAX || self.sends.wait(now, self.beats + 1).is_zero()
     }
 
     /// Notes a heartbeat, IDENTIFY or RESUME, which never wait.
@@ -122,6 +133,31 @@ mod tests {
             assert!(within <= SENDS_MAX, "{within} sends in a minute");
         }
         assert!(sent.len() > 6 * 100, "the budget is used: {}", sent.len());
+    }
+
+    /// §15 line 14, whatever the server asks for.
+    #[test]
+    fn g9_g28_heartbeats_that_the_server_asks_for_stay_within_the_limit() {
+        let start = Instant::now();
+        let mut limiter = Limiter::new(Duration::from_millis(41_250));
+        let mut answered = 0;
+        for ms in (0..59_000u64).step_by(10) {
+            let now = start + Duration::from_millis(ms);
+            if ms % 41_250 == 0 {
+                limiter.note(now);
+                answered += 1;
+            }
+            if limiter.may_answer(now) {
+                limiter.note(now);
+                answered += 1;
+            }
+        }
+        assert!((110..=SENDS_MAX).contains(&answered), "{answered}");
+        assert!(!limiter.may_answer(start + Duration::from_secs(59)));
+        assert!(limiter.may_answer(start + Duration::from_secs(61)));
+        let mut wanting = Limiter::new(Duration::from_millis(100));
+        (0..300).for_each(|_| wanting.note(start));
+        assert!(wanting.may_answer(start));
     }
 
     #[test]

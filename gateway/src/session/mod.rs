@@ -196,7 +196,7 @@ impl Session {
         let beat = self.heart.as_mut().map_or(Beat::NotDue, |heart| heart.tick(now));
         match beat {
             Beat::NotDue => {}
-            Beat::Send => self.beat(),
+            Beat::Send => self.beat(false),
             Beat::Dead => self.drop_connection(now, Lost::Zombie),
         }
     }
@@ -296,7 +296,7 @@ impl Session {
         self.heard();
         match incoming {
             Incoming::Dispatch { seq, event } => return self.dispatch(now, seq, event),
-            Incoming::Heartbeat => self.beat(),
+            Incoming::Heartbeat => self.beat(true),
             Incoming::Reconnect => self.drop_connection(now, Lost::Reconnect),
             Incoming::InvalidSession { resumable } => {
                 if !resumable {
@@ -386,8 +386,8 @@ impl Session {
         }
     }
 
-    fn beat(&mut self) {
-        self.actions.push_back(Action::Send(Payload::Heartbeat { seq: self.committed }));
+    fn beat(&mut self, asked: bool) {
+        self.actions.push_back(Action::Send(Payload::Heartbeat { seq: self.committed, asked }));
     }
 
     fn end(&mut self, ended: Ended) {

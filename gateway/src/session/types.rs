@@ -177,6 +177,8 @@ pub enum Payload {
     Heartbeat {
         /// `d`.
         seq: Option<u64>,
+        /// The server wants it at once (G-9): one too many of these may be left out.
+        asked: bool,
     },
     /// op 2.
     Identify,

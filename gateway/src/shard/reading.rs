@@ -7,6 +7,7 @@ use mixcord_event::{
     DecodeError, DecodeErrorKind, Encoding, Frame, Kind, RecordMeta, Shard, Value, atoms,
 };
 use mixcord_ring::Meta;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::now_us;
@@ -53,8 +54,12 @@ impl Runner {
                 self.session.closed(now, frame.map(|frame| frame.code.into()));
             }
             Some(Ok(_)) => self.session.heard(),
-            Some(Err(WsError::Capacity(error))) => {
-                tracing::warn!(shard = self.shard.id, %error, "message too large");
+            // What breaks the rules of websockets would come again and again in a replay: unlike
+            // a lost connection it counts against resuming.
+            Some(Err(error @ (WsError::Capacity(_) | WsError::Utf8(_) | WsError::Protocol(_))))
+                if !is_cut(&error) =>
+            {
+                tracing::warn!(shard = self.shard.id, %error, "not a sound websocket message");
                 self.session.corrupt(now);
             }
             Some(Err(error)) => {
@@ -115,6 +120,11 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// TCP ended without a close frame.
+fn is_cut(error: &WsError) -> bool {
+    matches!(error, WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake))
 }
 
 /// A message that could not be decoded is told at most once in this time.

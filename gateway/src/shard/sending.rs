@@ -19,9 +19,15 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Runner {
     pub(super) async fn send(&mut self, payload: Payload) {
+        if matches!(payload, Payload::Heartbeat { asked: true, .. })
+            && !self.limiter.may_answer(Instant::now())
+        {
+            tracing::debug!(shard = self.shard.id, "asked for too many heartbeats");
+            return;
+        }
         let token = || self.context.token.reveal().to_owned();
         let outgoing = match payload {
-            Payload::Heartbeat { seq } => Outgoing::Heartbeat { seq },
+            Payload::Heartbeat { seq, .. } => Outgoing::Heartbeat { seq },
             Payload::Identify => Outgoing::Identify(Identify {
                 token: token(),
                 intents: self.context.intents,

@@ -74,6 +74,100 @@ fn unknown_events_opcodes_and_members() {
     drop(gateway);
 }
 
+/// Members that are missing or of another type than they should be: what can be read is delivered,
+/// what cannot be is told.
+#[test]
+fn odd_envelopes() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.say(&json!({"op": 10, "d": {"heartbeat_interval": 41_250.5}})).await;
+            peer.expect(2).await;
+            peer.say(&json!({"op": 0, "s": 1, "t": "READY", "d": {"v": 10}})).await;
+            for odd in [
+                json!({"op": 0, "s": null, "t": "TYPING_START", "d": {"channel_id": "1"}}),
+                json!({"op": 0, "s": 2, "t": "TYPING_START"}),
+                json!({"op": 0, "s": 3, "d": {"a": 1}}),
+                json!({"op": 0.0, "s": 4.0, "t": "TYPING_START", "d": [1, 2]}),
+                json!({"op": -1}),
+                json!({"op": null}),
+                json!({}),
+                json!([]),
+                json!("text"),
+                json!({"op": 10, "d": null}),
+                json!({"op": 11, "d": [1]}),
+                json!({"op": 0, "s": 5, "t": "TYPING_START", "d": "text"}),
+                json!({"op": 0, "s": 6, "t": "X".repeat(5_000), "d": {}}),
+                json!({"op": 0, "s": 7, "t": "RESUMED", "d": {}}),
+            ] {
+                peer.say(&odd).await;
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| got.iter().any(|got| got.seq == 7 && !got.is_own()));
+    let got: Vec<_> = reader
+        .got
+        .iter()
+        .filter(|got| got.kind != "SHARD_STATE")
+        .map(|got| (got.kind.as_str(), got.seq))
+        .collect();
+    let wanted = [
+        ("READY", 1),
+        ("TYPING_START", 0),
+        ("TYPING_START", 2),
+        ("", 3),
+        ("TYPING_START", 4),
+        ("TYPING_START", 5),
+        ("GAP", 6),
+        ("RESUMED", 7),
+    ];
+    assert_eq!(got, wanted);
+    assert_eq!(server.connections(), 1);
+    drop(gateway);
+}
+
+/// What breaks the websocket's own rules and comes again with every replay ends the session, not the
+/// day: a gap, and another one.
+#[test]
+fn p8_a_replay_that_always_breaks_the_connection_is_given_up() {
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            let not_utf8 = Frame::message(vec![b'{', 0xff, 0xfe], OpCode::Data(Data::Text), true);
+            match peer.number {
+                0 => peer.ready("s", "ws://127.0.0.1:9").await,
+                1 | 2 => {
+                    peer.hello().await;
+                    peer.expect(6).await.expect("a resume");
+                }
+                _ => {
+                    peer.ready("t", "ws://127.0.0.1:9").await;
+                    return peer.stay().await;
+                }
+            }
+            peer.send(Message::Frame(not_utf8)).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the next session", |got| {
+        got.iter().any(|got| got.kind == "READY" && got.session == 2)
+    });
+    let gaps = reader.gaps();
+    let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
+    assert_eq!(
+        (gap.data["from_seq"].as_u64(), &gap.data["reason"]),
+        (Some(2), &json!("resume_failed"))
+    );
+    drop(gateway);
+}
+
 fn packed(value: &Value) -> Message {
     Message::binary(packing::zstd(value.to_string().as_bytes()))
 }
