@@ -8,7 +8,7 @@
 //! * [`commands`]: what consumers ask of the shards.
 //! * [`identify`]: who may identify when.
 //! * [`config`]: what the operator decides.
-//! * [`app`]: the process.
+//! * [`app`]: the process; [`Failure`]: how it may end.
 
 pub mod app;
 pub mod backoff;
@@ -16,10 +16,14 @@ pub mod checkpoint;
 pub mod commands;
 pub mod config;
 pub mod discovery;
+mod failure;
 pub mod gateway;
 pub mod identify;
 pub mod limiter;
 pub mod random;
+mod rings;
 pub mod session;
 pub mod shard;
 pub mod wire;
+
+pub use failure::Failure;

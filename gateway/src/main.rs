@@ -5,8 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mixcord_gateway::app::{self, Failure};
 use mixcord_gateway::config::{ConfigError, Options, Token};
+use mixcord_gateway::{Failure, app};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;

@@ -132,6 +132,8 @@ pub enum GapReason {
     BeforeReady,
     /// Options changed, so that the stored session could not be used (G-24).
     SettingsChanged,
+    /// The shards have another count than before, and so other sessions.
+    ShardCountChanged,
     /// The stored session was unreadable.
     CheckpointUnreadable,
     /// A record was too large for the ring.
@@ -151,6 +153,7 @@ impl GapReason {
             Self::Undecodable => "undecodable",
             Self::BeforeReady => "before_ready",
             Self::SettingsChanged => "settings_changed",
+            Self::ShardCountChanged => "shard_count_changed",
             Self::CheckpointUnreadable => "checkpoint_unreadable",
             Self::TooLarge => "too_large",
             Self::Replaced => "session_replaced",

@@ -1,17 +1,22 @@
 //! One shard: the shell around its session, from the socket to the ring.
 
+mod connecting;
+mod context;
 mod output;
 mod reading;
 mod records;
+mod restore;
 mod sending;
+mod stall;
 mod supervise;
 mod task;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use context::{Context, ShardError, Start};
 pub use output::OutputError;
 pub use supervise::{Outcome, supervise};
-pub use task::{Context, ShardError, Start, run};
+pub use task::run;
 
 /// Microseconds since the Unix epoch.
 fn now_us() -> u64 {

@@ -10,9 +10,10 @@ use mixcord_ring::Meta;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::context::ShardError;
 use super::now_us;
 use super::output::{Entry, Output};
-use super::task::{Runner, ShardError};
+use super::task::Runner;
 use crate::session::{Event, Incoming, Session, Verdict};
 
 /// One read of the socket takes at most this much before it commits: heartbeats are looked at in

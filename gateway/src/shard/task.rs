@@ -7,101 +7,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use mixcord_event::send::PresenceUpdate;
-use mixcord_event::status::ShardStatus;
-use mixcord_event::{Decoder, Encoding, Limits, Shard};
-use mixcord_ring::{AsyncBell, Producer};
+use mixcord_event::{Decoder, Limits, Shard};
+use mixcord_ring::AsyncBell;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::output::{Output, OutputError};
+use super::context::{Context, ShardError, Start};
+use super::output::Output;
 use super::reading::Complaint;
 use super::records::Records;
-use crate::backoff::Backoff;
-use crate::checkpoint::{Checkpoint, Settings};
-use crate::commands::{Ask, Desk};
-use crate::config::Token;
-use crate::gateway::Gateway;
-use crate::identify::Gate;
+use super::restore::restore;
+use super::stall::{STALL_WARNING, Stall};
+use crate::checkpoint::Settings;
+use crate::commands::Ask;
 use crate::limiter::Limiter;
 use crate::random::Random;
-use crate::session::{Action, Ended, Endpoint, Restored, Session, Times};
-use crate::wire::{Compression, Inflater, Socket, Tls, connect, gateway_url};
+use crate::session::{Action, Ended, Endpoint, Session};
+use crate::wire::{Inflater, Socket};
 
 /// How long closing may take.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often a full ring is complained about.
-const STALL_WARNING: Duration = Duration::from_secs(15);
-
-/// What all shards of the process share.
-#[derive(Debug)]
-pub struct Context {
-    /// Where to connect.
-    pub gateway: Gateway,
-    /// The token, for IDENTIFY and RESUME.
-    pub token: Token,
-    /// Permits.
-    pub gate: Gate,
-    /// Requests of consumers.
-    pub desk: Arc<Desk>,
-    /// Roots.
-    pub tls: Tls,
-    /// Intents' bits.
-    pub intents: u64,
-    /// What Discord sends.
-    pub encoding: Encoding,
-    /// How it is compressed.
-    pub compression: Compression,
-    /// The largest message in bytes.
-    pub message_max: usize,
-    /// Kept per shard while its ring is full, in bytes.
-    pub buffer: usize,
-    /// The presence in IDENTIFY.
-    pub presence: Option<PresenceUpdate>,
-    /// `large_threshold` in IDENTIFY.
-    pub large_threshold: Option<u8>,
-    /// Delays between connections.
-    pub backoff: Backoff,
-    /// Limits of the session.
-    pub times: Times,
-}
-
-/// What one run of a shard begins with.
-pub struct Start {
-    /// The shard.
-    pub shard: Shard,
-    /// Its ring.
-    pub producer: Producer,
-    /// Rings when there is space again.
-    pub bell: AsyncBell,
-    /// Says when to stop.
-    pub stop: watch::Receiver<bool>,
-    /// Runs that failed in a row before this one.
-    pub failures: u32,
-}
-
-impl std::fmt::Debug for Start {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Start").field("shard", &self.shard).finish_non_exhaustive()
-    }
-}
-
-/// Why a run of a shard ended before its time.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ShardError {
-    /// The ring cannot be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The ring cannot be opened again.
-    #[error("{0}")]
-    Ring(String),
-    /// No permit can be had.
-    #[error("the common identify queue cannot be used: {0}")]
-    Permit(std::io::Error),
-}
-
 type Task<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 pub(super) struct Runner {
@@ -121,17 +47,9 @@ pub(super) struct Runner {
     pub(super) connecting: Option<Task<Option<Box<Socket>>>>,
     pub(super) permit: Option<Task<std::io::Result<()>>>,
     pub(super) closing: Option<JoinHandle<()>>,
-    stalled: Option<Stall>,
+    pub(super) stalled: Option<Stall>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
-}
-
-/// The socket is not read.
-#[derive(Clone, Copy)]
-struct Stall {
-    since: Instant,
-    /// When that was last complained about.
-    warned: Instant,
 }
 
 /// What woke the loop.
@@ -158,7 +76,7 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context.encoding,
         context.token.fingerprint(),
     );
-    let (checkpoint, restored) = restore(&producer, &settings);
+    let (checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
     if restored.session.is_some() {
         context.gate.unexpect(shard.id);
     }
@@ -189,25 +107,6 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context,
     };
     runner.run().await
-}
-
-/// What the ring remembers.
-fn restore(producer: &Producer, settings: &Settings) -> (Checkpoint, Restored) {
-    let Some(bytes) = producer.checkpoint() else {
-        return (Checkpoint::default(), Restored::nothing());
-    };
-    match Checkpoint::decode(&bytes) {
-        Some(mut checkpoint) => {
-            let restored = checkpoint.restore(settings);
-            let (session, seq) = (checkpoint.status.session, checkpoint.status.seq);
-            checkpoint.status = ShardStatus { session, seq, ..ShardStatus::default() };
-            (checkpoint, restored)
-        }
-        None => {
-            tracing::error!("the ring's checkpoint cannot be read: a new session begins");
-            (Checkpoint::default(), Checkpoint::unreadable(super::now_us() / 1_000_000))
-        }
-    }
 }
 
 impl Runner {
@@ -285,79 +184,6 @@ impl Runner {
             }
         }
         Ok(None)
-    }
-
-    fn begin_connecting(&mut self) {
-        if !self.output.has_room() {
-            return;
-        }
-        let Some(endpoint) = self.endpoint.take() else { return };
-        self.inflater.reset();
-        let context = self.context.clone();
-        let shard = self.shard.id;
-        self.connecting = Some(Box::pin(async move {
-            let base = match endpoint {
-                Endpoint::Resume(url) => url,
-                Endpoint::Gateway { ask_again } => {
-                    context.gateway.url(ask_again, &context.gate).await?
-                }
-            };
-            let url = gateway_url(&base, context.encoding, context.compression);
-            let encrypted = context.gateway.is_encrypted();
-            match connect(url, context.tls.clone(), context.message_max, encrypted).await {
-                Ok(socket) => Some(Box::new(socket)),
-                Err(error) => {
-                    tracing::warn!(shard, %error, "no connection");
-                    None
-                }
-            }
-        }));
-    }
-
-    fn connected(&mut self, socket: Option<Box<Socket>>) {
-        self.connecting = None;
-        let now = Instant::now();
-        match socket {
-            Some(socket) => {
-                self.socket = Some(*socket);
-                self.session.connected(now);
-            }
-            None => self.session.connect_failed(now),
-        }
-    }
-
-    /// Notices when the socket stops being read and when it is read again.
-    fn watch_reading(&mut self) -> Result<(), ShardError> {
-        let (now, shard) = (Instant::now(), self.shard.id);
-        match (self.output.has_room(), self.stalled) {
-            (false, None) => {
-                self.stalled = Some(Stall { since: now, warned: now });
-                self.output.stalled(now);
-                self.session.reading_stopped();
-                tracing::debug!(shard, "the ring is full: the socket is not read");
-                self.commit()
-            }
-            (false, Some(Stall { since, warned })) => {
-                if now.saturating_duration_since(warned) >= STALL_WARNING {
-                    self.stalled = Some(Stall { since, warned: now });
-                    tracing::warn!(
-                        shard,
-                        stalled_s = now.saturating_duration_since(since).as_secs(),
-                        "the ring is full and the socket not read: Discord drops the session when its \
-                         replay buffer overflows; look for the slowest group with `mixcord ls`"
-                    );
-                }
-                Ok(())
-            }
-            (true, Some(_)) => {
-                self.stalled = None;
-                let stalled_ms = self.output.moving(now).as_millis();
-                self.session.reading_resumed(now);
-                tracing::debug!(shard, stalled_ms, "the socket is read again");
-                self.commit()
-            }
-            (true, None) => Ok(()),
-        }
     }
 
     pub(super) fn commit(&mut self) -> Result<(), ShardError> {

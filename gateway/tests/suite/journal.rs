@@ -275,6 +275,39 @@ fn g24_changed_intents_begin_a_new_session_with_a_gap() {
     drop(gateway);
 }
 
+/// G-24, P3: sessions of another shard count cannot be resumed, and what happened between them and
+/// the new ones is told on every shard.
+#[test]
+fn p3_a_changed_shard_count_is_a_gap_before_every_new_session() {
+    let fake = Fake::start(|config| config.events = Some(60));
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", "2"]);
+    reader.until_all(&fake);
+    assert!(reader.gaps().is_empty());
+    gateway.signal(SIGTERM);
+    gateway.wait();
+    reader.read();
+    let before = reader.got.len();
+    // Killed before it could identify: what it owes is still owed.
+    let mut killed = instance.start(&fake.api_url(), &["--shards", "4", "--hello-timeout-ms", "1"]);
+    reader.until("a word of the new shards", |got| got.len() > before);
+    killed.signal(SIGKILL);
+    killed.wait();
+    let gateway = instance.start(&fake.api_url(), &["--shards", "4"]);
+    let ready = |got: &&Got| got.kind == "READY";
+    reader.until("four new sessions", |got| got[before..].iter().filter(ready).count() == 4);
+    for shard in 0..4 {
+        let of_shard = |got: &&Got| got.shard == shard && got.kind != "SHARD_STATE";
+        let first: Vec<_> = reader.got[before..].iter().filter(of_shard).take(2).collect();
+        let [gap, ready] = first[..] else { panic!("{first:?}") };
+        assert_eq!((gap.kind.as_str(), ready.kind.as_str()), ("GAP", "READY"));
+        assert_eq!(gap.data["reason"], "shard_count_changed");
+        assert_eq!((gap.session, ready.session), (1, 1));
+    }
+    drop(gateway);
+}
+
 /// DESIGN §7: states of a shard are records of their own, and the token is in none (P9).
 #[test]
 fn shard_states_are_told_on_each_change() {

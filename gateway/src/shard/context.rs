@@ -1,0 +1,87 @@
+//! What a shard is given to run.
+
+use std::sync::Arc;
+
+use mixcord_event::send::PresenceUpdate;
+use mixcord_event::{Encoding, Shard};
+use mixcord_ring::{AsyncBell, Producer};
+use tokio::sync::watch;
+
+use super::output::OutputError;
+use crate::backoff::Backoff;
+use crate::commands::Desk;
+use crate::config::Token;
+use crate::gateway::Gateway;
+use crate::identify::Gate;
+use crate::session::Times;
+use crate::wire::{Compression, Tls};
+
+/// What all shards of the process share.
+#[derive(Debug)]
+pub struct Context {
+    /// Where to connect.
+    pub gateway: Gateway,
+    /// The token, for IDENTIFY and RESUME.
+    pub token: Token,
+    /// Permits.
+    pub gate: Gate,
+    /// Requests of consumers.
+    pub desk: Arc<Desk>,
+    /// Roots.
+    pub tls: Tls,
+    /// Intents' bits.
+    pub intents: u64,
+    /// What Discord sends.
+    pub encoding: Encoding,
+    /// How it is compressed.
+    pub compression: Compression,
+    /// The largest message in bytes.
+    pub message_max: usize,
+    /// Kept per shard while its ring is full, in bytes.
+    pub buffer: usize,
+    /// The presence in IDENTIFY.
+    pub presence: Option<PresenceUpdate>,
+    /// `large_threshold` in IDENTIFY.
+    pub large_threshold: Option<u8>,
+    /// Sessions of another shard count ended before: new ones begin with a gap.
+    pub replaces_other_count: bool,
+    /// Delays between connections.
+    pub backoff: Backoff,
+    /// Limits of the session.
+    pub times: Times,
+}
+
+/// What one run of a shard begins with.
+pub struct Start {
+    /// The shard.
+    pub shard: Shard,
+    /// Its ring.
+    pub producer: Producer,
+    /// Rings when there is space again.
+    pub bell: AsyncBell,
+    /// Says when to stop.
+    pub stop: watch::Receiver<bool>,
+    /// Runs that failed in a row before this one.
+    pub failures: u32,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}
+
+/// Why a run of a shard ended before its time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// The ring cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The ring cannot be opened again.
+    #[error("{0}")]
+    Ring(String),
+    /// No permit can be had.
+    #[error("the common identify queue cannot be used: {0}")]
+    Permit(std::io::Error),
+}
