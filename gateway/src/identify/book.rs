@@ -19,8 +19,18 @@ const BUCKETS_MAX: usize = 4096;
 pub struct Book {
     /// Rate-limit key and when it is free again, for those that are not.
     buckets: Vec<(u32, u64)>,
-    /// Hour since the epoch and identifies in it that followed a failure.
-    failures: Vec<(u64, u32)>,
+    /// Hours since the epoch in which somebody identified, oldest first.
+    hours: Vec<Hour>,
+}
+
+/// The identifies of one hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Hour {
+    /// Since the epoch.
+    at: u64,
+    all: u32,
+    /// Those that followed a failure.
+    after_failure: u32,
 }
 
 /// What Discord allows.
@@ -41,8 +51,8 @@ pub enum Claim {
     Granted,
     /// The bucket is in use: ask again after this time.
     Wait(Duration),
-    /// Failures have used up their part of the day's budget: ask again after this time, and let
-    /// others of the bucket pass meanwhile.
+    /// The day's budget, or the part of it for identifies after failures, is used up: ask again after
+    /// this time, and let others of the bucket pass meanwhile.
     Spent(Duration),
 }
 
@@ -54,34 +64,45 @@ impl Book {
         if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == key) {
             return Claim::Wait(Duration::from_millis(free - now_ms));
         }
-        if failures > 0 {
-            let allowed = (rules.total * FAILURES_PERCENT / 100).max(1);
-            let spent: u64 = self.failures.iter().map(|(_, count)| u64::from(*count)).sum();
-            if spent >= allowed {
-                let oldest = self.failures.first().map_or(0, |(hour, _)| *hour);
-                let free = (oldest + DAY + 1) * HOUR_MS;
-                return Claim::Spent(Duration::from_millis(free.saturating_sub(now_ms).max(1)));
-            }
+        // G-13: one more than the budget would cost the token.
+        if self.spent(|hour| hour.all) >= rules.total.max(1) {
+            return self.spent_until(now_ms, |hour| hour.all);
+        }
+        let allowed = (rules.total * FAILURES_PERCENT / 100).max(1);
+        if failures > 0 && self.spent(|hour| hour.after_failure) >= allowed {
+            return self.spent_until(now_ms, |hour| hour.after_failure);
         }
         if self.buckets.len() >= BUCKETS_MAX {
             return Claim::Wait(rules.spacing.max(Duration::from_millis(1)));
         }
         self.buckets.push((key, now_ms + millis(rules.spacing)));
-        if failures > 0 {
-            let hour = now_ms / HOUR_MS;
-            match self.failures.last_mut().filter(|(newest, _)| *newest == hour) {
-                Some((_, count)) => *count = count.saturating_add(1),
-                None => self.failures.push((hour, 1)),
-            }
+        let at = now_ms / HOUR_MS;
+        if self.hours.last().is_none_or(|newest| newest.at != at) {
+            self.hours.push(Hour { at, ..Hour::default() });
+        }
+        if let Some(hour) = self.hours.last_mut() {
+            hour.all = hour.all.saturating_add(1);
+            hour.after_failure = hour.after_failure.saturating_add(u32::from(failures > 0));
         }
         Claim::Granted
+    }
+
+    fn spent(&self, of: impl Fn(&Hour) -> u32) -> u64 {
+        self.hours.iter().map(|hour| u64::from(of(hour))).sum()
+    }
+
+    /// Until the oldest hour that counts is a day old.
+    fn spent_until(&self, now_ms: u64, of: impl Fn(&Hour) -> u32) -> Claim {
+        let oldest = self.hours.iter().find(|hour| of(hour) > 0).map_or(0, |hour| hour.at);
+        let free = (oldest + DAY + 1) * HOUR_MS;
+        Claim::Spent(Duration::from_millis(free.saturating_sub(now_ms).max(1)))
     }
 
     /// The book of which nothing can be read: every bucket is taken to have been used just now.
     pub fn unreadable(now_ms: u64, rules: &Rules) -> Self {
         let free = now_ms + millis(rules.spacing);
         let keys = rules.max_concurrency.clamp(1, BUCKETS_MAX as u32);
-        Self { buckets: (0..keys).map(|key| (key, free)).collect(), failures: Vec::new() }
+        Self { buckets: (0..keys).map(|key| (key, free)).collect(), hours: Vec::new() }
     }
 
     /// Drops what is past, and what a clock that jumped back makes senseless.
@@ -90,7 +111,7 @@ impl Book {
         self.buckets.retain(|(_, free)| *free > now_ms && *free - now_ms <= spacing);
         let hour = now_ms / HOUR_MS;
         // An hour counts until its last minute is a day old.
-        self.failures.retain(|(at, _)| *at <= hour && at + DAY >= hour);
+        self.hours.retain(|past| past.at <= hour && past.at + DAY >= hour);
     }
 }
 
@@ -139,7 +160,28 @@ mod tests {
             Claim::Granted,
             "a first identify is not held up"
         );
-        assert!(book.failures.len() <= 25);
+        assert!(book.hours.len() <= 25);
+    }
+
+    /// Sessions that last are no failures, and still nobody identifies more often than Discord allows.
+    #[test]
+    fn g13_never_more_identifies_in_a_day_than_the_budget() {
+        let (mut book, rules) = (Book::default(), Rules { total: 50, ..rules(1) });
+        let mut granted = Vec::new();
+        let mut now = START;
+        while now < START + 3 * DAY * HOUR_MS {
+            match book.claim(now, 0, 0, &rules) {
+                Claim::Granted => granted.push(now),
+                Claim::Wait(wait) | Claim::Spent(wait) => {
+                    now += u64::try_from(wait.as_millis()).expect("short");
+                }
+            }
+        }
+        for (first, at) in granted.iter().enumerate() {
+            let day = granted[first..].iter().take_while(|other| **other < at + DAY * HOUR_MS);
+            assert!(day.count() <= 50);
+        }
+        assert!(granted.len() > 100, "the budget of each day is used: {}", granted.len());
     }
 
     #[test]

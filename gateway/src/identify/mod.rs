@@ -71,7 +71,7 @@ impl Gate {
                     tracing::warn!(
                         shard,
                         wait_s = wait.as_secs(),
-                        "identifies that led to nothing have used up their part of the day's budget"
+                        "the day's budget of identifies, or the part of it for sessions that do not last, is used up"
                     );
                     tokio::time::sleep(wait).await;
                 }
@@ -199,7 +199,7 @@ mod tests {
     async fn g16_a_shard_that_waits_for_the_budget_lets_others_of_its_bucket_pass() {
         let folder = tempfile::tempdir().expect("a folder");
         let gate = gate(folder.path(), 1, &[]);
-        gate.set_rules(Rules { total: 1, ..gate.rules() });
+        gate.set_rules(Rules { total: 4, ..gate.rules() });
         gate.permit(0, 1).await.expect("the only identify for failures");
         let spent = tokio::spawn({
             let gate = gate.clone();
