@@ -263,7 +263,12 @@ impl Model {
             "GUILD_MEMBER_ADD" | "GUILD_MEMBER_UPDATE" => {
                 let id = data["user"]["id"].as_str().unwrap();
                 let old = self.member(guild_id, id);
-                let change = self.put_member(guild_id, data, true);
+                // Where everybody is known, somebody unknown is no member.
+                let knows_all = self.created(guild_id).is_some_and(|guild| {
+                    guild.count.is_some_and(|count| count <= guild.members.len() as u64)
+                });
+                let insert = kind == "GUILD_MEMBER_ADD" || !knows_all;
+                let change = self.put_member(guild_id, data, insert);
                 if !old.is_null() {
                     expected[0].2 = self.member(guild_id, id);
                     expected[0].1 = old;
@@ -367,7 +372,8 @@ impl Model {
                     history.pop_first();
                 }
                 let author = data["author"]["id"].as_str().unwrap();
-                if let Some(held) = self.users.get(author) {
+                // An edit says nothing new of its author.
+                if let (Some(held), "MESSAGE_CREATE") = (self.users.get(author), kind) {
                     let merged = merge(held, &data["author"]);
                     self.users.insert(author.to_owned(), merged);
                 }

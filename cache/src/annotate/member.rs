@@ -12,7 +12,13 @@ pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     let whole = step.data.contains(atoms::ROLES) && step.data.contains(atoms::JOINED_AT);
-    let put = put(step, whole, false)?;
+    let facts = match step.guild {
+        Some(guild) => step.world.created_guild(guild)?,
+        None => None,
+    };
+    // Where everybody is known, somebody unknown is no member: not yet, or not any more (G-46).
+    let insert = whole && !facts.is_some_and(|facts| facts.knows_all_members());
+    let put = put(step, insert, false)?;
     if let Some(change) = put.user {
         let key = step.main.key;
         step.derive(Kind::USER_UPDATE, key, change.new, Some(change.old));

@@ -32,6 +32,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     refresh::embedded(step)
 }
 
+/// The message alone: its author and member are as they were when it was written, and may have left.
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID))
         && step.world.settings.caches(Resource::Messages)
@@ -60,7 +61,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
             put_facts(step, guild, channel, facts);
         }
     }
-    refresh::embedded(step)
+    Ok(())
 }
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {

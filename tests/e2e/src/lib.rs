@@ -10,9 +10,11 @@ mod journal;
 mod process;
 mod shard;
 mod stack;
+mod world;
 
 pub use fake::{Fake, FakeOptions, ShardStatus};
 pub use journal::{Delivered, Follower, Order, Sent, compare};
 pub use process::{Exit, Program, until};
 pub use shard::Shard;
 pub use stack::{Stack, TOKEN};
+pub use world::{View, differences};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::fake::Fake;
@@ -45,14 +45,17 @@ impl Stack {
         self.folder.path()
     }
 
-    /// Starts a gateway for `shards` of `fake`, with small rings.
+    /// Starts a gateway for `shards` of `fake`, with every intent unless `options` says which.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn gateway(&self, fake: &Fake, shards: &str, options: &[&str]) -> Result<Program> {
         let mut command = self.command("mixcord-gateway");
         command.env("DISCORD_TOKEN", TOKEN);
-        command.args(["--api-url", &fake.api_url(), "--shards", shards, "--intents", ALL_INTENTS]);
+        command.args(["--api-url", &fake.api_url(), "--shards", shards]);
+        if !options.contains(&"--intents") {
+            command.args(["--intents", ALL_INTENTS]);
+        }
         command.args(options);
         Program::start("gateway", self.folder(), &mut command)
     }
@@ -86,6 +89,17 @@ impl Stack {
             self.mixcord().args(["ls", "--json", "--instance", &self.instance]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// How many records of the output ring a group has not acknowledged.
+    ///
+    /// # Errors
+    /// When there is no such ring or group.
+    pub fn lag(&self, group: &str) -> Result<u64> {
+        let rings = mixcord::operator::Instance::open(&self.instance)?.rings()?;
+        let out = rings.into_iter().find(|ring| ring.name == "out").context("no output ring")?;
+        let found = out.groups.into_iter().find(|found| found.name == group);
+        Ok(found.with_context(|| format!("no group {group}"))?.lag)
     }
 
     /// A program of the workspace, told the instance, with nothing of our environment that could

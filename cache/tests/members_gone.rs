@@ -1,0 +1,100 @@
+//! Whoever left a guild, or has not come yet, is not made a member by what comes late or early.
+
+mod common;
+
+use common::Cache;
+use mixcord_state::{Key, Table};
+use serde_json::{Value as Json, json};
+
+fn user(id: u64) -> Json {
+    json!({"id": id.to_string(), "username": format!("user {id}")})
+}
+
+fn member(id: u64) -> Json {
+    json!({"user": user(id), "roles": [], "joined_at": "2026-01-05T12:00:00+00:00", "nick": null})
+}
+
+/// A guild of two members, of whom `listed` are told.
+fn guild(listed: &[u64]) -> Cache {
+    let mut cache = Cache::default();
+    let members: Vec<_> = listed.iter().map(|&id| member(id)).collect();
+    cache.feed(
+        "GUILD_CREATE",
+        json!({"id": "100", "name": "g", "member_count": 2, "members": members,
+               "channels": [{"id": "200", "type": 0}]}),
+    );
+    cache
+}
+
+fn of_guild(mut payload: Json) -> Json {
+    payload["guild_id"] = json!("100");
+    payload
+}
+
+fn message(content: &str) -> Json {
+    of_guild(json!({"id": "300", "channel_id": "200", "author": user(2), "member": member(2),
+                    "timestamp": "2026-01-05T12:00:00+00:00", "content": content}))
+}
+
+fn is_member(cache: &Cache, id: u64) -> bool {
+    use mixcord_state::Read;
+    cache.store.get(Table::Members, Key::pair(100, id)).unwrap().is_some()
+}
+
+fn count(cache: &mut Cache) -> Json {
+    cache.one("GUILD_UPDATE", json!({"id": "100"})).data["member_count"].clone()
+}
+
+#[test]
+fn an_edited_message_does_not_bring_its_author_back() {
+    for listed in [&[1, 2][..], &[1]] {
+        let mut cache = guild(listed);
+        cache.feed("MESSAGE_CREATE", message("before"));
+        assert!(is_member(&cache, 2));
+        cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(2)})));
+        let seen = cache.one("MESSAGE_UPDATE", message("after"));
+        assert_eq!(
+            (&seen.old["content"], &seen.data["content"]),
+            (&json!("before"), &json!("after"))
+        );
+        assert!(!is_member(&cache, 2), "{listed:?}");
+        assert_eq!(count(&mut cache), json!(1), "{listed:?}");
+    }
+}
+
+#[test]
+fn an_edited_message_does_not_age_its_author() {
+    let mut cache = guild(&[1, 2]);
+    cache.feed("MESSAGE_CREATE", message("before"));
+    let mut renamed = member(2);
+    renamed["nick"] = json!("new");
+    cache.feed("GUILD_MEMBER_UPDATE", of_guild(renamed));
+    cache.feed("MESSAGE_UPDATE", message("after"));
+    let seen = cache.one("GUILD_MEMBER_UPDATE", of_guild(member(2)));
+    assert_eq!(seen.old["nick"], json!("new"));
+}
+
+#[test]
+fn an_update_makes_no_member_where_all_are_known() {
+    let mut cache = guild(&[1, 2]);
+    let seen = cache.one("GUILD_MEMBER_UPDATE", of_guild(member(3)));
+    assert_eq!((seen.old, seen.data), (Json::Null, of_guild(member(3))));
+    assert!(!is_member(&cache, 3));
+    assert_eq!(count(&mut cache), json!(2));
+    // Then it joins, and is counted once.
+    cache.feed("GUILD_MEMBER_ADD", of_guild(member(3)));
+    assert!(is_member(&cache, 3));
+    assert_eq!(count(&mut cache), json!(3));
+    cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(3)})));
+    cache.feed("GUILD_MEMBER_UPDATE", of_guild(member(3)));
+    assert!(!is_member(&cache, 3), "a late update");
+    assert_eq!(count(&mut cache), json!(2));
+}
+
+#[test]
+fn an_update_makes_a_member_where_not_all_are_known() {
+    let mut cache = guild(&[1]);
+    cache.feed("GUILD_MEMBER_UPDATE", of_guild(member(2)));
+    assert!(is_member(&cache, 2));
+    assert_eq!(count(&mut cache), json!(2));
+}
