@@ -52,6 +52,16 @@ impl State {
         Err(OpenError::NotFound { dir: dir.to_owned() })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(env: Env) -> Self {
+        Self { env }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Where it is.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -120,3 +120,7 @@ impl Scan {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;
