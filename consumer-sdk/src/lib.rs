@@ -32,12 +32,15 @@
 //! * **Demand.** Events are given when they are asked for. A group that does not keep up fills the
 //!   ring, then the cache waits, then the gateway stops reading its sockets (heartbeats go on).
 //! * **Old and new.** [`Event::old`] is the entity before the event, [`Event::data`] the entity after.
+//! * **State.** [`Event::state`] asks what the cache knows, from your own process: guilds, members,
+//!   messages. What a handler is told contains its event already.
 //! * **Loss is visible.** What Discord did not resume is an event of [`Kind::GAP`]; what an observer
 //!   missed is an event with [`Event::lost`].
 //!
 //! With the feature `twilight`, `Event::to_twilight` gives twilight-model's typed events.
 //!
-//! [`commands`] sends to Discord: presence, voice states, requests for members.
+//! [`state`] answers questions; [`commands`] sends to Discord: presence, voice states, requests for
+//! members. Examples: `greeter` (events), `who` (state), `members` (commands).
 //! [`event`] has the values events are made of; [`operator`] shows and manages rings and groups.
 
 mod builder;
@@ -50,7 +53,6 @@ mod lane;
 pub mod operator;
 mod received;
 mod run;
-mod shard_status;
 pub mod state;
 mod stop;
 

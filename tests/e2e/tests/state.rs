@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use mixcord::state::{Error, Resource};
 use mixcord::{State, atoms};
 use mixcord_e2e::furnish::{CHANNEL, GUILD, MEMBERS, channel_name, furnished, rename, until_named};
-use mixcord_e2e::{Stack, until};
+use mixcord_e2e::{Program, Stack, until};
 use serde_json::json;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -225,5 +225,23 @@ fn a_store_that_others_could_have_written_is_not_read() -> Result<()> {
 fn child_that_asks() -> Result<()> {
     let Ok(instance) = std::env::var("ASK_INSTANCE") else { return Ok(()) };
     println!("{:?}", State::attach(&instance)?.guild(GUILD));
+    Ok(())
+}
+
+#[test]
+fn the_example_answers_from_the_state() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut shard, _cache, _) = furnished(&stack, &[])?;
+    let mut command = std::process::Command::new(Program::path("examples/who"));
+    command.env("MIXCORD_INSTANCE", stack.instance());
+    let example = Program::start("who", stack.folder(), &mut command)?;
+    until("the example to join", DEADLINE, || stack.lag("who").is_ok())?;
+    let ask = json!({"id": "900", "channel_id": "200", "guild_id": "100", "content": "!who",
+                     "author": {"id": "1002", "username": "user 1002"}});
+    shard.send("MESSAGE_CREATE", GUILD, &ask)?;
+    let wanted = "this is the guild: 2 channels, 2 roles\n\
+                  you are Some(\"nick 1002\") with 1 roles, in the voice channel Some(201)\n";
+    until("the answer", DEADLINE, || example.stdout() == wanted)?;
+    assert_eq!(example.terminate(DEADLINE)?.code, Some(0));
     Ok(())
 }

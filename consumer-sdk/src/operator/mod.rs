@@ -13,144 +13,28 @@
 //! # }
 //! ```
 
+mod error;
+mod shard;
+mod status;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mixcord_event::topology;
-use mixcord_ring::{
-    AttachError, GroupError, GroupSpec, Namespace, Policy, RemoveError, Ring, Start,
-};
-use serde::Serialize;
+use mixcord_ring::{AttachError, GroupError, GroupSpec, Namespace, Ring, Start};
 
-use crate::Error as ConsumerError;
+pub use self::error::Error;
+pub use self::shard::ShardStatus;
+use self::status::status;
+pub use self::status::{GroupStatus, RingStatus};
 use crate::builder::namespace;
-pub use crate::shard_status::ShardStatus;
-
-/// Why an operation on an instance failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The instance name cannot be one.
-    #[error(transparent)]
-    Instance(#[from] ConsumerError),
-    /// The instance has no output ring.
-    #[error(
-        "instance \"{instance}\" has no output ring yet: start mixcord-cache with --instance {instance}"
-    )]
-    NoOutput {
-        /// The instance.
-        instance: String,
-    },
-    /// A ring cannot be used.
-    #[error("ring \"{ring}\" of instance \"{instance}\" cannot be used: {source}")]
-    Attach {
-        /// The instance.
-        instance: String,
-        /// The ring.
-        ring: String,
-        /// What the rings say.
-        source: AttachError,
-    },
-    /// A group cannot be created or removed; the source names it.
-    #[error("instance \"{instance}\": {source}")]
-    Group {
-        /// The instance.
-        instance: String,
-        /// The group.
-        group: String,
-        /// What the rings say.
-        source: GroupError,
-    },
-    /// Somebody uses the instance, or it cannot be removed.
-    #[error("instance \"{instance}\" is not removed: {source}")]
-    Remove {
-        /// The instance.
-        instance: String,
-        /// What the rings say.
-        source: RemoveError,
-    },
-    /// The system refused something.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// Is it about what was asked for, so that trying again the same way is no use?
-    #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        match self {
-            Self::Instance(_) => true,
-            Self::Group { source, .. } => matches!(source, GroupError::Name { .. }),
-            _ => false,
-        }
-    }
-}
 
 /// An instance: the rings of one gateway and cache, found by name.
 #[derive(Clone)]
 pub struct Instance {
     name: String,
     namespace: Namespace,
-}
-
-/// A ring as it is now.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct RingStatus {
-    /// Its name: `shard-0-4`, or `out`.
-    pub name: String,
-    /// The id of this incarnation, in hexadecimal.
-    pub id: String,
-    /// How many records it can hold.
-    pub slots: u32,
-    /// How many bytes of records it can hold.
-    pub payload_bytes: u64,
-    /// How many groups it can have.
-    pub group_slots: u16,
-    /// Into how many partitions a group divides its records.
-    pub partitions: u16,
-    /// The number of records ever published.
-    pub tail: u64,
-    /// The oldest record that is still there.
-    pub earliest: u64,
-    /// Does a process publish to it?
-    pub producer_alive: bool,
-    /// How full it is of what groups have not acknowledged, 0 to 1.
-    pub fullness: f64,
-    /// How often its producer had to wait for space.
-    pub stalls: u64,
-    /// How long it waited, in seconds.
-    pub stalled_seconds: f64,
-    /// Its groups.
-    pub groups: Vec<GroupStatus>,
-    /// How the shard stands whose events it holds; `null` for the output ring.
-    pub shard: Option<ShardStatus>,
-}
-
-/// A group as it is now.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct GroupStatus {
-    /// Its name.
-    pub name: String,
-    /// `durable` or `ephemeral`.
-    pub policy: &'static str,
-    /// After how many seconds without a member it may be let go; `null` for never.
-    pub max_absence_seconds: Option<u64>,
-    /// How many members live.
-    pub members: u16,
-    /// The first record that it has not acknowledged.
-    pub floor: u64,
-    /// How many records it is behind.
-    pub lag: u64,
-    /// How much of the ring its backlog takes, 0 to 1.
-    pub fullness: f64,
 }
 
 /// A ring that is there but cannot be read.
@@ -326,42 +210,6 @@ impl Instance {
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Instance").field(&self.name).finish()
-    }
-}
-
-fn status(ring: &Ring) -> RingStatus {
-    let (geometry, pressure) = (ring.geometry(), ring.pressure());
-    let groups = ring.groups().into_iter().map(|group| {
-        let (policy, absence) = match group.policy {
-            Policy::Durable { max_absence } => ("durable", max_absence),
-            Policy::Ephemeral => ("ephemeral", None),
-            _ => ("other", None),
-        };
-        GroupStatus {
-            name: group.name,
-            policy,
-            max_absence_seconds: absence.map(|absence| absence.as_secs()),
-            members: group.members,
-            floor: group.floor,
-            lag: group.lag,
-            fullness: group.fullness,
-        }
-    });
-    RingStatus {
-        name: ring.name().to_owned(),
-        id: format!("{:016x}", ring.id().0),
-        slots: geometry.slots,
-        payload_bytes: geometry.payload_bytes,
-        group_slots: geometry.groups,
-        partitions: geometry.partitions,
-        tail: ring.tail(),
-        earliest: ring.earliest(),
-        producer_alive: ring.producer_alive(),
-        fullness: pressure.fullness,
-        stalls: pressure.stalls,
-        stalled_seconds: Duration::from_nanos(pressure.stalled_ns).as_secs_f64(),
-        groups: groups.collect(),
-        shard: ShardStatus::of(ring),
     }
 }
 

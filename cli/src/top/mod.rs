@@ -1,20 +1,23 @@
 //! `mixcord top`: what flows, live.
 
+mod picture;
+mod screen;
+mod update;
+
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use mixcord::event::edit::changes;
 use mixcord::operator::{self, RingStatus};
-use mixcord::{Consumer, Event, Stop, atoms};
+use mixcord::{Consumer, Event, Stop};
 
-use crate::ls::{group_line, others, shard_line};
+use self::screen::Screen;
+use self::update::describe;
 use crate::seconds;
-use crate::terminal::{Style, clip, thousands};
+use crate::terminal::Style;
 
 /// How often the picture is drawn.
 const TICK: Duration = Duration::from_secs(1);
@@ -184,152 +187,5 @@ impl Picture {
             (ring, rate)
         };
         Ok(rings.into_iter().map(rate).collect())
-    }
-
-    /// The picture for a terminal.
-    fn draw(&mut self) -> Result<String> {
-        let rings = self.rates()?;
-        let style = self.style;
-        let mut out = String::new();
-        let name = self.instance.name();
-        let _ = writeln!(
-            out,
-            "{}  {}",
-            style.bold(&format!("mixcord · {name}")),
-            style.dim(&format!("{} s", self.started.elapsed().as_secs()))
-        );
-        if let Some(title) = &self.title {
-            let _ = writeln!(out, "{title}");
-        }
-        if rings.is_empty() {
-            let _ = writeln!(out, "\nno rings yet{}", others(name));
-        }
-        for (ring, rate) in &rings {
-            let producer =
-                if ring.producer_alive { String::new() } else { style.red("  no producer") };
-            let _ = writeln!(
-                out,
-                "\n{} {}  {} events/s{producer}",
-                style.bold(&format!("{:<14}", ring.name)),
-                style.bar(ring.fullness, 24),
-                style.cyan(&format!("{:>9}", thousands(*rate))),
-            );
-            if let Some(shard) = &ring.shard {
-                let _ = writeln!(out, "  {}", shard_line(shard, ring.producer_alive, style));
-            }
-            for group in &ring.groups {
-                let _ = writeln!(out, "  {}", group_line(group, style));
-            }
-        }
-        if !self.updates.is_empty() {
-            let _ = writeln!(out, "\n{}", style.bold("some updates, old → new"));
-        }
-        for update in &self.updates {
-            let _ = writeln!(out, "  {update}");
-        }
-        Ok(out)
-    }
-
-    /// The same for a file or a pipe: some plain lines, each of which stands for itself.
-    fn lines(&mut self) -> Result<String> {
-        let rings = self.rates()?;
-        let mut out = String::new();
-        let seconds = self.started.elapsed().as_secs_f64().round();
-        if rings.is_empty() {
-            let name = self.instance.name();
-            let _ = writeln!(out, "{seconds:>4} s  instance {name} has no rings{}", others(name));
-        }
-        for (ring, rate) in &rings {
-            let _ = write!(
-                out,
-                "{seconds:>4} s  {:<12} {:>9} events/s  {:>3.0} % full",
-                ring.name,
-                thousands(*rate),
-                ring.fullness * 100.0
-            );
-            if let Some(shard) = &ring.shard {
-                let _ = write!(out, "  {}", shard_line(shard, ring.producer_alive, self.style));
-            }
-            for group in &ring.groups {
-                let (lag, members) = (thousands(group.lag), group.members);
-                let _ = write!(out, "  {}: lag {lag}, members {members}", group.name);
-            }
-            let _ = writeln!(out, "{}", if ring.producer_alive { "" } else { "  no producer" });
-        }
-        for update in self.updates.drain(..) {
-            let _ = writeln!(out, "{seconds:>4} s  {update}");
-        }
-        Ok(out)
-    }
-}
-
-/// An update as a line: what it was -> what it is. `None` when nothing that can be shown changed.
-fn describe(event: &Event, style: Style) -> Option<String> {
-    let old = event.old()?;
-    let mut line = style.cyan(&format!("{:<20}", event.name()));
-    let _ = match event.guild_id() {
-        Some(guild) => write!(line, " {}", style.dim(&format!("guild {guild}"))),
-        None => Ok(()),
-    };
-    if event.name().ends_with("_DELETE") || event.name().ends_with("_REMOVE") {
-        let telling = [atoms::CONTENT, atoms::NAME, atoms::USER];
-        let told = telling.iter().find_map(|key| Some((key, old.get(*key)?)));
-        let told = told.map_or_else(
-            || clip(&old.to_json(), 60),
-            |(key, value)| format!("{key} {}", clip(&value.to_json(), 60)),
-        );
-        let _ = write!(line, "  {}", style.red(&format!("was: {told}")));
-        return Some(line);
-    }
-    let changes = changes(old, event.data());
-    // Where there is nothing on one side the field was only absent, not changed.
-    let mut told: Vec<_> = changes
-        .iter()
-        .filter_map(|change| {
-            Some((change.path_text(), change.old?.to_json(), change.new?.to_json()))
-        })
-        .filter(|(_, old, new)| old.len() + new.len() < 160)
-        .collect();
-    if told.is_empty() {
-        return None;
-    }
-    // What changes with every update tells least.
-    told.sort_by_key(|(path, ..)| path.ends_with("timestamp") || path == "version");
-    for (path, old, new) in told.iter().take(2) {
-        let (old, new) = (style.red(&clip(old, 28)), style.green(&clip(new, 28)));
-        let _ = write!(line, "  {path}: {old} → {new}");
-    }
-    if told.len() > 2 {
-        let _ = write!(line, "  {}", style.dim(&format!("+{}", told.len() - 2)));
-    }
-    Some(line)
-}
-
-/// The terminal while it shows the picture; as it was before afterwards.
-struct Screen(());
-
-impl Screen {
-    fn open() -> std::io::Result<Self> {
-        // Long lines are cut, not wrapped; the cursor is hidden; all is cleared once.
-        Self::write("\x1b[?7l\x1b[?25l\x1b[H\x1b[2J")?;
-        Ok(Self(()))
-    }
-
-    #[allow(clippy::unused_self, reason = "only an open screen can be drawn on")]
-    fn show(&mut self, text: &str) -> std::io::Result<()> {
-        let lines = text.replace('\n', "\x1b[K\n");
-        Self::write(&format!("\x1b[H{lines}\x1b[J"))
-    }
-
-    fn write(text: &str) -> std::io::Result<()> {
-        let mut output = std::io::stdout().lock();
-        output.write_all(text.as_bytes())?;
-        output.flush()
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        let _ = Self::write("\x1b[?7h\x1b[?25h");
     }
 }

@@ -1,0 +1,71 @@
+use std::io;
+use std::path::PathBuf;
+
+use mixcord_ring::{AttachError, GroupError, RemoveError};
+
+use crate::Error as ConsumerError;
+
+/// Why an operation on an instance failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The instance name cannot be one.
+    #[error(transparent)]
+    Instance(#[from] ConsumerError),
+    /// The instance has no output ring.
+    #[error(
+        "instance \"{instance}\" has no output ring yet: start mixcord-cache with --instance {instance}"
+    )]
+    NoOutput {
+        /// The instance.
+        instance: String,
+    },
+    /// A ring cannot be used.
+    #[error("ring \"{ring}\" of instance \"{instance}\" cannot be used: {source}")]
+    Attach {
+        /// The instance.
+        instance: String,
+        /// The ring.
+        ring: String,
+        /// What the rings say.
+        source: AttachError,
+    },
+    /// A group cannot be created or removed; the source names it.
+    #[error("instance \"{instance}\": {source}")]
+    Group {
+        /// The instance.
+        instance: String,
+        /// The group.
+        group: String,
+        /// What the rings say.
+        source: GroupError,
+    },
+    /// Somebody uses the instance, or it cannot be removed.
+    #[error("instance \"{instance}\" is not removed: {source}")]
+    Remove {
+        /// The instance.
+        instance: String,
+        /// What the rings say.
+        source: RemoveError,
+    },
+    /// The system refused something.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Is it about what was asked for, so that trying again the same way is no use?
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        match self {
+            Self::Instance(_) => true,
+            Self::Group { source, .. } => matches!(source, GroupError::Name { .. }),
+            _ => false,
+        }
+    }
+}
