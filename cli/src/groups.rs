@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use mixcord::operator;
 
 use crate::tail::From;
-use crate::{Instance, seconds};
+use crate::{Instance, say, seconds};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -59,17 +59,14 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode> {
             let (earliest, ephemeral) =
                 (create.from == From::Earliest, create.policy == Policy::Ephemeral);
             let name = &create.group;
-            if instance.create_group(name, earliest, ephemeral, create.max_absence)? {
-                println!("group \"{name}\" created");
-            } else {
-                println!("group \"{name}\" is there already and stays as it is");
-            }
+            let made = instance.create_group(name, earliest, ephemeral, create.max_absence)?;
+            let what = if made { "created" } else { "is there already and stays as it is" };
+            say(&format!("group \"{name}\" {what}"))
         }
         Command::Rm(remove) => {
             let name = &remove.group;
             operator::Instance::open(&remove.instance.name)?.remove_group(name)?;
-            println!("group \"{name}\" removed");
+            say(&format!("group \"{name}\" removed"))
         }
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -168,6 +168,7 @@ pub(crate) fn others(name: &str) -> String {
         .collect();
     match others.len() {
         0 => String::new(),
-        _ => format!(" (there is: {})", others.join(", ")),
+        1 => format!(" (there is {})", others[0]),
+        _ => format!(" (there are {})", others.join(", ")),
     }
 }

@@ -9,6 +9,7 @@ mod tail;
 mod terminal;
 mod top;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -97,12 +98,16 @@ fn main() -> ExitCode {
 }
 
 fn remove(name: &str) -> anyhow::Result<ExitCode> {
-    let there = operator::Instance::open(name)?.remove()?;
-    if there {
-        println!("instance \"{name}\" removed");
+    if operator::Instance::open(name)?.remove()? {
+        say(&format!("instance \"{name}\" removed"))
     } else {
-        println!("instance \"{name}\" has nothing to remove{}", ls::others(name));
+        say(&format!("instance \"{name}\" has nothing to remove{}", ls::others(name)))
     }
+}
+
+/// Prints a line, after which all is done. Nobody has to read it.
+fn say(line: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(format!("{line}\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,7 @@
 //! `mixcord tail`: events as JSON lines.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const EXIT_TIMEOUT: u8 = 3;
 
 /// After this long without an output ring it is said what is being waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is looked, while nothing is to be printed, whether anybody still reads.
+const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -89,14 +93,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut line = Vec::new();
     let mut printed = 0;
     loop {
-        let next = match left() {
-            None => Some(consumer.next_blocking()?),
-            Some(left) => consumer.next_timeout(left)?,
-        };
+        let next = consumer.next_timeout(left().map_or(LOOK, |left| left.min(LOOK)))?;
         let event = match next {
             Some(Some(event)) => event,
             Some(None) => return Ok(ExitCode::SUCCESS),
-            None => return Ok(ExitCode::from(EXIT_TIMEOUT)),
+            None if left().is_some_and(|left| left.is_zero()) => {
+                return Ok(ExitCode::from(EXIT_TIMEOUT));
+            }
+            None if nobody_reads() => return Ok(ExitCode::SUCCESS),
+            None => continue,
         };
         line.clear();
         write_line(&event, &mut line)?;
@@ -113,9 +118,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
+/// Whether the other end of the pipe that standard output is has been closed: `mixcord tail | head -1`
+/// ends with `head`, not with the event after.
+fn nobody_reads() -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let stdout = std::io::stdout();
+    let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let told = poll(&mut ends, PollTimeout::ZERO).is_ok_and(|ends| ends > 0);
+    told && ends[0].revents().is_some_and(|told| told.contains(PollFlags::POLLERR))
+}
+
 /// `None` when the time is up.
 fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<Option<Consumer>> {
-    let names: Vec<_> = options.kind.iter().map(|name| name.trim().to_uppercase()).collect();
+    let names = options.kind.iter().map(|name| name.trim().to_uppercase());
+    let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
     for name in names.iter().filter(|name| Kind::from_name(name.as_bytes()).is_none()) {
         eprintln!("mixcord: no event {name} is known; waiting for it all the same");
     }

@@ -241,10 +241,15 @@ impl Builder {
                 "an ephemeral group ends with its last member: `.max_absence()` has no meaning for it",
             ));
         }
-        if !self.observer && self.group.is_none() {
-            return Err(Error::NoGroup);
+        match &self.group {
+            Some(group) => GroupSpec::durable(group).check().map_err(|source| Error::Join {
+                instance: self.instance.clone(),
+                group: group.clone(),
+                source: source.into(),
+            }),
+            None if self.observer => Ok(()),
+            None => Err(Error::NoGroup),
         }
-        Ok(())
     }
 
     pub(crate) fn spec(&self, group: &str, start: Start) -> GroupSpec {

@@ -139,9 +139,7 @@ impl<'a> View<'a> {
     pub fn copy_to(&self, into: &mut Vec<u8>) -> Result<(), TakeError> {
         let position = self.entry.position;
         let blob = |error| TakeError::Blob { position, error };
-        self.entry
-            .check_blob(self.core)
-            .map_err(|CopyError::Blob(error)| blob(error))?;
+        self.entry.check_blob(self.core).map_err(|CopyError::Blob(error)| blob(error))?;
         let old = into.len();
         into.resize(old + self.len(), 0);
         let copied = self.entry.copy(self.core, &mut into[old..]);

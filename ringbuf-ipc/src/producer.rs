@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bell::{Bell, Spin, Woken};
+use crate::core::checkpoint::{self, CheckpointError};
 use crate::core::layout::{Layout, producer as words};
 use crate::core::memory::Ordering;
-use crate::core::checkpoint::{self, CheckpointError};
 use crate::core::restage::RestageError;
 use crate::core::writer::{Meta, StageError, Writer};
 use crate::core::{Position, groups, locks};
@@ -188,7 +188,8 @@ impl Producer {
 
     /// The checkpoint that belongs to the tail or before, the newest.
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        checkpoint::newest_checkpoint(&self.writer.core, self.writer.tail()).map(|found| found.bytes)
+        checkpoint::newest_checkpoint(&self.writer.core, self.writer.tail())
+            .map(|found| found.bytes)
     }
 
     /// Stages again what an earlier producer had staged up to `intended_tail`, if it is all there.

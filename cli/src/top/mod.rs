@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
     let end = if options.once { Some(TICK) } else { options.seconds };
     if !live && let Some(title) = &options.title {
-        println!("{title}");
+        std::io::stdout().write_all(format!("{title}\n").as_bytes())?;
     }
     let mut observer = None;
     let mut screen = live.then(Screen::open).transpose()?;

@@ -146,6 +146,7 @@ impl Instance {
             Some(absence) => spec.max_absence(absence),
             None => spec,
         };
+        spec.check().map_err(|source| self.group_error(name, source))?;
         self.output()?.declare_group(&spec).map_err(|source| self.group_error(name, source))
     }
 
@@ -154,6 +155,7 @@ impl Instance {
     /// # Errors
     /// When there is no such group, or members of it live.
     pub fn remove_group(&self, name: &str) -> Result<(), Error> {
+        GroupSpec::durable(name).check().map_err(|source| self.group_error(name, source))?;
         self.output()?.remove_group(name).map_err(|source| self.group_error(name, source))
     }
 

@@ -63,6 +63,8 @@ fn wrong_options_are_refused_with_what_to_do() {
         Consumer::builder().instance("No Such Name").group("bot"),
         Consumer::builder().instance("").group("bot"),
         Consumer::builder().group("bot").observer(),
+        Consumer::builder().group("Not A Name!"),
+        Consumer::builder().group(""),
         Consumer::builder().group("bot").ephemeral().max_absence(Duration::from_secs(1)),
     ] {
         let error = refused(builder);

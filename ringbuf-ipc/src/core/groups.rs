@@ -57,6 +57,14 @@ impl GroupSpec {
         Self { name: name.to_owned(), policy: Policy::Ephemeral, start: Start::Latest }
     }
 
+    /// Checks the name, as declaring and joining do.
+    ///
+    /// # Errors
+    /// [`GroupError::Name`].
+    pub fn check(&self) -> Result<(), GroupError> {
+        check_name(&self.name)
+    }
+
     /// Starts elsewhere.
     #[must_use]
     pub fn from(self, start: Start) -> Self {

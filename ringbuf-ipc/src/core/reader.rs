@@ -187,14 +187,12 @@ impl Reader {
         let mut buffers = pool.pop().unwrap_or_default();
         drop(pool);
         let core = &self.seat.core;
-        let extent = self.walk(partition, first, limits, &mut |entry| {
-            match buffers.push(core, entry) {
-                Ok(()) => Ok(true),
-                Err(CopyError::Blob(_)) if buffers.len() != 0 => Ok(false),
-                Err(CopyError::Blob(error)) => {
-                    Err(TakeError::Blob { position: entry.position, error })
-                }
-            }
+        let extent = self.walk(partition, first, limits, &mut |entry| match buffers
+            .push(core, entry)
+        {
+            Ok(()) => Ok(true),
+            Err(CopyError::Blob(_)) if buffers.len() != 0 => Ok(false),
+            Err(CopyError::Blob(error)) => Err(TakeError::Blob { position: entry.position, error }),
         })?;
         (hold.end, hold.next) = (extent.end, extent.next);
         self.after(&extent);

@@ -113,7 +113,9 @@ impl Writer {
             orphans: false,
             stalled_since: None,
             relieved_at: 0,
-            publishes: core.memory.load(core.layout.producer + producer::PUBLISHES, Ordering::Relaxed),
+            publishes: core
+                .memory
+                .load(core.layout.producer + producer::PUBLISHES, Ordering::Relaxed),
             checkpoint: Checkpoint::resume(&core, tail),
             core,
         };

@@ -67,9 +67,7 @@ impl Memory {
     }
 
     pub(crate) fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
-        self.word(offset)
-            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     pub(crate) fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
