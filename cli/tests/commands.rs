@@ -146,6 +146,25 @@ fn tail_ends_with_its_reader_though_nothing_more_comes() {
 }
 
 #[test]
+fn tail_ends_when_told_to_though_its_reader_is_stopped_and_keeps_what_was_not_read() {
+    let mut rig = Rig::new();
+    assert!(rig.operator().create_group("log", true, false, None).expect("created"));
+    // More than a pipe takes.
+    let long = format!(r#"{{"content":"{}"}}"#, "x".repeat(50_000));
+    let publish = |rig: &mut Rig, seq| rig.publish(Kind::MESSAGE_CREATE, 1, seq, &long, None);
+    (0..2).for_each(|seq| publish(&mut rig, seq));
+    let mut tail = Tail::start(&rig, &["--group", "log"]);
+    until("the first to be acknowledged", || rig.group("log").lag == 1);
+    let pid = nix::unistd::Pid::from_raw(tail.0.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("alive");
+    assert_eq!(tail.0.wait().expect("it ends").code(), Some(0));
+    assert_eq!(rig.group("log").lag, 1, "the second was not printed whole");
+
+    let mut timed = Tail::start(&rig, &["--from", "earliest", "--timeout", "0.3"]);
+    assert_eq!(timed.0.wait().expect("it ends").code(), Some(3));
+}
+
+#[test]
 fn nothing_minds_that_nobody_reads() {
     let rig = Rig::new();
     for arguments in [

@@ -1,7 +1,7 @@
 //! `mixcord tail`: events as JSON lines.
 
-use std::io::Write;
-use std::os::fd::AsFd;
+mod output;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use mixcord::{Consumer, Event, Kind, Stop, Value};
 use serde::{Serialize, Serializer};
 
+use self::output::Output;
 use crate::{Instance, seconds};
 
 const EXIT_TIMEOUT: u8 = 3;
@@ -89,7 +90,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_TIMEOUT));
     };
 
-    let mut output = std::io::stdout().lock();
+    let mut output = Output::open();
+    let is_over = || left().is_some_and(|left| left.is_zero());
     let mut line = Vec::new();
     let mut printed = 0;
     loop {
@@ -97,35 +99,29 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         let event = match next {
             Some(Some(event)) => event,
             Some(None) => return Ok(ExitCode::SUCCESS),
-            None if left().is_some_and(|left| left.is_zero()) => {
-                return Ok(ExitCode::from(EXIT_TIMEOUT));
-            }
-            None if nobody_reads() => return Ok(ExitCode::SUCCESS),
+            None if is_over() => return Ok(ExitCode::from(EXIT_TIMEOUT)),
+            None if output.is_closed() => return Ok(ExitCode::SUCCESS),
             None => continue,
         };
         line.clear();
         write_line(&event, &mut line)?;
-        output.write_all(&line).and_then(|()| output.flush()).context("writing an event")?;
-        event.ack();
+        let go_on = || !stop.is_stopped() && !is_over();
+        if output.write(&line, go_on).context("writing an event")? {
+            event.ack();
+        } else if stop.is_stopped() {
+            return Ok(ExitCode::SUCCESS);
+        } else {
+            return Ok(ExitCode::from(EXIT_TIMEOUT));
+        }
         printed += u64::from(event.lost().is_none());
         if options.count.is_some_and(|count| printed >= count) {
             return Ok(ExitCode::SUCCESS);
         }
         // A busy stream must not outrun the deadline.
-        if left().is_some_and(|left| left.is_zero()) {
+        if is_over() {
             return Ok(ExitCode::from(EXIT_TIMEOUT));
         }
     }
-}
-
-/// Whether the other end of the pipe that standard output is has been closed: `mixcord tail | head -1`
-/// ends with `head`, not with the event after.
-fn nobody_reads() -> bool {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let stdout = std::io::stdout();
-    let mut ends = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
-    let told = poll(&mut ends, PollTimeout::ZERO).is_ok_and(|ends| ends > 0);
-    told && ends[0].revents().is_some_and(|told| told.contains(PollFlags::POLLERR))
 }
 
 /// `None` when the time is up.
