@@ -66,3 +66,8 @@ pub use received::{Event, Identity};
 pub use run::Outcome;
 pub use state::State;
 pub use stop::Stop;
+
+/// The examples of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
