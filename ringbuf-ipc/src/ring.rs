@@ -129,6 +129,14 @@ impl Ring {
         checkpoint::current_checkpoint(&self.core)
     }
 
+    /// Whether the newest checkpoint begins with these bytes, and whatever else is in its two slots, too:
+    /// a glance of some nanoseconds that may say false for a moment, when [`checkpoint`](Self::checkpoint)
+    /// tells. At most [`Producer::CHECKPOINT_MAX`](crate::Producer::CHECKPOINT_MAX) bytes.
+    pub fn checkpoint_begins_with<const N: usize>(&self, prefix: &[u8; N]) -> bool {
+        const { assert!(N <= crate::Producer::CHECKPOINT_MAX) };
+        checkpoint::all_begin_with(&self.core, prefix)
+    }
+
     /// Whether a producer is attached, by its lock.
     pub fn producer_alive(&self) -> bool {
         self.core.environment.held(locks::PRODUCER)

@@ -349,15 +349,22 @@ fn a_checkpoint_is_committed_with_its_records() {
     assert_eq!(producer.checkpoint(), None);
     producer.publish();
     assert_eq!(producer.checkpoint().unwrap(), b"zero");
+    assert!(producer.ring().checkpoint_begins_with(b"zer"));
+    assert!(!producer.ring().checkpoint_begins_with(b"zet"));
     for round in 0..5u8 {
         put(&mut producer, 1);
         producer.set_checkpoint(&[round; 40]).unwrap();
         producer.publish();
         assert_eq!(producer.ring().checkpoint().unwrap(), [round; 40]);
+        // The one before stands there too.
+        assert!(!producer.ring().checkpoint_begins_with(&[round]));
     }
     drop(producer);
-    let producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
+    let mut producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
     assert_eq!(producer.checkpoint().unwrap(), [4; 40]);
+    producer.set_checkpoint(&[4; 4]).unwrap();
+    producer.publish();
+    assert!(producer.ring().checkpoint_begins_with(&[4; 4]));
 }
 
 #[test]

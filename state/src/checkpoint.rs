@@ -33,6 +33,7 @@ pub struct Checkpoint {
 pub struct CheckpointError;
 
 const VERSION: u8 = 1;
+/// Bytes before the positions: the version and the store.
 const HEAD: usize = 9;
 const ENTRY: usize = 14;
 /// Positions take six bytes: at a million events a second they last nine years.
@@ -43,8 +44,7 @@ impl Checkpoint {
     #[must_use]
     pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&self.store.to_le_bytes());
+        bytes.extend_from_slice(&Self::head(self.store));
         for (&(shards, shard), input) in &self.inputs {
             if bytes.len() + ENTRY > limit {
                 break;
@@ -55,6 +55,22 @@ impl Checkpoint {
             bytes.extend_from_slice(&input.position.to_le_bytes()[..POSITION]);
         }
         bytes
+    }
+
+    /// The first bytes of a checkpoint with this store.
+    #[must_use]
+    pub fn head(store: u64) -> [u8; HEAD] {
+        let mut head = [VERSION; HEAD];
+        head[1..].copy_from_slice(&store.to_le_bytes());
+        head
+    }
+
+    /// The store's id alone.
+    pub fn store_in(bytes: &[u8]) -> Result<u64, CheckpointError> {
+        match bytes.first_chunk::<HEAD>() {
+            Some([VERSION, store @ ..]) => Ok(u64::from_le_bytes(*store)),
+            _ => Err(CheckpointError),
+        }
     }
 
     /// Reads what [`Checkpoint::to_bytes`] wrote.
@@ -102,6 +118,9 @@ mod tests {
         let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032)).unwrap();
         let input = read.inputs[&(2, 1)];
         assert_eq!((read.store, input.position), (5, 77));
+        let bytes = read.to_bytes(4032);
+        assert!(bytes.starts_with(&Checkpoint::head(5)));
+        assert_eq!(Checkpoint::store_in(&bytes).unwrap(), 5);
         assert!(Checkpoint::is_ring(input.ring, ring));
         assert!(!Checkpoint::is_ring(input.ring, ring + 1));
     }
@@ -116,7 +135,7 @@ mod tests {
 
     #[test]
     fn foreign_bytes_are_refused() {
-        assert!(Checkpoint::from_bytes(&[]).is_err());
+        assert!(Checkpoint::from_bytes(&[]).is_err() && Checkpoint::store_in(&[9; 99]).is_err());
         assert!(Checkpoint::from_bytes(&[9; HEAD]).is_err());
         assert!(Checkpoint::from_bytes(&[VERSION; HEAD + 3]).is_err());
     }

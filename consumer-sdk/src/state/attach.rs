@@ -43,6 +43,13 @@ struct OpenStore {
     seen: Option<u64>,
 }
 
+impl OpenStore {
+    fn is_current(&self, ring: &Ring) -> bool {
+        let glance = |id| ring.checkpoint_begins_with(&Checkpoint::head(id));
+        self.seen.is_some_and(glance) || stands_in(ring).is_none_or(|id| Some(id) == self.seen)
+    }
+}
+
 impl Attachment {
     /// The attachment of an instance, shared by all who ask for it.
     pub(super) fn of(instance: &str, namespace: Namespace) -> Arc<Self> {
@@ -83,7 +90,7 @@ impl Attachment {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
             if !self.is_due()
                 && let Open { ring: Some(ring), store: Some(store) } = &*open
-                && stands_in(ring).is_none_or(|id| Some(id) == store.seen)
+                && store.is_current(ring)
             {
                 let answer = question(&store.state);
                 return answer
@@ -153,7 +160,7 @@ impl Attachment {
 /// The id of the store that the ring's records belong to: 0 for none, `None` when no cache has
 /// written it yet.
 fn stands_in(ring: &Ring) -> Option<u64> {
-    Checkpoint::from_bytes(&ring.checkpoint()?).ok().map(|checkpoint| checkpoint.store)
+    Checkpoint::store_in(&ring.checkpoint()?).ok()
 }
 
 /// Where the cache of an instance has its store.

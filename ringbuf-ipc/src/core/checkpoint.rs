@@ -162,6 +162,25 @@ pub(crate) fn current_checkpoint(core: &Core) -> Option<Vec<u8>> {
     None
 }
 
+/// Whether every checkpoint that is there, committed or not, begins with `prefix`. Cheaper than reading
+/// one by far; while one is written the answer may be false though both do.
+pub(crate) fn all_begin_with<const N: usize>(core: &Core, prefix: &[u8; N]) -> bool {
+    let mut some = false;
+    for slot in 0..2 {
+        let at = core.layout.checkpoint(slot);
+        if core.memory.load(at + producer::CHECKPOINT_NUMBER, Ordering::Acquire) == 0 {
+            continue;
+        }
+        let mut found = [0; N];
+        core.memory.read(at + producer::CHECKPOINT_BYTES, &mut found);
+        if found != *prefix {
+            return false;
+        }
+        some = true;
+    }
+    some
+}
+
 /// Never 0.
 fn checkpoint_sum(tag: Position, number: u64, bytes: &[u8]) -> u64 {
     let head = checksum(&[tag, number, bytes.len() as u64]);
