@@ -50,6 +50,7 @@ mod namespace;
 mod observer;
 mod producer;
 mod ring;
+mod spin;
 mod system;
 #[cfg(feature = "tokio")]
 mod wait;

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::bell::{Bell, Spin};
+use crate::bell::Bell;
 use crate::core::batch::{Buffers, Entry, Limits};
 use crate::core::claim::{Hold, Pool};
 use crate::core::reader::{Reader, TakeError};
 use crate::ring::{Ring, recycle};
+use crate::spin::Spin;
 use crate::{GroupInfo, Lease, Position};
 
-/// The longest single sleep: a producer killed before it rings is made up for by this.
-const TICK: Duration = Duration::from_millis(100);
-/// The same while a partition with work is held by another member, whose death rings no bell.
+/// The longest single sleep while a partition with work is held by another member, whose death rings no bell.
 const CONTENDED_TICK: Duration = Duration::from_millis(10);
 
 /// A member of a group, living until it and the last of its batches are dropped.
@@ -107,18 +106,20 @@ impl Member {
             if self.reader.has_work() {
                 return true;
             }
-            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
-            self.bell.wait(ticket, left.min(self.tick()));
+            let most = left.min(self.tick());
+            self.spin.sleep(&self.bell, ticket, most);
         }
     }
 
     /// The longest sleep after [`arm`](Self::arm) and a look for work that found none: after that,
     /// look again, bell or no bell.
     pub fn tick(&self) -> Duration {
-        if self.reader.is_contended() { CONTENDED_TICK } else { TICK }
+        let tick = self.reader.seat.core.tick();
+        if self.reader.is_contended() { tick.min(CONTENDED_TICK) } else { tick }
     }
 
     /// Waits until there is work. `bell` must be over this member's bell.

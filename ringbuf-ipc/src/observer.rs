@@ -3,15 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::Position;
-use crate::bell::{Bell, Spin};
+use crate::bell::Bell;
 use crate::core::Life;
 use crate::core::batch::{Buffers, Entry, Limits};
 use crate::core::observer::Watcher;
 use crate::core::reader::TakeError;
 use crate::ring::Ring;
-
-/// The longest single sleep: a producer killed before it rings is made up for by this.
-const TICK: Duration = Duration::from_millis(100);
+use crate::spin::Spin;
 
 /// Reads a ring without holding anything: nobody waits for it, and it is told exactly how many
 /// records it was too slow for.
@@ -114,11 +112,11 @@ impl Observer {
             if self.has_work() {
                 return true;
             }
-            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
-            self.bell.wait(ticket, left.min(TICK));
+            self.spin.sleep(&self.bell, ticket, left.min(self.watcher.core.tick()));
         }
     }
 
@@ -131,7 +129,7 @@ impl Observer {
             if self.has_work() {
                 return;
             }
-            bell.notified(ticket).await;
+            bell.notified_within(ticket, self.watcher.core.tick()).await;
         }
     }
 }

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::bell::{Bell, Spin, Woken};
+use crate::bell::Bell;
 use crate::core::checkpoint::{self, CheckpointError};
-use crate::core::layout::{Layout, producer as words};
+use crate::core::layout::{Layout, PRODUCER, producer as words};
 use crate::core::memory::Ordering;
 use crate::core::restage::RestageError;
 use crate::core::writer::{Meta, StageError, Writer};
@@ -14,6 +14,7 @@ use crate::core::{Position, groups, locks};
 use crate::error::{AttachError, CreateError};
 use crate::namespace::Namespace;
 use crate::ring::{Ring, core_of};
+use crate::spin::Spin;
 use crate::system::bells::Bells;
 use crate::system::lock;
 use crate::system::segment::{Role, Segment};
@@ -162,7 +163,7 @@ impl Producer {
     ///
     /// # Errors
     /// No room, or too long. Nothing was written then.
-    #[inline]
+    #[inline(always)]
     pub fn stage(&mut self, meta: &Meta, parts: &[&[u8]]) -> Result<Position, StageError> {
         self.writer.stage(meta, parts)
     }
@@ -177,6 +178,7 @@ impl Producer {
     }
 
     /// Makes everything staged visible at once, wakes who sleeps on this ring, and gives the tail.
+    #[inline]
     pub fn publish(&mut self) -> Position {
         self.writer.publish()
     }
@@ -225,6 +227,7 @@ impl Producer {
             return true;
         }
         let end = Instant::now().checked_add(timeout);
+        let tick = TICK.min(self.writer.core.tick());
         loop {
             let ticket = self.bell.ticket();
             if self.writer.arm_space(bytes as u64) && self.writer.has_space(bytes as u64) {
@@ -233,11 +236,11 @@ impl Producer {
             if !self.writer.could_have_space(bytes as u64) {
                 return false;
             }
-            let left = end.map_or(TICK, |end| end.saturating_duration_since(Instant::now()));
+            let left = end.map_or(tick, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return self.writer.has_space(bytes as u64);
             }
-            let _: Woken = self.bell.wait(ticket, left.min(TICK));
+            self.spin.sleep(&self.bell, ticket, left.min(tick));
         }
     }
 
@@ -257,7 +260,7 @@ impl Producer {
             if self.arm_space(bytes) && self.has_space(bytes) {
                 return;
             }
-            bell.notified(ticket).await;
+            bell.notified_within(ticket, TICK.min(self.writer.core.tick())).await;
         }
     }
 
@@ -273,7 +276,7 @@ impl Producer {
         }
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let core = Arc::new(core_of(segment, segment_name, &bells)?);
-        let word = core.layout.producer + words::BELL;
+        let word = PRODUCER + words::BELL;
         let index = bell.index_in(&bells).map_or(0, |index| index + 1);
         core.memory.store(word, index, Ordering::Relaxed);
         let writer = Writer::resume(core)

@@ -6,7 +6,7 @@ use crate::bell::Bell;
 use crate::core::batch::Buffers;
 use crate::core::groups::{self, state};
 use crate::core::index::Pending;
-use crate::core::layout::{control, producer};
+use crate::core::layout::{CONTROL, PRODUCER, control, producer};
 use crate::core::memory::Ordering;
 use crate::core::observer::Watcher;
 use crate::core::reader::Reader;
@@ -156,7 +156,7 @@ impl Ring {
     /// How hard the ring is pressed. Disturbs nobody.
     pub fn pressure(&self) -> Pressure {
         let word =
-            |offset| self.core.memory.load(self.core.layout.producer + offset, Ordering::Relaxed);
+            |offset| self.core.memory.load(PRODUCER + offset, Ordering::Relaxed);
         let tail = self.core.tail();
         let floor = self.core.lowest_floor(tail);
         let (slots_used, payload_used, fullness) = self.held_from(floor, tail);
@@ -215,7 +215,7 @@ impl Ring {
     pub fn observe(&self, name: &str, start: Start, bell: &Bell) -> Result<Observer, JoinError> {
         for slot in 0..control::OBSERVER_COUNT {
             let Some(life) = self.core.environment.hold(locks::observer(slot))? else { continue };
-            let word = self.core.layout.control + control::OBSERVERS + slot * 8;
+            let word = CONTROL + control::OBSERVERS + slot * 8;
             let index = bell.index_in(&self.bells).map_or(0, |index| index + 1);
             self.core.memory.store(word, index, Ordering::Relaxed);
             let watcher = Watcher::new(Arc::clone(&self.core), slot, start);
@@ -261,7 +261,7 @@ impl Ring {
         let head = self
             .core
             .memory
-            .load(self.core.layout.producer + producer::PAYLOAD_HEAD, Ordering::Relaxed);
+            .load(PRODUCER + producer::PAYLOAD_HEAD, Ordering::Relaxed);
         let payload = if slots == 0 {
             0
         } else {

@@ -93,7 +93,7 @@ fn segments_are_private_and_others_are_refused() {
         assert!(wanted(why), "{error}");
     };
     damage(0, &|why| matches!(why, HeaderError::Magic { .. }));
-    damage(8, &|why| matches!(why, HeaderError::Version { found: 17, ours: 1 }));
+    damage(8, &|why| matches!(why, HeaderError::Version { found: 18, ours: 2 }));
     for offset in (16..112).step_by(8) {
         damage(offset, &|why| matches!(why, HeaderError::Checksum));
     }

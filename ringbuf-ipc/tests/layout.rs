@@ -25,8 +25,8 @@ impl Segment {
 }
 
 #[test]
-fn the_layout_is_version_1() {
-    assert_eq!(LAYOUT_VERSION, 1);
+fn the_layout_is_version_2() {
+    assert_eq!(LAYOUT_VERSION, 2);
     let instance = Instance::new("layout");
     let bell = instance.namespace.bell().unwrap();
     let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
@@ -56,7 +56,7 @@ fn the_layout_is_version_1() {
 
     // Header page.
     assert_eq!(segment.bytes(0, 8), b"MIXRING\0");
-    assert_eq!(segment.word(8), 1);
+    assert_eq!(segment.word(8), 2);
     assert_eq!(segment.word(16), ring.id().0);
     let sizes: Vec<_> = (3..13).map(|word| segment.word(word * 8)).collect();
     assert_eq!(sizes, [16, 4096, 2, 4, 4, 4096, 16_384, 20_480, 24_576, 28_672]);
@@ -99,12 +99,16 @@ fn the_layout_is_version_1() {
     assert_eq!(descriptor, [0, 0, 5, 0x1111, 0x2222, 0x3333]);
     let descriptor: Vec<_> = (0..6).map(|word| segment.word(20_544 + word * 8)).collect();
     assert_eq!(descriptor, [1, 64, 100, 0x1111, 0x2222, 0x3333]);
-    assert_ne!(segment.word(20_544 + 48), 0, "checksum");
+    let sum = descriptor.iter().fold(ODD, |sum, word| (sum ^ word).wrapping_mul(ODD));
+    assert_eq!(segment.word(20_544 + 48), sum, "checksum");
 
     // Payloads.
     assert_eq!(segment.bytes(24_576, 5), b"first");
     assert_eq!(segment.bytes(24_576 + 64, 100), [7; 100]);
 }
+
+/// Of a descriptor's checksum.
+const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Producer and member of this test have the same bell.
 fn bell_of(segment: &Segment) -> u64 {

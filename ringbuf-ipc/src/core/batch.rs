@@ -100,7 +100,7 @@ impl Buffers {
     #[inline]
     pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
         let at = self.used;
-        let padded = (entry.length as usize).next_multiple_of(64);
+        let padded = entry.lines();
         entry.check_blob(core)?;
         let bytes = &mut self.bytes.grown_to(at + padded)[at..at + padded];
         // All of a record's lines lie in the ring, and whole lines are copied best.

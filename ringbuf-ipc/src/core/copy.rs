@@ -26,15 +26,28 @@ mod x86_64 {
     /// the two ranges must be private to the caller, and they must not overlap.
     #[inline]
     pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-        if len >= STRING_FROM && string_moves_are_fast(to as usize, from as usize) {
+        if len >= STRING_FROM {
             // SAFETY: the caller's contract.
-            unsafe { string_move(to, from, len) };
+            unsafe { long(to, from, len) };
         } else if len >= 16 {
             // SAFETY: the caller's contract.
             unsafe { vectors(to, from, len) };
         } else {
             // SAFETY: the caller's contract.
             unsafe { small(to, from, len) };
+        }
+    }
+
+    /// # Safety
+    /// As for [`copy`]; `len` is at least 16.
+    #[inline(never)]
+    unsafe fn long(to: *mut u8, from: *const u8, len: usize) {
+        if string_moves_are_fast(to as usize, from as usize) {
+            // SAFETY: the caller's contract.
+            unsafe { string_move(to, from, len) };
+        } else {
+            // SAFETY: the caller's contract.
+            unsafe { vectors(to, from, len) };
         }
     }
 

@@ -1,12 +1,15 @@
 //! One descriptor: written by the producer, copied once and checked by everybody else.
 
-use super::geometry::{mix, partition_of};
+use super::geometry::partition_of;
 use super::layout::{Layout, descriptor};
 use super::memory::Memory;
 use super::{Core, Position};
 
 /// The longest record of all, whatever the ring: 256 MiB.
 pub const RECORD_MAX: u64 = 256 << 20;
+
+/// How many descriptors ahead of the one at hand a line is sent for.
+const AHEAD: usize = 4;
 
 /// A private copy of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,7 @@ impl Descriptor {
         let at = layout.descriptor(self.position);
         let words = self.words();
         let [position, offset, length, key, tag, source] = words;
+        memory.expect_write(at + AHEAD * descriptor::BYTES);
         memory.store_words(at, [position, offset, length, key, tag, source, sum(&words)]);
     }
 
@@ -33,6 +37,7 @@ impl Descriptor {
     #[inline]
     pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
         let at = core.layout.descriptor(position);
+        core.memory.expect_read(at + AHEAD * descriptor::BYTES);
         let [found, offset, length, key, tag, source, checksum] = core.memory.load_words(at);
         let expected = sum(&[found, offset, length, key, tag, source]);
         let this = Self {
@@ -56,7 +61,13 @@ impl Descriptor {
     /// Bytes the payload takes in the payload ring.
     #[inline]
     pub(crate) const fn padded(&self) -> u64 {
-        if self.is_blob() { 0 } else { (self.length as u64).next_multiple_of(64) }
+        if self.is_blob() { 0 } else { self.lines() as u64 }
+    }
+
+    /// Bytes of the payload, rounded up to whole lines.
+    #[inline]
+    pub(crate) const fn lines(&self) -> usize {
+        (self.length as usize + 63) & !63
     }
 
     /// Virtual offset just after the payload.
@@ -71,6 +82,7 @@ impl Descriptor {
     }
 
     /// The payload lies inside the ring, aligned and in one piece.
+    #[inline]
     const fn fits(&self, layout: &Layout) -> bool {
         let capacity = layout.geometry.payload_bytes;
         if self.is_blob() {
@@ -95,10 +107,16 @@ impl Descriptor {
     }
 }
 
-/// Not against malice: against a descriptor torn by a crash or an overrun.
+/// Not against malice: against a descriptor torn by a crash or an overrun. Each word is mixed in by a
+/// bijection, so that one word changed always shows.
 #[inline]
 const fn sum(words: &[u64; 6]) -> u64 {
-    let a = words[0] ^ words[1].rotate_left(23) ^ words[2].rotate_left(47);
-    let b = words[3] ^ words[4].rotate_left(17) ^ words[5].rotate_left(41);
-    mix(a) ^ b.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let [position, offset, length, key, tag, source] = *words;
+    let mut sum = (position ^ ODD).wrapping_mul(ODD);
+    sum = (sum ^ offset).wrapping_mul(ODD);
+    sum = (sum ^ length).wrapping_mul(ODD);
+    sum = (sum ^ key).wrapping_mul(ODD);
+    sum = (sum ^ tag).wrapping_mul(ODD);
+    (sum ^ source).wrapping_mul(ODD)
 }

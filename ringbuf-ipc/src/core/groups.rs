@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::index::Pending;
-use super::layout::{group, producer};
+use super::layout::{PRODUCER, group, producer};
 use super::memory::{Memory, Ordering, fence};
 use super::{Core, Position, locks};
 
@@ -347,7 +347,7 @@ fn hold(core: &Core, index: u16, wish: Position) -> Position {
     let floor = core.layout.group(index) + group::FLOOR;
     core.memory.store(floor, wish, Ordering::Release);
     fence(Ordering::SeqCst);
-    let reserved = core.memory.load(core.layout.producer + producer::RESERVED, Ordering::Acquire);
+    let reserved = core.memory.load(PRODUCER + producer::RESERVED, Ordering::Acquire);
     wish.max(reserved)
 }
 

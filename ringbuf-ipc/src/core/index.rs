@@ -135,10 +135,19 @@ impl Pending {
     /// The record that follows `position` in its partition, among those looked at.
     #[inline]
     pub(crate) fn following(&self, position: Position) -> Option<Position> {
-        if self.next.is_empty() {
-            return (position + 1 < self.scanned).then_some(position + 1);
-        }
         self.after(position)
+    }
+
+    /// The same where there is but one partition.
+    #[inline]
+    pub(crate) fn in_row(&self, position: Position) -> Option<Position> {
+        (position + 1 < self.scanned).then_some(position + 1)
+    }
+
+    /// Whether there is but one partition.
+    #[inline]
+    pub(crate) const fn is_single(&self) -> bool {
+        self.next.is_empty()
     }
 
     /// Moves the cursors of all partitions up to their first record still to be done, held by somebody

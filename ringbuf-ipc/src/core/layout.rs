@@ -11,12 +11,19 @@
 use super::geometry::{Geometry, GeometryError, mix};
 
 /// Version of everything in this module; a change of any offset or meaning raises it.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"MIXRING\0");
 pub(crate) const PAGE: usize = 4096;
 /// Two cache lines: the prefetcher of current x86 cores fetches lines in pairs.
 pub(crate) const LINE: usize = 128;
+
+/// Where the producer pages begin, in bytes from the start of the segment.
+pub(crate) const PRODUCER: usize = PAGE;
+/// Where the control pages begin.
+pub(crate) const CONTROL: usize = PRODUCER + producer::BYTES;
+/// Up to here every segment is the same, whatever its geometry.
+pub(crate) const FIXED: usize = CONTROL + control::GROUPS;
 
 /// Words of the header page, in bytes from the start of the segment.
 pub(crate) mod header {
@@ -144,8 +151,6 @@ pub(crate) mod descriptor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
-    pub(crate) producer: usize,
-    pub(crate) control: usize,
     pub(crate) descriptors: usize,
     pub(crate) payload: usize,
     pub(crate) total: usize,
@@ -159,17 +164,13 @@ impl Layout {
         let partitions_at = (group::MEMBERS + usize::from(geometry.members) * group::MEMBER_BYTES)
             .next_multiple_of(LINE);
         let group_bytes = partitions_at + usize::from(geometry.partitions) * group::PARTITION_BYTES;
-        let producer = PAGE;
-        let control = producer + producer::BYTES;
         let control_bytes = control::GROUPS + usize::from(geometry.groups) * group_bytes;
-        let descriptors = (control + control_bytes).next_multiple_of(PAGE);
+        let descriptors = (CONTROL + control_bytes).next_multiple_of(PAGE);
         let payload =
             (descriptors + geometry.slots as usize * descriptor::BYTES).next_multiple_of(PAGE);
         let total = (payload + geometry.payload_bytes as usize).next_multiple_of(PAGE);
         Self {
             geometry,
-            producer,
-            control,
             descriptors,
             payload,
             total,
@@ -180,7 +181,7 @@ impl Layout {
 
     #[inline]
     pub(crate) fn group(&self, group: u16) -> usize {
-        self.control + control::GROUPS + usize::from(group) * self.group_bytes
+        CONTROL + control::GROUPS + usize::from(group) * self.group_bytes
     }
 
     #[inline]
@@ -207,7 +208,7 @@ impl Layout {
 
     #[inline]
     pub(crate) const fn checkpoint(&self, slot: usize) -> usize {
-        self.producer + producer::CHECKPOINTS + slot * PAGE
+        PRODUCER + producer::CHECKPOINTS + slot * PAGE
     }
 
     /// The header's words but the checksum.
@@ -222,8 +223,8 @@ impl Layout {
             g.groups.into(),
             g.partitions.into(),
             g.members.into(),
-            self.producer as u64,
-            self.control as u64,
+            PRODUCER as u64,
+            CONTROL as u64,
             self.descriptors as u64,
             self.payload as u64,
             self.total as u64,

@@ -224,7 +224,7 @@ fn loom_no_wake_for_space_is_lost() {
     explore(Weaken::Nothing, 3, || {
         let (core, bells) = ring(2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
-        let word = core.layout.producer + super::layout::producer::BELL;
+        let word = super::layout::PRODUCER + super::layout::producer::BELL;
         core.memory.store(word, 1, super::memory::Ordering::Relaxed);
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         let mut reader = Reader::join(&core, &spec(), None).unwrap();

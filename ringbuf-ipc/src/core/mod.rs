@@ -34,8 +34,9 @@ mod stress_tests;
 pub(crate) mod writer;
 
 use std::io;
+use std::time::Duration;
 
-use layout::{Layout, control, group, header, producer};
+use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
 use memory::{Memory, Ordering, heavy_fence, light_fence};
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
@@ -133,6 +134,12 @@ impl Core {
         light_fence(self.paired);
     }
 
+    /// The longest sleep after which to look again, bell or no bell: a producer may be killed before it
+    /// rings, and where this process cannot fence for others, they may miss that it sleeps.
+    pub(crate) fn tick(&self) -> Duration {
+        Duration::from_millis(if self.paired { 100 } else { 10 })
+    }
+
     /// The fence of those who are about to sleep, seldom: between saying so and the last look.
     pub(crate) fn heavy_fence(&self) {
         heavy_fence(|| {
@@ -142,12 +149,12 @@ impl Core {
 
     #[inline]
     pub(crate) fn tail(&self) -> Position {
-        self.memory.load(self.layout.producer + producer::TAIL, Ordering::Acquire)
+        self.memory.load(PRODUCER + producer::TAIL, Ordering::Acquire)
     }
 
     #[inline]
     pub(crate) fn reserved(&self) -> Position {
-        self.memory.load(self.layout.producer + producer::RESERVED, Ordering::Acquire)
+        self.memory.load(PRODUCER + producer::RESERVED, Ordering::Acquire)
     }
 
     /// Wakes every sleeping member of a group.
@@ -169,7 +176,7 @@ impl Core {
     /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
     #[inline]
     pub(crate) fn wake_readers(&self) -> u64 {
-        let word = |offset| self.memory.load(self.layout.control + offset, Ordering::Relaxed);
+        let word = |offset| self.memory.load(CONTROL + offset, Ordering::Relaxed);
         if word(control::SLEEPERS) | word(control::SLEEPING_OBSERVERS) == 0 {
             return 0;
         }
@@ -179,7 +186,7 @@ impl Core {
     #[cold]
     fn ring_readers(&self) -> u64 {
         let mut rung = 0;
-        let sleepers = self.layout.control + control::SLEEPERS;
+        let sleepers = CONTROL + control::SLEEPERS;
         if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
             for index in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
                 if index < u32::from(self.layout.geometry.groups) {
@@ -187,10 +194,10 @@ impl Core {
                 }
             }
         }
-        let sleepers = self.layout.control + control::SLEEPING_OBSERVERS;
+        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
         if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
             for slot in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
-                let word = self.layout.control + control::OBSERVERS + slot as usize * 8;
+                let word = CONTROL + control::OBSERVERS + slot as usize * 8;
                 rung += u64::from(self.ring_word(word));
             }
         }
@@ -200,10 +207,10 @@ impl Core {
     /// Wakes the producer if it waits for a floor that is reached now.
     pub(crate) fn floor_reached(&self, floor: Position) {
         self.light_fence();
-        let word = self.layout.control + control::WANTED;
+        let word = CONTROL + control::WANTED;
         let wanted = self.memory.load(word, Ordering::Relaxed);
         if wanted != 0 && floor >= wanted && self.memory.cas(word, wanted, 0) {
-            self.ring_word(self.layout.producer + producer::BELL);
+            self.ring_word(PRODUCER + producer::BELL);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::batch::{Buffers, CopyError, Limits};
 use super::descriptor::Descriptor;
 use super::groups::Start;
-use super::layout::control;
+use super::layout::{CONTROL, control};
 use super::memory::{Ordering, fence};
 use super::reader::TakeError;
 use super::{Core, Position};
@@ -40,7 +40,7 @@ impl Watcher {
     }
 
     pub(crate) fn arm(&self) {
-        let sleepers = self.core.layout.control + control::SLEEPING_OBSERVERS;
+        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
         self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
         self.core.heavy_fence();
     }
@@ -87,7 +87,7 @@ impl Watcher {
             let Some(entry) = Descriptor::load(&self.core, position) else {
                 return Some(TakeError::Corrupt { position });
             };
-            let padded = (entry.length as usize).next_multiple_of(64);
+            let padded = entry.lines();
             if buffers.len() != 0
                 && (buffers.len() >= limits.records || buffers.bytes_used() + padded > limits.bytes)
             {

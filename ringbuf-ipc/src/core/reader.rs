@@ -9,7 +9,7 @@ use super::claim::{Hold, Pool, Seat, owner};
 use super::descriptor::Descriptor;
 use super::groups::{self, GroupError, GroupSpec};
 use super::index::{Damaged, Pending};
-use super::layout::{control, group};
+use super::layout::{CONTROL, control, group};
 use super::memory::Ordering;
 use super::{Core, Position, locks};
 
@@ -72,9 +72,6 @@ pub enum JoinError {
 
 /// How often the holders of wanted partitions are looked at.
 const SUSPECT_EVERY_NS: u64 = 5_000_000;
-
-/// Records sent for ahead of their reading.
-const AHEAD: u64 = 4;
 
 /// A member's own state.
 #[derive(Debug)]
@@ -256,7 +253,7 @@ impl Reader {
         let core = &self.seat.core;
         let group = core.layout.group(self.seat.group) + group::SLEEPERS;
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
-        let all = core.layout.control + control::SLEEPERS;
+        let all = CONTROL + control::SLEEPERS;
         core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
         core.heavy_fence();
     }
@@ -365,7 +362,6 @@ impl Reader {
 
     /// Visits records of a partition, from `first` on, each a checked copy of its descriptor, until a
     /// limit is reached, there is none left, or `visit` says false.
-    #[inline]
     fn walk(
         &self,
         partition: u16,
@@ -373,30 +369,47 @@ impl Reader {
         limits: Limits,
         visit: &mut impl FnMut(&Descriptor) -> Result<bool, TakeError>,
     ) -> Result<Extent, TakeError> {
-        let core = &*self.seat.core;
-        let partitions = core.layout.geometry.partitions;
-        let mut extent = Extent { records: 0, end: first, next: first, follows: self.follows };
-        let mut bytes = 0;
-        let mut at = Some(first);
-        while let Some(position) = at {
-            core.memory.expect_read(core.layout.descriptor(position + AHEAD));
-            let entry = Descriptor::load(core, position)
-                .filter(|entry| partitions == 1 || entry.partition(partitions) == partition)
-                .ok_or(TakeError::Corrupt { position })?;
-            bytes += (entry.length as usize).next_multiple_of(64);
-            if extent.records != 0 && (extent.records >= limits.records || bytes > limits.bytes) {
-                break;
+        if self.pending.is_single() {
+            self.walk_by(first, limits, |_| true, |at| self.pending.in_row(at), visit)
+        } else {
+            let partitions = self.core().layout.geometry.partitions;
+            let fits = |entry: &Descriptor| entry.partition(partitions) == partition;
+            self.walk_by(first, limits, fits, |at| self.pending.following(at), visit)
+        }
+    }
+
+    #[inline]
+    fn walk_by(
+        &self,
+        first: Position,
+        limits: Limits,
+        fits: impl Fn(&Descriptor) -> bool,
+        following: impl Fn(Position) -> Option<Position>,
+        visit: &mut impl FnMut(&Descriptor) -> Result<bool, TakeError>,
+    ) -> Result<Extent, TakeError> {
+        let core = self.core();
+        let (mut records, mut bytes, mut follows) = (0, 0, self.follows);
+        let (mut position, mut end) = (first, first);
+        let next = loop {
+            let Some(entry) = Descriptor::load(core, position).filter(&fits) else {
+                return Err(TakeError::Corrupt { position });
+            };
+            bytes += entry.lines();
+            if records != 0 && (records >= limits.records || bytes > limits.bytes) {
+                break position;
             }
             if !visit(&entry)? {
-                break;
+                break position;
             }
-            extent.records += 1;
-            extent.end = position + 1;
-            extent.follows = entry.end();
-            at = self.pending.following(position);
-        }
-        extent.next = at.unwrap_or_else(|| self.pending.scanned());
-        Ok(extent)
+            records += 1;
+            end = position + 1;
+            follows = entry.end();
+            match following(position) {
+                Some(after) => position = after,
+                None => break self.pending.scanned(),
+            }
+        };
+        Ok(Extent { records, end, next, follows })
     }
 
     /// Notes what was taken, and moves idle partitions on when it is time.
@@ -409,7 +422,7 @@ impl Reader {
     }
 
     fn producer_waits(&self) -> bool {
-        let wanted = self.core().layout.control + control::WANTED;
+        let wanted = CONTROL + control::WANTED;
         self.core().memory.load(wanted, Ordering::Relaxed) != 0
     }
 

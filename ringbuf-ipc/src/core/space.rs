@@ -5,7 +5,7 @@
 //! two, at least one sees the other. An observer reads `reserved` again after its copy.
 
 use super::descriptor::Descriptor;
-use super::layout::{control, group, producer};
+use super::layout::{CONTROL, control, group, producer};
 use super::memory::{Ordering, fence};
 use super::writer::Writer;
 use super::{Core, Position, groups};
@@ -71,7 +71,7 @@ impl Writer {
         let needed = self.needed_for(length).unwrap_or(self.tail).max(1);
         // A little more than needed, so that a full ring is not woken for one record at a time.
         let wanted = (needed + slots / 16).min(self.tail).max(needed);
-        let word = self.core.layout.control + control::WANTED;
+        let word = CONTROL + control::WANTED;
         self.core.memory.store(word, wanted, Ordering::Relaxed);
         self.core.heavy_fence();
         self.lowest_floor() >= wanted || self.has_space(length)
@@ -101,7 +101,7 @@ impl Writer {
 
     pub(super) fn end_stall_of_predecessor(&self) {
         self.store_own(producer::STALLED_SINCE, 0);
-        self.core.memory.store(self.core.layout.control + control::WANTED, 0, Ordering::Relaxed);
+        self.core.memory.store(CONTROL + control::WANTED, 0, Ordering::Relaxed);
     }
 
     /// Virtual offsets of the start and the padded end of the next payload.
@@ -109,10 +109,10 @@ impl Writer {
     fn span(&self, length: u64) -> (u64, u64) {
         let geometry = self.core.layout.geometry;
         let capacity = geometry.payload_bytes;
-        let padded = length.next_multiple_of(64);
         if length > geometry.inline_bytes() {
             return (self.head, self.head);
         }
+        let padded = (length + 63) & !63;
         let place = self.head & (capacity - 1);
         let offset =
             if place + padded > capacity { self.head + (capacity - place) } else { self.head };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::descriptor::{Descriptor, RECORD_MAX};
-use super::layout::{descriptor, producer};
+use super::layout::{PRODUCER, descriptor, producer};
 use super::memory::{Ordering, fence};
 use super::{Core, Position};
 
@@ -44,8 +44,8 @@ pub enum StageError {
 /// Positions and virtual offsets stay below, by centuries of records.
 const NUMBER_MAX: u64 = 1 << 62;
 
-/// Records, and lines of payload, that are sent for ahead of their writing.
-const AHEAD: u64 = 4;
+/// How far ahead of a payload's first byte a line is sent for.
+const AHEAD_BYTES: usize = 256;
 
 /// The state only the one producer has.
 #[derive(Debug)]
@@ -113,9 +113,7 @@ impl Writer {
             orphans: false,
             stalled_since: None,
             relieved_at: 0,
-            publishes: core
-                .memory
-                .load(core.layout.producer + producer::PUBLISHES, Ordering::Relaxed),
+            publishes: core.memory.load(PRODUCER + producer::PUBLISHES, Ordering::Relaxed),
             checkpoint: Checkpoint::resume(&core, tail),
             core,
         };
@@ -136,7 +134,7 @@ impl Writer {
         self.staged
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stage(&mut self, meta: &Meta, parts: &[&[u8]]) -> Result<Position, StageError> {
         let length = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         if length > self.core.layout.geometry.inline_bytes() || self.orphans {
@@ -146,6 +144,8 @@ impl Writer {
             return Err(StageError::Full);
         };
         let mut at = self.core.layout.payload_at(offset);
+        // Readers have these lines still: they are sent for before the next record is written to them.
+        self.core.memory.expect_write(at + AHEAD_BYTES);
         for part in parts {
             self.core.memory.write(at, part);
             at += part.len();
@@ -154,7 +154,7 @@ impl Writer {
     }
 
     /// Writes the descriptor of the next record.
-    #[inline]
+    #[inline(always)]
     fn describe(&mut self, meta: &Meta, offset: u64, length: u64, flags: u32) -> Position {
         let position = self.staged;
         let length = length as u32;
@@ -163,16 +163,7 @@ impl Writer {
         entry.store(&self.core.memory, &self.core.layout);
         self.staged = position + 1;
         self.head = entry.end();
-        self.expect_next();
         position
-    }
-
-    /// Has the lines come that the next records will be written to: readers have them still.
-    #[inline]
-    fn expect_next(&self) {
-        let layout = &self.core.layout;
-        self.core.memory.expect_write(layout.descriptor(self.staged + AHEAD));
-        self.core.memory.expect_write(layout.payload_at(self.head + AHEAD * 64));
     }
 
     pub(crate) fn set_checkpoint(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
@@ -216,7 +207,7 @@ impl Writer {
     }
 
     pub(super) fn layout_word(&self, word: usize) -> usize {
-        self.core.layout.producer + word
+        PRODUCER + word
     }
 
     pub(super) fn store_own(&self, word: usize, value: u64) {
@@ -231,6 +222,7 @@ impl Writer {
 
     /// A record in a file of its own, or the first record after a producer that left such files.
     #[cold]
+    #[inline(never)]
     fn stage_out_of_line(
         &mut self,
         meta: &Meta,

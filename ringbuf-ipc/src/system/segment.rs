@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
-use crate::core::layout::{self, HeaderError, Layout, header};
+use crate::core::layout::{self, CONTROL, HeaderError, Layout, PRODUCER, header};
 use crate::core::memory::{Block, Memory};
 use crate::core::{initialise, locks};
 use crate::error::{AttachError, CreateError};
@@ -231,9 +231,9 @@ impl Map {
     /// Takes the right to write from everything that is not `role`'s to write.
     fn protected(self, layout: &Layout, role: Role) -> io::Result<Self> {
         match role {
-            Role::Producer => self.protect(0..layout.producer)?,
+            Role::Producer => self.protect(0..PRODUCER)?,
             Role::Reader => {
-                self.protect(0..layout.control)?;
+                self.protect(0..CONTROL)?;
                 self.protect(layout.descriptors..layout.total)?;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
+use super::super::layout::FIXED;
 use super::super::{copy, kill};
 use super::{Block, Ordering};
 
@@ -9,6 +10,7 @@ use super::{Block, Ordering};
 #[derive(Debug)]
 pub(crate) struct Memory {
     base: *mut u8,
+    /// At least [`FIXED`].
     len: usize,
     // Owns what `base` points into.
     _block: Box<dyn Block>,
@@ -24,14 +26,20 @@ unsafe impl Sync for Memory {}
 #[allow(unsafe_code)]
 impl Memory {
     pub(crate) fn new(block: Box<dyn Block>) -> Self {
+        assert!(block.len() >= FIXED);
         Self { base: block.base(), len: block.len(), _block: block }
     }
 
     #[inline]
     fn word(&self, offset: usize) -> &AtomicU64 {
-        let word = self.checked(offset, 1);
-        // SAFETY: aligned and in bounds, as checked; the block outlives `self`, and this word is only
-        // ever touched atomically.
+        // Of a word whose offset is a constant the compiler sees that it is inside.
+        let word = if offset & 7 == 0 && offset <= FIXED - 8 {
+            self.base.wrapping_add(offset).cast()
+        } else {
+            self.checked(offset, 1)
+        };
+        // SAFETY: aligned and in bounds, since `len` is at least `FIXED`, or as checked; the block
+        // outlives `self`, and this word is only ever touched atomically.
         unsafe { AtomicU64::from_ptr(word) }
     }
 
@@ -77,17 +85,13 @@ impl Memory {
     /// Has the line of `offset` come, to be read; says nothing of its content. Beyond the end: nothing.
     #[inline]
     pub(crate) fn expect_read(&self, offset: usize) {
-        if offset < self.len {
-            copy::prefetch(self.base.wrapping_add(offset));
-        }
+        copy::prefetch(self.base.wrapping_add(offset));
     }
 
     /// The same, to be written.
     #[inline]
     pub(crate) fn expect_write(&self, offset: usize) {
-        if offset < self.len {
-            copy::prefetch_for_write(self.base.wrapping_add(offset));
-        }
+        copy::prefetch_for_write(self.base.wrapping_add(offset));
     }
 
     #[inline]
