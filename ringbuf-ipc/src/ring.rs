@@ -155,8 +155,7 @@ impl Ring {
 
     /// How hard the ring is pressed. Disturbs nobody.
     pub fn pressure(&self) -> Pressure {
-        let word =
-            |offset| self.core.memory.load(PRODUCER + offset, Ordering::Relaxed);
+        let word = |offset| self.core.memory.load(PRODUCER + offset, Ordering::Relaxed);
         let tail = self.core.tail();
         let floor = self.core.lowest_floor(tail);
         let (slots_used, payload_used, fullness) = self.held_from(floor, tail);
@@ -258,10 +257,7 @@ impl Ring {
     fn held_from(&self, floor: Position, tail: Position) -> (u64, u64, f64) {
         let geometry = self.geometry();
         let slots = (tail - floor).min(geometry.slots.into());
-        let head = self
-            .core
-            .memory
-            .load(PRODUCER + producer::PAYLOAD_HEAD, Ordering::Relaxed);
+        let head = self.core.memory.load(PRODUCER + producer::PAYLOAD_HEAD, Ordering::Relaxed);
         let payload = if slots == 0 {
             0
         } else {

@@ -426,3 +426,78 @@ fn a_sleeping_member_is_woken_and_a_sleeping_producer_too() {
     }
     reader.join().unwrap();
 }
+
+#[test]
+fn a_lease_shows_records_where_they_are_and_holds_them_there() {
+    let instance = Instance::new("lease");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    assert!(member.lease(Limits::default()).unwrap().is_none());
+    for key in 0..3 {
+        put(&mut producer, key);
+    }
+    let long = vec![9; 2000];
+    producer.stage(&Meta { tag: 77, ..Meta::default() }, &[&long]).unwrap();
+    producer.publish();
+
+    let lease = member.lease(Limits::default()).unwrap().unwrap();
+    assert_eq!((lease.len(), lease.is_empty(), lease.partition()), (4, false, 0));
+    for (position, view) in (0..3).zip(lease.records()) {
+        let expected = payload(position);
+        assert_eq!(
+            (view.position(), view.key(), view.source()),
+            (position, position, position * 3)
+        );
+        assert_eq!((view.tag(), view.len()), (position % 5, expected.len()));
+        let mut copied = b"before".to_vec();
+        view.copy_to(&mut copied).unwrap();
+        assert_eq!(copied, [b"before", &expected[..]].concat());
+        let in_place = view.in_place().unwrap();
+        let bytes: Vec<u8> = (0..).map_while(|index| in_place.byte(index)).collect();
+        assert_eq!(bytes, expected);
+        let mut part = [0; 4];
+        assert!(in_place.read_at(expected.len() - 4, &mut part));
+        assert_eq!(part, expected[expected.len() - 4..]);
+        assert!(!in_place.read_at(expected.len() - 3, &mut part));
+    }
+    let out_of_line = lease.records().last().unwrap();
+    assert!(out_of_line.in_place().is_none());
+    let mut copied = Vec::new();
+    out_of_line.copy_to(&mut copied).unwrap();
+    assert_eq!(copied, long);
+
+    // Held: the ring fills up and takes no more.
+    while producer.stage(&Meta::default(), &[b"x"]).is_ok() {
+        producer.publish();
+    }
+    assert_eq!(producer.tail(), 16);
+    assert!(lease.records().next().unwrap().in_place().unwrap().byte(0).is_some());
+    lease.ack();
+    assert_eq!(member.floor(), 4);
+    assert!(producer.has_space(1));
+}
+
+#[test]
+fn what_a_lease_leaves_unacknowledged_is_given_again() {
+    let instance = Instance::new("lease-again");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    for _ in 0..5 {
+        put(&mut producer, 7);
+    }
+    producer.publish();
+    let limits = Limits { records: 3, bytes: 1 << 20 };
+    let mut lease = member.lease(limits).unwrap().unwrap();
+    assert_eq!(lease.len(), 3);
+    lease.ack_through(1);
+    drop(lease);
+    assert_eq!(member.take(limits).unwrap().unwrap().first().unwrap().position, 2);
+    drop(member.lease(limits).unwrap().unwrap());
+    let positions: Vec<_> = drain(&mut member).into_iter().map(|(position, _)| position).collect();
+    assert_eq!(positions, [2, 3, 4]);
+    assert_eq!(member.floor(), 5);
+}

@@ -70,6 +70,9 @@ fn run(producer: &mut Producer, members: &mut [Member], rounds: u64) {
                     batch.ack_through(first);
                 }
                 batch.ack();
+                if let Ok(Some(lease)) = member.lease(Limits { records: 9, bytes: 4096 }) {
+                    lease.ack();
+                }
             }
         }
     }

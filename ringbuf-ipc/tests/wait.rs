@@ -54,6 +54,46 @@ fn publishing_rings_those_that_sleep_and_nobody_else() {
     drain(&mut awake);
 }
 
+/// Sleeper and ringer, again and again, at the same moment as nearly as may be. A processor that lets
+/// one of them look before its own news are out would leave the sleeper asleep.
+#[test]
+fn no_wake_is_lost_between_processors() {
+    const ROUNDS: u64 = 20_000;
+    let instance = Instance::new("race");
+    let (bell, other) = (instance.namespace.bell().unwrap(), instance.namespace.bell().unwrap());
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &[group()], &other).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    let armed = std::sync::atomic::AtomicU64::new(0);
+    let is = |round| armed.load(std::sync::atomic::Ordering::Relaxed) == round;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                let ticket = bell.ticket();
+                armed.store(round, std::sync::atomic::Ordering::Relaxed);
+                for _ in 0..round % 32 {
+                    std::hint::spin_loop();
+                }
+                member.arm();
+                if !member.has_work() {
+                    assert_eq!(bell.wait(ticket, LONG), Woken::Rung, "round {round}");
+                }
+                member.take(Limits::default()).unwrap().unwrap().ack();
+            }
+        });
+        for round in 1..=ROUNDS {
+            while !is(round) {
+                std::hint::spin_loop();
+            }
+            for _ in 0..round % 37 {
+                std::hint::spin_loop();
+            }
+            put(&mut producer, 1);
+            producer.publish();
+        }
+    });
+}
+
 #[test]
 fn one_bell_is_enough_for_a_reader_of_many_rings() {
     let instance = Instance::new("many");
@@ -208,6 +248,17 @@ mod asynchronous {
         reader.join().unwrap();
     }
 
+    fn bell_threads() -> usize {
+        let named = |task: std::io::Result<std::fs::DirEntry>| {
+            let name = std::fs::read_to_string(task.unwrap().path().join("comm"));
+            name.is_ok_and(|name| name.trim() == "ring-bell")
+        };
+        std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .filter_map(|task| named(task).then_some(()))
+            .count()
+    }
+
     #[test]
     fn waits_share_one_thread_and_may_be_abandoned() {
         let instance = Instance::new("abandon");
@@ -230,14 +281,11 @@ mod asynchronous {
             for task in &tasks[..20] {
                 task.abort();
             }
-            let threads = std::fs::read_dir("/proc/self/task")
-                .unwrap()
-                .filter(|task| {
-                    let path = task.as_ref().unwrap().path().join("comm");
-                    std::fs::read_to_string(path).is_ok_and(|name| name.trim() == "ring-bell")
-                })
-                .count();
-            assert_eq!(threads, 1);
+            // A thread gives itself its name, a moment after it was started.
+            while bell_threads() == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(bell_threads(), 1);
             // Tasks that have not taken their ticket yet take it after this ring: ring until all ended.
             while tasks.iter().any(|task| !task.is_finished()) {
                 bell.bell().ring();

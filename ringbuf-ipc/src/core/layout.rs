@@ -23,6 +23,7 @@ pub(crate) const PRODUCER: usize = PAGE;
 /// Where the control pages begin.
 pub(crate) const CONTROL: usize = PRODUCER + producer::BYTES;
 /// Up to here every segment is the same, whatever its geometry.
+#[cfg(not(loom))]
 pub(crate) const FIXED: usize = CONTROL + control::GROUPS;
 
 /// Words of the header page, in bytes from the start of the segment.
@@ -169,14 +170,7 @@ impl Layout {
         let payload =
             (descriptors + geometry.slots as usize * descriptor::BYTES).next_multiple_of(PAGE);
         let total = (payload + geometry.payload_bytes as usize).next_multiple_of(PAGE);
-        Self {
-            geometry,
-            descriptors,
-            payload,
-            total,
-            group_bytes,
-            partitions_at,
-        }
+        Self { geometry, descriptors, payload, total, group_bytes, partitions_at }
     }
 
     #[inline]

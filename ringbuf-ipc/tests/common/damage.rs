@@ -7,7 +7,8 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use mixcord_ring::{
-    Bell, Entry, Geometry, GroupSpec, Limits, Meta, Namespace, Observed, Producer, Ring, Start,
+    Bell, Entry, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Observed, Producer, Ring,
+    Start,
 };
 
 pub(crate) const RING: &str = "ring";
@@ -84,17 +85,9 @@ impl Damage {
     }
 }
 
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
-}
-
 fn descriptor_sum(words: &[u64; 6]) -> u64 {
-    let a = words[0] ^ words[1].rotate_left(23) ^ words[2].rotate_left(47);
-    let b = words[3] ^ words[4].rotate_left(17) ^ words[5].rotate_left(41);
-    mix(a) ^ b.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    words.iter().fold(ODD, |sum, word| (sum ^ word).wrapping_mul(ODD))
 }
 
 /// A sound ring with records in it, one of them too long for it, as bytes.
@@ -189,8 +182,28 @@ fn read(ring: &Ring, bell: &Bell, group: &GroupSpec) {
             }
             Err(_) => {}
         }
+        look_in_place(&mut member, round);
     }
     let _ = member.take_at_most_once(LIMITS);
+}
+
+fn look_in_place(member: &mut Member, round: u32) {
+    let Ok(Some(mut lease)) = member.lease(LIMITS) else { return };
+    let first = lease.records().next().map_or(0, |view| view.position());
+    let mut copied = Vec::new();
+    for view in lease.records() {
+        let _ = view.copy_to(&mut copied);
+        if let Some(payload) = view.in_place() {
+            let sum: u64 = (0..=payload.len()).filter_map(|i| payload.byte(i)).map(u64::from).sum();
+            std::hint::black_box(sum);
+            let _ = payload.read_at(payload.len() / 2, &mut [0; 16]);
+        }
+    }
+    match round % 3 {
+        0 => lease.ack(),
+        1 => lease.ack_through(first),
+        _ => drop(lease),
+    }
 }
 
 fn observe(ring: &Ring, bell: &Bell) {

@@ -57,6 +57,7 @@ fn process() {
         "restager" => restager(&namespace, last),
         "overwriter" => overwriter(&namespace, last),
         "member" | "member_of_one" => member(&namespace, last, &group()),
+        "lessee" => lessee(&namespace, last),
         "thief" => member(&namespace, last, &group()),
         "joiner" => member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest)),
         "passer_by" => member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest)),
@@ -155,6 +156,28 @@ fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
             Err(TakeError::Evicted { lost, .. }) => say("lost", &[lost.start, lost.end]),
             Err(error) => panic!("{error}"),
         }
+    }
+    member.leave();
+    say("left", &[]);
+}
+
+/// A member that leaves the records where they are.
+fn lessee(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    let ring = Ring::attach(namespace, RING).unwrap();
+    kill::arm(last);
+    let mut member = ring.join(&group(), &bell).unwrap();
+    while let Some(lease) = member.lease(LIMITS).unwrap() {
+        let positions: Vec<u64> = lease.records().map(|view| view.position()).collect();
+        for view in lease.records() {
+            let mut copied = Vec::new();
+            view.copy_to(&mut copied).unwrap();
+            assert_eq!(copied, payload(view.position()));
+        }
+        say("given", &positions);
+        say("acknowledging", &positions);
+        lease.ack();
+        say("acknowledged", &positions);
     }
     member.leave();
     say("left", &[]);

@@ -271,6 +271,11 @@ fn a_member_of_a_group_with_one_partition() {
 }
 
 #[test]
+fn a_member_that_leaves_records_where_they_are() {
+    a_member_dies("lessee", 4, &group(), |_| {});
+}
+
+#[test]
 fn a_member_that_takes_over_from_a_dead_one() {
     a_member_dies("thief", 4, &group(), |instance| {
         assert_eq!(run("holder", instance, u64::MAX).last("end"), None);

@@ -79,8 +79,9 @@ fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
     let goals = [Goal::Times(5.0, "iceoryx2"), Goal::Times(1.0, "shaq")];
     report.rates("ring", &case, "messages", &samples, &goals);
 
-    let kinds = ["mixcord, batched", "mixcord, batched in place", "Unix stream, batched", "pipe, batched"]
-        .map(|kind| contender(kind, size, effort, &failed));
+    let kinds =
+        ["mixcord, batched", "mixcord, batched in place", "Unix stream, batched", "pipe, batched"]
+            .map(|kind| contender(kind, size, effort, &failed));
     let samples = interleave(effort, kinds.into());
     if let Some(error) = failed.take() {
         return Err(error);

@@ -76,7 +76,7 @@ pub(crate) fn round(kind: &str, size: usize, count: u64, direction: Direction) -
         there.send(&payload);
         if let Some(back) = &mut back {
             there.flush();
-            while back.receive(&mut sum) == 0 {}
+            while back.poll(&mut sum) == 0 {}
         }
     }
     there.flush();
@@ -108,7 +108,7 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let payload: Vec<u8> = (0..size).map(|i| i as u8).collect();
     let (mut sum, mut received, before) = (0, 0, cpu());
     while received < count {
-        let arrived = there.receive(&mut sum);
+        let arrived = if echo { there.poll(&mut sum) } else { there.receive(&mut sum) };
         received += arrived;
         if let (Some(back), true) = (&mut back, arrived != 0) {
             back.send(&payload);
