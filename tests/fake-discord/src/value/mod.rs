@@ -10,7 +10,7 @@ mod object;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use json::{write_digits, write_json};
-pub(crate) use object::{Key, Obj, obj};
+pub(crate) use object::{Key, Obj, is_sorted, obj};
 
 /// One value of a payload.
 #[derive(Clone, Debug, PartialEq)]

@@ -66,6 +66,11 @@ impl Obj {
         Self(members)
     }
 
+    /// Takes members whose keys are in order, each once: [`obj!`] checks that.
+    pub(crate) fn from_sorted(members: Vec<(Key, Val)>) -> Self {
+        Self(members)
+    }
+
     pub(crate) fn members(&self) -> &[(Key, Val)] {
         &self.0
     }
@@ -120,10 +125,37 @@ impl Obj {
     }
 }
 
-/// Builds an [`Obj`]: `obj! { "id" => Val::Id(1), "name" => "x" }`.
+/// Whether the keys stand in the order an object keeps them in, each once.
+pub(crate) const fn is_sorted(keys: &[&str]) -> bool {
+    let mut at = 1;
+    while at < keys.len() {
+        if !is_less(keys[at - 1].as_bytes(), keys[at].as_bytes()) {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+const fn is_less(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() {
+        if a[at] != b[at] {
+            return a[at] < b[at];
+        }
+        at += 1;
+    }
+    a.len() < b.len()
+}
+
+/// Builds an [`Obj`]: `obj! { "id" => Val::Id(1), "name" => "x" }`. The keys must stand in their
+/// order, which the compiler checks.
 macro_rules! obj {
-    ($($key:expr => $value:expr),* $(,)?) => {
-        $crate::value::Obj::from_members(vec![$(($crate::value::Key::from($key), $crate::value::Val::from($value))),*])
-    };
+    ($($key:literal => $value:expr),* $(,)?) => {{
+        const { assert!($crate::value::is_sorted(&[$($key),*]), "keys out of order") };
+        $crate::value::Obj::from_sorted(vec![$(
+            ($crate::value::Key::Name($key), $crate::value::Val::from($value))
+        ),*])
+    }};
 }
 pub(crate) use obj;

@@ -53,7 +53,11 @@ impl Dice {
     pub(crate) fn hex(&mut self, count: usize) -> String {
         let mut text = String::with_capacity(count + 16);
         while text.len() < count {
-            text.push_str(&format!("{:016x}", self.next()));
+            let word = self.next();
+            text.extend((0..16).rev().map(|place| {
+                let digit = (word >> (place * 4)) as u8 & 15;
+                char::from(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 })
+            }));
         }
         text.truncate(count);
         text
