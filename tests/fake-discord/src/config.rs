@@ -64,6 +64,21 @@ pub struct Config {
     /// Guilds a shard may have before an IDENTIFY is refused with 4011
     #[arg(long, default_value_t = 2500)]
     pub guilds_per_shard: u64,
+    /// Let intents pass that Discord does not document, but takes (bits 17 to 19, 22 and 23), instead
+    /// of refusing them with 4013: interactions.py sends one
+    #[arg(long)]
+    pub undocumented_intents: bool,
+    /// Obfuscate channels the bot may not see for every session, not only for those whose IDENTIFY
+    /// has the capability CHANNEL_OBFUSCATION
+    #[arg(long)]
+    pub obfuscate_channels: bool,
+    /// The resume_gateway_url that READY names, where it shall be another than this server's own
+    #[arg(long)]
+    pub resume_url: Option<String>,
+    /// Refuse an IDENTIFY with 4010 unless its number of shards is a multiple of this, as Discord does
+    /// with large bots
+    #[arg(long, default_value_t = 1)]
+    pub shard_multiple: u64,
     /// Refuse the privileged intents with 4014
     #[arg(long)]
     pub no_privileged_intents: bool,

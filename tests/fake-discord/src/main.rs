@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fake_discord::{Config, Server};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A Discord gateway for tests, demos and benches
@@ -17,6 +18,7 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    allow_many_connections();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -27,6 +29,16 @@ async fn main() -> ExitCode {
             eprintln!("fake-discord: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Raises the limit of open files as far as the system lets anybody: a client may bring thousands of
+/// connections.
+fn allow_many_connections() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

@@ -89,11 +89,14 @@ impl Plan {
     }
 }
 
-/// Brings one fault after another, `every` apart.
+/// Brings one fault after another, `every` apart, unless the world has been told to stand still.
 pub(crate) async fn run(hub: Arc<Hub>, plan: Plan, every: Duration) {
     let mut dice = Dice::derived(hub.config.seed, 0xfa17);
     loop {
         tokio::time::sleep(every).await;
+        if hub.paused.load(Ordering::Relaxed) {
+            continue;
+        }
         let fault = dice.one(&plan.0);
         let shard = dice.below(hub.feeds.len()) as u64;
         // What lasts, lasts a quarter to three quarters of the time to the next fault.

@@ -164,6 +164,11 @@ impl Hub {
         self.bot.lock().unwrap_or_else(PoisonError::into_inner).own_object().into()
     }
 
+    /// The application's id, which is the bot's.
+    pub(crate) fn application_id(&self) -> u64 {
+        self.bot.lock().unwrap_or_else(PoisonError::into_inner).id
+    }
+
     /// The ordinal of the next session.
     pub(crate) fn next_ordinal(&self) -> u64 {
         let mut sessions = self.sessions();

@@ -12,10 +12,11 @@ use super::session::{Refusal, Session};
 use crate::journal::What;
 use crate::value::{Obj, Val, obj};
 use crate::wire::message::Encoding;
-use crate::world::guild::Viewer;
+use crate::world::guild::{Guild, Viewer};
 use crate::world::intents::Intents;
 use crate::world::kind::Kind;
 use crate::world::lane::Lane;
+use crate::world::oddity;
 
 /// What an IDENTIFY or RESUME comes to.
 pub(crate) enum Outcome {
@@ -29,8 +30,13 @@ pub(crate) enum Outcome {
 struct Identify {
     shard: u64,
     shards: u64,
+    /// READY names the shard only if IDENTIFY did (G-17).
+    shard_named: bool,
     viewer: Viewer,
 }
+
+/// Capability of an IDENTIFY: channels the bot may not see come without what they are about (G-49).
+const CHANNEL_OBFUSCATION: u64 = 1 << 15;
 
 impl Hub {
     /// Handles op 2: the session begins with READY and a GUILD_CREATE for each of its guilds.
@@ -55,8 +61,9 @@ impl Hub {
         if !self.token_is_right(token) || self.remaining_identifies() == 0 {
             return Err(Close::AuthenticationFailed);
         }
-        let (shard, shards) = match data.get("shard") {
-            None | Some(Value::Null) => (0, 1),
+        let named = data.get("shard").filter(|shard| !shard.is_null());
+        let (shard, shards) = match named {
+            None => (0, 1),
             Some(Value::Array(pair)) => match pair[..] {
                 [ref shard, ref shards] => (
                     shard.as_u64().ok_or(Close::InvalidShard)?,
@@ -66,11 +73,13 @@ impl Hub {
             },
             Some(_) => return Err(Close::DecodeError),
         };
-        if shard >= shards {
+        // G-15.
+        if shard >= shards || !shards.is_multiple_of(self.config.shard_multiple.max(1)) {
             return Err(Close::InvalidShard);
         }
         let bits = data.get("intents").and_then(Value::as_u64).ok_or(Close::InvalidIntents)?;
-        let intents = Intents::from_bits(bits).ok_or(Close::InvalidIntents)?;
+        let tolerated = if self.config.undocumented_intents { Intents::UNDOCUMENTED } else { 0 };
+        let intents = Intents::from_bits(bits & !tolerated).ok_or(Close::InvalidIntents)?;
         let refused = self.config.no_privileged_intents && {
             let privileged = Intents::PRIVILEGED;
             intents.without(privileged) != intents
@@ -85,15 +94,21 @@ impl Hub {
                 _ => return Err(Close::DecodeError),
             },
         };
+        let capabilities = match data.get("capabilities") {
+            None | Some(Value::Null) => 0,
+            Some(value) => value.as_u64().ok_or(Close::DecodeError)?,
+        };
+        let obfuscated = self.config.obfuscate_channels || capabilities & CHANNEL_OBFUSCATION != 0;
         // G-4.
         if self.config.guilds as u64 / shards > self.config.guilds_per_shard {
             return Err(Close::ShardingRequired);
         }
-        Ok(Identify { shard, shards, viewer: Viewer { intents, large_threshold } })
+        let viewer = Viewer { intents, large_threshold, obfuscated };
+        Ok(Identify { shard, shards, shard_named: named.is_some(), viewer })
     }
 
     fn begin(&self, identify: &Identify, encoding: Encoding) -> Arc<Session> {
-        let &Identify { shard, shards, viewer } = identify;
+        let &Identify { shard, shards, shard_named, viewer } = identify;
         let feeds = self.feeds_of(shard, shards);
         // Held together: READY, the GUILD_CREATEs and what comes after them have no hole between.
         let lanes: Vec<_> = feeds.iter().map(|feed| feed.lane()).collect();
@@ -119,13 +134,14 @@ impl Hub {
         let push = |kind: Kind, body: Obj| {
             session.push(packet(kind.name(), &Val::Obj(body), encoding, self.hashed()));
         };
-        push(Kind::READY, self.ready(&session, &mine, self.own_user()));
-        if viewer.intents.has(Intents::GUILDS) {
-            for (lane, at) in &mine {
-                let guild = &lane.guilds[*at];
-                if !guild.unavailable {
-                    push(Kind::GUILD_CREATE, guild.create(lane, viewer, true));
-                }
+        let mut ready = self.ready(&session, &mine, self.own_user());
+        if !shard_named {
+            ready.remove("shard");
+        }
+        push(Kind::READY, ready);
+        for (lane, at) in &mine {
+            for (kind, body) in first_told(lane, &lane.guilds[*at], viewer) {
+                push(kind, body);
             }
         }
         session.hold_back();
@@ -160,7 +176,7 @@ impl Hub {
             "presences" => Val::List(Vec::new()),
             "private_channels" => Val::List(Vec::new()),
             "relationships" => Val::List(Vec::new()),
-            "resume_gateway_url" => self.gateway_url(),
+            "resume_gateway_url" => self.config.resume_url.clone().unwrap_or_else(|| self.gateway_url()),
             "session_id" => session.id.clone(),
             "session_type" => "normal",
             "shard" => Val::List(vec![Val::Int(session.shard as i64), Val::Int(session.shards as i64)]),
@@ -209,4 +225,32 @@ impl Hub {
             }
         }
     }
+}
+
+/// What a new session is told of a guild: its GUILD_CREATE, and before it what comes too early when
+/// the mix says so (G-46).
+fn first_told(lane: &Lane, guild: &Guild, viewer: Viewer) -> Vec<(Kind, Obj)> {
+    let mut told = Vec::new();
+    let early = guild.members.iter().find(|member| member.user.is_some());
+    if let Some(member) = early.filter(|_| !guild.unavailable) {
+        if lane.mix.has("stray-presence") && viewer.intents.has(Intents::GUILD_PRESENCES) {
+            let body = oddity::presence_of(guild.id, member.user_id, member.presence.as_deref());
+            told.push((Kind::PRESENCE_UPDATE, body));
+        }
+        if lane.mix.has("early-member") && viewer.intents.has(Intents::GUILD_MEMBERS) {
+            let body = lane.member_object(member).with("guild_id", Val::Id(guild.id));
+            told.push((Kind::GUILD_MEMBER_UPDATE, body));
+        }
+    }
+    if !viewer.intents.has(Intents::GUILDS) {
+        return told;
+    }
+    if !guild.unavailable {
+        told.push((Kind::GUILD_CREATE, guild.create(lane, viewer, true)));
+    } else if ((guild.id >> 22) / lane.lanes as u64).is_multiple_of(2) {
+        // G-42: some guilds that are away say so, of the others nothing comes (G-45).
+        let body = obj! { "id" => Val::Id(guild.id), "unavailable" => true };
+        told.push((Kind::GUILD_CREATE, body));
+    }
+    told
 }

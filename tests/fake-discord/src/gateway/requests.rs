@@ -13,7 +13,6 @@ use crate::world::guild::Guild;
 use crate::world::intents::Intents;
 use crate::world::kind::Kind;
 use crate::world::lane::Lane;
-use crate::world::member::user_of;
 use crate::world::{guilds, voice};
 
 /// Members in one GUILD_MEMBERS_CHUNK (G-31).
@@ -58,7 +57,8 @@ impl Hub {
         }
         for feed in self.feeds_of(session.shard, session.shards) {
             let lane = feed.lane();
-            if let Some(found) = lane.guilds.iter().find(|found| found.id == guild) {
+            let known = |found: &&Guild| found.id == guild && !found.unavailable;
+            if let Some(found) = lane.guilds.iter().find(known) {
                 return with(feed, &lane, found);
             }
         }
@@ -94,21 +94,21 @@ impl Hub {
             && intents.has(Intents::GUILD_PRESENCES);
         // A nonce over 32 bytes is silently dropped.
         let nonce = data.get("nonce").and_then(Value::as_str).filter(|nonce| nonce.len() <= 32);
-        if matches!(wanted, Wanted::All) {
-            if !intents.has(Intents::GUILD_MEMBERS) {
-                return Ok(());
+        if wanted.is_of_anybody() && !intents.has(Intents::GUILD_MEMBERS) {
+            return Ok(());
+        }
+        if matches!(wanted, Wanted::All)
+            && let Some(left) = self.too_soon(guild)
+        {
+            let mut meta = obj! { "guild_id" => Val::Id(guild) };
+            if let Some(nonce) = nonce {
+                meta.set("nonce", nonce.to_owned());
             }
-            if let Some(left) = self.too_soon(guild) {
-                let mut meta = obj! { "guild_id" => Val::Id(guild) };
-                if let Some(nonce) = nonce {
-                    meta.set("nonce", nonce.to_owned());
-                }
-                let body = obj! {
-                    "meta" => meta, "opcode" => 8, "retry_after" => left.as_secs_f64() + 0.0001,
-                };
-                self.answer(session, Kind::RATE_LIMITED, body);
-                return Ok(());
-            }
+            let body = obj! {
+                "meta" => meta, "opcode" => 8, "retry_after" => left.as_secs_f64() + 0.0001,
+            };
+            self.answer(session, Kind::RATE_LIMITED, body);
+            return Ok(());
         }
         self.with_guild(session, guild, |_, lane, guild| {
             let (found, missing) = wanted.find(lane, guild);
@@ -116,10 +116,8 @@ impl Hub {
             for index in 0..count {
                 let part =
                     found.iter().skip(index * CHUNK).take(CHUNK).map(|at| &guild.members[*at]);
-                let members: Vec<Obj> = part
-                    .clone()
-                    .map(|member| member.object(user_of(member, &lane.users, &lane.bot_object)))
-                    .collect();
+                let members: Vec<Obj> =
+                    part.clone().map(|member| lane.member_object(member)).collect();
                 let mut body = obj! {
                     "chunk_count" => count,
                     "chunk_index" => index,
@@ -213,13 +211,13 @@ impl Hub {
     }
 }
 
-/// Op 3 brings nothing a bot would see, but a wrong one closes.
+/// Op 3 brings nothing a bot would see, but a wrong one closes. `since` may be anything: serenity
+/// sends an object.
 fn check_presence(data: &Value) -> Result<(), Close> {
     let status = data.get("status").and_then(Value::as_str).ok_or(Close::DecodeError)?;
     let known = ["online", "dnd", "idle", "invisible", "offline"].contains(&status);
-    let since = data.get("since").is_none_or(|since| since.is_null() || since.is_number());
     let activities = data.get("activities").is_none_or(|list| list.is_array() || list.is_null());
-    if known && since && activities { Ok(()) } else { Err(Close::DecodeError) }
+    if known && activities { Ok(()) } else { Err(Close::DecodeError) }
 }
 
 /// Which members op 8 asks for.
@@ -250,18 +248,21 @@ impl Wanted {
         Ok(Self::Named { query: query.to_lowercase(), limit })
     }
 
+    /// Whether no name and no id is asked for.
+    fn is_of_anybody(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named { query, .. } => query.is_empty(),
+            Self::Ids(_) => false,
+        }
+    }
+
     /// Places in the guild's list of members, and ids nobody has.
     fn find(&self, lane: &Lane, guild: &Guild) -> (Vec<usize>, Vec<u64>) {
         match self {
             Self::All => ((0..guild.members.len()).collect(), Vec::new()),
             Self::Named { query, limit } => {
-                let fits = |at: &usize| {
-                    let member = &guild.members[*at];
-                    let nick = member.nick.as_ref().map(|nick| nick.as_str().to_lowercase());
-                    let name = member.user.map(|user| lane.users[user as usize].name.as_str());
-                    nick.is_some_and(|nick| nick.starts_with(query))
-                        || name.is_some_and(|name| name.to_lowercase().starts_with(query))
-                };
+                let fits = |at: &usize| lane.is_named(&guild.members[*at], query);
                 ((0..guild.members.len()).filter(fits).take(*limit).collect(), Vec::new())
             }
             Self::Ids(ids) => {

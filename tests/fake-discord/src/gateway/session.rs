@@ -17,6 +17,9 @@ const WINDOW: usize = 1024;
 const WINDOW_BYTES: usize = 1 << 20;
 /// Bytes a session keeps for replay, whatever the number of events.
 const REPLAY_BYTES: usize = 64 << 20;
+/// Bytes a client may be behind, not counting READY's own, before its session ends. The lane waits
+/// long before: only answers and what others post come without being waited for.
+const BEHIND_BYTES: usize = 64 << 20;
 
 /// One dispatch, numbered and encoded, but for its envelope.
 #[derive(Clone, Debug)]
@@ -60,6 +63,13 @@ pub(crate) struct Limits {
     pub(crate) ahead: usize,
 }
 
+impl Limits {
+    /// About what `ahead` events take.
+    fn ahead_bytes(&self) -> usize {
+        self.ahead.saturating_mul(4096)
+    }
+}
+
 #[derive(Debug)]
 struct State {
     kept: VecDeque<Packet>,
@@ -71,6 +81,11 @@ struct State {
     /// Highest seq ever sent, plus one: what is below is in the journal.
     journaled: u64,
     unsent_bytes: usize,
+    /// Bytes of READY and what it brings: all of it is kept until a client has been bound.
+    start_bytes: usize,
+    started: bool,
+    /// The client is too far behind.
+    overrun: bool,
     link: Option<(u64, mpsc::UnboundedSender<Command>)>,
     away_since: Option<Instant>,
     over: bool,
@@ -131,6 +146,9 @@ impl Session {
                 next: first_seq,
                 journaled: first_seq,
                 unsent_bytes: 0,
+                start_bytes: 0,
+                started: false,
+                overrun: false,
                 link: None,
                 away_since: Some(Instant::now()),
                 over: false,
@@ -154,12 +172,24 @@ impl Session {
     /// Gives the packet the next seq.
     pub(crate) fn push(&self, packet: Packet) {
         let mut state = self.state();
-        if state.over {
+        if state.over || state.overrun {
             return;
         }
         state.kept_bytes += packet.body.len();
         state.unsent_bytes += packet.body.len();
         state.kept.push_back(packet);
+        if !state.started {
+            state.start_bytes = state.kept_bytes;
+            return;
+        }
+        if state.unsent_bytes > state.start_bytes + BEHIND_BYTES + self.limits.ahead_bytes() {
+            state.overrun = true;
+            if let Some((_, commands)) = &state.link {
+                // The connection may have ended by itself.
+                let _ = commands.send(Command::Cut);
+            }
+            return;
+        }
         if state.link.is_none() && (!self.limits.hold || state.superseded) {
             // Nobody listens: what the replay buffer cannot hold is lost, as Discord loses it.
             while state.kept.len() > self.limits.replay || state.kept_bytes > REPLAY_BYTES {
@@ -249,6 +279,7 @@ impl Session {
     /// Binds the session to a connection. A connection it still had is told to go.
     pub(crate) fn attach(&self, link: u64, commands: mpsc::UnboundedSender<Command>) {
         let mut state = self.state();
+        state.started = true;
         if let Some((_, former)) = state.link.replace((link, commands)) {
             // The former connection may have ended by itself.
             let _ = former.send(Command::Cut);
@@ -260,13 +291,14 @@ impl Session {
     pub(crate) fn rewind(&self, seq: u64, encoding: Encoding) -> Result<(), Refusal> {
         let mut state = self.state();
         let end = state.end();
-        if state.over || encoding != self.encoding || seq + 1 < state.first {
+        if state.over || encoding != self.encoding {
             return Err(Refusal::Gone);
         }
-        if seq + 1 > end {
-            return Err(Refusal::Seq);
+        let next = seq.checked_add(1).filter(|next| *next <= end).ok_or(Refusal::Seq)?;
+        if next < state.first {
+            return Err(Refusal::Gone);
         }
-        state.next = seq + 1;
+        state.next = next;
         if std::mem::take(&mut state.hole) && state.next < end {
             state.next += 1;
         }
@@ -312,11 +344,11 @@ impl Session {
         self.state().superseded = true;
     }
 
-    /// Whether the client has been away longer than a session lives.
+    /// Whether the client has been away longer than a session lives, or is too far behind.
     pub(crate) fn expired(&self, now: Instant) -> bool {
         let state = self.state();
-        !state.over
-            && state.away_since.is_some_and(|since| now.duration_since(since) > self.limits.ttl)
+        let away = |since| now.duration_since(since) > self.limits.ttl;
+        !state.over && (state.overrun || state.away_since.is_some_and(away))
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -354,5 +386,63 @@ impl State {
             self.next = self.first;
             self.unsent_bytes = self.unsent_bytes.saturating_sub(packet.body.len());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::intents::Intents;
+
+    fn session(limits: Limits) -> Session {
+        let viewer = Viewer { intents: Intents::ALL, large_threshold: 50, obfuscated: false };
+        Session::new("a".to_owned(), 1, (0, 1), viewer, Encoding::Json, limits, None)
+    }
+
+    fn limits() -> Limits {
+        let ttl = Duration::from_secs(60);
+        Limits {
+            replay: 10,
+            hold: true,
+            ttl,
+            forget_acked: false,
+            first_seq: 1,
+            journal_max: 0,
+            ahead: 0,
+        }
+    }
+
+    /// A packet of a mebibyte.
+    fn packet() -> Packet {
+        Packet { name: "X", body: vec![b'x'; 1 << 20].into(), hash: 0 }
+    }
+
+    #[test]
+    fn who_never_reads_what_it_is_answered_is_cut_and_its_session_ends() {
+        let session = session(limits());
+        for _ in 0..100 {
+            session.push(packet());
+        }
+        assert!(!session.expired(Instant::now()), "what READY brings is never too much");
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        session.attach(1, sender);
+        let mut answers = 0;
+        while !session.expired(Instant::now()) {
+            session.push(packet());
+            answers += 1;
+            assert!(answers < 100, "no end");
+        }
+        assert!(answers > 60);
+        assert!(matches!(receiver.try_recv(), Ok(Command::Cut)));
+        session.push(packet());
+        assert_eq!(session.progress().last_seq, 100 + answers);
+    }
+
+    #[test]
+    fn a_seq_from_beyond_any_number_is_refused() {
+        let session = session(limits());
+        session.push(packet());
+        assert_eq!(session.rewind(u64::MAX, Encoding::Json), Err(Refusal::Seq));
+        assert_eq!(session.rewind(1, Encoding::Json), Ok(()));
     }
 }

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Request, Response, messages};
+use super::{Request, Response, commands, interactions, messages, people};
 use crate::gateway::hub::Hub;
 use crate::value::{Obj, Val, obj};
-use crate::world::member::user_of;
 
 /// Answers `path`, the part after the version.
 pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
@@ -14,56 +13,29 @@ pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
     if (method, &parts[..]) == ("GET", &["gateway"]) {
         return Response::json(200, &json!({ "url": hub.gateway_url() }));
     }
+    if let Some(response) = interactions::route(hub, request, &parts) {
+        return response;
+    }
     let authorised =
         request.header("authorization").is_some_and(|token| hub.token_is_right(token.trim()));
     if !authorised {
         return Response::error(401, 0, "401: Unauthorized");
     }
-    match (method, &parts[..]) {
-        ("GET", ["gateway", "bot"]) => Response::json(200, &gateway_bot(hub)),
-        ("GET", ["users", "@me"]) => Response::raw(200, hub.own_user().to_json()),
-        ("GET", ["users", "@me", "guilds"]) => own_guilds(hub),
-        ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => application(hub),
-        (_, ["channels", channel, rest @ ..]) => {
-            messages::route(hub, request, channel, rest).unwrap_or_else(not_found)
+    let answer = match (method, &parts[..]) {
+        ("GET", ["gateway", "bot"]) => Some(Response::json(200, &gateway_bot(hub))),
+        ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => {
+            Some(application(hub))
         }
-        ("GET", ["guilds", guild, rest @ ..]) => show_guild(hub, guild, rest),
-        // Answering an interaction, and telling Discord one's commands, need only succeed.
-        ("POST", ["interactions", _, _, "callback"]) => Response::empty(),
-        ("GET" | "PUT", ["applications", _, "commands"])
-        | ("GET" | "PUT", ["applications", _, "guilds", _, "commands"]) => {
-            Response::json(200, &json!([]))
+        (_, ["users", rest @ ..]) => people::users(hub, request, rest),
+        (_, ["channels", channel, rest @ ..]) => messages::route(hub, request, channel, rest),
+        ("GET", ["guilds", guild, rest @ ..]) => people::guilds(hub, request, guild, rest),
+        (_, ["applications", _, "commands", rest @ ..])
+        | (_, ["applications", _, "guilds", _, "commands", rest @ ..]) => {
+            commands::route(hub, request, rest)
         }
-        _ => not_found(),
-    }
-}
-
-fn not_found() -> Response {
-    Response::error(404, 0, "404: Not Found")
-}
-
-fn show_guild(hub: &Hub, guild: &str, rest: &[&str]) -> Response {
-    let unknown = || Response::error(404, 10004, "Unknown Guild");
-    let Ok(id) = guild.parse::<u64>() else { return unknown() };
-    for feed in &hub.feeds {
-        let lane = feed.lane();
-        let Some(guild) = lane.guilds.iter().find(|guild| guild.id == id) else { continue };
-        let body: Val = match rest {
-            [] => guild.object().into(),
-            ["channels"] => guild.channels.clone().into(),
-            ["roles"] => guild.roles.clone().into(),
-            ["members", user] => {
-                let member = user.parse().ok().and_then(|user| guild.member(user));
-                let Some(member) = member else {
-                    return Response::error(404, 10007, "Unknown Member");
-                };
-                member.object(user_of(member, &lane.users, &lane.bot_object)).into()
-            }
-            _ => return not_found(),
-        };
-        return Response::raw(200, body.to_json());
-    }
-    unknown()
+        _ => None,
+    };
+    answer.unwrap_or_else(|| Response::error(404, 0, "404: Not Found"))
 }
 
 /// G-1.
@@ -80,31 +52,9 @@ fn gateway_bot(hub: &Hub) -> Value {
     })
 }
 
-fn own_guilds(hub: &Hub) -> Response {
-    let mut guilds: Vec<Obj> = Vec::new();
-    for feed in &hub.feeds {
-        let lane = feed.lane();
-        guilds.extend(lane.guilds.iter().map(|guild| {
-            let field = |key: &'static str| guild.fields.get(key).cloned();
-            obj! {
-                "banner" => field("banner"),
-                "features" => field("features"),
-                "icon" => field("icon"),
-                "id" => Val::Id(guild.id),
-                "name" => field("name"),
-                "owner" => false,
-                "permissions" => "2248473465835073",
-            }
-        }));
-    }
-    guilds.sort_by_key(|guild| guild.id("id"));
-    guilds.truncate(200);
-    Response::raw(200, Val::from(guilds).to_json())
-}
-
 fn application(hub: &Hub) -> Response {
     let user = hub.own_user();
-    let id = user.as_obj().map_or(0, |user| user.id("id"));
+    let id = hub.application_id();
     let bot = user.as_obj().cloned().unwrap_or_default();
     let owner = obj! {
         "avatar" => Val::Null,
@@ -117,6 +67,8 @@ fn application(hub: &Hub) -> Response {
     };
     let application = obj! {
         "approximate_guild_count" => hub.config.guilds,
+        "approximate_user_authorization_count" => 0,
+        "approximate_user_install_count" => 0,
         "bot" => bot,
         "bot_public" => true,
         "bot_require_code_grant" => false,
@@ -126,9 +78,11 @@ fn application(hub: &Hub) -> Response {
         "icon" => Val::Null,
         "id" => Val::Id(id),
         "integration_types_config" => Obj::new(),
+        "interactions_endpoint_url" => Val::Null,
         "name" => "mixcord-test",
         "owner" => owner,
         "redirect_uris" => Val::List(Vec::new()),
+        "role_connections_verification_url" => Val::Null,
         "summary" => "",
         "team" => Val::Null,
         "type" => Val::Null,

@@ -1,12 +1,24 @@
-//! Messages a bot posts: they change the world, and the gateway tells it.
+//! What a bot does in a channel: it changes the world, and the gateway tells it.
 
 use serde_json::Value;
 
+use super::draft::Draft;
 use super::{Request, Response};
 use crate::gateway::hub::Hub;
 use crate::value::{Obj, Shared, Val, obj};
+use crate::world::clock::timestamp;
 use crate::world::lane::Lane;
-use crate::world::{direct, message};
+use crate::world::{channel, direct, message, people, reaction};
+
+/// What only the gateway shows of a message.
+const GATEWAY_ONLY: [&str; 3] = ["channel_type", "guild_id", "member"];
+/// Messages deleted at once, at most.
+const BULK_MAX: usize = 100;
+/// Bytes of an emoji's name and id, at most.
+const EMOJI_MAX: usize = 100;
+
+/// What a request does to the lane that has its channel; none: the channel is not there after all.
+type Act<'a> = Box<dyn FnOnce(&mut Lane) -> Option<Response> + 'a>;
 
 /// Answers `channels/{channel}/…`; None when there is no such route.
 pub(crate) fn route(
@@ -17,35 +29,74 @@ pub(crate) fn route(
 ) -> Option<Response> {
     let unknown = || Response::error(404, 10003, "Unknown Channel");
     let Ok(channel) = channel.parse::<u64>() else { return Some(unknown()) };
-    let method = request.method.as_str();
-    let act: Act<'_> = match (method, rest) {
+    let act = match action(request, channel, rest)? {
+        Ok(act) => act,
+        Err(response) => return Some(response),
+    };
+    for feed in &hub.feeds {
+        let lane = feed.lane();
+        if lane.is_hidden(channel) {
+            return Some(Response::error(403, 50001, "Missing Access"));
+        }
+        let held = lane.channel_guild(channel).is_some() || lane.is_direct(channel);
+        drop(lane);
+        if held {
+            return Some(feed.act(hub, act).unwrap_or_else(unknown));
+        }
+    }
+    Some(unknown())
+}
+
+fn action<'a>(
+    request: &'a Request,
+    channel: u64,
+    rest: &[&'a str],
+) -> Option<Result<Act<'a>, Response>> {
+    let id = |text: &str| text.parse::<u64>().unwrap_or(0);
+    let draft = |new| Draft::read(request, new);
+    let act: Act<'a> = match (request.method.as_str(), rest) {
         ("GET", []) => Box::new(move |lane| show(lane, channel)),
         ("POST", ["typing"]) => Box::new(move |lane| type_in(lane, channel)),
-        ("GET", ["messages"]) => Box::new(move |lane| list(lane, channel)),
-        ("POST", ["messages"]) => match Draft::read(request) {
+        ("GET", ["messages"]) => Box::new(move |lane| list(lane, channel, request)),
+        ("GET", ["pins"]) => Box::new(move |lane| pins(lane, channel)),
+        ("POST", ["messages"]) => match draft(true) {
             Ok(draft) => Box::new(move |lane| post(lane, channel, &draft)),
-            Err(response) => return Some(response),
+            Err(response) => return Some(Err(response)),
         },
-        (_, ["messages", id]) => {
-            let Ok(id) = id.parse::<u64>() else { return Some(unknown_message()) };
-            match method {
-                "GET" => Box::new(move |lane| get(lane, channel, id)),
-                "PATCH" => match Draft::read(request) {
-                    Ok(draft) => Box::new(move |lane| edit(lane, channel, id, &draft)),
-                    Err(response) => return Some(response),
-                },
-                "DELETE" => Box::new(move |lane| delete(lane, channel, id)),
-                _ => return None,
+        ("POST", ["messages", "bulk-delete"]) => match bulk(request) {
+            Ok(ids) => Box::new(move |lane| delete_all(lane, channel, &ids)),
+            Err(response) => return Some(Err(response)),
+        },
+        (method @ ("PUT" | "DELETE"), ["pins", message] | ["messages", "pins", message]) => {
+            let (message, pinned) = (id(message), method == "PUT");
+            Box::new(move |lane| pin(lane, channel, message, pinned))
+        }
+        ("GET", ["messages", message]) => {
+            let message = id(message);
+            Box::new(move |lane| get(lane, channel, message))
+        }
+        ("PATCH", ["messages", message]) => match draft(false) {
+            Ok(draft) => {
+                let message = id(message);
+                Box::new(move |lane| edit(lane, channel, message, &draft))
+            }
+            Err(response) => return Some(Err(response)),
+        },
+        ("DELETE", ["messages", message]) => {
+            let message = id(message);
+            Box::new(move |lane| delete(lane, channel, message))
+        }
+        (method @ ("PUT" | "DELETE"), ["messages", message, "reactions", emoji, "@me"]) => {
+            let (message, added) = (id(message), method == "PUT");
+            match read_emoji(emoji) {
+                Some(emoji) => Box::new(move |lane| react(lane, channel, message, &emoji, added)),
+                None => return Some(Err(Response::error(400, 10014, "Unknown Emoji"))),
             }
         }
         _ => return None,
     };
-    let holds = |lane: &Lane| lane.channel_guild(channel).is_some() || lane.is_direct(channel);
-    let feed = hub.feeds.iter().find(|feed| holds(&feed.lane()));
-    Some(feed.and_then(|feed| feed.act(hub, act)).unwrap_or_else(unknown))
+    Some(Ok(act))
 }
-
-type Act<'a> = Box<dyn FnOnce(&mut Lane) -> Option<Response> + 'a>;
 
 fn unknown_message() -> Response {
     Response::error(404, 10008, "Unknown Message")
@@ -55,76 +106,69 @@ fn answer(object: &Obj) -> Response {
     Response::raw(200, Val::Obj(object.clone()).to_json())
 }
 
-/// What a bot wants to say.
-struct Draft {
-    content: Option<String>,
-    nonce: Option<String>,
-    reply_to: Option<u64>,
+/// A message as REST shows it.
+fn shown(message: &Obj) -> Obj {
+    message.without(&GATEWAY_ONLY)
 }
 
-impl Draft {
-    fn read(request: &Request) -> Result<Self, Response> {
-        let malformed = || Response::error(400, 50109, "The request body contains invalid JSON.");
-        let body: Value = if request.is_multipart() {
-            request.multipart_field("payload_json").ok_or_else(malformed)?
-        } else {
-            serde_json::from_slice(&request.body).map_err(|_| malformed())?
-        };
-        let text = |key: &str| match body.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        };
-        let reply_to = body
-            .get("message_reference")
-            .and_then(|reference| reference.get("message_id"))
-            .and_then(|id| id.as_u64().or_else(|| id.as_str()?.parse().ok()));
-        let draft = Self { content: text("content"), nonce: text("nonce"), reply_to };
-        let list =
-            |key: &str| body.get(key).and_then(Value::as_array).is_some_and(|it| !it.is_empty());
-        let says = draft.content.as_ref().is_some_and(|content| !content.is_empty());
-        let more =
-            ["embeds", "components", "sticker_ids", "attachments"].iter().any(|key| list(key));
-        if request.method == "POST" && !says && !more && body.get("poll").is_none() {
-            return Err(Response::error(400, 50006, "Cannot send an empty message"));
-        }
-        if draft.content.as_ref().is_some_and(|content| content.chars().count() > 2000) {
-            return Err(Response::error(400, 50035, "Invalid Form Body"));
-        }
-        Ok(draft)
+fn bulk(request: &Request) -> Result<Vec<u64>, Response> {
+    let body = request.json()?;
+    let ids = body.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let ids: Vec<u64> =
+        ids.iter().filter_map(|id| id.as_u64().or_else(|| id.as_str()?.parse().ok())).collect();
+    if (2..=BULK_MAX).contains(&ids.len()) {
+        Ok(ids)
+    } else {
+        Err(Response::error(400, 50016, "Provided too few or too many messages to delete."))
     }
+}
+
+/// `name:id`, or the emoji itself.
+fn read_emoji(text: &str) -> Option<Obj> {
+    if text.is_empty() || text.len() > EMOJI_MAX {
+        return None;
+    }
+    Some(match text.split_once(':') {
+        Some((name, id)) => {
+            obj! { "id" => Val::Id(id.parse().ok()?), "name" => name.to_owned() }
+        }
+        None => obj! { "id" => Val::Null, "name" => text.to_owned() },
+    })
 }
 
 fn show(lane: &mut Lane, channel: u64) -> Option<Response> {
-    if let Some(at) = lane.channel_guild(channel) {
-        return lane.guilds[at].channel(channel).map(answer);
+    match lane.channel_guild(channel) {
+        Some(at) => lane.guilds[at].channel(channel).map(answer),
+        None => direct::channel_object(lane, channel).as_ref().map(answer),
     }
-    let body = obj! {
-        "flags" => 0, "id" => Val::Id(channel), "last_message_id" => Val::Null, "type" => 1,
-    };
-    lane.is_direct(channel).then(|| answer(&body))
 }
 
 fn type_in(lane: &mut Lane, channel: u64) -> Option<Response> {
-    let at = lane.channel_guild(channel)?;
-    let id = lane.guilds[at].id;
-    lane.with_guild(id, |lane, guild| crate::world::people::bot_types(lane, guild, channel));
+    if let Some(at) = lane.channel_guild(channel) {
+        let id = lane.guilds[at].id;
+        lane.with_guild(id, |lane, guild| people::bot_types(lane, guild, channel));
+    }
     Some(Response::empty())
 }
 
 fn post(lane: &mut Lane, channel: u64, draft: &Draft) -> Option<Response> {
-    let id = lane.clock.id();
-    let author = Shared::new(lane.bot_object.clone());
-    let now_ms = lane.clock.now_ms();
-    let mut written = message::blank(id, channel, author, now_ms);
-    written.set("content", draft.content.clone().unwrap_or_default());
-    if let Some(nonce) = &draft.nonce {
-        written.set("nonce", nonce.clone());
-    }
-    let shown = written.without(&["channel_type"]);
+    let written = write(lane, channel, draft, |_| {});
+    Some(answer(&written))
+}
+
+/// Puts the bot's message into the channel; `change` has the last word on it. What it has become.
+pub(crate) fn write(
+    lane: &mut Lane,
+    channel: u64,
+    draft: &Draft,
+    change: impl FnOnce(&mut Obj),
+) -> Obj {
+    let mut written = unsent(lane, channel, draft);
+    change(&mut written);
     let Some(at) = lane.channel_guild(channel) else {
-        direct::post(lane, written.with("channel_type", 1));
-        return Some(answer(&shown));
+        written.set("channel_type", channel::DIRECT);
+        direct::post(lane, written.clone());
+        return shown(&written);
     };
     let guild = lane.guilds[at].id;
     lane.with_guild(guild, |lane, guild| {
@@ -135,36 +179,59 @@ fn post(lane: &mut Lane, channel: u64, draft: &Draft) -> Option<Response> {
         if let Some(at) = draft.reply_to.and_then(|id| guild.message_at(id)) {
             message::reply(guild, &mut written, at);
         }
-        message::post(lane, guild, written);
+        message::post(lane, guild, written.clone());
     });
-    Some(answer(&shown))
+    shown(&written)
 }
 
-fn list(lane: &mut Lane, channel: u64) -> Option<Response> {
-    let at = lane.channel_guild(channel);
-    let messages = match at {
+/// The bot's message, before it is anywhere.
+pub(crate) fn unsent(lane: &mut Lane, channel: u64, draft: &Draft) -> Obj {
+    let id = lane.clock.id();
+    let author = Shared::new(lane.bot_object.clone());
+    let now_ms = lane.clock.now_ms();
+    let mut written = message::blank(id, channel, author, now_ms);
+    draft.apply(&mut written, |hours| timestamp(now_ms + hours * 3_600_000));
+    written
+}
+
+/// A message as REST shows it; none when there is no such message.
+pub(crate) fn find(lane: &Lane, channel: u64, id: u64) -> Option<Obj> {
+    messages(lane, channel).find(|message| message.id("id") == id).map(shown)
+}
+
+/// The messages of the channel, oldest first.
+fn messages(lane: &Lane, channel: u64) -> impl DoubleEndedIterator<Item = &Obj> {
+    let messages = match lane.channel_guild(channel) {
         Some(at) => &lane.guilds[at].messages,
         None => &lane.direct.messages,
     };
-    let newest_first: Vec<Obj> = messages
-        .iter()
-        .rev()
-        .filter(|message| message.id("channel_id") == channel)
-        .take(50)
-        .map(|message| message.without(&["channel_type", "guild_id", "member"]))
-        .collect();
-    Some(Response::raw(200, Val::from(newest_first).to_json()))
+    messages.iter().filter(move |message| message.id("channel_id") == channel)
+}
+
+/// Newest first, from where the request says.
+fn list(lane: &mut Lane, channel: u64, request: &Request) -> Option<Response> {
+    let limit = request.number("limit").unwrap_or(50).clamp(1, 100) as usize;
+    let (before, after) = (request.number("before"), request.number("after"));
+    let fits = |message: &&Obj| {
+        let id = message.id("id");
+        before.is_none_or(|before| id < before) && after.is_none_or(|after| id > after)
+    };
+    let all = messages(lane, channel).filter(fits).map(shown);
+    // `after` asks for the ones next to it.
+    let mut page: Vec<Obj> =
+        if after.is_some() { all.take(limit).collect() } else { all.rev().take(limit).collect() };
+    page.sort_by_key(|message| std::cmp::Reverse(message.id("id")));
+    Some(Response::raw(200, Val::from(page).to_json()))
+}
+
+fn pins(lane: &mut Lane, channel: u64) -> Option<Response> {
+    let pinned = |message: &&Obj| message.get("pinned") == Some(&Val::Bool(true));
+    let pinned: Vec<Obj> = messages(lane, channel).rev().filter(pinned).map(shown).collect();
+    Some(Response::raw(200, Val::from(pinned).to_json()))
 }
 
 fn get(lane: &mut Lane, channel: u64, id: u64) -> Option<Response> {
-    let at = lane.channel_guild(channel);
-    let messages = match at {
-        Some(at) => &lane.guilds[at].messages,
-        None => &lane.direct.messages,
-    };
-    let found = messages.iter().find(|message| message.id("id") == id);
-    let found = found.map(|message| message.without(&["channel_type", "guild_id", "member"]));
-    Some(found.map_or_else(unknown_message, |message| answer(&message)))
+    Some(find(lane, channel, id).map_or_else(unknown_message, |message| answer(&message)))
 }
 
 fn is_own(lane: &Lane, message: &Obj) -> bool {
@@ -172,24 +239,94 @@ fn is_own(lane: &Lane, message: &Obj) -> bool {
 }
 
 fn edit(lane: &mut Lane, channel: u64, id: u64, draft: &Draft) -> Option<Response> {
-    let guild = lane.channel_guild(channel).map(|at| lane.guilds[at].id)?;
+    let Some(found) = messages(lane, channel).find(|message| message.id("id") == id) else {
+        return Some(unknown_message());
+    };
+    if !is_own(lane, found) {
+        let why = "Cannot edit a message authored by another user";
+        return Some(Response::error(403, 50005, why));
+    }
+    rewrite(lane, channel, id, |message| draft.apply(message, |_| String::new()))
+        .map(|message| answer(&message))
+}
+
+/// Changes a message and tells it. What it has become.
+pub(crate) fn rewrite(
+    lane: &mut Lane,
+    channel: u64,
+    id: u64,
+    change: impl FnOnce(&mut Obj),
+) -> Option<Obj> {
+    let Some(at) = lane.channel_guild(channel) else {
+        let at = lane.direct.messages.iter().position(|message| message.id("id") == id)?;
+        return Some(shown(direct::edit(lane, at, change)));
+    };
+    let guild = lane.guilds[at].id;
     lane.with_guild(guild, |lane, guild| {
-        let Some(at) = guild.message_at(id) else { return unknown_message() };
-        if !is_own(lane, &guild.messages[at]) {
-            return Response::error(403, 50005, "Cannot edit a message authored by another user");
-        }
-        message::edit(lane, guild, at, draft.content.clone().unwrap_or_default());
-        answer(&guild.messages[at].without(&["channel_type", "guild_id", "member"]))
+        let at = guild.message_at(id)?;
+        message::edit_with(lane, guild, at, change);
+        Some(shown(&guild.messages[at]))
     })
+    .flatten()
+}
+
+/// Deletes a message and tells it. False: there is none.
+pub(crate) fn erase(lane: &mut Lane, channel: u64, id: u64) -> bool {
+    if !messages(lane, channel).any(|message| message.id("id") == id) {
+        return false;
+    }
+    match lane.channel_guild(channel).map(|at| lane.guilds[at].id) {
+        Some(guild) => {
+            lane.with_guild(guild, |lane, guild| {
+                if let Some(at) = guild.message_at(id) {
+                    message::remove(lane, guild, at);
+                }
+            });
+        }
+        None => direct::remove(lane, id),
+    }
+    true
 }
 
 fn delete(lane: &mut Lane, channel: u64, id: u64) -> Option<Response> {
+    let known = erase(lane, channel, id);
+    Some(if known { Response::empty() } else { unknown_message() })
+}
+
+fn delete_all(lane: &mut Lane, channel: u64, ids: &[u64]) -> Option<Response> {
+    let guild = lane.channel_guild(channel).map(|at| lane.guilds[at].id)?;
+    lane.with_guild(guild, |lane, guild| message::remove_many(lane, guild, channel, ids));
+    Some(Response::empty())
+}
+
+fn pin(lane: &mut Lane, channel: u64, id: u64, pinned: bool) -> Option<Response> {
     let guild = lane.channel_guild(channel).map(|at| lane.guilds[at].id)?;
     lane.with_guild(guild, |lane, guild| match guild.message_at(id) {
         Some(at) => {
-            message::remove(lane, guild, at);
+            channel::pin(lane, guild, at, pinned);
             Response::empty()
         }
         None => unknown_message(),
     })
+}
+
+fn react(lane: &mut Lane, channel: u64, id: u64, emoji: &Obj, added: bool) -> Option<Response> {
+    if !messages(lane, channel).any(|message| message.id("id") == id) {
+        return Some(unknown_message());
+    }
+    let bot = lane.bot_id;
+    let Some(guild) = lane.channel_guild(channel).map(|at| lane.guilds[at].id) else {
+        direct::react(lane, channel, id, emoji, bot, added);
+        return Some(Response::empty());
+    };
+    lane.with_guild(guild, |lane, guild| {
+        if let Some(at) = guild.message_at(id) {
+            if added {
+                reaction::react(lane, guild, at, bot, emoji);
+            } else {
+                reaction::unreact(lane, guild, id, bot, emoji);
+            }
+        }
+    });
+    Some(Response::empty())
 }

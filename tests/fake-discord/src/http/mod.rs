@@ -2,9 +2,13 @@
 //! handshake that makes a connection a websocket.
 
 mod api;
+mod commands;
 mod control;
+mod draft;
+mod interactions;
 mod messages;
 mod parse;
+mod people;
 mod upgrade;
 
 use std::io;
@@ -15,6 +19,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::gateway::connection;
 use crate::gateway::hub::Hub;
@@ -22,6 +27,10 @@ pub(crate) use parse::Request;
 
 /// How long a connection may stay without a request.
 const IDLE: Duration = Duration::from_secs(75);
+/// How long a request may take to arrive once it has begun.
+const ARRIVAL: Duration = Duration::from_secs(30);
+/// How long a client may take no byte of its answer.
+const TAKING: Duration = Duration::from_secs(30);
 
 /// What a route answers.
 #[derive(Debug)]
@@ -110,7 +119,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
             Some(Err(status)) => {
                 let mut out = Vec::new();
                 Response::error(status, 0, reason(status)).write(true, false, &mut out);
-                return stream.write_all(&out).await;
+                return send(&mut stream, &out).await;
             }
             None => return Ok(()),
         };
@@ -124,12 +133,12 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
                 Err(response) => {
                     let mut out = Vec::new();
                     response.write(true, false, &mut out);
-                    return stream.write_all(&out).await;
+                    return send(&mut stream, &out).await;
                 }
             };
             let wait = hub.slow_accept_ms.swap(0, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_millis(wait)).await;
-            stream.write_all(answer.as_bytes()).await?;
+            send(&mut stream, answer.as_bytes()).await?;
             connection::serve(hub, stream, wish, input).await;
             return Ok(());
         }
@@ -137,17 +146,28 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
         let close = request.wants_close();
         let mut out = Vec::new();
         response.write(close, request.method == "HEAD", &mut out);
-        stream.write_all(&out).await?;
+        send(&mut stream, &out).await?;
         if close {
             return Ok(());
         }
     }
 }
 
+/// Writes all of it, unless the client stops taking it.
+async fn send(stream: &mut TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = tokio::time::timeout(TAKING, stream.write(bytes)).await??;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
 async fn next_request(
     stream: &mut TcpStream,
     input: &mut Vec<u8>,
 ) -> io::Result<Option<Result<Request, u16>>> {
+    let mut limit = Instant::now() + IDLE;
+    let mut begun = false;
     loop {
         match parse::take_request(input) {
             Ok(Some(request)) => return Ok(Some(Ok(request))),
@@ -157,7 +177,11 @@ async fn next_request(
         if parse::expects_continue(input) {
             stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
-        match tokio::time::timeout(IDLE, stream.read_buf(input)).await {
+        if !input.is_empty() && !begun {
+            begun = true;
+            limit = Instant::now() + ARRIVAL;
+        }
+        match tokio::time::timeout_at(limit, stream.read_buf(input)).await {
             Ok(Ok(0)) | Err(_) => return Ok(None),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error),

@@ -8,6 +8,8 @@ const BODY_MAX: usize = 1024 * 1024;
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Path and parameters as they came.
+    pub(crate) target: String,
     /// Name and value of each parameter, decoded.
     pub(crate) query: Vec<(String, String)>,
     /// Names in lower case.
@@ -39,26 +41,77 @@ impl Request {
         self.header_has("upgrade", "websocket")
     }
 
-    pub(crate) fn is_multipart(&self) -> bool {
+    /// The body as JSON: the whole of it, or the field `payload_json` of a form.
+    pub(crate) fn json(&self) -> Result<serde_json::Value, super::Response> {
+        let malformed =
+            |_| super::Response::error(400, 50109, "The request body contains invalid JSON.");
+        if !self.is_multipart() {
+            return serde_json::from_slice(&self.body).map_err(malformed);
+        }
+        let part = self.parts().find(|part| part.name == "payload_json");
+        let empty = || Ok(serde_json::Value::Object(serde_json::Map::new()));
+        part.map_or_else(empty, |part| serde_json::from_slice(part.content).map_err(malformed))
+    }
+
+    /// Name and size of each file in a form.
+    pub(crate) fn multipart_files(&self) -> Vec<(String, usize)> {
+        let files = self.parts().filter_map(|part| Some((part.filename?, part.content.len())));
+        files.take(10).collect()
+    }
+
+    fn is_multipart(&self) -> bool {
         self.header("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data"))
     }
 
-    /// The JSON in one field of a multipart body.
-    pub(crate) fn multipart_field(&self, name: &str) -> Option<serde_json::Value> {
-        let kind = self.header("content-type")?;
-        let boundary = kind.split("boundary=").nth(1)?.split(';').next()?.trim().trim_matches('"');
-        let body = String::from_utf8_lossy(&self.body);
-        let wanted = format!("name=\"{name}\"");
-        body.split(&format!("--{boundary}")).find_map(|part| {
-            let (head, content) = part.split_once("\r\n\r\n")?;
-            head.contains(&wanted).then(|| serde_json::from_str(content.trim_end()).ok())?
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let boundary = self
+            .header("content-type")
+            .filter(|_| self.is_multipart())
+            .and_then(|kind| kind.split("boundary=").nth(1)?.split(';').next())
+            .map(|boundary| format!("--{}", boundary.trim().trim_matches('"')));
+        let mut rest = boundary.is_some().then_some(&self.body[..]);
+        std::iter::from_fn(move || {
+            let boundary = boundary.as_deref()?.as_bytes();
+            let body = rest?;
+            let end = find(body, boundary);
+            rest = end.map(|end| &body[end + boundary.len()..]);
+            Some(&body[..end.unwrap_or(body.len())])
         })
+        .filter_map(Part::read)
     }
 
     pub(crate) fn wants_close(&self) -> bool {
         self.header_has("connection", "close")
             || (self.http_1_0 && !self.header_has("connection", "keep-alive"))
     }
+}
+
+/// One field of a form.
+struct Part<'a> {
+    name: String,
+    filename: Option<String>,
+    content: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let end = find(bytes, b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).ok()?;
+        let content = &bytes[end + 4..];
+        let value = |key: &str| {
+            let after = head.split(key).nth(1)?;
+            Some(after.split('"').next()?.to_owned())
+        };
+        Some(Self {
+            name: value(" name=\"")?,
+            filename: value(" filename=\""),
+            content: content.strip_suffix(b"\r\n").unwrap_or(content),
+        })
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|part| part == wanted)
 }
 
 /// Whether a client waits to be told to send its body.
@@ -119,6 +172,7 @@ fn parse_head(head: &str) -> Option<Request> {
     let mut request = Request {
         method: method.to_owned(),
         path: decode(path),
+        target: target.to_owned(),
         http_1_0: version == "HTTP/1.0",
         ..Request::default()
     };

@@ -39,5 +39,12 @@ pub(crate) fn accept(hub: &Hub, request: &Request) -> Result<(String, Wish), Res
          Sec-WebSocket-Accept: {}\r\n\r\n",
         derive_accept_key(key.as_bytes())
     );
-    Ok((answer, Wish { encoding, transport, version_ok }))
+    let host = short(request.header("host").unwrap_or_default());
+    let target = short(&request.target);
+    Ok((answer, Wish { encoding, transport, version_ok, host, target }))
+}
+
+/// At most so much of it as is worth a line in the log.
+fn short(text: &str) -> String {
+    text.chars().take(200).collect()
 }

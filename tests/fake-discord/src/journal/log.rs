@@ -11,7 +11,11 @@ const KEPT: usize = 100_000;
 /// What a line of the log is about.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    Connect,
+    /// With the address as the client wrote it.
+    Connect {
+        host: String,
+        target: String,
+    },
     Identify,
     IdentifyRefused(&'static str),
     Resume {
@@ -88,7 +92,9 @@ impl Log {
 impl Line {
     fn to_json(&self) -> Value {
         let (what, detail) = match &self.what {
-            What::Connect => ("connect", Value::Null),
+            What::Connect { host, target } => {
+                ("connect", json!({ "host": host, "target": target }))
+            }
             What::Identify => ("identify", Value::Null),
             What::IdentifyRefused(why) => ("identify_refused", json!(why)),
             What::Resume { seq } => ("resume", json!(seq)),

@@ -4,11 +4,13 @@
 //! ETF. The members of an object are kept in the order of their keys, so that the JSON written
 //! here is also the canonical text the journal's hash is taken of.
 
+mod foreign;
 mod json;
 mod object;
 
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use foreign::taken_over;
 pub(crate) use json::{write_digits, write_json};
 pub(crate) use object::{Key, Obj, is_sorted, obj};
 

@@ -8,6 +8,7 @@ use super::text;
 use crate::value::{Obj, Val, obj};
 
 pub(crate) const TEXT: i64 = 0;
+pub(crate) const DIRECT: i64 = 1;
 pub(crate) const VOICE: i64 = 2;
 pub(crate) const CATEGORY: i64 = 4;
 pub(crate) const NEWS: i64 = 5;
@@ -16,6 +17,34 @@ pub(crate) const FORUM: i64 = 15;
 
 /// Channels messages are written in.
 pub(crate) const WRITABLE: [i64; 2] = [TEXT, NEWS];
+
+/// Flag of a channel whose metadata is withheld (G-49).
+const OBFUSCATED: i64 = 1 << 17;
+/// The permission to see a channel.
+const VIEW_CHANNEL: &str = "1024";
+
+/// The overwrite that hides a channel of the guild from everybody without a better one.
+pub(crate) fn deny_view(guild: u64) -> Obj {
+    obj! { "allow" => "0", "deny" => VIEW_CHANNEL, "id" => Val::Id(guild), "type" => 0 }
+}
+
+/// A channel as it is shown to who may not see it (G-49).
+pub(crate) fn obfuscated(channel: &Obj) -> Obj {
+    let guild = channel.id("guild_id");
+    let mut hidden = obj! {
+        "flags" => OBFUSCATED,
+        "guild_id" => Val::Id(guild),
+        "id" => Val::Id(channel.id("id")),
+        "name" => "___hidden___",
+        "permission_overwrites" => vec![deny_view(guild)],
+        "position" => channel.int("position"),
+        "type" => channel.int("type"),
+    };
+    if let Some(parent) = channel.get("parent_id") {
+        hidden.set("parent_id", parent.clone());
+    }
+    hidden
+}
 
 fn build(lane: &mut Lane, guild: &Guild, id: u64, kind: i64, parent: Option<u64>) -> Obj {
     let position = guild.channels.len();
@@ -176,6 +205,21 @@ fn leave_voice(lane: &mut Lane, guild: &mut Guild, channel: u64) {
 pub(crate) fn pins(lane: &mut Lane, guild: &mut Guild) {
     let choices = guild.channels_of(&WRITABLE);
     let Some(&at) = lane.dice.pick(&choices) else { return };
+    tell_pins(lane, guild, at);
+}
+
+/// Pins or unpins the message at this place.
+pub(crate) fn pin(lane: &mut Lane, guild: &mut Guild, message: usize, pinned: bool) {
+    guild.messages[message].set("pinned", pinned);
+    let message = guild.messages[message].clone();
+    let id = message.id("channel_id");
+    if let Some(at) = guild.channels.iter().position(|channel| channel.id("id") == id) {
+        tell_pins(lane, guild, at);
+    }
+    super::message::tell(lane, guild.id, Kind::MESSAGE_UPDATE, message);
+}
+
+fn tell_pins(lane: &mut Lane, guild: &mut Guild, at: usize) {
     let stamp = super::clock::timestamp(lane.clock.now_ms());
     guild.channels[at].set("last_pin_timestamp", stamp.clone());
     let body = obj! {

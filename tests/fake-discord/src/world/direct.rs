@@ -7,11 +7,13 @@ use super::clock::timestamp;
 use super::event::Event;
 use super::kind::Kind;
 use super::lane::Lane;
-use super::{interaction, message, text};
+use super::{channel, interaction, message, text};
 use crate::value::{Obj, Val, obj};
 
 /// Direct messages remembered, over all channels.
 const KEPT: usize = 40;
+/// Channels a bot may open.
+const OPEN_MAX: usize = 1000;
 
 /// Direct message channels and what was said in them; things bought.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ fn is_here(lane: &Lane) -> bool {
     lane.index == 0
 }
 
-fn channel(lane: &mut Lane) -> (u64, usize) {
+fn some_channel(lane: &mut Lane) -> (u64, usize) {
     if lane.direct.channels.len() < 10 {
         let id = lane.clock.id();
         let user = lane.some_user();
@@ -42,38 +44,25 @@ pub(crate) fn step(lane: &mut Lane) {
     if !is_here(lane) {
         return;
     }
-    let (channel_id, user) = channel(lane);
+    let (channel_id, user) = some_channel(lane);
     let now_ms = lane.clock.now_ms();
     let held = lane.direct.messages.iter().rposition(|held| held.id("channel_id") == channel_id);
     match (lane.dice.below(12), held) {
         (0, Some(at)) => {
             let content = text::content(&mut lane.dice);
-            let message = lane.direct.messages[at]
-                .set("content", content)
-                .set("edited_timestamp", timestamp(now_ms))
-                .clone();
-            lane.emit(Event::direct(Kind::MESSAGE_UPDATE, message));
+            edit(lane, at, |message| {
+                message.set("content", content);
+            });
         }
         (1, Some(at)) => {
-            let Some(message) = lane.direct.messages.remove(at) else { return };
-            let body = obj! {
-                "channel_id" => Val::Id(channel_id), "id" => Val::Id(message.id("id")),
-            };
-            lane.emit(Event::direct(Kind::MESSAGE_DELETE, body));
+            let id = lane.direct.messages[at].id("id");
+            remove(lane, id);
         }
         (2, Some(at)) => {
-            let body = obj! {
-                "burst" => false,
-                "channel_id" => Val::Id(channel_id),
-                "emoji" => obj! { "id" => Val::Null, "name" => lane.dice.one(&text::UNICODE_EMOJI) },
-                "message_id" => Val::Id(lane.direct.messages[at].id("id")),
-                "type" => 0,
-                "user_id" => Val::Id(lane.users[user].id),
-            };
-            let author = Val::Id(lane.users[user].id);
-            let added = body.with("message_author_id", author);
-            lane.emit(Event::direct(Kind::MESSAGE_REACTION_ADD, added));
-            lane.emit(Event::direct(Kind::MESSAGE_REACTION_REMOVE, body));
+            let emoji = obj! { "id" => Val::Null, "name" => lane.dice.one(&text::UNICODE_EMOJI) };
+            let (id, user) = (lane.direct.messages[at].id("id"), lane.users[user].id);
+            react(lane, channel_id, id, &emoji, user, true);
+            react(lane, channel_id, id, &emoji, user, false);
         }
         (3, Some(_)) => {
             let body = obj! {
@@ -95,10 +84,84 @@ pub(crate) fn step(lane: &mut Lane) {
             let author = lane.users[user].object();
             let content = text::content(&mut lane.dice);
             let message = message::blank(id, channel_id, author, now_ms)
-                .with("channel_type", 1)
+                .with("channel_type", channel::DIRECT)
                 .with("content", content);
             post(lane, message);
         }
+    }
+}
+
+/// The channel as REST and interactions show it; none when there is no such channel.
+pub(crate) fn channel_object(lane: &Lane, id: u64) -> Option<Obj> {
+    let (_, user) = lane.direct.channels.iter().find(|held| held.0 == id)?;
+    let last = lane.direct.messages.iter().rfind(|message| message.id("channel_id") == id);
+    Some(obj! {
+        "flags" => 0,
+        "id" => Val::Id(id),
+        "last_message_id" => Val::id_or_null(last.map(|message| message.id("id"))),
+        "recipients" => vec![lane.users[*user].object()],
+        "type" => channel::DIRECT,
+    })
+}
+
+/// The channel the bot and that user write to each other in; none when too many are open.
+pub(crate) fn open(lane: &mut Lane, user: usize) -> Option<Obj> {
+    let known = lane.direct.channels.iter().find(|held| held.1 == user).map(|held| held.0);
+    let id = match known {
+        Some(id) => id,
+        None if lane.direct.channels.len() >= OPEN_MAX => return None,
+        None => {
+            let id = lane.clock.id();
+            lane.direct.channels.push((id, user));
+            id
+        }
+    };
+    channel_object(lane, id)
+}
+
+/// The author changes the message at this place of the list.
+pub(crate) fn edit(lane: &mut Lane, at: usize, change: impl FnOnce(&mut Obj)) -> &Obj {
+    let stamp = timestamp(lane.clock.now_ms());
+    change(lane.direct.messages[at].set("edited_timestamp", stamp));
+    let message = lane.direct.messages[at].clone();
+    lane.emit(Event::direct(Kind::MESSAGE_UPDATE, message));
+    &lane.direct.messages[at]
+}
+
+/// Forgets the message and tells it.
+pub(crate) fn remove(lane: &mut Lane, id: u64) {
+    let held = lane.direct.messages.iter().position(|message| message.id("id") == id);
+    let Some(message) = held.and_then(|at| lane.direct.messages.remove(at)) else { return };
+    let body = obj! {
+        "channel_id" => Val::Id(message.id("channel_id")), "id" => Val::Id(id),
+    };
+    lane.emit(Event::direct(Kind::MESSAGE_DELETE, body));
+}
+
+/// Somebody reacts to a direct message, or takes it back. Direct messages do not remember it.
+pub(crate) fn react(
+    lane: &mut Lane,
+    channel: u64,
+    message: u64,
+    emoji: &Obj,
+    user: u64,
+    added: bool,
+) {
+    let mut body = obj! {
+        "burst" => false,
+        "channel_id" => Val::Id(channel),
+        "emoji" => emoji.clone(),
+        "message_id" => Val::Id(message),
+        "type" => 0,
+        "user_id" => Val::Id(user),
+    };
+    if added {
+        let held = lane.direct.messages.iter().find(|held| held.id("id") == message);
+        let author = held.and_then(|held| held.get("author")?.as_obj()).map(|it| it.id("id"));
+        body.set("message_author_id", Val::id_or_null(author));
+        lane.emit(Event::direct(Kind::MESSAGE_REACTION_ADD, body));
+    } else {
+        lane.emit(Event::direct(Kind::MESSAGE_REACTION_REMOVE, body));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::guild::Guild;
 use super::lane::Lane;
-use super::member::user_of;
 use crate::gateway::hub::Hub;
 use crate::value::{Key, Obj, Val, obj, write_json};
 
@@ -29,17 +28,17 @@ pub(crate) fn whole(lane: &Lane, guild: &Guild) -> Val {
         let members = objects.iter().map(|object| (Key::Id(object.id(key)), object.clone().into()));
         Obj::from_members(members.collect()).into()
     };
-    let members = guild.members.iter().map(|member| {
-        let user = user_of(member, &lane.users, &lane.bot_object);
-        (Key::Id(member.user_id), Val::Obj(member.object(user)))
-    });
+    let members = guild
+        .members
+        .iter()
+        .map(|member| (Key::Id(member.user_id), Val::Obj(lane.member_object(member))));
     let presences = guild.members.iter().filter_map(|member| {
         let presence = member.presence.as_ref()?.object(member.user_id);
         Some((Key::Id(member.user_id), Val::Obj(presence)))
     });
     let threads: Vec<Obj> = guild.threads.iter().map(|thread| thread.fields.clone()).collect();
     let messages: Vec<Obj> = guild.messages.iter().cloned().collect();
-    Val::Obj(obj! {
+    let mut whole = obj! {
         "automod_rules" => by(&guild.rules, "id"),
         "channels" => by(&guild.channels, "id"),
         "guild" => guild.object(),
@@ -54,5 +53,9 @@ pub(crate) fn whole(lane: &Lane, guild: &Guild) -> Val {
         "threads" => by(&threads, "id"),
         "unavailable" => guild.unavailable,
         "voice_states" => by(&guild.voice_states, "user_id"),
-    })
+    };
+    if !guild.hidden.is_empty() {
+        whole.set("hidden_channels", by(&guild.hidden, "id"));
+    }
+    whole.into()
 }

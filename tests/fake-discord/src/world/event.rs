@@ -29,12 +29,29 @@ enum Body {
     },
 }
 
-/// What sessions without some intents get instead of the whole body.
+/// What some sessions get instead of the whole body.
 #[derive(Clone, Debug)]
 struct Limited {
-    needs: Intents,
-    /// Makes the form without; None: they get nothing at all.
+    whom: Whom,
+    /// Makes the other form; None: they get nothing at all.
     other: Option<fn(&Obj) -> Obj>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Whom {
+    /// Sessions without all of these intents.
+    Lacking(Intents),
+    /// Sessions that are shown nothing of channels they may not see (G-49).
+    Obfuscated,
+}
+
+impl Whom {
+    fn meets(self, viewer: Viewer) -> bool {
+        match self {
+            Self::Lacking(needs) => !viewer.intents.has(needs),
+            Self::Obfuscated => viewer.obfuscated,
+        }
+    }
 }
 
 /// What a session sees of an event.
@@ -64,7 +81,14 @@ impl Event {
 
     /// Sessions without all of `needs` get what `other` makes of the body.
     pub(crate) fn limited(mut self, needs: Intents, other: Option<fn(&Obj) -> Obj>) -> Self {
-        self.limited = Some(Limited { needs, other });
+        self.limited = Some(Limited { whom: Whom::Lacking(needs), other });
+        self
+    }
+
+    /// The event is about a channel the bot may not see: sessions that obfuscate such channels get
+    /// what `other` makes of the body.
+    pub(crate) fn hidden(mut self, other: fn(&Obj) -> Obj) -> Self {
+        self.limited = Some(Limited { whom: Whom::Obfuscated, other: Some(other) });
         self
     }
 
@@ -94,7 +118,7 @@ impl Event {
                 let guild = lane.guilds.iter().find(|guild| Some(guild.id) == self.guild)?;
                 Some(Seen::Own(guild.create(lane, viewer, *again).into()))
             }
-            (Body::Same(body), Some(limited)) if !viewer.intents.has(limited.needs) => {
+            (Body::Same(body), Some(limited)) if limited.whom.meets(viewer) => {
                 let other = limited.other?;
                 Some(Seen::Own(other(body.as_obj()?).into()))
             }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::clock::timestamp;
 use super::intents::Intents;
 use super::lane::Lane;
-use super::member::{Member, user_of};
+use super::member::Member;
 use super::reaction::Mark;
 use super::text;
 use super::{channel, expression, role};
@@ -23,6 +23,8 @@ pub(crate) struct Guild {
     pub(crate) emojis: Vec<Obj>,
     pub(crate) stickers: Vec<Obj>,
     pub(crate) channels: Vec<Obj>,
+    /// Channels the bot may not see (G-49): nothing that happens in them is told.
+    pub(crate) hidden: Vec<Obj>,
     pub(crate) threads: Vec<Thread>,
     pub(crate) members: Vec<Member>,
     /// Place in `members` of each user id.
@@ -141,7 +143,7 @@ impl Guild {
             .members
             .iter()
             .filter(shown)
-            .map(|member| Val::Obj(member.object(user_of(member, &lane.users, &lane.bot_object))))
+            .map(|member| Val::Obj(lane.member_object(member)))
             .collect();
         let presences: Vec<Val> = self
             .members
@@ -157,9 +159,13 @@ impl Guild {
             .collect();
         let threads: Vec<Val> =
             self.threads.iter().map(|thread| thread.fields.clone().into()).collect();
+        let hidden = self.hidden.iter().map(|channel| {
+            if viewer.obfuscated { channel::obfuscated(channel) } else { channel.clone() }
+        });
+        let channels: Vec<Obj> = self.channels.iter().cloned().chain(hidden).collect();
         let mut guild = self.object();
         guild
-            .set("channels", self.channels.clone())
+            .set("channels", channels)
             .set("guild_scheduled_events", self.scheduled.clone())
             .set("joined_at", timestamp(self.joined_ms))
             .set("large", large)
@@ -182,6 +188,8 @@ impl Guild {
 pub(crate) struct Viewer {
     pub(crate) intents: Intents,
     pub(crate) large_threshold: usize,
+    /// Channels the bot may not see are shown without what they are about (G-49).
+    pub(crate) obfuscated: bool,
 }
 
 /// A guild as it is when the world begins.

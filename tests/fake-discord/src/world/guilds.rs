@@ -63,16 +63,34 @@ pub(crate) fn come_and_go(lane: &mut Lane) {
         return;
     }
     if lane.guilds.len() >= lane.guilds_planned {
-        let Some(at) = spare_guild(lane) else { return };
-        let id = lane.guilds.remove(at).id;
-        lane.emit(Event::guild(Kind::GUILD_DELETE, id, obj! { "id" => Val::Id(id) }));
+        go(lane);
     } else {
-        let id = lane.guild_id(lane.lanes);
-        let members = lane.members_per_guild;
-        let guild = guild::begin(lane, id, members);
-        lane.guilds.push(guild);
-        lane.emit(Event::whole_guild(id, false));
+        let guild = new_guild(lane);
+        come(lane, guild);
     }
+}
+
+/// The bot leaves a guild, unless it is the only one.
+pub(crate) fn go(lane: &mut Lane) -> Option<Guild> {
+    let at = spare_guild(lane)?;
+    let gone = lane.guilds.remove(at);
+    let body = obj! { "id" => Val::Id(gone.id) };
+    lane.emit(Event::guild(Kind::GUILD_DELETE, gone.id, body));
+    Some(gone)
+}
+
+/// A guild the bot is not in yet.
+pub(crate) fn new_guild(lane: &mut Lane) -> Guild {
+    let id = lane.guild_id(lane.lanes);
+    let members = lane.members_per_guild;
+    guild::begin(lane, id, members)
+}
+
+/// The bot joins the guild.
+pub(crate) fn come(lane: &mut Lane, guild: Guild) {
+    let id = guild.id;
+    lane.guilds.push(guild);
+    lane.emit(Event::whole_guild(id, false));
 }
 
 /// The bot's own member changes: told without any intent.

@@ -30,6 +30,8 @@ impl Intents {
 
     /// Every documented bit.
     pub(crate) const ALL: Self = Self(0x0331_FFFF);
+    /// Bits that mean nothing to a bot, but that Discord lets pass.
+    pub(crate) const UNDOCUMENTED: u64 = 0b111 << 17 | 0b11 << 22;
     /// What an application must be granted before it may ask for it.
     pub(crate) const PRIVILEGED: Self =
         Self::GUILD_MEMBERS.with(Self::GUILD_PRESENCES).with(Self::MESSAGE_CONTENT);

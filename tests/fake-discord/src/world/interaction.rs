@@ -1,12 +1,38 @@
 //! Interactions: somebody uses the bot's commands and buttons.
 
+use std::sync::Arc;
+
 use super::event::Event;
 use super::guild::Guild;
 use super::kind::Kind;
 use super::lane::Lane;
 use super::member::{Member, user_of};
 use super::{channel, text};
-use crate::value::{Key, Obj, Val, obj};
+use crate::value::{Key, Obj, Shared, Val, obj};
+
+/// Interactions that can still be answered.
+const ANSWERABLE: usize = 256;
+
+/// An interaction the bot may answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) token: String,
+    pub(crate) kind: i64,
+    pub(crate) channel: u64,
+    pub(crate) user: Arc<Shared>,
+    pub(crate) answer: Answer,
+}
+
+/// What the bot has answered first.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    None,
+    /// A message of the channel.
+    Public(u64),
+    /// A message that only who asked can see.
+    Private(Obj),
+}
 
 const EVERYTHING: &str = "2251799813685247";
 
@@ -19,7 +45,8 @@ pub(crate) fn in_guild(lane: &mut Lane, guild: &mut Guild) {
     let target = lane.dice.below(guild.members.len());
     let (kind, data) = data(lane, guild, place, &guild.members[target]);
     let member = whole_member(lane, &guild.members[who]).with("permissions", EVERYTHING);
-    let mut body = frame(lane, kind, data);
+    let user = user_of(&guild.members[who], &lane.users, &lane.bot_object);
+    let mut body = frame(lane, kind, data, channel_id, user);
     body.set("app_permissions", EVERYTHING)
         .set("authorizing_integration_owners", owners(guild.id))
         .set("channel", guild.channels[place].with("permissions", EVERYTHING))
@@ -51,19 +78,15 @@ pub(crate) fn in_guild(lane: &mut Lane, guild: &mut Guild) {
 /// A command in a direct message.
 pub(crate) fn direct(lane: &mut Lane, channel_id: u64, user: usize) {
     let data = command(lane, Val::List(Vec::new()));
-    let mut body = frame(lane, 2, data);
-    let dm = obj! {
-        "flags" => 0,
-        "id" => Val::Id(channel_id),
-        "last_message_id" => Val::Null,
-        "type" => 1,
-    };
+    let user = lane.users[user].object();
+    let mut body = frame(lane, 2, data, channel_id, Arc::clone(&user));
+    let dm = super::direct::channel_object(lane, channel_id).unwrap_or_default();
     body.set("app_permissions", EVERYTHING)
         .set("authorizing_integration_owners", owners(0))
         .set("channel", dm)
         .set("channel_id", Val::Id(channel_id))
         .set("context", 1)
-        .set("user", lane.users[user].object());
+        .set("user", user);
     lane.emit(Event::direct(Kind::INTERACTION_CREATE, body));
 }
 
@@ -71,22 +94,36 @@ fn owners(guild: u64) -> Obj {
     Obj::from_members(vec![(Key::Id(0), Val::Id(guild))])
 }
 
-fn frame(lane: &mut Lane, kind: i64, data: Obj) -> Obj {
+/// What all interactions have. From now on the bot may answer.
+fn frame(lane: &mut Lane, kind: i64, data: Obj, channel: u64, user: Arc<Shared>) -> Obj {
+    let id = lane.clock.id();
+    let token = lane.dice.hex(80);
+    if lane.interactions.len() >= ANSWERABLE {
+        lane.interactions.pop_front();
+    }
+    lane.interactions.push_back(Asked {
+        id,
+        token: token.clone(),
+        kind,
+        channel,
+        user,
+        answer: Answer::None,
+    });
     obj! {
         "application_id" => Val::Id(lane.bot_id),
         "attachment_size_limit" => 10_485_760,
         "data" => data,
         "entitlements" => Val::List(Vec::new()),
-        "id" => Val::Id(lane.clock.id()),
+        "id" => Val::Id(id),
         "locale" => "en-US",
-        "token" => lane.dice.hex(80),
+        "token" => token,
         "type" => kind,
         "version" => 1,
     }
 }
 
 fn whole_member(lane: &Lane, member: &Member) -> Obj {
-    member.object(user_of(member, &lane.users, &lane.bot_object))
+    lane.member_object(member)
 }
 
 fn command(lane: &mut Lane, options: Val) -> Obj {

@@ -1,6 +1,7 @@
 //! A lane: the part of the world that one shard sees. Lanes do not know each other, so the events
 //! of each follow from the seed alone, however the others are read.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use super::clock::{Clock, START_MS, snowflake};
@@ -8,6 +9,8 @@ use super::dice::Dice;
 use super::direct::Direct;
 use super::event::Event;
 use super::guild::{self, Guild};
+use super::interaction::Asked;
+use super::member::{Member, user_of};
 use super::mix::{Mix, Step};
 use super::user::{Bot, User};
 use crate::value::Obj;
@@ -40,7 +43,9 @@ pub(crate) struct Lane {
     /// Guilds the lane began with.
     pub(crate) guilds_planned: usize,
     pub(crate) direct: Direct,
-    mix: Mix,
+    /// The newest interactions, which the bot may answer.
+    pub(crate) interactions: VecDeque<Asked>,
+    pub(crate) mix: Mix,
     events: Vec<Event>,
 }
 
@@ -57,6 +62,7 @@ impl Lane {
             lanes: plan.lanes,
             guilds_planned: 0,
             direct: Direct::default(),
+            interactions: VecDeque::new(),
             users: Vec::new(),
             guilds: Vec::new(),
             members_per_guild: plan.members.max(2),
@@ -146,8 +152,25 @@ impl Lane {
         self.guilds.iter().position(|guild| !guild.unavailable && guild.channel(channel).is_some())
     }
 
+    /// Whether it is a channel the bot may not see (G-49).
+    pub(crate) fn is_hidden(&self, channel: u64) -> bool {
+        self.guilds.iter().any(|guild| guild.hidden.iter().any(|held| held.id("id") == channel))
+    }
+
     pub(crate) fn is_direct(&self, channel: u64) -> bool {
         self.direct.channels.iter().any(|held| held.0 == channel)
+    }
+
+    /// A member with its user.
+    pub(crate) fn member_object(&self, member: &Member) -> Obj {
+        member.object(user_of(member, &self.users, &self.bot_object))
+    }
+
+    /// Whether the member's name or nickname begins with `query`, which is in lower case.
+    pub(crate) fn is_named(&self, member: &Member, query: &str) -> bool {
+        let begins = |name: &str| name.to_lowercase().starts_with(query);
+        member.nick.as_ref().is_some_and(|nick| begins(nick.as_str()))
+            || member.user.is_some_and(|user| begins(self.users[user as usize].name.as_str()))
     }
 
     pub(crate) fn some_user(&mut self) -> usize {

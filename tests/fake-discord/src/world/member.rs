@@ -174,7 +174,7 @@ fn activity(dice: &mut Dice, now_ms: u64) -> Val {
         "session_id" => dice.hex(32),
         "state" => text::title(dice),
         "sync_id" => dice.hex(22),
-        "timestamps" => obj! { "start" => start, "end" => start + 210_000 },
+        "timestamps" => obj! { "end" => start + 210_000, "start" => start },
         "type" => 2,
     })
 }

@@ -251,8 +251,20 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
 
 /// Gives the message at this place another content.
 pub(crate) fn edit(lane: &mut Lane, guild: &mut Guild, at: usize, content: String) {
+    edit_with(lane, guild, at, |message| {
+        message.set("content", content);
+    });
+}
+
+/// The author changes the message at this place.
+pub(crate) fn edit_with(
+    lane: &mut Lane,
+    guild: &mut Guild,
+    at: usize,
+    change: impl FnOnce(&mut Obj),
+) {
     let stamp = timestamp(lane.clock.now_ms());
-    guild.messages[at].set("content", content).set("edited_timestamp", stamp);
+    change(guild.messages[at].set("edited_timestamp", stamp));
     let message = guild.messages[at].clone();
     tell(lane, guild.id, Kind::MESSAGE_UPDATE, message);
 }
@@ -284,11 +296,23 @@ pub(crate) fn delete_bulk(lane: &mut Lane, guild: &mut Guild) {
         .map(|message| message.id("id"))
         .take(20)
         .collect();
-    guild.retain_messages(|message| !ids.contains(&message.id("id")));
+    remove_many(lane, guild, channel, &ids);
+}
+
+/// Deletes those of the messages that are in the channel, with one event.
+pub(crate) fn remove_many(lane: &mut Lane, guild: &mut Guild, channel: u64, ids: &[u64]) {
+    let goes =
+        |message: &Obj| message.id("channel_id") == channel && ids.contains(&message.id("id"));
+    let gone: Vec<u64> =
+        guild.messages.iter().filter(|it| goes(it)).map(|message| message.id("id")).collect();
+    if gone.is_empty() {
+        return;
+    }
+    guild.retain_messages(|message| !goes(message));
     let body = obj! {
         "channel_id" => Val::Id(channel),
         "guild_id" => Val::Id(guild.id),
-        "ids" => Val::ids(&ids),
+        "ids" => Val::ids(&gone),
     };
     lane.emit(Event::guild(Kind::MESSAGE_DELETE_BULK, guild.id, body));
 }

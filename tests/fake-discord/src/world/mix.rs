@@ -80,9 +80,9 @@ const STEPS: [(&str, u32, Step); 65] = [
     // Only on demand.
     ("unknown", 0, Step::Guild(oddity::unknown)),
     ("stale-update", 0, Step::Guild(oddity::stale_update)),
-    ("stray-presence", 0, Step::Guild(oddity::stray_presence)),
+    ("stray-presence", 0, Step::Lane(oddity::stray_presence)),
     ("hidden-channel", 0, Step::Guild(oddity::hidden_channel)),
-    ("early-member", 0, Step::Guild(oddity::early_member)),
+    ("early-member", 0, Step::Lane(oddity::early_member)),
 ];
 
 /// Weights over the things that can happen.
@@ -91,6 +91,8 @@ pub(crate) struct Mix {
     /// Running totals and what they stand for.
     steps: Vec<(u32, Step)>,
     total: u32,
+    /// The names that may come up.
+    names: Vec<&'static str>,
 }
 
 impl Mix {
@@ -110,28 +112,37 @@ impl Mix {
         for part in text.split(',').filter(|part| !part.is_empty() && *part != "even") {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
             let step = STEPS.iter().find(|step| step.0 == name);
-            let Some((_, _, step)) = step else {
+            let Some((name, _, step)) = step else {
                 return Err(format!("no event is called {name:?}; known: {}", Self::names()));
             };
             let weight: u32 = weight.parse().map_err(|_| format!("{weight:?} is no weight"))?;
-            chosen.push((weight.min(1_000_000), *step));
+            chosen.push((*name, weight.min(1_000_000), *step));
         }
         if text == "even" {
-            chosen = STEPS.iter().map(|(_, weight, step)| ((*weight).min(1), *step)).collect();
+            chosen =
+                STEPS.iter().map(|(name, weight, step)| (*name, (*weight).min(1), *step)).collect();
         }
         if chosen.is_empty() {
-            chosen.extend(STEPS.iter().map(|(_, weight, step)| (*weight, *step)));
+            chosen.extend(STEPS);
         }
+        chosen.retain(|(_, weight, _)| *weight > 0);
         let mut total = 0;
-        for (weight, _) in &mut chosen {
-            total += *weight;
-            *weight = total;
-        }
+        let names = chosen.iter().map(|(name, _, _)| *name).collect();
+        let add_up = |(_, weight, step)| {
+            total += weight;
+            (total, step)
+        };
+        let steps = chosen.into_iter().map(add_up).collect();
         if total == 0 {
             Err("every weight is 0".to_owned())
         } else {
-            Ok(Self { steps: chosen, total })
+            Ok(Self { steps, total, names })
         }
+    }
+
+    /// Whether the thing of that name may happen.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(&name)
     }
 
     pub(crate) fn roll(&self, dice: &mut Dice) -> Step {

@@ -32,7 +32,7 @@ pub(crate) fn dress(lane: &mut Lane, guild: &Guild, member: &mut Member) {
 }
 
 /// The place of a member that is not the bot. There is one: guilds never fall below two members.
-fn someone(lane: &mut Lane, guild: &Guild) -> usize {
+pub(crate) fn someone(lane: &mut Lane, guild: &Guild) -> usize {
     let at = lane.dice.below(guild.members.len());
     if guild.members[at].user.is_some() { at } else { (at + 1) % guild.members.len() }
 }
@@ -108,8 +108,7 @@ pub(crate) fn update(lane: &mut Lane, guild: &mut Guild) {
 
 fn tell(lane: &mut Lane, guild: &Guild, at: usize) {
     let member = &guild.members[at];
-    let user = user_of(member, &lane.users, &lane.bot_object);
-    let body = member.object(user).with("guild_id", Val::Id(guild.id));
+    let body = lane.member_object(member).with("guild_id", Val::Id(guild.id));
     lane.emit(Event::guild(Kind::GUILD_MEMBER_UPDATE, guild.id, body));
 }
 

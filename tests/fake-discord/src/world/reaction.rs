@@ -5,7 +5,6 @@ use super::event::Event;
 use super::guild::Guild;
 use super::kind::Kind;
 use super::lane::Lane;
-use super::member::user_of;
 use super::{message, text};
 use crate::value::{Obj, Val, obj};
 
@@ -34,20 +33,24 @@ pub(crate) fn add(lane: &mut Lane, guild: &mut Guild) {
     let at = lane.dice.below(guild.messages.len());
     let user = guild.members[lane.dice.below(guild.members.len())].user_id;
     let emoji = emoji(lane, guild);
+    react(lane, guild, at, user, &emoji);
+}
+
+/// A user reacts to the message at this place, unless it has already.
+pub(crate) fn react(lane: &mut Lane, guild: &mut Guild, at: usize, user: u64, emoji: &Obj) {
     let id = guild.messages[at].id("id");
     let mark = Mark { message: id, user, what: What::Reaction(emoji.clone()) };
-    if guild.marks.contains(&mark) {
+    if guild.marks.contains(&mark) || guild.marks.len() >= MOST * 2 {
         return;
     }
     guild.marks.push(mark);
-    count(lane.bot_id, &mut guild.messages[at], user, &emoji, 1);
+    count(lane.bot_id, &mut guild.messages[at], user, emoji, 1);
     let message = &guild.messages[at];
     let author = message.get("author").and_then(Val::as_obj).map(|author| author.id("id"));
-    let mut body = body(guild, message, user, &emoji);
+    let mut body = body(guild, message, user, emoji);
     body.set("message_author_id", Val::id_or_null(author));
     if let Some(member) = guild.member(user) {
-        let user = user_of(member, &lane.users, &lane.bot_object);
-        body.set("member", member.object(user));
+        body.set("member", lane.member_object(member));
     }
     lane.emit(Event::guild(Kind::MESSAGE_REACTION_ADD, guild.id, body));
 }
@@ -121,6 +124,18 @@ pub(crate) fn remove(lane: &mut Lane, guild: &mut Guild) {
         .filter(|at| matches!(guild.marks[*at].what, What::Reaction(_)))
         .collect();
     let Some(&at) = lane.dice.pick(&reactions) else { return add(lane, guild) };
+    take_back(lane, guild, at);
+}
+
+/// A user takes a reaction back.
+pub(crate) fn unreact(lane: &mut Lane, guild: &mut Guild, message: u64, user: u64, emoji: &Obj) {
+    let mark = Mark { message, user, what: What::Reaction(emoji.clone()) };
+    if let Some(at) = guild.marks.iter().position(|held| *held == mark) {
+        take_back(lane, guild, at);
+    }
+}
+
+fn take_back(lane: &mut Lane, guild: &mut Guild, at: usize) {
     let mark = guild.marks.remove(at);
     let What::Reaction(emoji) = mark.what else { return };
     let Some(place) = guild.message_at(mark.message) else { return };

@@ -34,6 +34,19 @@ impl User {
         user
     }
 
+    /// The same user, for another lane.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            id: self.id,
+            name: self.name.clone(),
+            global_name: self.global_name.clone(),
+            avatar: self.avatar,
+            bot: self.bot,
+            public_flags: self.public_flags,
+            shared: OnceLock::new(),
+        }
+    }
+
     /// Another name and avatar.
     pub(crate) fn rename(&mut self, dice: &mut Dice) {
         let name = dice.one(&text::NAMES);

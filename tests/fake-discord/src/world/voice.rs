@@ -4,7 +4,6 @@ use super::event::Event;
 use super::guild::Guild;
 use super::kind::Kind;
 use super::lane::Lane;
-use super::member::user_of;
 use super::{channel, text};
 use crate::value::{Obj, Val, obj};
 
@@ -126,8 +125,7 @@ fn start_time(lane: &mut Lane, guild: &mut Guild, channel: u64) {
 fn tell(lane: &mut Lane, guild: &Guild, at: usize) {
     let mut body: Obj = guild.voice_states[at].clone();
     if let Some(member) = guild.member(body.id("user_id")) {
-        let user = user_of(member, &lane.users, &lane.bot_object);
-        body.set("member", member.object(user));
+        body.set("member", lane.member_object(member));
     }
     lane.emit(Event::guild(Kind::VOICE_STATE_UPDATE, guild.id, body));
 }
@@ -144,7 +142,14 @@ pub(crate) fn effect(lane: &mut Lane, guild: &mut Guild) {
     if dice.once_in(2) {
         body.set("animation_id", dice.between(0, 20))
             .set("animation_type", dice.between(0, 1))
-            .set("emoji", obj! { "id" => Val::Null, "name" => dice.one(&text::UNICODE_EMOJI) });
+            .set(
+                "emoji",
+                obj! {
+                    "animated" => false,
+                    "id" => Val::Null,
+                    "name" => dice.one(&text::UNICODE_EMOJI),
+                },
+            );
     } else if let Some(sound) = dice.pick(&guild.sounds) {
         body.set("sound_id", Val::Id(sound.id("sound_id"))).set("sound_volume", 0.5);
     }

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use eetf::Term;
 use fake_discord::{Config, Server};
-use flate2::{Decompress, FlushDecompress};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use zstd_safe::{DCtx, InBuffer, OutBuffer};
+
+use crate::etf::{json_of, term};
+use crate::inflate::Inflate;
 
 /// Far longer than anything takes: a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const ALL: u64 = 0x0331_FFFF;
+pub(crate) const JSON: &str = "v=10&encoding=json";
 
 /// A server with quick heartbeats and no waiting between identifies.
 pub(crate) async fn server(change: impl FnOnce(&mut Config)) -> Server {
@@ -29,12 +31,6 @@ pub(crate) async fn server(change: impl FnOnce(&mut Config)) -> Server {
     Server::start(config).await.expect("the server starts")
 }
 
-pub(crate) enum Inflate {
-    None,
-    Zlib(Box<Decompress>, Vec<u8>),
-    Zstd(Box<DCtx<'static>>),
-}
-
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     inflate: Inflate,
@@ -42,6 +38,8 @@ pub(crate) struct Client {
     pub(crate) seq: u64,
     /// The raw bytes of the last message, decompressed.
     pub(crate) raw: Vec<u8>,
+    /// The websocket messages the last message came in.
+    pub(crate) frames: Vec<Vec<u8>>,
     /// Whether any message came compressed by itself.
     pub(crate) was_compressed: bool,
 }
@@ -63,21 +61,23 @@ impl Client {
     pub(crate) async fn try_connect(server: &Server, query: &str) -> Option<Self> {
         let url = format!("ws://127.0.0.1:{}/?{query}", server.port());
         let (socket, _) = tokio_tungstenite::connect_async(url).await.ok()?;
-        let inflate = if query.contains("zlib-stream") {
-            Inflate::Zlib(Box::new(Decompress::new(true)), Vec::new())
-        } else if query.contains("zstd-stream") {
-            Inflate::Zstd(Box::new(DCtx::create()))
-        } else {
-            Inflate::None
-        };
         Some(Self {
             socket,
-            inflate,
+            inflate: Inflate::of(query),
             etf: query.contains("encoding=etf"),
             seq: 0,
             raw: Vec::new(),
+            frames: Vec::new(),
             was_compressed: false,
         })
+    }
+
+    /// Connects, takes HELLO and resumes.
+    pub(crate) async fn resumed(server: &Server, query: &str, session: &str, seq: u64) -> Self {
+        let mut client = Self::connect(server, query).await;
+        assert_eq!(client.message().await["op"], 10);
+        client.send(&resume(session, seq)).await;
+        client
     }
 
     /// Connects, takes HELLO and identifies.
@@ -118,6 +118,7 @@ impl Client {
     }
 
     async fn next_inner(&mut self) -> Next {
+        self.frames.clear();
         loop {
             let data = match self.socket.next().await {
                 None | Some(Err(_)) => return Next::Closed(None),
@@ -128,7 +129,9 @@ impl Client {
                 Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
                 Some(Ok(_)) => continue,
             };
-            let Some(bytes) = self.inflate(data) else { continue };
+            self.frames.push(data.clone());
+            let Some((bytes, alone)) = self.inflate.message(data) else { continue };
+            self.was_compressed |= alone;
             self.raw = bytes;
             let message = if self.etf {
                 json_of(&Term::decode(io::Cursor::new(&self.raw)).expect("ETF"))
@@ -177,58 +180,14 @@ impl Client {
             }
         }
     }
+}
 
-    fn inflate(&mut self, data: Vec<u8>) -> Option<Vec<u8>> {
-        match &mut self.inflate {
-            Inflate::None if data.first() == Some(&0x78) => {
-                // Payload compression: a zlib stream of its own.
-                self.was_compressed = true;
-                let mut out = Vec::with_capacity(1 << 20);
-                let mut stream = Decompress::new(true);
-                stream.decompress_vec(&data, &mut out, FlushDecompress::Finish).expect("zlib");
-                Some(out)
-            }
-            Inflate::None => Some(data),
-            Inflate::Zlib(stream, waiting) => {
-                waiting.extend(data);
-                if !waiting.ends_with(&[0, 0, 0xff, 0xff]) {
-                    return None;
-                }
-                let mut out = Vec::new();
-                let start = stream.total_in();
-                loop {
-                    let used = (stream.total_in() - start) as usize;
-                    out.reserve(64 * 1024);
-                    let room = out.capacity() - out.len();
-                    let before = out.len();
-                    stream
-                        .decompress_vec(&waiting[used..], &mut out, FlushDecompress::Sync)
-                        .expect("zlib");
-                    let all_in = (stream.total_in() - start) as usize == waiting.len();
-                    if all_in && out.len() - before < room {
-                        break;
-                    }
-                }
-                waiting.clear();
-                Some(out)
-            }
-            Inflate::Zstd(stream) => {
-                let mut out = Vec::new();
-                let mut input = InBuffer::around(&data);
-                loop {
-                    let start = out.len();
-                    out.reserve(64 * 1024);
-                    let room = out.capacity() - start;
-                    let mut output = OutBuffer::around_pos(&mut out, start);
-                    stream.decompress_stream(&mut output, &mut input).expect("zstd");
-                    if input.pos == data.len() && out.len() - start < room {
-                        break;
-                    }
-                }
-                Some(out)
-            }
-        }
-    }
+/// A new session, all of READY read, and its id.
+pub(crate) async fn session(server: &Server) -> (Client, String) {
+    let mut client = Client::identified(server, JSON, [0, 1]).await;
+    let ready = client.event("READY").await;
+    client.event("GUILD_CREATE").await;
+    (client, ready["d"]["session_id"].as_str().expect("an id").to_owned())
 }
 
 pub(crate) fn identify(shard: [u64; 2], intents: u64) -> Value {
@@ -280,61 +239,5 @@ pub(crate) async fn journal(server: &Server, ordinal: u64) -> Vec<Value> {
     match get(server, &path).await {
         Value::Array(lines) => lines,
         other => panic!("no array: {other}"),
-    }
-}
-
-/// The term a client sends for a JSON value: keys and text as binaries.
-fn term(value: &Value) -> Term {
-    use eetf::{Atom, BigInteger, Binary, FixInteger, List, Map};
-    let binary = |text: &str| Term::Binary(Binary { bytes: text.as_bytes().to_vec() });
-    match value {
-        Value::Null => Atom::from("nil").into(),
-        Value::Bool(value) => Atom::from(value.to_string()).into(),
-        Value::Number(number) => match number.as_i64() {
-            Some(value) => match i32::try_from(value) {
-                Ok(value) => FixInteger { value }.into(),
-                Err(_) => BigInteger::from(value).into(),
-            },
-            None => eetf::Float { value: number.as_f64().expect("a number") }.into(),
-        },
-        Value::String(text) => binary(text),
-        Value::Array(list) => List { elements: list.iter().map(term).collect() }.into(),
-        Value::Object(map) => {
-            let map = map.iter().map(|(key, value)| (binary(key), term(value))).collect();
-            Map { map }.into()
-        }
-    }
-}
-
-/// What a term is in JSON: integers too large for a float are ids, so they become text.
-pub(crate) fn json_of(term: &Term) -> Value {
-    match term {
-        Term::Atom(atom) => match atom.name.as_str() {
-            "nil" => Value::Null,
-            "true" => true.into(),
-            "false" => false.into(),
-            name => name.into(),
-        },
-        Term::FixInteger(number) => number.value.into(),
-        Term::BigInteger(number) => {
-            let text = number.value.to_string();
-            let small = text.len() <= 15;
-            if small { text.parse::<i64>().expect("a number").into() } else { text.into() }
-        }
-        Term::Float(number) => number.value.into(),
-        Term::Binary(binary) => String::from_utf8(binary.bytes.clone()).expect("UTF-8").into(),
-        Term::ByteList(list) => list.bytes.iter().copied().map(Value::from).collect(),
-        Term::List(list) => list.elements.iter().map(json_of).collect(),
-        Term::Map(map) => {
-            let members = map.map.iter().map(|(key, value)| {
-                let key = match json_of(key) {
-                    Value::String(key) => key,
-                    other => other.to_string(),
-                };
-                (key, json_of(value))
-            });
-            Value::Object(members.collect::<Map<_, _>>())
-        }
-        other => panic!("an unexpected term: {other:?}"),
     }
 }

@@ -1,11 +1,19 @@
 //! The server, seen by a client.
 
+mod bot;
 mod client;
+mod closes;
+mod etf;
 mod faults;
+mod follower;
+mod hostile;
+mod identify;
+mod inflate;
 mod model;
+mod oddities;
 mod requests;
+mod resume;
 mod routes;
-mod rules;
 mod stream;
 mod twilight;
 mod typed;

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::client::{ALL, Client, get, identify, server};
-
-const JSON: &str = "v=10&encoding=json";
+use crate::client::{ALL, Client, JSON, get, identify, post, server};
 
 async fn identified(server: &fake_discord::Server, intents: u64) -> Client {
     let mut client = Client::connect(server, JSON).await;
@@ -160,7 +158,7 @@ async fn g44_guild_create_shows_members_as_the_intents_and_the_threshold_allow()
 }
 
 #[tokio::test]
-async fn g31_members_are_sent_in_chunks_by_all_the_rules() {
+async fn g31_g32_members_are_sent_in_chunks_by_all_the_rules() {
     let server = server(|config| {
         config.members = 2100;
         config.guilds = 1;
@@ -183,7 +181,7 @@ async fn g31_members_are_sent_in_chunks_by_all_the_rules() {
         }
     }
     assert_eq!(members.len(), 2100);
-    // G-32: all members again, too soon.
+    // G-32: all members again, too soon; of another guild at once.
     let d = json!({"guild_id": id, "query": "", "limit": 0, "nonce": "again"});
     client.send(&json!({"op": 8, "d": d})).await;
     let limited = client.event("RATE_LIMITED").await["d"].clone();
@@ -209,9 +207,52 @@ async fn g31_members_are_sent_in_chunks_by_all_the_rules() {
         let nick = member["nick"].as_str().unwrap_or_default().to_lowercase();
         assert!(name.starts_with('o') || nick.starts_with('o'));
     }
+    // G-31: without GUILD_MEMBERS nobody is told of everybody, only of who is asked for by name.
+    let mut other = identified(&server, ALL & !(1 << 1)).await;
+    other.event("GUILD_CREATE").await;
+    for d in [
+        json!({"guild_id": id, "query": "", "limit": 0, "nonce": "all"}),
+        json!({"guild_id": id, "query": "", "limit": 7, "nonce": "some"}),
+        json!({"guild_id": id, "user_ids": known, "limit": 0, "nonce": "one"}),
+    ] {
+        other.send(&json!({"op": 8, "d": d})).await;
+    }
+    assert_eq!(other.event("GUILD_MEMBERS_CHUNK").await["d"]["nonce"], "one");
     // Neither of the two: refused.
     client.send(&json!({"op": 8, "d": {"guild_id": id}})).await;
     assert_eq!(client.closed().await, Some(4002));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_guild_that_is_away_answers_no_request() {
+    let server = server(|config| config.events = Some(0)).await;
+    let mut client = Client::identified(&server, JSON, [0, 1]).await;
+    let guild = client.event("GUILD_CREATE").await["d"]["id"].clone();
+    post(&server, &format!("/fake/outage?guild={}", guild.as_str().expect("an id"))).await;
+    client.event("GUILD_DELETE").await;
+    client.send(&json!({"op": 31, "d": {"guild_ids": [guild]}})).await;
+    client.send(&json!({"op": 1, "d": null})).await;
+    assert_eq!(client.message().await["op"], 11);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn g44_a_guild_of_more_than_75000_shows_only_the_bot_and_who_is_in_voice() {
+    let server = server(|config| {
+        config.members = 75_001;
+        config.guilds = 1;
+        config.events = Some(0);
+        config.journal_max = 0;
+    })
+    .await;
+    let mut client = Client::identified(&server, JSON, [0, 1]).await;
+    let bot = client.event("READY").await["d"]["user"]["id"].clone();
+    let guild = client.event("GUILD_CREATE").await["d"].clone();
+    assert_eq!((&guild["member_count"], &guild["large"]), (&json!(75_001), &json!(true)));
+    let members = guild["members"].as_array().expect("members");
+    assert_eq!(members.len(), 1);
+    assert_eq!((&members[0]["user"]["id"], &guild["presences"]), (&bot, &json!([])));
     server.stop().await;
 }
 
@@ -259,8 +300,15 @@ async fn op_4_moves_the_bot_and_op_31_and_43_are_answered() {
     let sounds = client.event("SOUNDBOARD_SOUNDS").await["d"].clone();
     assert_eq!(&sounds["guild_id"], id);
     assert!(!sounds["soundboard_sounds"].as_array().expect("sounds").is_empty());
-    for (status, code) in [("idle", None), ("asleep", Some(4002))] {
-        let d = json!({"since": null, "activities": [], "status": status, "afk": false});
+    // serenity sends an object for `since`, and Discord takes it.
+    let odd = json!({"secs_since_epoch": 1, "nanos_since_epoch": 2});
+    for (status, since, code) in [
+        ("idle", json!(null), None),
+        ("dnd", json!(91_879_201), None),
+        ("online", odd, None),
+        ("asleep", json!(null), Some(4002)),
+    ] {
+        let d = json!({"since": since, "activities": [], "status": status, "afk": false});
         client.send(&json!({"op": 3, "d": d})).await;
         client.send(&json!({"op": 1, "d": null})).await;
         match code {
