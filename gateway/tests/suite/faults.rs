@@ -74,6 +74,73 @@ fn unknown_events_opcodes_and_members() {
     drop(gateway);
 }
 
+/// What IDENTIFY says, and that nothing was said before it; no compression of payloads.
+#[test]
+fn g33_g34_identify_is_the_first_word_and_asks_for_no_payload_compression() {
+    static SAID: Mutex<Vec<Value>> = Mutex::new(Vec::new());
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.hello().await;
+            let identify = peer.any().await.expect("a payload");
+            SAID.lock().expect("whole").push(identify);
+            peer.dispatch(1, "READY", json!({"session_id": "s"})).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let options = [&JSON[..], &["--intents", "513", "--large-threshold", "70"]].concat();
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    let said = SAID.lock().expect("whole").clone();
+    let mut identify = said[0]["d"].clone();
+    assert_eq!(said[0]["op"], 2);
+    let properties = identify["properties"].take();
+    let mut names: Vec<_> = properties.as_object().expect("a map").keys().collect();
+    names.sort();
+    assert_eq!(names, ["browser", "device", "os"]);
+    assert_eq!(
+        identify,
+        json!({"token": crate::harness::TOKEN, "properties": null, "intents": 513,
+               "shard": [0, 1], "large_threshold": 70})
+    );
+    drop(gateway);
+}
+
+/// G-2: the URL is asked for once, and again only when it fails.
+#[test]
+fn g2_the_url_is_asked_for_again_only_when_connecting_to_it_fails() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            match peer.number {
+                0 => {
+                    peer.hello().await;
+                    peer.expect(2).await;
+                    peer.dispatch(1, "READY", json!({"session_id": "s"})).await;
+                    peer.dispatch(2, "TYPING_START", json!({})).await;
+                }
+                last => {
+                    peer.hello().await;
+                    let resume = peer.expect(6).await.expect("a resume");
+                    let next = resume["seq"].as_u64().expect("a number") + 1;
+                    peer.dispatch(next, "RESUMED", json!({})).await;
+                    if last == 5 {
+                        peer.stay().await;
+                    }
+                }
+            }
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the fifth RESUMED", |got| {
+        got.iter().filter(|got| got.kind == "RESUMED").count() == 5
+    });
+    assert_eq!((server.connections(), server.asked()), (6, 1));
+    drop(gateway);
+}
+
 /// Members that are missing or of another type than they should be: what can be read is delivered,
 /// what cannot be is told.
 #[test]

@@ -57,6 +57,12 @@ impl Peer {
         None
     }
 
+    /// The next payload, whatever it is; `None` when the client is gone.
+    pub(crate) async fn any(&mut self) -> Option<Value> {
+        let message = self.socket.next().await?.ok()?;
+        serde_json::from_str(message.to_text().ok()?).ok()
+    }
+
     /// The next message, whatever it is.
     pub(crate) async fn anything(&mut self) {
         let _ = self.socket.next().await;
@@ -91,6 +97,7 @@ pub(crate) struct Hostile {
     port: u16,
     scheme: &'static str,
     connections: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Hostile {
@@ -115,10 +122,13 @@ impl Hostile {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("listens");
         let port = listener.local_addr().expect("an address").port();
         let connections = Arc::new(AtomicUsize::new(0));
+        let asked = Arc::new(AtomicUsize::new(0));
         let (script, counter) = (Arc::new(script), connections.clone());
+        let api = asked.clone();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (script, counter, tls) = (script.clone(), counter.clone(), tls.clone());
+                let api = api.clone();
                 tokio::spawn(async move {
                     let (stream, url): (Box<dyn Wire>, _) = match tls {
                         None => (Box::new(stream), format!("ws://127.0.0.1:{port}")),
@@ -127,15 +137,20 @@ impl Hostile {
                             Err(_) => return,
                         },
                     };
-                    serve(BufReader::new(stream), &url, &*script, &counter).await;
+                    serve(BufReader::new(stream), &url, &*script, &counter, &api).await;
                 });
             }
         });
-        Self { _runtime: runtime, port, scheme, connections }
+        Self { _runtime: runtime, port, scheme, connections, asked }
     }
 
     pub(crate) fn api_url(&self) -> String {
         format!("{}://127.0.0.1:{}/api/v10", self.scheme, self.port)
+    }
+
+    /// How often `/gateway/bot` was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Websockets opened so far.
@@ -149,9 +164,11 @@ async fn serve<F: Fn(Peer) -> Work>(
     url: &str,
     script: &F,
     counter: &AtomicUsize,
+    api: &AtomicUsize,
 ) {
     let is_api = stream.fill_buf().await.is_ok_and(|start| start.starts_with(b"GET /api/"));
     if is_api {
+        api.fetch_add(1, Ordering::Relaxed);
         let body = json!({
             "url": url,
             "shards": 1,

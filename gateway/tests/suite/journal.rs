@@ -308,6 +308,51 @@ fn p3_a_changed_shard_count_is_a_gap_before_every_new_session() {
     drop(gateway);
 }
 
+/// §15 line 26: two sessions of the same shard, each with its own process, instance and copy of
+/// everything; the identify queue is common (G-16), and when one goes the other does not notice.
+#[test]
+fn g40_two_sessions_of_one_shard_side_by_side() {
+    let fake = Fake::start(|config| {
+        config.shards = 1;
+        config.rate = 1_500.0;
+        config.events = Some(3_000);
+        config.max_concurrency = 1;
+        config.identify_seconds = 0.25;
+    });
+    let (first, second) = (Instance::new(), Instance::new());
+    let start = |instance: &Instance| {
+        let mut command = instance.command();
+        command.env("MIXCORD_IDENTIFY_DIR", first.folder().join("common")).args([
+            "--api-url",
+            &fake.api_url(),
+            "--identify-spacing-ms",
+            "350",
+        ]);
+        instance.spawn(command)
+    };
+    let (old, new) = (start(&first), start(&second));
+    let (mut old_reader, mut new_reader) = (Reader::new(&first), Reader::new(&second));
+    new_reader.until("events of both", |got| got.len() > 300);
+    old_reader.until("events of both", |got| got.len() > 300);
+    drop(old);
+    new_reader.until("the end of its own session", |got| {
+        let last = fake.last_seqs();
+        let own = got.iter().find(|got| got.kind == "READY").expect("it began");
+        let id = own.data["session_id"].as_str().expect("text");
+        fake.is_drained() && got.iter().any(|got| !got.is_own() && got.seq == last[id])
+    });
+    compare(&fake, &new_reader.events());
+    assert!(new_reader.gaps().is_empty() && old_reader.gaps().is_empty());
+    let session = |reader: &Reader| {
+        let ready = reader.got.iter().find(|got| got.kind == "READY").expect("it began");
+        ready.data["session_id"].as_str().expect("text").to_owned()
+    };
+    assert_ne!(session(&old_reader), session(&new_reader));
+    assert_eq!(fake.logged("identify").len(), 2);
+    assert!(fake.logged("identify_refused").is_empty());
+    drop(new);
+}
+
 /// DESIGN §7: states of a shard are records of their own, and the token is in none (P9).
 #[test]
 fn shard_states_are_told_on_each_change() {

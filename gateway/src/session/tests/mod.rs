@@ -250,7 +250,6 @@ fn op9_after_identify_backs_off_and_counts_as_a_failure() {
     assert!(waits[5] > 4 * SECOND && waits[5] < 20 * SECOND, "{waits:?}");
 }
 
-/// §15 line 7.
 #[test]
 fn g16_an_identify_after_failed_runs_counts_as_one_after_a_failure() {
     let mut bench = Bench::fresh();
@@ -259,6 +258,7 @@ fn g16_an_identify_after_failed_runs_counts_as_one_after_a_failure() {
     assert_eq!(bench.hello(), [Action::AskPermit { failures: 3 }]);
 }
 
+/// §15 line 7.
 #[test]
 fn g20_close_codes_resume_identify_or_end() {
     for code in [None, Some(1000), Some(1001), Some(4000), Some(4002), Some(4008), Some(4777)] {
@@ -319,6 +319,46 @@ fn g27_a_server_that_ends_every_resume_gets_an_identify() {
         bench.open();
         assert!(matches!(bench.hello()[..], [Action::AskPermit { .. }]), "{code}");
     }
+}
+
+/// G-26: one to five times the shortest delay beside the usual one.
+#[test]
+fn g26_an_invalid_session_is_followed_by_a_pause() {
+    let mut bench = Bench::active();
+    for _ in 0..20 {
+        bench.now += 20 * SECOND;
+        bench.say(Incoming::InvalidSession { resumable: false });
+        bench.actions();
+        let wait = bench.pass();
+        assert!((500 * MS..=3 * SECOND).contains(&wait), "{wait:?}");
+        bench.actions();
+        bench.session.connected(bench.now);
+        bench.identify("next");
+    }
+}
+
+/// Commands go out between READY or RESUMED and the end of the connection, and never before.
+#[test]
+fn g33_nothing_of_users_is_sent_before_the_session_stands() {
+    let mut bench = Bench::fresh();
+    assert!(!bench.session.takes_commands());
+    bench.open();
+    assert!(!bench.session.takes_commands());
+    bench.hello();
+    assert!(!bench.session.takes_commands());
+    bench.session.permit();
+    assert!(!bench.session.takes_commands());
+    bench.ready("s");
+    assert!(bench.session.takes_commands());
+    bench.session.closed(bench.now, None);
+    assert!(!bench.session.takes_commands());
+    bench.actions();
+    bench.open();
+    bench.hello();
+    bench.dispatch(2);
+    assert!(!bench.session.takes_commands(), "a replay is no session yet");
+    bench.resumed(3);
+    assert!(bench.session.takes_commands());
 }
 
 /// §15 line 9 (the process is the shell's part).
