@@ -469,8 +469,11 @@ fn fatal_close_codes_end_the_process() {
 }
 
 /// Faults drawn at random while events flow, in every encoding and compression; the journal is the
-/// oracle.
+/// oracle. `FAULT_SEED` in the environment draws others.
 fn random_faults(seed: u64, encoding: &str, compression: &str) {
+    let other = std::env::var("FAULT_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed + other.unwrap_or(0) * 6;
+    println!("seed {seed}");
     let fake = Fake::start(|config| {
         config.rate = 1_200.0;
         config.events = Some(3_000);
