@@ -1,10 +1,10 @@
 //! A process's bell.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::system::bells::Bells;
+use crate::system::lock::Held;
 
 /// The word this process sleeps on. A clone is the same bell; it is given back with the last clone.
 #[derive(Debug, Clone)]
@@ -16,8 +16,8 @@ pub struct Bell {
 struct Inner {
     bells: Arc<Bells>,
     index: u32,
-    /// Holds the lock of the place.
-    _lock: File,
+    /// The lock of the place.
+    _held: Held,
 }
 
 /// What a bell showed at one moment: a ring after it ends a wait with it.
@@ -35,8 +35,8 @@ pub enum Woken {
 
 impl Bell {
     pub(crate) fn claim(bells: Arc<Bells>) -> Result<Self, crate::BellError> {
-        let (index, lock) = bells.claim()?;
-        Ok(Self { inner: Arc::new(Inner { bells, index, _lock: lock }) })
+        let held = bells.claim()?;
+        Ok(Self { inner: Arc::new(Inner { index: held.byte() as u32, bells, _held: held }) })
     }
 
     /// The number ring segments of the namespace of `bells` know it by; `None` when it is a bell of

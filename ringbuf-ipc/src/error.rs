@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::core::geometry::GeometryError;
-use crate::core::groups::GroupError;
+use crate::core::group_spec::GroupError;
 use crate::core::layout::HeaderError;
 use crate::core::writer::TailError;
 

@@ -6,7 +6,8 @@ use crate::Position;
 use crate::core::Core;
 use crate::core::batch::CopyError;
 use crate::core::descriptor::Descriptor;
-use crate::core::reader::{self, TakeError};
+use crate::core::errors::TakeError;
+use crate::core::reader;
 
 /// Records of one partition, left in the ring, and the hold on that partition; from
 /// [`Member::lease`](crate::Member::lease).

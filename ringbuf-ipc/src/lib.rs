@@ -60,12 +60,12 @@ pub use core::Position;
 pub use core::batch::{Entry, Limits};
 pub use core::checkpoint::CheckpointError;
 pub use core::descriptor::RECORD_MAX;
+pub use core::errors::{JoinError, TakeError};
 pub use core::geometry::{Geometry, GeometryError};
-pub use core::groups::{GroupError, GroupSpec, Policy, Start};
+pub use core::group_spec::{GroupError, GroupSpec, Policy, Start};
 #[cfg(feature = "kill-points")]
 pub use core::kill;
 pub use core::layout::{HeaderError, LAYOUT_VERSION};
-pub use core::reader::{JoinError, TakeError};
 pub use core::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};
 pub use error::{AttachError, BellError, CreateError, NameError, RemoveError, Shortage};

@@ -6,8 +6,8 @@ use crate::Position;
 use crate::bell::Bell;
 use crate::core::Life;
 use crate::core::batch::{Buffers, Entry, Limits};
+use crate::core::errors::TakeError;
 use crate::core::observer::Watcher;
-use crate::core::reader::TakeError;
 use crate::ring::Ring;
 use crate::spin::Spin;
 

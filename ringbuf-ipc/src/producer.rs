@@ -1,6 +1,5 @@
 //! The one writer of a ring.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::namespace::Namespace;
 use crate::ring::{Ring, core_of};
 use crate::spin::Spin;
 use crate::system::bells::Bells;
-use crate::system::lock;
+use crate::system::lock::{self, Held};
 use crate::system::segment::{Role, Segment};
 use crate::{Geometry, GroupSpec, RingId};
 
@@ -36,7 +35,7 @@ pub struct Producer {
     bells: Arc<Bells>,
     spin: Spin,
     /// Keeps the producer's lock.
-    _lock: File,
+    _held: Held,
 }
 
 impl Producer {
@@ -64,8 +63,8 @@ impl Producer {
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let layout = Layout::new(geometry);
         let (mut draft, segment) = Segment::draft(&segment_name, &layout)?;
-        let held = lock::reopen(&segment.file)?;
-        lock::try_lock(&held, locks::PRODUCER)?;
+        let busy = || AttachError::Locked { name: segment_name.clone() };
+        let held = lock::hold(&segment.file, locks::PRODUCER)?.ok_or_else(busy)?;
         let core = core_of(segment, &segment_name, &bells)?;
         for group in groups {
             groups::declare(&core, group)?;
@@ -83,10 +82,9 @@ impl Producer {
     pub fn attach(namespace: &Namespace, name: &str, bell: &Bell) -> Result<Self, AttachError> {
         let segment_name = namespace.segment(name)?;
         let file = crate::system::segment::open_checked(&segment_name)?;
-        let held = lock::reopen(&file)?;
-        if !lock::try_lock(&held, locks::PRODUCER)? {
+        let Some(held) = lock::hold(&file, locks::PRODUCER)? else {
             return Err(AttachError::Locked { name: segment_name });
-        }
+        };
         Self::adopt(namespace, &segment_name, bell, held)
     }
 
@@ -268,10 +266,10 @@ impl Producer {
         namespace: &Namespace,
         segment_name: &str,
         bell: &Bell,
-        held: File,
+        held: Held,
     ) -> Result<Self, AttachError> {
         let segment = Segment::open(segment_name, Role::Producer)?;
-        if !crate::system::segment::same_file(&segment.file, &held)? {
+        if !crate::system::segment::same_file(&segment.file, held.file())? {
             return Err(AttachError::NotFound { name: segment_name.to_owned() });
         }
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
@@ -287,7 +285,7 @@ impl Producer {
             bell: bell.clone(),
             bells,
             spin: Spin::new(),
-            _lock: held,
+            _held: held,
         })
     }
 }

@@ -99,23 +99,37 @@ impl Buffers {
     /// Appends the record of a descriptor that was checked.
     #[inline]
     pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
-        let at = self.used;
-        let padded = entry.lines();
+        if entry.is_blob() {
+            return self.push_blob(core, entry);
+        }
+        // All of its lines, padding too: whole lines are copied best.
+        let into = self.bytes.room(self.used, entry.lines());
+        core.memory.read(core.layout.payload_at(entry.offset), into);
+        self.note(entry);
+        Ok(())
+    }
+
+    #[cold]
+    fn push_blob(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
         entry.check_blob(core)?;
-        let bytes = &mut self.bytes.grown_to(at + padded)[at..at + padded];
-        // All of a record's lines lie in the ring, and whole lines are copied best.
-        let length = if entry.is_blob() { entry.length as usize } else { padded };
-        entry.copy(core, &mut bytes[..length])?;
-        self.used = at + padded;
+        let into = self.bytes.room(self.used, entry.lines());
+        entry.copy(core, &mut into[..entry.length as usize])?;
+        self.note(entry);
+        Ok(())
+    }
+
+    /// Its payload stands where the next one goes.
+    #[inline]
+    fn note(&mut self, entry: &Descriptor) {
         self.heads.push(Head {
             position: entry.position,
             key: entry.key,
             tag: entry.tag,
             source: entry.source,
-            at,
+            at: self.used,
             length: entry.length,
         });
-        Ok(())
+        self.used += entry.lines();
     }
 
     /// Drops the first `count` records.
@@ -162,17 +176,23 @@ impl Aligned {
         self.0.len() * 64
     }
 
-    fn grown_to(&mut self, bytes: usize) -> &mut [u8] {
-        let lines = bytes.div_ceil(64);
+    /// `bytes` bytes from `at` on, both whole lines.
+    #[inline]
+    fn room(&mut self, at: usize, bytes: usize) -> &mut [u8] {
+        let lines = (at + bytes) / 64;
         if lines > self.0.len() {
-            self.0.resize(lines.max(self.0.len() * 2), Line([0; 64]));
+            self.grow(lines);
         }
         let (start, length) = (self.0.as_mut_ptr().cast::<u8>(), self.0.len() * 64);
         // SAFETY: the lines are contiguous bytes without padding, borrowed as long as `self`.
         #[allow(unsafe_code)]
-        unsafe {
-            std::slice::from_raw_parts_mut(start, length)
-        }
+        let all = unsafe { std::slice::from_raw_parts_mut(start, length) };
+        &mut all[at..at + bytes]
+    }
+
+    #[cold]
+    fn grow(&mut self, lines: usize) {
+        self.0.resize(lines.max(self.0.len() * 2), Line([0; 64]));
     }
 
     #[inline]

@@ -149,16 +149,22 @@ impl Core {
         let floor = self.layout.group(index) + group::FLOOR;
         loop {
             fence(Ordering::SeqCst);
-            let lowest = (0..self.layout.geometry.partitions)
-                .map(|partition| self.cursor(index, partition))
-                .min()
-                .unwrap_or(0);
+            let lowest = self.lowest_cursor(index);
             if self.memory.load(floor, Ordering::Acquire) >= lowest {
                 return;
             }
             self.memory.raise(floor, lowest);
             self.floor_reached(lowest);
         }
+    }
+
+    fn lowest_cursor(&self, index: u16) -> Position {
+        let first = self.layout.partition(index, 0) + group::PARTITION_CURSOR;
+        (0..usize::from(self.layout.geometry.partitions))
+            .map(|partition| first + partition * group::PARTITION_BYTES)
+            .map(|at| self.memory.load(at, Ordering::Acquire))
+            .min()
+            .unwrap_or(0)
     }
 
     /// Whether the member in that seat lives.

@@ -2,7 +2,7 @@
 
 use super::geometry::partition_of;
 use super::layout::{Layout, descriptor};
-use super::memory::Memory;
+use super::memory::{Memory, Ordering, fence};
 use super::{Core, Position};
 
 /// The longest record of all, whatever the ring: 256 MiB.
@@ -24,13 +24,29 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
+    /// Its position first: who finds any other word of it finds that, too (see [`partition_at`](Self::partition_at)).
     #[inline]
     pub(crate) fn store(&self, memory: &Memory, layout: &Layout) {
         let at = layout.descriptor(self.position);
         let words = self.words();
         let [position, offset, length, key, tag, source] = words;
         memory.expect_write(at + AHEAD * descriptor::BYTES);
-        memory.store_words(at, [position, offset, length, key, tag, source, sum(&words)]);
+        memory.store(at + descriptor::POSITION, position, Ordering::Relaxed);
+        fence(Ordering::Release);
+        memory
+            .store_words(at + descriptor::OFFSET, [offset, length, key, tag, source, sum(&words)]);
+    }
+
+    /// The partition of the record of `position`, unchecked but for that it is this record's; `None` when
+    /// another record stands there or is on its way.
+    #[inline]
+    pub(crate) fn partition_at(core: &Core, position: Position) -> Option<u16> {
+        let at = core.layout.descriptor(position);
+        core.memory.expect_read(at + AHEAD * descriptor::BYTES);
+        let key = core.memory.load(at + descriptor::KEY, Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        let found = core.memory.load(at + descriptor::POSITION, Ordering::Relaxed);
+        (found == position).then(|| partition_of(key, core.layout.geometry.partitions))
     }
 
     /// The descriptor of `position`, or `None` when what stands there is anything else.

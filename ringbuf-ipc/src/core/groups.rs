@@ -1,121 +1,12 @@
 //! The table of reader groups. It is changed only with the table lock held, which the kernel takes
 //! back from whoever dies with it; entries left half-made are then put right by the next holder.
 
-use std::io;
 use std::time::Duration;
 
-use super::index::Pending;
+use super::group_spec::{GroupError, GroupSpec, Policy, Start, check_name};
 use super::layout::{PRODUCER, group, producer};
 use super::memory::{Memory, Ordering, fence};
 use super::{Core, Position, locks};
-
-/// What becomes of a group's backlog while none of its members lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Policy {
-    /// It is kept, and fills the ring. With `max_absence`, a group without a living member for that
-    /// long is evicted, but only once the ring is full.
-    Durable {
-        /// `None` keeps the backlog for ever.
-        max_absence: Option<Duration>,
-    },
-    /// The group ends with its last member.
-    Ephemeral,
-}
-
-/// Where a group that is not there yet begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// The oldest record still there.
-    Earliest,
-    /// The next record to be published.
-    Latest,
-    /// This record, or the oldest still there if it is gone.
-    At(Position),
-}
-
-/// A group as its creator wants it. What exists already keeps its cursor and its policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupSpec {
-    /// 1 to 64 of `[a-z0-9._-]`.
-    pub name: String,
-    /// Kept from the creation on.
-    pub policy: Policy,
-    /// Only for a group that is not there yet.
-    pub start: Start,
-}
-
-impl GroupSpec {
-    /// A group that keeps its backlog; starts at [`Start::Latest`].
-    pub fn durable(name: &str) -> Self {
-        let policy = Policy::Durable { max_absence: None };
-        Self { name: name.to_owned(), policy, start: Start::Latest }
-    }
-
-    /// A group that ends with its last member; starts at [`Start::Latest`].
-    pub fn ephemeral(name: &str) -> Self {
-        Self { name: name.to_owned(), policy: Policy::Ephemeral, start: Start::Latest }
-    }
-
-    /// Checks the name, as declaring and joining do.
-    ///
-    /// # Errors
-    /// [`GroupError::Name`].
-    pub fn check(&self) -> Result<(), GroupError> {
-        check_name(&self.name)
-    }
-
-    /// Starts elsewhere.
-    #[must_use]
-    pub fn from(self, start: Start) -> Self {
-        Self { start, ..self }
-    }
-
-    /// Makes the group durable, and lets it be evicted from a full ring after this long without a
-    /// living member (resolution 1 ms, and about 10 ms until it is noticed).
-    #[must_use]
-    pub fn max_absence(self, absence: Duration) -> Self {
-        Self { policy: Policy::Durable { max_absence: Some(absence) }, ..self }
-    }
-}
-
-/// Why a group could not be declared, joined or removed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GroupError {
-    /// Every place in the group table is taken.
-    #[error(
-        "the ring has its {limit} groups already: remove one that is not needed, or make the ring \
-         with more groups"
-    )]
-    TableFull {
-        /// Groups the ring has room for.
-        limit: u16,
-    },
-    /// Not 1 to 64 of `[a-z0-9._-]`.
-    #[error("{name:?} is no group name: 1 to 64 of a-z, 0-9, '.', '_', '-'")]
-    Name {
-        /// The name refused.
-        name: String,
-    },
-    /// Some member lives.
-    #[error("group {name:?} has {members} living member(s): stop them first")]
-    InUse {
-        /// The group.
-        name: String,
-        /// How many live.
-        members: u16,
-    },
-    /// There is no such group.
-    #[error("there is no group {name:?}")]
-    NotFound {
-        /// The name asked for.
-        name: String,
-    },
-    /// The table could not be locked.
-    #[error("lock on the group table: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// States of an entry, the low byte of its state word.
 pub(crate) mod state {
@@ -138,23 +29,6 @@ pub(crate) mod state {
 
 const DURABLE: u64 = 0;
 const EPHEMERAL: u64 = 1;
-
-/// Checks a name's characters and length.
-pub(crate) fn check_name(name: &str) -> Result<(), GroupError> {
-    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-    if name.is_empty() || name.len() > group::NAME_MAX || !name.bytes().all(legal) {
-        return Err(GroupError::Name { name: name.to_owned() });
-    }
-    Ok(())
-}
-
-/// What [`relieve`] did.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Relief {
-    pub(crate) changed: bool,
-    /// Groups evicted or removed.
-    pub(crate) gone: u64,
-}
 
 impl Core {
     pub(crate) fn group_state(&self, index: u16) -> u64 {
@@ -198,7 +72,7 @@ impl Core {
     }
 
     /// Whether any member lives; one question to the kernel, whatever their number.
-    fn has_living_member(&self, index: u16) -> bool {
+    pub(super) fn has_living_member(&self, index: u16) -> bool {
         let members = self.layout.geometry.members;
         self.environment.held_any(locks::member(index, 0), members.into())
     }
@@ -352,7 +226,7 @@ fn hold(core: &Core, index: u16, wish: Position) -> Position {
 }
 
 /// Puts right what a process left that died with the table lock.
-fn repair(core: &Core) -> bool {
+pub(super) fn repair(core: &Core) -> bool {
     let mut changed = false;
     for index in 0..core.layout.geometry.groups {
         let floor = core.layout.group(index) + group::FLOOR;
@@ -385,81 +259,16 @@ fn removable(core: &Core) -> Option<u16> {
     Some(index)
 }
 
-fn free(core: &Core, index: u16) {
+pub(super) fn free(core: &Core, index: u16) {
     vacate(core, index, state::FREE);
 }
 
 /// First the state, then the floor: what is left by a death between the two is what `repair` finds.
-fn vacate(core: &Core, index: u16, to: u64) {
+pub(super) fn vacate(core: &Core, index: u16, to: u64) {
     let at = core.layout.group(index);
     let word = core.group_state(index);
     core.memory.store(at + group::STATE, state::next(word, to), Ordering::Release);
     core.memory.store(at + group::FLOOR, u64::MAX, Ordering::Release);
-}
-
-/// Frees what only the absent hold: idle partitions of groups without a living member are moved on,
-/// deserted ephemeral groups end, absent groups past their time are evicted.
-///
-/// The table is not waited for: who changes it now may be stopped.
-///
-/// Records before `overwritten` may be gone.
-pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms: u64) -> Relief {
-    let mut relief = Relief::default();
-    let mut change = || {
-        relief.changed |= repair(core);
-        for index in 0..core.layout.geometry.groups {
-            if state::of(core.group_state(index)) != state::ACTIVE
-                || core.group_floor(index) >= tail
-            {
-                continue;
-            }
-            if core.group_floor(index) < overwritten {
-                core.advance_floor(index);
-            }
-            if core.group_floor(index) < overwritten {
-                // A group that joined late was given a floor beyond that, and every other consented:
-                // this entry is damaged, and would hold the ring for ever.
-                vacate(core, index, state::EVICTED);
-                relief = Relief { changed: true, gone: relief.gone + 1 };
-                continue;
-            }
-            if core.has_living_member(index) {
-                continue;
-            }
-            relieve_group(core, index, now_ms, &mut relief);
-        }
-    };
-    // An error of the lock is like a lock that is held: the next look comes soon.
-    let _ = core.environment.with_table(false, &mut change);
-    relief
-}
-
-fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
-    let at = core.layout.group(index);
-    let floor = core.group_floor(index);
-    match core.group_policy(index) {
-        Policy::Ephemeral => {
-            free(core, index);
-            relief.changed = true;
-            relief.gone += 1;
-        }
-        Policy::Durable { max_absence } => {
-            Pending::sweep_from_scratch(core, index);
-            relief.changed |= core.group_floor(index) != floor;
-            let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);
-            if since == 0 {
-                // Its last member died rather than left: its absence begins where it is noticed.
-                core.memory.store(at + group::ABSENT_SINCE, now_ms.max(1), Ordering::Relaxed);
-            } else if let Some(allowed) = max_absence
-                && !relief.changed
-                && u128::from(now_ms.saturating_sub(since)) >= allowed.as_millis()
-            {
-                vacate(core, index, state::EVICTED);
-                relief.changed = true;
-                relief.gone += 1;
-            }
-        }
-    }
 }
 
 /// Nobody owns the partition any more, whoever the word says.

@@ -57,8 +57,8 @@ impl Pending {
             return Ok(());
         }
         while self.scanned < tail {
-            match Descriptor::load(core, self.scanned) {
-                Some(entry) => self.push(entry.partition(core.layout.geometry.partitions)),
+            match Descriptor::partition_at(core, self.scanned) {
+                Some(partition) => self.push(partition),
                 None => {
                     // Others have acknowledged it, and it was overwritten before we came to see it.
                     let floor = core.group_floor(index);

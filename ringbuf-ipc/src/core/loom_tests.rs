@@ -14,7 +14,8 @@ use loom::thread;
 
 use super::batch::{Buffers, Limits};
 use super::geometry::{Geometry, partition_of};
-use super::groups::{self, GroupSpec, Start};
+use super::group_spec::{GroupSpec, Start};
+use super::groups;
 use super::layout::Layout;
 use super::memory::heap::Heap;
 use super::memory::{Memory, Weaken};
@@ -181,6 +182,43 @@ fn loom_publish_and_consume() {
 #[should_panic]
 fn loom_catches_a_relaxed_tail() {
     publish_and_consume(Weaken::Release);
+}
+
+/// A member that has yet to see records others are done with, while they are overwritten.
+#[test]
+fn loom_scan_of_what_goes() {
+    explore(Weaken::Nothing, 3, || {
+        let (core, _) = ring(2, 2, 0);
+        groups::declare(&core, &spec()).unwrap();
+        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
+        let mut busy = Reader::join(&core, &spec(), None).unwrap();
+        let mut late = ManuallyDrop::new(Reader::join(&core, &spec(), None).unwrap());
+        let key_of = |partition| (0..).find(|&key| partition_of(key, 2) == partition).unwrap();
+        let mut put = move |partition| {
+            let meta = Meta { key: key_of(partition), tag: 0, source: 0 };
+            let staged = writer.stage(&meta, &[]).is_ok();
+            writer.publish();
+            staged
+        };
+        assert!(put(0) && put(0));
+        let others = thread::spawn(move || {
+            // Unless the late one came first.
+            if let Some((hold, _)) = busy.take(LIMITS, false).unwrap() {
+                hold.advance(hold.next);
+            }
+            assert!(busy.take(LIMITS, false).unwrap().is_none());
+            std::mem::forget(busy);
+            put(1);
+        });
+        // Not for damage, whatever it comes to see half overwritten.
+        let taken = late.take(LIMITS, false).unwrap();
+        if let Some((hold, buffers)) = taken {
+            let first = buffers.get(0).unwrap();
+            assert_eq!(u16::from(first.position == 2), partition_of(first.key, 2));
+            std::mem::forget(hold);
+        }
+        others.join().unwrap();
+    });
 }
 
 /// A member that sleeps is woken by the publish it did not see.

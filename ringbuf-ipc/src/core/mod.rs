@@ -3,7 +3,8 @@
 //! * [`memory`] words and copies; [`layout`] where they are;
 //! * [`writer`] the producer's half; [`space`] what it may overwrite, and how it gets more;
 //!   [`checkpoint`] its two slots; [`restage`] what one that died left beyond the tail;
-//! * [`groups`] the table of reader groups; [`claim`] holding and acknowledging a partition;
+//! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`relief`] taking back from the
+//!   absent; [`claim`] holding and acknowledging a partition;
 //! * [`index`] which record belongs to which partition; [`reader`] a member; [`observer`].
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
@@ -14,7 +15,9 @@ pub(crate) mod claim;
 #[cfg(not(loom))]
 mod copy;
 pub(crate) mod descriptor;
+pub(crate) mod errors;
 pub(crate) mod geometry;
+pub(crate) mod group_spec;
 pub(crate) mod groups;
 pub(crate) mod index;
 #[cfg(feature = "kill-points")]
@@ -27,6 +30,7 @@ mod loom_tests;
 pub(crate) mod memory;
 pub(crate) mod observer;
 pub(crate) mod reader;
+pub(crate) mod relief;
 pub(crate) mod restage;
 pub(crate) mod space;
 #[cfg(all(test, not(loom)))]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::batch::{Buffers, CopyError, Limits};
 use super::descriptor::Descriptor;
-use super::groups::Start;
+use super::errors::TakeError;
+use super::group_spec::Start;
 use super::layout::{CONTROL, control};
 use super::memory::{Ordering, fence};
-use super::reader::TakeError;
 use super::{Core, Position};
 
 /// An observer's own state.

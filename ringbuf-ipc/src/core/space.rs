@@ -8,7 +8,7 @@ use super::descriptor::Descriptor;
 use super::layout::{CONTROL, control, group, producer};
 use super::memory::{Ordering, fence};
 use super::writer::Writer;
-use super::{Core, Position, groups};
+use super::{Core, Position, relief};
 
 /// How often a full ring looks for groups without a living member.
 const RELIEF_EVERY_NS: u64 = 10_000_000;
@@ -240,7 +240,7 @@ impl Writer {
             return false;
         }
         self.relieved_at = now;
-        let evicted = groups::relieve(&self.core, self.tail, self.safe, now / 1_000_000);
+        let evicted = relief::relieve(&self.core, self.tail, self.safe, now / 1_000_000);
         if evicted.gone != 0 {
             self.add_own(producer::EVICTIONS, evicted.gone);
         }

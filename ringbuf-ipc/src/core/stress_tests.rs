@@ -12,7 +12,8 @@ use std::thread;
 
 use super::batch::{Buffers, Limits};
 use super::geometry::Geometry;
-use super::groups::{self, GroupSpec, Start};
+use super::group_spec::{GroupSpec, Start};
+use super::groups;
 use super::layout::Layout;
 use super::memory::Memory;
 use super::memory::heap::Heap;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rustix::thread::futex;
 
-use super::lock;
+use super::lock::{self, Held};
 use super::segment::{Map, open_checked, path_of, random_id, rename_exclusively, reserve};
 use crate::core::memory::Block;
 use crate::error::{AttachError, BellError, CreateError};
@@ -66,19 +66,14 @@ impl Bells {
         self.inode == other.inode
     }
 
-    /// Claims a place: its number, and the descriptor that holds its lock.
-    pub(crate) fn claim(&self) -> Result<(u32, File), BellError> {
-        let file = lock::reopen(&self.file)?;
+    /// Claims a place: its number is the byte that is held.
+    pub(crate) fn claim(&self) -> Result<Held, BellError> {
         // Processes begin their search at different places, so that it is short.
-        let first = std::process::id();
-        for step in 0..COUNT as u32 {
-            let bell = first.wrapping_add(step) % COUNT as u32;
-            if lock::try_lock(&file, u64::from(bell))? {
-                self.word(bell, SLEEPING).store(0, Ordering::Relaxed);
-                return Ok((bell, file));
-            }
-        }
-        Err(BellError::Full { limit: COUNT })
+        let first = u64::from(std::process::id());
+        let places = (0..COUNT as u64).map(|step| (first + step) % COUNT as u64);
+        let held = lock::hold_any(&self.file, places)?.ok_or(BellError::Full { limit: COUNT })?;
+        self.word(held.byte() as u32, SLEEPING).store(0, Ordering::Relaxed);
+        Ok(held)
     }
 
     /// Whether any place of the segment of that name is held.

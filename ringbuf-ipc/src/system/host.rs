@@ -43,8 +43,7 @@ impl Environment for Host {
     }
 
     fn hold(&self, byte: u64) -> io::Result<Option<Life>> {
-        let file = lock::reopen(&self.probe)?;
-        Ok(lock::try_lock(&file, byte)?.then(|| Box::new(file) as Life))
+        Ok(lock::hold(&self.probe, byte)?.map(|held| Box::new(held) as Life))
     }
 
     #[cfg(all(test, loom))]

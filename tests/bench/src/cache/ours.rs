@@ -41,8 +41,13 @@ impl Ours {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let instance = format!("bench-{}-{number}", std::process::id());
         let namespace = Namespace::new(&topology::namespace(&instance))?;
-        let mut this =
-            Self { instance, namespace, engine: None, ends: None, received_us: 1_795_080_861_000_000 };
+        let mut this = Self {
+            instance,
+            namespace,
+            engine: None,
+            ends: None,
+            received_us: 1_795_080_861_000_000,
+        };
         let bell = this.namespace.bell()?;
         let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
         let shard = Producer::create(
@@ -117,8 +122,7 @@ impl Ours {
                     }
                 }
             }
-            let sample =
-                Sample { units: events, cpu: thread_cpu() - cpu, wall: wall.elapsed() };
+            let sample = Sample { units: events, cpu: thread_cpu() - cpu, wall: wall.elapsed() };
             done.store(true, Ordering::Release);
             let (ends, seen) = helper.join().map_err(|_| anyhow::anyhow!("the helper"))?;
             self.ends = Some(ends);
@@ -184,8 +188,7 @@ impl Ends {
             if next == records.len() {
                 fed.store(true, Ordering::Release);
             }
-            while let Ok(Some(batch)) =
-                self.consumer.take(Limits { records: 1024, bytes: 1 << 20 })
+            while let Ok(Some(batch)) = self.consumer.take(Limits { records: 1024, bytes: 1 << 20 })
             {
                 seen += batch.len() as u64;
                 batch.ack();

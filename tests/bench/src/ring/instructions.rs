@@ -24,29 +24,31 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         );
         return Ok(());
     }
-    let (one, all) = (count("publish_each", 1)?, count("publish_each", 64)?);
+    let (one, all) = (count("publish_each", 1, 1)?, count("publish_each", 64, 1)?);
     let figures = [("mixcord, 64 groups", all), ("mixcord, 1 group", one)];
     let goals = [Goal::AtMostTimes(1.2, "mixcord, 1 group")];
     report.exact("ring", "stage and publish 64 B", "instructions", "per publish", &figures, &goals);
-    for (what, case) in [
-        ("publish_batch", "stage 64 B, publish 64 at a time"),
-        ("take_batch", "take 64 B, copied out, 64 at a time"),
-        ("lease_batch", "look at 64 B in place, 64 at a time"),
+    for (what, partitions, case) in [
+        ("publish_batch", 1, "stage 64 B, publish 64 at a time"),
+        ("take_batch", 1, "take 64 B, copied out, 64 at a time"),
+        ("lease_batch", 1, "look at 64 B in place, 64 at a time"),
+        ("take_batch", 64, "take 64 B, copied out, 8 at a time of 64 partitions"),
     ] {
-        let figures = [("mixcord", count(what, 1)?)];
+        let figures = [("mixcord", count(what, 1, partitions)?)];
         report.exact("ring", case, "instructions", "per record", &figures, &[]);
     }
     Ok(())
 }
 
 /// Instructions a record, of the function of that name below.
-fn count(what: &str, groups: u16) -> Result<f64> {
-    let place = Place { name: format!("ringbench-{}-{what}-{groups}", std::process::id()) };
+fn count(what: &str, groups: u16, partitions: u16) -> Result<f64> {
+    let place =
+        Place { name: format!("ringbench-{}-{what}-{groups}-{partitions}", std::process::id()) };
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(format!("--toggle-collect=*instructions*{what}*"))
         .arg(std::env::current_exe()?)
-        .args([CHILD, &place.name, &groups.to_string(), what])
+        .args([CHILD, &place.name, &groups.to_string(), &partitions.to_string(), what])
         .output();
     place.remove();
     let output = output?;
@@ -62,8 +64,8 @@ fn count(what: &str, groups: u16) -> Result<f64> {
 
 #[inline(never)]
 fn publish_each(producer: &mut Producer, payload: &[u8]) -> bool {
-    (0..BATCH).all(|_| {
-        let staged = producer.stage(&Meta::default(), &[payload]).is_ok();
+    (0..BATCH).all(|key| {
+        let staged = producer.stage(&Meta { key, ..Meta::default() }, &[payload]).is_ok();
         producer.publish();
         staged
     })
@@ -102,13 +104,13 @@ fn lease_batch(member: &mut Member, sum: &mut u64) -> Result<()> {
 
 /// What callgrind watches.
 pub(crate) fn child(arguments: &[String]) -> Result<()> {
-    let [name, groups, what] = arguments else { anyhow::bail!("three arguments") };
+    let [name, groups, partitions, what] = arguments else { anyhow::bail!("four arguments") };
     let namespace = Namespace::new(name)?;
     let bell = namespace.bell()?;
     let specs: Vec<_> = (0..groups.parse::<u16>()?)
         .map(|group| GroupSpec::durable(&format!("g{group}")).from(Start::Earliest))
         .collect();
-    let geometry = Geometry::new(4096, 1 << 20, 64, 1, 1)?;
+    let geometry = Geometry::new(4096, 1 << 20, 64, partitions.parse()?, 1)?;
     let mut producer = Producer::create(&namespace, "ring", geometry, &specs, &bell)?;
     let ring = producer.ring();
     let mut members = Vec::new();

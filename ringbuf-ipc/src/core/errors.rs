@@ -1,0 +1,64 @@
+//! Why a member or an observer gets nothing.
+
+use std::io;
+use std::ops::Range;
+
+use super::Position;
+use super::group_spec::GroupError;
+
+/// Why nothing could be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TakeError {
+    /// The group was evicted while none of its members lived, and overwriting went on without it.
+    /// The next take goes on after the loss.
+    #[error(
+        "the group was evicted after its max_absence: what it had not acknowledged of records \
+         {}..{} is gone", lost.start, lost.end
+    )]
+    Evicted {
+        /// From the first record lost to the first one kept.
+        lost: Range<Position>,
+        /// Exactly: every record of the partition in the range is lost. Partitions that lost nothing
+        /// are left out.
+        partitions: Vec<(u16, Range<Position>)>,
+    },
+    /// The group was removed, or replaced by another of its name. Join again.
+    #[error("the group was removed")]
+    Removed,
+    /// What stands at `position` is no record: the segment is damaged.
+    #[error(
+        "record {position} is damaged: stop the ring's processes, remove it with `mixcord rm`, and \
+         start them again"
+    )]
+    Corrupt {
+        /// Where.
+        position: Position,
+    },
+    /// The file of an out-of-line record could not be read.
+    #[error("out-of-line record {position}: {error}")]
+    Blob {
+        /// Which.
+        position: Position,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Why a member or observer could not join.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The group could not be had.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// Every place is taken by a living member or observer.
+    #[error("all {limit} places are taken: stop one, or make the ring with more")]
+    Full {
+        /// Places there are.
+        limit: u16,
+    },
+    /// Locks or files.
+    #[error("joining: {0}")]
+    Io(#[from] io::Error),
+}

@@ -1,0 +1,124 @@
+//! A reader group as its creator wants it.
+
+use std::io;
+use std::time::Duration;
+
+use super::Position;
+use super::layout::group;
+
+/// What becomes of a group's backlog while none of its members lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// It is kept, and fills the ring. With `max_absence`, a group without a living member for that
+    /// long is evicted, but only once the ring is full.
+    Durable {
+        /// `None` keeps the backlog for ever.
+        max_absence: Option<Duration>,
+    },
+    /// The group ends with its last member.
+    Ephemeral,
+}
+
+/// Where a group that is not there yet begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record still there.
+    Earliest,
+    /// The next record to be published.
+    Latest,
+    /// This record, or the oldest still there if it is gone.
+    At(Position),
+}
+
+/// A group as its creator wants it. What exists already keeps its cursor and its policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// 1 to 64 of `[a-z0-9._-]`.
+    pub name: String,
+    /// Kept from the creation on.
+    pub policy: Policy,
+    /// Only for a group that is not there yet.
+    pub start: Start,
+}
+
+impl GroupSpec {
+    /// A group that keeps its backlog; starts at [`Start::Latest`].
+    pub fn durable(name: &str) -> Self {
+        let policy = Policy::Durable { max_absence: None };
+        Self { name: name.to_owned(), policy, start: Start::Latest }
+    }
+
+    /// A group that ends with its last member; starts at [`Start::Latest`].
+    pub fn ephemeral(name: &str) -> Self {
+        Self { name: name.to_owned(), policy: Policy::Ephemeral, start: Start::Latest }
+    }
+
+    /// Checks the name, as declaring and joining do.
+    ///
+    /// # Errors
+    /// [`GroupError::Name`].
+    pub fn check(&self) -> Result<(), GroupError> {
+        check_name(&self.name)
+    }
+
+    /// Starts elsewhere.
+    #[must_use]
+    pub fn from(self, start: Start) -> Self {
+        Self { start, ..self }
+    }
+
+    /// Makes the group durable, and lets it be evicted from a full ring after this long without a
+    /// living member (resolution 1 ms, and about 10 ms until it is noticed).
+    #[must_use]
+    pub fn max_absence(self, absence: Duration) -> Self {
+        Self { policy: Policy::Durable { max_absence: Some(absence) }, ..self }
+    }
+}
+
+/// Why a group could not be declared, joined or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// Every place in the group table is taken.
+    #[error(
+        "the ring has its {limit} groups already: remove one that is not needed, or make the ring \
+         with more groups"
+    )]
+    TableFull {
+        /// Groups the ring has room for.
+        limit: u16,
+    },
+    /// Not 1 to 64 of `[a-z0-9._-]`.
+    #[error("{name:?} is no group name: 1 to 64 of a-z, 0-9, '.', '_', '-'")]
+    Name {
+        /// The name refused.
+        name: String,
+    },
+    /// Some member lives.
+    #[error("group {name:?} has {members} living member(s): stop them first")]
+    InUse {
+        /// The group.
+        name: String,
+        /// How many live.
+        members: u16,
+    },
+    /// There is no such group.
+    #[error("there is no group {name:?}")]
+    NotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The table could not be locked.
+    #[error("lock on the group table: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Checks a name's characters and length.
+pub(crate) fn check_name(name: &str) -> Result<(), GroupError> {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    if name.is_empty() || name.len() > group::NAME_MAX || !name.bytes().all(legal) {
+        return Err(GroupError::Name { name: name.to_owned() });
+    }
+    Ok(())
+}

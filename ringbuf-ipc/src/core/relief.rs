@@ -1,0 +1,81 @@
+//! What a full ring may take back from those who are away.
+
+use super::group_spec::Policy;
+use super::groups::{free, repair, state, vacate};
+use super::index::Pending;
+use super::layout::group;
+use super::memory::Ordering;
+use super::{Core, Position};
+
+/// What [`relieve`] did.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Relief {
+    pub(crate) changed: bool,
+    /// Groups evicted or removed.
+    pub(crate) gone: u64,
+}
+
+/// Frees what only the absent hold: idle partitions of groups without a living member are moved on,
+/// deserted ephemeral groups end, absent groups past their time are evicted.
+///
+/// The table is not waited for: who changes it now may be stopped.
+///
+/// Records before `overwritten` may be gone.
+pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms: u64) -> Relief {
+    let mut relief = Relief::default();
+    let mut change = || {
+        relief.changed |= repair(core);
+        for index in 0..core.layout.geometry.groups {
+            if state::of(core.group_state(index)) != state::ACTIVE
+                || core.group_floor(index) >= tail
+            {
+                continue;
+            }
+            if core.group_floor(index) < overwritten {
+                core.advance_floor(index);
+            }
+            if core.group_floor(index) < overwritten {
+                // A group that joined late was given a floor beyond that, and every other consented:
+                // this entry is damaged, and would hold the ring for ever.
+                vacate(core, index, state::EVICTED);
+                relief = Relief { changed: true, gone: relief.gone + 1 };
+                continue;
+            }
+            if core.has_living_member(index) {
+                continue;
+            }
+            relieve_group(core, index, now_ms, &mut relief);
+        }
+    };
+    // An error of the lock is like a lock that is held: the next look comes soon.
+    let _ = core.environment.with_table(false, &mut change);
+    relief
+}
+
+fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
+    let at = core.layout.group(index);
+    let floor = core.group_floor(index);
+    match core.group_policy(index) {
+        Policy::Ephemeral => {
+            free(core, index);
+            relief.changed = true;
+            relief.gone += 1;
+        }
+        Policy::Durable { max_absence } => {
+            Pending::sweep_from_scratch(core, index);
+            relief.changed |= core.group_floor(index) != floor;
+            let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);
+            if since == 0 {
+                // Its last member died rather than left: its absence begins where it is noticed.
+                core.memory.store(at + group::ABSENT_SINCE, now_ms.max(1), Ordering::Relaxed);
+            } else if let Some(allowed) = max_absence
+                && !relief.changed
+                && u128::from(now_ms.saturating_sub(since)) >= allowed.as_millis()
+            {
+                vacate(core, index, state::EVICTED);
+                relief.changed = true;
+                relief.gone += 1;
+            }
+        }
+    }
+}
