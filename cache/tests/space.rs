@@ -56,7 +56,7 @@ impl Disk {
                 Err(error) => panic!("{error}"),
             }
         }
-        self.changes.clear();
+        self.changes.committed();
     }
 
     fn stats(&self) -> StateStats {
@@ -132,7 +132,7 @@ fn a_store_of_another_boot_or_version_is_discarded() {
     let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
     assert_eq!((store.id(), fate), (first, Fate::Kept));
     drop(store);
-    std::fs::write(dir.path().join("format"), "mixcord-state 1\nanother-boot\n").unwrap();
+    std::fs::write(dir.path().join("format"), "mixcord-state 2\nanother-boot\n").unwrap();
     let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
     assert_eq!(fate, Fate::Discarded);
     assert_ne!(store.id(), first);

@@ -6,7 +6,7 @@ use crate::{
     format::RawKey,
     key::Key,
     put,
-    value::{Map, Value},
+    value::{Map, RawEntries, Value},
     writer::Writer,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 /// null there becomes null. Members are replaced whole, at their old place; new ones follow.
 pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
     let open = put::open(out, wide(base.as_bytes().len() + over.as_bytes().len()));
-    let (base_index, over_index) = (Index::new(base), Index::new(over));
+    let (mut base_index, mut over_index) = (Index::new(base), Index::new(over));
     for (key, value) in base.raw_entries() {
         raw_entry(out, key, over_index.find(key).unwrap_or(value));
     }
@@ -121,7 +121,7 @@ fn collect<'a>(
             return;
         }
     };
-    let (old_index, new_index) = (Index::new(old_map), Index::new(new_map));
+    let (mut old_index, mut new_index) = (Index::new(old_map), Index::new(new_map));
     for (key, old) in old_map {
         path.push(key);
         match new_index.find(key.raw()).map(Value::from_raw) {
@@ -141,14 +141,22 @@ fn collect<'a>(
 
 /// Whether `over` would change `base` at all when merged over it.
 pub fn merge_changes(base: Map<'_>, over: Map<'_>) -> bool {
-    let base = Index::new(base);
-    over.raw_entries()
-        .any(|(key, value)| base.find(key).is_none_or(|old| !compare::raw_equal(old, value, 1)))
+    merge_changes_except(base, over, &[])
+}
+
+/// The same, the members of `over` under `except` left aside.
+pub fn merge_changes_except(base: Map<'_>, over: Map<'_>, except: &[Atom]) -> bool {
+    let mut base = Index::new(base);
+    over.raw_entries().any(|(key, value)| {
+        !except.iter().any(|aside| key == RawKey::Atom(aside.number()))
+            && base.find(key).is_none_or(|old| !compare::raw_equal(old, value, 1))
+    })
 }
 
 /// Finds the members of a map: a large one is sorted first, or two of them would take for ever.
 enum Index<'a> {
-    Small(Map<'a>),
+    /// The map, and what stands behind the member found last: the next one asked for, mostly.
+    Small(Map<'a>, RawEntries<'a>),
     Sorted(Vec<(RawKey<'a>, &'a [u8])>),
 }
 
@@ -158,17 +166,29 @@ impl<'a> Index<'a> {
 
     fn new(map: Map<'a>) -> Self {
         if map.raw_entries().nth(Self::SCAN_MAX).is_none() {
-            return Self::Small(map);
+            return Self::Small(map, map.raw_entries());
         }
         let mut members: Vec<_> = map.raw_entries().collect();
         members.sort_by_key(|(key, _)| *key);
         Self::Sorted(members)
     }
 
-    fn find(&self, key: RawKey<'_>) -> Option<&'a [u8]> {
+    fn find(&mut self, key: RawKey<'_>) -> Option<&'a [u8]> {
         match self {
-            Self::Small(map) => {
-                map.raw_entries().find_map(|(candidate, value)| (candidate == key).then_some(value))
+            Self::Small(map, behind) => {
+                let mut rest = behind.clone();
+                if let Some((_, value)) = rest.next().filter(|(next, _)| *next == key) {
+                    *behind = rest;
+                    return Some(value);
+                }
+                let mut rest = map.raw_entries();
+                while let Some((candidate, value)) = rest.next() {
+                    if candidate == key {
+                        *behind = rest;
+                        return Some(value);
+                    }
+                }
+                None
             }
             Self::Sorted(members) => {
                 let place = members.partition_point(|(candidate, _)| *candidate < key);

@@ -26,7 +26,9 @@ pub fn guild(read: &(impl Read + ?Sized), id: u64, out: &mut Vec<u8>) -> Result<
     let facts = guild_facts(read, id)?.unwrap_or_default();
     let mut guild = Writer::new(out).map();
     for (key, value) in stored_map(own) {
-        guild.keyed(key, value);
+        if !(facts.unavailable && key == mixcord_event::Key::Atom(atoms::UNAVAILABLE)) {
+            guild.keyed(key, value);
+        }
     }
     if facts.unavailable {
         guild.entry(atoms::UNAVAILABLE, true);

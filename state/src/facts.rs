@@ -81,11 +81,18 @@ pub struct ChannelFacts {
     pub last_message: LastMessage,
     /// How many of its messages are cached.
     pub messages: u32,
+    /// None of them was received before, in microseconds since 1970.
+    pub oldest_us: u64,
+    /// One of them may be newer than the last message: its own event was never seen.
+    pub ahead: bool,
 }
+
+/// The bit of [`ChannelFacts::ahead`].
+const AHEAD: u8 = 1 << 7;
 
 impl ChannelFacts {
     /// Bytes of a value.
-    pub const LEN: usize = 13;
+    pub const LEN: usize = 21;
 
     /// The value.
     #[must_use]
@@ -96,9 +103,10 @@ impl ChannelFacts {
             LastMessage::Id(id) => (2, id),
         };
         let mut bytes = [0; Self::LEN];
-        bytes[0] = tag;
+        bytes[0] = tag | if self.ahead { AHEAD } else { 0 };
         bytes[1..5].copy_from_slice(&self.messages.to_le_bytes());
         bytes[5..13].copy_from_slice(&id.to_le_bytes());
+        bytes[13..21].copy_from_slice(&self.oldest_us.to_le_bytes());
         bytes
     }
 
@@ -106,14 +114,15 @@ impl ChannelFacts {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
-        let last_message = match bytes[0] {
+        let last_message = match bytes[0] & !AHEAD {
             0 => LastMessage::Unknown,
             1 => LastMessage::None,
             2 => LastMessage::Id(number(&bytes[5..])?),
             _ => return None,
         };
         let messages = u32::from_le_bytes(bytes[1..5].try_into().ok()?);
-        Some(Self { last_message, messages })
+        let oldest_us = number(&bytes[13..])?;
+        Some(Self { last_message, messages, oldest_us, ahead: bytes[0] & AHEAD != 0 })
     }
 }
 
@@ -188,7 +197,7 @@ mod tests {
         };
         assert_eq!(GuildFacts::from_bytes(&guild.to_bytes()), Some(guild));
         for last_message in [LastMessage::Unknown, LastMessage::None, LastMessage::Id(9)] {
-            let channel = ChannelFacts { last_message, messages: 5 };
+            let channel = ChannelFacts { last_message, messages: 5, oldest_us: 7, ahead: true };
             assert_eq!(ChannelFacts::from_bytes(&channel.to_bytes()), Some(channel));
         }
     }

@@ -15,7 +15,7 @@ pub const LOCK_FILE: &str = "lock.mdb";
 /// is whole.
 pub const FORMAT_FILE: &str = "format";
 
-const FORMAT: &str = "mixcord-state 1";
+const FORMAT: &str = "mixcord-state 2";
 
 /// What the format file says: the layout, and the run of the system whose crash would lose what was
 /// not synced.

@@ -48,6 +48,8 @@ pub enum Table {
     Integrations,
     /// guild, rule → auto moderation rule.
     AutomodRules,
+    /// guild, user → when it left, in microseconds since 1970, eight bytes; for a while only.
+    Departed,
 }
 
 impl Table {
@@ -55,7 +57,7 @@ impl Table {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Meta,
         Self::Guilds,
         Self::GuildFacts,
@@ -77,10 +79,11 @@ impl Table {
         Self::Sounds,
         Self::Integrations,
         Self::AutomodRules,
+        Self::Departed,
     ];
 
     /// Those under a guild whose keys begin with its id, in the order they are freed.
-    pub const OF_GUILD: [Self; 15] = [
+    pub const OF_GUILD: [Self; 16] = [
         Self::Guilds,
         Self::GuildFacts,
         Self::Emojis,
@@ -96,6 +99,7 @@ impl Table {
         Self::Sounds,
         Self::Integrations,
         Self::AutomodRules,
+        Self::Departed,
     ];
 
     /// Its place in [`Table::ALL`].
@@ -144,6 +148,7 @@ impl Table {
             Self::Sounds => "soundboard_sounds",
             Self::Integrations => "integrations",
             Self::AutomodRules => "automod_rules",
+            Self::Departed => "departed",
         }
     }
 
@@ -171,7 +176,8 @@ impl Table {
             | Self::GuildFacts
             | Self::RoleOrder
             | Self::ChannelFacts
-            | Self::ChannelMap => return None,
+            | Self::ChannelMap
+            | Self::Departed => return None,
         })
     }
 }

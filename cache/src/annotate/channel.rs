@@ -5,6 +5,9 @@ use mixcord_state::{Key, StoreError, Table, compose};
 
 use super::{Step, id_in, maps};
 
+/// The guild of private channels.
+const PRIVATE: u64 = 0;
+
 /// Flag of a channel that Discord shows without its name (G-49).
 const HIDDEN: u64 = 1 << 17;
 
@@ -18,7 +21,8 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
 }
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
-    let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
+    let Some(id) = step.id(atoms::ID) else { return Ok(()) };
+    let guild = step.guild.unwrap_or(PRIVATE);
     old(step, Table::Channels, guild, id)?;
     let mut threads = Vec::new();
     step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
@@ -71,8 +75,9 @@ pub(super) fn info(step: &mut Step<'_>) -> Result<(), StoreError> {
 
 /// Merges the payload over a channel or thread.
 pub(super) fn put(step: &mut Step<'_>, table: Table, insert: bool) -> Result<(), StoreError> {
-    let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
-    if step.world.created_guild(guild)?.is_none() {
+    let Some(id) = step.id(atoms::ID) else { return Ok(()) };
+    let guild = step.guild.unwrap_or(PRIVATE);
+    if guild != PRIVATE && step.world.created_guild(guild)?.is_none() {
         return Ok(());
     }
     let data = step.data;

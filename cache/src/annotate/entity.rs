@@ -58,7 +58,7 @@ fn put(step: &mut Step<'_>, family: Family, insert: bool) -> Result<(), StoreErr
             step.data(new);
         }
         None if insert && step.world.created_guild(guild)?.is_some() => {
-            step.world.store.put(family.table, key, step.data.as_bytes());
+            step.world.store.put(family.table, key, &[step.data.as_bytes()]);
         }
         None => {}
     }
@@ -89,7 +89,7 @@ pub(super) fn count_user(step: &mut Step<'_>, change: i64) -> Result<(), StoreEr
     let Some(count) = held.get(atoms::USER_COUNT).and_then(Value::as_i64) else { return Ok(()) };
     let count = Value::Int(count.saturating_add(change).max(0));
     edit::with(held, &[(atoms::USER_COUNT, count)], &mut new);
-    step.world.store.put(Table::ScheduledEvents, key, &new);
+    step.world.store.put(Table::ScheduledEvents, key, &[&new]);
     step.recycle(new);
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! Guilds: arriving, changing, going.
 
-use mixcord_event::{Atom, Map, Reason, Value, atoms, edit};
+use mixcord_event::{Atom, List, Map, Reason, Value, atoms, edit};
 use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose};
 
 use super::entity::{self, Family};
-use super::world::World;
-use super::{Step, id_in, maps};
+use super::world::{Insert, World};
+use super::{Step, id_in};
 
 /// Members of GUILD_CREATE that are entities of their own, or facts (R8, R10).
-const APART: [Atom; 13] = [
+const APART: [Atom; 12] = [
     atoms::CHANNELS,
     atoms::THREADS,
     atoms::MEMBERS,
@@ -21,7 +21,6 @@ const APART: [Atom; 13] = [
     atoms::EMOJIS,
     atoms::STICKERS,
     atoms::MEMBER_COUNT,
-    atoms::UNAVAILABLE,
 ];
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -48,6 +47,11 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     // Entities are created only in a guild that is.
     step.world.put_guild_facts(id, facts);
     put_own(step, id, Map::EMPTY)?;
+    // What a guild that arrives does not list it does not have, but for members (G-44).
+    for (table, key) in LISTS {
+        put_list(step, id, table, list(step, key))?;
+    }
+    super::role::replace(step, id, list(step, atoms::ROLES))?;
     channels(step, id, Table::Channels, atoms::CHANNELS)?;
     channels(step, id, Table::Threads, atoms::THREADS)?;
     for (family, key) in [
@@ -56,19 +60,15 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         (Family::SOUND, atoms::SOUNDBOARD_SOUNDS),
         (Family::VOICE, atoms::VOICE_STATES),
     ] {
-        if let Some(list) = step.data.get(key) {
-            entity::replace(step, family, id, list)?;
-        }
+        entity::replace(step, family, id, list(step, key))?;
     }
-    if let Some(presences) = step.data.get(atoms::PRESENCES) {
-        step.world.store.delete_range(Table::Presences, Key::all_of(id))?;
-        for presence in maps(Some(presences)) {
-            put_presence(&mut step.world, id, presence)?;
-        }
+    step.world.store.delete_range(Table::Presences, Key::all_of(id))?;
+    for presence in step.maps(atoms::PRESENCES) {
+        put_presence(&mut step.world, id, presence)?;
     }
     for member in step.maps(atoms::MEMBERS) {
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
-        step.world.put_member(id, &mut facts, member, user, true)?;
+        step.world.put_member(id, &mut facts, member, user, Insert::Always)?;
     }
     step.world.put_guild_facts(id, facts);
     Ok(())
@@ -83,9 +83,16 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         step.world.put_guild_facts(id, facts);
     }
     let mut held = step.buffer();
-    if let Some(own) = step.world.store.get(Table::Guilds, Key::one(id))? {
-        held.extend_from_slice(own);
-        put_own(step, id, compose::stored_map(&held))?;
+    let own = step.world.store.get(Table::Guilds, Key::one(id))?;
+    held.extend_from_slice(own.unwrap_or_default());
+    put_own(step, id, compose::stored_map(&held))?;
+    for (table, key) in LISTS {
+        if let Some(list) = step.data.get(key) {
+            put_list(step, id, table, list)?;
+        }
+    }
+    if let Some(roles) = step.data.get(atoms::ROLES) {
+        super::role::replace(step, id, roles)?;
     }
     step.recycle(held);
     let mut new = step.buffer();
@@ -139,42 +146,50 @@ fn compose_old(step: &mut Step<'_>, id: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes the guild's own fields, the payload's merged over `held`, and the collections that are
-/// delivered with them.
+/// Lists that are kept as Discord sends them.
+const LISTS: [(Table, Atom); 2] =
+    [(Table::Emojis, atoms::EMOJIS), (Table::Stickers, atoms::STICKERS)];
+
+/// A list of the payload; one that is absent is empty.
+fn list<'a>(step: &Step<'a>, key: Atom) -> Value<'a> {
+    step.data.get(key).unwrap_or(Value::List(List::EMPTY))
+}
+
+/// Writes the guild's own fields, the payload's merged over `held`.
 fn put_own(step: &mut Step<'_>, id: u64, held: Map<'_>) -> Result<(), StoreError> {
-    let key = Key::one(id);
-    if step.world.settings.caches(Resource::Guilds) {
-        let mut own = step.buffer();
-        let mut merged = step.buffer();
-        edit::without(step.data, &APART, &mut own);
-        edit::merge(held, compose::stored_map(&own), &mut merged);
-        step.world.put_changed(Table::Guilds, key, &merged)?;
-        step.recycle(own);
-        step.recycle(merged);
+    if !step.world.settings.caches(Resource::Guilds) {
+        return Ok(());
     }
-    let lists = [
-        (Resource::Emojis, Table::Emojis, atoms::EMOJIS),
-        (Resource::Stickers, Table::Stickers, atoms::STICKERS),
-    ];
-    for (resource, table, list) in lists {
-        if let (true, Some(list)) = (step.world.settings.caches(resource), step.data.get(list)) {
-            let mut document = step.buffer();
-            list.write_to(&mut document);
-            step.world.put_changed(table, key, &document)?;
-            step.recycle(document);
-        }
+    let mut own = step.buffer();
+    let mut merged = step.buffer();
+    edit::without(step.data, &APART, &mut own);
+    edit::merge(held, compose::stored_map(&own), &mut merged);
+    step.world.put_changed(Table::Guilds, Key::one(id), &merged)?;
+    step.recycle(own);
+    step.recycle(merged);
+    Ok(())
+}
+
+fn put_list(
+    step: &mut Step<'_>,
+    id: u64,
+    table: Table,
+    list: Value<'_>,
+) -> Result<(), StoreError> {
+    if !step.world.settings.caches_table(table) {
+        return Ok(());
     }
-    if let Some(roles) = step.data.get(atoms::ROLES) {
-        super::role::replace(step, id, roles)?;
-    }
+    let mut document = step.buffer();
+    list.write_to(&mut document);
+    step.world.put_changed(table, Key::one(id), &document)?;
+    step.recycle(document);
     Ok(())
 }
 
 /// Replaces a guild's channels or threads.
 fn channels(step: &mut Step<'_>, guild: u64, table: Table, key: Atom) -> Result<(), StoreError> {
-    let Some(list) = step.data.get(key) else { return Ok(()) };
     let mut kept = Vec::new();
-    for channel in maps(Some(list)) {
+    for channel in step.maps(key) {
         kept.extend(id_in(channel, atoms::ID));
         step.world.put_channel(table, guild, channel)?;
     }

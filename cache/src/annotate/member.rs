@@ -3,11 +3,11 @@
 use mixcord_event::{Kind, Map, Value, atoms, edit};
 use mixcord_state::{Resource, StoreError, compose};
 
-use super::world::MemberPut;
+use super::world::{Insert, MemberPut};
 use super::{Step, guild, id_in, maps};
 
 pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
-    put(step, true, true).map(drop)
+    put(step, Insert::Always, true).map(drop)
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -17,7 +17,8 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         None => None,
     };
     // Where everybody is known, somebody unknown is no member: not yet, or not any more (G-46).
-    let insert = whole && !facts.is_some_and(|facts| facts.knows_all_members());
+    let all = facts.is_some_and(|facts| facts.knows_all_members());
+    let insert = if whole && !all { Insert::UnlessGone } else { Insert::Never };
     let put = put(step, insert, false)?;
     if let Some(change) = put.user {
         let key = step.main.key;
@@ -26,7 +27,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn put(step: &mut Step<'_>, insert: bool, counts: bool) -> Result<MemberPut, StoreError> {
+fn put(step: &mut Step<'_>, insert: Insert, counts: bool) -> Result<MemberPut, StoreError> {
     let (Some(guild), Some(user)) = (step.guild, step.map(atoms::USER)) else {
         return Ok(MemberPut::default());
     };
@@ -48,24 +49,20 @@ fn put(step: &mut Step<'_>, insert: bool, counts: bool) -> Result<MemberPut, Sto
         step.world.put_guild_facts(guild, facts);
     }
     if known {
-        let mut held = step.buffer();
-        let mut new = step.buffer();
-        compose::member(&*step.world.store, guild, user_id, &mut held)?;
-        // The payload may carry more than is kept.
-        edit::without(step.data, &[atoms::USER], &mut new);
         let mut data = step.buffer();
-        edit::merge(compose::stored_map(&held), compose::stored_map(&new), &mut data);
-        step.recycle(new);
-        step.recycle(held);
-        step.old(old);
-        let user_kept = compose::stored_map(&data).contains(atoms::USER);
-        if !user_kept {
+        edit::merge(compose::stored_map(&old), step.data, &mut data);
+        // The user is merged too, where it is kept.
+        let held = put.user.as_ref().map(|change| compose::stored(&change.new));
+        let held = held.or_else(|| compose::stored_map(&old).get(atoms::USER));
+        if let Some(held) = held.filter(|_| step.world.settings.caches(Resource::Users)) {
             let mut whole = step.buffer();
-            let user = (atoms::USER, Value::Map(user));
-            edit::with(compose::stored_map(&data), &[user], &mut whole);
-            data = whole;
+            edit::with(compose::stored_map(&data), &[(atoms::USER, held)], &mut whole);
+            step.recycle(std::mem::replace(&mut data, whole));
         }
+        step.old(old);
         step.data(data);
+    } else {
+        step.recycle(old);
     }
     Ok(put)
 }
@@ -81,6 +78,7 @@ pub(super) fn remove(step: &mut Step<'_>) -> Result<(), StoreError> {
     let before = facts;
     let knew_all = facts.knows_all_members();
     let cached = step.world.erase_member(guild, &mut facts, user_id)?;
+    step.world.put_departed(guild, user_id, step.now_us)?;
     // Where everybody is known, somebody unknown left before.
     if cached || !knew_all {
         facts.member_count = facts.member_count.map(|count| count.saturating_sub(1));
@@ -100,7 +98,7 @@ pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
     for member in maps(data.get(atoms::MEMBERS)) {
         let user: Option<Map<'_>> = member.get(atoms::USER).and_then(Value::as_map);
         let Some(user) = user else { continue };
-        step.world.put_member(guild, &mut facts, member, user, true)?;
+        step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
     }
     if facts != before {
         step.world.put_guild_facts(guild, facts);

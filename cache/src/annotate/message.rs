@@ -17,14 +17,20 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
             _ => id,
         };
         facts.last_message = LastMessage::Id(newest);
+        let newer = known.is_some_and(|known| {
+            known.messages == 0
+                || (!known.ahead && matches!(known.last_message, LastMessage::Id(held) if held < id))
+        });
         if step.world.settings.caches(Resource::Messages) {
-            insert(step, channel, &mut facts, id)?;
+            insert(step, channel, &mut facts, id, newer)?;
             if known.is_none() {
                 let value = guild.to_le_bytes();
                 step.world.put_changed(Table::ChannelMap, Key::one(channel), &value)?;
             }
             put_facts(step, guild, channel, facts);
-            sweep(step)?;
+            if step.seq % SWEEP == 0 {
+                sweep(step)?;
+            }
         } else if known.is_some_and(|known| known != facts) {
             put_facts(step, guild, channel, facts);
         }
@@ -45,7 +51,9 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
             } else {
                 let mut new = step.buffer();
                 edit::merge(compose::stored_map(&old), data, &mut new);
-                put(step, Key::pair(channel, id), received_us, &new);
+                if new != old {
+                    put(step, Key::pair(channel, id), received_us, &new);
+                }
                 step.data(new);
             }
             step.old(old);
@@ -53,7 +61,8 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
             let guild = guild_of(step, channel)?;
             let known = compose::channel_facts(&*step.world.store, guild, channel)?;
             let mut facts = known.unwrap_or_default();
-            insert(step, channel, &mut facts, id)?;
+            facts.ahead |= !matches!(facts.last_message, LastMessage::Id(held) if held >= id);
+            insert(step, channel, &mut facts, id, false)?;
             if known.is_none() {
                 let value = guild.to_le_bytes();
                 step.world.put_changed(Table::ChannelMap, Key::one(channel), &value)?;
@@ -81,9 +90,9 @@ pub(super) fn delete_bulk(step: &mut Step<'_>) -> Result<(), StoreError> {
     let mut document = step.buffer();
     let mut found = false;
     let mut list = Writer::new(&mut document).list();
-    for &id in &ids {
+    for (place, &id) in ids.iter().enumerate() {
         let mut message = step.buffer();
-        if live(step, channel, id, &mut message)?.is_some() {
+        if !ids[..place].contains(&id) && live(step, channel, id, &mut message)?.is_some() {
             list.push(compose::stored(&message));
             found = true;
         }
@@ -124,24 +133,25 @@ pub(super) fn live(
 
 /// Writes a message that is cached.
 pub(super) fn put(step: &mut Step<'_>, key: Key, received_us: u64, document: &[u8]) {
-    let mut value = step.buffer();
-    Stamped { received_us, document }.write(&mut value);
-    step.world.store.put(Table::Messages, key, &value);
-    step.recycle(value);
+    step.world.store.put(Table::Messages, key, &[&received_us.to_le_bytes(), document]);
 }
 
-/// Adds the payload to the history, and takes out of it what is too much or too old.
+/// Adds the payload to the history, and takes out of it what is too much or too old. Nothing that is
+/// `newer` than every cached message is cached already.
 fn insert(
     step: &mut Step<'_>,
     channel: u64,
     facts: &mut ChannelFacts,
     id: u64,
+    newer: bool,
 ) -> Result<(), StoreError> {
     let key = Key::pair(channel, id);
-    if step.world.store.get(Table::Messages, key)?.is_none() {
+    let (now_us, document) = (step.now_us, step.data);
+    if newer || step.world.store.get(Table::Messages, key)?.is_none() {
+        let oldest_us = if facts.messages == 0 { now_us } else { facts.oldest_us };
+        facts.oldest_us = oldest_us.min(now_us);
         facts.messages += 1;
     }
-    let (now_us, document) = (step.now_us, step.data);
     put(step, key, now_us, document.as_bytes());
     trim(step, channel, facts)
 }
@@ -150,14 +160,19 @@ fn insert(
 fn trim(step: &mut Step<'_>, channel: u64, facts: &mut ChannelFacts) -> Result<(), StoreError> {
     let oldest_us = oldest_us(step);
     let mut excess = facts.messages.saturating_sub(step.world.settings.messages_per_channel);
+    if excess == 0 && facts.oldest_us >= oldest_us {
+        return Ok(());
+    }
     let mut gone = Vec::new();
+    facts.oldest_us = u64::MAX;
     step.world.store.scan(Table::Messages, Key::all_of(channel), &mut |key, value| {
-        let expired = Stamped::from_bytes(value).is_none_or(|it| it.received_us < oldest_us);
-        if expired || excess > 0 {
+        let received_us = Stamped::from_bytes(value).map_or(0, |it| it.received_us);
+        if received_us < oldest_us || excess > 0 {
             excess = excess.saturating_sub(1);
             gone.push(key);
             return true;
         }
+        facts.oldest_us = received_us;
         false
     })?;
     for key in gone {
@@ -187,42 +202,56 @@ fn erase(step: &mut Step<'_>, channel: u64, ids: &[u64]) -> Result<(), StoreErro
             facts.messages = facts.messages.saturating_sub(1);
         }
     }
-    if facts != before {
+    if facts.messages == 0 && !is_channel(step, Key::pair(guild, channel))? {
+        forget(step, guild, channel);
+    } else if facts != before {
         put_facts(step, guild, channel, facts);
     }
     Ok(())
 }
 
-/// Each new message looks after one more channel, in turn, so that messages also go where nobody
-/// writes any more.
+/// A channel that is not cached itself has no message any more.
+fn forget(step: &mut Step<'_>, guild: u64, channel: u64) {
+    step.world.store.delete(Table::ChannelFacts, Key::pair(guild, channel));
+    step.world.store.delete(Table::ChannelMap, Key::one(channel));
+}
+
+/// Now and then a new message looks after some more channels, in turn, so that messages also go where
+/// nobody writes any more.
 fn sweep(step: &mut Step<'_>) -> Result<(), StoreError> {
     let cursor = step.world.store.get(Table::Meta, meta::SWEEP)?;
     let from = cursor.and_then(Key::from_bytes).unwrap_or(Key::one(0));
-    let mut next = None;
+    let mut looked = 0;
+    let mut next = Key::one(0);
+    let mut expired = Vec::new();
+    let oldest_us = oldest_us(step);
     step.world.store.scan(Table::ChannelFacts, from..=*Key::all().end(), &mut |key, value| {
-        next = Some((key, ChannelFacts::from_bytes(value).unwrap_or_default()));
-        false
+        let facts = ChannelFacts::from_bytes(value).unwrap_or_default();
+        if looked == SWEEP {
+            next = key;
+            return false;
+        }
+        looked += 1;
+        if facts.messages > 0 && facts.oldest_us < oldest_us {
+            expired.push((key, facts));
+        }
+        true
     })?;
-    let after = next.map_or(Key::one(0), |(key, _)| key.next());
-    step.world.store.put(Table::Meta, meta::SWEEP, &after.to_bytes());
-    let Some((key, mut facts)) = next else { return Ok(()) };
-    let (guild, channel) = (key.owner(), key.id());
-    if facts.messages == 0 {
-        return Ok(());
-    }
-    let before = facts;
-    trim(step, channel, &mut facts)?;
-    if facts == before {
-        return Ok(());
-    }
-    if facts.messages == 0 && !is_channel(step, key)? {
-        step.world.store.delete(Table::ChannelFacts, key);
-        step.world.store.delete(Table::ChannelMap, Key::one(channel));
-    } else {
-        put_facts(step, guild, channel, facts);
+    step.world.store.put(Table::Meta, meta::SWEEP, &[&next.to_bytes()]);
+    for (key, mut facts) in expired {
+        let (guild, channel) = (key.owner(), key.id());
+        trim(step, channel, &mut facts)?;
+        if facts.messages == 0 && !is_channel(step, key)? {
+            forget(step, guild, channel);
+        } else {
+            put_facts(step, guild, channel, facts);
+        }
     }
     Ok(())
 }
+
+/// Of so many events one sweeps, so many channels.
+const SWEEP: u64 = 64;
 
 /// Whether a channel or thread of this key is cached, or might be if its resource were on.
 fn is_channel(step: &Step<'_>, key: Key) -> Result<bool, StoreError> {
@@ -236,7 +265,7 @@ fn is_channel(step: &Step<'_>, key: Key) -> Result<bool, StoreError> {
 }
 
 fn put_facts(step: &mut Step<'_>, guild: u64, channel: u64, facts: ChannelFacts) {
-    step.world.store.put(Table::ChannelFacts, Key::pair(guild, channel), &facts.to_bytes());
+    step.world.store.put(Table::ChannelFacts, Key::pair(guild, channel), &[&facts.to_bytes()]);
 }
 
 /// Whether an update was written before the edit that is held (G-48).

@@ -53,6 +53,7 @@ pub fn annotate(
         shard: (header.shard.id, header.shard.count),
         guild,
         now_us: header.received_us,
+        seq: header.seq,
         main: Output {
             kind: header.kind,
             reason: header.reason,
@@ -80,6 +81,8 @@ struct Step<'a> {
     guild: Option<u64>,
     /// When it was received: the only clock there is (R11).
     now_us: u64,
+    /// Its number in the session.
+    seq: u64,
     /// The record with index 0.
     main: Output,
     /// Derived records so far, and spare buffers.

@@ -36,7 +36,12 @@ fn count(step: &mut Step<'_>, change: i64) -> Result<(), StoreError> {
         for reaction in held {
             if is_of(reaction, emoji) {
                 found = true;
-                kept.extend(counted(reaction, change, burst, by_me));
+                // The bot's own reaction is counted once.
+                if by_me && is_mine(reaction, burst) == (change > 0) {
+                    kept.push(bytes(reaction));
+                } else {
+                    kept.extend(counted(reaction, change, burst, by_me));
+                }
             } else {
                 kept.push(bytes(reaction));
             }
@@ -54,6 +59,12 @@ fn is_of(reaction: Map<'_>, emoji: Map<'_>) -> bool {
         Some(id) => id_in(held, atoms::ID) == Some(id),
         None => id_in(held, atoms::ID).is_none() && held.get(atoms::NAME) == emoji.get(atoms::NAME),
     }
+}
+
+/// Whether the bot itself reacted so.
+fn is_mine(reaction: Map<'_>, burst: bool) -> bool {
+    let me = if burst { atoms::ME_BURST } else { atoms::ME };
+    reaction.get(me).and_then(Value::as_bool) == Some(true)
 }
 
 /// The reaction with its counts changed; nothing once nobody reacts so any more.

@@ -22,17 +22,10 @@ pub(super) fn embedded(step: &mut Step<'_>) -> Result<(), StoreError> {
 
 /// Refreshes a user, and its member where the guild is cached; inserts only both together.
 fn refresh(step: &mut Step<'_>, member: Option<Map<'_>>, user: Map<'_>) -> Result<(), StoreError> {
-    if let (Some(guild), Some(member)) = (step.guild, member)
-        && let Some(mut facts) = step.world.created_guild(guild)?
-    {
-        let before = facts;
-        step.world.put_member(guild, &mut facts, member, user, true)?;
-        if facts != before {
-            step.world.put_guild_facts(guild, facts);
-        }
-        return Ok(());
+    match (step.guild, member) {
+        (Some(guild), Some(member)) => step.world.refresh_member(guild, member, user),
+        _ => step.world.put_user(user, 0).map(drop),
     }
-    step.world.put_user(user, 0).map(drop)
 }
 
 /// An interaction: who asked, and what the options resolved to.
@@ -87,7 +80,7 @@ fn refresh_entity(
         let held = compose::stored_map(held);
         if edit::merge_changes(held, partial_map) {
             edit::merge(held, partial_map, &mut new);
-            step.world.store.put(table, key, &new);
+            step.world.store.put(table, key, &[&new]);
         }
     }
     step.recycle(partial);

@@ -33,11 +33,10 @@ fn put(step: &mut Step<'_>, insert: bool) -> Result<(), StoreError> {
         step.old(old);
         step.data(data);
     } else if insert && step.world.created_guild(guild)?.is_some() {
-        step.world.store.put(Table::Roles, key, role.as_bytes());
+        step.world.store.put(Table::Roles, key, &[role.as_bytes()]);
         let order = step.world.store.get(Table::RoleOrder, Key::one(guild))?;
-        let mut order = order.unwrap_or_default().to_vec();
-        order.extend_from_slice(&id.to_le_bytes());
-        step.world.store.put(Table::RoleOrder, Key::one(guild), &order);
+        let order = order.unwrap_or_default().to_vec();
+        step.world.store.put(Table::RoleOrder, Key::one(guild), &[&order, &id.to_le_bytes()]);
     }
     Ok(())
 }
@@ -92,7 +91,7 @@ fn take_from_members(step: &mut Step<'_>, guild: u64, role: u64) -> Result<(), S
         true
     })?;
     for (key, member) in holders {
-        step.world.store.put(Table::Members, key, &member);
+        step.world.store.put(Table::Members, key, &[&member]);
     }
     Ok(())
 }

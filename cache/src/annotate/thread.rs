@@ -3,6 +3,7 @@
 use mixcord_event::{Map, Value, atoms, edit};
 use mixcord_state::{Key, StoreError, Table, compose};
 
+use super::world::Insert;
 use super::{Step, channel, guild, id_in, ids, maps};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -10,7 +11,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
-    let whole = step.data.contains(atoms::NAME);
+    let whole = step.data.contains(atoms::NAME) && step.data.contains(atoms::TYPE);
     channel::put(step, Table::Threads, whole)
 }
 
@@ -95,7 +96,7 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     for added in maps(data.get(atoms::ADDED_MEMBERS)) {
         let Some(member) = added.get(atoms::MEMBER).and_then(Value::as_map) else { continue };
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
-        step.world.put_member(guild, &mut facts, member, user, true)?;
+        step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
         if let Some(presence) = added.get(atoms::PRESENCE).and_then(Value::as_map) {
             guild::put_presence(&mut step.world, guild, presence)?;
         }

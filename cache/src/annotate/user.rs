@@ -5,12 +5,16 @@ use mixcord_state::{Key, Resource, StoreError, Table, compose, meta};
 
 use super::{Step, id_in};
 
-/// The bot's own user changed.
+/// The bot's own user changed; Discord tells of no other's.
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     if !step.world.settings.caches(Resource::Users) {
         return Ok(());
     }
     let data = step.data;
+    let Some(id) = id_in(data, atoms::ID) else { return Ok(()) };
+    if step.world.own_id()?.is_some_and(|own| own != id) {
+        return other(step, id);
+    }
     let mut old = step.buffer();
     match step.world.store.get(Table::Meta, meta::ME)? {
         Some(held) => {
@@ -21,9 +25,23 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
             step.old(old);
             step.data(new);
         }
-        None => step.world.store.put(Table::Meta, meta::ME, data.as_bytes()),
+        None => step.world.store.put(Table::Meta, meta::ME, &[data.as_bytes()]),
     }
     step.world.put_user(data, 0)?;
+    Ok(())
+}
+
+/// A user that is not the bot's own.
+fn other(step: &mut Step<'_>, id: u64) -> Result<(), StoreError> {
+    let mut old = step.buffer();
+    if let Some(tally) = compose::user_tally(&*step.world.store, id)? {
+        old.extend_from_slice(tally.document);
+        let mut new = step.buffer();
+        edit::merge(compose::stored_map(&old), step.data, &mut new);
+        step.world.put_user(step.data, 0)?;
+        step.old(old);
+        step.data(new);
+    }
     Ok(())
 }
 
@@ -54,8 +72,8 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
         edit::merge(held, data, &mut new);
         if offline {
             step.world.store.delete(Table::Presences, key);
-        } else {
-            step.world.put_changed(Table::Presences, key, &new)?;
+        } else if new != old {
+            step.world.store.put(Table::Presences, key, &[&new]);
         }
         if unchanged {
             step.flag(Flags::UNCHANGED);
@@ -73,8 +91,8 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
     let gone = caches_members
         && facts.knows_all_members()
         && step.world.store.get(Table::Members, key)?.is_none();
-    if !gone {
-        step.world.store.put(Table::Presences, key, data.as_bytes());
+    if !gone && !step.world.has_departed(guild, user)? {
+        step.world.store.put(Table::Presences, key, &[data.as_bytes()]);
     }
     Ok(())
 }

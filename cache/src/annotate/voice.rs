@@ -18,13 +18,16 @@ pub(super) fn state(step: &mut Step<'_>) -> Result<(), StoreError> {
     } else if known {
         let mut new = step.buffer();
         edit::merge(compose::stored_map(&old), data, &mut new);
-        step.world.put_changed(Table::VoiceStates, key, &new)?;
+        if new != old {
+            step.world.store.put(Table::VoiceStates, key, &[&new]);
+        }
         step.recycle(new);
     } else if step.world.settings.caches(Resource::VoiceStates)
         && data.contains(atoms::CHANNEL_ID)
         && step.world.created_guild(guild)?.is_some()
+        && !step.world.has_departed(guild, user)?
     {
-        step.world.store.put(Table::VoiceStates, key, data.as_bytes());
+        step.world.store.put(Table::VoiceStates, key, &[data.as_bytes()]);
     }
     if known {
         step.old(old);

@@ -2,7 +2,7 @@
 
 use mixcord_event::{Atom, Map, Value, atoms, edit};
 use mixcord_state::{
-    ChannelFacts, GuildFacts, Key, LastMessage, Resource, StoreError, Table, Tally, compose, meta,
+    ChannelFacts, GuildFacts, Key, LastMessage, Resource, StoreError, Table, compose, meta,
 };
 
 use super::id_in;
@@ -25,6 +25,10 @@ pub(super) struct UserChange {
 const NOT_OF_MEMBER: [Atom; 4] =
     [atoms::GUILD_ID, atoms::PRESENCE, atoms::PERMISSIONS, atoms::USER];
 
+/// How long it is remembered that somebody left, in microseconds, and of how many in a guild.
+const DEPARTED_US: u64 = 60_000_000;
+const DEPARTED_MAX: usize = 256;
+
 impl World<'_> {
     /// Facts of a guild whose GUILD_CREATE has come: only there entities are created.
     pub(super) fn created_guild(&self, guild: u64) -> Result<Option<GuildFacts>, StoreError> {
@@ -32,7 +36,7 @@ impl World<'_> {
     }
 
     pub(super) fn put_guild_facts(&mut self, guild: u64, facts: GuildFacts) {
-        self.store.put(Table::GuildFacts, Key::one(guild), &facts.to_bytes());
+        self.store.put(Table::GuildFacts, Key::one(guild), &[&facts.to_bytes()]);
     }
 
     /// Writes `document` unless it stands there already.
@@ -43,7 +47,7 @@ impl World<'_> {
         document: &[u8],
     ) -> Result<(), StoreError> {
         if self.store.get(table, key)? != Some(document) {
-            self.store.put(table, key, document);
+            self.store.put(table, key, &[document]);
         }
         Ok(())
     }
@@ -65,30 +69,31 @@ impl World<'_> {
         if !self.settings.caches(Resource::Users) {
             return Ok(None);
         }
-        let mut value = Vec::new();
-        let mut change = None;
-        match compose::user_tally(&*self.store, id)? {
-            Some(tally) => {
-                let held = compose::stored_map(tally.document);
-                let holders_after = tally.holders.saturating_add(holders);
-                if edit::merge_changes(held, user) {
-                    let mut new = Vec::new();
-                    edit::merge(held, user, &mut new);
-                    Tally { holders: holders_after, document: &new }.write(&mut value);
-                    change = Some(UserChange { old: tally.document.to_vec(), new });
-                } else if holders > 0 {
-                    Tally { holders: holders_after, ..tally }.write(&mut value);
-                } else {
-                    return Ok(None);
-                }
-            }
-            None if holders > 0 => {
-                Tally { holders, document: user.as_bytes() }.write(&mut value);
-            }
-            None => return Ok(None),
+        // A presence mostly names its user and says no more.
+        if holders == 0 && user.iter().nth(1).is_none() {
+            return Ok(None);
         }
-        self.store.put(Table::Users, Key::one(id), &value);
-        Ok(change)
+        let key = Key::one(id);
+        let Some(tally) = compose::user_tally(&*self.store, id)? else {
+            if holders > 0 {
+                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), user.as_bytes()]);
+            }
+            return Ok(None);
+        };
+        let count = tally.holders.saturating_add(holders).to_le_bytes();
+        let held = compose::stored_map(tally.document);
+        if edit::merge_changes(held, user) {
+            let mut new = Vec::new();
+            edit::merge(held, user, &mut new);
+            let old = tally.document.to_vec();
+            self.store.put(Table::Users, key, &[&count, &new]);
+            return Ok(Some(UserChange { old, new }));
+        }
+        if holders > 0 {
+            let document = tally.document.to_vec();
+            self.store.put(Table::Users, key, &[&count, &document]);
+        }
+        Ok(None)
     }
 
     /// A guild lets go of a user; the last one erases it.
@@ -98,59 +103,146 @@ impl World<'_> {
             self.store.delete(Table::Users, Key::one(id));
             return Ok(());
         }
-        let mut value = Vec::new();
-        Tally { holders: tally.holders - 1, ..tally }.write(&mut value);
-        self.store.put(Table::Users, Key::one(id), &value);
+        let (count, document) = (tally.holders - 1, tally.document.to_vec());
+        self.store.put(Table::Users, Key::one(id), &[&count.to_le_bytes(), &document]);
         Ok(())
     }
 
-    /// Merges a member over the cached one, and its user; with `insert` also where there is none.
-    /// `facts` are the guild's, and are written by the caller if they changed.
+    /// Merges a member over the cached one, and its user. `facts` are the guild's, and are written by
+    /// the caller if they changed.
     pub(super) fn put_member(
         &mut self,
         guild: u64,
         facts: &mut GuildFacts,
         member: Map<'_>,
         user: Map<'_>,
-        insert: bool,
+        insert: Insert,
     ) -> Result<MemberPut, StoreError> {
         let mut put = MemberPut::default();
         let Some(user_id) = id_in(user, atoms::ID) else { return Ok(put) };
-        if !self.settings.caches(Resource::Members) {
-            put.user = self.put_user(user, 0)?;
-            return Ok(put);
-        }
-        let mut own = Vec::new();
-        if self.settings.caches(Resource::Users) {
-            edit::without(member, &NOT_OF_MEMBER, &mut own);
-        } else {
-            edit::without(member, &NOT_OF_MEMBER[..3], &mut own);
-            let bare = std::mem::take(&mut own);
-            let member = (atoms::USER, Value::Map(user));
-            edit::with(compose::stored_map(&bare), &[member], &mut own);
-        }
-        let own = compose::stored_map(&own);
         let key = Key::pair(guild, user_id);
         let mut holders = 0;
-        let mut merged = Vec::new();
-        match self.store.get(Table::Members, key)? {
-            Some(held) => {
-                let held = compose::stored_map(held);
-                if edit::merge_changes(held, own) {
-                    edit::merge(held, own, &mut merged);
-                    self.store.put(Table::Members, key, &merged);
-                }
-            }
-            None if insert => {
-                self.store.put(Table::Members, key, own.as_bytes());
+        if self.settings.caches(Resource::Members) && !self.merge_member(key, member, user)? {
+            let gone = insert != Insert::Always && self.has_departed(guild, user_id)?;
+            if insert != Insert::Never && !gone {
+                let mut own = Vec::new();
+                self.own_member(member, user, &mut own);
+                self.store.put(Table::Members, key, &[&own]);
                 facts.members_cached += 1;
                 holders = 1;
                 put.new = true;
             }
-            None => {}
+            if insert == Insert::Always {
+                self.forget_departed(key)?;
+            }
         }
         put.user = self.put_user(user, holders)?;
         Ok(put)
+    }
+
+    /// The same for a member inside another event (R9).
+    pub(super) fn refresh_member(
+        &mut self,
+        guild: u64,
+        member: Map<'_>,
+        user: Map<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(user_id) = id_in(user, atoms::ID) else { return Ok(()) };
+        let documents = [member.as_bytes(), user.as_bytes()];
+        if self.store.knows(guild, user_id, documents) {
+            return Ok(());
+        }
+        let key = Key::pair(guild, user_id);
+        let cached = self.store.get(Table::Members, key)?;
+        if let Some(held) = cached.filter(|_| self.settings.caches(Resource::Members)) {
+            let held = compose::stored_map(held);
+            let same = !edit::merge_changes_except(held, member, &NOT_OF_MEMBER)
+                && self.settings.caches(Resource::Users);
+            if !same {
+                self.merge_member(key, member, user)?;
+            }
+            if self.put_user(user, 0)?.is_none() && same {
+                self.store.note(guild, user_id, documents);
+            }
+            return Ok(());
+        }
+        let Some(mut facts) = self.created_guild(guild)? else {
+            return self.put_user(user, 0).map(drop);
+        };
+        let before = facts;
+        self.put_member(guild, &mut facts, member, user, Insert::UnlessGone)?;
+        if facts != before {
+            self.put_guild_facts(guild, facts);
+        }
+        Ok(())
+    }
+
+    /// Merges a member over the cached one; false if none is cached.
+    fn merge_member(
+        &mut self,
+        key: Key,
+        member: Map<'_>,
+        user: Map<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(held) = self.store.get(Table::Members, key)? else { return Ok(false) };
+        let held = compose::stored_map(held);
+        let mut own = Vec::new();
+        self.own_member(member, user, &mut own);
+        let own = compose::stored_map(&own);
+        if edit::merge_changes(held, own) {
+            let mut merged = Vec::new();
+            edit::merge(held, own, &mut merged);
+            self.store.put(Table::Members, key, &[&merged]);
+        }
+        Ok(true)
+    }
+
+    /// What is kept under a member: its own fields, and its user where users are not kept apart.
+    fn own_member(&self, member: Map<'_>, user: Map<'_>, out: &mut Vec<u8>) {
+        if self.settings.caches(Resource::Users) {
+            return edit::without(member, &NOT_OF_MEMBER, out);
+        }
+        let mut bare = Vec::new();
+        edit::without(member, &NOT_OF_MEMBER[..3], &mut bare);
+        edit::with(compose::stored_map(&bare), &[(atoms::USER, Value::Map(user))], out);
+    }
+
+    /// Whether somebody left the guild a moment ago: what still comes about them is late (G-46).
+    pub(super) fn has_departed(&self, guild: u64, user: u64) -> Result<bool, StoreError> {
+        Ok(self.store.get(Table::Departed, Key::pair(guild, user))?.is_some())
+    }
+
+    /// Remembers for a while that somebody left.
+    pub(super) fn put_departed(
+        &mut self,
+        guild: u64,
+        user: u64,
+        now_us: u64,
+    ) -> Result<(), StoreError> {
+        let mut old = Vec::new();
+        let mut count = 0;
+        self.store.scan(Table::Departed, Key::all_of(guild), &mut |key, at| {
+            count += 1;
+            let at = at.first_chunk().map_or(0, |at| u64::from_le_bytes(*at));
+            if at.saturating_add(DEPARTED_US) < now_us {
+                old.push(key);
+            }
+            true
+        })?;
+        for &key in &old {
+            self.store.delete(Table::Departed, key);
+        }
+        if count - old.len() < DEPARTED_MAX {
+            self.store.put(Table::Departed, Key::pair(guild, user), &[&now_us.to_le_bytes()]);
+        }
+        Ok(())
+    }
+
+    fn forget_departed(&mut self, key: Key) -> Result<(), StoreError> {
+        if self.store.get(Table::Departed, key)?.is_some() {
+            self.store.delete(Table::Departed, key);
+        }
+        Ok(())
     }
 
     /// Erases a member with all that exists only with it; says whether it was cached.
@@ -188,7 +280,7 @@ impl World<'_> {
         };
         let after = ChannelFacts { last_message, ..facts.unwrap_or_default() };
         if facts != Some(after) {
-            self.store.put(Table::ChannelFacts, Key::pair(guild, id), &after.to_bytes());
+            self.store.put(Table::ChannelFacts, Key::pair(guild, id), &[&after.to_bytes()]);
         }
         if !self.settings.caches_table(table) {
             return Ok(());
@@ -197,7 +289,9 @@ impl World<'_> {
         edit::without(channel, &[atoms::LAST_MESSAGE_ID, atoms::NEWLY_CREATED], &mut own);
         let mut placed = Vec::new();
         let guild_id = (atoms::GUILD_ID, Value::Id(guild));
-        edit::with(compose::stored_map(&own), &[guild_id], &mut placed);
+        // A private channel has none.
+        let place: &[_] = if guild == 0 { &[] } else { &[guild_id] };
+        edit::with(compose::stored_map(&own), place, &mut placed);
         self.put_changed(table, Key::pair(guild, id), &placed)
     }
 
@@ -239,6 +333,15 @@ impl World<'_> {
         })?;
         Ok(keys)
     }
+}
+
+/// Whether a member that is not cached is inserted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Insert {
+    Never,
+    /// Unless it left a moment ago: the event may be late.
+    UnlessGone,
+    Always,
 }
 
 /// What [`World::put_member`] did.

@@ -29,10 +29,11 @@ enum End {
 impl Engine {
     pub(super) fn commit_round(&mut self) -> Result<Progress, EngineError> {
         let shards = self.shards;
+        let limits = super::input::limits(self.inputs.len());
         let mut some = !self.gaps.is_empty();
         for (key, input) in &mut self.inputs {
             if Some(key.0) == shards {
-                input.fill(self.positions.get(key).map_or(0, |known| known.position));
+                input.fill(self.positions.get(key).map_or(0, |known| known.position), limits);
                 some |= input.next().is_some();
             }
         }
@@ -66,7 +67,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        self.changes.clear();
+        self.changes.committed();
         self.persisted.clone_from(&positions);
         self.positions = positions;
         self.set_checkpoint();
@@ -168,7 +169,7 @@ impl Engine {
     /// Forgets the batch; nothing of it was committed.
     fn take_back(&mut self) {
         self.out.discard_staged();
-        self.changes.clear();
+        self.changes.take_back();
         self.inputs.values_mut().for_each(super::input::Input::take_back);
     }
 
@@ -178,7 +179,7 @@ impl Engine {
         loop {
             let Some(store) = &mut self.store else { return Ok(()) };
             let batch = Batch {
-                changes: &self.changes,
+                changes: &mut self.changes,
                 positions,
                 persisted: &self.persisted,
                 shards: self.shards,
@@ -204,7 +205,7 @@ impl Engine {
 
 /// What a transaction holds.
 struct Batch<'a> {
-    changes: &'a Changes,
+    changes: &'a mut Changes,
     positions: &'a Inputs,
     /// The positions that the store holds already.
     persisted: &'a Inputs,
@@ -214,7 +215,7 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn write(&self, env: &Env) -> Result<(), StoreError> {
+    fn write(self, env: &Env) -> Result<(), StoreError> {
         kill::point();
         let mut txn = env.write()?;
         kill::point();
@@ -308,7 +309,7 @@ impl Work<'_> {
         };
         match done {
             Done::Staged if self.keeps => {}
-            Done::Staged => self.changes.clear(),
+            Done::Staged => self.changes.committed(),
             _ => self.changes.take_back_record(),
         }
         Ok(done)

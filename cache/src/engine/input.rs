@@ -10,8 +10,17 @@ use mixcord_ring::{
 
 use super::EngineError;
 
-/// Records taken from a ring at once, and their bytes.
-const LIMITS: Limits = Limits { records: 1024, bytes: 1 << 20 };
+/// Records taken from a ring at once, and their bytes where one ring is read. Many rings share what
+/// four may have, so that memory stays bounded.
+const RECORDS_MAX: usize = 8192;
+const BYTES_MAX: usize = 3 << 20;
+const BYTES_MIN: usize = 256 << 10;
+
+/// What is taken at once from each of so many rings.
+pub(super) fn limits(rings: usize) -> Limits {
+    let bytes = (4 * BYTES_MAX / rings.max(1)).clamp(BYTES_MIN, BYTES_MAX);
+    Limits { records: RECORDS_MAX, bytes }
+}
 
 /// A shard's ring, and the records of it that were taken.
 #[derive(Debug)]
@@ -74,10 +83,10 @@ impl Input {
     }
 
     /// Takes what waits, if nothing is in hand; what stands before `from` was committed already.
-    pub(super) fn fill(&mut self, from: Position) {
+    pub(super) fn fill(&mut self, from: Position, limits: Limits) {
         while self.batch.is_none() {
             let Some(member) = &mut self.member else { return };
-            let batch = match member.take(LIMITS) {
+            let batch = match member.take(limits) {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return,
                 Err(error @ TakeError::Evicted { .. }) => {

@@ -49,8 +49,8 @@ impl Read for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn put(&mut self, table: Table, key: Key, value: &[u8]) {
-        self.tables.insert((table, key), value.to_vec());
+    fn put(&mut self, table: Table, key: Key, parts: &[&[u8]]) {
+        self.tables.insert((table, key), parts.concat());
     }
 
     fn delete(&mut self, table: Table, key: Key) {

@@ -2,6 +2,7 @@
 
 mod disk;
 mod memory;
+mod notes;
 mod overlay;
 mod place;
 
@@ -14,8 +15,8 @@ use mixcord_state::{Key, Read, StoreError, Table};
 
 /// Tables that can be read and changed.
 pub trait Store: Read {
-    /// Stores `value` under `key`.
-    fn put(&mut self, table: Table, key: Key, value: &[u8]);
+    /// Stores the concatenation of `parts` under `key`.
+    fn put(&mut self, table: Table, key: Key, parts: &[&[u8]]);
 
     /// Removes what stands under `key`, if anything does.
     fn delete(&mut self, table: Table, key: Key);
@@ -36,4 +37,13 @@ pub trait Store: Read {
         }
         Ok(keys.len())
     }
+
+    /// Whether it was noted that merging `documents` over the member and the user under these ids
+    /// changes neither. A store may forget any note, and forgets it once one of the two changes.
+    fn knows(&self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) -> bool {
+        false
+    }
+
+    /// Notes that.
+    fn note(&mut self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) {}
 }

@@ -67,7 +67,8 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
     // One round more than is counted, for each side to come to rest.
     for round in 0..=rounds {
         let batch = mix.batch(events);
-        let mine = ours.run(&batch)?;
+        let records = ours.records(&batch)?;
+        let mine = ours.run(records)?;
         let (parse, update) = peer.run(&batch)?;
         if round == 0 {
             continue;
@@ -121,7 +122,8 @@ fn large(effort: Effort) -> Result<Spread> {
     let (rounds, events) = rounds(effort);
     let mut samples = Vec::new();
     for round in 0..=rounds {
-        let sample = ours.run(&mix.batch(events))?;
+        let records = ours.records(&mix.batch(events))?;
+        let sample = ours.run(records)?;
         if round > 0 {
             samples.push(sample);
         }
@@ -140,7 +142,8 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let mut mix = Mix::new(guilds);
     let mut ours = Ours::new()?;
     ours.load(guilds)?;
-    let sample = ours.run(&mix.batch(events))?;
+    let records = ours.records(&mix.batch(events))?;
+    let sample = ours.run(records)?;
     let Sample { units, cpu, .. } = sample;
     println!("{units} events, {cpu:?}, {:.0} a CPU-second", sample.per_cpu_second());
     let stats = ours.stats()?;

@@ -210,7 +210,7 @@ fn a_store_that_others_could_have_written_is_not_read() -> Result<()> {
     let said = String::from_utf8_lossy(&other.stdout);
     assert!(said.contains("mode 0700"), "{said}");
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
-    std::fs::write(dir.join("format"), "mixcord-state 1\nanother-boot\n")?;
+    std::fs::write(dir.join("format"), "mixcord-state 2\nanother-boot\n")?;
     let other = std::process::Command::new(std::env::current_exe()?)
         .args(["--exact", "child_that_asks", "--nocapture"])
         .env("ASK_INSTANCE", stack.instance())

@@ -14,6 +14,8 @@ pub(super) struct Mix {
     dice: u64,
     /// The latest messages: guild, channel, message, author.
     messages: Vec<(u64, u64, u64, u64)>,
+    /// How often each member was updated, guild by guild: what other events carry of it is as it is.
+    updates: Vec<u32>,
 }
 
 /// Messages of which one is edited.
@@ -21,7 +23,15 @@ const EDITED: u64 = 4096;
 
 impl Mix {
     pub(super) fn new(guilds: u64) -> Self {
-        Self { guilds, made: 0, bytes: 0, dice: 0x9E37_79B9_7F4A_7C15, messages: Vec::new() }
+        let updates = vec![0; (guilds * MEMBERS) as usize];
+        Self {
+            guilds,
+            made: 0,
+            bytes: 0,
+            dice: 0x9E37_79B9_7F4A_7C15,
+            messages: Vec::new(),
+            updates,
+        }
     }
 
     /// The next events, as gateway messages.
@@ -59,18 +69,18 @@ impl Mix {
                     let place = (self.made % EDITED) as usize;
                     self.messages[place] = new;
                 }
-                ("MESSAGE_CREATE", message(new, &Value::Null))
+                ("MESSAGE_CREATE", self.message(new, &Value::Null))
             }
-            6 => ("TYPING_START", typing(guild, channel, user)),
+            6 => ("TYPING_START", self.typing(guild, channel, user)),
             7 if !self.messages.is_empty() => {
                 let place = self.roll(self.messages.len() as u64) as usize;
                 let held = self.messages[place];
                 let minute = self.made / 60 % 60;
                 let second = self.made % 60;
                 let edited = format!("2026-11-19T10:{minute:02}:{second:02}.412000+00:00");
-                ("MESSAGE_UPDATE", message(held, &json!(edited)))
+                ("MESSAGE_UPDATE", self.message(held, &json!(edited)))
             }
-            7 | 8 => ("GUILD_MEMBER_UPDATE", self.member(guild, user)),
+            7 | 8 => ("GUILD_MEMBER_UPDATE", self.member_update(guild, user)),
             _ => ("VOICE_STATE_UPDATE", self.voice(guild, user)),
         };
         let text = json!({"op": 0, "s": self.made + 10, "t": name, "d": data}).to_string();
@@ -97,22 +107,37 @@ impl Mix {
         })
     }
 
-    fn member(&mut self, guild: u64, user: u64) -> Value {
-        let mut member = guild::member(guild, &format!("nick {}", self.made));
-        member["guild_id"] = json!(id(guild, 0));
+    /// The member as it is now, without its user.
+    fn member(&self, guild: u64, user: u64) -> Value {
+        let updates = u64::from(self.updates[(guild * MEMBERS + user) as usize]);
+        if updates == 0 {
+            return guild::member(guild, "nobody");
+        }
+        let mut member = guild::member(guild, &format!("nick {updates}"));
         member["roles"] = json!([
             id(guild, ROLE + 1),
             id(guild, ROLE + 2),
-            id(guild, ROLE + 3 + self.roll(40)),
+            id(guild, ROLE + 3 + (user + updates) % 40),
             id(guild, ROLE + 44)
         ]);
+        member
+    }
+
+    fn whole_member(&self, guild: u64, user: u64) -> Value {
+        let mut member = self.member(guild, user);
         member["user"] = guild::user(guild, user, "Calculator");
         member
     }
 
+    fn member_update(&mut self, guild: u64, user: u64) -> Value {
+        self.updates[(guild * MEMBERS + user) as usize] += 1;
+        let mut member = self.whole_member(guild, user);
+        member["guild_id"] = json!(id(guild, 0));
+        member
+    }
+
     fn voice(&mut self, guild: u64, user: u64) -> Value {
-        let mut member = guild::member(guild, "nobody");
-        member["user"] = guild::user(guild, user, "Calculator");
+        let member = self.whole_member(guild, user);
         // One in five leaves.
         let channel = match self.roll(CHANNELS / 5 * 5 / 4) {
             n if n < CHANNELS / 5 => json!(id(guild, CHANNEL + n * 5 + 4)),
@@ -125,37 +150,39 @@ impl Mix {
             "suppress": false, "request_to_speak_timestamp": null, "member": member
         })
     }
-}
 
-fn typing(guild: u64, channel: u64, user: u64) -> Value {
-    let mut member = guild::member(guild, "nobody");
-    member["user"] = guild::user(guild, user, "Calculator");
-    json!({
-        "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
-        "user_id": id(guild, USER + user), "timestamp": 1_795_080_861, "member": member
-    })
-}
+    fn typing(&self, guild: u64, channel: u64, user: u64) -> Value {
+        json!({
+            "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
+            "user_id": id(guild, USER + user), "timestamp": 1_795_080_861, "member": self.whole_member(guild, user)
+        })
+    }
 
-fn message((guild, channel, message, user): (u64, u64, u64, u64), edited: &Value) -> Value {
-    let edit = edited.as_str().unwrap_or_default();
-    json!({
-        "id": id(guild, message), "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
-        "type": 0, "tts": false, "timestamp": "2026-11-19T09:14:21.412000+00:00",
-        "edited_timestamp": edited, "pinned": false, "nonce": id(guild, message), "flags": 0,
-        "content": format!("The engine weaves algebraic patterns just as the loom weaves flowers and \
-                            leaves: see the notes below, and tell me if table 3 is right. {edit}"),
-        "mention_everyone": false, "mention_roles": [],
-        "mentions": [{
-            "id": id(guild, USER + 7), "username": "calculator.7", "global_name": "Calculator",
-            "avatar": "a_9f8e7d6c5b4a39281706f5e4d3c2b1a0", "discriminator": "0", "public_flags": 64,
-            "avatar_decoration_data": null, "bot": false,
-            "member": guild::member(guild, "nobody")
-        }],
-        "attachments": [], "components": [],
-        "embeds": [{"type": "rich", "title": "Note G", "color": 5_814_783,
-                    "description": "Diagram for the computation of Bernoulli numbers",
-                    "fields": [{"name": "Operations", "value": "25", "inline": true}]}],
-        "author": guild::user(guild, user, "Calculator"),
-        "member": guild::member(guild, "nobody")
-    })
+    fn message(
+        &self,
+        (guild, channel, message, user): (u64, u64, u64, u64),
+        edited: &Value,
+    ) -> Value {
+        let edit = edited.as_str().unwrap_or_default();
+        json!({
+            "id": id(guild, message), "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
+            "type": 0, "tts": false, "timestamp": "2026-11-19T09:14:21.412000+00:00",
+            "edited_timestamp": edited, "pinned": false, "nonce": id(guild, message), "flags": 0,
+            "content": format!("The engine weaves algebraic patterns just as the loom weaves flowers and \
+                                leaves: see the notes below, and tell me if table 3 is right. {edit}"),
+            "mention_everyone": false, "mention_roles": [],
+            "mentions": [{
+                "id": id(guild, USER + 7), "username": "calculator.7", "global_name": "Calculator",
+                "avatar": "a_9f8e7d6c5b4a39281706f5e4d3c2b1a0", "discriminator": "0", "public_flags": 64,
+                "avatar_decoration_data": null, "bot": false,
+                "member": self.member(guild, 7)
+            }],
+            "attachments": [], "components": [],
+            "embeds": [{"type": "rich", "title": "Note G", "color": 5_814_783,
+                        "description": "Diagram for the computation of Bernoulli numbers",
+                        "fields": [{"name": "Operations", "value": "25", "inline": true}]}],
+            "author": guild::user(guild, user, "Calculator"),
+            "member": self.member(guild, user)
+        })
+    }
 }

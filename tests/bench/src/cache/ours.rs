@@ -72,16 +72,15 @@ impl Ours {
         for first in (0..guilds).step_by(step) {
             let last = guilds.min(first + step as u64);
             let batch: Vec<String> = (first..last).map(guild::create).collect();
-            self.run(&batch)?;
+            let records = self.records(&batch)?;
+            self.run(records)?;
         }
         Ok(())
     }
 
-    /// Events through the cache; the CPU time of its thread alone.
-    pub(super) fn run(&mut self, batch: &[String]) -> Result<Sample> {
-        let mut ends = self.ends.take().context("between two runs")?;
-        let mut engine = self.engine.take().context("between two runs")?;
-        // Decoded before, as the gateway does.
+    /// What the gateway makes of events, which is no part of a run.
+    pub(super) fn records(&mut self, batch: &[String]) -> Result<Vec<Vec<u8>>> {
+        let ends = self.ends.as_mut().context("between two runs")?;
         let mut records = Vec::with_capacity(batch.len());
         for text in batch {
             self.received_us += 10;
@@ -93,16 +92,24 @@ impl Ours {
             };
             records.push(ends.decoder.json(text.as_bytes())?.record(&meta).to_vec());
         }
+        Ok(records)
+    }
+
+    /// Events through the cache; the CPU time of its thread alone.
+    pub(super) fn run(&mut self, records: Vec<Vec<u8>>) -> Result<Sample> {
+        let mut ends = self.ends.take().context("between two runs")?;
+        let mut engine = self.engine.take().context("between two runs")?;
         let events = records.len() as u64;
         let (begun, fed, done) =
             (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
         let sample = std::thread::scope(|scope| -> Result<Sample> {
             let (begun, fed, done) = (&begun, &fed, &done);
-            let helper = scope.spawn(move || {
-                pin(1);
-                let seen = ends.serve(&records, begun, fed, done);
-                (ends, seen)
-            });
+            let helper =
+                std::thread::Builder::new().name("ends".into()).spawn_scoped(scope, move || {
+                    pin(1);
+                    let seen = ends.serve(&records, begun, fed, done);
+                    (ends, seen)
+                })?;
             pin(0);
             // What the round begins with is there: no time is spent in waiting for the first record.
             while !begun.load(Ordering::Acquire) {

@@ -1,0 +1,93 @@
+//! Notes about members: which documents, merged over the cached member and user, change nothing.
+//!
+//! Most events carry their author's member, and it is nearly always the one that is cached. A note
+//! saves two lookups and a comparison. It is a print of 64 bits, keyed by chance, in a table where each
+//! place is shared by many members: what is not noted is looked up.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+
+/// Members whose notes are kept at most; a power of two.
+const PLACES: usize = 1 << 19;
+/// Counters of changes, each shared by many users; a power of two.
+const EPOCHS: usize = 1 << 16;
+
+/// The notes.
+pub(super) struct Notes {
+    hasher: RandomState,
+    /// Prints; 0 is none.
+    prints: Vec<u64>,
+    /// Raised when one of its users changes, which outdates the notes about all its members.
+    epochs: Vec<u32>,
+    /// Places written since the last commit, in order.
+    fresh: Vec<u32>,
+}
+
+/// What a note is about: guild, user, and the two documents.
+type Subject<'a> = (u64, u64, [&'a [u8]; 2]);
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::default(),
+            prints: vec![0; PLACES],
+            epochs: vec![0; EPOCHS],
+            fresh: Vec::new(),
+        }
+    }
+}
+
+impl Notes {
+    pub(super) fn has(&self, subject: Subject<'_>) -> bool {
+        self.prints[self.place(subject.0, subject.1)] == self.print(subject)
+    }
+
+    pub(super) fn add(&mut self, subject: Subject<'_>) {
+        let place = self.place(subject.0, subject.1);
+        self.prints[place] = self.print(subject);
+        self.fresh.push(place as u32);
+    }
+
+    /// The member changes.
+    pub(super) fn forget_member(&mut self, guild: u64, user: u64) {
+        let place = self.place(guild, user);
+        self.prints[place] = 0;
+    }
+
+    /// The user changes.
+    pub(super) fn forget_user(&mut self, user: u64) {
+        let epoch = self.epoch(user);
+        self.epochs[epoch] = self.epochs[epoch].wrapping_add(1);
+    }
+
+    /// How many notes were added since the last commit.
+    pub(super) fn fresh(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Changes are taken back, and with them all notes since there were `fresh` ones.
+    pub(super) fn take_back(&mut self, fresh: usize) {
+        for place in self.fresh.drain(fresh..) {
+            self.prints[place as usize] = 0;
+        }
+    }
+
+    /// What was noted stays.
+    pub(super) fn keep(&mut self) {
+        self.fresh.clear();
+    }
+
+    fn place(&self, guild: u64, user: u64) -> usize {
+        self.hasher.hash_one((guild, user)) as usize & (PLACES - 1)
+    }
+
+    fn epoch(&self, user: u64) -> usize {
+        self.hasher.hash_one(user) as usize & (EPOCHS - 1)
+    }
+
+    fn print(&self, (guild, user, documents): Subject<'_>) -> u64 {
+        let epoch = self.epochs[self.epoch(user)];
+        self.hasher.hash_one((guild, user, epoch, documents)).max(1)
+    }
+}
