@@ -76,6 +76,8 @@ struct Guild {
     members: Map<String, Json>,
     presences: Map<String, Json>,
     voice: Map<String, Json>,
+    /// Who left a moment ago: what comes late does not bring them back.
+    departed: std::collections::BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -143,17 +145,20 @@ impl Model {
     }
 
     /// Merges a member and its user; the user's change, if it was known.
-    fn put_member(&mut self, guild: u64, member: &Json, insert: bool) -> Option<(Json, Json)> {
+    fn put_member(&mut self, guild: u64, member: &Json, always: bool) -> Option<(Json, Json)> {
         let user = member["user"].clone();
         let id = user["id"].as_str().unwrap().to_owned();
         let own = without(member, &["user", "guild_id"]);
         if let Some(guild) = self.created(guild) {
+            if always {
+                guild.departed.remove(&id);
+            }
             match guild.members.get(&id) {
                 Some(held) => {
                     let merged = merge(held, &own);
                     guild.members.insert(id.clone(), merged);
                 }
-                None if insert => {
+                None if always || !guild.departed.contains(&id) => {
                     guild.members.insert(id.clone(), own);
                     self.users.entry(id.clone()).or_insert_with(|| user.clone());
                 }
@@ -179,6 +184,14 @@ impl Model {
         self.last.remove(id);
     }
 
+    /// Of a guild that is not cached nothing is known but messages.
+    fn forget_stray(&mut self, guild: u64, channel: &str) {
+        let empty = self.messages.get(channel).is_none_or(|history| history.is_empty());
+        if empty && self.created(guild).is_none() {
+            self.last.remove(channel);
+        }
+    }
+
     fn apply(&mut self, kind: &str, data: &Json, guild_id: u64, shown: &[Seen]) -> Expected {
         let main = shown[0].kind.as_str();
         assert_eq!(main, kind);
@@ -195,6 +208,8 @@ impl Model {
                     .unwrap()
                     .clone();
                 guild.roles = data["roles"].as_array().unwrap().clone();
+                guild.presences.clear();
+                guild.voice.clear();
                 let kept: Vec<String> = data["channels"]
                     .as_array()
                     .unwrap()
@@ -263,12 +278,7 @@ impl Model {
             "GUILD_MEMBER_ADD" | "GUILD_MEMBER_UPDATE" => {
                 let id = data["user"]["id"].as_str().unwrap();
                 let old = self.member(guild_id, id);
-                // Where everybody is known, somebody unknown is no member.
-                let knows_all = self.created(guild_id).is_some_and(|guild| {
-                    guild.count.is_some_and(|count| count <= guild.members.len() as u64)
-                });
-                let insert = kind == "GUILD_MEMBER_ADD" || !knows_all;
-                let change = self.put_member(guild_id, data, insert);
+                let change = self.put_member(guild_id, data, kind == "GUILD_MEMBER_ADD");
                 if !old.is_null() {
                     expected[0].2 = self.member(guild_id, id);
                     expected[0].1 = old;
@@ -292,6 +302,7 @@ impl Model {
                 let guild = self.created(guild_id).unwrap();
                 guild.presences.remove(id);
                 guild.voice.remove(id);
+                guild.departed.insert(id.to_owned());
                 if guild.members.remove(id).is_some() || !all {
                     guild.count = guild.count.map(|count| count.saturating_sub(1));
                 }
@@ -338,7 +349,10 @@ impl Model {
                         }
                         expected[0] = ("", old, new);
                     }
-                    None if !offline && (!all || guild.members.contains_key(id)) => {
+                    None if !offline
+                        && (!all || guild.members.contains_key(id))
+                        && !guild.departed.contains(id) =>
+                    {
                         guild.presences.insert(id.to_owned(), data.clone());
                     }
                     None => {}
@@ -350,7 +364,7 @@ impl Model {
                 expected[0].1 = guild.voice.get(id).cloned().unwrap_or(Json::Null);
                 if data["channel_id"].is_null() {
                     guild.voice.remove(id);
-                } else {
+                } else if guild.voice.contains_key(id) || !guild.departed.contains(id) {
                     guild.voice.insert(id.to_owned(), data.clone());
                 }
             }
@@ -372,17 +386,18 @@ impl Model {
                     history.pop_first();
                 }
                 let author = data["author"]["id"].as_str().unwrap();
-                // An edit says nothing new of its author.
-                if let (Some(held), "MESSAGE_CREATE") = (self.users.get(author), kind) {
+                if let Some(held) = self.users.get(author) {
                     let merged = merge(held, &data["author"]);
                     self.users.insert(author.to_owned(), merged);
                 }
             }
             "MESSAGE_DELETE" => {
                 let id: u64 = data["id"].as_str().unwrap().parse().unwrap();
-                let history = self.messages.get_mut(data["channel_id"].as_str().unwrap());
+                let channel = data["channel_id"].as_str().unwrap();
+                let history = self.messages.get_mut(channel);
                 expected[0].1 =
                     history.and_then(|history| history.remove(&id)).unwrap_or(Json::Null);
+                self.forget_stray(guild_id, channel);
             }
             "MESSAGE_DELETE_BULK" => {
                 let history = self
@@ -400,6 +415,7 @@ impl Model {
                 if !found.is_empty() {
                     expected[0].1 = json!(found);
                 }
+                self.forget_stray(guild_id, data["channel_id"].as_str().unwrap());
             }
             other => panic!("{other}"),
         }

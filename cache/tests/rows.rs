@@ -129,7 +129,7 @@ fn guild_create_tells_startup_return_and_join_apart() {
     assert_eq!(back.old, plus(cached_guild(), json!({"unavailable": true})));
     let left = cache.one("GUILD_DELETE", json!({"id": G}));
     assert_eq!(left.reason, Some("leave"));
-    check(&left, cached_guild(), json!({"id": G}));
+    check(&left, plus(cached_guild(), json!({"unavailable": false})), json!({"id": G}));
     let joined = cache.one("GUILD_CREATE", guild());
     assert_eq!(joined.reason, Some("join"));
     assert_eq!(joined.old, NULL);
@@ -145,7 +145,7 @@ fn guild_delete_frees_everything_and_releases_users() {
     assert_eq!(cache.store.len(Table::Users), 1, "bob is in the second guild");
     cache.feed("GUILD_DELETE", json!({"id": "101"}));
     for table in Table::ALL {
-        let left = if table == Table::Meta { 2 } else { 0 };
+        let left = usize::from(table == Table::Meta);
         assert_eq!(cache.store.len(table), left, "{table:?}");
     }
 }
@@ -512,7 +512,7 @@ fn the_history_is_bounded_by_count_and_age() {
     cache.at.us += 86_400_000_000;
     assert_eq!(cache.one("MESSAGE_DELETE", delete("908")).old, NULL, "too old");
     // Another channel's messages sweep this one.
-    for id in 0..8 {
+    for id in 0..64 {
         cache.feed("MESSAGE_CREATE", json!({"id": (1000 + id).to_string(), "channel_id": "201", "guild_id": G, "content": ""}));
     }
     assert_eq!(cache.store.len(Table::Messages), 3);
@@ -527,7 +527,7 @@ fn private_messages_are_kept_and_forgotten() {
     assert_eq!(seen.old, private("900", "800"));
     cache.feed("MESSAGE_CREATE", private("901", "800"));
     cache.at.us += 86_400_000_000;
-    for id in 902..906 {
+    for id in 902..966 {
         cache.feed("MESSAGE_CREATE", private(&id.to_string(), "801"));
     }
     assert_eq!(cache.store.len(Table::ChannelFacts), 1, "a channel nobody writes in is forgotten");

@@ -49,9 +49,15 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     put_own(step, id, Map::EMPTY)?;
     // What a guild that arrives does not list it does not have, but for members (G-44).
     for (table, key) in LISTS {
-        put_list(step, id, table, list(step, key))?;
+        match step.data.get(key) {
+            Some(list) => put_list(step, id, table, list)?,
+            None => step.world.store.delete(table, Key::one(id)),
+        }
     }
     super::role::replace(step, id, list(step, atoms::ROLES))?;
+    if !step.data.contains(atoms::ROLES) {
+        step.world.store.delete(Table::RoleOrder, Key::one(id));
+    }
     channels(step, id, Table::Channels, atoms::CHANNELS)?;
     channels(step, id, Table::Threads, atoms::THREADS)?;
     for (family, key) in [

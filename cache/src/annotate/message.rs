@@ -202,7 +202,7 @@ fn erase(step: &mut Step<'_>, channel: u64, ids: &[u64]) -> Result<(), StoreErro
             facts.messages = facts.messages.saturating_sub(1);
         }
     }
-    if facts.messages == 0 && !is_channel(step, Key::pair(guild, channel))? {
+    if facts.messages == 0 && is_stray(step, Key::pair(guild, channel))? {
         forget(step, guild, channel);
     } else if facts != before {
         put_facts(step, guild, channel, facts);
@@ -210,7 +210,7 @@ fn erase(step: &mut Step<'_>, channel: u64, ids: &[u64]) -> Result<(), StoreErro
     Ok(())
 }
 
-/// A channel that is not cached itself has no message any more.
+/// A stray channel has no message any more.
 fn forget(step: &mut Step<'_>, guild: u64, channel: u64) {
     step.world.store.delete(Table::ChannelFacts, Key::pair(guild, channel));
     step.world.store.delete(Table::ChannelMap, Key::one(channel));
@@ -241,7 +241,7 @@ fn sweep(step: &mut Step<'_>) -> Result<(), StoreError> {
     for (key, mut facts) in expired {
         let (guild, channel) = (key.owner(), key.id());
         trim(step, channel, &mut facts)?;
-        if facts.messages == 0 && !is_channel(step, key)? {
+        if facts.messages == 0 && is_stray(step, key)? {
             forget(step, guild, channel);
         } else {
             put_facts(step, guild, channel, facts);
@@ -253,15 +253,10 @@ fn sweep(step: &mut Step<'_>) -> Result<(), StoreError> {
 /// Of so many events one sweeps, so many channels.
 const SWEEP: u64 = 64;
 
-/// Whether a channel or thread of this key is cached, or might be if its resource were on.
-fn is_channel(step: &Step<'_>, key: Key) -> Result<bool, StoreError> {
-    for table in [Table::Channels, Table::Threads] {
-        let off = !step.world.settings.caches_table(table);
-        if (off && key.owner() != 0) || step.world.store.get(table, key)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether a channel is neither cached nor in a guild that is, with which it would go.
+fn is_stray(step: &Step<'_>, key: Key) -> Result<bool, StoreError> {
+    let cached = step.world.store.get(Table::Channels, key)?.is_some();
+    Ok(!cached && (key.owner() == 0 || step.world.created_guild(key.owner())?.is_none()))
 }
 
 fn put_facts(step: &mut Step<'_>, guild: u64, channel: u64, facts: ChannelFacts) {

@@ -75,7 +75,7 @@ const WRITER_FILE: &str = "writer.lock";
 
 /// Bytes allocated for a new store.
 const FIRST_BYTES: u64 = 8 << 20;
-/// It grows by a quarter, but at least by this.
+/// It grows by half, but at least by this: every page of a grown map is met anew.
 const STEP_BYTES: u64 = 8 << 20;
 
 /// The store, open for writing.
@@ -163,7 +163,7 @@ impl DiskStore {
     /// Allocates more space; false when the limit is reached.
     pub fn grow(&mut self) -> Result<bool, DiskError> {
         let before = self.env()?.map_bytes() as u64;
-        let after = pages(before + (before / 4).max(STEP_BYTES)).min(pages(self.bytes_max));
+        let after = pages(before + (before / 2).max(STEP_BYTES)).min(pages(self.bytes_max));
         if after <= before {
             return Ok(false);
         }
