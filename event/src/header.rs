@@ -56,10 +56,14 @@ pub enum Reason {
     StateLost = 11,
     /// GAP: a payload could not be read.
     Undecodable = 12,
+    /// GAP: the cache's group lost records of a shard ring, by eviction or removal.
+    RecordsLost = 13,
+    /// GAP: a record could not be written into the output ring.
+    Undeliverable = 14,
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::None,
         Self::Startup,
         Self::Available,
@@ -73,6 +77,8 @@ impl Reason {
         Self::OutputLost,
         Self::StateLost,
         Self::Undecodable,
+        Self::RecordsLost,
+        Self::Undeliverable,
     ];
 
     /// Its name, as the command line prints it; `None` for [`Reason::None`].
@@ -91,6 +97,8 @@ impl Reason {
             Self::OutputLost => "output_lost",
             Self::StateLost => "state_lost",
             Self::Undecodable => "undecodable",
+            Self::RecordsLost => "records_lost",
+            Self::Undeliverable => "undeliverable",
         })
     }
 
@@ -115,6 +123,8 @@ impl Flags {
     pub const NOT_UTF8: Self = Self(1 << 2);
     /// The record was derived from another event.
     pub const DERIVED: Self = Self(1 << 3);
+    /// There was an entity before, but it could not be written into the output ring with the event.
+    pub const WITHOUT_OLD: Self = Self(1 << 4);
 
     /// Whether all of `flags` are set.
     pub const fn contains(self, flags: Self) -> bool {
@@ -153,6 +163,7 @@ impl fmt::Debug for Flags {
             (Self::UNCHANGED, "UNCHANGED"),
             (Self::NOT_UTF8, "NOT_UTF8"),
             (Self::DERIVED, "DERIVED"),
+            (Self::WITHOUT_OLD, "WITHOUT_OLD"),
         ];
         f.debug_set()
             .entries(names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| name))

@@ -196,6 +196,9 @@ pub mod meta {
     pub const OUTPUT: Key = Key::pair(1, 0);
     /// The shard count whose rings are read.
     pub const SHARDS: Key = Key::pair(1, 1);
+    /// A record of which only some outputs are delivered: shard count, shard, ring id, position, and the
+    /// index that comes next, eight bytes each. Absent, mostly.
+    pub const PARTIAL: Key = Key::pair(1, 2);
     /// Owner of the keys of input positions.
     pub const INPUTS: u64 = 2;
 

@@ -33,7 +33,27 @@ use crate::store::Store;
 /// What a row does.
 type Handler = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
-/// Applies one record to the state, and replaces what `out` held by what is to be delivered.
+/// How much of a record's outputs is wanted.
+///
+/// One READY may find thousands of guilds gone, more than a ring holds. It is then given again, with
+/// `from` raised by the outputs it had, until it says that there are no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slice {
+    /// The index of the first output; those before were delivered.
+    pub from: u16,
+    /// Derived records after which to stop, one at least.
+    pub records: usize,
+    /// Their bytes after which to stop.
+    pub bytes: usize,
+}
+
+impl Slice {
+    /// Everything.
+    pub const WHOLE: Self = Self { from: 0, records: usize::MAX, bytes: usize::MAX };
+}
+
+/// Applies one record to the state, and replaces what `out` held by what is to be delivered; says
+/// whether that was all.
 ///
 /// # Errors
 /// When the store cannot be read; the state may then hold half of the record's changes, which the
@@ -42,8 +62,9 @@ pub fn annotate(
     store: &mut dyn Store,
     settings: &Settings,
     record: &Record<'_>,
+    slice: Slice,
     out: &mut Outputs,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     out.clear();
     let header = record.header();
     let guild = record.guild_id();
@@ -62,12 +83,16 @@ pub fn annotate(
             data: Part::Payload,
             old: None,
         },
+        slice,
+        complete: true,
         out,
     };
     rows::handler(header.kind)(&mut step)?;
-    let Step { main, out, .. } = step;
-    out.insert_main(main);
-    Ok(())
+    let Step { main, out, complete, .. } = step;
+    if slice.from == 0 {
+        out.insert_main(main);
+    }
+    Ok(complete)
 }
 
 /// A record in work.
@@ -85,6 +110,10 @@ struct Step<'a> {
     seq: u64,
     /// The record with index 0.
     main: Output,
+    /// What of the outputs is wanted.
+    slice: Slice,
+    /// Whether nothing is left for another slice.
+    complete: bool,
     /// Derived records so far, and spare buffers.
     out: &'a mut Outputs,
 }

@@ -2,6 +2,8 @@
 
 use mixcord_event::{Flags, Kind, Reason};
 
+use super::Slice;
+
 /// The `data` of an output.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Part {
@@ -61,33 +63,14 @@ impl Outputs {
         &self.items
     }
 
-    /// Makes derived records smaller, and if need be fewer, until all fit together into a ring that
-    /// holds so many records and bytes; says what was cut. Otherwise one READY after which
-    /// thousands of guilds are gone could never be delivered.
-    pub fn fit(&mut self, records: usize, bytes: usize) -> Option<String> {
+    /// Whether the derived records are as many as a slice may have.
+    pub(super) fn exceeds(&self, slice: Slice) -> bool {
         let size = |output: &Output| {
             let data = if let Part::Document(data) = &output.data { data.len() } else { 0 };
             data + output.old.as_ref().map_or(0, Vec::len) + OVERHEAD
         };
-        if self.items.len() <= 1 {
-            return None;
-        }
-        let missing = self.items.len().saturating_sub(records.max(1));
-        self.items.truncate(records.max(1));
-        let mut total: usize = self.items.iter().map(size).sum();
-        let mut without_old = 0;
-        for output in self.items.iter_mut().skip(1).rev() {
-            if total <= bytes {
-                break;
-            }
-            if let Some(old) = output.old.take() {
-                total -= old.len();
-                without_old += 1;
-            }
-        }
-        (missing + without_old > 0).then(|| {
-            format!("{missing} derived records are not delivered, {without_old} without old")
-        })
+        self.items.len() >= slice.records.max(1)
+            || (!self.items.is_empty() && self.items.iter().map(size).sum::<usize>() >= slice.bytes)
     }
 
     /// Forgets the records.
@@ -119,30 +102,5 @@ impl Outputs {
             buffer.clear();
             self.spare.push(buffer);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn derived_records_are_cut_from_the_end_and_the_first_stays() {
-        let output = |size: usize| Output {
-            kind: Kind::READY,
-            reason: Reason::None,
-            flags: Flags::NONE,
-            key: 0,
-            data: Part::Payload,
-            old: Some(vec![0; size]),
-        };
-        let mut outputs = Outputs::default();
-        for _ in 0..4 {
-            outputs.push(output(1000));
-        }
-        assert_eq!(outputs.fit(4, 10_000), None);
-        assert!(outputs.fit(3, 3 * OVERHEAD + 2000).is_some());
-        let kept: Vec<bool> = outputs.items().iter().map(|output| output.old.is_some()).collect();
-        assert_eq!(kept, [true, true, false]);
     }
 }

@@ -24,6 +24,10 @@ pub(super) fn ready(step: &mut Step<'_>) -> Result<(), StoreError> {
     listed.sort_unstable();
     for (id, facts) in ours(step)? {
         if listed.binary_search(&id).is_err() {
+            if facts.created && step.out.exceeds(step.slice) {
+                step.complete = false;
+                break;
+            }
             erase(step, id, facts)?;
         }
     }

@@ -1,6 +1,6 @@
 //! Why the cache stops.
 
-use mixcord_ring::{AttachError, BellError, CreateError, JoinError, NameError, StageError};
+use mixcord_ring::{AttachError, BellError, CreateError, NameError, StageError};
 use mixcord_state::StoreError;
 
 use crate::store::DiskError;
@@ -27,17 +27,9 @@ pub enum EngineError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A record could not be written into the output ring.
+    /// Not even a gap could be written into the output ring.
     #[error("cannot write into the output ring: {0}")]
     Stage(StageError),
-    /// A shard's ring cannot be read.
-    #[error("cannot read the ring {ring}: {source}")]
-    Join {
-        /// The ring.
-        ring: String,
-        /// Why.
-        source: JoinError,
-    },
     /// The rings cannot be listed.
     #[error("cannot list the rings: {0}")]
     List(std::io::Error),

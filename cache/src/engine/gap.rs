@@ -13,9 +13,9 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    /// Replaces `out` by the record; `origin` is its own place in the output ring, so that it
-    /// shares its identity with no event.
-    pub(super) fn encode(&self, origin: Origin, out: &mut Vec<u8>) {
+    /// Replaces `out` by the record. Its identity is that of the event in whose place it stands; a gap
+    /// before all events has its own place in the output ring for `origin`.
+    pub(super) fn encode(&self, origin: Origin, index: u16, out: &mut Vec<u8>) {
         let (count, id) = self.shard;
         let mut data = Vec::new();
         let mut map = Writer::new(&mut data).map();
@@ -32,7 +32,7 @@ impl Gap {
             shard: Shard { id, count },
             session: 0,
             seq: 0,
-            index: 0,
+            index,
             key: 0,
             received_us: now.as_micros() as u64,
             origin,

@@ -1,14 +1,14 @@
 //! A shard's ring as the cache reads it.
 
-use std::time::Duration;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
+use mixcord_event::Reason;
 use mixcord_event::topology::CACHE_GROUP;
 use mixcord_ring::{
-    AttachError, Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Position, Ring, Start,
-    TakeError,
+    AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
+    Ring, Start, TakeError,
 };
-
-use super::EngineError;
 
 /// Records taken from a ring at once, and their bytes where one ring is read. Many rings share what
 /// four may have, so that memory stays bounded.
@@ -22,12 +22,19 @@ pub(super) fn limits(rings: usize) -> Limits {
     Limits { records: RECORDS_MAX, bytes }
 }
 
+/// How long a ring that could not be read is left alone.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// A shard's ring, and the records of it that were taken.
 #[derive(Debug)]
 pub(super) struct Input {
     ring: Ring,
-    /// `None` once the ring turned out to be damaged.
+    /// The segment's file, by which a ring that was made anew is told from this one.
+    file: FileId,
+    /// `None` once the ring turned out to be damaged, or the group to be gone.
     member: Option<Member>,
+    /// When the ring is tried again.
+    retry: Option<Instant>,
     batch: Option<Batch>,
     /// How many records of the batch are staged.
     staged: usize,
@@ -35,26 +42,58 @@ pub(super) struct Input {
     done: usize,
 }
 
+/// Which file a name stands for: device and number.
+pub(super) type FileId = (u64, u64);
+
+/// The file of a ring's segment, if there is one.
+pub(super) fn file_of(namespace: &Namespace, name: &str) -> Option<FileId> {
+    let path = Namespace::directory().join(format!("{}.{name}", namespace.prefix()));
+    let file = std::fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// A ring that cannot be joined; that shard alone is not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Join(#[from] JoinError),
+}
+
 impl Input {
-    /// Joins a ring; `None` if it cannot be read, which is said.
+    /// Joins a ring; `None` if there is none any more.
     pub(super) fn join(
         namespace: &Namespace,
         name: &str,
         bell: &Bell,
-    ) -> Result<Option<Self>, EngineError> {
+    ) -> Result<Option<Self>, InputError> {
+        let Some(file) = file_of(namespace, name) else { return Ok(None) };
         let ring = match Ring::attach(namespace, name) {
             Ok(ring) => ring,
             Err(AttachError::NotFound { .. }) => return Ok(None),
-            Err(error) => {
-                tracing::error!(ring = name, "cannot read the ring: {error}");
-                return Ok(None);
-            }
+            Err(error) => return Err(error.into()),
         };
+        // It may have been made anew between the two; then the next look finds it.
+        if file_of(namespace, name) != Some(file) {
+            return Ok(None);
+        }
         let group = GroupSpec::durable(CACHE_GROUP).from(Start::Earliest);
-        let member = ring
-            .join(&group, bell)
-            .map_err(|source| EngineError::Join { ring: name.to_owned(), source })?;
-        Ok(Some(Self { ring, member: Some(member), batch: None, staged: 0, done: 0 }))
+        let member = Some(ring.join(&group, bell)?);
+        Ok(Some(Self { ring, file, member, retry: None, batch: None, staged: 0, done: 0 }))
+    }
+
+    /// Whether the ring is to be joined again: another one stands in its place, and of this one
+    /// nothing more can come; or it could not be read and may be by now.
+    pub(super) fn is_over(&mut self, file: Option<FileId>) -> bool {
+        if self.batch.is_some() {
+            return false;
+        }
+        let replaced = file.is_some_and(|file| file != self.file);
+        match &mut self.member {
+            Some(member) => replaced && !member.has_work() && !self.ring.producer_alive(),
+            None => replaced || self.retry.is_none_or(|at| at <= Instant::now()),
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -82,23 +121,30 @@ impl Input {
         })
     }
 
-    /// Takes what waits, if nothing is in hand; what stands before `from` was committed already.
-    pub(super) fn fill(&mut self, from: Position, limits: Limits) {
+    /// Takes what waits, if nothing is in hand. What stands before `from` was committed already; when
+    /// `from` itself is no longer there, that is a loss to be told.
+    pub(super) fn fill(&mut self, from: Position, limits: Limits) -> Option<Reason> {
+        let mut loss = None;
         while self.batch.is_none() {
-            let Some(member) = &mut self.member else { return };
+            let member = self.member.as_mut()?;
             let batch = match member.take(limits) {
                 Ok(Some(batch)) => batch,
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error @ TakeError::Evicted { .. }) => {
                     tracing::error!(ring = self.ring.name(), "{error}");
                     continue;
                 }
                 Err(error) => {
-                    tracing::error!(ring = self.ring.name(), "the ring is no longer read: {error}");
+                    tracing::error!(ring = self.ring.name(), "the ring is not read: {error}");
+                    let gone = matches!(error, TakeError::Removed);
+                    self.retry = (!gone).then(|| Instant::now() + RETRY);
                     self.member = None;
-                    return;
+                    break;
                 }
             };
+            if batch.first().is_some_and(|first| first.position > from) {
+                loss = Some(Reason::RecordsLost);
+            }
             let known = batch.records().take_while(|entry| entry.position < from).count();
             self.batch = Some(batch);
             (self.staged, self.done) = (known, known);
@@ -106,6 +152,7 @@ impl Input {
                 self.release();
             }
         }
+        loss
     }
 
     /// The next record that is not staged.
@@ -139,6 +186,9 @@ impl Input {
 
     /// Releases the records staged: they are committed.
     pub(super) fn release(&mut self) {
+        if self.staged == 0 {
+            return;
+        }
         self.done = self.staged;
         let Some(batch) = &mut self.batch else { return };
         if self.done == batch.len() {

@@ -7,21 +7,25 @@
 
 mod commit;
 mod error;
+mod discover;
 mod gap;
 mod input;
+mod partial;
 mod startup;
+mod transaction;
+mod work;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mixcord_event::topology;
 use mixcord_ring::{Bell, Geometry, Namespace, Producer};
-use mixcord_state::Inputs;
+use mixcord_state::{Inputs, StoreError};
 
 pub use self::error::EngineError;
 use self::gap::Gap;
 use self::input::Input;
+use self::partial::Partial;
 use crate::annotate::Outputs;
 use crate::settings::Settings;
 use crate::store::{Changes, DiskStore};
@@ -80,6 +84,11 @@ pub struct Engine {
     knew_positions: bool,
     /// Losses to be told before anything else.
     gaps: Vec<Gap>,
+    /// The record that is delivered in part, as committed and as staged.
+    partial: Option<Partial>,
+    partial_staged: Option<Partial>,
+    /// Rings that cannot be read, and when that was said.
+    complaints: BTreeMap<String, Instant>,
     changes: Changes,
     outputs: Outputs,
     /// Records of the next round at most.
@@ -94,7 +103,7 @@ const FULL_LOOK: Duration = Duration::from_millis(50);
 const FULL_PAUSE: Duration = Duration::from_millis(2);
 /// How often the store is looked after.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// How often rings are looked for while others have work.
+/// How often rings are looked for.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Engine {
@@ -110,7 +119,15 @@ impl Engine {
     /// When the process should end; starting it again is safe.
     pub fn round(&mut self) -> Result<Progress, EngineError> {
         self.look_after()?;
-        self.commit_round()
+        match self.commit_round() {
+            Err(EngineError::Store(error @ StoreError::Damaged { .. })) => {
+                tracing::error!("{error}: beginning anew");
+                self.take_back();
+                self.lose_state()?;
+                Ok(Progress::Worked)
+            }
+            other => other,
+        }
     }
 
     /// Sleeps until there may be something to do, at most `timeout`.
@@ -158,53 +175,5 @@ impl Engine {
             self.discover()?;
         }
         Ok(())
-    }
-
-    /// Joins the shard rings that appeared.
-    fn discover(&mut self) -> Result<(), EngineError> {
-        for name in self.namespace.rings().map_err(EngineError::List)? {
-            let Some((shard, shards)) = topology::parse_shard_ring(&name) else { continue };
-            if self.inputs.contains_key(&(shards, shard)) {
-                continue;
-            }
-            if let Some(input) = Input::join(&self.namespace, &name, &self.bell)? {
-                self.welcome((shards, shard), input);
-            }
-        }
-        self.choose_shards();
-        Ok(())
-    }
-
-    /// Rings of the old shard count are drained before those of the new are read.
-    fn choose_shards(&mut self) {
-        let mut counts: Vec<u16> = self.inputs.keys().map(|&(shards, _)| shards).collect();
-        counts.dedup();
-        let current = self.shards.filter(|current| counts.contains(current));
-        if let Some(current) = current
-            && (counts.len() == 1 || self.is_in_use(current))
-        {
-            return;
-        }
-        counts.retain(|&count| Some(count) != current);
-        // In use first; of those the one whose gateway is gone, for it is the older.
-        let mut others = Vec::new();
-        for count in counts {
-            others.push((!self.is_in_use(count), self.is_alive(count), count));
-        }
-        others.sort_unstable();
-        match others.first() {
-            Some(&(unused, _, count)) if !unused || current.is_none() => self.shards = Some(count),
-            _ => {}
-        }
-    }
-
-    /// Whether rings of this count have a gateway or records.
-    fn is_in_use(&mut self, shards: u16) -> bool {
-        let mut inputs = self.inputs.range_mut((shards, 0)..=(shards, u16::MAX));
-        inputs.any(|(_, input)| input.has_work() || input.is_alive())
-    }
-
-    fn is_alive(&self, shards: u16) -> bool {
-        self.inputs.range((shards, 0)..=(shards, u16::MAX)).any(|(_, input)| input.is_alive())
     }
 }

@@ -12,6 +12,7 @@ use mixcord_state::{
 
 use super::gap::Gap;
 use super::input::Input;
+use super::partial::Partial;
 use super::{Engine, EngineError, Plan};
 use crate::annotate::Outputs;
 use crate::store::{Changes, DiskStore, Fate, announce};
@@ -23,6 +24,7 @@ struct Stored {
     output: Option<(u64, Position)>,
     inputs: Inputs,
     shards: Option<u16>,
+    partial: Option<Partial>,
 }
 
 impl Engine {
@@ -72,6 +74,9 @@ impl Engine {
             shards: None,
             knew_positions: true,
             gaps: Vec::new(),
+            partial: None,
+            partial_staged: None,
+            complaints: BTreeMap::new(),
             changes: Changes::default(),
             outputs: Outputs::default(),
             records_max: usize::MAX,
@@ -107,6 +112,7 @@ impl Engine {
                     return self.begin_anew(checkpoint);
                 }
                 self.positions = stored.inputs;
+                self.partial = stored.partial;
                 if intended > tail {
                     match self.out.restage(intended) {
                         Ok(()) => {
@@ -127,6 +133,7 @@ impl Engine {
             Some(_) => {
                 tracing::error!("the output ring is another one than before");
                 self.positions = stored.inputs;
+                self.partial = stored.partial;
                 self.tell(Reason::OutputLost);
             }
             None if checkpoint.is_some() && self.store.is_some() => {
@@ -145,10 +152,18 @@ impl Engine {
 
     /// Empties the store, and goes on from the output ring's checkpoint.
     fn begin_anew(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), EngineError> {
+        self.take_positions(checkpoint);
+        self.lose_state()
+    }
+
+    /// The state is of no use any more: it begins anew at the positions reached.
+    pub(super) fn lose_state(&mut self) -> Result<(), EngineError> {
         if let Some(store) = &mut self.store {
             store.rebuild()?;
         }
-        self.take_positions(checkpoint);
+        self.persisted.clear();
+        self.partial = None;
+        self.partial_staged = None;
         self.tell(Reason::StateLost);
         Ok(())
     }
@@ -195,6 +210,7 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
         Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
     let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
     stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
+    stored.partial = txn.get(Table::Meta, meta::PARTIAL)?.and_then(Partial::from_bytes);
     txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
         if let Some((ring, position)) = pair(bytes) {
             let shard = ((key.id() >> 16) as u16, key.id() as u16);

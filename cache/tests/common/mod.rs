@@ -3,7 +3,7 @@
 
 pub(crate) mod instance;
 
-use mixcord_cache::annotate::{Outputs, annotate};
+use mixcord_cache::annotate::{Outputs, Slice, annotate};
 use mixcord_cache::settings::Settings;
 use mixcord_cache::store::{MemoryStore, Store};
 use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record};
@@ -82,7 +82,8 @@ pub(crate) fn feed(
     let bytes = record_bytes(kind, payload, at);
     let record = Record::parse(&bytes).expect("a record");
     let mut outputs = Outputs::default();
-    annotate(store, settings, &record, &mut outputs).expect("a store that can be read");
+    let done = annotate(store, settings, &record, Slice::WHOLE, &mut outputs);
+    assert!(done.expect("a store that can be read"));
     let seen = outputs.items().iter().map(|output| Seen {
         kind: if output.kind == Kind::UNKNOWN { record.kind_name() } else { output.kind.name() }
             .to_owned(),

@@ -1,0 +1,77 @@
+//! Which rings are read.
+
+use std::time::{Duration, Instant};
+
+use mixcord_event::topology;
+
+use super::input::{Input, file_of};
+use super::{Engine, EngineError};
+
+/// How often it is said of a ring that it cannot be read.
+const REMIND: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Joins the shard rings that appeared, and those that were made anew. One that cannot be read
+    /// stops its own shard only.
+    pub(super) fn discover(&mut self) -> Result<(), EngineError> {
+        let names = self.namespace.rings().map_err(EngineError::List)?;
+        self.complaints.retain(|name, _| names.contains(name));
+        for name in names {
+            let Some((shard, shards)) = topology::parse_shard_ring(&name) else { continue };
+            let key = (shards, shard);
+            if let Some(input) = self.inputs.get_mut(&key)
+                && !input.is_over(file_of(&self.namespace, &name))
+            {
+                continue;
+            }
+            match Input::join(&self.namespace, &name, &self.bell) {
+                Ok(Some(input)) => self.welcome(key, input),
+                Ok(None) => {}
+                Err(error) => self.complain(&name, &error.to_string()),
+            }
+        }
+        self.choose_shards();
+        Ok(())
+    }
+
+    fn complain(&mut self, name: &str, error: &str) {
+        let now = Instant::now();
+        if self.complaints.get(name).is_none_or(|said| now.duration_since(*said) >= REMIND) {
+            tracing::error!(ring = name, "cannot read the ring: {error}");
+            self.complaints.insert(name.to_owned(), now);
+        }
+    }
+
+    /// Rings of the old shard count are drained before those of the new are read.
+    fn choose_shards(&mut self) {
+        let mut counts: Vec<u16> = self.inputs.keys().map(|&(shards, _)| shards).collect();
+        counts.dedup();
+        let current = self.shards.filter(|current| counts.contains(current));
+        if let Some(current) = current
+            && (counts.len() == 1 || self.is_in_use(current))
+        {
+            return;
+        }
+        counts.retain(|&count| Some(count) != current);
+        // In use first; of those the one whose gateway is gone, for it is the older.
+        let mut others = Vec::new();
+        for count in counts {
+            others.push((!self.is_in_use(count), self.is_alive(count), count));
+        }
+        others.sort_unstable();
+        match others.first() {
+            Some(&(unused, _, count)) if !unused || current.is_none() => self.shards = Some(count),
+            _ => {}
+        }
+    }
+
+    /// Whether rings of this count have a gateway or records.
+    fn is_in_use(&mut self, shards: u16) -> bool {
+        let mut inputs = self.inputs.range_mut((shards, 0)..=(shards, u16::MAX));
+        inputs.any(|(_, input)| input.has_work() || input.is_alive())
+    }
+
+    fn is_alive(&self, shards: u16) -> bool {
+        self.inputs.range((shards, 0)..=(shards, u16::MAX)).any(|(_, input)| input.is_alive())
+    }
+}
