@@ -4,26 +4,17 @@
 
 #[cfg(feature = "kill-points")]
 mod imp {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use mixcord_ring::kill::Countdown;
 
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    static LAST: AtomicU64 = AtomicU64::new(u64::MAX);
+    static CALLS: Countdown = Countdown::new();
 
     /// From now on, point number `last` (1 is the next one) ends the process by SIGKILL.
     pub fn arm(last: u64) {
-        COUNT.store(0, Ordering::SeqCst);
-        LAST.store(last, Ordering::SeqCst);
-    }
-
-    /// Points passed since [`arm`].
-    pub fn count() -> u64 {
-        COUNT.load(Ordering::SeqCst)
+        CALLS.arm(last);
     }
 
     pub(crate) fn point() {
-        if COUNT.fetch_add(1, Ordering::SeqCst) + 1 == LAST.load(Ordering::SeqCst) {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::SIGKILL);
-        }
+        CALLS.point();
     }
 }
 
@@ -33,6 +24,6 @@ mod imp {
     pub(crate) const fn point() {}
 }
 
-pub(crate) use imp::point;
 #[cfg(feature = "kill-points")]
-pub use imp::{arm, count};
+pub use imp::arm;
+pub(crate) use imp::point;

@@ -6,6 +6,7 @@
 mod channel;
 mod entity;
 mod expression;
+mod forget;
 mod guild;
 mod member;
 mod message;
@@ -21,6 +22,7 @@ mod user;
 mod voice;
 mod world;
 
+pub use forget::forget_uncached;
 pub use output::{Output, Outputs, Part};
 
 use mixcord_event::{Atom, Flags, Kind, Map, Reason, Record, Value};

@@ -13,9 +13,9 @@ use mixcord_state::{
 use super::gap::Gap;
 use super::input::Input;
 use super::partial::Partial;
-use super::{Engine, EngineError, Plan};
-use crate::annotate::Outputs;
-use crate::store::{Changes, DiskStore, Fate, announce};
+use super::{Engine, EngineError, Plan, transaction};
+use crate::annotate::{Outputs, forget_uncached};
+use crate::store::{Changes, DiskStore, Fate, Overlay, announce};
 
 /// What the store says about the rings.
 #[derive(Default, Debug)]
@@ -84,10 +84,27 @@ impl Engine {
             looked: None,
         };
         engine.compare(fate)?;
+        engine.forget_uncached()?;
         // From now on readers know which store is the current one, or that there is none.
         engine.set_checkpoint();
         engine.out.publish();
         Ok(engine)
+    }
+
+    /// Takes out of the store what an earlier run cached and this one does not.
+    fn forget_uncached(&mut self) -> Result<(), EngineError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let txn = store.env()?.read()?;
+        forget_uncached(&mut Overlay::new(&txn, &mut self.changes), &self.settings)?;
+        drop(txn);
+        while !self.changes.is_empty() {
+            match transaction::write_changes(store.env()?, &mut self.changes) {
+                Ok(()) => self.changes.committed(),
+                Err(StoreError::Full) if store.grow()? => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Makes store and output ring agree.

@@ -24,14 +24,7 @@ impl Transaction<'_> {
         kill::point();
         let mut txn = env.write()?;
         kill::point();
-        self.changes.each(|table, key, value| {
-            match value {
-                Some(value) => txn.put(table, key, value)?,
-                None => txn.delete(table, key)?,
-            }
-            kill::point();
-            Ok(())
-        })?;
+        put_changes(&mut txn, self.changes)?;
         for (shard, input) in self.positions {
             if self.persisted.get(shard) != Some(input) {
                 let value = pair(input.ring, input.position);
@@ -54,6 +47,24 @@ impl Transaction<'_> {
         kill::point();
         Ok(())
     }
+}
+
+/// A transaction of changes alone: positions and tail stay what they are.
+pub(super) fn write_changes(env: &Env, changes: &mut Changes) -> Result<(), StoreError> {
+    let mut txn = env.write()?;
+    put_changes(&mut txn, changes)?;
+    txn.commit()
+}
+
+fn put_changes(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
+    changes.each(|table, key, value| {
+        match value {
+            Some(value) => txn.put(table, key, value)?,
+            None => txn.delete(table, key)?,
+        }
+        kill::point();
+        Ok(())
+    })
 }
 
 fn put(txn: &mut WriteTxn<'_>, key: Key, value: &[u8]) -> Result<(), StoreError> {

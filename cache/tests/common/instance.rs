@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mixcord_cache::engine::{Engine, Plan, Progress};
 use mixcord_cache::settings::Settings;
-use mixcord_event::{Record, topology};
+use mixcord_event::{Flags, Record, topology};
 use mixcord_ring::{
     Bell, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start,
 };
@@ -21,6 +21,7 @@ pub(crate) struct Out {
     pub(crate) shard: (u16, u16),
     pub(crate) index: u16,
     pub(crate) origin: (u64, u64),
+    pub(crate) flags: Flags,
     pub(crate) data: Json,
     pub(crate) old: Json,
 }
@@ -165,6 +166,7 @@ pub(crate) fn receive(member: &mut Member) -> Vec<Out> {
                 shard: (header.shard.id, header.shard.count),
                 index: header.index,
                 origin: (header.origin.ring, header.origin.position),
+                flags: header.flags,
                 data: json(record.data_bytes()),
                 old: record.old_bytes().map_or(Json::Null, json),
             });

@@ -1,0 +1,321 @@
+//! What is broken around the cache stops as little as can be, and is told.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::instance::{Instance, Out, receive, send, settle, until};
+use mixcord_cache::engine::{Engine, Progress};
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::DiskStore;
+use mixcord_event::topology;
+use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
+use mixcord_state::{Key, Resource, Table};
+use serde_json::{Value as Json, json};
+
+fn typing(n: u64) -> (&'static str, Json) {
+    ("TYPING_START", json!({"n": n}))
+}
+
+fn guild(id: u64, description: &str) -> (&'static str, Json) {
+    let description = json!(description);
+    ("GUILD_CREATE", json!({"id": id.to_string(), "name": "g", "description": description}))
+}
+
+fn kinds(seen: &[Out]) -> Vec<&str> {
+    seen.iter().map(|out| out.kind.as_str()).collect()
+}
+
+fn gaps(seen: &[Out]) -> Vec<(u16, &'static str)> {
+    let gaps = seen.iter().filter(|out| out.kind == "GAP");
+    gaps.map(|out| (out.shard.0, out.reason.expect("a reason"))).collect()
+}
+
+/// Overwrites the descriptor that carries this source.
+fn damage(instance: &Instance, ring: &str, source: u64) {
+    let path = Namespace::directory().join(format!("{}.{ring}", instance.namespace.prefix()));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|window| window == source.to_le_bytes()).unwrap();
+    bytes[at - 32..at + 8].fill(0xFF);
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&bytes[at - 32..at + 8], at as u64 - 32).unwrap();
+}
+
+/// Rounds until `holds`; rings are looked for now and then only.
+fn run_until(engine: &mut Engine, what: &str, mut holds: impl FnMut() -> bool) {
+    until(what, || {
+        let progress = engine.round().unwrap();
+        engine.wait(progress, Duration::from_millis(20));
+        holds()
+    });
+}
+
+#[test]
+fn a_damaged_ring_stops_its_own_shard_until_it_is_made_anew() {
+    let instance = Instance::new("damaged");
+    instance.declare();
+    let mut sound = instance.shard(0, 2);
+    let mut broken = instance.shard(1, 2);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    send(&mut broken, (1, 2), &[typing(1)]);
+    settle(&mut engine);
+    let source = 0x5EED_0FDA_4A6E_0001;
+    broken.stage(&Meta { key: 0, tag: 0, source }, &[b"x"]).unwrap();
+    damage(&instance, &topology::shard_ring(1, 2), source);
+    broken.publish();
+    send(&mut sound, (0, 2), &[typing(2), typing(3)]);
+    settle(&mut engine);
+    assert_eq!(kinds(&receive(&mut consumer)), ["TYPING_START"; 3]);
+
+    // The operator removes it, which the cache does not hinder, and the gateway makes it anew.
+    drop(broken);
+    instance.namespace.remove_ring(&topology::shard_ring(1, 2)).unwrap();
+    let mut anew = instance.shard(1, 2);
+    send(&mut anew, (1, 2), &[typing(4)]);
+    let mut seen = Vec::new();
+    run_until(&mut engine, "the new ring is read", || {
+        seen.extend(receive(&mut consumer));
+        seen.len() == 2
+    });
+    assert_eq!(gaps(&seen), [(1, "ring_lost")]);
+    assert_eq!((seen[1].origin, &seen[1].data), ((anew.id().0, 0), &json!({"n": 4})));
+}
+
+#[test]
+fn a_ring_without_a_place_for_the_cache_stops_its_own_shard() {
+    let instance = Instance::new("no-place");
+    instance.declare();
+    let geometry = Geometry::new(256, 1 << 18, 1, 1, 4).unwrap();
+    let other = GroupSpec::durable("other").from(Start::Earliest);
+    let name = topology::shard_ring(1, 2);
+    let full =
+        Producer::create(&instance.namespace, &name, geometry, &[other], &instance.bell).unwrap();
+    let mut sound = instance.shard(0, 2);
+    send(&mut sound, (0, 2), &[typing(1)]);
+    let mut engine = instance.engine();
+    settle(&mut engine);
+    let mut consumer = instance.consumer();
+    assert_eq!(kinds(&receive(&mut consumer)), ["TYPING_START"]);
+    // Once there is room it is joined.
+    let mut full = full;
+    send(&mut full, (1, 2), &[typing(2)]);
+    full.ring().remove_group("other").unwrap();
+    run_until(&mut engine, "the ring is joined", || !receive(&mut consumer).is_empty());
+}
+
+#[test]
+fn records_that_the_group_lost_are_a_gap() {
+    let instance = Instance::new("evicted");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    send(&mut shard, (0, 1), &[typing(0)]);
+    settle(&mut instance.engine());
+    // Nobody holds the ring: it overwrites what the cache has not seen.
+    shard.ring().remove_group(topology::CACHE_GROUP).unwrap();
+    for n in 1..=600 {
+        send(&mut shard, (0, 1), &[typing(n)]);
+    }
+    settle(&mut instance.engine());
+    let seen = receive(&mut instance.consumer());
+    assert_eq!(gaps(&seen), [(0, "records_lost")]);
+    assert_eq!((seen[0].kind.as_str(), seen[1].kind.as_str()), ("TYPING_START", "GAP"));
+    let first = seen[2].origin.1;
+    assert!(first > 1 && seen.len() as u64 == 2 + 601 - first, "from {first} on all are there");
+}
+
+/// An event whose `old` and `data` lie out of line, where nothing can be written.
+#[test]
+fn an_output_that_cannot_be_written_is_reduced_or_told_and_the_cache_goes_on() {
+    let mut instance = Instance::new("undeliverable");
+    instance.output = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let text = "x".repeat(10_000);
+    send(&mut shard, (0, 1), &[guild(100, &text)]);
+    settle(&mut engine);
+    assert_eq!(receive(&mut consumer).len(), 1);
+    // 20 kB of old and new are too long for this ring, 10 kB are not.
+    let out = consumer.ring().id().0;
+    let blob = |position: u64| {
+        let prefix = instance.namespace.prefix();
+        Namespace::directory().join(format!("{prefix}.out.blob-{out:016x}-{position}"))
+    };
+    std::fs::create_dir(blob(1)).unwrap();
+    std::fs::create_dir(blob(2)).unwrap();
+    let update = json!({"id": "100", "icon": "i"});
+    let long = json!({"id": "100", "description": "y".repeat(40_000)});
+    let events =
+        [("GUILD_UPDATE", update), ("GUILD_UPDATE", long), ("GUILD_UPDATE", json!({"id": "100"}))];
+    send(&mut shard, (0, 1), &events);
+    settle(&mut engine);
+    let seen = receive(&mut consumer);
+    assert_eq!(kinds(&seen), ["GUILD_UPDATE", "GAP", "GUILD_UPDATE"]);
+    assert_eq!((&seen[0].old, &seen[0].data["icon"]), (&Json::Null, &json!("i")));
+    assert!(seen[0].flags.contains(mixcord_event::Flags::WITHOUT_OLD));
+    assert_eq!((gaps(&seen), seen[1].origin), (vec![(0, "undeliverable")], (shard.id().0, 2)));
+    assert_eq!(seen[2].old["icon"], "i", "the state has what was not delivered");
+    std::fs::remove_dir(blob(1)).unwrap();
+    std::fs::remove_dir(blob(2)).unwrap();
+}
+
+#[test]
+fn a_damaged_entry_begins_the_state_anew_after_a_gap() {
+    let instance = Instance::new("entry");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    send(&mut shard, (0, 1), &[guild(100, "")]);
+    settle(&mut instance.engine());
+    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
+    let mut txn = store.env().unwrap().write().unwrap();
+    txn.put(Table::GuildFacts, Key::one(100), b"?").unwrap();
+    txn.commit().unwrap();
+    drop(store);
+    send(&mut shard, (0, 1), &[("GUILD_UPDATE", json!({"id": "100", "name": "h"}))]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut instance.consumer());
+    assert_eq!(kinds(&seen), ["GUILD_CREATE", "GAP", "GUILD_UPDATE"]);
+    assert_eq!((gaps(&seen), &seen[2].old), (vec![(0, "state_lost")], &Json::Null));
+}
+
+#[test]
+fn a_ready_with_more_lost_guilds_than_the_ring_holds_tells_each_with_its_old() {
+    for restarts in [false, true] {
+        let mut instance = Instance::new(if restarts { "slices-restart" } else { "slices" });
+        instance.output = Geometry::new(64, 1 << 17, 4, 1, 4).unwrap();
+        instance.declare();
+        let mut shard = instance.shard(0, 1);
+        let mut engine = instance.engine();
+        let mut consumer = instance.consumer();
+        let guilds = 60;
+        for id in 1..=guilds {
+            send(&mut shard, (0, 1), &[guild(id, &"d".repeat(3000))]);
+            settle(&mut engine);
+            receive(&mut consumer);
+        }
+        let ready = json!({"user": {"id": "7"}, "guilds": [{"id": "60"}]});
+        send(&mut shard, (0, 1), &[("READY", ready), typing(1)]);
+        let mut seen = Vec::new();
+        until("all is delivered", || {
+            engine.round().unwrap();
+            if restarts {
+                drop(std::mem::replace(&mut engine, {
+                    // One cache at a time.
+                    let spare = Instance::new("slices-spare");
+                    spare.engine()
+                }));
+                engine = instance.engine();
+            }
+            seen.extend(receive(&mut consumer));
+            seen.last().is_some_and(|out| out.kind == "TYPING_START")
+        });
+        assert_eq!(seen.len() as u64, guilds + 1);
+        assert_eq!(seen[0].kind, "READY");
+        for (index, out) in seen[..guilds as usize].iter().enumerate() {
+            assert_eq!((out.index as usize, out.origin.1), (index, guilds));
+            if index > 0 {
+                let expected = (json!({"id": index.to_string()}), Some("derived"));
+                assert_eq!((out.data.clone(), out.reason), expected);
+                assert_eq!(out.old["description"].as_str().map(str::len), Some(3000));
+            }
+        }
+    }
+}
+
+#[test]
+fn under_back_pressure_shards_are_served_in_turn() {
+    let mut instance = Instance::new("turns");
+    instance.output = Geometry::new(16, 1 << 16, 4, 1, 4).unwrap();
+    instance.declare();
+    let mut shards = [instance.shard(0, 2), instance.shard(1, 2)];
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let mut served = [0, 0];
+    for n in 0..40 {
+        for (shard, ring) in (0..).zip(&mut shards) {
+            while ring.has_space(4096) && ring.ring().groups()[0].lag < 64 {
+                send(ring, (shard, 2), &[typing(n)]);
+            }
+        }
+        settle(&mut engine);
+        for out in receive(&mut consumer) {
+            served[usize::from(out.shard.0)] += 1;
+        }
+    }
+    let least = served[0].min(served[1]);
+    assert!(least * 3 >= served[0].max(served[1]), "{served:?}");
+}
+
+#[test]
+fn a_full_output_ring_is_not_looked_at_without_a_pause() {
+    let mut instance = Instance::new("pause");
+    instance.output = Geometry::new(16, 1 << 16, 4, 1, 4).unwrap();
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut engine = instance.engine();
+    let member = |name: &str| json!({"guild_id": "100", "user": {"id": "1", "username": name}, "roles": [], "joined_at": null});
+    send(&mut shard, (0, 1), &[guild(100, ""), ("GUILD_MEMBER_ADD", member("a"))]);
+    settle(&mut engine);
+    // One place is left, and the next event has two outputs: there seems to be room.
+    for n in 2.. {
+        if consumer_room(&instance) == 1 {
+            break;
+        }
+        send(&mut shard, (0, 1), &[typing(n)]);
+        settle(&mut engine);
+    }
+    send(&mut shard, (0, 1), &[("GUILD_MEMBER_UPDATE", member("b"))]);
+    let (begun, looks) = (Instant::now(), 50);
+    for _ in 0..looks {
+        let progress = engine.round().unwrap();
+        assert!(matches!(progress, Progress::OutputFull(_)), "{progress:?}");
+        engine.wait(progress, Duration::from_secs(1));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(looks), "{:?}", begun.elapsed());
+}
+
+/// Records for which the output ring has room.
+fn consumer_room(instance: &Instance) -> u64 {
+    let ring = mixcord_ring::Ring::attach(&instance.namespace, topology::OUTPUT_RING).unwrap();
+    16 - ring.groups()[0].lag
+}
+
+#[test]
+fn what_is_switched_off_is_forgotten_at_the_start() {
+    let mut instance = Instance::new("off");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let member = json!({"user": {"id": "1", "username": "a"}, "roles": [], "joined_at": null});
+    let create = json!({"id": "100", "name": "g", "member_count": 1, "members": [member], "roles": [{"id": "5", "name": "r"}], "channels": [{"id": "200", "type": 0, "name": "c"}]});
+    let message = json!({"id": "900", "channel_id": "200", "guild_id": "100", "content": ""});
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", create), ("MESSAGE_CREATE", message)]);
+    settle(&mut instance.engine());
+    instance.settings = Settings::default()
+        .without(Resource::Members)
+        .without(Resource::Roles)
+        .without(Resource::Messages);
+    let delete = json!({"id": "900", "channel_id": "200", "guild_id": "100"});
+    let role = json!({"guild_id": "100", "role_id": "5"});
+    let remove = json!({"guild_id": "100", "user": {"id": "1"}});
+    let events = [
+        ("MESSAGE_DELETE", delete),
+        ("GUILD_ROLE_DELETE", role),
+        ("GUILD_MEMBER_REMOVE", remove),
+        ("GUILD_UPDATE", json!({"id": "100"})),
+    ];
+    send(&mut shard, (0, 1), &events);
+    settle(&mut instance.engine());
+    let seen = receive(&mut instance.consumer());
+    for out in &seen[2..5] {
+        assert_eq!(out.old, Json::Null, "{}", out.kind);
+    }
+    assert_eq!(seen[5].old["name"], "g", "what is on stays");
+    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
+    let txn = store.env().unwrap().read().unwrap();
+    for table in [Table::Members, Table::Users, Table::Roles, Table::RoleOrder, Table::Messages] {
+        assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
+    }
+}
