@@ -6,6 +6,8 @@
 mod common;
 
 use common::instance::{Instance, Out, receive, send, settle};
+use mixcord_cache::engine::Progress;
+use mixcord_ring::Geometry;
 use serde_json::{Value as Json, json};
 
 const CHILD: &str = "MIXCORD_KILL_CHILD";
@@ -30,7 +32,36 @@ fn events(shard: u16) -> Vec<(&'static str, Json)> {
     ]
 }
 
+/// A session in which several guilds are gone: more than one batch of the small output ring takes.
+fn set_up_many(instance: &Instance) {
+    instance.declare();
+    let mut ring = instance.shard(0, 1);
+    let id = |n: u64| (1000 + n).to_string();
+    let text = "d".repeat(2000);
+    for n in 0..15 {
+        let guild = json!({"id": id(n), "name": "g", "description": text});
+        send(&mut ring, (0, 1), &[("GUILD_CREATE", guild)]);
+    }
+    settle(&mut instance.engine());
+    assert_eq!(receive(&mut instance.consumer()).len(), 15);
+    let ready = json!({"user": {"id": "1"}, "guilds": [{"id": id(14)}]});
+    send(&mut ring, (0, 1), &[("READY", ready), ("TYPING_START", json!({"after": true}))]);
+}
+
+#[test]
+fn slices_there_are() {
+    let instance = sized(Instance::new("many-rounds"));
+    set_up(&instance);
+    let mut engine = instance.engine();
+    let worked = std::iter::from_fn(|| Some(engine.round().expect("a round")));
+    let worked = worked.take_while(|progress| *progress == Progress::Worked).count();
+    assert_eq!(worked, 2, "or the kill points between them prove nothing");
+}
+
 fn set_up(instance: &Instance) {
+    if instance.name.contains("-many-") {
+        return set_up_many(instance);
+    }
     instance.declare();
     for shard in 0..2 {
         let mut ring = instance.shard(shard, 2);
@@ -49,13 +80,21 @@ fn child() {
     let (name, at) = order.split_once(' ').expect("an order");
     let (kind, last) = at.split_once(' ').expect("a kill point");
     let last = last.parse().expect("a number");
-    let instance = Instance::attach(name);
+    let instance = sized(Instance::attach(name));
     match kind {
-        "ring" => mixcord_ring::kill::arm(last),
+        "ring" | "many-ring" => mixcord_ring::kill::arm(last),
         _ => mixcord_cache::kill::arm(last),
     }
     let mut engine = instance.engine();
     settle(&mut engine);
+}
+
+/// Slices need a ring that cannot hold everything at once, and yet, without a reader, all of it.
+fn sized(mut instance: Instance) -> Instance {
+    if instance.name.contains("-many-") {
+        instance.output = Geometry::new(256, 1 << 16, 4, 1, 4).expect("a geometry");
+    }
+    instance
 }
 
 /// Runs the child; whether it lived to the end.
@@ -74,18 +113,18 @@ fn the_child() {
     child();
 }
 
-fn enumerate(kind: &str) {
+fn enumerate(kind: &str, outputs: usize) {
     let undisturbed = {
-        let instance = Instance::new(&format!("{kind}-calm"));
+        let instance = sized(Instance::new(&format!("{kind}-calm")));
         set_up(&instance);
         settle(&mut instance.engine());
         receive(&mut instance.consumer())
     };
-    assert_eq!(undisturbed.len(), 16);
+    assert_eq!(undisturbed.len(), outputs);
     let mut last = 0;
     loop {
         last += 1;
-        let instance = Instance::new(&format!("{kind}-{last}"));
+        let instance = sized(Instance::new(&format!("{kind}-{last}")));
         set_up(&instance);
         let survived = survives(&instance, kind, last);
         settle(&mut instance.engine());
@@ -103,10 +142,20 @@ fn enumerate(kind: &str) {
 
 #[test]
 fn at_every_call_to_the_store() {
-    enumerate("store");
+    enumerate("store", 16);
 }
 
 #[test]
 fn at_every_shared_store_of_the_rings() {
-    enumerate("ring");
+    enumerate("ring", 16);
+}
+
+#[test]
+fn at_every_call_to_the_store_between_slices() {
+    enumerate("many-store", 16);
+}
+
+#[test]
+fn at_every_shared_store_of_the_rings_between_slices() {
+    enumerate("many-ring", 16);
 }
