@@ -200,6 +200,8 @@ fn erase(step: &mut Step<'_>, channel: u64, ids: &[u64]) -> Result<(), StoreErro
         if step.world.store.get(Table::Messages, key)?.is_some() {
             step.world.store.delete(Table::Messages, key);
             facts.messages = facts.messages.saturating_sub(1);
+            // Another one is the first now, of which nothing is known.
+            facts.oldest_us = 0;
         }
     }
     if facts.messages == 0 && is_stray(step, Key::pair(guild, channel))? {

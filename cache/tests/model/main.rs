@@ -1,0 +1,81 @@
+//! The annotator against a naive model: random sequences of events of every row, with resources switched
+//! off or not; every output is compared, and at the end what is left in the store.
+//!
+//! The model keeps entities as JSON in one map and does what the table says by hand.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod events;
+mod rows;
+mod world;
+
+use common::Cache;
+use mixcord_cache::settings::Settings;
+use mixcord_event::Flags;
+use mixcord_state::{Resource, Table};
+use proptest::prelude::*;
+
+use events::event;
+use world::World;
+
+/// Messages kept in a channel by the test, and for how long.
+const HISTORY: u32 = 3;
+const AGE_US: u64 = 400;
+
+fn settings(off: &[usize]) -> Settings {
+    let mut settings = Settings::default();
+    for &resource in off {
+        settings = settings.without(Resource::ALL[resource % Resource::ALL.len()]);
+    }
+    settings.messages_per_channel = HISTORY;
+    settings.messages_age = std::time::Duration::from_micros(AGE_US);
+    settings
+}
+
+/// Some of all cases run with everything on, others with some resources off.
+fn off() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![
+        2 => Just(Vec::new()),
+        1 => prop::collection::vec(0..Resource::ALL.len(), 1..4),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_annotator_agrees_with_the_model(
+        off in off(),
+        dice in prop::collection::vec(any::<[u8; 8]>(), 1..250),
+    ) {
+        let settings = settings(&off);
+        let mut cache = Cache { settings: settings.clone(), ..Cache::default() };
+        let mut world = World::new(settings);
+        for (position, dice) in dice.iter().enumerate() {
+            let (kind, data) = event(dice);
+            // Now and then time passes, so that messages grow old.
+            cache.at.us += u64::from(dice[7] % 4) * 10;
+            // No event sweeps: of that rows.rs has a scenario.
+            cache.at.seq = 64 * position as u64;
+            let seen = cache.feed(kind, data.clone());
+            let expected = world.apply(kind, &data, cache.at.us);
+            let what = format!("event {position}: {kind} {data}");
+            prop_assert_eq!(seen.len(), expected.len(), "{}", &what);
+            for (seen, expected) in seen.iter().zip(expected) {
+                prop_assert_eq!(&seen.kind, &expected.kind, "kind of {}", &what);
+                prop_assert_eq!(&seen.old, &expected.old, "old of {}", &what);
+                prop_assert_eq!(&seen.data, &expected.data, "data of {}", &what);
+                prop_assert_eq!(seen.reason, expected.reason, "reason of {}", &what);
+                prop_assert_eq!(seen.flags.contains(Flags::STALE), expected.stale, "{}", &what);
+                let unchanged = seen.flags.contains(Flags::UNCHANGED);
+                prop_assert_eq!(unchanged, expected.unchanged, "{}", &what);
+            }
+            for (table, count) in world.counts() {
+                // Old messages go when their channel is met.
+                if table != Table::Messages {
+                    prop_assert_eq!(cache.store.len(table), count, "{:?} after {}", table, &what);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The state of the model: entities as JSON, and the few facts beside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mixcord_cache::settings::Settings;
+use mixcord_state::Table;
+use serde_json::{Map, Value as Json, json};
+
+use crate::HISTORY;
+
+/// One expected output.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) kind: String,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) stale: bool,
+    pub(crate) unchanged: bool,
+    pub(crate) old: Json,
+    pub(crate) data: Json,
+}
+
+/// What is known about a guild beside its fields.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Facts {
+    pub(crate) created: bool,
+    pub(crate) pending: bool,
+    pub(crate) unavailable: bool,
+    pub(crate) count: Option<u64>,
+}
+
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) now_us: u64,
+    pub(crate) me: Option<Json>,
+    pub(crate) entities: BTreeMap<(Table, u64, u64), Json>,
+    pub(crate) facts: BTreeMap<u64, Facts>,
+    pub(crate) role_order: BTreeMap<u64, Vec<u64>>,
+    /// Guild and channel or thread → `last_message_id`, if anybody said.
+    pub(crate) last: BTreeMap<(u64, u64), Option<Json>>,
+    pub(crate) guild_of: BTreeMap<u64, u64>,
+    /// Channel and message → when it was received, and the message.
+    pub(crate) messages: BTreeMap<(u64, u64), (u64, Json)>,
+    pub(crate) departed: BTreeSet<(u64, u64)>,
+}
+
+pub(crate) fn id(value: &Json) -> Option<u64> {
+    value.as_str()?.parse().ok()
+}
+
+pub(crate) fn text(id: u64) -> Json {
+    json!(id.to_string())
+}
+
+pub(crate) fn merge(base: &Json, over: &Json) -> Json {
+    let mut merged = base.clone();
+    for (key, value) in over.as_object().expect("an object") {
+        merged[key] = value.clone();
+    }
+    merged
+}
+
+pub(crate) fn without(value: &Json, keys: &[&str]) -> Json {
+    let mut value = value.clone();
+    for key in keys {
+        value.as_object_mut().expect("an object").remove(*key);
+    }
+    value
+}
+
+pub(crate) fn list<'a>(data: &'a Json, key: &str) -> &'a [Json] {
+    data[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A user before and after.
+pub(crate) type Change = Option<(Json, Json)>;
+
+impl World {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            now_us: 0,
+            me: None,
+            entities: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            role_order: BTreeMap::new(),
+            last: BTreeMap::new(),
+            guild_of: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            departed: BTreeSet::new(),
+        }
+    }
+
+    /// Entries of each table.
+    pub(crate) fn counts(&self) -> Vec<(Table, usize)> {
+        let count = |table| match table {
+            Table::Meta => usize::from(self.me.is_some()),
+            Table::GuildFacts => self.facts.len(),
+            Table::RoleOrder => self.role_order.len(),
+            Table::ChannelFacts => self.last.len(),
+            Table::ChannelMap => self.guild_of.len(),
+            Table::Messages => self.messages.len(),
+            Table::Departed => self.departed.len(),
+            table => self.entities.keys().filter(|(of, ..)| *of == table).count(),
+        };
+        Table::ALL.iter().map(|&table| (table, count(table))).collect()
+    }
+
+    pub(crate) fn on(&self, table: Table) -> bool {
+        self.settings.caches_table(table)
+    }
+
+    pub(crate) fn get(&self, table: Table, owner: u64, id: u64) -> Json {
+        self.entities.get(&(table, owner, id)).cloned().unwrap_or(Json::Null)
+    }
+
+    pub(crate) fn has(&self, table: Table, owner: u64, id: u64) -> bool {
+        self.entities.contains_key(&(table, owner, id))
+    }
+
+    pub(crate) fn put(&mut self, table: Table, owner: u64, id: u64, value: Json) {
+        if self.on(table) {
+            self.entities.insert((table, owner, id), value);
+        }
+    }
+
+    pub(crate) fn ids(&self, table: Table, owner: u64) -> Vec<u64> {
+        let keys = self.entities.range((table, owner, 0)..=(table, owner, u64::MAX));
+        keys.map(|((.., id), _)| *id).collect()
+    }
+
+    pub(crate) fn created(&self, guild: u64) -> bool {
+        self.facts.get(&guild).is_some_and(|facts| facts.created)
+    }
+
+    /// Whether everybody in the guild is cached.
+    pub(crate) fn knows_all(&self, guild: u64) -> bool {
+        let cached = self.ids(Table::Members, guild).len() as u64;
+        self.facts.get(&guild).and_then(|facts| facts.count).is_some_and(|count| count <= cached)
+    }
+
+    pub(crate) fn guild(&self, guild: u64) -> Json {
+        let mut all = self.get(Table::Guilds, guild, 0);
+        if all.is_null() {
+            return all;
+        }
+        let facts = self.facts[&guild];
+        if facts.unavailable {
+            all["unavailable"] = json!(true);
+        }
+        if let Some(count) = facts.count {
+            all["member_count"] = json!(count);
+        }
+        if let Some(order) = self.role_order.get(&guild) {
+            all["roles"] = order.iter().map(|&role| self.get(Table::Roles, guild, role)).collect();
+        }
+        for (table, key) in [(Table::Emojis, "emojis"), (Table::Stickers, "stickers")] {
+            if self.has(table, guild, 0) {
+                all[key] = self.get(table, guild, 0);
+            }
+        }
+        all
+    }
+
+    pub(crate) fn channel(&self, table: Table, guild: u64, id: u64) -> Json {
+        let mut channel = self.get(table, guild, id);
+        if let (false, Some(Some(last))) = (channel.is_null(), self.last.get(&(guild, id))) {
+            channel["last_message_id"] = last.clone();
+        }
+        channel
+    }
+
+    pub(crate) fn member(&self, guild: u64, user: u64) -> Json {
+        let mut member = self.get(Table::Members, guild, user);
+        if member.is_null() {
+            return member;
+        }
+        member["guild_id"] = text(guild);
+        if self.has(Table::Users, user, 0) {
+            member["user"] = self.get(Table::Users, user, 0);
+        }
+        member
+    }
+
+    pub(crate) fn put_channel(&mut self, table: Table, guild: u64, channel: &Json) {
+        let Some(id) = id(&channel["id"]) else { return };
+        self.guild_of.insert(id, guild);
+        let held = self.last.get(&(guild, id)).cloned().flatten();
+        self.last.insert((guild, id), channel.get("last_message_id").cloned().or(held));
+        let mut own = without(channel, &["last_message_id", "newly_created"]);
+        if guild != 0 {
+            own["guild_id"] = text(guild);
+        }
+        self.put(table, guild, id, own);
+    }
+
+    pub(crate) fn erase_channel(&mut self, table: Table, guild: u64, id: u64) {
+        self.entities.remove(&(table, guild, id));
+        self.last.remove(&(guild, id));
+        self.guild_of.remove(&id);
+        self.messages.retain(|(channel, _), _| *channel != id);
+    }
+
+    pub(crate) fn erase_guild(&mut self, guild: u64) {
+        let channels: Vec<u64> =
+            self.last.range((guild, 0)..=(guild, u64::MAX)).map(|((_, id), _)| *id).collect();
+        channels.iter().for_each(|&id| self.erase_channel(Table::Channels, guild, id));
+        self.entities.retain(|(table, owner, _), _| *owner != guild || *table == Table::Users);
+        self.facts.remove(&guild);
+        self.role_order.remove(&guild);
+        self.departed.retain(|(of, _)| *of != guild);
+        self.release();
+    }
+
+    /// Users that no guild holds are forgotten.
+    pub(crate) fn release(&mut self) {
+        let held: BTreeSet<u64> = self
+            .entities
+            .keys()
+            .filter(|(table, ..)| *table == Table::Members)
+            .map(|(.., user)| *user)
+            .collect();
+        self.entities.retain(|(table, user, _), _| *table != Table::Users || held.contains(user));
+    }
+
+    pub(crate) fn put_user(&mut self, user: &Json, insert: bool) -> Change {
+        let id = id(&user["id"])?;
+        if !self.on(Table::Users) {
+            return None;
+        }
+        if !self.has(Table::Users, id, 0) {
+            if insert {
+                self.put(Table::Users, id, 0, user.clone());
+            }
+            return None;
+        }
+        let old = self.get(Table::Users, id, 0);
+        let new = merge(&old, user);
+        self.put(Table::Users, id, 0, new.clone());
+        (old != new).then_some((old, new))
+    }
+
+    /// `insert`: `None` never, `Some(false)` unless somebody left a moment ago, `Some(true)` always.
+    pub(crate) fn put_member(
+        &mut self,
+        guild: u64,
+        member: &Json,
+        user: &Json,
+        insert: Option<bool>,
+    ) -> Change {
+        let id = id(&user["id"])?;
+        let mut own = without(member, &["guild_id", "presence", "permissions", "user"]);
+        if !self.on(Table::Users) {
+            own["user"] = user.clone();
+        }
+        let mut new = false;
+        if self.has(Table::Members, guild, id) {
+            let merged = merge(&self.get(Table::Members, guild, id), &own);
+            self.put(Table::Members, guild, id, merged);
+        } else if self.on(Table::Members) {
+            let gone = self.departed.contains(&(guild, id));
+            if insert == Some(true) || (insert == Some(false) && !gone) {
+                self.put(Table::Members, guild, id, own);
+                new = true;
+            }
+        }
+        if insert == Some(true) && self.on(Table::Members) {
+            self.departed.remove(&(guild, id));
+        }
+        self.put_user(user, new)
+    }
+
+    /// R9.
+    pub(crate) fn refresh(&mut self, guild: Option<u64>, member: &Json, user: &Json) {
+        let Some(id) = id(&user["id"]) else { return };
+        match guild {
+            Some(guild)
+                if !member.is_null()
+                    && (self.has(Table::Members, guild, id) || self.created(guild)) =>
+            {
+                self.put_member(guild, member, user, Some(false));
+            }
+            _ => drop(self.put_user(user, false)),
+        }
+    }
+
+    pub(crate) fn put_presence(&mut self, guild: u64, presence: &Json) {
+        let Some(user) = id(&presence["user"]["id"]) else { return };
+        if presence["status"] == "offline" {
+            self.entities.remove(&(Table::Presences, guild, user));
+        } else {
+            let placed = merge(presence, &json!({"guild_id": text(guild)}));
+            self.put(Table::Presences, guild, user, placed);
+        }
+    }
+
+    /// A message that is not too old, with when it was received.
+    pub(crate) fn live(&self, channel: u64, message: u64) -> Option<(u64, Json)> {
+        let held = self.messages.get(&(channel, message))?;
+        (held.0 >= self.now_us - crate::AGE_US).then(|| held.clone())
+    }
+
+    pub(crate) fn insert_message(&mut self, channel: u64, message: u64, data: &Json) {
+        self.messages.insert((channel, message), (self.now_us, data.clone()));
+        let of = (channel, 0)..=(channel, u64::MAX);
+        let mut excess = self.messages.range(of.clone()).count().saturating_sub(HISTORY as usize);
+        while let Some((&key, (received_us, _))) = self.messages.range(of.clone()).next() {
+            if *received_us >= self.now_us - crate::AGE_US && excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(1);
+            self.messages.remove(&key);
+        }
+    }
+
+    /// Of a channel that is not cached and in no guild that is, nothing is known but messages.
+    pub(crate) fn forget_stray(&mut self, guild: u64, channel: u64) {
+        let empty = self.messages.range((channel, 0)..=(channel, u64::MAX)).next().is_none();
+        let cached = self.has(Table::Channels, guild, channel);
+        if empty && !cached && (guild == 0 || !self.created(guild)) {
+            self.last.remove(&(guild, channel));
+            self.guild_of.remove(&channel);
+        }
+    }
+}
+
+/// The JSON of an object.
+pub(crate) fn object(entries: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
+    Json::Object(
+        entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>(),
+    )
+}
