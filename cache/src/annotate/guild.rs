@@ -176,12 +176,7 @@ fn put_own(step: &mut Step<'_>, id: u64, held: Map<'_>) -> Result<(), StoreError
     Ok(())
 }
 
-fn put_list(
-    step: &mut Step<'_>,
-    id: u64,
-    table: Table,
-    list: Value<'_>,
-) -> Result<(), StoreError> {
+fn put_list(step: &mut Step<'_>, id: u64, table: Table, list: Value<'_>) -> Result<(), StoreError> {
     if !step.world.settings.caches_table(table) {
         return Ok(());
     }

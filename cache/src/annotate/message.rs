@@ -19,7 +19,8 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         facts.last_message = LastMessage::Id(newest);
         let newer = known.is_some_and(|known| {
             known.messages == 0
-                || (!known.ahead && matches!(known.last_message, LastMessage::Id(held) if held < id))
+                || (!known.ahead
+                    && matches!(known.last_message, LastMessage::Id(held) if held < id))
         });
         if step.world.settings.caches(Resource::Messages) {
             insert(step, channel, &mut facts, id, newer)?;

@@ -108,7 +108,8 @@ impl Engine {
         };
         let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
         let partial = self.partial;
-        let mut work = Work { out, base, settings, changes, outputs, partial, keeps: txn.is_some() };
+        let mut work =
+            Work { out, base, settings, changes, outputs, partial, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut torn = false;
         self.partial_staged = partial;

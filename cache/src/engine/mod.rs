@@ -6,8 +6,8 @@
 //! these was the last and goes on from there.
 
 mod commit;
-mod error;
 mod discover;
+mod error;
 mod gap;
 mod input;
 mod partial;

@@ -16,8 +16,7 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let (shards, shard) = self.shard;
-        let words =
-            [shards.into(), shard.into(), self.ring, self.position, u64::from(self.index)];
+        let words = [shards.into(), shard.into(), self.ring, self.position, u64::from(self.index)];
         words.into_iter().flat_map(u64::to_le_bytes).collect()
     }
 

@@ -188,10 +188,6 @@ fn stage_one(
     let data = output.data.bytes(input.data_bytes());
     let name = (output.kind == input.kind()).then(|| input.kind_name());
     let head = record::head(&header, name, data.len(), old.map(<[u8]>::len));
-    let meta = Meta {
-        key: output.key,
-        tag: u64::from(output.kind.number()),
-        source: at.position,
-    };
+    let meta = Meta { key: output.key, tag: u64::from(output.kind.number()), source: at.position };
     out.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()]).map(drop)
 }

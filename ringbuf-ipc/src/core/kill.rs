@@ -72,6 +72,6 @@ mod imp {
     pub(crate) const fn point() {}
 }
 
-pub(crate) use imp::{ENABLED, point};
 #[cfg(feature = "kill-points")]
 pub use imp::{Countdown, arm, count};
+pub(crate) use imp::{ENABLED, point};

@@ -1,0 +1,116 @@
+//! Events without a row, and resources that are switched off.
+
+use mixcord_state::{Resource, Table};
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn events_without_a_row_and_unknown_ones_pass() {
+    let mut cache = with_guild();
+    for kind in [
+        "RESUMED",
+        "RATE_LIMITED",
+        "ENTITLEMENT_CREATE",
+        "SUBSCRIPTION_CREATE",
+        "INVITE_CREATE",
+        "INVITE_DELETE",
+        "GUILD_BAN_ADD",
+        "GUILD_BAN_REMOVE",
+        "GUILD_AUDIT_LOG_ENTRY_CREATE",
+        "GUILD_INTEGRATIONS_UPDATE",
+        "APPLICATION_COMMAND_PERMISSIONS_UPDATE",
+        "AUTO_MODERATION_ACTION_EXECUTION",
+        "VOICE_CHANNEL_EFFECT_SEND",
+        "VOICE_SERVER_UPDATE",
+        "WEBHOOKS_UPDATE",
+        "MESSAGE_POLL_VOTE_ADD",
+        "MESSAGE_POLL_VOTE_REMOVE",
+        "NOBODY_KNOWS",
+    ] {
+        let before = cache.store.clone();
+        let payload = json!({"guild_id": G, "new_key": [1, {"a": null}]});
+        let seen = cache.one(kind, payload.clone());
+        assert_eq!(seen.kind, kind);
+        check(&seen, NULL, payload);
+        assert!(cache.store == before);
+    }
+}
+
+#[test]
+fn a_resource_switched_off_gives_no_old_and_the_payload() {
+    let updates = [
+        (Resource::Guilds, "GUILD_UPDATE", json!({"id": G, "name": "x"})),
+        (
+            Resource::Channels,
+            "CHANNEL_UPDATE",
+            json!({"id": "200", "guild_id": G, "name": "x", "type": 0}),
+        ),
+        (Resource::Threads, "THREAD_UPDATE", json!({"id": "300", "guild_id": G, "name": "x"})),
+        (
+            Resource::Roles,
+            "GUILD_ROLE_UPDATE",
+            json!({"guild_id": G, "role": {"id": "20", "name": "x"}}),
+        ),
+        (Resource::Emojis, "GUILD_EMOJIS_UPDATE", json!({"guild_id": G, "emojis": []})),
+        (Resource::Stickers, "GUILD_STICKERS_UPDATE", json!({"guild_id": G, "stickers": []})),
+        (Resource::Members, "GUILD_MEMBER_UPDATE", member_entity("1", "ann", &[])),
+        (Resource::Users, "USER_UPDATE", json!({"id": "1", "username": "x"})),
+        (
+            Resource::Presences,
+            "PRESENCE_UPDATE",
+            json!({"user": {"id": "1"}, "status": "dnd", "guild_id": G}),
+        ),
+        (
+            Resource::VoiceStates,
+            "VOICE_STATE_UPDATE",
+            json!({"user_id": "1", "channel_id": "201", "guild_id": G}),
+        ),
+        (Resource::Messages, "MESSAGE_UPDATE", message("900", "x")),
+        (
+            Resource::StageInstances,
+            "STAGE_INSTANCE_UPDATE",
+            json!({"id": "500", "guild_id": G, "channel_id": "201"}),
+        ),
+        (
+            Resource::ScheduledEvents,
+            "GUILD_SCHEDULED_EVENT_UPDATE",
+            json!({"id": "600", "guild_id": G, "name": "x"}),
+        ),
+        (
+            Resource::SoundboardSounds,
+            "GUILD_SOUNDBOARD_SOUND_UPDATE",
+            json!({"sound_id": "700", "guild_id": G, "name": "x"}),
+        ),
+        (
+            Resource::Integrations,
+            "INTEGRATION_UPDATE",
+            json!({"id": "81", "guild_id": G, "name": "x"}),
+        ),
+        (
+            Resource::AutomodRules,
+            "AUTO_MODERATION_RULE_UPDATE",
+            json!({"id": "91", "guild_id": G, "name": "x"}),
+        ),
+    ];
+    assert_eq!(updates.len(), Resource::ALL.len());
+    for (resource, kind, payload) in updates {
+        let mut cache = Cache::default();
+        cache.settings = cache.settings.without(resource);
+        cache.feed("READY", json!({"user": user("1", "ann"), "guilds": [{"id": G}]}));
+        cache.feed("GUILD_CREATE", guild());
+        cache.feed("MESSAGE_CREATE", message("900", "a"));
+        for _ in 0..2 {
+            check(&cache.one(kind, payload.clone()), NULL, payload.clone());
+        }
+        for table in Table::ALL {
+            if table.resource() == Some(resource) {
+                assert_eq!(cache.store.len(table), 0, "{resource}");
+            }
+        }
+        cache.feed("GUILD_DELETE", json!({"id": G}));
+        for table in Table::OF_GUILD {
+            assert_eq!(cache.store.len(table), 0, "{resource} {table:?}");
+        }
+    }
+}
