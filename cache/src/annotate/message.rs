@@ -29,7 +29,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
                 step.world.put_changed(Table::ChannelMap, Key::one(channel), &value)?;
             }
             put_facts(step, guild, channel, facts);
-            if step.seq % SWEEP == 0 {
+            if step.seq.is_multiple_of(SWEEP) {
                 sweep(step)?;
             }
         } else if known.is_some_and(|known| known != facts) {

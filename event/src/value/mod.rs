@@ -6,6 +6,7 @@ mod list;
 mod map;
 
 pub use list::{List, ListIter};
+pub(crate) use map::RawEntries;
 pub use map::{Map, MapIter};
 
 use crate::{
