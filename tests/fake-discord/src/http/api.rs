@@ -33,6 +33,13 @@ pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
         | (_, ["applications", _, "guilds", _, "commands", rest @ ..]) => {
             commands::route(hub, request, rest)
         }
+        // What some libraries ask for while they come up.
+        ("GET", ["soundboard-default-sounds"]) => Some(default_sounds()),
+        ("GET", ["applications", _, "emojis"]) => Some(Response::json(200, &json!({"items": []}))),
+        ("GET", ["sticker-packs"]) => Some(Response::json(200, &json!({"sticker_packs": []}))),
+        ("GET", ["voice", "regions"] | ["applications", _, "entitlements" | "skus"]) => {
+            Some(Response::json(200, &json!([])))
+        }
         _ => None,
     };
     answer.unwrap_or_else(|| Response::error(404, 0, "404: Not Found"))
@@ -89,4 +96,20 @@ fn application(hub: &Hub) -> Response {
         "verify_key" => "0".repeat(64),
     };
     Response::raw(200, Val::Obj(application).to_json())
+}
+
+/// Two of the sounds everybody has. Their ids are small numbers.
+fn default_sounds() -> Response {
+    let sound = |id: u64, name: &'static str, emoji: &'static str| {
+        obj! {
+            "available" => true,
+            "emoji_id" => Val::Null,
+            "emoji_name" => emoji,
+            "name" => name,
+            "sound_id" => Val::Id(id),
+            "volume" => 1.0,
+        }
+    };
+    let sounds = vec![sound(1, "quack", "🦆"), sound(2, "airhorn", "🔊")];
+    Response::raw(200, Val::from(sounds).to_json())
 }

@@ -134,23 +134,16 @@ fn tell(lane: &mut Lane, guild: &Guild, at: usize) {
 pub(crate) fn effect(lane: &mut Lane, guild: &mut Guild) {
     let Some(state) = lane.dice.pick(&guild.voice_states) else { return };
     let dice = &mut lane.dice;
+    let emoji = dice.one(&text::UNICODE_EMOJI);
     let mut body = obj! {
+        "animation_id" => dice.between(0, 20),
+        "animation_type" => dice.between(0, 1),
         "channel_id" => Val::Id(state.id("channel_id")),
+        "emoji" => obj! { "animated" => false, "id" => Val::Null, "name" => emoji },
         "guild_id" => Val::Id(guild.id),
         "user_id" => Val::Id(state.id("user_id")),
     };
-    if dice.once_in(2) {
-        body.set("animation_id", dice.between(0, 20))
-            .set("animation_type", dice.between(0, 1))
-            .set(
-                "emoji",
-                obj! {
-                    "animated" => false,
-                    "id" => Val::Null,
-                    "name" => dice.one(&text::UNICODE_EMOJI),
-                },
-            );
-    } else if let Some(sound) = dice.pick(&guild.sounds) {
+    if let Some(sound) = dice.pick(&guild.sounds).filter(|_| dice.once_in(2)) {
         body.set("sound_id", Val::Id(sound.id("sound_id"))).set("sound_volume", 0.5);
     }
     lane.emit(Event::guild(Kind::VOICE_CHANNEL_EFFECT_SEND, guild.id, body));

@@ -11,6 +11,7 @@ mod identify;
 mod inflate;
 mod model;
 mod oddities;
+mod replay;
 mod requests;
 mod resume;
 mod routes;

@@ -30,6 +30,12 @@ async fn g1_gateway_bot_tells_url_shards_and_budget_under_every_version() {
     assert!(get(&server, "/api/v10/gateway").await["url"].is_string());
     assert!(get(&server, "/api/v10/users/@me").await["id"].is_string());
     assert_eq!(get(&server, "/api/v10/users/@me/guilds").await.as_array().map(Vec::len), Some(2));
+    // py-cord does not come up without the first two.
+    for path in
+        ["soundboard-default-sounds", "applications/1/emojis", "sticker-packs", "voice/regions"]
+    {
+        get(&server, &format!("/api/v10/{path}")).await;
+    }
     let application = get(&server, "/api/v10/oauth2/applications/@me").await;
     assert_eq!(application["id"], get(&server, "/api/users/@me").await["id"]);
     server.stop().await;

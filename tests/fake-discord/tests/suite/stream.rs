@@ -135,13 +135,13 @@ async fn g19_a_resume_brings_what_was_missed_once() {
     client.send(&resume(&session, 500)).await;
     let mut expected = 501;
     let mut resumed = false;
-    while expected < 3000 {
+    // RESUMED comes behind what was missed, however much that is.
+    while expected < 3000 || !resumed {
         let message = client.message().await;
         assert_eq!(message["s"], expected);
         resumed |= message["t"] == "RESUMED";
         expected += 1;
     }
-    assert!(resumed);
     server.stop().await;
 }
 
