@@ -331,6 +331,7 @@ async fn g49_a_server_can_obfuscate_for_everybody() {
     let server = server(|config| {
         config.mix = "hidden-channel=1,message=1".to_owned();
         config.obfuscate_channels = true;
+        config.events = Some(2000);
     })
     .await;
     let mut client = Client::connect(&server, JSON).await;
