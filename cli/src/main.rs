@@ -5,6 +5,7 @@
 mod cache;
 mod groups;
 mod ls;
+mod send;
 mod tail;
 mod terminal;
 mod top;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use mixcord::operator;
+use mixcord::{commands, operator};
 
 /// The exit code of configuration errors, after which a restart is no use.
 const EXIT_CONFIG: u8 = 78;
@@ -40,6 +41,8 @@ enum Command {
     Ls(ls::Options),
     /// Show live what flows: rates, fullness, lag, and updates old -> new.
     Top(top::Options),
+    /// Ask something of Discord, through the gateway that runs the shard.
+    Send(send::Options),
     /// Create and remove consumer groups.
     #[command(subcommand)]
     Groups(groups::Command),
@@ -58,7 +61,8 @@ struct Instance {
         long = "instance",
         value_name = "NAME",
         env = "MIXCORD_INSTANCE",
-        default_value = "mixcord"
+        default_value = "mixcord",
+        global = true
     )]
     name: String,
 }
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Command::Tail(options) => tail::run(&options),
         Command::Ls(options) => ls::run(&options),
         Command::Top(options) => top::run(&options),
+        Command::Send(options) => send::run(options),
         Command::Groups(command) => groups::run(&command),
         Command::Cache(command) => cache::run(&command),
         Command::Rm(instance) => remove(&instance.name),
@@ -139,6 +144,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn is_configuration(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.downcast_ref::<mixcord::Error>().is_some_and(mixcord::Error::is_configuration)
+            || cause
+                .downcast_ref::<commands::Error>()
+                .is_some_and(commands::Error::is_configuration)
             || cause
                 .downcast_ref::<operator::Error>()
                 .is_some_and(operator::Error::is_configuration)

@@ -380,3 +380,23 @@ fn top_measures_once_in_plain_lines() {
     let picture = text(&output.stdout);
     assert!(picture.contains("out") && !picture.contains('\x1b'), "{picture}");
 }
+
+#[test]
+fn send_says_why_it_cannot() {
+    let rig = Rig::new();
+    let nobody = run(&rig, &["send", "presence", "idle", "--activity", "chess"]);
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+    assert!(text(&nobody.stderr).contains("mixcord-gateway"), "{nobody:?}");
+    assert_eq!(text(&nobody.stderr).lines().count(), 1, "{nobody:?}");
+    for wrong in [
+        &["send", "presence", "bored"][..],
+        &["send", "members"],
+        &["send", "members", "--guild", "1", "--query", "a", "--user", "2"],
+        &["send", "members", "--guild", "1", "--nonce", "a nonce of more than thirty-two bytes"],
+        &["send", "sounds"],
+        &["send"],
+    ] {
+        let output = run(&rig, wrong);
+        assert_eq!(output.status.code(), Some(78), "{wrong:?} {output:?}");
+    }
+}

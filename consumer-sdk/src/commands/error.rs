@@ -82,6 +82,12 @@ impl Error {
         }
     }
 
+    /// Is it about what was asked for, so that trying again the same way is no use?
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Invalid(_))
+    }
+
     pub(super) fn refused(instance: &str, refusal: Refusal) -> Self {
         match refusal {
             Refusal::Invalid(why) => Self::Invalid(why),

@@ -186,6 +186,33 @@ fn commands_and_answers_in_json() -> Result<()> {
     commands_and_answers("json")
 }
 
+/// What an operator sends by hand.
+#[test]
+fn mixcord_send() -> Result<()> {
+    let mut scene = Scene::new("etf")?;
+    let (guild, channel) = scene.guilds[1];
+    let (guild_text, channel_text) = (guild.to_string(), channel.to_string());
+    let send = |arguments: &[&str]| -> Result<i32> {
+        let mut command = std::process::Command::new(Program::path("mixcord"));
+        command.arg("send").args(arguments).args(["--instance", scene.stack.instance()]);
+        let exit = Program::start("send", scene.stack.folder(), &mut command)?.wait(DEADLINE)?;
+        exit.code.with_context(|| exit.stderr)
+    };
+    assert_eq!(send(&["members", "--guild", &guild_text, "--nonce", "by-hand"])?, 0);
+    assert_eq!(send(&["sounds", "--guild", &guild_text])?, 0);
+    assert_eq!(send(&["channel-info", "--guild", &guild_text])?, 0);
+    assert_eq!(send(&["voice", "--guild", &guild_text, "--channel", &channel_text])?, 0);
+    assert_eq!(send(&["presence", "dnd", "--activity", "chess", "--shard", "1"])?, 0);
+    assert_eq!(send(&["presence", "dnd", "--shard", "9"])?, 1);
+    scene.wait_for("members", |event, data| {
+        event.kind() == Kind::GUILD_MEMBERS_CHUNK && data["nonce"] == "by-hand"
+    })?;
+    scene.wait_for("the voice state", |event, data| {
+        event.kind() == Kind::VOICE_STATE_UPDATE && data["channel_id"] == channel_text.as_str()
+    })?;
+    Ok(())
+}
+
 /// A process that was killed is nobody; one that comes back is found.
 #[test]
 fn a_gateway_that_is_killed_and_comes_back() -> Result<()> {
