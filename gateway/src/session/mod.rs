@@ -15,6 +15,7 @@
 //!   and left out here, up to this number.
 
 mod close;
+mod connection;
 mod events;
 mod figures;
 mod heart;
@@ -201,93 +202,6 @@ impl Session {
         }
     }
 
-    /// The connection is open.
-    pub fn connected(&mut self, now: Instant) {
-        if self.phase == Phase::Connecting {
-            self.gateway_failed = false;
-            self.phase = Phase::AwaitHello { until: now + self.times.hello };
-        }
-    }
-
-    /// The connection could not be opened.
-    pub fn connect_failed(&mut self, now: Instant) {
-        if self.phase == Phase::Connecting {
-            self.lost(now, Lost::NotConnected);
-        }
-    }
-
-    /// The connection ended, with the server's close code if it sent one.
-    pub fn closed(&mut self, now: Instant, code: Option<u16>) {
-        if self.is_open() {
-            self.lost(now, Lost::Closed(code));
-        }
-    }
-
-    /// The connection's bytes make no sense any more (G-38).
-    pub fn corrupt(&mut self, now: Instant) {
-        if self.is_open() {
-            self.drop_connection(now, Lost::Corrupt);
-        }
-    }
-
-    /// Something arrived, whatever it was (G-11).
-    pub fn heard(&mut self) {
-        if let Some(heart) = &mut self.heart {
-            heart.heard();
-        }
-    }
-
-    /// The socket is no longer read, because nothing more can be kept.
-    pub fn reading_stopped(&mut self) {
-        self.reading = false;
-        if let Some(heart) = &mut self.heart {
-            heart.stop_listening();
-        }
-    }
-
-    /// The socket is read again.
-    pub fn reading_resumed(&mut self, now: Instant) {
-        self.reading = true;
-        match &mut self.phase {
-            Phase::AwaitHello { until }
-            | Phase::Identifying { until: Some(until) }
-            | Phase::Resuming { until: Some(until) } => {
-                *until = (*until).max(now + self.times.hello);
-            }
-            _ => {}
-        }
-        if let Some(heart) = &mut self.heart {
-            heart.listen_again();
-        }
-    }
-
-    /// The permit asked for is granted: identify now.
-    pub fn permit(&mut self) {
-        if self.phase == Phase::AwaitPermit {
-            self.phase = Phase::Identifying { until: None };
-            self.identify_failures = self.identify_failures.saturating_add(1);
-            self.actions.push_back(Action::Send(Payload::Identify));
-        }
-    }
-
-    /// Everything up to `seq` of session number `counter` is in the ring for good.
-    pub fn committed(&mut self, counter: u32, seq: u64) {
-        if counter == self.counter {
-            self.committed = Some(seq);
-        }
-    }
-
-    /// Ends the session so that Discord keeps it for the next process (G-22).
-    pub fn stop(&mut self) {
-        if self.phase == Phase::Ended {
-            return;
-        }
-        if self.is_open() {
-            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
-        }
-        self.end(Ended::Stopped);
-    }
-
     /// A message arrived.
     pub fn message(&mut self, now: Instant, incoming: Incoming<'_>) -> Verdict {
         if !self.is_open() {
@@ -387,7 +301,9 @@ impl Session {
     }
 
     fn beat(&mut self, asked: bool) {
-        self.actions.push_back(Action::Send(Payload::Heartbeat { seq: self.committed, asked }));
+        // What is committed of a session that is gone means nothing on a connection without one.
+        let seq = self.session.as_ref().and(self.committed);
+        self.actions.push_back(Action::Send(Payload::Heartbeat { seq, asked }));
     }
 
     fn end(&mut self, ended: Ended) {

@@ -140,6 +140,30 @@ fn g8_heartbeats_carry_what_is_committed() {
     assert_eq!(bench.pass(), Duration::from_millis(INTERVAL_MS));
 }
 
+/// Discord would close a connection that claims a number its session never had (4007).
+#[test]
+fn g8_a_heartbeat_without_a_session_carries_nothing_of_the_one_before() {
+    let mut bench = Bench::active();
+    bench.commit(40);
+    bench.say(Incoming::InvalidSession { resumable: false });
+    bench.actions();
+    bench.open();
+    bench.hello();
+    let nothing = [Action::Send(Payload::Heartbeat { seq: None, asked: true })];
+    bench.say(Incoming::Heartbeat);
+    assert_eq!(bench.actions(), nothing, "while it waits for a permit");
+    bench.session.permit();
+    bench.actions();
+    bench.say(Incoming::Heartbeat);
+    assert_eq!(bench.actions(), nothing, "while it waits for READY");
+    bench.ready("next");
+    bench.say(Incoming::Heartbeat);
+    assert_eq!(bench.actions(), nothing, "before anything of it is kept");
+    bench.commit(1);
+    bench.say(Incoming::Heartbeat);
+    assert_eq!(bench.actions(), [Action::Send(Payload::Heartbeat { seq: Some(1), asked: true })]);
+}
+
 /// §15 line 2 (the full ring is the shell's part).
 #[test]
 fn g9_op1_is_answered_at_once_and_moves_no_schedule() {
