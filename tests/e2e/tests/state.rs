@@ -1,9 +1,10 @@
 //! The SDK's queries, asked of a cache that runs: what they answer, and what they say when they
 //! cannot.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use mixcord::state::{Error, Resource};
 use mixcord::{State, atoms};
 use mixcord_e2e::furnish::{CHANNEL, GUILD, MEMBERS, channel_name, furnished, rename, until_named};
@@ -178,6 +179,54 @@ fn a_store_that_was_lost_is_opened_anew() -> Result<()> {
     until_named(&state, "of the new store")?;
     assert!(state.member(GUILD, 1_003)?.is_none(), "this is the lost store");
     Ok(())
+}
+
+#[test]
+fn stores_may_come_and_go_under_many_threads_that_ask() -> Result<()> {
+    const STORES: u64 = 6;
+    let stack = Stack::new()?;
+    let (mut shard, mut cache, state) = furnished(&stack, &[])?;
+    let dir = state.directory()?;
+    let (newest, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    // Asks until all is done; nothing of an older store comes once a newer one was seen.
+    let ask = || -> Result<u64> {
+        let mut asked = 0;
+        while !done.load(Ordering::SeqCst) {
+            let known = newest.load(Ordering::SeqCst);
+            match channel_name(&state) {
+                Ok(Some(name)) => {
+                    let seen = name.strip_prefix("store ").and_then(|store| store.parse().ok());
+                    ensure!(seen.unwrap_or(0) >= known, "{name} after store {known}");
+                }
+                Ok(None) => {}
+                Err(error) => ensure!(error.is_not_yet(), "{error}"),
+            }
+            let members = state.members(GUILD).take_while(Result::is_ok).count();
+            ensure!(members as u64 <= MEMBERS, "{members} members");
+            asked += 1;
+        }
+        Ok(asked)
+    };
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        let replaced = (1..=STORES).try_for_each(|store| -> Result<()> {
+            cache.signal(nix::sys::signal::Signal::SIGTERM)?;
+            until("the cache to end", DEADLINE, || !cache.is_running())?;
+            std::fs::remove_dir_all(&dir)?;
+            cache = stack.cache(&[])?;
+            let name = format!("store {store}");
+            let again = json!({"id": "100", "name": "the guild", "channels": [rename(&name)]});
+            shard.send("GUILD_CREATE", GUILD, &again)?;
+            until_named(&state, &name)?;
+            newest.store(store, Ordering::SeqCst);
+            Ok(())
+        });
+        done.store(true, Ordering::SeqCst);
+        for asker in askers {
+            assert!(asker.join().expect("no panic")? > 0);
+        }
+        replaced
+    })
 }
 
 #[test]
