@@ -2,11 +2,11 @@
 //! cannot.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mixcord::state::{Error, Resource};
-use mixcord::{State, atoms};
+use mixcord::{Consumer, Kind, State, atoms};
 use mixcord_e2e::furnish::{CHANNEL, GUILD, MEMBERS, channel_name, furnished, rename, until_named};
 use mixcord_e2e::{Program, Stack, until};
 use serde_json::json;
@@ -182,6 +182,37 @@ fn a_store_that_was_lost_is_opened_anew() -> Result<()> {
 }
 
 #[test]
+fn an_event_of_a_new_store_is_never_answered_from_the_old_one() -> Result<()> {
+    let stack = Stack::new()?;
+    let (mut shard, mut cache, state) = furnished(&stack, &[])?;
+    let mut consumer = Consumer::builder()
+        .instance(stack.instance())
+        .group("asker")
+        .kinds([Kind::GUILD_CREATE])
+        .connect_blocking()?;
+    for store in 1..=5 {
+        cache.terminate(DEADLINE)?;
+        std::fs::remove_dir_all(state.directory()?)?;
+        cache = stack.cache(&[])?;
+        let name = format!("of store {store}");
+        let again = json!({"id": "100", "name": "the guild", "channels": [rename(&name)]});
+        shard.send("GUILD_CREATE", GUILD, &again)?;
+        let deadline = Instant::now() + DEADLINE;
+        let event = loop {
+            ensure!(Instant::now() < deadline, "the event does not come");
+            // The old store is in use until the very moment of the event.
+            let _ = channel_name(&state);
+            if let Some(event) = consumer.next_timeout(Duration::ZERO)? {
+                break event.context("not stopped")?;
+            }
+        };
+        assert_eq!(channel_name(event.state())?.as_deref(), Some(name.as_str()));
+        event.ack();
+    }
+    Ok(())
+}
+
+#[test]
 fn stores_may_come_and_go_under_many_threads_that_ask() -> Result<()> {
     const STORES: u64 = 6;
     let stack = Stack::new()?;
@@ -302,7 +333,7 @@ fn how_long_a_query_takes() -> Result<()> {
     let stack = Stack::new()?;
     let (_shard, _cache, state) = furnished(&stack, &[])?;
     let per_call = |what: &str, times: u64, ask: &dyn Fn(u64) -> Result<()>| -> Result<()> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         (0..times).try_for_each(ask)?;
         println!("{what}: {} ns", started.elapsed().as_nanos() / u128::from(times));
         Ok(())
