@@ -34,6 +34,7 @@ pub(crate) fn of_document(kind: Kind, data: &[u8]) -> u64 {
     key.unwrap_or(0)
 }
 
+#[inline(always)]
 fn guild_channel_or_user(content: &[u8]) -> Option<u64> {
     let (mut channel, mut user) = (None, None);
     let mut rest = content;

@@ -23,11 +23,12 @@ pub(super) fn plain<const AT: usize>(
     ids: Ids,
 ) -> Option<(usize, usize)> {
     let head = word(value, 0);
-    // The two most frequent tags first: cheaper than a jump through a table.
-    if head as u8 == ATOM {
+    // The two most frequent tags first, by more than the tag: the compiler would make them part of the
+    // jump through a table, which costs more.
+    if head as u16 == SHORT_ATOM {
         return constant::<AT>(room, head);
     }
-    if head as u8 == BINARY {
+    if head as u32 & 0xFF_FFFF == SHORT_BINARY {
         return text::<AT>(room, value, ids);
     }
     match head as u8 {
@@ -137,6 +138,9 @@ static SMALL_INTEGERS: [[u8; 4]; 256] = {
     all
 };
 
+/// The first bytes of ATOM_EXT and BINARY_EXT with less than 256 and 65,536 bytes.
+const SHORT_ATOM: u16 = u16::from_le_bytes([ATOM, 0]);
+const SHORT_BINARY: u32 = u32::from_le_bytes([BINARY, 0, 0, 0]);
 /// The first bytes of SMALL_BIG_EXT with eight digits, not negative.
 const WHOLE_BIG: u32 = u32::from_le_bytes([SMALL_BIG, 8, 0, 0]);
 /// The first bytes of the constants as ATOM_EXT.
