@@ -373,9 +373,11 @@ impl World {
     ) {
         let (user, add) = (id(&data["user"]["id"]).unwrap(), kind == "GUILD_MEMBER_ADD");
         let whole = data.get("roles").is_some() && data.get("joined_at").is_some();
+        // Where everybody is known, somebody unknown is no member.
+        let may_be = whole && !self.knows_all(guild);
         let old = self.member(guild, user);
         let change = if self.created(guild) {
-            let insert = if add { Some(true) } else { whole.then_some(false) };
+            let insert = if add { Some(true) } else { may_be.then_some(false) };
             let change = self.put_member(guild, data, &data["user"], insert);
             if add && old.is_null() {
                 let count = &mut self.facts.get_mut(&guild).unwrap().count;
@@ -497,7 +499,6 @@ impl World {
                         self.guild_of.insert(channel, guild);
                     }
                 }
-                self.embedded(data);
             }
             _ => {
                 let ids = match kind {
