@@ -6,7 +6,9 @@
 #   prove.sh asan   the same under AddressSanitizer
 #   prove.sh kill   a child killed after every one of its shared stores, in every role
 #   prove.sh fuzz   arbitrary bytes as a segment, under AddressSanitizer (RING_FUZZ_SECONDS, 60)
-#   prove.sh soak   everything killed at random for RING_SOAK_SECONDS (60); part of cargo test too
+#   prove.sh soak [--seconds N]
+#                   everything killed at random for N seconds (RING_SOAK_SECONDS, 60); part of
+#                   cargo test too
 #   prove.sh all    all of them but the soak
 #
 # Works on stable Rust. Each has a target directory of its own, since the flags differ.
@@ -34,10 +36,8 @@ asan() {
     sanitize asan "-Zsanitizer=address"
 }
 
-# One test at a time: a thread that starts a child copies the descriptors of its process for a
-# moment, and with them the locks that another test has just let go.
 kill_points() {
-    cargo test --package mixcord-ring --features kill-points --test kill_points -- --test-threads=1
+    cargo test --package mixcord-ring --features kill-points --test kill_points
 }
 
 fuzz() {
@@ -52,12 +52,17 @@ fuzz() {
 }
 
 soak() {
+    if [ "${1:-}" = --seconds ]; then
+        RING_SOAK_SECONDS="$2"
+        export RING_SOAK_SECONDS
+    fi
     cargo test --package mixcord-ring --test soak -- --nocapture
 }
 
 case "${1:-all}" in
-    loom | tsan | asan | fuzz | soak) "$1" ;;
+    loom | tsan | asan | fuzz) "$1" ;;
+    soak) shift && soak "$@" ;;
     kill) kill_points ;;
     all) loom && tsan && asan && kill_points && fuzz ;;
-    *) echo "usage: $0 loom|tsan|asan|kill|fuzz|soak|all" >&2 && exit 2 ;;
+    *) echo "usage: $0 loom|tsan|asan|kill|fuzz|soak [--seconds N]|all" >&2 && exit 2 ;;
 esac

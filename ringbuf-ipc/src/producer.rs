@@ -274,6 +274,7 @@ impl Producer {
         }
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let core = Arc::new(core_of(segment, segment_name, &bells)?);
+        core.populate(true);
         let word = PRODUCER + words::BELL;
         let index = bell.index_in(&bells).map_or(0, |index| index + 1);
         core.memory.store(word, index, Ordering::Relaxed);

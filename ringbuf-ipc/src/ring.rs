@@ -203,6 +203,7 @@ impl Ring {
     /// No place for the group or the member, or locks.
     pub fn join(&self, spec: &GroupSpec, bell: &Bell) -> Result<Member, JoinError> {
         let reader = Reader::join(&self.core, spec, bell.index_in(&self.bells))?;
+        self.core.populate(false);
         Ok(Member::new(self.clone(), reader, bell.clone()))
     }
 
@@ -217,6 +218,7 @@ impl Ring {
             let word = CONTROL + control::OBSERVERS + slot * 8;
             let index = bell.index_in(&self.bells).map_or(0, |index| index + 1);
             self.core.memory.store(word, index, Ordering::Relaxed);
+            self.core.populate(false);
             let watcher = Watcher::new(Arc::clone(&self.core), slot, start);
             return Ok(Observer::new(self.clone(), name, watcher, bell.clone(), life));
         }

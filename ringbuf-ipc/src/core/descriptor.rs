@@ -31,10 +31,7 @@ impl Descriptor {
         let words = self.words();
         let [position, offset, length, key, tag, source] = words;
         memory.expect_write(at + AHEAD * descriptor::BYTES);
-        memory.store(at + descriptor::POSITION, position, Ordering::Relaxed);
-        fence(Ordering::Release);
-        memory
-            .store_words(at + descriptor::OFFSET, [offset, length, key, tag, source, sum(&words)]);
+        memory.store_words(at, [position, offset, length, key, tag, source, sum(&words)]);
     }
 
     /// The partition of the record of `position`, unchecked but for that it is this record's; `None` when

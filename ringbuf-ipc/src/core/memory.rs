@@ -24,4 +24,6 @@ pub(crate) trait Block: Send + Sync + std::fmt::Debug {
     fn base(&self) -> *mut u8;
     /// Bytes in the block.
     fn len(&self) -> usize;
+    /// Has the pages from `offset` on mapped now, rather than by a fault at the first touch of each.
+    fn populate(&self, _offset: usize, _for_writing: bool) {}
 }

@@ -130,6 +130,11 @@ impl Core {
         Self { memory, layout, id, paired: environment.joins_barriers(), environment }
     }
 
+    /// Maps the pages of all records, for those who are about to use them all.
+    pub(crate) fn populate(&self, for_writing: bool) {
+        self.memory.populate(self.layout.descriptors, for_writing);
+    }
+
     /// The fence of those who bring news, often: between the news and the look who waits for them.
     /// One of this kind and one of [`heavy_fence`](Self::heavy_fence) order like two SeqCst fences; two
     /// of this kind do not.

@@ -200,6 +200,19 @@ impl Block for Map {
     fn len(&self) -> usize {
         self.len
     }
+
+    #[allow(unsafe_code)]
+    fn populate(&self, offset: usize, for_writing: bool) {
+        use rustix::mm::{Advice, madvise};
+        assert!(offset <= self.len);
+        // SAFETY: in bounds, checked above.
+        let from = unsafe { self.base.add(offset) };
+        let advice =
+            if for_writing { Advice::LinuxPopulateWrite } else { Advice::LinuxPopulateRead };
+        // SAFETY: changes no byte, only what is mapped, and only pages of this map. Where the kernel does
+        // not know it, or something is wrong with the file, the first touch of a page finds out.
+        let _ = unsafe { madvise(from.cast(), self.len - offset, advice) };
+    }
 }
 
 impl Map {

@@ -85,6 +85,9 @@ impl Memory {
     pub(crate) fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         for (i, value) in values.into_iter().enumerate() {
             self.store(offset + i * 8, value, Ordering::Relaxed);
+            if i == 0 {
+                fence(Ordering::Release);
+            }
         }
     }
 
@@ -110,6 +113,8 @@ impl Memory {
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
     }
+
+    pub(crate) fn populate(&self, _: usize, _: bool) {}
 
     pub(crate) fn len(&self) -> usize {
         self.len

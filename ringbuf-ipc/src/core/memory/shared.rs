@@ -13,7 +13,7 @@ pub(crate) struct Memory {
     /// At least [`FIXED`].
     len: usize,
     // Owns what `base` points into.
-    _block: Box<dyn Block>,
+    block: Box<dyn Block>,
 }
 
 // SAFETY: every access goes through atomics or race-tolerant copies; the block is Send + Sync.
@@ -27,7 +27,7 @@ unsafe impl Sync for Memory {}
 impl Memory {
     pub(crate) fn new(block: Box<dyn Block>) -> Self {
         assert!(block.len() >= FIXED);
-        Self { base: block.base(), len: block.len(), _block: block }
+        Self { base: block.base(), len: block.len(), block }
     }
 
     #[inline]
@@ -61,7 +61,7 @@ impl Memory {
         })
     }
 
-    /// Stores words in a row, each on its own, relaxed, in their order.
+    /// Stores words in a row, each on its own, relaxed; whoever finds one of them finds the first.
     #[inline]
     pub(crate) fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         let first = self.checked(offset, N);
@@ -69,6 +69,9 @@ impl Memory {
             // SAFETY: one of the words checked; as in `word`.
             unsafe { AtomicU64::from_ptr(first.wrapping_add(i)) }.store(value, Ordering::Relaxed);
             kill::point();
+            if i == 0 {
+                fence(Ordering::Release);
+            }
         }
     }
 
@@ -176,6 +179,11 @@ impl Memory {
         let from = unsafe { self.base.add(offset) };
         // SAFETY: `from` is good for the length of `into`, which is private.
         unsafe { copy::copy(into.as_mut_ptr(), from, into.len()) };
+    }
+
+    /// See [`Block::populate`].
+    pub(crate) fn populate(&self, offset: usize, for_writing: bool) {
+        self.block.populate(offset, for_writing);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -148,12 +148,14 @@ impl Sender for RingSender {
     }
 
     fn flush(&mut self) {
-        self.producer.publish();
-        self.staged = 0;
+        if self.staged != 0 {
+            self.producer.publish();
+            self.staged = 0;
+        }
     }
 }
 
-struct RingReceiver {
+pub(crate) struct RingReceiver {
     member: Member,
     /// Whether each record is copied out, as by those who parse it, or looked at in the ring.
     copies: bool,
@@ -166,7 +168,11 @@ impl RingReceiver {
         let geometry = Geometry::new(4096, 2 << 20, 1, 1, 1)?;
         drop(Producer::create(&namespace, name, geometry, &[group()], &bell)?);
         let member = Ring::attach(&namespace, name)?.join(&group(), &bell)?;
-        Ok(Self { member, copies })
+        Ok(Self::over(member, copies))
+    }
+
+    pub(crate) fn over(member: Member, copies: bool) -> Self {
+        Self { member, copies }
     }
 
     fn copy_out(&mut self, sum: &mut u64) -> u64 {

@@ -1,11 +1,11 @@
-//! Between two threads of one process: rtrb in place, crossbeam-channel by value, and the ring as it is.
+//! Between two threads of one process: rtrb in place, crossbeam-channel by value, and the ring both ways.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
-use mixcord_ring::{Geometry, GroupSpec, Limits, Meta, Namespace, Producer, Ring, Start};
+use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Ring, Start};
 
-use super::link::{BATCH, Place, touch};
+use super::link::{BATCH, Place, Receiver, RingReceiver, touch};
 use super::process::pin;
 use crate::clock::{Sample, measure};
 use crate::report::{Goal, Report};
@@ -20,9 +20,12 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
 fn size<const N: usize>(effort: Effort, report: &mut Report, per_second: u64) -> Result<()> {
     let count = per_second / if effort == Effort::Quick { 10 } else { 3 };
     // Proves once that it works; inside a round there is nobody to tell.
-    ring::<N>(100)?;
+    ring::<N>(100, false)?;
     let contenders = vec![
-        Contender::rounds("mixcord", move || ring::<N>(count).expect("it worked before")),
+        Contender::rounds("mixcord", move || ring::<N>(count, false).expect("it worked before")),
+        Contender::rounds("mixcord, copied out", move || {
+            ring::<N>(count, true).expect("it worked before")
+        }),
         Contender::rounds("rtrb", move || cells::<N>(count)),
         Contender::rounds("crossbeam-channel", move || channel::<N>(count)),
     ];
@@ -55,7 +58,7 @@ fn both(count: u64, send: impl FnOnce() + Send, receive: impl FnOnce() -> u64 + 
     })
 }
 
-fn ring<const N: usize>(count: u64) -> Result<Sample> {
+fn ring<const N: usize>(count: u64, copies: bool) -> Result<Sample> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let place = Place { name: format!("ringbench-{}-threads-{number}", std::process::id()) };
@@ -65,7 +68,7 @@ fn ring<const N: usize>(count: u64) -> Result<Sample> {
     let geometry = Geometry::new(4096, 2 << 20, 1, 1, 1)?;
     let mut producer =
         Producer::create(&namespace, "ring", geometry, std::slice::from_ref(&group), &bell)?;
-    let mut member = Ring::attach(&namespace, "ring")?.join(&group, &bell)?;
+    let member = Ring::attach(&namespace, "ring")?.join(&group, &bell)?;
     let payload = [7; N];
     let sample = both(
         count,
@@ -82,16 +85,10 @@ fn ring<const N: usize>(count: u64) -> Result<Sample> {
             producer.publish();
         },
         move || {
+            let mut receiver = RingReceiver::over(member, copies);
             let (mut sum, mut received) = (0, 0);
             while received < count {
-                match member.take(Limits::default()) {
-                    Ok(Some(batch)) => {
-                        batch.records().for_each(|entry| touch(entry.payload, &mut sum));
-                        received += batch.len() as u64;
-                        batch.ack();
-                    }
-                    _ => std::hint::spin_loop(),
-                }
+                received += receiver.receive(&mut sum);
             }
             sum
         },
