@@ -149,22 +149,32 @@ impl Core {
         let floor = self.layout.group(index) + group::FLOOR;
         loop {
             fence(Ordering::SeqCst);
-            let lowest = self.lowest_cursor(index);
+            let (lowest, holder) = self.lowest_cursor(index);
             if self.memory.load(floor, Ordering::Acquire) >= lowest {
                 return;
             }
             self.memory.raise(floor, lowest);
             self.floor_reached(lowest);
+            fence(Ordering::SeqCst);
+            // Who moves it after this finds that it held the floor, and looks for the next one.
+            if self.memory.load(holder, Ordering::Acquire) == lowest {
+                return;
+            }
         }
     }
 
-    fn lowest_cursor(&self, index: u16) -> Position {
+    /// The lowest cursor of a group, and the word it is in.
+    fn lowest_cursor(&self, index: u16) -> (Position, usize) {
         let first = self.layout.partition(index, 0) + group::PARTITION_CURSOR;
-        (0..usize::from(self.layout.geometry.partitions))
-            .map(|partition| first + partition * group::PARTITION_BYTES)
-            .map(|at| self.memory.load(at, Ordering::Acquire))
-            .min()
-            .unwrap_or(0)
+        let mut lowest = (Position::MAX, first);
+        for partition in 0..usize::from(self.layout.geometry.partitions) {
+            let at = first + partition * group::PARTITION_BYTES;
+            let cursor = self.memory.load(at, Ordering::Acquire);
+            if cursor < lowest.0 {
+                lowest = (cursor, at);
+            }
+        }
+        lowest
     }
 
     /// Whether the member in that seat lives.

@@ -17,11 +17,17 @@ pub(crate) struct Pending {
     heads: Box<[Position]>,
     /// Last of each chain; meaningless for an empty one.
     lasts: Box<[Position]>,
-    /// By slot: distance to the next record of the partition, 0 at the end of the chain.
-    next: Box<[u32]>,
-    /// By slot: the partition of the record.
-    partitions: Box<[u16]>,
+    /// By slot; empty where there is but one partition.
+    links: Box<[Link]>,
     mask: u64,
+}
+
+/// What is known of one record.
+#[derive(Debug, Clone, Copy, Default)]
+struct Link {
+    /// Distance to the next record of the partition, 0 at the end of the chain.
+    next: u32,
+    partition: u16,
 }
 
 /// No complete record stands where one must be.
@@ -40,8 +46,7 @@ impl Pending {
             scanned: floor,
             heads: vec![NONE; partitions].into(),
             lasts: vec![NONE; partitions].into(),
-            next: vec![0; slots].into(),
-            partitions: vec![0; slots].into(),
+            links: vec![Link::default(); slots].into(),
             mask: u64::from(geometry.slots) - 1,
         }
     }
@@ -52,7 +57,7 @@ impl Pending {
 
     /// Looks at what was published since.
     pub(crate) fn scan(&mut self, core: &Core, index: u16, tail: Position) -> Result<(), Damaged> {
-        if self.next.is_empty() {
+        if self.links.is_empty() {
             self.scanned = tail;
             return Ok(());
         }
@@ -83,7 +88,7 @@ impl Pending {
         let slot = (position & self.mask) as usize;
         // The record that had the slot is acknowledged, else it could not have been overwritten.
         if let Some(old) = position.checked_sub(self.mask + 1) {
-            let owner = usize::from(self.partitions[slot]);
+            let owner = usize::from(self.links[slot].partition);
             if self.heads[owner] == old {
                 self.drop_head(owner);
             }
@@ -93,11 +98,10 @@ impl Pending {
             self.heads[chain] = position;
         } else {
             let last = self.lasts[chain];
-            self.next[(last & self.mask) as usize] = (position - last) as u32;
+            self.links[(last & self.mask) as usize].next = (position - last) as u32;
         }
         self.lasts[chain] = position;
-        self.next[slot] = 0;
-        self.partitions[slot] = partition;
+        self.links[slot] = Link { next: 0, partition };
         self.scanned = position + 1;
     }
 
@@ -107,7 +111,7 @@ impl Pending {
 
     /// The record after `position` in its chain.
     fn after(&self, position: Position) -> Option<Position> {
-        match self.next[(position & self.mask) as usize] {
+        match self.links[(position & self.mask) as usize].next {
             0 => None,
             distance => Some(position + u64::from(distance)),
         }
@@ -115,7 +119,7 @@ impl Pending {
 
     /// The first record of a partition at or after `cursor`.
     pub(crate) fn first(&mut self, partition: u16, cursor: Position) -> Option<Position> {
-        if self.next.is_empty() {
+        if self.links.is_empty() {
             return (cursor < self.scanned).then_some(cursor);
         }
         let chain = usize::from(partition);
@@ -129,7 +133,7 @@ impl Pending {
     /// Whether any record of the partition is known; may be one that is done with.
     #[inline]
     pub(crate) fn may_have(&self, partition: u16) -> bool {
-        self.next.is_empty() || self.heads[usize::from(partition)] != NONE
+        self.links.is_empty() || self.heads[usize::from(partition)] != NONE
     }
 
     /// The record that follows `position` in its partition, among those looked at.
@@ -147,7 +151,7 @@ impl Pending {
     /// Whether there is but one partition.
     #[inline]
     pub(crate) const fn is_single(&self) -> bool {
-        self.next.is_empty()
+        self.links.is_empty()
     }
 
     /// Moves the cursors of all partitions up to their first record still to be done, held by somebody

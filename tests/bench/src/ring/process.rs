@@ -47,6 +47,14 @@ impl Drop for Ended {
     }
 }
 
+/// Messages before those that count: twice round any link, so that all its pages were touched.
+fn warm_up(size: usize, direction: Direction) -> u64 {
+    match direction {
+        Direction::Stream => ((4 << 20) / size as u64).max(64),
+        Direction::Echo => 1000,
+    }
+}
+
 /// One round: `count` messages of `size` bytes over a link of this kind.
 pub(crate) fn round(kind: &str, size: usize, count: u64, direction: Direction) -> Result<Sample> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -71,15 +79,21 @@ pub(crate) fn round(kind: &str, size: usize, count: u64, direction: Direction) -
         ensure!(line()? == "connected");
     }
     let payload: Vec<u8> = (0..size).map(|i| i as u8).collect();
-    let (mut sum, cpu_before, started) = (0, cpu(), Instant::now());
-    for _ in 0..count {
-        there.send(&payload);
-        if let Some(back) = &mut back {
-            there.flush();
-            while back.poll(&mut sum) == 0 {}
+    let mut sum = 0;
+    let mut send = |count| {
+        for _ in 0..count {
+            there.send(&payload);
+            if let Some(back) = &mut back {
+                there.flush();
+                while back.poll(&mut sum) == 0 {}
+            }
         }
-    }
-    there.flush();
+        there.flush();
+    };
+    send(warm_up(size, direction));
+    ensure!(line()? == "warm");
+    let (cpu_before, started) = (cpu(), Instant::now());
+    send(count);
     let answer = line()?;
     let (wall, own) = (started.elapsed(), cpu() - cpu_before);
     let (received, nanoseconds) = answer.split_once(' ').context("its answer")?;
@@ -106,15 +120,23 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
         say("connected")?;
     }
     let payload: Vec<u8> = (0..size).map(|i| i as u8).collect();
-    let (mut sum, mut received, before) = (0, 0, cpu());
-    while received < count {
-        let arrived = if echo { there.poll(&mut sum) } else { there.receive(&mut sum) };
-        received += arrived;
-        if let (Some(back), true) = (&mut back, arrived != 0) {
-            back.send(&payload);
-            back.flush();
+    let mut sum = 0;
+    let mut receive = |count| {
+        let mut received = 0;
+        while received < count {
+            let arrived = if echo { there.poll(&mut sum) } else { there.receive(&mut sum) };
+            received += arrived;
+            if let (Some(back), true) = (&mut back, arrived != 0) {
+                back.send(&payload);
+                back.flush();
+            }
         }
-    }
+        received
+    };
+    receive(warm_up(size, if echo { Direction::Echo } else { Direction::Stream }));
+    say("warm")?;
+    let before = cpu();
+    let received = receive(count);
     std::hint::black_box(sum);
     say(&format!("{received} {}", (cpu() - before).as_nanos()))?;
     Ok(())

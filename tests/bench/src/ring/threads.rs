@@ -101,6 +101,9 @@ fn ring<const N: usize>(count: u64, copies: bool) -> Result<Sample> {
 fn cells<const N: usize>(count: u64) -> Sample {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<[u8; N]>::new((2 << 20) / N);
     let payload = [7; N];
+    // Its pages are touched once before, as the ring's are.
+    while producer.push(payload).is_ok() {}
+    while consumer.pop().is_ok() {}
     both(
         count,
         move || {
@@ -127,6 +130,8 @@ fn cells<const N: usize>(count: u64) -> Sample {
 fn channel<const N: usize>(count: u64) -> Sample {
     let (sender, receiver) = crossbeam_channel::bounded::<[u8; N]>((2 << 20) / N);
     let payload = [7; N];
+    while sender.try_send(payload).is_ok() {}
+    while receiver.try_recv().is_ok() {}
     both(
         count,
         move || {
