@@ -99,7 +99,8 @@ fn text<const AT: usize>(
     ids: Ids,
 ) -> Option<(usize, usize)> {
     let len = long(word(value, 0));
-    if ids.scalar() || len > TEXT_MAX {
+    // What begins with a digit may be a snowflake.
+    if len > TEXT_MAX || ids.scalar() && value[5].is_ascii_digit() {
         return None;
     }
     let start: [u8; 16] = part(value, 5);

@@ -24,6 +24,8 @@ use crate::{
 
 /// Words of a set of atoms; a power of two, so that an index is cut to it by a mask.
 const WORDS: usize = ATOMS.div_ceil(64).next_power_of_two();
+/// The last bit is no atom's.
+const _: () = assert!(ATOMS < 64 * WORDS);
 /// From how many bytes of input on containers are guessed to need the wide header.
 const WIDE_FROM: usize = 48 * 1024;
 
@@ -87,18 +89,16 @@ pub(crate) struct Open {
 /// The keys of a map being written.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    /// Which atoms there are.
+    /// Which atoms there are, and in the last bit whether there is a key outside the table.
     atoms: [u64; WORDS],
-    /// Not 0 when a key came twice, or may have: keys outside the table are only counted.
+    /// Not 0 when a key came twice, or two came that are outside the table.
     twice: u64,
-    /// Whether there is a key outside the table.
-    has_text: bool,
 }
 
 impl Keys {
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Self { atoms: [0; WORDS], twice: 0, has_text: false }
+        Self { atoms: [0; WORDS], twice: 0 }
     }
 
     /// Notes the atom with this number.
@@ -109,8 +109,7 @@ impl Keys {
 
     /// Notes a key outside the table.
     const fn add_text(&mut self) {
-        self.twice |= self.has_text as u64;
-        self.has_text = true;
+        self.mark(WORDS as u8 - 1, 1 << 63);
     }
 
     /// Notes the atom that has this bit of this word.
