@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mixcord_event::command::{PACKET_MAX, Refusal, Reply, Request};
 use nix::sys::socket::{
@@ -20,6 +21,9 @@ use super::desk::Desk;
 
 /// Consumers connected at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 256;
+
+/// A consumer that asks nothing for this long gives its place to others.
+const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A listening command socket; removed when dropped.
 #[derive(Debug)]
@@ -62,14 +66,14 @@ impl Server {
                     let desk = desk.clone();
                     connections.spawn(async move {
                         let _place = place;
-                        if let Err(error) = talk(connection, &desk).await {
+                        if let Err(error) = talk(connection, &desk, IDLE_MAX).await {
                             tracing::debug!(%error, "a command connection ended");
                         }
                     });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the command socket cannot accept");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
             while connections.try_join_next().is_some() {}
@@ -94,12 +98,13 @@ impl Drop for Server {
     }
 }
 
-/// Answers one consumer until it goes.
-async fn talk(mut connection: UnixStream, desk: &Desk) -> io::Result<()> {
+/// Answers one consumer until it goes, or asks nothing for as long as `idle`.
+async fn talk(mut connection: UnixStream, desk: &Desk, idle: Duration) -> io::Result<()> {
     // One byte more than allowed, to see what is too long.
     let mut packet = vec![0; PACKET_MAX + 1];
     loop {
-        let length = connection.read(&mut packet).await?;
+        let read = tokio::time::timeout(idle, connection.read(&mut packet)).await;
+        let length = read.unwrap_or(Ok(0))?;
         if length == 0 {
             return Ok(());
         }
@@ -109,5 +114,26 @@ async fn talk(mut connection: UnixStream, desk: &Desk) -> io::Result<()> {
         };
         let Some(bytes) = reply.encode() else { return Ok(()) };
         connection.write_all(&bytes).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::socketpair;
+
+    use super::*;
+    use crate::config::ShardSet;
+
+    #[tokio::test]
+    async fn a_consumer_that_asks_nothing_keeps_no_place() {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
+        let stream =
+            |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
+        let (ours, mut theirs) = (stream(ours), stream(theirs));
+        let desk = Desk::new(ShardSet { first: 0, last: 0, count: 1 });
+        talk(ours, &desk, Duration::from_millis(20)).await.expect("ends well");
+        assert_eq!(theirs.read(&mut [0]).await.expect("closed"), 0);
     }
 }
