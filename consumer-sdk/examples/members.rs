@@ -6,17 +6,15 @@
 
 use std::time::Duration;
 
-use mixcord::commands::{Commands, RequestMembers};
+use mixcord::commands::RequestMembers;
 use mixcord::{Consumer, Kind};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let guild_id = std::env::args().nth(1).ok_or("which guild? give its id")?.parse()?;
-    let instance = std::env::var("MIXCORD_INSTANCE").unwrap_or_else(|_| "mixcord".to_owned());
 
     // First the group, then the question: the answer comes as events.
     let mut consumer = Consumer::builder()
-        .instance(&instance)
         .group("members-example")
         .ephemeral()
         .kinds([Kind::GUILD_MEMBERS_CHUNK, Kind::RATE_LIMITED])
@@ -29,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         nonce: Some("example".to_owned()),
         ..RequestMembers::default()
     };
-    Commands::open(instance)?.patience(Duration::from_secs(30)).send(all).await?;
+    consumer.commands().patience(Duration::from_secs(30)).send(all).await?;
 
     let mut members = 0;
     while let Some(event) = consumer.next().await? {

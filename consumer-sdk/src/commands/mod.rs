@@ -37,6 +37,7 @@ pub use mixcord_event::send::{
     Activity, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds, VoiceState,
 };
 
+use crate::Consumer;
 use link::Link;
 use plan::Plan;
 
@@ -53,6 +54,14 @@ pub struct Commands {
     patience: Duration,
 }
 
+impl Consumer {
+    /// Commands to the gateway processes of this consumer's instance.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        Commands::of(self.options.instance.clone())
+    }
+}
+
 impl Commands {
     /// Commands to the gateway processes of `instance`; whether there are any is seen with the
     /// first command.
@@ -64,7 +73,12 @@ impl Commands {
         if !topology::is_instance_name(&instance) {
             return Err(crate::Error::Instance { instance });
         }
-        Ok(Self { instance, timeout: TIMEOUT, patience: Duration::ZERO })
+        Ok(Self::of(instance))
+    }
+
+    /// `instance` has the name of one.
+    fn of(instance: String) -> Self {
+        Self { instance, timeout: TIMEOUT, patience: Duration::ZERO }
     }
 
     /// How long to wait for an answer; 10 s by default.

@@ -107,7 +107,7 @@ pub struct Options {
     #[arg(long, value_name = "MS", env = "MIXCORD_RECONNECT_MAX_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub reconnect_max_ms: u32,
 
-    /// How long a new connection may take to say HELLO
+    /// How long a new connection may take to say HELLO, and READY after a message that cannot be decoded
     #[arg(long, value_name = "MS", env = "MIXCORD_HELLO_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hello_timeout_ms: u32,
 }

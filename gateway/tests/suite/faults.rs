@@ -88,7 +88,9 @@ fn g33_g34_identify_is_the_first_word_and_asks_for_no_payload_compression() {
         })
     });
     let instance = Instance::new();
-    let options = [&JSON[..], &["--intents", "513", "--large-threshold", "70"]].concat();
+    let presence = r#"{"status":"idle","activities":[{"name":"tests","type":3}]}"#;
+    let identify = ["--intents", "513", "--large-threshold", "70", "--presence", presence];
+    let options = [&JSON[..], &identify].concat();
     let gateway = instance.start(&server.api_url(), &options);
     let mut reader = Reader::new(&instance);
     reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
@@ -102,7 +104,9 @@ fn g33_g34_identify_is_the_first_word_and_asks_for_no_payload_compression() {
     assert_eq!(
         identify,
         json!({"token": crate::harness::TOKEN, "properties": null, "intents": 513,
-               "shard": [0, 1], "large_threshold": 70})
+               "shard": [0, 1], "large_threshold": 70,
+               "presence": {"since": null, "status": "idle", "afk": false,
+                            "activities": [{"name": "tests", "type": 3}]}})
     );
     drop(gateway);
 }

@@ -47,7 +47,7 @@ impl Scene {
             .from_earliest()
             .wait(DEADLINE)
             .connect_blocking()?;
-        let commands = Commands::open(stack.instance())?.patience(DEADLINE);
+        let commands = consumer.commands().patience(DEADLINE);
         fake.until_finished(DEADLINE)?;
         let world = fake.world()?;
         let all = world["guilds"].as_object().context("guilds")?;
