@@ -11,9 +11,14 @@ use crate::OpenError;
 pub const DATA_FILE: &str = "data.mdb";
 /// LMDB's table of readers.
 pub const LOCK_FILE: &str = "lock.mdb";
+/// Held by the cache that writes the store.
+pub const WRITER_FILE: &str = "writer.lock";
 /// Written last when a store is made and removed first when it is unmade, so that a store with it
 /// is whole.
 pub const FORMAT_FILE: &str = "format";
+
+/// Every file of a store, the one that says that it is whole first.
+pub const FILES: [&str; 4] = [FORMAT_FILE, DATA_FILE, LOCK_FILE, WRITER_FILE];
 
 const FORMAT: &str = "mixcord-state 2";
 

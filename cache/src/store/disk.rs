@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mixcord_state::format::{self, DATA_FILE, FORMAT_FILE, LOCK_FILE};
+use mixcord_state::format::{self, DATA_FILE, FORMAT_FILE, LOCK_FILE, WRITER_FILE};
 use mixcord_state::{Env, OpenError, PAGE_BYTES, StoreError, Table, meta};
 use nix::fcntl::{Flock, FlockArg, posix_fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
@@ -70,8 +70,6 @@ pub enum DiskError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-const WRITER_FILE: &str = "writer.lock";
 
 /// Bytes allocated for a new store.
 const FIRST_BYTES: u64 = 8 << 20;

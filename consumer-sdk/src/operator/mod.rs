@@ -122,7 +122,7 @@ impl Instance {
     /// Where the cache keeps its state, and how many bytes that takes; `None` when it is not there.
     #[must_use]
     pub fn state(&self) -> Option<(PathBuf, u64)> {
-        let path = crate::state::directory(&self.name);
+        let path = mixcord_state::directory(&self.name);
         let bytes = folder_bytes(&path).ok()?;
         Some((path, bytes))
     }
@@ -159,8 +159,8 @@ impl Instance {
         self.output()?.remove_group(name).map_err(|source| self.group_error(name, source))
     }
 
-    /// Removes every segment of the instance, and the state in its default place: sessions, backlogs
-    /// and cached entities are gone. `false` when there was nothing.
+    /// Removes every segment of the instance, and its state, wherever the cache kept that last: sessions,
+    /// backlogs and cached entities are gone. `false` when there was nothing.
     ///
     /// # Errors
     /// When a process uses it.
@@ -169,6 +169,9 @@ impl Instance {
         self.namespace
             .remove_all()
             .map_err(|source| Error::Remove { instance: self.name.clone(), source })?;
+        if let Some(elsewhere) = mixcord_state::elsewhere(&self.name) {
+            remove_store(&elsewhere)?;
+        }
         // What the gateway and the cache leave beside the rings: command sockets and the state.
         let folder = Namespace::directory();
         let io = |path: &Path| {
@@ -213,6 +216,21 @@ impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Instance").field(&self.name).finish()
     }
+}
+
+/// Removes the files of a store, and its folder if that is empty then.
+fn remove_store(dir: &Path) -> Result<(), Error> {
+    for path in mixcord_state::format::FILES.map(|name| dir.join(name)) {
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Io { path, source });
+            }
+            _ => {}
+        }
+    }
+    // What else is there is not ours.
+    let _ = std::fs::remove_dir(dir);
+    Ok(())
 }
 
 /// What the files of a folder really take, not what they are long.

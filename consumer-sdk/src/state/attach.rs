@@ -5,7 +5,6 @@
 //! its event was published.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 use std::time::Instant;
@@ -132,7 +131,7 @@ impl Attachment {
         }
         // The old one must be closed first.
         *store = None;
-        let dir = directory(&self.instance);
+        let dir = store::directory(&self.instance);
         match store::State::open(&dir) {
             Ok(state) => {
                 *store = Some(OpenStore { state, seen: id });
@@ -161,10 +160,4 @@ impl Attachment {
 /// written it yet.
 fn stands_in(ring: &Ring) -> Option<u64> {
     Checkpoint::store_in(&ring.checkpoint()?).ok()
-}
-
-/// Where the cache of an instance has its store.
-pub(crate) fn directory(instance: &str) -> PathBuf {
-    std::fs::read_link(topology::state_link(instance))
-        .unwrap_or_else(|_| Path::new(&topology::state_dir(instance)).to_owned())
 }

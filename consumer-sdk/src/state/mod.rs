@@ -36,7 +36,6 @@ pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
 use store::Scan;
 
 use self::attach::Attachment;
-pub(crate) use self::attach::directory;
 pub use self::entities::Entities;
 pub use self::error::Error;
 use crate::builder::namespace;

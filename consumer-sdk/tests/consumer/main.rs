@@ -1,5 +1,6 @@
 //! What a consumer is promised, tried on an output ring made by hand.
 
+mod asking;
 mod attempts;
 mod commanding;
 mod deaths;

@@ -267,12 +267,30 @@ fn a_state_elsewhere_is_found() -> Result<()> {
     let place = dir.to_str().context("a path")?;
     let (_shard, cache, state) = furnished(&stack, &["--state", place])?;
     assert_eq!(state.directory()?, dir.canonicalize()?);
+    assert_eq!(stack.ls()?["state"]["path"].as_str(), dir.canonicalize()?.to_str());
     cache.terminate(DEADLINE)?;
     // Back to the default place, which is what readers follow.
     let _cache = stack.cache(&[])?;
     until("the default store to be read", DEADLINE, || {
         state.directory().is_ok_and(|found| found != dir)
     })
+}
+
+#[test]
+fn a_state_elsewhere_is_removed_with_its_instance_and_nothing_else_is() -> Result<()> {
+    let stack = Stack::new()?;
+    let dir = stack.folder().join("state");
+    let place = dir.to_str().context("a path")?;
+    let (shard, cache, _) = furnished(&stack, &["--state", place])?;
+    std::fs::write(dir.join("of somebody else"), "kept")?;
+    cache.terminate(DEADLINE)?;
+    drop(shard);
+    let removed = stack.mixcord().args(["rm", "--instance", stack.instance()]).output()?;
+    assert!(removed.status.success(), "{removed:?}");
+    let left: Vec<_> = std::fs::read_dir(&dir)?.flatten().map(|it| it.file_name()).collect();
+    assert_eq!(left, ["of somebody else"]);
+    assert!(stack.segments().is_empty(), "{:?}", stack.segments());
+    Ok(())
 }
 
 #[test]
