@@ -25,8 +25,8 @@ impl Spin {
     /// a sleep and a wake cost.
     const CLOSE: u32 = 16;
     const MOST: u32 = Self::CLOSE + 24;
-    /// Under a microsecond on current processors.
-    const APART: u32 = 16;
+    /// Some three microseconds on current processors.
+    const APART: u32 = 64;
     /// Records at a time from which a reader is far enough behind. One alone is no stream: its sender
     /// may be waiting for the answer.
     const HEELS: std::ops::Range<usize> = 2..16;

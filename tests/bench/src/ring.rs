@@ -1,8 +1,7 @@
 //! The ring against other ways between two processes, and between two threads.
 //!
-//! Payloads are copied in, and the reader looks at every cache line of them. What this leaves out: our
-//! reader copies each record out of the ring before it looks (a record is safe from whoever wrote it),
-//! and acknowledges; the peers look at shared memory in place and have no groups to keep.
+//! Payloads are copied in, and the reader looks at every cache line of them: in place, as the peers' do,
+//! or in its copy, as those do who parse what they get. Links are warm before the clock starts.
 
 mod cells;
 pub(crate) mod instructions;
