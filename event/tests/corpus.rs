@@ -4,7 +4,7 @@ mod tree;
 
 use mixcord_event::{Decoder, Document, Limits, Record, RecordMeta};
 use serde_json::Value as Json;
-use tree::{Dice, Place, Tree, corpus::payloads};
+use tree::{Dice, Place, Tree, corpus::payloads, etf::Names};
 
 #[test]
 fn every_real_event_survives_json_to_record_to_json() {
@@ -34,7 +34,7 @@ fn every_real_event_is_in_etf_what_it_is_in_json() {
         assert!(data.is(json.data()), "{}", payload["name"]);
         for seed in 0..10 {
             let term = match seed {
-                0 => tree::etf::discords_message(name, seq, &data),
+                0 => tree::etf::discords_message(name, seq, &data, Names::Atoms),
                 _ => tree::etf::message(name, seq, &data, &mut Dice::new(seed * 7919)),
             };
             let mut etf = two.etf(&term).unwrap();

@@ -54,7 +54,7 @@ fn every_fixture_is_to_twilight_what_its_json_is() {
     for (line, json) in fixtures() {
         let name = json["t"].as_str().unwrap();
         let data = tree::Tree::of(&json["d"]).settle(tree::Place::Plain);
-        let term = tree::etf::discords_message(name, 1, &data);
+        let term = tree::etf::discords_message(name, 1, &data, tree::etf::Names::Atoms);
         for is_etf in [false, true] {
             let frame = if is_etf { decoder.etf(&term) } else { decoder.json(line.as_bytes()) };
             let mut frame = frame.unwrap();

@@ -5,7 +5,7 @@ mod tree;
 
 use mixcord_event::{Atom, DecodeErrorKind, Decoder, Document, Limits, Record, RecordMeta};
 use proptest::prelude::*;
-use tree::{Dice, Tree};
+use tree::{Dice, Tree, etf::Names};
 
 const FIXTURES: &str = include_str!("fixtures.jsonl");
 
@@ -27,9 +27,9 @@ fn fixtures() -> impl Iterator<Item = (String, u64, Tree)> {
 #[test]
 fn fixtures_stay_what_they_are() {
     let mut warm = decoder();
-    for _ in 0..3 {
-        for (name, seq, data) in fixtures() {
-            let term = tree::etf::discords_message(&name, seq, &data);
+    for names in [Names::ALL, Names::ALL].concat() {
+        for (name, seq, data) in fixtures().chain(fixtures()) {
+            let term = tree::etf::discords_message(&name, seq, &data, names);
             let mut frame = warm.etf(&term).unwrap();
             assert_eq!((frame.op(), frame.seq(), frame.name()), (0, Some(seq), Some(&*name)));
             let record = Record::parse(frame.record(&RecordMeta::default())).unwrap();
@@ -44,8 +44,8 @@ fn fixtures_stay_what_they_are() {
 #[test]
 fn cut_and_prolonged_fixtures_are_refused() {
     let mut warm = decoder();
-    for (name, seq, data) in fixtures() {
-        let mut term = tree::etf::discords_message(&name, seq, &data);
+    for ((name, seq, data), names) in fixtures().zip(Names::ALL.into_iter().cycle()) {
+        let mut term = tree::etf::discords_message(&name, seq, &data, names);
         warm.etf(&term).unwrap();
         for end in 0..term.len() {
             let error = warm.etf(&term[..end]).unwrap_err();
@@ -72,8 +72,8 @@ fn a_cut_is_placed() {
     let data = Tree::of(&serde_json::from_str(&data.unwrap().to_json()).unwrap());
     let data = data.settle(tree::Place::Plain);
     let mut warm = decoder();
-    for _ in 0..2 {
-        let term = tree::etf::discords_message("MESSAGE_CREATE", 1, &data);
+    for names in [Names::ALL, Names::ALL].concat() {
+        let term = tree::etf::discords_message("MESSAGE_CREATE", 1, &data, names);
         let at = term.windows(10).position(|part| part == b"0123456789").unwrap();
         for end in at..at + 10 {
             let error = warm.etf(&term[..end]).unwrap_err();
@@ -113,11 +113,12 @@ fn what_follows_a_text_is_not_part_of_it() {
 #[test]
 fn a_key_like_the_guess_is_not_it() {
     let mut warm = decoder();
-    for name in Atom::all().map(Atom::as_str) {
-        let tree = Tree::Map(vec![(name.to_owned(), Tree::Bool(true))]);
-        let mut term = vec![131];
-        tree::etf::discords(&tree, &mut term);
-        for at in term.len() - 7 - name.len()..term.len() - 7 {
+    for (name, names) in
+        Atom::all().map(Atom::as_str).flat_map(|name| Names::ALL.map(|n| (name, n)))
+    {
+        let tree = Tree::Map(vec![(name.to_owned(), Tree::List(Vec::new()))]);
+        let mut term = tree::etf::discords(&tree, names);
+        for at in term.len() - 1 - name.len()..term.len() - 1 {
             warm.document_from_etf(&term).unwrap();
             term[at] ^= 1;
             let other = warm.document_from_etf(&term).unwrap();
@@ -136,7 +137,7 @@ fn a_key_like_the_guess_is_not_it() {
 fn guessed_duplicates_are_found() {
     let member = |key: &str, number: i128| (key.to_owned(), Tree::Int(number));
     let mut warm = decoder();
-    for _ in 0..4 {
+    for names in [Names::ALL, Names::ALL, Names::ALL].concat() {
         for keys in [
             &["name", "name"][..],
             &["name", "type", "name", "type"],
@@ -148,8 +149,7 @@ fn guessed_duplicates_are_found() {
             // Inside one map of the kind there is another.
             members.insert(1, ("user".to_owned(), Tree::Map(members.clone())));
             let tree = Tree::Map(members);
-            let mut term = vec![131];
-            tree::etf::discords(&tree, &mut term);
+            let term = tree::etf::discords(&tree, names);
             let document = warm.document_from_etf(&term).unwrap();
             assert!(tree.last_wins().is(document.value()), "{keys:?}: {document:?}");
         }
@@ -164,15 +164,11 @@ proptest! {
     fn a_warm_decoder_reads_as_a_cold_one(trees in prop::collection::vec(tree::map(), 1..4), seed: u64) {
         let mut dice = Dice::new(seed);
         let mut warm = decoder();
-        for round in 0..3 {
+        for round in 0..7 {
             for tree in &trees {
                 let term = match round {
                     0 => tree::etf::shaped(tree, &mut dice),
-                    _ => {
-                        let mut term = vec![131];
-                        tree::etf::discords(tree, &mut term);
-                        term
-                    }
+                    _ => tree::etf::discords(tree, Names::ALL[round % 3]),
                 };
                 let document = warm.document_from_etf(&term).unwrap();
                 prop_assert!(tree.last_wins().is(document.value()), "{term:?}\n{document:?}");
@@ -186,9 +182,9 @@ proptest! {
     #[test]
     fn a_changed_byte_is_met_alike(
         tree in tree::map(), at in any::<prop::sample::Index>(), to: u8, cut in any::<prop::sample::Index>(),
+        names in prop::sample::select(&Names::ALL[..]),
     ) {
-        let mut term = vec![131];
-        tree::etf::discords(&tree, &mut term);
+        let mut term = tree::etf::discords(&tree, names);
         let mut warm = decoder();
         for _ in 0..2 {
             warm.document_from_etf(&term).unwrap();

@@ -33,27 +33,67 @@ pub(crate) fn message(name: &str, seq: u64, data: &Tree, dice: &mut Dice) -> Vec
     shaped(&Tree::Map(members), dice)
 }
 
-/// A dispatch in the shape that Discord gives it: ATOM_EXT for keys and constants, SMALL_BIG for ids,
-/// the envelope's members in the order of their names.
-pub(crate) fn discords_message(name: &str, seq: u64, data: &Tree) -> Vec<u8> {
+/// How keys and constants are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Names {
+    /// ATOM_EXT, as Discord does.
+    Atoms,
+    /// SMALL_ATOM_UTF8_EXT, as Erlang does since OTP 26.
+    SmallAtoms,
+    /// Keys as binaries.
+    Binaries,
+}
+
+impl Names {
+    pub(crate) const ALL: [Self; 3] = [Self::Atoms, Self::SmallAtoms, Self::Binaries];
+
+    fn key(self, name: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::Binaries => binary(name, out),
+            _ if name.len() > 255 => binary(name, out),
+            _ => self.constant(name, out),
+        }
+    }
+
+    fn constant(self, name: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::SmallAtoms => out.extend_from_slice(&[119, name.len() as u8]),
+            _ => {
+                out.push(if name.is_ascii() { 100 } else { 118 });
+                out.extend_from_slice(&(name.len() as u16).to_be_bytes());
+            }
+        }
+        out.extend_from_slice(name.as_bytes());
+    }
+}
+
+/// A dispatch in the shape that Discord gives it: ids as SMALL_BIG, the envelope's members in the order
+/// of their names.
+pub(crate) fn discords_message(name: &str, seq: u64, data: &Tree, names: Names) -> Vec<u8> {
     let mut out = vec![131];
     tagged(116, 4, &mut out);
-    discords_key("d", &mut out);
-    discords(data, &mut out);
-    discords_key("op", &mut out);
-    discords(&Tree::Int(0), &mut out);
-    discords_key("s", &mut out);
-    discords(&Tree::Int(seq.into()), &mut out);
-    discords_key("t", &mut out);
-    discords_key(name, &mut out);
+    names.key("d", &mut out);
+    discords_value(data, names, &mut out);
+    names.key("op", &mut out);
+    discords_value(&Tree::Int(0), names, &mut out);
+    names.key("s", &mut out);
+    discords_value(&Tree::Int(seq.into()), names, &mut out);
+    names.key("t", &mut out);
+    names.constant(name, &mut out);
     out
 }
 
-/// A term, without the version byte, in the shape that Discord gives it.
-pub(crate) fn discords(tree: &Tree, out: &mut Vec<u8>) {
+/// A term in the shape that Discord gives it.
+pub(crate) fn discords(tree: &Tree, names: Names) -> Vec<u8> {
+    let mut out = vec![131];
+    discords_value(tree, names, &mut out);
+    out
+}
+
+fn discords_value(tree: &Tree, names: Names, out: &mut Vec<u8>) {
     match tree {
-        Tree::Null => discords_key("nil", out),
-        Tree::Bool(truth) => discords_key(if *truth { "true" } else { "false" }, out),
+        Tree::Null => names.constant("nil", out),
+        Tree::Bool(truth) => names.constant(if *truth { "true" } else { "false" }, out),
         Tree::Int(number @ 0..=255) => out.extend_from_slice(&[97, *number as u8]),
         Tree::Int(number) => match i32::try_from(*number) {
             Ok(number) => {
@@ -71,27 +111,17 @@ pub(crate) fn discords(tree: &Tree, out: &mut Vec<u8>) {
         Tree::List(items) if items.is_empty() => out.push(106),
         Tree::List(items) => {
             tagged(108, items.len(), out);
-            items.iter().for_each(|item| discords(item, out));
+            items.iter().for_each(|item| discords_value(item, names, out));
             out.push(106);
         }
         Tree::Map(members) => {
             tagged(116, members.len(), out);
             for (key, member) in members {
-                match key.len() {
-                    0..=255 => discords_key(key, out),
-                    _ => binary(key, out),
-                }
-                discords(member, out);
+                names.key(key, out);
+                discords_value(member, names, out);
             }
         }
     }
-}
-
-/// ATOM_EXT where the name is ASCII, as nearly all are.
-fn discords_key(name: &str, out: &mut Vec<u8>) {
-    out.push(if name.is_ascii() { 100 } else { 118 });
-    out.extend_from_slice(&(name.len() as u16).to_be_bytes());
-    out.extend_from_slice(name.as_bytes());
 }
 
 fn big(number: i128, out: &mut Vec<u8>) {

@@ -42,11 +42,11 @@ pub(super) fn listed(
     if len > name.len() {
         return None;
     }
-    let key = Spelling::of(Atom::lookup_in(name, len)?.index);
-    if head as u8 == ATOM {
+    let number = Atom::lookup_in(name, len)?.index;
+    if let Some(key) = Spelling::with_tag(head as u8, number) {
         links.learn(link, key);
     }
-    Some((key, header + len))
+    Some((Spelling::of(number), header + len))
 }
 
 impl<'i> Etf<'_, 'i> {

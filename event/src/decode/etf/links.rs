@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{
     input::{Window, word},
-    terms::ATOM,
+    terms::{ATOM, BINARY, SMALL_ATOM_UTF8},
 };
 use crate::atom::{ATOMS, Atom, Ids};
 
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-/// A documented key as ATOM_EXT, and what the table says of it.
+/// A documented key as it stands in a term, and what the table says of it.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Spelling {
@@ -60,10 +60,19 @@ pub(crate) struct Spelling {
 }
 
 impl Spelling {
-    /// The spelling of the key with this number, which is one of the table's.
+    /// The spelling with this tag of the key with this number, which is one of the table's; `None` for
+    /// tags that are not guessed, and for spellings too long to be.
+    #[inline(always)]
+    pub(super) fn with_tag(tag: u8, number: u16) -> Option<&'static Self> {
+        let form = FORMS.iter().position(|form| *form == tag)?;
+        let spelling = &SPELLINGS[form][usize::from(number) % SPELLINGS_LEN];
+        (usize::from(spelling.len) <= SPELLING_MAX).then_some(spelling)
+    }
+
+    /// Any spelling of the key with this number, which is one of the table's: for what the table says.
     #[inline(always)]
     pub(super) fn of(number: u16) -> &'static Self {
-        &SPELLINGS[usize::from(number) % SPELLINGS_LEN]
+        &SPELLINGS[0][usize::from(number) % SPELLINGS_LEN]
     }
 
     /// Whether the window begins with it. It must not be longer than [`SPELLING_MAX`].
@@ -78,16 +87,22 @@ impl Spelling {
         ends | word(window, 8) ^ self.second | word(window, before) ^ self.third == 0
     }
 
-    const fn new(name: &str, ids: Ids, number: u16) -> Self {
+    const fn new(tag: u8, name: &str, ids: Ids, number: u16) -> Self {
         let name = name.as_bytes();
         let mut bytes = [0; 64];
-        (bytes[0], bytes[1], bytes[2]) = (ATOM, 0, name.len() as u8);
+        // The length behind the tag, of which no name needs more than the last byte.
+        let header = match tag {
+            SMALL_ATOM_UTF8 => 2,
+            BINARY => 5,
+            _ => 3,
+        };
+        (bytes[0], bytes[header - 1]) = (tag, name.len() as u8);
         let mut index = 0;
         while index < name.len() {
-            bytes[3 + index] = name[index];
+            bytes[header + index] = name[index];
             index += 1;
         }
-        let len = 3 + name.len();
+        let len = header + name.len();
         let tail = len.saturating_sub(8);
         Self {
             first: word_at(&bytes, 0),
@@ -105,13 +120,21 @@ impl Spelling {
     }
 }
 
-static SPELLINGS: [Spelling; SPELLINGS_LEN] = {
-    let mut all = [const { Spelling::new("", Ids::None, 0) }; SPELLINGS_LEN];
-    let mut number = 0;
-    while number < ATOMS {
-        let (name, ids) = Atom::listed(number);
-        all[number] = Spelling::new(name, ids, number as u16);
-        number += 1;
+/// The tags in which keys are guessed: what Discord sends, what Erlang writes since OTP 26, and texts.
+const FORMS: [u8; 3] = [ATOM, SMALL_ATOM_UTF8, BINARY];
+
+static SPELLINGS: [[Spelling; SPELLINGS_LEN]; FORMS.len()] = {
+    let mut all =
+        [const { [const { Spelling::new(0, "", Ids::None, 0) }; SPELLINGS_LEN] }; FORMS.len()];
+    let mut form = 0;
+    while form < FORMS.len() {
+        let mut number = 0;
+        while number < ATOMS {
+            let (name, ids) = Atom::listed(number);
+            all[form][number] = Spelling::new(FORMS[form], name, ids, number as u16);
+            number += 1;
+        }
+        form += 1;
     }
     all
 };
@@ -162,11 +185,10 @@ impl Links {
         self.0[link.index()]
     }
 
-    /// Remembers which key came, if it can be guessed.
+    /// Remembers which key came, in which spelling.
+    #[inline(always)]
     pub(super) fn learn(&mut self, link: Link, key: &'static Spelling) {
-        if usize::from(key.len) <= SPELLING_MAX {
-            self.0[link.index()] = key;
-        }
+        self.0[link.index()] = key;
     }
 }
 

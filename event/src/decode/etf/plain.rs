@@ -3,7 +3,7 @@
 
 use super::{
     input::{VALUE, word},
-    terms::{ATOM, BINARY, INTEGER, NIL, SMALL_BIG, SMALL_INTEGER, long},
+    terms::{ATOM, BINARY, INTEGER, NIL, SMALL_ATOM_UTF8, SMALL_BIG, SMALL_INTEGER, long},
 };
 use crate::{
     atom::Ids,
@@ -67,6 +67,20 @@ pub(super) fn plain<const AT: usize>(
             room[AT] = tag;
             room[AT + 1..AT + 5].copy_from_slice(&number.to_le_bytes());
             Some((5, AT + used))
+        }
+        // As Erlang writes them since OTP 26.
+        SMALL_ATOM_UTF8 => {
+            let (tag, len) = if head & 0xFF_FFFF_FFFF == NIL_SMALL {
+                (format::NULL, 5)
+            } else if head & 0xFF_FFFF_FFFF_FFFF == FALSE_SMALL {
+                (format::FALSE, 7)
+            } else if head & 0xFFFF_FFFF_FFFF == TRUE_SMALL {
+                (format::TRUE, 6)
+            } else {
+                return None;
+            };
+            room[AT] = tag;
+            Some((len, AT + 1))
         }
         NIL => {
             room[AT] = format::EMPTY_LIST;
@@ -148,6 +162,10 @@ const WHOLE_BIG: u32 = u32::from_le_bytes([SMALL_BIG, 8, 0, 0]);
 const NIL_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 3, b'n', b'i', b'l', 0, 0]);
 const TRUE_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 4, b't', b'r', b'u', b'e', 0]);
 const FALSE_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 5, b'f', b'a', b'l', b's', b'e']);
+/// And as SMALL_ATOM_UTF8_EXT.
+const NIL_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 3, b'n', b'i', b'l', 0, 0, 0]);
+const TRUE_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 4, b't', b'r', b'u', b'e', 0, 0]);
+const FALSE_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 5, b'f', b'a', b'l', b's', b'e', 0]);
 
 #[inline(always)]
 fn part<const N: usize>(value: &[u8; VALUE], at: usize) -> [u8; N] {
