@@ -45,12 +45,32 @@ impl BookFile {
         Ok(Self { path: folder.join(format!("identify-{fingerprint}")) })
     }
 
-    /// Where the processes of this user meet unless told otherwise.
-    pub fn default_folder() -> PathBuf {
-        match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
-            Some(runtime) if runtime.is_absolute() && runtime.is_dir() => runtime.join("mixcord"),
-            _ => std::env::temp_dir().join(format!("mixcord-{}", nix::unistd::getuid())),
+    /// The book in the first of these folders that can be used: the same one for every process of
+    /// this user.
+    ///
+    /// # Errors
+    /// Why the last of them cannot, and which it is.
+    pub fn in_first_of(
+        folders: &[PathBuf],
+        fingerprint: Fingerprint,
+    ) -> Result<Self, (PathBuf, io::Error)> {
+        let mut failed = (PathBuf::new(), io::Error::from(io::ErrorKind::NotFound));
+        for folder in folders {
+            match Self::new(folder, fingerprint) {
+                Ok(book) => return Ok(book),
+                Err(error) => failed = (folder.clone(), error),
+            }
         }
+        Err(failed)
+    }
+
+    /// Where the processes of this user meet unless told otherwise, the best place first. A runtime
+    /// folder may be another user's, or not to be written in.
+    pub fn default_folders() -> Vec<PathBuf> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let runtime = runtime.filter(|runtime| runtime.is_absolute() && runtime.is_dir());
+        let shared = std::env::temp_dir().join(format!("mixcord-{}", nix::unistd::getuid()));
+        runtime.map(|runtime| runtime.join("mixcord")).into_iter().chain([shared]).collect()
     }
 
     /// [`Book::claim`] on the shared book.
@@ -130,6 +150,19 @@ mod tests {
         fs::write(&file.path, [0xff; 40]).expect("written");
         assert!(matches!(file.claim(0, 0, &rules()).expect("works"), Claim::Wait(_)));
         assert!(read(&mut File::open(&file.path).expect("opens")).expect("reads").is_some());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_is_passed_over_for_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("written");
+        let (bad, good) = (file.join("below"), folder.path().join("good"));
+        let owner = Fingerprint([1; 16]);
+        let book = BookFile::in_first_of(&[bad.clone(), good.clone()], owner).expect("the second");
+        assert!(book.path.starts_with(&good));
+        let (named, _) = BookFile::in_first_of(&[file, bad.clone()], owner).expect_err("neither");
+        assert_eq!(named, bad);
     }
 
     #[test]
