@@ -14,7 +14,6 @@ impl Runner {
         let Some(endpoint) = self.endpoint.take() else { return };
         self.inflater.reset();
         let context = self.context.clone();
-        let shard = self.shard.id;
         self.connecting = Some(Box::pin(async move {
             let base = match endpoint {
                 Endpoint::Resume(url) => url,
@@ -27,7 +26,7 @@ impl Runner {
             match connect(url, context.tls.clone(), context.message_max, encrypted).await {
                 Ok(socket) => Some(Box::new(socket)),
                 Err(error) => {
-                    tracing::warn!(shard, %error, "no connection");
+                    tracing::warn!(%error, "no connection");
                     None
                 }
             }

@@ -60,11 +60,11 @@ impl Runner {
             Some(Err(error @ (WsError::Capacity(_) | WsError::Utf8(_) | WsError::Protocol(_))))
                 if !is_cut(&error) =>
             {
-                tracing::warn!(shard = self.shard.id, %error, "not a sound websocket message");
+                tracing::warn!(%error, "not a sound websocket message");
                 self.session.corrupt(now);
             }
             Some(Err(error)) => {
-                tracing::debug!(shard = self.shard.id, %error, "the connection broke");
+                tracing::debug!(%error, "the connection broke");
                 self.socket = None;
                 self.session.closed(now, None);
             }
@@ -84,7 +84,7 @@ impl Runner {
                 return Ok(());
             }
             Err(error) => {
-                tracing::warn!(shard = self.shard.id, %error, "broken stream");
+                tracing::warn!(%error, "broken stream");
                 self.session.corrupt(now);
                 return Ok(());
             }
@@ -99,7 +99,7 @@ impl Runner {
                 Err(error) => errors.push(error),
                 Ok(frame) => {
                     if let Some(error) = errors.first() {
-                        self.complaint.undecodable(now, self.shard, error, &mut self.output);
+                        self.complaint.undecodable(now, error, &mut self.output);
                         self.session.poisoned(now);
                     }
                     return take(frame, now, self.shard, &mut self.session, &mut self.output);
@@ -113,7 +113,7 @@ impl Runner {
             return Ok(());
         }
         if let Some(error) = errors.first() {
-            self.complaint.undecodable(now, self.shard, error, &mut self.output);
+            self.complaint.undecodable(now, error, &mut self.output);
             self.session.poisoned(now);
         }
         if errors.len() > 1 && errors.last().is_some_and(cut_short) {
@@ -136,17 +136,11 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Complaint(Option<Instant>);
 
 impl Complaint {
-    fn undecodable(
-        &mut self,
-        now: Instant,
-        shard: Shard,
-        error: &DecodeError,
-        output: &mut Output,
-    ) {
+    fn undecodable(&mut self, now: Instant, error: &DecodeError, output: &mut Output) {
         output.status().undecodable += 1;
         if self.0.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT_EVERY) {
             self.0 = Some(now);
-            tracing::warn!(shard = shard.id, %error, "a message could not be decoded and is left out");
+            tracing::warn!(%error, "a message could not be decoded and is left out");
         }
     }
 }

@@ -22,7 +22,7 @@ impl Runner {
         if matches!(payload, Payload::Heartbeat { asked: true, .. })
             && !self.limiter.may_answer(Instant::now())
         {
-            tracing::debug!(shard = self.shard.id, "asked for too many heartbeats");
+            tracing::debug!("asked for too many heartbeats");
             return;
         }
         let token = || self.context.token.reveal().to_owned();
@@ -45,7 +45,7 @@ impl Runner {
         }
         self.limiter.note(Instant::now());
         if let Err(error) = self.transmit(&outgoing).await {
-            tracing::error!(shard = self.shard.id, op = outgoing.op(), %error, "not sent");
+            tracing::error!(op = outgoing.op(), %error, "not sent");
         }
     }
 
@@ -93,11 +93,7 @@ impl Runner {
         };
         let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(
-                shard = self.shard.id,
-                op = outgoing.op(),
-                "the connection takes nothing"
-            );
+            tracing::debug!(op = outgoing.op(), "the connection takes nothing");
             self.socket = None;
             self.session.closed(Instant::now(), None);
             return Ok(false);

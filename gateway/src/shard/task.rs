@@ -12,6 +12,7 @@ use mixcord_ring::AsyncBell;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tracing::Instrument;
 
 use super::context::{Context, ShardError, Start};
 use super::output::Output;
@@ -23,7 +24,7 @@ use crate::checkpoint::Settings;
 use crate::commands::Ask;
 use crate::limiter::Limiter;
 use crate::random::Random;
-use crate::session::{Action, Ended, Endpoint, Session};
+use crate::session::{Action, Ended, Endpoint, Session, State};
 use crate::wire::{Inflater, Socket};
 
 /// How long closing may take.
@@ -68,6 +69,12 @@ enum Wake {
 /// # Errors
 /// When the ring or the identify queue fails; a new run may have more luck.
 pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardError> {
+    // An error span, so that a quiet log names the shard, too.
+    let span = tracing::error_span!("shard", id = start.shard.id);
+    run_one(context, start).instrument(span).await
+}
+
+async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardError> {
     let Start { shard, producer, bell, stop, failures } = start;
     let settings = Settings::new(
         shard.id,
@@ -169,6 +176,9 @@ impl Runner {
                 Action::Close(code) => self.close(code),
                 Action::State(state) => {
                     let counter = self.session.counter();
+                    if state == State::Connected {
+                        tracing::info!(session = counter, "connected");
+                    }
                     let latency = self.session.latencies().last();
                     self.fill_status();
                     self.output.state(state, counter, self.session.session_id(), latency)?;
@@ -192,11 +202,7 @@ impl Runner {
             self.session.committed(counter, seq);
         }
         for warning in self.decoder.take_warnings() {
-            tracing::warn!(
-                shard = self.shard.id,
-                ?warning,
-                "new to this version, passed on as it is"
-            );
+            tracing::warn!(?warning, "new to this version, passed on as it is");
         }
         Ok(())
     }

@@ -66,6 +66,24 @@ fn g16_two_processes_of_one_token_never_identify_too_fast() {
     drop((first, second));
 }
 
+/// Whoever reads the log of many shards has to know which one a line is about.
+#[test]
+fn every_line_about_a_shard_names_it() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let gateway = instance.start(&fake.api_url(), &[]);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    fake.post("/fake/disconnect?how=op9false&shard=1");
+    reader.until("the gap", |got| got.iter().any(|got| got.kind == "GAP"));
+    until("the connection", || gateway.log().matches("connected session=").count() == 3);
+    let log = gateway.log();
+    for about in ["connection lost", "session lost", "gap record written"] {
+        let line = log.lines().find(|line| line.contains(about)).expect("a line");
+        assert!(line.contains("shard{id=1}"), "{line}");
+    }
+}
+
 #[test]
 fn options_from_a_file_and_the_token_from_another() {
     let fake = Fake::start(|_| {});
