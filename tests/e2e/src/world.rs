@@ -103,6 +103,12 @@ fn expected(world: &Value, resource: Resource) -> Result<Entities> {
                 }
             }
         }
+        if resource == Resource::Channels {
+            // What the bot may not see any more stays as it was last told (G-49).
+            for (id, channel) in by_id(&whole["hidden_channels"])? {
+                wanted.insert((guild, id), channel);
+            }
+        }
     }
     Ok(wanted)
 }
@@ -193,15 +199,16 @@ fn fields(resource: Resource, path: &str, world: &Value, state: &Value, found: &
         }
     }
     for (key, value) in state.iter().filter(|(key, _)| !world.contains_key(*key)) {
-        if !may_be_added(resource, key) {
+        if !may_be_added(resource, key, value) {
             found.push(format!("{path}: {key} is in the state alone: {value}"));
         }
     }
 }
 
 /// Fields of the state that the world's own form of an entity does not have: what events carry beside.
-fn may_be_added(resource: Resource, key: &str) -> bool {
+fn may_be_added(resource: Resource, key: &str, value: &Value) -> bool {
     match resource {
+        Resource::Guilds if key == "unavailable" => *value == false,
         Resource::Guilds => matches!(key, "joined_at" | "large"),
         // Threads tell the bot of its own membership.
         Resource::VoiceStates | Resource::Threads => key == "member",

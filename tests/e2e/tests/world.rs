@@ -15,7 +15,24 @@ const ODDITIES: &str = "presence=400,message=250,typing=90,voice=60,message-upda
     member-update=35,message-delete=15,member-add=20,member-remove=20,user-rename=10,\
     channel-update=5,channel-create=5,channel-delete=5,role-update=5,role-create=3,role-delete=3,\
     reaction-add=30,reaction-remove=10,thread-create=5,thread-update=3,thread-delete=3,\
-    unknown=20,stale-update=40,stray-presence=40,hidden-channel=20,early-member=20";
+    unknown=20,stale-update=40,stray-presence=40,early-member=20";
+
+/// Channels that the bot may not see for a while. The world forgets what was written there before, the
+/// cache does not.
+const HIDDEN: &str = "hidden-channel=50,channel-update=20,channel-create=10,channel-delete=10,\
+    thread-create=10,thread-update=10,thread-delete=5,voice=20,message=50,role-update=5";
+const ALL_BUT_MESSAGES: View = View {
+    shown: &[
+        Resource::Guilds,
+        Resource::Roles,
+        Resource::Channels,
+        Resource::Threads,
+        Resource::Members,
+        Resource::VoiceStates,
+    ],
+    hidden: &[],
+    untold: &[],
+};
 
 /// Guilds that leave, come back, and are away for a while, in the midst of everything else.
 const COMING_AND_GOING: &str = "guild-outage=60,guild-come-and-go=60,presence=100,message=100,\
@@ -61,6 +78,11 @@ fn every_kind_of_event() -> Result<()> {
 #[test]
 fn what_a_large_bot_sees_with_oddities() -> Result<()> {
     undisturbed(&options(40_000, ODDITIES), &["--encoding", "json"], View::WHOLE)
+}
+
+#[test]
+fn channels_that_are_out_of_sight_for_a_while() -> Result<()> {
+    undisturbed(&options(10_000, HIDDEN), &[], ALL_BUT_MESSAGES)
 }
 
 #[test]
