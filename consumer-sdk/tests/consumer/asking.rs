@@ -64,6 +64,6 @@ fn another_name_is_another_state_and_the_same_name_the_same() {
     assert!(wrong.is_configuration(), "{wrong}");
     let (one, other) = (Rig::without_ring(), Rig::without_ring());
     let state = State::attach(&one.instance).expect("a name");
-    assert_eq!(state.clone().instance(), one.instance);
+    assert_eq!(state.instance(), one.instance);
     assert_ne!(state.instance(), State::attach(&other.instance).expect("a name").instance());
 }
