@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use mixcord::Event;
+use mixcord::{Event, Stop};
 
-use crate::rig::Rig;
+use crate::rig::{PATIENCE, Rig};
 
 /// Runs a handler over the events 1 and 2 of one guild, with what is kept of the first attempt at 1;
 /// it is stopped at event 2. Gives the attempts made.
@@ -87,6 +87,15 @@ fn misbehave(event: &Event) -> Result<(), Unspeakable> {
     }
 }
 
+/// A consumer that lost an event would wait for ever: this ends it, and the test fails.
+fn not_for_ever(stop: &Stop) {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(PATIENCE);
+        stop.stop();
+    });
+}
+
 const WANTED: [(u64, u32); 5] = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)];
 
 #[test]
@@ -96,6 +105,7 @@ fn errors_that_panic_when_shown_are_failures_like_others() {
     let consumer = consumer.expect("connected");
     (1..=3).for_each(|number| rig.message(1, number));
     let (stop, calls) = (consumer.stop_handle(), Mutex::new(Vec::new()));
+    not_for_ever(&stop);
     let result = consumer.run_blocking(|event: Event| {
         calls.lock().expect("sound").push((event.seq(), event.attempt()));
         if event.seq() == 3 {
@@ -114,6 +124,7 @@ async fn errors_that_panic_when_shown_are_failures_like_others_in_tasks() {
     let consumer = consumer.expect("connected");
     (1..=3).for_each(|number| rig.message(1, number));
     let stop = consumer.stop_handle();
+    not_for_ever(&stop);
     let calls = std::sync::Arc::new(Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&calls);
     let handler = move |event: Event| {
