@@ -262,7 +262,7 @@ pub(crate) fn event(dice: &[u8; 8]) -> (&'static str, Json) {
         46..51 => ("MESSAGE_CREATE", message(dice)),
         51..53 => {
             let mut data = message(dice);
-            if dice[7] % 3 == 0 {
+            if dice[7].is_multiple_of(3) {
                 drop(data.as_object_mut().map(|data| data.remove("author")));
             }
             ("MESSAGE_UPDATE", data)
@@ -353,7 +353,7 @@ fn family(guild: u64, dice: &[u8; 8]) -> (&'static str, Json) {
     let which = usize::from(dice[6] % 5);
     let id = if which == 2 { "sound_id" } else { "id" };
     let mut data = json!({id: entity(guild, dice[2]), "guild_id": text(guild), "v": dice[3] % 3});
-    if dice[4] % 3 > 0 {
+    if !dice[4].is_multiple_of(3) {
         data[if which == 1 { "channel_id" } else { "name" }] = json!("101");
     }
     (NAMES[which][usize::from(dice[5] % 3)], data)

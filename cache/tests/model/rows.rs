@@ -121,7 +121,7 @@ impl World {
 
     fn ready(&mut self, data: &Json, derived: &mut Vec<(&'static str, Json, Json)>) {
         let user = &data["user"];
-        self.me = Some(self.me.as_ref().map_or(user.clone(), |me| merge(me, user)));
+        self.me = Some(self.me.as_ref().map_or_else(|| user.clone(), |me| merge(me, user)));
         self.put_user(user, false);
         let listed: Vec<u64> =
             list(data, "guilds").iter().filter_map(|guild| id(&guild["id"])).collect();
@@ -327,7 +327,7 @@ impl World {
         }
         for member in list(data, "members") {
             self.edit_thread(guild, id(&member["id"]).unwrap(), |thread| {
-                thread["member"] = member.clone()
+                thread["member"] = member.clone();
             });
         }
     }
