@@ -29,7 +29,7 @@ impl Spin {
     const APART: u32 = 64;
     /// Records at a time from which a reader is far enough behind. One alone is no stream: its sender
     /// may be waiting for the answer.
-    const HEELS: std::ops::Range<usize> = 2..16;
+    const HEELS: std::ops::Range<usize> = 2..32;
     /// A sleep that was over so soon cost more than to look on would have.
     const SHORT: Duration = Duration::from_micros(100);
 

@@ -39,7 +39,6 @@ impl Descriptor {
     #[inline]
     pub(crate) fn partition_at(core: &Core, position: Position) -> Option<u16> {
         let at = core.layout.descriptor(position);
-        core.memory.expect_read(at + AHEAD * descriptor::BYTES);
         let key = core.memory.load(at + descriptor::KEY, Ordering::Relaxed);
         fence(Ordering::Acquire);
         let found = core.memory.load(at + descriptor::POSITION, Ordering::Relaxed);
@@ -50,7 +49,6 @@ impl Descriptor {
     #[inline]
     pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
         let at = core.layout.descriptor(position);
-        core.memory.expect_read(at + AHEAD * descriptor::BYTES);
         let [found, offset, length, key, tag, source, checksum] = core.memory.load_words(at);
         let expected = sum(&[found, offset, length, key, tag, source]);
         let this = Self {

@@ -216,7 +216,8 @@ impl Reader {
         let tail = core.tail();
         let seen = self.pending.scanned();
         if tail != seen {
-            // The next record's lines come together, rather than one after the other.
+            // The next record's lines come together, rather than one after the other. Those after it are
+            // not sent for: at the heels of the producer, it would have to take them back to write them.
             core.memory.expect_read(core.layout.descriptor(seen));
             core.memory.expect_read(core.layout.payload_at(self.follows));
         }
