@@ -22,6 +22,9 @@ const GUILDS_LARGE: u64 = 10_000;
 /// What the second size takes, with room to spare: nothing is begun on a smaller machine.
 const LARGE_BYTES: u64 = 8 << 30;
 
+/// Rounds of the second size.
+const LARGE_ROUNDS: u64 = 3;
+
 /// Rounds, and events of each.
 fn rounds(effort: Effort) -> (u64, u64) {
     match effort {
@@ -119,9 +122,9 @@ fn large(effort: Effort) -> Result<Spread> {
     let mut mix = Mix::new(GUILDS_LARGE);
     let mut ours = Ours::new()?;
     ours.load(GUILDS_LARGE)?;
-    let (rounds, events) = rounds(effort);
+    let (_, events) = rounds(effort);
     let mut samples = Vec::new();
-    for round in 0..=rounds {
+    for round in 0..=LARGE_ROUNDS {
         let records = ours.records(&mix.batch(events))?;
         let sample = ours.run(records)?;
         if round > 0 {

@@ -37,6 +37,7 @@ struct Ends {
 
 impl Ours {
     pub(super) fn new() -> Result<Self> {
+        sweep();
         static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let instance = format!("bench-{}-{number}", std::process::id());
@@ -165,6 +166,21 @@ impl Ours {
             settings: Settings::default(),
             output: Geometry::new(65_536, 64 << 20, 64, 64, 64)?,
         })
+    }
+}
+
+/// Removes what a run left that was ended from outside.
+fn sweep() {
+    for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix("mixcord.bench-").and_then(|rest| rest.split('-').next());
+        let gone = process
+            .and_then(|process| process.parse::<u32>().ok())
+            .is_some_and(|process| !std::path::Path::new(&format!("/proc/{process}")).exists());
+        if gone {
+            let path = entry.path();
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+        }
     }
 }
 
