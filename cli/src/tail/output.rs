@@ -12,24 +12,30 @@ const LOOK: Duration = Duration::from_millis(100);
 /// A pipe that is ready to be written to takes so many bytes without blocking.
 const ROOM: usize = 4096;
 
-pub(super) struct Output(io::StdoutLock<'static>);
+pub(super) struct Output {
+    stdout: io::StdoutLock<'static>,
+    /// Bytes written at once. A file never blocks: whoever reads it while it grows sees whole lines.
+    part: usize,
+}
 
 impl Output {
     pub(super) fn open() -> Self {
-        Self(io::stdout().lock())
+        let stdout = io::stdout().lock();
+        let is_file = std::fs::metadata("/proc/self/fd/1").is_ok_and(|it| it.is_file());
+        Self { stdout, part: if is_file { usize::MAX } else { ROOM } }
     }
 
     /// Writes a line to its end, waiting for the reader as long as `go_on` says; false when it was
     /// given up, with a part of the line written perhaps.
     pub(super) fn write(&mut self, line: &[u8], go_on: impl Fn() -> bool) -> io::Result<bool> {
-        for part in line.chunks(ROOM) {
-            while !is_ready(self.0.as_fd()) {
+        for part in line.chunks(self.part) {
+            while !is_ready(self.stdout.as_fd()) {
                 if !go_on() {
                     return Ok(false);
                 }
             }
-            self.0.write_all(part)?;
-            self.0.flush()?;
+            self.stdout.write_all(part)?;
+            self.stdout.flush()?;
         }
         Ok(true)
     }
@@ -37,7 +43,8 @@ impl Output {
     /// Whether the other end of the pipe has been closed: `mixcord tail | head -1` ends with `head`,
     /// not with the event after.
     pub(super) fn is_closed(&self) -> bool {
-        told(self.0.as_fd(), PollFlags::empty(), PollTimeout::ZERO).contains(PollFlags::POLLERR)
+        told(self.stdout.as_fd(), PollFlags::empty(), PollTimeout::ZERO)
+            .contains(PollFlags::POLLERR)
     }
 }
 

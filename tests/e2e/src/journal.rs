@@ -86,7 +86,7 @@ impl Delivered {
 #[derive(Debug)]
 pub struct Follower {
     file: BufReader<File>,
-    partial: String,
+    partial: Vec<u8>,
     keep: &'static [&'static str],
     /// Everything read so far.
     pub delivered: Vec<Delivered>,
@@ -99,7 +99,7 @@ impl Follower {
     /// When the output cannot be opened.
     pub fn new(tail: &Program, keep: &'static [&'static str]) -> Result<Self> {
         let file = BufReader::new(File::open(tail.stdout_path())?);
-        Ok(Self { file, partial: String::new(), keep, delivered: Vec::new() })
+        Ok(Self { file, partial: Vec::new(), keep, delivered: Vec::new() })
     }
 
     /// Reads what has been printed since the last call; returns how many events that Discord sent
@@ -108,11 +108,13 @@ impl Follower {
     /// # Errors
     /// When a line is not what the contract says.
     pub fn read(&mut self) -> Result<usize> {
-        while self.file.read_line(&mut self.partial)? > 0 {
-            if !self.partial.ends_with('\n') {
+        while self.file.read_until(b'\n', &mut self.partial)? > 0 {
+            // What is cut here may be cut within a character.
+            if !self.partial.ends_with(b"\n") {
                 break;
             }
-            self.delivered.push(Delivered::parse(&self.partial, self.keep)?);
+            let line = std::str::from_utf8(&self.partial)?;
+            self.delivered.push(Delivered::parse(line, self.keep)?);
             self.partial.clear();
         }
         Ok(self.delivered.iter().filter(|d| d.is_sent()).count())
