@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mixcord_event::{Shard, topology};
+use mixcord_event::send::Identify;
+use mixcord_event::{Outgoing, Shard, topology};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -43,6 +44,7 @@ pub async fn run(
     let shards = options.shards.resolve(discovered.shards).ok_or_else(|| {
         Failure::trouble(format!("Discord recommends {} shards", discovered.shards))
     })?;
+    check_identify(&options, &token)?;
     let mut rings = Rings::open(&options, &shards)?;
     let result = serve(&options, token, tls, gateway, &discovered, &mut rings, stop).await;
     if result.is_err() {
@@ -77,6 +79,20 @@ async fn discover(
             Err(error) => return Err(Failure::configuration(error)),
         }
     }
+}
+
+/// Refuses what no connection could ever send (G-30).
+fn check_identify(options: &Options, token: &Token) -> Result<(), Failure> {
+    let largest = Outgoing::Identify(Identify {
+        token: token.reveal().to_owned(),
+        intents: options.intents.bits(),
+        shard: Shard { id: u16::MAX, count: u16::MAX },
+        large_threshold: options.large_threshold,
+        presence: options.presence.clone(),
+    });
+    largest.encode(options.encoding, &mut Vec::new()).map_err(|error| {
+        Failure::configuration(format!("--presence, or the token, is too long to identify: {error}"))
+    })
 }
 
 async fn serve(

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::task::{CLOSE_TIMEOUT, Runner};
 use crate::commands::Ask;
 use crate::limiter::Limiter;
-use crate::session::Payload;
+use crate::session::{Incoming, Payload};
 
 /// A message of ours that is not taken within this time never will be.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,6 +46,11 @@ impl Runner {
         self.limiter.note(Instant::now());
         if let Err(error) = self.transmit(&outgoing).await {
             tracing::error!(op = outgoing.op(), %error, "not sent");
+            if matches!(outgoing, Outgoing::Resume(_)) {
+                // A session that cannot be asked for is none, and no answer will come.
+                let lost = Incoming::InvalidSession { resumable: false };
+                self.session.message(Instant::now(), lost);
+            }
         }
     }
 

@@ -49,6 +49,36 @@ fn undecodable_messages_between_good_ones_are_left_out() {
     drop(gateway);
 }
 
+/// A RESUME that may not be sent (G-30) is not waited for: the session is given up, with a gap.
+#[test]
+fn g30_a_session_id_too_long_to_resume_with() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            if peer.number == 0 {
+                peer.ready(&"s".repeat(5000), "ws://127.0.0.1:9").await;
+                peer.dispatch(2, "TYPING_START", json!({"channel_id": "5"})).await;
+                peer.say(&json!({"op": 7, "d": null})).await;
+            } else if peer.number == 1 {
+                peer.hello().await;
+            } else {
+                peer.ready("t", "ws://127.0.0.1:9").await;
+            }
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("the next session", |got| {
+        got.iter().filter(|got| got.kind == "READY").count() == 2
+    });
+    let gaps = reader.gaps();
+    let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
+    assert_eq!(gap.data["from_seq"], 3);
+    assert_eq!(gap.data["reason"], "invalid_session");
+    drop(gateway);
+}
+
 /// §15 line 20: unknown events pass through whole, unknown opcodes and members are ignored.
 #[test]
 fn unknown_events_opcodes_and_members() {

@@ -40,6 +40,17 @@ fn refused_intents() {
     refused(&instance, instance.start(&fake.api_url(), &["--intents", "262144"]), "4013");
 }
 
+/// Discord takes 4,096 bytes (G-30): what could never identify is not tried.
+#[test]
+fn g30_a_presence_too_long_to_identify_with() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let name = "x".repeat(5000);
+    let presence = format!(r#"{{"status":"online","activities":[{{"name":"{name}","type":0}}]}}"#);
+    refused(&instance, instance.start(&fake.api_url(), &["--presence", &presence]), "--presence");
+    assert!(fake.logged("connect").is_empty());
+}
+
 #[test]
 fn too_little_shared_memory() {
     let fake = Fake::start(|_| {});
