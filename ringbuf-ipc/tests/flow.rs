@@ -236,6 +236,53 @@ fn an_idle_partition_never_holds_the_ring() {
     assert_eq!(staged, 64);
 }
 
+/// A slow batch ends where its partition had no more when it was taken. The ring went on meanwhile and
+/// was swept, and comes to no more news: somebody has to move that partition on all the same.
+#[test]
+fn a_partition_that_was_held_while_the_ring_went_on_does_not_hold_it_afterwards() {
+    let instance = Instance::new("rest");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    let slow = put(&mut producer, 1);
+    producer.publish();
+    let held = member.take(Limits::default()).unwrap().unwrap();
+    assert_eq!(held.first().unwrap().position, slow);
+    let other = Meta { key: 2, ..Meta::default() };
+    while producer.stage(&other, &[&[0; 1000]]).is_ok() {
+        producer.publish();
+    }
+    while let Some(batch) = member.take(Limits::default()).unwrap() {
+        batch.ack();
+    }
+    assert_eq!(member.floor(), slow);
+    held.ack();
+    assert!(!producer.arm_space(4 << 10));
+    assert!(member.take(Limits::default()).unwrap().is_none());
+    assert_eq!(member.floor(), producer.tail());
+    assert!(producer.has_space(4 << 10));
+}
+
+/// The same where nobody waits for room yet when the member goes to sleep.
+#[test]
+fn a_member_that_goes_to_sleep_leaves_no_partition_behind() {
+    let instance = Instance::new("asleep");
+    let bell = instance.namespace.bell().unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    put(&mut producer, 1);
+    producer.publish();
+    let held = member.take(Limits::default()).unwrap().unwrap();
+    put(&mut producer, 2);
+    producer.publish();
+    drain(&mut member);
+    held.ack();
+    member.arm();
+    assert_eq!(member.floor(), producer.tail());
+}
+
 #[test]
 fn an_ephemeral_group_ends_with_its_last_member() {
     let instance = Instance::new("ephemeral");

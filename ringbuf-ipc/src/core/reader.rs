@@ -193,7 +193,7 @@ impl Reader {
     /// Asks for a bell at the next news. What is there already must be looked for afterwards.
     pub(crate) fn arm(&mut self) {
         let tail = self.pending.scanned();
-        self.sweep_if(tail, 1);
+        self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
         let core = &self.seat.core;
         let group = core.layout.group(self.seat.group) + group::SLEEPERS;
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
@@ -277,7 +277,7 @@ impl Reader {
         };
         if found.is_none() {
             self.drained = 0;
-            self.sweep_if(tail, 1);
+            self.sweep_if(tail, if self.producer_waits() && self.holds_back() { 0 } else { 1 });
         }
         Ok(found)
     }
@@ -369,6 +369,12 @@ impl Reader {
     fn producer_waits(&self) -> bool {
         let wanted = CONTROL + control::WANTED;
         self.core().memory.load(wanted, Ordering::Relaxed) != 0
+    }
+
+    /// Whether a partition may have come to rest since the last sweep: the end of a batch is where its
+    /// partition had no more when it was taken, and the ring may have moved on since.
+    fn holds_back(&self) -> bool {
+        self.seat.core.group_floor(self.seat.group) < self.swept
     }
 
     /// Moves idle partitions on, if the ring moved on by `least` since the last time.
