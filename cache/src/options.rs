@@ -67,6 +67,9 @@ const GROUPS: u16 = 64;
 const PARTITIONS: u16 = 64;
 const MEMBERS: u16 = 64;
 
+/// LMDB cannot make even an empty store in much less.
+const STATE_BYTES_MIN: u64 = 64 << 10;
+
 impl Options {
     /// What the engine is to do.
     ///
@@ -82,6 +85,9 @@ impl Options {
         let output =
             Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
                 .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
+        if self.store == StoreKind::Lmdb && self.state_max < STATE_BYTES_MIN {
+            return Err("--state-max has to be at least 64KiB".to_owned());
+        }
         let dir = self.state.clone().unwrap_or_else(|| topology::state_dir(&self.instance).into());
         let (state, mut base) = match self.store {
             StoreKind::Lmdb => (Some(dir), Settings::default()),

@@ -61,6 +61,9 @@ fn refusals_are_one_line_and_78() {
         (&["--messages-age", "soon"][..], "soon"),
         (&["--output-slots", "3"][..], "--output-slots"),
         (&["--output-bytes", "64GiB"][..], "bytes free"),
+        (&["--state-max", "1KiB"][..], "--state-max"),
+        (&["--state", "/proc/nothing/here"][..], "/proc/nothing/here"),
+        (&["--state", "/dev/null"][..], "/dev/null"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord-cache"));
         if !more.contains(&"--instance") {

@@ -1,5 +1,7 @@
 //! Why the cache stops.
 
+use std::io::ErrorKind;
+
 use mixcord_ring::{AttachError, BellError, CreateError, NameError, StageError};
 use mixcord_state::StoreError;
 
@@ -45,10 +47,20 @@ impl EngineError {
                 error,
                 CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_)
             ),
-            Self::Disk(error) => matches!(
-                error,
-                DiskError::Locked { .. } | DiskError::NotOurs { .. } | DiskError::NoSpace { .. }
-            ),
+            Self::Disk(error) => match error {
+                DiskError::Locked { .. } | DiskError::NotOurs { .. } | DiskError::NoSpace { .. } => {
+                    true
+                }
+                DiskError::Io { source, .. } => matches!(
+                    source.kind(),
+                    ErrorKind::NotFound
+                        | ErrorKind::NotADirectory
+                        | ErrorKind::AlreadyExists
+                        | ErrorKind::PermissionDenied
+                        | ErrorKind::ReadOnlyFilesystem
+                ),
+                DiskError::Open(_) | DiskError::Store(_) => false,
+            },
             _ => false,
         }
     }
