@@ -139,6 +139,20 @@ fn a_store_of_another_boot_or_version_is_discarded() {
 }
 
 #[test]
+fn a_data_file_that_is_no_store_is_discarded() {
+    use std::os::unix::fs::FileExt;
+    for bytes in [[0; 8192], [0xA5; 8192]] {
+        let dir = private_dir();
+        let first = disk(dir.path()).store.id();
+        let file = std::fs::File::options().write(true).open(dir.path().join("data.mdb")).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
+        assert_eq!(fate, Fate::Discarded);
+        assert_ne!(store.id(), first);
+    }
+}
+
+#[test]
 fn a_directory_that_others_may_enter_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let dir = private_dir();

@@ -59,6 +59,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether what lies there is no store any more, which no other try will change.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use heed::MdbError::{Corrupted, Invalid, PageNotFound, VersionMismatch};
+        let Self::Lmdb { source: heed::Error::Mdb(error), .. } = self else { return false };
+        matches!(error, Invalid | Corrupted | PageNotFound | VersionMismatch)
+    }
+
     pub(crate) fn new(dir: &Path, error: heed::Error) -> Self {
         let dir = dir.to_owned();
         match error {

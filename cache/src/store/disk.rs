@@ -107,8 +107,17 @@ impl DiskStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::New,
             _ => Fate::Discarded,
         };
-        if fate == Fate::Kept {
-            store.attach()?;
+        let attached = match fate {
+            Fate::Kept => match store.attach() {
+                Err(DiskError::Open(error)) if error.is_damage() => {
+                    tracing::error!("{error}: beginning anew");
+                    false
+                }
+                other => other.map(|()| true)?,
+            },
+            _ => false,
+        };
+        if attached {
             let txn = store.env()?.read()?;
             let id = mixcord_state::Read::get(&txn, Table::Meta, meta::STORE)?;
             let id = id.and_then(|bytes| mixcord_state::compose::ids(bytes).next());
