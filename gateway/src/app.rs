@@ -91,7 +91,9 @@ fn check_identify(options: &Options, token: &Token) -> Result<(), Failure> {
         presence: options.presence.clone(),
     });
     largest.encode(options.encoding, &mut Vec::new()).map_err(|error| {
-        Failure::configuration(format!("--presence, or the token, is too long to identify: {error}"))
+        Failure::configuration(format!(
+            "--presence, or the token, is too long to identify: {error}"
+        ))
     })
 }
 

@@ -48,9 +48,9 @@ impl EngineError {
                 CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_)
             ),
             Self::Disk(error) => match error {
-                DiskError::Locked { .. } | DiskError::NotOurs { .. } | DiskError::NoSpace { .. } => {
-                    true
-                }
+                DiskError::Locked { .. }
+                | DiskError::NotOurs { .. }
+                | DiskError::NoSpace { .. } => true,
                 DiskError::Io { source, .. } => matches!(
                     source.kind(),
                     ErrorKind::NotFound

@@ -69,9 +69,8 @@ fn g30_a_session_id_too_long_to_resume_with() {
     let instance = Instance::new();
     let gateway = instance.start(&server.api_url(), &JSON);
     let mut reader = Reader::new(&instance);
-    reader.until("the next session", |got| {
-        got.iter().filter(|got| got.kind == "READY").count() == 2
-    });
+    reader
+        .until("the next session", |got| got.iter().filter(|got| got.kind == "READY").count() == 2);
     let gaps = reader.gaps();
     let [gap] = gaps[..] else { panic!("one gap, not {gaps:?}") };
     assert_eq!(gap.data["from_seq"], 3);
