@@ -122,7 +122,7 @@ pub enum AttachError {
         mode: u32,
     },
     /// Its header is not one of this version, or damaged.
-    #[error("/dev/shm/{name} {why}")]
+    #[error("/dev/shm/{name} {why}{}", why.advice())]
     Header {
         /// The segment.
         name: String,

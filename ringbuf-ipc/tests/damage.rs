@@ -92,7 +92,8 @@ fn a_segment_cut_short_at_any_page_is_refused() {
     let sound = sound(&instance.namespace, &bell);
     for pages in 0..sound.len() / 4096 {
         put(&instance.namespace, &sound[..pages * 4096]);
-        assert!(mixcord_ring::Ring::attach(&instance.namespace, damage::RING).is_err());
+        let error = mixcord_ring::Ring::attach(&instance.namespace, damage::RING).unwrap_err();
+        assert!(error.to_string().contains("remove the file"), "{error}");
         use_it(&instance.namespace, &bell);
     }
 }

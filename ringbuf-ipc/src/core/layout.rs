@@ -266,6 +266,16 @@ pub enum HeaderError {
     Offsets,
 }
 
+impl HeaderError {
+    /// What to do, where the text before does not say it.
+    pub(crate) const fn advice(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "",
+            _ => ": what is in it is lost; stop who uses it and remove the file, it is made anew",
+        }
+    }
+}
+
 /// Checksum of the header's words.
 pub(crate) fn checksum(words: &[u64]) -> u64 {
     words.iter().fold(0x6D69_7863_6F72_6421, |sum, &word| mix(sum ^ word))
