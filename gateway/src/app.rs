@@ -117,7 +117,7 @@ async fn serve(
         spacing: Duration::from_millis(options.identify_spacing_ms.into()),
         total: limit.total,
     };
-    let gate = Gate::new(book, rules, rings.shards().ids());
+    let gate = Gate::new(book, rules, rings.ready());
     let desk = Arc::new(Desk::new(rings.shards().clone()));
     let socket = topology::command_socket(&options.instance, rings.shards().first, count);
     let server = Server::bind(socket.clone().into())

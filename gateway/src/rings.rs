@@ -26,6 +26,7 @@ const BELL_PAUSE: Duration = Duration::from_millis(25);
 /// The rings of this process's shards, until their tasks take them.
 pub(crate) struct Rings {
     namespace: Namespace,
+    geometry: Geometry,
     shards: ShardSet,
     bell: AsyncBell,
     producers: BTreeMap<u16, Producer>,
@@ -34,7 +35,8 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    /// Opens or creates the ring of every shard; on an error nothing created stays.
+    /// Opens or creates the ring of every shard; on an error nothing created stays. A ring that is
+    /// damaged is left to its shard, which tries again, unless they all are (P8).
     pub(crate) fn open(options: &Options, shards: &ShardSet) -> Result<Self, Failure> {
         let namespace = Namespace::new(&topology::namespace(&options.instance))
             .map_err(Failure::configuration)?;
@@ -56,6 +58,7 @@ impl Rings {
         match result {
             Ok((producers, bell)) => Ok(Self {
                 namespace,
+                geometry,
                 shards: shards.clone(),
                 bell,
                 producers,
@@ -79,6 +82,11 @@ impl Rings {
         &self.shards
     }
 
+    /// Those of them whose ring can be written.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = u16> + '_ {
+        self.producers.keys().copied()
+    }
+
     /// Sessions of another shard count ended, and none of this count has begun: what happened in
     /// between is missing (P3).
     pub(crate) fn replace_other_count(&self) -> bool {
@@ -89,6 +97,7 @@ impl Rings {
     pub(crate) fn take(&mut self, shard: u16) -> ShardRing {
         ShardRing {
             namespace: self.namespace.clone(),
+            geometry: self.geometry,
             name: topology::shard_ring(shard, self.shards.count),
             bell: self.bell.clone(),
             ready: self.producers.remove(&shard),
@@ -110,20 +119,31 @@ impl Rings {
 /// The ring of one shard, for each of its runs.
 pub(crate) struct ShardRing {
     namespace: Namespace,
+    geometry: Geometry,
     name: String,
     bell: AsyncBell,
     ready: Option<Producer>,
 }
 
 impl ShardRing {
-    /// Opens it for a run.
+    /// Opens it for a run; makes it anew when an operator removed a damaged one.
     pub(crate) fn open(&mut self) -> Result<(Producer, AsyncBell), ShardError> {
         let producer = match self.ready.take() {
             Some(producer) => producer,
-            None => Producer::attach(&self.namespace, &self.name, self.bell.bell())
-                .map_err(|error| ShardError::Ring(error.to_string()))?,
+            None => self.reopen()?,
         };
         Ok((producer, self.bell.clone()))
+    }
+
+    fn reopen(&self) -> Result<Producer, ShardError> {
+        let bell = self.bell.bell();
+        match Producer::attach(&self.namespace, &self.name, bell) {
+            Err(AttachError::NotFound { .. }) => {
+                create(&self.namespace, &self.name, self.geometry, bell)
+                    .map_err(|error| ShardError::Ring(error.to_string()))
+            }
+            other => other.map_err(|error| ShardError::Ring(error.to_string())),
+        }
     }
 }
 
@@ -172,18 +192,25 @@ fn open_all(
     created: &mut Vec<String>,
     options: &Options,
 ) -> Result<BTreeMap<u16, Producer>, Failure> {
-    let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
     let mut producers = BTreeMap::new();
+    let mut damaged = None;
     for shard in shards.ids() {
         let name = topology::shard_ring(shard, shards.count);
-        let groups = std::slice::from_ref(&cache);
-        let producer = match Producer::create(namespace, &name, geometry, groups, bell) {
+        let producer = match create(namespace, &name, geometry, bell) {
             Ok(producer) => {
                 created.push(name);
                 producer
             }
-            Err(CreateError::Exists { .. }) => Producer::attach(namespace, &name, bell)
-                .map_err(|error| attach_failure(shard, &error, options))?,
+            Err(CreateError::Exists { .. }) => match Producer::attach(namespace, &name, bell) {
+                Ok(producer) => producer,
+                Err(error) if is_of_this_ring_alone(&error) => {
+                    let failure = attach_failure(shard, &error, options);
+                    tracing::error!(shard, "{failure}; the shard waits for that");
+                    damaged.get_or_insert(failure);
+                    continue;
+                }
+                Err(error) => return Err(attach_failure(shard, &error, options)),
+            },
             Err(error @ (CreateError::NoSpace { .. } | CreateError::Geometry(_))) => {
                 return Err(Failure::configuration(format!(
                     "the rings of {} shards do not fit: {error}; use a smaller --ring-bytes or fewer --shards",
@@ -194,7 +221,34 @@ fn open_all(
         };
         producers.insert(shard, producer);
     }
-    Ok(producers)
+    // Where no shard could run, waiting would only hide it.
+    match damaged {
+        Some(failure) if producers.is_empty() => Err(failure),
+        _ => Ok(producers),
+    }
+}
+
+/// A ring with the cache's group in it, so that nothing is lost to start order.
+fn create(
+    namespace: &Namespace,
+    name: &str,
+    geometry: Geometry,
+    bell: &Bell,
+) -> Result<Producer, CreateError> {
+    let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+    Producer::create(namespace, name, geometry, std::slice::from_ref(&cache), bell)
+}
+
+/// Whether the shards with other rings need not mind (P8).
+fn is_of_this_ring_alone(error: &AttachError) -> bool {
+    matches!(
+        error,
+        AttachError::Header { .. }
+            | AttachError::Tail { .. }
+            | AttachError::NotAFile { .. }
+            | AttachError::NotOurs { .. }
+            | AttachError::TooOpen { .. }
+    )
 }
 
 fn attach_failure(shard: u16, error: &AttachError, options: &Options) -> Failure {

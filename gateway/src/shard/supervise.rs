@@ -8,17 +8,18 @@ use tokio::sync::watch;
 use crate::backoff::Backoff;
 use crate::random::Random;
 use crate::session::Ended;
+use crate::shard::ShardError;
 
 /// A run that lasted this long was well: the next delay starts small again.
 const WELL: Duration = Duration::from_secs(60);
 
 /// How one run of a shard ended, if not by a panic.
-pub type Outcome = Result<Ended, super::ShardError>;
+pub type Outcome = Result<Ended, ShardError>;
 
 /// Runs what `start` makes, until it ends of its own accord or `stop` says so.
 ///
 /// A panic or an error ends that run only; the next begins after a delay. `start` is given the
-/// number of runs that failed in a row.
+/// number of runs that failed in a row and may have identified: those without a ring have not.
 pub async fn supervise<F, R>(
     shard: u16,
     backoff: Backoff,
@@ -30,19 +31,21 @@ where
     R: Future<Output = Outcome> + Send + 'static,
 {
     let mut random = Random::unseeded();
-    let mut failures = 0;
+    let (mut failures, mut identified) = (0, 0);
     loop {
         let began = Instant::now();
-        match tokio::spawn(start(failures)).await {
+        let ended = tokio::spawn(start(identified)).await;
+        if began.elapsed() >= WELL {
+            (failures, identified) = (0, 0);
+        }
+        failures += 1;
+        identified += u32::from(!matches!(ended, Ok(Err(ShardError::Ring(_)))));
+        match ended {
             Ok(Ok(ended)) => return ended,
             Ok(Err(error)) => tracing::error!(shard, %error, "the shard failed"),
             // The panic's own message is already on stderr.
             Err(_) => tracing::error!(shard, "the shard panicked"),
         }
-        if began.elapsed() >= WELL {
-            failures = 0;
-        }
-        failures += 1;
         let delay = backoff.delay(failures, &mut random);
         tracing::warn!(shard, failures, delay_ms = delay.as_millis(), "the shard starts again");
         tokio::select! {
@@ -58,7 +61,6 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::shard::ShardError;
 
     const BACKOFF: Backoff =
         Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5) };
@@ -70,7 +72,8 @@ mod tests {
         let counted = runs.clone();
         let ended = supervise(0, BACKOFF, stop, move |failures| {
             let run = counted.fetch_add(1, Ordering::Relaxed);
-            assert_eq!(run, failures);
+            // Without a ring nothing was identified.
+            assert_eq!(failures, [0, 1, 1][run as usize]);
             async move {
                 match run {
                     0 => panic!("on purpose"),
@@ -99,7 +102,9 @@ mod tests {
                 Ok(Ended::Stopped)
             }
         }));
-        while tried.recv().await.expect("it tries again") < 20 {}
+        for _ in 0..20 {
+            tried.recv().await.expect("it tries again");
+        }
         assert!(!broken.is_finished() && !well.is_finished());
         stop.send(true).expect("both listen");
         assert_eq!(broken.await.expect("no panic"), Ended::Stopped);

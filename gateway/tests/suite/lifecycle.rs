@@ -1,7 +1,10 @@
 //! Starting, sharing and stopping.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+
+use mixcord_ring::Namespace;
 
 use crate::harness::{DEADLINE, Fake, Instance, Reader, SIGTERM, TOKEN, until};
 use crate::journal::compare;
@@ -167,4 +170,27 @@ fn g25_an_outage_of_the_server_is_waited_out() {
     assert_eq!(reader.gaps().len(), 2);
     assert!(gateway.is_running());
     drop(fake);
+}
+
+/// P8: a damaged ring stops its own shard alone, says what to do, and that shard goes on when it is
+/// done.
+#[test]
+fn a_damaged_ring_stops_its_shard_alone() {
+    let fake = Fake::start(|config| config.max_concurrency = 1);
+    let instance = Instance::new();
+    let prefix = instance.namespace().prefix().to_owned();
+    let ring = Namespace::directory().join(format!("{prefix}.shard-0-2"));
+    fs::write(&ring, [0xA5; 4096]).expect("written");
+    fs::set_permissions(&ring, PermissionsExt::from_mode(0o600)).expect("ours");
+    let options = ["--identify-spacing-ms", "100", "--reconnect-max-ms", "200"];
+    let mut gateway = instance.start(&fake.api_url(), &options);
+    until("shard 1", || fake.logged("identify").len() == 1);
+    let log = gateway.log();
+    assert!(log.contains("shard-0-2") && log.contains("remove the file"), "{log}");
+    assert_eq!(fake.logged("identify")[0]["shard"], 1, "not even the queue waits for shard 0");
+    fs::remove_file(&ring).expect("removed");
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    compare(&fake, &reader.events());
+    assert!(gateway.is_running());
 }
