@@ -54,8 +54,8 @@ fn publishing_rings_those_that_sleep_and_nobody_else() {
     drain(&mut awake);
 }
 
-/// Sleeper and ringer, again and again, at the same moment as nearly as may be. That each fence is needed
-/// is shown by loom; that the kernel's barrier stands in for one is seen here.
+/// Sleeper and ringer, again and again, at the same moment as nearly as may be. Loom shows that
+/// each fence is needed; with the kernel's membarrier in place of one of them, this hung.
 #[test]
 fn no_wake_is_lost_between_processors() {
     const ROUNDS: u64 = 20_000;

@@ -127,16 +127,16 @@ pub(crate) fn fence(order: Ordering) {
     }
 }
 
-/// Both halves are whole fences to loom: that is what they amount to together.
-pub(crate) fn light_fence(_: bool) {
+/// As the real one; a model may leave it out.
+pub(crate) fn light_fence() {
     if WEAKENED.get() != Weaken::LightFences {
         fence(Ordering::SeqCst);
     }
 }
 
-pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
+/// As the real one; a model may leave it out.
+pub(crate) fn heavy_fence() {
     if WEAKENED.get() != Weaken::HeavyFences {
         fence(Ordering::SeqCst);
-        everywhere();
     }
 }
