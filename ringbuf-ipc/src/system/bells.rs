@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::thread::futex;
 
@@ -106,12 +106,18 @@ impl Bells {
             return true;
         }
         sleeping.fetch_add(1, Ordering::SeqCst);
-        let timeout = futex::Timespec {
-            tv_sec: timeout.as_secs().min(86_400) as i64,
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        // Rung, interrupted or timed out: the word says which.
-        let _ = futex::wait(word, futex::Flags::empty(), ticket, Some(&timeout));
+        let begin = Instant::now();
+        let mut left = timeout;
+        // A ring before the ticket was taken may wake late: that is no reason to give up.
+        while word.load(Ordering::SeqCst) == ticket && !left.is_zero() {
+            let most = futex::Timespec {
+                tv_sec: left.as_secs().min(86_400) as i64,
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            // Rung, interrupted or timed out: word and clock say which.
+            let _ = futex::wait(word, futex::Flags::empty(), ticket, Some(&most));
+            left = timeout.saturating_sub(begin.elapsed());
+        }
         sleeping.fetch_sub(1, Ordering::SeqCst);
         word.load(Ordering::SeqCst) != ticket
     }
