@@ -198,8 +198,7 @@ pub(crate) fn fence(order: Ordering) {
 
 /// The fence of those who bring news: between the news and the look who waits for them.
 ///
-/// Its partner is [`heavy_fence`]. The kernel's membarrier, called by those who sleep, does not stand in
-/// for it: wakes were lost on a virtual machine (`tests/wait.rs`).
+/// Its partner is [`heavy_fence`]: of two that meet, one sees what the other wrote.
 #[inline]
 pub(crate) fn light_fence() {
     fence(Ordering::SeqCst);
