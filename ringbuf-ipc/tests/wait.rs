@@ -55,7 +55,7 @@ fn publishing_rings_those_that_sleep_and_nobody_else() {
 }
 
 /// Sleeper and ringer, again and again, at the same moment as nearly as may be. Loom shows that
-/// each fence is needed.
+/// each fence is needed, and `system/barrier.rs` that the kernel's barrier stands in for one.
 #[test]
 fn no_wake_is_lost_between_processors() {
     const ROUNDS: u64 = 20_000;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::batch::Buffers;
 use super::layout::group;
-use super::memory::{Ordering, fence, light_fence};
+use super::memory::{Ordering, fence};
 use super::{Core, Life, Position, groups, locks};
 
 /// Buffers of batches that are done, to be used again.
@@ -101,7 +101,7 @@ impl Seat {
             return;
         }
         core.memory.store(at, released(word), Ordering::Release);
-        light_fence();
+        core.light_fence();
         let sleepers = core.layout.group(self.group) + group::SLEEPERS;
         if core.memory.load(sleepers, Ordering::Relaxed) != 0 {
             let cursor = core.cursor(self.group, partition);

@@ -41,7 +41,7 @@ use std::io;
 use std::time::Duration;
 
 use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
-use memory::{Memory, Ordering, light_fence};
+use memory::{Memory, Ordering, heavy_fence, light_fence};
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
     pub(crate) id: u64,
+    /// Whether those who sleep fence for this process, too.
+    paired: bool,
     pub(crate) environment: Box<dyn Environment>,
 }
 
@@ -73,6 +75,16 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     /// Runs `change` with the lock on the group table held; `None` when `wait` is false and
     /// somebody else holds it.
     fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool>;
+    /// Whether this process takes part in the barriers of others: whoever calls
+    /// [`barrier`](Self::barrier) then fences for it, and it need not do so itself.
+    fn joins_barriers(&self) -> bool {
+        false
+    }
+    /// A SeqCst fence in every thread of every process that takes part. False when there is no such
+    /// thing, or not for this process.
+    fn barrier(&self) -> bool {
+        false
+    }
     /// Nanoseconds of a clock all processes share and nobody sets.
     fn now_ns(&self) -> u64;
     /// Writes the payload of a record too long for the ring.
@@ -115,7 +127,7 @@ impl Core {
         environment: Box<dyn Environment>,
     ) -> Self {
         assert!(memory.len() >= layout.total);
-        Self { memory, layout, id, environment }
+        Self { memory, layout, id, paired: environment.joins_barriers(), environment }
     }
 
     /// Maps the pages of all records, for those who are about to use them all.
@@ -123,10 +135,25 @@ impl Core {
         self.memory.populate(self.layout.descriptors, for_writing);
     }
 
+    /// The fence of those who bring news, often: between the news and the look who waits for them.
+    /// One of this kind and one of [`heavy_fence`](Self::heavy_fence) order like two SeqCst fences; two
+    /// of this kind do not.
+    #[inline]
+    pub(crate) fn light_fence(&self) {
+        light_fence(self.paired);
+    }
+
     /// The longest sleep after which to look again, bell or no bell: a producer may be killed before it
-    /// rings.
-    pub(crate) const fn tick(&self) -> Duration {
-        Duration::from_millis(100)
+    /// rings, and where this process cannot fence for others, they may miss that it sleeps.
+    pub(crate) fn tick(&self) -> Duration {
+        Duration::from_millis(if self.paired { 100 } else { 10 })
+    }
+
+    /// The fence of those who are about to sleep, seldom: between saying so and the last look.
+    pub(crate) fn heavy_fence(&self) {
+        heavy_fence(|| {
+            self.environment.barrier();
+        });
     }
 
     #[inline]
@@ -188,7 +215,7 @@ impl Core {
 
     /// Wakes the producer if it waits for a floor that is reached now.
     pub(crate) fn floor_reached(&self, floor: Position) {
-        light_fence();
+        self.light_fence();
         let word = CONTROL + control::WANTED;
         let wanted = self.memory.load(word, Ordering::Relaxed);
         if wanted != 0 && floor >= wanted && self.memory.cas(word, wanted, 0) {

@@ -7,7 +7,7 @@ use super::descriptor::Descriptor;
 use super::errors::TakeError;
 use super::group_spec::Start;
 use super::layout::{CONTROL, control};
-use super::memory::{Ordering, fence, heavy_fence};
+use super::memory::{Ordering, fence};
 use super::{Core, Position};
 
 /// An observer's own state.
@@ -42,7 +42,7 @@ impl Watcher {
     pub(crate) fn arm(&self) {
         let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
         self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
-        heavy_fence();
+        self.core.heavy_fence();
     }
 
     /// Fills `buffers` and gives how many records were lost before the first of them.

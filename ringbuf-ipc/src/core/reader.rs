@@ -11,7 +11,7 @@ use super::group_spec::GroupSpec;
 use super::groups;
 use super::index::{Damaged, Pending};
 use super::layout::{CONTROL, control, group};
-use super::memory::{Ordering, heavy_fence};
+use super::memory::Ordering;
 use super::{Core, Position, locks};
 
 /// How often the holders of wanted partitions are looked at.
@@ -199,7 +199,7 @@ impl Reader {
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
         let all = CONTROL + control::SLEEPERS;
         core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
-        heavy_fence();
+        core.heavy_fence();
     }
 
     /// Whether to look again soon although no bell rings.

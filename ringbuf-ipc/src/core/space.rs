@@ -6,7 +6,7 @@
 
 use super::descriptor::Descriptor;
 use super::layout::{CONTROL, control, group, producer};
-use super::memory::{Ordering, fence, heavy_fence};
+use super::memory::{Ordering, fence};
 use super::writer::Writer;
 use super::{Core, Position, relief};
 
@@ -73,7 +73,7 @@ impl Writer {
         let wanted = (needed + slots / 16).min(self.tail).max(needed);
         let word = CONTROL + control::WANTED;
         self.core.memory.store(word, wanted, Ordering::Relaxed);
-        heavy_fence();
+        self.core.heavy_fence();
         self.lowest_floor() >= wanted || self.has_space(length)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::descriptor::{Descriptor, RECORD_MAX};
 use super::layout::{PRODUCER, descriptor, producer};
-use super::memory::{Ordering, fence, light_fence};
+use super::memory::{Ordering, fence};
 use super::{Core, Position};
 
 /// What a record carries beside its payload.
@@ -183,7 +183,7 @@ impl Writer {
             self.core.memory.store(self.layout_word(producer::TAIL), self.tail, Ordering::Release);
             self.store_own(producer::PUBLISHES, self.publishes);
         }
-        light_fence();
+        self.core.light_fence();
         let rung = self.core.wake_readers();
         if rung != 0 {
             self.add_own(producer::WAKES, rung);

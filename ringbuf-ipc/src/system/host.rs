@@ -69,6 +69,14 @@ impl Environment for Host {
         Ok(true)
     }
 
+    fn joins_barriers(&self) -> bool {
+        super::barrier::joined()
+    }
+
+    fn barrier(&self) -> bool {
+        super::barrier::everywhere()
+    }
+
     fn now_ns(&self) -> u64 {
         // Fails for no clock this kernel has.
         clock_gettime(ClockId::CLOCK_BOOTTIME)

@@ -1,5 +1,6 @@
 //! The operating system's part: segments, locks, bells, budgets, files of large records.
 
+pub(crate) mod barrier;
 pub(crate) mod bells;
 pub(crate) mod blob;
 pub(crate) mod budget;

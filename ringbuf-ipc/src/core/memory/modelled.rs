@@ -127,16 +127,16 @@ pub(crate) fn fence(order: Ordering) {
     }
 }
 
-/// As the real one; a model may leave it out.
-pub(crate) fn light_fence() {
+/// Both halves are whole fences to loom: that is what they amount to together.
+pub(crate) fn light_fence(_: bool) {
     if WEAKENED.get() != Weaken::LightFences {
         fence(Ordering::SeqCst);
     }
 }
 
-/// As the real one; a model may leave it out.
-pub(crate) fn heavy_fence() {
+pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
     if WEAKENED.get() != Weaken::HeavyFences {
         fence(Ordering::SeqCst);
+        everywhere();
     }
 }

@@ -196,15 +196,18 @@ pub(crate) fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
 }
 
-/// The fence of those who bring news: between the news and the look who waits for them.
-///
-/// Its partner is [`heavy_fence`]: of two that meet, one sees what the other wrote.
+/// The cheap half of a pair of fences; no instruction at all where the other half makes up for it.
 #[inline]
-pub(crate) fn light_fence() {
-    fence(Ordering::SeqCst);
+pub(crate) fn light_fence(paired: bool) {
+    if paired {
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
 }
 
-/// The fence of those who are about to sleep: between saying so and the last look.
-pub(crate) fn heavy_fence() {
+/// The dear half, of this thread; `everywhere` does the same to all others.
+pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
     fence(Ordering::SeqCst);
+    everywhere();
 }
