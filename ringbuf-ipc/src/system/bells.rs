@@ -177,3 +177,41 @@ fn creation(error: CreateError) -> BellError {
         error => BellError::Io(io::Error::other(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A segment that goes with the test.
+    struct Named(String);
+
+    impl Drop for Named {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(path_of(&self.0));
+        }
+    }
+
+    /// A ringer counts first and wakes afterwards, so its wake may meet the owner's next sleep.
+    #[test]
+    fn a_late_wake_ends_no_wait() {
+        let name = Named(format!("ringtest-{}-late-wake.bells", std::process::id()));
+        let bells = Bells::open_or_create(&name.0).unwrap();
+        let held = bells.claim().unwrap();
+        let bell = held.byte() as u32;
+        let ticket = bells.ticket(bell);
+        let word = bells.word(bell, WORD);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| bells.wait(bell, ticket, LONG));
+            let mut woken = 0;
+            while woken < 3 {
+                assert!(!sleeper.is_finished(), "it ended after {woken} wakes and no ring");
+                woken += futex::wake(word, futex::Flags::empty(), 1).unwrap();
+                std::thread::yield_now();
+            }
+            bells.ring(u64::from(bell));
+            assert!(sleeper.join().unwrap(), "it was rung, and says that its time was up");
+        });
+    }
+}
