@@ -57,25 +57,28 @@ impl<'a> Lease<'a> {
         self.inner.hold.partition
     }
 
-    /// Number of records, at least 1.
+    /// Number of records that are not acknowledged.
     pub const fn len(&self) -> usize {
         self.inner.entries.len()
     }
 
-    /// Never true.
+    /// Whether all records are acknowledged.
     pub const fn is_empty(&self) -> bool {
         self.inner.entries.is_empty()
     }
 
-    /// All records, in order.
+    /// The records that are not acknowledged, in order.
     #[inline]
     pub fn records(&self) -> impl ExactSizeIterator<Item = View<'_>> + '_ {
         let core = &*self.inner.hold.seat.core;
         self.inner.entries.iter().map(move |entry| View { core, entry })
     }
 
-    /// Records up to and with `position` are done; the rest stays held.
+    /// Records up to and with `position` are done, and no longer part of this; the rest stays held.
     pub fn ack_through(&mut self, position: Position) {
+        // What is acknowledged may be overwritten at once: nobody may look at it again.
+        let done = self.inner.entries.partition_point(|entry| entry.position <= position);
+        self.inner.entries = &self.inner.entries[done..];
         self.inner.hold.acknowledge_through(position);
     }
 

@@ -99,6 +99,11 @@ impl Observer {
         self.watcher.arm();
     }
 
+    /// The longest sleep after which to look again, bell or no bell.
+    pub fn tick(&self) -> Duration {
+        self.watcher.core.tick()
+    }
+
     /// Sleeps until there is a record, or `timeout` is over; whether there is one.
     pub fn wait(&mut self, timeout: Duration) -> bool {
         let watcher = &self.watcher;
@@ -117,7 +122,7 @@ impl Observer {
             if left.is_zero() {
                 return false;
             }
-            self.spin.sleep(&self.bell, ticket, left.min(self.watcher.core.tick()));
+            self.spin.sleep(&self.bell, ticket, left.min(self.tick()));
         }
     }
 
@@ -130,7 +135,7 @@ impl Observer {
             if self.has_work() {
                 return;
             }
-            bell.notified_within(ticket, self.watcher.core.tick()).await;
+            bell.notified_within(ticket, self.tick()).await;
         }
     }
 }

@@ -147,8 +147,12 @@ impl Ring {
     pub fn groups(&self) -> Vec<GroupInfo> {
         let groups = 0..self.geometry().groups;
         let active = |index: &u16| state::of(self.core.group_state(*index)) == state::ACTIVE;
-        groups.clone().filter(active).for_each(|index| {
-            Pending::sweep_from_scratch(&self.core, index);
+        // With the table, so that no floor of a group that is gone is put upon one that takes its place.
+        // Whoever has it now relieves or changes groups; the next look moves them on.
+        let _ = self.core.environment.with_table(false, &mut || {
+            groups.clone().filter(active).for_each(|index| {
+                Pending::sweep_from_scratch(&self.core, index);
+            });
         });
         groups.filter_map(|index| self.group_info(index)).collect()
     }

@@ -4,8 +4,12 @@ mod common;
 #[path = "common/damage.rs"]
 mod damage;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+
 use common::Instance;
 use damage::{Damage, put, sound, survive, use_it};
+use mixcord_ring::{Geometry, GroupSpec, Limits, Meta, Namespace, Producer, Start, TakeError};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -96,4 +100,33 @@ fn a_segment_cut_short_at_any_page_is_refused() {
         assert!(error.to_string().contains("remove the file"), "{error}");
         use_it(&instance.namespace, &bell);
     }
+}
+
+#[test]
+fn records_before_a_damaged_one_are_given_first() {
+    let instance = Instance::new("before");
+    let bell = instance.namespace.bell().unwrap();
+    // The geometry for which tests/layout.rs fixes where descriptors begin.
+    let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
+    let group = GroupSpec::durable("g").from(Start::Earliest);
+    let mut producer = Producer::create(
+        &instance.namespace,
+        damage::RING,
+        geometry,
+        std::slice::from_ref(&group),
+        &bell,
+    )
+    .unwrap();
+    let mut member = producer.ring().join(&group, &bell).unwrap();
+    for position in 0..4u64 {
+        producer.stage(&Meta { tag: position, ..Meta::default() }, &[b"record"]).unwrap();
+    }
+    producer.publish();
+    let name = format!("{}.{}", instance.namespace.prefix(), damage::RING);
+    let file = OpenOptions::new().write(true).open(Namespace::directory().join(name)).unwrap();
+    file.write_all_at(&[0xFF; 8], 20_480 + 2 * 64).unwrap();
+    let batch = member.take(Limits::default()).unwrap().unwrap();
+    assert_eq!(batch.records().map(|entry| entry.position).collect::<Vec<_>>(), [0, 1]);
+    batch.ack();
+    assert!(matches!(member.take(Limits::default()), Err(TakeError::Corrupt { position: 2 })));
 }

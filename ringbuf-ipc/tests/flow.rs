@@ -406,6 +406,14 @@ fn a_checkpoint_is_committed_with_its_records() {
         // The one before stands there too.
         assert!(!producer.ring().checkpoint_begins_with(&[round]));
     }
+    for _ in 0..2 {
+        producer.set_checkpoint(b"f").unwrap();
+        producer.publish();
+    }
+    assert!(producer.ring().checkpoint_begins_with(b"f"));
+    assert!(!producer.ring().checkpoint_begins_with(&[b'f', 3]), "bytes of the one before");
+    producer.set_checkpoint(&[4; 40]).unwrap();
+    producer.publish();
     drop(producer);
     let mut producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
     assert_eq!(producer.checkpoint().unwrap(), [4; 40]);
@@ -541,6 +549,8 @@ fn what_a_lease_leaves_unacknowledged_is_given_again() {
     let mut lease = member.lease(limits).unwrap().unwrap();
     assert_eq!(lease.len(), 3);
     lease.ack_through(1);
+    // What is acknowledged may be overwritten: it is not looked at again.
+    assert_eq!(lease.records().map(|view| view.position()).collect::<Vec<_>>(), [2]);
     drop(lease);
     assert_eq!(member.take(limits).unwrap().unwrap().first().unwrap().position, 2);
     drop(member.lease(limits).unwrap().unwrap());

@@ -8,7 +8,7 @@ use super::Consumer;
 use super::source::Source;
 use crate::Error;
 
-/// The longest sleep of an observer: after it it looks whether the ring was replaced.
+/// The longest sleep while there is no ring.
 const NAP: Duration = Duration::from_millis(500);
 
 impl Consumer {
@@ -54,7 +54,8 @@ impl Consumer {
     fn nap(&self, until: Option<Instant>) -> Duration {
         let longest = match &self.source {
             Source::Group { member, .. } => member.tick(),
-            Source::Observer { .. } | Source::Closed => NAP,
+            Source::Observer { observer, .. } => observer.tick(),
+            Source::Closed => NAP,
         };
         until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest))
     }

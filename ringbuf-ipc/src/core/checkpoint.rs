@@ -171,9 +171,11 @@ pub(crate) fn all_begin_with<const N: usize>(core: &Core, prefix: &[u8; N]) -> b
         if core.memory.load(at + producer::CHECKPOINT_NUMBER, Ordering::Acquire) == 0 {
             continue;
         }
+        let length = core.memory.load(at + producer::CHECKPOINT_LEN, Ordering::Acquire);
         let mut found = [0; N];
         core.memory.read(at + producer::CHECKPOINT_BYTES, &mut found);
-        if found != *prefix {
+        // Behind a short one stand bytes of the one before.
+        if length < N as u64 || found != *prefix {
             return false;
         }
         some = true;

@@ -192,14 +192,16 @@ impl Reader {
 
     /// Asks for a bell at the next news. What is there already must be looked for afterwards.
     pub(crate) fn arm(&mut self) {
-        let tail = self.pending.scanned();
-        self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
         let core = &self.seat.core;
         let group = core.layout.group(self.seat.group) + group::SLEEPERS;
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
         let all = CONTROL + control::SLEEPERS;
         core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
         core.heavy_fence();
+        // Behind the fence: who lets go of a partition from now on sees a sleeper, and one let go of
+        // before is moved on here.
+        let tail = self.pending.scanned();
+        self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
     }
 
     /// Whether to look again soon although no bell rings.
@@ -269,13 +271,15 @@ impl Reader {
     /// Takes hold of a partition with work: which, and its first record.
     fn grip(&mut self) -> Result<Option<(u16, Position)>, TakeError> {
         self.check_group()?;
-        let tail = self.look()?;
+        let looked = self.look();
         let found = match self.find(false) {
             Some(found) => Some(found),
             None if self.contended => self.find(true),
             None => None,
         };
         if found.is_none() {
+            // Damage is told when everything before it was given.
+            let tail = looked?;
             self.drained = 0;
             self.sweep_if(tail, if self.producer_waits() && self.holds_back() { 0 } else { 1 });
         }
@@ -337,6 +341,10 @@ impl Reader {
         let (mut position, mut end) = (first, first);
         let next = loop {
             let Some(entry) = Descriptor::load(core, position).filter(&fits) else {
+                if records != 0 {
+                    // What stands before the damage is given first.
+                    break position;
+                }
                 return Err(TakeError::Corrupt { position });
             };
             bytes += entry.lines();
