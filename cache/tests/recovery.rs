@@ -226,6 +226,65 @@ fn a_ready_with_more_lost_guilds_than_the_ring_holds_tells_each_with_its_old() {
 }
 
 #[test]
+fn such_a_ready_of_one_shard_does_not_begin_that_of_another_again() {
+    let mut instance = Instance::new("slices-two");
+    instance.output = Geometry::new(64, 1 << 17, 4, 1, 4).unwrap();
+    instance.declare();
+    let mut shards = [instance.shard(0, 2), instance.shard(1, 2)];
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let guilds = 40;
+    for (shard, ring) in (0..).zip(&mut shards) {
+        for n in 1..=guilds {
+            let id = (n << 23) | (u64::from(shard) << 22);
+            send(ring, (shard, 2), &[guild(id, &"d".repeat(3000))]);
+            settle(&mut engine);
+            receive(&mut consumer);
+        }
+    }
+    let ready = json!({"user": {"id": "7"}, "guilds": []});
+    for (shard, ring) in (0..).zip(&mut shards) {
+        // Something before READY: a shard that was served in part lets the next one go first.
+        send(ring, (shard, 2), &[typing(1), ("READY", ready.clone()), typing(2)]);
+    }
+    let mut seen = Vec::new();
+    until("all is delivered", || {
+        engine.round().unwrap();
+        seen.extend(receive(&mut consumer));
+        seen.iter().filter(|out| out.kind == "TYPING_START").count() == 4
+    });
+    for shard in 0..2 {
+        let mut own: Vec<_> = seen.iter().filter(|out| out.shard.0 == shard).collect();
+        own.retain(|out| out.kind != "TYPING_START");
+        let indices: Vec<_> = own.iter().map(|out| u64::from(out.index)).collect();
+        assert_eq!(indices, (0..=guilds).collect::<Vec<_>>(), "shard {shard}");
+    }
+}
+
+#[test]
+fn a_record_that_waits_long_for_room_costs_nothing() {
+    let mut instance = Instance::new("long");
+    instance.output = Geometry::new(16, 1 << 16, 4, 1, 4).unwrap();
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut engine = instance.engine();
+    for n in 0..16 {
+        send(&mut shard, (0, 1), &[typing(n)]);
+    }
+    // Begun again so often, it would have filled what a batch may change.
+    send(&mut shard, (0, 1), &[guild(100, &"d".repeat(14_000))]);
+    settle(&mut engine);
+    for _ in 0..1500 {
+        let progress = engine.round().unwrap();
+        assert!(matches!(progress, Progress::OutputFull(_)), "{progress:?}");
+    }
+    let mut consumer = instance.consumer();
+    receive(&mut consumer);
+    settle(&mut engine);
+    assert_eq!(kinds(&receive(&mut consumer)), ["GUILD_CREATE"]);
+}
+
+#[test]
 fn under_back_pressure_shards_are_served_in_turn() {
     let mut instance = Instance::new("turns");
     instance.output = Geometry::new(16, 1 << 16, 4, 1, 4).unwrap();

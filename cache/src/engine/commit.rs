@@ -56,7 +56,7 @@ impl Engine {
         self.changes.committed();
         self.persisted.clone_from(&positions);
         self.positions = positions;
-        self.partial = self.partial_staged;
+        self.partials.clone_from(&self.partials_staged);
         self.set_checkpoint();
         self.out.publish();
         kill::point();
@@ -107,12 +107,11 @@ impl Engine {
             None => None,
         };
         let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
-        let partial = self.partial;
-        let mut work =
-            Work { out, base, settings, changes, outputs, partial, keeps: txn.is_some() };
+        let mut work = Work { out, base, settings, changes, outputs, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut torn = false;
-        self.partial_staged = partial;
+        let partials = &mut self.partials_staged;
+        partials.clone_from(&self.partials);
         // Whoever was not served when the last round ended is served first in this one: under
         // back-pressure all shards slow down alike.
         let order: Vec<_> =
@@ -126,21 +125,23 @@ impl Engine {
             let mut stopped = false;
             for entry in input.rest() {
                 if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
+                    stopped = true;
                     break;
                 }
                 left -= 1;
                 let at = Place { shard: *key, ring, position: entry.position };
-                match work.record(at, entry)? {
+                let from = partials.next_index(*key, ring, entry.position);
+                match work.record(at, entry, from)? {
                     Done::Staged => {
                         staged += 1;
-                        if Partial::from_of(self.partial_staged, ring, entry.position) > 0 {
-                            self.partial_staged = None;
+                        if from > 0 {
+                            partials.remove(*key);
                         }
                         continue;
                     }
                     Done::Part(index) => {
                         let position = entry.position;
-                        self.partial_staged = Some(Partial { shard: *key, ring, position, index });
+                        partials.set(*key, Partial { ring, position, index });
                     }
                     Done::Full(bytes) => end = End::Full(bytes),
                     Done::Torn(bytes) => (end, torn) = (End::Full(bytes), true),
@@ -149,7 +150,7 @@ impl Engine {
                 break;
             }
             input.advance(staged);
-            if stopped || left == 0 {
+            if stopped {
                 let served = staged > 0 && !torn;
                 *first = if served { (key.0, key.1.saturating_add(1)) } else { *key };
                 break 'inputs;
@@ -186,7 +187,7 @@ impl Engine {
     pub(super) fn take_back(&mut self) {
         self.out.discard_staged();
         self.changes.take_back();
-        self.partial_staged = self.partial;
+        self.partials_staged.clone_from(&self.partials);
         self.inputs.values_mut().for_each(Input::take_back);
     }
 
@@ -200,7 +201,7 @@ impl Engine {
                 positions,
                 persisted: &self.persisted,
                 shards: self.shards,
-                partial: self.partial_staged,
+                partials: &self.partials_staged,
                 output: (self.out.id().0, tail),
             };
             match transaction.write(store.env()?) {

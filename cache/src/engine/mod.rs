@@ -25,7 +25,7 @@ use mixcord_state::{Inputs, StoreError};
 pub use self::error::EngineError;
 use self::gap::Gap;
 use self::input::Input;
-use self::partial::Partial;
+use self::partial::Partials;
 use crate::annotate::Outputs;
 use crate::settings::Settings;
 use crate::store::{Changes, DiskStore};
@@ -84,9 +84,9 @@ pub struct Engine {
     knew_positions: bool,
     /// Losses to be told before anything else.
     gaps: Vec<Gap>,
-    /// The record that is delivered in part, as committed and as staged.
-    partial: Option<Partial>,
-    partial_staged: Option<Partial>,
+    /// The records that are delivered in part, as committed and as staged.
+    partials: Partials,
+    partials_staged: Partials,
     /// Rings that cannot be read, and when that was said.
     complaints: BTreeMap<String, Instant>,
     changes: Changes,

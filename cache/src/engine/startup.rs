@@ -12,7 +12,7 @@ use mixcord_state::{
 
 use super::gap::Gap;
 use super::input::Input;
-use super::partial::Partial;
+use super::partial::Partials;
 use super::{Engine, EngineError, Plan, transaction};
 use crate::annotate::{Outputs, forget_uncached};
 use crate::store::{Changes, DiskStore, Fate, Overlay, announce};
@@ -24,7 +24,7 @@ struct Stored {
     output: Option<(u64, Position)>,
     inputs: Inputs,
     shards: Option<u16>,
-    partial: Option<Partial>,
+    partials: Partials,
 }
 
 impl Engine {
@@ -74,8 +74,8 @@ impl Engine {
             shards: None,
             knew_positions: true,
             gaps: Vec::new(),
-            partial: None,
-            partial_staged: None,
+            partials: Partials::default(),
+            partials_staged: Partials::default(),
             complaints: BTreeMap::new(),
             changes: Changes::default(),
             outputs: Outputs::default(),
@@ -129,7 +129,7 @@ impl Engine {
                     return self.begin_anew(checkpoint);
                 }
                 self.positions = stored.inputs;
-                self.partial = stored.partial;
+                self.partials = stored.partials;
                 if intended > tail {
                     match self.out.restage(intended) {
                         Ok(()) => {
@@ -150,7 +150,7 @@ impl Engine {
             Some(_) => {
                 tracing::error!("the output ring is another one than before");
                 self.positions = stored.inputs;
-                self.partial = stored.partial;
+                self.partials = stored.partials;
                 self.tell(Reason::OutputLost);
             }
             None if checkpoint.is_some() && self.store.is_some() => {
@@ -179,8 +179,10 @@ impl Engine {
             store.rebuild()?;
         }
         self.persisted.clear();
-        self.partial = None;
-        self.partial_staged = None;
+        self.partials = Partials::default();
+        self.partials_staged = Partials::default();
+        // Notes are of the state that was.
+        self.changes = Changes::default();
         self.tell(Reason::StateLost);
         Ok(())
     }
@@ -227,7 +229,8 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
         Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
     let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
     stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
-    stored.partial = txn.get(Table::Meta, meta::PARTIAL)?.and_then(Partial::from_bytes);
+    let partials = txn.get(Table::Meta, meta::PARTIAL)?;
+    stored.partials = partials.map(Partials::from_bytes).unwrap_or_default();
     txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
         if let Some((ring, position)) = pair(bytes) {
             let shard = ((key.id() >> 16) as u16, key.id() as u16);

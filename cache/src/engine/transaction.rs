@@ -2,7 +2,7 @@
 
 use mixcord_state::{Env, InputPosition, Inputs, Key, Read, StoreError, Table, WriteTxn, meta};
 
-use super::partial::Partial;
+use super::partial::Partials;
 use crate::kill;
 use crate::store::Changes;
 
@@ -13,8 +13,8 @@ pub(super) struct Transaction<'a> {
     /// The positions that the store holds already.
     pub(super) persisted: &'a Inputs,
     pub(super) shards: Option<u16>,
-    /// The record that is delivered in part.
-    pub(super) partial: Option<Partial>,
+    /// The records that are delivered in part.
+    pub(super) partials: &'a Partials,
     /// The output ring's id and the tail it is to reach.
     pub(super) output: (u64, u64),
 }
@@ -34,13 +34,11 @@ impl Transaction<'_> {
         if let Some(shards) = self.shards {
             put(&mut txn, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
         }
-        match self.partial {
-            Some(partial) => put(&mut txn, meta::PARTIAL, &partial.to_bytes())?,
-            None if txn.get(Table::Meta, meta::PARTIAL)?.is_some() => {
-                txn.delete(Table::Meta, meta::PARTIAL)?;
-                kill::point();
-            }
-            None => {}
+        if !self.partials.is_empty() {
+            put(&mut txn, meta::PARTIAL, &self.partials.to_bytes())?;
+        } else if txn.get(Table::Meta, meta::PARTIAL)?.is_some() {
+            txn.delete(Table::Meta, meta::PARTIAL)?;
+            kill::point();
         }
         put(&mut txn, meta::OUTPUT, &pair(self.output.0, self.output.1))?;
         txn.commit()?;

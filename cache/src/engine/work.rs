@@ -5,7 +5,6 @@ use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
 use mixcord_state::{Read, StoreError};
 
 use super::gap::Gap;
-use super::partial::Partial;
 use crate::annotate::{Output, Outputs, Slice, annotate};
 use crate::settings::Settings;
 use crate::store::{Changes, Overlay};
@@ -41,14 +40,18 @@ pub(super) struct Work<'a> {
     pub(super) settings: &'a Settings,
     pub(super) changes: &'a mut Changes,
     pub(super) outputs: &'a mut Outputs,
-    /// The record that is delivered in part.
-    pub(super) partial: Option<Partial>,
     /// Whether changes are kept from one record to the next.
     pub(super) keeps: bool,
 }
 
 impl Work<'_> {
-    pub(super) fn record(&mut self, at: Place, entry: Entry<'_>) -> Result<Done, StoreError> {
+    /// Outputs before `from` are delivered.
+    pub(super) fn record(
+        &mut self,
+        at: Place,
+        entry: Entry<'_>,
+        from: u16,
+    ) -> Result<Done, StoreError> {
         let input = match Record::parse(entry.payload) {
             Ok(input) => input,
             Err(error) => {
@@ -60,7 +63,7 @@ impl Work<'_> {
         self.changes.begin_record();
         let geometry = self.out.geometry();
         let slice = Slice {
-            from: Partial::from_of(self.partial, at.ring, at.position),
+            from,
             records: (geometry.slots as usize / 2).min(usize::from(u16::MAX / 2)),
             bytes: geometry.payload_bytes as usize / 2,
         };

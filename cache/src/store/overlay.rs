@@ -109,6 +109,8 @@ pub struct Changes {
     tables: [TableChanges; Table::COUNT],
     /// Values, one after the other; an overwritten one stays until the batch ends.
     arena: Vec<u8>,
+    /// Its length before the record in work.
+    arena_before: usize,
     /// What stood in the tables before the record in work changed it.
     undo: Vec<(Table, u32, Option<Slot>)>,
     notes: Notes,
@@ -132,6 +134,7 @@ impl Default for Changes {
         Self {
             tables: std::array::from_fn(|_| TableChanges::default()),
             arena: Vec::new(),
+            arena_before: 0,
             undo: Vec::new(),
             notes: Notes::default(),
             notes_before: 0,
@@ -156,6 +159,7 @@ impl Changes {
     /// Begins a record: what came before can no longer be taken back alone.
     pub fn begin_record(&mut self) {
         self.undo.clear();
+        self.arena_before = self.arena.len();
         self.notes_before = self.notes.fresh();
     }
 
@@ -164,6 +168,8 @@ impl Changes {
         while let Some((table, place, before)) = self.undo.pop() {
             self.tables[table.index()].undo(place, before);
         }
+        // A record that waits for room is begun again and again.
+        self.arena.truncate(self.arena_before);
         self.notes.take_back(self.notes_before);
     }
 
@@ -182,7 +188,7 @@ impl Changes {
     fn clear(&mut self) {
         self.tables.iter_mut().for_each(TableChanges::clear);
         self.undo.clear();
-        self.notes_before = 0;
+        (self.notes_before, self.arena_before) = (0, 0);
         self.arena.clear();
         self.arena.shrink_to(ARENA_KEPT);
     }
