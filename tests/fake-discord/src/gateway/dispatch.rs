@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::hub::Hub;
 use super::session::{Packet, Session};
 use crate::journal::hash_text;
 use crate::value::Val;
@@ -36,8 +37,13 @@ pub(crate) fn packet(name: &'static str, body: &Val, encoding: Encoding, hashed:
 
 /// Hands each event to the sessions it is for. Called with the lane locked, and as it was when the
 /// events happened.
-pub(crate) fn dispatch(lane: &Lane, events: &[Event], sessions: &[Arc<Session>], hashed: bool) {
+pub(crate) fn dispatch(hub: &Hub, lane: &Lane, events: &[Event], sessions: &[Arc<Session>]) {
+    let hashed = hub.hashed();
     for event in events {
+        if event.everywhere {
+            dispatch_everywhere(hub, lane, event);
+            continue;
+        }
         // An event is encoded once for all the sessions that see it alike.
         let mut made: [Option<Packet>; Encoding::COUNT] = Default::default();
         for session in sessions.iter().filter(|session| session.covers(event.guild)) {
@@ -52,6 +58,17 @@ pub(crate) fn dispatch(lane: &Lane, events: &[Event], sessions: &[Arc<Session>],
             let made = made[session.encoding.index()]
                 .get_or_insert_with(|| packet(event.name(), body, session.encoding, hashed));
             session.push(made.clone());
+        }
+    }
+}
+
+/// Hands an event to the sessions of all shards. They are those that have their READY: what a session
+/// that is just beginning may miss, `Hub::begin` makes good.
+fn dispatch_everywhere(hub: &Hub, lane: &Lane, event: &Event) {
+    for session in hub.live_sessions() {
+        if let Some(Seen::Whole(body)) = event.seen(session.viewer, lane) {
+            session.push(packet(event.name(), body, session.encoding, hub.hashed()));
+            session.ready.notify_one();
         }
     }
 }

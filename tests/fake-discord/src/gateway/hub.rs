@@ -278,7 +278,7 @@ impl Feed {
         let answer = act(&mut lane);
         let events = lane.take_events();
         let sessions = self.listeners().clone();
-        dispatch(&lane, &events, &sessions, hub.hashed());
+        dispatch(hub, &lane, &events, &sessions);
         drop(lane);
         wake(&sessions);
         answer
@@ -346,7 +346,7 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
                     break;
                 }
                 count += events.len() as u64;
-                dispatch(&lane, &events, &sessions, hub.hashed());
+                dispatch(&hub, &lane, &events, &sessions);
             }
             drop(lane);
             wake(&sessions);

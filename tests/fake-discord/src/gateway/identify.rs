@@ -134,7 +134,8 @@ impl Hub {
         let push = |kind: Kind, body: Obj| {
             session.push(packet(kind.name(), &Val::Obj(body), encoding, self.hashed()));
         };
-        let mut ready = self.ready(&session, &mine, self.own_user());
+        let told = self.own_user();
+        let mut ready = self.ready(&session, &mine, told.clone());
         if !shard_named {
             ready.remove("shard");
         }
@@ -146,6 +147,11 @@ impl Hub {
         }
         session.hold_back();
         self.add_session(&session);
+        let now = self.own_user();
+        if now != told {
+            // It changed between READY and the moment the session could be told.
+            session.push(packet(Kind::USER_UPDATE.name(), &now, encoding, self.hashed()));
+        }
         for feed in &feeds {
             feed.listeners().push(Arc::clone(&session));
         }

@@ -265,5 +265,5 @@ pub(crate) fn own_user(lane: &mut Lane) {
     bot.bio = bio;
     let body = bot.own_object();
     drop(bot);
-    lane.emit(Event::direct(Kind::USER_UPDATE, body));
+    lane.emit(Event::direct(Kind::USER_UPDATE, body).everywhere());
 }

@@ -10,12 +10,14 @@ use crate::value::{Obj, Val};
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) kind: Kind,
-    /// The guild whose shard gets it; without one, shard 0 does (G-39).
+    /// The guild whose shard gets it; without one, shard 0 does (G-39), or every shard.
     pub(crate) guild: Option<u64>,
     body: Body,
     limited: Option<Limited>,
     /// Sent whatever the intents.
     always: bool,
+    /// Sent to every shard.
+    pub(crate) everywhere: bool,
     /// A name of its own, of an event nobody documented.
     name: Option<&'static str>,
 }
@@ -76,7 +78,7 @@ impl Event {
     }
 
     fn new(kind: Kind, guild: Option<u64>, body: Body) -> Self {
-        Self { kind, guild, body, limited: None, always: false, name: None }
+        Self { kind, guild, body, limited: None, always: false, everywhere: false, name: None }
     }
 
     /// Sessions without all of `needs` get what `other` makes of the body.
@@ -94,6 +96,12 @@ impl Event {
 
     pub(crate) fn always(mut self) -> Self {
         self.always = true;
+        self
+    }
+
+    /// It concerns the bot itself: every session is told, of whatever shard.
+    pub(crate) fn everywhere(mut self) -> Self {
+        self.everywhere = true;
         self
     }
 

@@ -318,3 +318,31 @@ async fn op_4_moves_the_bot_and_op_31_and_43_are_answered() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_shard_is_told_of_the_bots_own_user() {
+    const CHANGES: usize = 20;
+    let server = server(|config| {
+        config.shards = 2;
+        config.mix = "own-user".to_owned();
+        config.events = Some(2 * CHANGES as u64);
+    })
+    .await;
+    // The bot changes in the lane of shard 0, which stands still until somebody sees it.
+    let mut other = Client::identified(&server, JSON, [1, 2]).await;
+    assert_eq!(other.message().await["t"], "READY");
+    let mut first = Client::identified(&server, JSON, [0, 2]).await;
+    let mut told = Vec::new();
+    for client in [&mut first, &mut other] {
+        let mut bios = Vec::new();
+        while bios.len() < CHANGES {
+            let message = client.message().await;
+            if message["t"] == "USER_UPDATE" {
+                bios.push(message["d"]["bio"].to_string());
+            }
+        }
+        told.push(bios);
+    }
+    assert_eq!(told[0], told[1]);
+    server.stop().await;
+}
