@@ -98,3 +98,41 @@ fn an_update_makes_a_member_where_not_all_are_known() {
     assert!(is_member(&cache, 2));
     assert_eq!(count(&mut cache), json!(2));
 }
+
+#[test]
+fn who_left_long_ago_may_have_come_back_unseen() {
+    let mut cache = guild(&[1, 2]);
+    // Not everybody is known: an update may be of somebody whose arrival was not seen.
+    cache.feed("GUILD_MEMBER_ADD", of_guild(member(3)));
+    cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(2)})));
+    let voice = of_guild(json!({"channel_id": "200", "user_id": "2", "session_id": "s"}));
+    let speaks = |cache: &Cache| {
+        use mixcord_state::Read;
+        cache.store.get(Table::VoiceStates, Key::pair(100, 2)).unwrap().is_some()
+    };
+    cache.feed("VOICE_STATE_UPDATE", voice.clone());
+    assert!(!speaks(&cache), "a moment ago");
+    cache.at.us += 61_000_000;
+    cache.feed("VOICE_STATE_UPDATE", voice);
+    assert!(speaks(&cache), "long ago");
+}
+
+#[test]
+fn of_many_who_left_the_last_are_remembered() {
+    let mut cache = guild(&[1, 2]);
+    for id in 1000..1400 {
+        cache.feed("GUILD_MEMBER_ADD", of_guild(member(id)));
+    }
+    for id in 1000..1400 {
+        cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(id)})));
+    }
+    let presence = |id: u64| of_guild(json!({"user": {"id": id.to_string()}, "status": "online"}));
+    let present = |cache: &Cache, id| {
+        use mixcord_state::Read;
+        cache.store.get(Table::Presences, Key::pair(100, id)).unwrap().is_some()
+    };
+    for id in [1399, 1200] {
+        cache.feed("PRESENCE_UPDATE", presence(id));
+        assert!(!present(&cache, id), "{id}");
+    }
+}

@@ -182,6 +182,12 @@ impl Batch {
         self.records.get(0)
     }
 
+    /// The record of that number, from 0; O(1).
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.records.get(index)
+    }
+
     /// All records, in order.
     pub fn records(&self) -> impl ExactSizeIterator<Item = Entry<'_>> + '_ {
         self.records.buffers.iter()

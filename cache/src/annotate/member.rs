@@ -78,7 +78,7 @@ pub(super) fn remove(step: &mut Step<'_>) -> Result<(), StoreError> {
     let before = facts;
     let knew_all = facts.knows_all_members();
     let cached = step.world.erase_member(guild, &mut facts, user_id)?;
-    step.world.put_departed(guild, user_id, step.now_us)?;
+    step.world.put_departed(guild, user_id)?;
     // Where everybody is known, somebody unknown left before.
     if cached || !knew_all {
         facts.member_count = facts.member_count.map(|count| count.saturating_sub(1));

@@ -147,7 +147,7 @@ fn insert(
     newer: bool,
 ) -> Result<(), StoreError> {
     let key = Key::pair(channel, id);
-    let (now_us, document) = (step.now_us, step.data);
+    let (now_us, document) = (step.world.now_us, step.data);
     if newer || step.world.store.get(Table::Messages, key)?.is_none() {
         let oldest_us = if facts.messages == 0 { now_us } else { facts.oldest_us };
         facts.oldest_us = oldest_us.min(now_us);
@@ -186,7 +186,7 @@ fn trim(step: &mut Step<'_>, channel: u64, facts: &mut ChannelFacts) -> Result<(
 /// Messages received before this are too old.
 fn oldest_us(step: &Step<'_>) -> u64 {
     let age_us = step.world.settings.messages_age.as_micros();
-    step.now_us.saturating_sub(u64::try_from(age_us).unwrap_or(u64::MAX))
+    step.world.now_us.saturating_sub(u64::try_from(age_us).unwrap_or(u64::MAX))
 }
 
 /// Takes messages out of the history.

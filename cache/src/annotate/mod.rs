@@ -71,11 +71,10 @@ pub fn annotate(
     let header = record.header();
     let guild = record.guild_id();
     let mut step = Step {
-        world: World { store, settings },
+        world: World { store, settings, now_us: header.received_us },
         data: record.data().as_map().unwrap_or(Map::EMPTY),
         shard: (header.shard.id, header.shard.count),
         guild,
-        now_us: header.received_us,
         seq: header.seq,
         main: Output {
             kind: header.kind,
@@ -106,8 +105,6 @@ struct Step<'a> {
     shard: (u16, u16),
     /// The guild it names.
     guild: Option<u64>,
-    /// When it was received: the only clock there is (R11).
-    now_us: u64,
     /// Its number in the session.
     seq: u64,
     /// The record with index 0.

@@ -96,6 +96,13 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     for added in maps(data.get(atoms::ADDED_MEMBERS)) {
         let Some(member) = added.get(atoms::MEMBER).and_then(Value::as_map) else { continue };
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
+        let gone = match user.get(atoms::ID).and_then(Value::as_id) {
+            Some(user) => step.world.has_departed(guild, user)?,
+            None => false,
+        };
+        if gone {
+            continue;
+        }
         step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
         if let Some(presence) = added.get(atoms::PRESENCE).and_then(Value::as_map) {
             guild::put_presence(&mut step.world, guild, presence)?;

@@ -13,6 +13,8 @@ use crate::store::Store;
 pub(super) struct World<'a> {
     pub(super) store: &'a mut dyn Store,
     pub(super) settings: &'a Settings,
+    /// When the record in work was received: the only clock there is (R11).
+    pub(super) now_us: u64,
 }
 
 /// A user before and after.
@@ -28,6 +30,10 @@ const NOT_OF_MEMBER: [Atom; 4] =
 /// How long it is remembered that somebody left, in microseconds, and of how many in a guild.
 const DEPARTED_US: u64 = 60_000_000;
 const DEPARTED_MAX: usize = 256;
+
+fn left_at(left: &[u8]) -> u64 {
+    left.first_chunk().map_or(0, |at| u64::from_le_bytes(*at))
+}
 
 impl World<'_> {
     /// Facts of a guild whose GUILD_CREATE has come: only there entities are created.
@@ -209,32 +215,28 @@ impl World<'_> {
 
     /// Whether somebody left the guild a moment ago: what still comes about them is late (G-46).
     pub(super) fn has_departed(&self, guild: u64, user: u64) -> Result<bool, StoreError> {
-        Ok(self.store.get(Table::Departed, Key::pair(guild, user))?.is_some())
+        let left = self.store.get(Table::Departed, Key::pair(guild, user))?;
+        Ok(left.is_some_and(|left| self.is_recent(left_at(left))))
     }
 
-    /// Remembers for a while that somebody left.
-    pub(super) fn put_departed(
-        &mut self,
-        guild: u64,
-        user: u64,
-        now_us: u64,
-    ) -> Result<(), StoreError> {
-        let mut old = Vec::new();
-        let mut count = 0;
-        self.store.scan(Table::Departed, Key::all_of(guild), &mut |key, at| {
-            count += 1;
-            let at = at.first_chunk().map_or(0, |at| u64::from_le_bytes(*at));
-            if at.saturating_add(DEPARTED_US) < now_us {
-                old.push(key);
-            }
+    fn is_recent(&self, left_us: u64) -> bool {
+        left_us.saturating_add(DEPARTED_US) >= self.now_us
+    }
+
+    /// Remembers for a while that somebody left; of too many, whoever left first is forgotten.
+    pub(super) fn put_departed(&mut self, guild: u64, user: u64) -> Result<(), StoreError> {
+        let mut known = Vec::new();
+        self.store.scan(Table::Departed, Key::all_of(guild), &mut |key, left| {
+            known.push((left_at(left), key));
             true
         })?;
-        for &key in &old {
+        known.sort_unstable();
+        let old = known.partition_point(|&(left, _)| !self.is_recent(left));
+        let spare = (known.len() + 1).saturating_sub(DEPARTED_MAX);
+        for &(_, key) in &known[..spare.max(old)] {
             self.store.delete(Table::Departed, key);
         }
-        if count - old.len() < DEPARTED_MAX {
-            self.store.put(Table::Departed, Key::pair(guild, user), &[&now_us.to_le_bytes()]);
-        }
+        self.store.put(Table::Departed, Key::pair(guild, user), &[&self.now_us.to_le_bytes()]);
         Ok(())
     }
 

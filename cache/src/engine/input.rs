@@ -148,21 +148,20 @@ impl Input {
             let known = batch.records().take_while(|entry| entry.position < from).count();
             self.batch = Some(batch);
             (self.staged, self.done) = (known, known);
-            if known > 0 {
-                self.release();
-            }
+            self.acknowledge();
         }
         loss
     }
 
     /// The next record that is not staged.
     pub(super) fn next(&self) -> Option<Entry<'_>> {
-        self.batch.as_ref()?.records().nth(self.staged)
+        self.batch.as_ref()?.get(self.staged)
     }
 
     /// The records in hand that are not staged, in order.
     pub(super) fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
-        self.batch.iter().flat_map(|batch| batch.records().skip(self.staged))
+        let batch = self.batch.iter();
+        batch.flat_map(|batch| (self.staged..batch.len()).filter_map(|index| batch.get(index)))
     }
 
     /// One more record is staged.
@@ -180,16 +179,19 @@ impl Input {
         if self.staged == self.done {
             return None;
         }
-        let last = self.batch.as_ref()?.records().nth(self.staged - 1)?;
+        let last = self.batch.as_ref()?.get(self.staged - 1)?;
         Some(last.position + 1)
     }
 
     /// Releases the records staged: they are committed.
     pub(super) fn release(&mut self) {
-        if self.staged == 0 {
-            return;
+        if self.staged != self.done {
+            self.done = self.staged;
+            self.acknowledge();
         }
-        self.done = self.staged;
+    }
+
+    fn acknowledge(&mut self) {
         let Some(batch) = &mut self.batch else { return };
         if self.done == batch.len() {
             if let Some(batch) = self.batch.take() {
@@ -197,8 +199,7 @@ impl Input {
             }
             return;
         }
-        let last =
-            self.done.checked_sub(1).and_then(|last| Some(batch.records().nth(last)?.position));
+        let last = self.done.checked_sub(1).and_then(|last| Some(batch.get(last)?.position));
         if let Some(last) = last {
             batch.ack_through(last);
         }

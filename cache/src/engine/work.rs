@@ -65,7 +65,8 @@ impl Work<'_> {
         let slice = Slice {
             from,
             records: (geometry.slots as usize / 2).min(usize::from(u16::MAX / 2)),
-            bytes: geometry.payload_bytes as usize / 2,
+            // With one guild too many, the record itself and a hole, each a quarter at most, it fits.
+            bytes: geometry.payload_bytes as usize / 8,
         };
         let mut overlay = Overlay::new(self.base, self.changes);
         let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;
@@ -91,7 +92,7 @@ impl Work<'_> {
     /// The bytes that are missing for the outputs, if any are.
     fn room(&mut self, payload: &[u8]) -> Option<usize> {
         let items = self.outputs.items();
-        let inline_max = self.out.geometry().payload_bytes as usize / 4;
+        let inline_max = self.out.geometry().inline_bytes() as usize;
         let sizes = items.iter().map(|output| {
             let data = output.data.bytes(payload).len();
             let old = output.old.as_ref().map_or(0, Vec::len);

@@ -357,6 +357,9 @@ impl World {
         });
         if self.created(guild) {
             for added in list(data, "added_members") {
+                if id(&added["user_id"]).is_some_and(|id| self.departed.contains(&(guild, id))) {
+                    continue;
+                }
                 self.put_member(guild, &added["member"], &added["member"]["user"], Some(true));
                 self.put_presence(guild, &added["presence"]);
             }
