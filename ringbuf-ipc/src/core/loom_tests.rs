@@ -33,6 +33,7 @@ struct World {
     bells: BTreeMap<u64, Arc<Notify>>,
     table: loom::sync::Mutex<()>,
     looks: std::sync::atomic::AtomicU64,
+    barriers: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +71,12 @@ impl Environment for World {
         }
         Ok(true)
     }
+    fn joins_barriers(&self) -> bool {
+        self.barriers
+    }
+    fn barrier(&self) -> bool {
+        self.barriers
+    }
     fn kill(&self, byte: u64) {
         self.held.lock().unwrap().remove(&byte);
     }
@@ -94,13 +101,27 @@ impl Environment for World {
     }
 }
 
+/// What light and heavy fences are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pair {
+    /// Whole fences both, as where the kernel has no barrier.
+    Fences,
+    /// No instruction, and the kernel's barrier.
+    Barriers,
+}
+
 fn ring(slots: u32, partitions: u16, bells: u64) -> (Arc<Core>, Vec<Arc<Notify>>) {
+    ring_with(Pair::Fences, slots, partitions, bells)
+}
+
+fn ring_with(pair: Pair, slots: u32, partitions: u16, bells: u64) -> (Arc<Core>, Vec<Arc<Notify>>) {
     let geometry = Geometry::new(slots, 256, 1, partitions, 2).unwrap();
     let layout = Layout::new(geometry);
     let memory = Memory::new(Box::new(Heap::new(layout.total)));
     initialise(&memory, &layout, 1);
     let notifies: Vec<_> = (0..bells).map(|_| Arc::new(Notify::new())).collect();
-    let world = World { bells: (0..).zip(notifies.iter().cloned()).collect(), ..World::default() };
+    let bells = (0..).zip(notifies.iter().cloned()).collect();
+    let world = World { bells, barriers: pair == Pair::Barriers, ..World::default() };
     (Arc::new(Core::new(memory, layout, 1, Box::new(world))), notifies)
 }
 
@@ -222,9 +243,9 @@ fn loom_scan_of_what_goes() {
 }
 
 /// A member that sleeps is woken by the publish it did not see.
-fn doorbell(weaken: Weaken) {
-    explore(weaken, 3, || {
-        let (core, bells) = ring(2, 1, 1);
+fn doorbell(pair: Pair, weaken: Weaken) {
+    explore(weaken, 3, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         let mut reader = Reader::join(&core, &spec(), Some(0)).unwrap();
@@ -248,25 +269,54 @@ fn doorbell(weaken: Weaken) {
 
 #[test]
 fn loom_no_wake_is_lost() {
-    doorbell(Weaken::Nothing);
+    doorbell(Pair::Fences, Weaken::Nothing);
 }
 
 #[test]
 #[should_panic]
 fn loom_catches_a_missing_fence_of_the_ringer() {
-    doorbell(Weaken::LightFences);
+    doorbell(Pair::Fences, Weaken::LightFences);
 }
 
 #[test]
 #[should_panic]
 fn loom_catches_a_missing_fence_of_the_sleeper() {
-    doorbell(Weaken::HeavyFences);
+    doorbell(Pair::Fences, Weaken::HeavyFences);
+}
+
+#[test]
+fn loom_no_wake_is_lost_with_barriers() {
+    doorbell(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_reordering_of_the_ringer() {
+    doorbell(Pair::Barriers, Weaken::LightFences);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_missing_barrier_of_the_sleeper() {
+    doorbell(Pair::Barriers, Weaken::Barrier);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_no_barrier_and_no_fence_of_the_sleeper() {
+    doorbell(Pair::Barriers, Weaken::HeavyFences);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_light_fence_of_the_sleeper() {
+    doorbell(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
 /// A producer that waits for space is woken by the floor it did not see.
-fn space(weaken: Weaken) {
-    explore(weaken, 3, || {
-        let (core, bells) = ring(2, 1, 1);
+fn space(pair: Pair, weaken: Weaken) {
+    explore(weaken, 3, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
         let word = super::layout::PRODUCER + super::layout::producer::BELL;
         core.memory.store(word, 1, super::memory::Ordering::Relaxed);
@@ -292,19 +342,48 @@ fn space(weaken: Weaken) {
 
 #[test]
 fn loom_no_wake_for_space_is_lost() {
-    space(Weaken::Nothing);
+    space(Pair::Fences, Weaken::Nothing);
 }
 
 #[test]
 #[should_panic]
 fn loom_catches_a_missing_fence_at_the_acknowledgement() {
-    space(Weaken::LightFences);
+    space(Pair::Fences, Weaken::LightFences);
 }
 
 #[test]
 #[should_panic]
 fn loom_catches_a_missing_fence_of_the_waiting_producer() {
-    space(Weaken::HeavyFences);
+    space(Pair::Fences, Weaken::HeavyFences);
+}
+
+#[test]
+fn loom_no_wake_for_space_is_lost_with_barriers() {
+    space(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_reordering_at_the_acknowledgement() {
+    space(Pair::Barriers, Weaken::LightFences);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_missing_barrier_of_the_waiting_producer() {
+    space(Pair::Barriers, Weaken::Barrier);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_no_barrier_and_no_fence_of_the_waiting_producer() {
+    space(Pair::Barriers, Weaken::HeavyFences);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_light_fence_of_the_waiting_producer() {
+    space(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
 /// A group that joins a ring being overwritten begins where everything is still there.
@@ -339,9 +418,9 @@ fn loom_catches_missing_fences_at_the_join() {
 }
 
 /// What a member lets go of reaches the other one, asleep or not.
-fn leaving(weaken: Weaken) {
-    explore(weaken, 3, || {
-        let (core, bells) = ring(2, 1, 1);
+fn leaving(pair: Pair, weaken: Weaken) {
+    explore(weaken, 3, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         let mut a = Reader::join(&core, &spec(), None).unwrap();
@@ -369,14 +448,19 @@ fn leaving(weaken: Weaken) {
 
 #[test]
 fn loom_leaving_hands_on() {
-    leaving(Weaken::Nothing);
+    leaving(Pair::Fences, Weaken::Nothing);
+}
+
+#[test]
+fn loom_leaving_hands_on_with_barriers() {
+    leaving(Pair::Barriers, Weaken::Nothing);
 }
 
 /// The same while the member stays: its leave would wake the other anyway. Neither is dropped, since
 /// that too would be modelled, in a model that has failed already.
-fn letting_go(weaken: Weaken) {
-    explore(weaken, 3, || {
-        let (core, bells) = ring(2, 1, 1);
+fn letting_go(pair: Pair, weaken: Weaken) {
+    explore(weaken, 3, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         let mut a = ManuallyDrop::new(Reader::join(&core, &spec(), None).unwrap());
@@ -401,13 +485,30 @@ fn letting_go(weaken: Weaken) {
 
 #[test]
 fn loom_letting_go_hands_on() {
-    letting_go(Weaken::Nothing);
+    letting_go(Pair::Fences, Weaken::Nothing);
 }
 
 #[test]
 #[should_panic]
 fn loom_catches_a_missing_fence_at_letting_go() {
-    letting_go(Weaken::LightFences);
+    letting_go(Pair::Fences, Weaken::LightFences);
+}
+
+#[test]
+fn loom_letting_go_hands_on_with_barriers() {
+    letting_go(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_missing_barrier_after_letting_go() {
+    letting_go(Pair::Barriers, Weaken::Barrier);
+}
+
+#[test]
+#[should_panic]
+fn loom_catches_a_light_fence_after_letting_go() {
+    letting_go(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
 /// Of two members that find the holder dead, one takes over, and each record is done once.

@@ -12,9 +12,9 @@ mod modelled;
 mod shared;
 
 #[cfg(loom)]
-pub(crate) use modelled::{Memory, Weaken, fence, heavy_fence, light_fence};
+pub(crate) use modelled::{Memory, Weaken, fence};
 #[cfg(not(loom))]
-pub(crate) use shared::{Memory, fence, heavy_fence, light_fence};
+pub(crate) use shared::{Memory, fence};
 pub(crate) use std::sync::atomic::Ordering;
 
 /// What keeps the bytes of a [`Memory`] alive.

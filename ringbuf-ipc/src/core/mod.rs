@@ -41,7 +41,7 @@ use std::io;
 use std::time::Duration;
 
 use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
-use memory::{Memory, Ordering, heavy_fence, light_fence};
+use memory::{Memory, Ordering};
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -140,7 +140,7 @@ impl Core {
     /// of this kind do not.
     #[inline]
     pub(crate) fn light_fence(&self) {
-        light_fence(self.paired);
+        self.memory.light_fence(self.paired);
     }
 
     /// The longest sleep after which to look again, bell or no bell: a producer may be killed before it
@@ -151,9 +151,7 @@ impl Core {
 
     /// The fence of those who are about to sleep, seldom: between saying so and the last look.
     pub(crate) fn heavy_fence(&self) {
-        heavy_fence(|| {
-            self.environment.barrier();
-        });
+        self.memory.heavy_fence(|| self.environment.barrier());
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use loom::sync::atomic::AtomicU64;
+use loom::thread::ThreadId;
 
 use super::{Block, Ordering};
 
@@ -20,6 +21,10 @@ pub(crate) enum Weaken {
     LightFences,
     /// Only the dear half of each pair does nothing.
     HeavyFences,
+    /// The dear half fences for its own thread only.
+    Barrier,
+    /// The dear half is a cheap one.
+    HeavyIsLight,
 }
 
 thread_local! {
@@ -40,11 +45,13 @@ impl Weaken {
 pub(crate) struct Memory {
     words: Mutex<HashMap<usize, Arc<AtomicU64>>>,
     len: usize,
+    meetings: Meetings,
 }
 
 impl Memory {
     pub(crate) fn new(block: Box<dyn Block>) -> Self {
-        Self { words: Mutex::new(HashMap::new()), len: block.len() }
+        let (words, meetings) = (Mutex::default(), Meetings::default());
+        Self { words, len: block.len(), meetings }
     }
 
     fn word(&self, offset: usize) -> Arc<AtomicU64> {
@@ -119,24 +126,75 @@ impl Memory {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
+
+    /// A whole fence, or, where barriers make up for it, what a point of the program is to them.
+    pub(crate) fn light_fence(&self, paired: bool) {
+        match (WEAKENED.get(), paired) {
+            (Weaken::LightFences, _) => {}
+            (_, true) => self.meetings.pass(),
+            (_, false) => fence(Ordering::SeqCst),
+        }
+    }
+
+    pub(crate) fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
+        let weaken = WEAKENED.get();
+        match weaken {
+            Weaken::HeavyFences => return,
+            Weaken::HeavyIsLight => return self.light_fence(everywhere()),
+            _ => fence(Ordering::SeqCst),
+        }
+        if everywhere() && weaken != Weaken::Barrier {
+            self.meetings.meet_others();
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+/// The kernel's membarrier. A barrier has each other thread fence once, somewhere between the barrier's
+/// begin and end; where, in the order of that thread's program, is all that counts. At a light fence
+/// before that place the thread has nothing to see yet, and what it did is seen after the barrier; at one
+/// behind it the thread sees what was done before the barrier. Nothing orders two light fences.
+///
+/// So each thread has a word. Its light fences and the barriers of others exchange it, each as one step:
+/// the order of these is the order of the places. Either gives on what was before it, and takes what
+/// those gave that came first.
+#[derive(Debug, Default)]
+struct Meetings {
+    words: [AtomicU64; THREADS],
+    threads: Mutex<Vec<ThreadId>>,
+}
+
+/// Threads of a model with barriers.
+const THREADS: usize = 2;
+
+impl Meetings {
+    /// A light fence: nothing that a processor would have to do.
+    fn pass(&self) {
+        self.words[self.own()].fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What is taken from one thread is not given to the next: each has a place of its own.
+    fn meet_others(&self) {
+        let own = self.own();
+        for (_, word) in self.words.iter().enumerate().filter(|&(thread, _)| thread != own) {
+            word.fetch_add(1, Ordering::Release);
+        }
+        loom::sync::atomic::fence(Ordering::Acquire);
+    }
+
+    fn own(&self) -> usize {
+        let id = loom::thread::current().id();
+        let mut threads = self.threads.lock().expect("no panic while held");
+        threads.iter().position(|&known| known == id).unwrap_or_else(|| {
+            assert!(threads.len() < THREADS, "a barrier would miss a thread");
+            threads.push(id);
+            threads.len() - 1
+        })
+    }
 }
 
 pub(crate) fn fence(order: Ordering) {
     if WEAKENED.get() != Weaken::Fences {
         loom::sync::atomic::fence(order);
-    }
-}
-
-/// Both halves are whole fences to loom: that is what they amount to together.
-pub(crate) fn light_fence(_: bool) {
-    if WEAKENED.get() != Weaken::LightFences {
-        fence(Ordering::SeqCst);
-    }
-}
-
-pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
-    if WEAKENED.get() != Weaken::HeavyFences {
-        fence(Ordering::SeqCst);
-        everywhere();
     }
 }

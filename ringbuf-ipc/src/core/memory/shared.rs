@@ -189,25 +189,25 @@ impl Memory {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
+
+    /// The cheap half of a pair of fences; no instruction at all where the other half makes up for it.
+    #[inline]
+    pub(crate) fn light_fence(&self, paired: bool) {
+        if paired {
+            std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The dear half, of this thread; `everywhere` does the same to all others, or says that it cannot.
+    pub(crate) fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
+        fence(Ordering::SeqCst);
+        everywhere();
+    }
 }
 
 #[inline]
 pub(crate) fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
-}
-
-/// The cheap half of a pair of fences; no instruction at all where the other half makes up for it.
-#[inline]
-pub(crate) fn light_fence(paired: bool) {
-    if paired {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
-}
-
-/// The dear half, of this thread; `everywhere` does the same to all others.
-pub(crate) fn heavy_fence(everywhere: impl FnOnce()) {
-    fence(Ordering::SeqCst);
-    everywhere();
 }
