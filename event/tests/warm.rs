@@ -63,7 +63,8 @@ fn cut_and_prolonged_fixtures_are_refused() {
     }
 }
 
-/// The path leads to the member that was cut off, also where its key was guessed.
+/// The path leads to the member that was cut off, also where its key was guessed, and however much of
+/// it was there: near its end the input is read from a copy.
 #[test]
 fn a_cut_is_placed() {
     let data = Document::from_json(
@@ -78,6 +79,23 @@ fn a_cut_is_placed() {
         for end in at..at + 10 {
             let error = warm.etf(&term[..end]).unwrap_err();
             assert_eq!(error.path, "d.embeds[1].title", "{error}");
+        }
+        for len in 0..160 {
+            let text = "~".repeat(len);
+            let data =
+                format!(r#"{{"embeds":[{{"title":"{text}","author":{{"name":"01234"}}}}]}}"#);
+            let data = Tree::of(&serde_json::from_str(&data).unwrap());
+            let term = tree::etf::discords_message("MESSAGE_CREATE", 1, &data, names);
+            let find =
+                |part: &str| term.windows(part.len()).position(|at| at == part.as_bytes()).unwrap();
+            let title = if len == 0 { 0..0 } else { find(&text)..find(&text) + len };
+            let name = find("01234")..find("01234") + 5;
+            for (path, ends) in [("d.embeds[0].title", title), ("d.embeds[0].author.name", name)] {
+                for end in ends {
+                    let error = warm.etf(&term[..end]).unwrap_err();
+                    assert_eq!(error.path, path, "{len} bytes of text, cut at {end}: {error}");
+                }
+            }
         }
         let at = term.windows(3).position(|part| part == b"ada").unwrap();
         let error = warm.etf(&term[..at + 1]).unwrap_err();

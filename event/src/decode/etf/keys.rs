@@ -113,7 +113,10 @@ impl<'i> Etf<'_, 'i> {
     #[inline(never)]
     pub(super) fn note_key(&mut self, member: &'i [u8], stop: Stop) -> Stop {
         let fault = self.pad.notes.fault.take();
+        // The end was read since, but `member` may begin in the input itself.
+        let zeros = std::mem::take(&mut self.zeros);
         let key = self.key_term(member);
+        self.zeros = zeros;
         self.pad.notes.fault = fault;
         if let Ok((key, _)) = key {
             self.pad.notes.step(|| match key {
