@@ -108,13 +108,8 @@ impl Json<'_> {
                     }
                 },
             };
-            match self.value(rest, key_end, ids, depth + 1) {
-                Ok(progress) => (members.rest, position) = progress,
-                Err(stop) => {
-                    self.note_key(input);
-                    return Err(stop);
-                }
-            }
+            (members.rest, position) =
+                self.value(rest, key_end, ids, depth + 1).inspect_err(|_| self.note_key(input))?;
         }
         Ok((members.rest, self.pad.close_map(open, &keys, position)?))
     }
@@ -212,13 +207,9 @@ impl Json<'_> {
         }
         let mut len = 0;
         loop {
-            match self.value(rest, position, ids, depth + 1) {
-                Ok(progress) => (rest, position) = progress,
-                Err(stop) => {
-                    self.pad.notes.step(|| format!("[{len}]"));
-                    return Err(stop);
-                }
-            }
+            (rest, position) = self
+                .value(rest, position, ids, depth + 1)
+                .inspect_err(|_| self.pad.notes.step(|| format!("[{len}]")))?;
             len += 1;
             rest = skip_space(rest);
             match rest.split_first() {
