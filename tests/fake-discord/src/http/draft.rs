@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Request, Response};
 use crate::value::{Obj, Val, obj, taken_over};
+use crate::world::clock::timestamp;
 
 const CONTENT_MAX: usize = 2000;
 const EMBEDS_MAX: usize = 10;
@@ -97,9 +98,8 @@ impl Draft {
         self.flags.is_some_and(|flags| flags & EPHEMERAL != 0)
     }
 
-    /// Lays what was given over `message`. `later`: when a poll made now ends, as a timestamp of so
-    /// many hours from now.
-    pub(crate) fn apply(&self, message: &mut Obj, later: impl Fn(u64) -> String) {
+    /// Lays what was given over `message`, but for the poll: one that began stays what it was.
+    pub(crate) fn apply(&self, message: &mut Obj) {
         if let Some(content) = &self.content {
             message.set("content", content.clone());
         }
@@ -123,8 +123,12 @@ impl Draft {
             let list = self.attachments.iter().zip(id + 1..).map(|(file, id)| attachment(file, id));
             message.set("attachments", list.collect::<Vec<_>>());
         }
+    }
+
+    /// Has the poll that was given begin with `message`.
+    pub(crate) fn begin_poll(&self, message: &mut Obj, now_ms: u64) {
         if let Some(poll) = &self.poll {
-            message.set("poll", made_poll(poll, later));
+            message.set("poll", made_poll(poll, now_ms));
         }
     }
 }
@@ -155,7 +159,7 @@ fn attachment((name, size): &(String, usize), id: u64) -> Obj {
 }
 
 /// A poll as it begins.
-fn made_poll(given: &Value, later: impl Fn(u64) -> String) -> Obj {
+fn made_poll(given: &Value, now_ms: u64) -> Obj {
     let hours = given.get("duration").and_then(Value::as_u64).unwrap_or(24).clamp(1, 768);
     let media = |value: Option<&Value>| value.map_or(Val::Null, taken_over);
     let answers = given.get("answers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -165,7 +169,7 @@ fn made_poll(given: &Value, later: impl Fn(u64) -> String) -> Obj {
     obj! {
         "allow_multiselect" => given.get("allow_multiselect") == Some(&Value::Bool(true)),
         "answers" => answers.collect::<Vec<_>>(),
-        "expiry" => later(hours),
+        "expiry" => timestamp(now_ms + hours * 3_600_000),
         "layout_type" => 1,
         "question" => media(given.get("question")),
         "results" => obj! { "answer_counts" => Val::List(Vec::new()), "is_finalized" => false },

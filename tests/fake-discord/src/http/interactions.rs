@@ -141,39 +141,58 @@ fn change(hub: &Hub, request: &Request, token: &str, message: &str) -> Result<Re
         "PATCH" => Some(Draft::read(request, false)?),
         _ => None,
     };
+    let deleted = request.method == "DELETE";
     with_asked(hub, token, |lane, at| {
         let unknown = || Response::error(404, 10008, "Unknown Message");
-        let Asked { channel, answer, .. } = lane.interactions[at].clone();
-        let apply = |message: &mut Obj| {
-            let flags = message.int("flags") & !LOADING;
-            message.set("flags", flags);
+        let now_ms = lane.clock.now_ms();
+        let asked = &mut lane.interactions[at];
+        let id = match (message, &asked.answer) {
+            ("@original", Answer::Public(id)) => Some(*id),
+            ("@original", Answer::Private(held)) => Some(held.id("id")),
+            ("@original", Answer::None | Answer::Deleted) => None,
+            (id, _) => id.parse().ok(),
+        };
+        let Some(id) = id else { return unknown() };
+        if let Answer::Private(held) = &mut asked.answer
+            && held.id("id") == id
+        {
             if let Some(draft) = &draft {
-                draft.apply(message, |_| String::new());
+                edit(held, draft, now_ms);
             }
-        };
-        let id = match (message, answer) {
-            ("@original", Answer::Private(mut held)) => {
-                if draft.is_some() {
-                    apply(&mut held);
-                }
-                let gone = request.method == "DELETE";
-                let answer = if gone { Response::empty() } else { json(&held) };
-                lane.interactions[at].answer = Answer::Private(held);
-                return answer;
+            let answer = if deleted { Response::empty() } else { json(held) };
+            if deleted {
+                asked.answer = Answer::Deleted;
             }
-            ("@original", Answer::Public(id)) => id,
-            ("@original", Answer::None) => return unknown(),
-            (id, _) => match id.parse() {
-                Ok(id) => id,
-                Err(_) => return unknown(),
-            },
+            return answer;
+        }
+        let (channel, asked) = (asked.channel, asked.id);
+        let Some(found) = messages::find(lane, channel, id).filter(|it| answers(it, asked)) else {
+            return unknown();
         };
-        match request.method.as_str() {
-            "PATCH" => messages::rewrite(lane, channel, id, apply)
+        if deleted {
+            messages::erase(lane, channel, id);
+            return Response::empty();
+        }
+        match &draft {
+            Some(draft) => messages::rewrite(lane, channel, id, |it| edit(it, draft, now_ms))
                 .map_or_else(unknown, |message| json(&message)),
-            "DELETE" if messages::erase(lane, channel, id) => Response::empty(),
-            "DELETE" => unknown(),
-            _ => messages::find(lane, channel, id).map_or_else(unknown, |message| json(&message)),
+            None => json(&found),
         }
     })
+}
+
+/// Changes an answer. One that was only promised may still begin a poll.
+fn edit(message: &mut Obj, draft: &Draft, now_ms: u64) {
+    let flags = message.int("flags");
+    message.set("flags", flags & !LOADING);
+    draft.apply(message);
+    if flags & LOADING != 0 {
+        draft.begin_poll(message, now_ms);
+    }
+}
+
+/// Whether the message was written with the token of the interaction: that gives no right to others.
+fn answers(message: &Obj, asked: u64) -> bool {
+    let metadata = message.get("interaction_metadata").and_then(Val::as_obj);
+    metadata.is_some_and(|metadata| metadata.id("id") == asked)
 }

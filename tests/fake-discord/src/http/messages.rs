@@ -6,7 +6,6 @@ use super::draft::Draft;
 use super::{Request, Response};
 use crate::gateway::hub::Hub;
 use crate::value::{Obj, Shared, Val, obj};
-use crate::world::clock::timestamp;
 use crate::world::lane::Lane;
 use crate::world::{channel, direct, message, people, reaction};
 
@@ -190,7 +189,8 @@ pub(crate) fn unsent(lane: &mut Lane, channel: u64, draft: &Draft) -> Obj {
     let author = Shared::new(lane.bot_object.clone());
     let now_ms = lane.clock.now_ms();
     let mut written = message::blank(id, channel, author, now_ms);
-    draft.apply(&mut written, |hours| timestamp(now_ms + hours * 3_600_000));
+    draft.apply(&mut written);
+    draft.begin_poll(&mut written, now_ms);
     written
 }
 
@@ -246,17 +246,17 @@ fn edit(lane: &mut Lane, channel: u64, id: u64, draft: &Draft) -> Option<Respons
         let why = "Cannot edit a message authored by another user";
         return Some(Response::error(403, 50005, why));
     }
-    rewrite(lane, channel, id, |message| draft.apply(message, |_| String::new()))
-        .map(|message| answer(&message))
+    rewrite(lane, channel, id, |message| draft.apply(message)).map(|message| answer(&message))
 }
 
-/// Changes a message and tells it. What it has become.
+/// Changes a message of the channel and tells it. What it has become; none when there is no such message.
 pub(crate) fn rewrite(
     lane: &mut Lane,
     channel: u64,
     id: u64,
     change: impl FnOnce(&mut Obj),
 ) -> Option<Obj> {
+    find(lane, channel, id)?;
     let Some(at) = lane.channel_guild(channel) else {
         let at = lane.direct.messages.iter().position(|message| message.id("id") == id)?;
         return Some(shown(direct::edit(lane, at, change)));

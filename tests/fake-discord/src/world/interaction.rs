@@ -32,6 +32,8 @@ pub(crate) enum Answer {
     Public(u64),
     /// A message that only who asked can see.
     Private(Obj),
+    /// A message like that, which it has deleted.
+    Deleted,
 }
 
 const EVERYTHING: &str = "2251799813685247";

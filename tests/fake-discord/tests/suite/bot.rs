@@ -96,6 +96,10 @@ async fn a_message_keeps_what_the_bot_put_in_it() {
     assert_eq!(status, 200);
     let edited = client.event("MESSAGE_UPDATE").await["d"].clone();
     assert_eq!((&edited["content"], &edited["embeds"]), (&json!("x"), &created["embeds"]));
+    // A poll that runs is not changed by anything.
+    let poll = json!({"question": {"text": "!"}, "answers": []});
+    let (status, edited) = call(&server, "PATCH", &one, json!({"poll": poll})).await;
+    assert_eq!((status, &edited["poll"]), (200, &created["poll"]));
     let many = json!({"embeds": vec![json!({}); 11]});
     for body in [json!({}), json!({"content": "y".repeat(2001)}), many, json!([])] {
         assert_eq!(call(&server, "POST", &path, body).await.0, 400);
@@ -193,6 +197,12 @@ async fn a_direct_message_can_be_opened_written_edited_and_deleted() {
     let edited = first.event("MESSAGE_UPDATE").await["d"].clone();
     assert_eq!((&edited["id"], &edited["content"]), (&posted["id"], &json!("bye")));
     assert!(edited["edited_timestamp"].is_string());
+    let (user, other) = (id(&user["id"]), members[1]["user"]["id"].clone());
+    assert_ne!(user, other);
+    let other = call(&server, "POST", "users/@me/channels", json!({"recipient_id": other})).await.1;
+    let astray = format!("channels/{}/messages/{}", id(&other["id"]), id(&posted["id"]));
+    assert_eq!(call(&server, "PATCH", &astray, json!({"content": "?"})).await.0, 404);
+    assert_eq!(call(&server, "DELETE", &astray, Value::Null).await.0, 404);
     assert_eq!(call(&server, "DELETE", &one, Value::Null).await.0, 204);
     assert_eq!(first.event("MESSAGE_DELETE").await["d"]["id"], posted["id"]);
     assert_eq!(call(&server, "PATCH", &one, json!({"content": "?"})).await.0, 404);
@@ -250,7 +260,53 @@ async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
     assert!(said.get("guild_id").is_none() && said.get("member").is_none());
     let path = format!("channels/{}/messages/{}", id(&asked["channel_id"]), id(&said["id"]));
     assert_eq!(call(&server, "GET", &path, Value::Null).await.0, 404);
+    let original = format!(
+        "webhooks/{}/{}/messages/@original",
+        id(&asked["application_id"]),
+        id(&asked["token"])
+    );
+    let edited = call(&server, "PATCH", &original, json!({"content": "hush"})).await.1;
+    assert_eq!((&edited["id"], &edited["content"]), (&said["id"], &json!("hush")));
+    assert_eq!(call(&server, "DELETE", &original, Value::Null).await.0, 204);
+    for method in ["GET", "PATCH", "DELETE"] {
+        assert_eq!(call(&server, method, &original, json!({"content": "?"})).await.0, 404);
+    }
+    let callback = format!("interactions/{}/{}/callback", id(&asked["id"]), id(&asked["token"]));
+    assert_eq!(
+        call(&server, "POST", &callback, json!({"type": 4})).await.0,
+        400,
+        "answered before"
+    );
     assert_eq!(call(&server, "POST", "interactions/1/x/callback", json!({"type": 4})).await.0, 404);
+    server.stop().await;
+}
+
+/// The token of an interaction is good for the messages written with it, and for no others.
+#[tokio::test]
+async fn an_interaction_changes_only_its_own_messages() {
+    let server = server(|config| {
+        config.mix = "interaction=1".to_owned();
+        config.events = Some(2);
+    })
+    .await;
+    let mut client = Client::identified(&server, JSON, [0, 1]).await;
+    let asked = client.event("INTERACTION_CREATE").await["d"].clone();
+    let other = client.event("INTERACTION_CREATE").await["d"].clone();
+    let hook = |asked: &Value| {
+        format!("webhooks/{}/{}", id(&asked["application_id"]), id(&asked["token"]))
+    };
+    let channel = format!("channels/{}/messages", id(&asked["channel_id"]));
+    let hello = json!({"content": "hello"});
+    let posted = call(&server, "POST", &channel, hello.clone()).await.1;
+    let elsewhere = call(&server, "POST", &hook(&other), hello.clone()).await.1;
+    let own = call(&server, "POST", &hook(&asked), hello).await.1;
+    for (message, status) in [(&posted, 404), (&elsewhere, 404), (&own, 200)] {
+        let one = format!("{}/messages/{}", hook(&asked), id(&message["id"]));
+        assert_eq!(call(&server, "GET", &one, Value::Null).await.0, status);
+        assert_eq!(call(&server, "PATCH", &one, json!({"content": "bye"})).await.0, status);
+        let deleted = call(&server, "DELETE", &one, Value::Null).await.0;
+        assert_eq!(deleted, if status == 200 { 204 } else { status });
+    }
     server.stop().await;
 }
 
