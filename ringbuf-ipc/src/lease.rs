@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::Position;
 use crate::core::Core;
-use crate::core::batch::CopyError;
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::TakeError;
 use crate::core::reader;
@@ -141,13 +140,11 @@ impl<'a> View<'a> {
     /// # Errors
     /// The file of an out-of-line record could not be read. `into` is as it was.
     pub fn copy_to(&self, into: &mut Vec<u8>) -> Result<(), TakeError> {
-        let position = self.entry.position;
-        let blob = |error| TakeError::Blob { position, error };
-        self.entry.check_blob(self.core).map_err(|CopyError::Blob(error)| blob(error))?;
+        let blob = |error| TakeError::Blob { position: self.entry.position, error };
+        self.entry.check_blob(self.core).map_err(blob)?;
         let old = into.len();
         into.resize(old + self.len(), 0);
-        let copied = self.entry.copy(self.core, &mut into[old..]);
-        copied.map_err(|CopyError::Blob(error)| {
+        self.entry.copy(self.core, &mut into[old..]).map_err(|error| {
             into.truncate(old);
             blob(error)
         })

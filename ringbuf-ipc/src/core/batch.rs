@@ -1,5 +1,7 @@
 //! Records copied out: private, validated, 64-byte aligned.
 
+use std::io;
+
 use super::descriptor::Descriptor;
 use super::{Core, Position};
 
@@ -52,30 +54,22 @@ struct Head {
     length: u32,
 }
 
-/// A copy that was refused.
-#[derive(Debug)]
-pub(crate) enum CopyError {
-    /// The file of an out-of-line record could not be read.
-    Blob(std::io::Error),
-}
-
 impl Descriptor {
     /// An error when the payload is a file that is not there, or of another length; asked before memory
     /// is taken for it.
     #[inline]
-    pub(crate) fn check_blob(&self, core: &Core) -> Result<(), CopyError> {
+    pub(crate) fn check_blob(&self, core: &Core) -> io::Result<()> {
         if self.is_blob() {
-            let checked = core.environment.check_blob(self.position, self.length.into());
-            return checked.map_err(CopyError::Blob);
+            core.environment.check_blob(self.position, self.length.into())?;
         }
         Ok(())
     }
 
-    /// Copies the payload out, from wherever it lies; from the ring, its padding too where asked.
+    /// Copies the payload out, from the ring or from its file; `into` is as long as it is.
     #[inline]
-    pub(crate) fn copy(&self, core: &Core, into: &mut [u8]) -> Result<(), CopyError> {
+    pub(crate) fn copy(&self, core: &Core, into: &mut [u8]) -> io::Result<()> {
         if self.is_blob() {
-            return core.environment.read_blob(self.position, into).map_err(CopyError::Blob);
+            return core.environment.read_blob(self.position, into);
         }
         core.memory.read(core.layout.payload_at(self.offset), into);
         Ok(())
@@ -96,9 +90,9 @@ impl Buffers {
         self.used
     }
 
-    /// Appends the record of a descriptor that was checked.
+    /// Appends the record of a descriptor that was checked; an error only when its file cannot be read.
     #[inline]
-    pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
+    pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> io::Result<()> {
         if entry.is_blob() {
             return self.push_blob(core, entry);
         }
@@ -110,7 +104,7 @@ impl Buffers {
     }
 
     #[cold]
-    fn push_blob(&mut self, core: &Core, entry: &Descriptor) -> Result<(), CopyError> {
+    fn push_blob(&mut self, core: &Core, entry: &Descriptor) -> io::Result<()> {
         entry.check_blob(core)?;
         let into = self.bytes.room(self.used, entry.lines());
         entry.copy(core, &mut into[..entry.length as usize])?;

@@ -196,27 +196,20 @@ mod x86_64 {
 #[cfg(any(ring_plain, not(target_arch = "x86_64")))]
 #[allow(unsafe_code)]
 mod portable {
-    /// Copies `len` bytes.
-    ///
-    /// # Safety
-    /// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
-    /// the two ranges must be private to the caller, and they must not overlap.
-    #[cfg(ring_plain)]
-    #[inline]
-    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-        // SAFETY: the caller's contract.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, len) };
-    }
+    use std::sync::atomic::{AtomicU8, Ordering};
 
     /// Copies `len` bytes.
     ///
     /// # Safety
     /// `from` must be good for `len` bytes of reads and `to` for `len` bytes of writes; at least one of
     /// the two ranges must be private to the caller, and they must not overlap.
-    #[cfg(not(ring_plain))]
     #[inline]
     pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-        use std::sync::atomic::{AtomicU8, Ordering};
+        if cfg!(ring_plain) {
+            // SAFETY: the caller's contract.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, len) };
+            return;
+        }
         for i in 0..len {
             // SAFETY: inside the range of the contract.
             let source = unsafe { from.add(i) }.cast_mut();

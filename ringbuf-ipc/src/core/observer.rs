@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{Buffers, CopyError, Limits};
+use super::batch::{Buffers, Limits};
 use super::descriptor::Descriptor;
 use super::errors::TakeError;
 use super::group_spec::Start;
@@ -93,7 +93,7 @@ impl Watcher {
             {
                 return None;
             }
-            if let Err(CopyError::Blob(error)) = buffers.push(&self.core, &entry) {
+            if let Err(error) = buffers.push(&self.core, &entry) {
                 return Some(TakeError::Blob { position, error });
             }
         }

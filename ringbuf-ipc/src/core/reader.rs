@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use super::batch::{Buffers, CopyError, Limits};
+use super::batch::{Buffers, Limits};
 use super::claim::{Hold, Pool, Seat, owner};
 use super::descriptor::Descriptor;
 use super::errors::{JoinError, TakeError};
@@ -128,13 +128,13 @@ impl Reader {
         let mut buffers = pool.pop().unwrap_or_default();
         drop(pool);
         let core = &self.seat.core;
-        let extent = self.walk(partition, first, limits, &mut |entry| match buffers
-            .push(core, entry)
-        {
+        let mut push = |entry: &Descriptor| match buffers.push(core, entry) {
             Ok(()) => Ok(true),
-            Err(CopyError::Blob(_)) if buffers.len() != 0 => Ok(false),
-            Err(CopyError::Blob(error)) => Err(TakeError::Blob { position: entry.position, error }),
-        })?;
+            // What stands before it is given first.
+            Err(_) if buffers.len() != 0 => Ok(false),
+            Err(error) => Err(TakeError::Blob { position: entry.position, error }),
+        };
+        let extent = self.walk(partition, first, limits, &mut push)?;
         (hold.end, hold.next) = (extent.end, extent.next);
         self.after(&extent);
         if at_most_once {
