@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bell::Bell;
-use crate::core::layout::MAGIC;
 use crate::core::locks;
 use crate::error::{AttachError, BellError, NameError, RemoveError};
 use crate::system::bells::Bells;
@@ -55,14 +54,16 @@ impl Namespace {
         Bell::claim(self.bells()?)
     }
 
-    /// Names of the rings there are now, sorted.
+    /// Names of the rings there are now, sorted; also of those that are damaged beyond recognition, which
+    /// [`Ring::attach`](crate::Ring::attach) says.
     ///
     /// # Errors
     /// The directory cannot be read.
     pub fn rings(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
         for (name, path) in self.entries()? {
-            if check_ring_name(&name).is_ok() && is_ring(&path) {
+            let is_file = || fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
+            if check_ring_name(&name).is_ok() && is_file() {
                 found.push(name);
             }
         }
@@ -185,13 +186,4 @@ fn check_ring_name(name: &str) -> Result<(), NameError> {
         });
     }
     Ok(())
-}
-
-fn is_ring(path: &Path) -> bool {
-    use std::io::Read;
-    let mut magic = [0; 8];
-    let regular = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    regular
-        && fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
-        && u64::from_le_bytes(magic) == MAGIC
 }

@@ -107,6 +107,42 @@ fn segments_are_private_and_others_are_refused() {
     assert!(matches!(attach(), AttachError::Header { why: HeaderError::Size { .. }, .. }));
 }
 
+/// Nothing of it is a ring any more but its name: it is listed, attaching says which file and what to do,
+/// and it can be removed.
+#[test]
+fn a_ring_without_its_magic_is_not_passed_over() {
+    let instance = Instance::new("magicless");
+    let bell = instance.namespace.bell().unwrap();
+    for name in ["a", "b", "c"] {
+        drop(
+            Producer::create(&instance.namespace, name, one_partition(), &[group()], &bell)
+                .unwrap(),
+        );
+    }
+    let open = |name| std::fs::OpenOptions::new().write(true).open(instance.path(name)).unwrap();
+    open("a").write_all_at(&[0; 8], 0).unwrap();
+    open("b").set_len(0).unwrap();
+    assert_eq!(instance.namespace.rings().unwrap(), ["a", "b", "c"]);
+    for name in ["a", "b"] {
+        let error = Ring::attach(&instance.namespace, name).unwrap_err();
+        assert!(matches!(error, AttachError::Header { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(instance.path(name).to_str().unwrap()), "{text}");
+        assert!(text.contains("remove the file"), "{text}");
+        let error = Producer::attach(&instance.namespace, name, &bell).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+    instance.namespace.remove_ring("a").unwrap();
+    // What is held is in use, whatever is in it.
+    let producer = Producer::attach(&instance.namespace, "c", &bell).unwrap();
+    open("c").write_all_at(&[0; 8], 0).unwrap();
+    drop(bell);
+    assert!(matches!(instance.namespace.remove_all(), Err(RemoveError::InUse { .. })));
+    drop(producer);
+    instance.namespace.remove_all().unwrap();
+    assert_eq!(instance.files(), Vec::<String>::new());
+}
+
 #[test]
 fn what_is_in_use_is_not_removed() {
     let instance = Instance::new("remove");
