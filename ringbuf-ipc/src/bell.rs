@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::system::bells::Bells;
 use crate::system::lock::Held;
+#[cfg(feature = "tokio")]
+use crate::system::nudge::Nudge;
 
 /// The word this process sleeps on. A clone is the same bell; it is given back with the last clone.
 #[derive(Debug, Clone)]
@@ -60,6 +62,12 @@ impl Bell {
         } else {
             Woken::TimedOut
         }
+    }
+
+    /// Sleeps as [`wait`](Self::wait) does, or until `nudge` is nudged after `seen` was taken.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wait_or(&self, ticket: Ticket, timeout: Duration, nudge: &Nudge, seen: u32) {
+        self.inner.bells.wait_or(self.inner.index, ticket.0, timeout, nudge, seen);
     }
 
     /// Rings it, for news that come from elsewhere (a shutdown, another queue).

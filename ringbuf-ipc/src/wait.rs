@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::bell::{Bell, Ticket, Woken};
+use crate::bell::{Bell, Ticket};
+use crate::system::nudge::Nudge;
 
 /// The longest wait: news whose bringer was killed before it rang are found by then.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,6 +27,8 @@ struct Shared {
     state: Mutex<State>,
     /// There are waiters, or the end.
     news: Condvar,
+    /// Ends the thread's sleep on the bell, for a sooner waiter or the end.
+    nudge: Nudge,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +53,7 @@ impl Drop for End {
     fn drop(&mut self) {
         self.0.state().ended = true;
         self.0.news.notify_all();
-        self.0.bell.ring();
+        self.0.nudge.nudge();
     }
 }
 
@@ -60,7 +63,8 @@ impl AsyncBell {
     /// # Errors
     /// The thread could not be started.
     pub fn new(bell: Bell) -> io::Result<Self> {
-        let shared = Arc::new(Shared { bell, state: Mutex::default(), news: Condvar::new() });
+        let (state, news, nudge) = (Mutex::default(), Condvar::new(), Nudge::default());
+        let shared = Arc::new(Shared { bell, state, news, nudge });
         let for_thread = Arc::clone(&shared);
         std::thread::Builder::new().name("ring-bell".to_owned()).spawn(move || for_thread.run())?;
         Ok(Self { _end: Arc::new(End(Arc::clone(&shared))), shared })
@@ -126,7 +130,7 @@ impl Future for Notified<'_> {
         if first {
             self.shared.news.notify_one();
         } else if sooner {
-            self.shared.bell.ring();
+            self.shared.nudge.nudge();
         }
         self.number = Some(number);
         Poll::Pending
@@ -149,7 +153,7 @@ impl Shared {
     fn run(&self) {
         let mut state = self.state();
         while !state.ended {
-            let ticket = self.bell.ticket();
+            let (ticket, seen) = (self.bell.ticket(), self.nudge.seen());
             let now = Instant::now();
             let due = |waiter: &mut Waiter| waiter.ticket != ticket || waiter.until <= now;
             for waiter in state.waiters.extract_if(.., due) {
@@ -160,7 +164,7 @@ impl Shared {
                 continue;
             };
             drop(state);
-            let _: Woken = self.bell.wait(ticket, until.saturating_duration_since(now));
+            self.bell.wait_or(ticket, until.saturating_duration_since(now), &self.nudge, seen);
             state = self.state();
         }
     }

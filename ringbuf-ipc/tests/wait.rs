@@ -252,6 +252,30 @@ mod asynchronous {
         reader.join().unwrap();
     }
 
+    /// The thread sleeps for the first, and must look anew for the second, without ringing a bell that
+    /// others wait on, too.
+    #[test]
+    fn a_shorter_wait_ends_no_longer_one() {
+        let instance = Instance::new("sooner");
+        let bell = AsyncBell::new(instance.namespace.bell().unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let ticket = bell.ticket();
+            let long = tokio::spawn({
+                let bell = bell.clone();
+                async move { bell.notified_within(ticket, LONG * 1000).await }
+            });
+            tokio::task::yield_now().await;
+            for _ in 0..20 {
+                bell.notified_within(ticket, Duration::from_millis(1)).await;
+                assert_eq!(bell.ticket(), ticket, "nobody rang");
+                assert!(!long.is_finished());
+            }
+            bell.bell().ring();
+            long.await.unwrap();
+        });
+    }
+
     fn bell_threads() -> usize {
         let named = |task: std::io::Result<std::fs::DirEntry>| {
             let name = std::fs::read_to_string(task.unwrap().path().join("comm"));

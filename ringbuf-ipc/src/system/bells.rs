@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use rustix::thread::futex;
 
 use super::lock::{self, Held};
+#[cfg(feature = "tokio")]
+use super::nudge::Nudge;
 use super::segment::{Map, open_checked, path_of, random_id, rename_exclusively, reserve};
 use crate::core::memory::Block;
 use crate::error::{AttachError, BellError, CreateError};
@@ -30,6 +32,9 @@ const BELL_BYTES: usize = 64;
 /// Bells of a namespace, so processes at a time.
 pub(crate) const COUNT: usize = 1024;
 const BYTES: usize = (HEADER_BYTES + COUNT * BELL_BYTES).next_multiple_of(4096);
+
+/// Of one sleep in the kernel; who sleeps longer sleeps again.
+pub(super) const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// Offsets in the place of a bell.
 const WORD: usize = 0;
@@ -101,6 +106,42 @@ impl Bells {
 
     /// Sleeps until the bell is rung after `ticket` was taken; false when the time was up first.
     pub(crate) fn wait(&self, bell: u32, ticket: u32, timeout: Duration) -> bool {
+        let never = || false;
+        self.wait_by(bell, ticket, timeout, never, |word, left| {
+            // Rung, interrupted or timed out: word and clock say which.
+            let _ = futex::wait(
+                word,
+                futex::Flags::empty(),
+                ticket,
+                Some(&timespec(left.min(LONGEST))),
+            );
+        })
+    }
+
+    /// The same, or until `nudge` is nudged after `seen` was taken; false then, too.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn wait_or(
+        &self,
+        bell: u32,
+        ticket: u32,
+        timeout: Duration,
+        nudge: &Nudge,
+        seen: u32,
+    ) -> bool {
+        let nudged = || nudge.seen() != seen;
+        self.wait_by(bell, ticket, timeout, nudged, |word, left| {
+            nudge.sleep(seen, word, ticket, left);
+        })
+    }
+
+    fn wait_by(
+        &self,
+        bell: u32,
+        ticket: u32,
+        timeout: Duration,
+        over: impl Fn() -> bool,
+        sleep: impl Fn(&AtomicU32, Duration),
+    ) -> bool {
         let (word, sleeping) = (self.word(bell, WORD), self.word(bell, SLEEPING));
         if word.load(Ordering::SeqCst) != ticket {
             return true;
@@ -109,13 +150,8 @@ impl Bells {
         let begin = Instant::now();
         let mut left = timeout;
         // A ring before the ticket was taken may wake late: that is no reason to give up.
-        while word.load(Ordering::SeqCst) == ticket && !left.is_zero() {
-            let most = futex::Timespec {
-                tv_sec: left.as_secs().min(86_400) as i64,
-                tv_nsec: left.subsec_nanos().into(),
-            };
-            // Rung, interrupted or timed out: word and clock say which.
-            let _ = futex::wait(word, futex::Flags::empty(), ticket, Some(&most));
+        while word.load(Ordering::SeqCst) == ticket && !left.is_zero() && !over() {
+            sleep(word, left);
             left = timeout.saturating_sub(begin.elapsed());
         }
         sleeping.fetch_sub(1, Ordering::SeqCst);
@@ -169,6 +205,10 @@ impl Bells {
         // SAFETY: the map lives as long as `self`, and the word is only touched atomically.
         unsafe { AtomicU32::from_ptr(word) }
     }
+}
+
+pub(super) fn timespec(time: Duration) -> futex::Timespec {
+    futex::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
 }
 
 fn creation(error: CreateError) -> BellError {

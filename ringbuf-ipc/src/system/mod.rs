@@ -6,4 +6,6 @@ pub(crate) mod blob;
 pub(crate) mod budget;
 pub(crate) mod host;
 pub(crate) mod lock;
+#[cfg(feature = "tokio")]
+pub(crate) mod nudge;
 pub(crate) mod segment;
