@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{Instance, drain, one_partition, payload, put, small};
 use mixcord_ring::{
-    GroupSpec, Limits, Meta, Observed, Policy, Producer, Ring, StageError, Start, TakeError,
+    Geometry, GroupSpec, Limits, Member, Meta, Observed, Policy, Producer, Ring, StageError, Start,
+    TakeError,
 };
 
 fn group() -> GroupSpec {
@@ -361,6 +362,47 @@ fn large_records_pass_in_order_and_their_files_go() {
     }
     producer.publish();
     assert_eq!(instance.files(), ["r"]);
+}
+
+/// Whichever group is last, the next publish finds that it is past; nobody's ring keeps what it has.
+#[test]
+fn the_file_of_a_large_record_goes_with_the_last_group() {
+    let instance = Instance::new("blob-groups");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(256, 4096, 8, 1, 1).unwrap();
+    let mut producer = Producer::create(&instance.namespace, "r", geometry, &[], &bell).unwrap();
+    let ring = producer.ring();
+    let blobs = || instance.files().iter().filter(|name| name.contains("blob")).count();
+    let stage = |producer: &mut Producer, bytes: usize| {
+        producer.stage(&Meta::default(), &[&vec![1; bytes]]).unwrap();
+        producer.publish();
+    };
+    stage(&mut producer, 3000);
+    (0..30).for_each(|_| stage(&mut producer, 10));
+    assert_eq!(blobs(), 1);
+    let read = |member: &mut Member| {
+        while let Some(batch) = member.take(Limits::default()).unwrap() {
+            batch.ack();
+        }
+    };
+    let group = |index| GroupSpec::durable(&format!("g{index}")).from(Start::Earliest);
+    let mut members: Vec<_> =
+        (0..8).map(|index| ring.join(&group(index), &bell).unwrap()).collect();
+    members.iter_mut().for_each(read);
+    (0..8).for_each(|_| stage(&mut producer, 10));
+    assert_eq!(blobs(), 0);
+    for last in 0..8 {
+        stage(&mut producer, 3000);
+        stage(&mut producer, 10);
+        for member in (1..8).map(|step| (last + step) % 8) {
+            read(&mut members[member]);
+            producer.publish();
+            assert_eq!(blobs(), 1, "group {last} has not seen it");
+        }
+        read(&mut members[last]);
+        producer.publish();
+        assert_eq!(blobs(), 0, "group {last} was the last");
+    }
 }
 
 #[test]

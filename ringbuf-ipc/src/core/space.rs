@@ -5,7 +5,7 @@
 //! two, at least one sees the other. An observer reads `reserved` again after its copy.
 
 use super::descriptor::Descriptor;
-use super::layout::{CONTROL, control, group, producer};
+use super::layout::{CONTROL, control, producer};
 use super::memory::{Ordering, fence};
 use super::writer::Writer;
 use super::{Core, Position, relief};
@@ -191,22 +191,31 @@ impl Writer {
     }
 
     /// Frees the out-of-line records every group is past, without waiting for the ring to fill.
+    ///
+    /// One word is looked at while the group that held the oldest of them holds it still. Where no group
+    /// holds the ring, so that it keeps its newest records for those who come later, all are looked at once
+    /// in as many records as there are groups.
     #[cold]
     pub(super) fn release_blobs(&mut self) {
+        let groups = self.core.layout.geometry.groups;
+        let Some(&(oldest, _)) = self.blobs.front() else { return };
+        let holds = |index: u16| self.core.group_floor(index) <= oldest;
+        if holds(self.blob_holder) || self.tail < self.blob_look_from {
+            return;
+        }
+        if let Some(holder) = (0..groups).find(|&index| holds(index)) {
+            self.blob_holder = holder;
+            return;
+        }
+        if !(0..groups).any(|index| self.core.group_floor(index) != u64::MAX) {
+            self.blob_look_from = self.tail + u64::from(groups);
+            return;
+        }
         let floor = self.lowest_floor();
         let past = self.blobs.iter().take_while(|&&(position, _)| position < floor).last();
-        // A ring nobody holds keeps its newest records for those who come later.
-        let Some(&(position, _)) = past.filter(|_| floor < self.tail || self.is_held()) else {
-            return;
-        };
-        self.reserve(position + 1);
-    }
-
-    fn is_held(&self) -> bool {
-        (0..self.core.layout.geometry.groups).any(|index| {
-            let floor = self.core.layout.group(index) + group::FLOOR;
-            self.core.memory.load(floor, Ordering::Relaxed) != u64::MAX
-        })
+        if let Some(&(position, _)) = past {
+            self.reserve(position + 1);
+        }
     }
 
     /// Announces that records before `position` go, and finds out which of them may.
@@ -255,9 +264,7 @@ impl Core {
     pub(crate) fn lowest_floor(&self, tail: Position) -> Position {
         let mut lowest = tail;
         for index in 0..self.layout.geometry.groups {
-            let floor =
-                self.memory.load(self.layout.group(index) + group::FLOOR, Ordering::Acquire);
-            lowest = lowest.min(floor);
+            lowest = lowest.min(self.group_floor(index));
         }
         lowest
     }

@@ -69,6 +69,10 @@ pub(crate) struct Writer {
     /// Out-of-line records not yet freed, oldest first, with their sizes.
     pub(super) blobs: VecDeque<(Position, u64)>,
     pub(super) blob_bytes: u64,
+    /// A group that held the oldest of them at the last look.
+    pub(super) blob_holder: u16,
+    /// The tail from which on to look again, after no group held anything.
+    pub(super) blob_look_from: Position,
     /// Files left beyond the tail by a producer that died.
     pub(super) orphans: bool,
     /// Own copy of the word of that name.
@@ -110,6 +114,8 @@ impl Writer {
             payload_limit: 0,
             blobs: VecDeque::new(),
             blob_bytes: 0,
+            blob_holder: 0,
+            blob_look_from: 0,
             orphans: false,
             stalled_since: None,
             relieved_at: 0,
