@@ -4,9 +4,10 @@
 mod common;
 
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use common::Instance;
-use mixcord_ring::{Geometry, GroupSpec, LAYOUT_VERSION, Meta, Producer, Start};
+use mixcord_ring::{Geometry, GroupSpec, LAYOUT_VERSION, Limits, Meta, Producer, Start};
 
 struct Segment(std::fs::File);
 
@@ -46,7 +47,7 @@ fn the_layout_is_version_2() {
     producer.publish();
     let ring = producer.ring();
     let mut member = ring.join(&group, &bell).unwrap();
-    let mut batch = member.take(mixcord_ring::Limits { records: 1, bytes: 0 }).unwrap().unwrap();
+    let mut batch = member.take(Limits { records: 1, bytes: 0 }).unwrap().unwrap();
     batch.ack_through(0);
 
     let path = instance.path("ring");
@@ -60,7 +61,8 @@ fn the_layout_is_version_2() {
     assert_eq!(segment.word(16), ring.id().0);
     let sizes: Vec<_> = (3..13).map(|word| segment.word(word * 8)).collect();
     assert_eq!(sizes, [16, 4096, 2, 4, 4, 4096, 16_384, 20_480, 24_576, 28_672]);
-    assert_ne!(segment.word(104), 0, "checksum");
+    let words: Vec<_> = (0..13).map(|word| segment.word(word * 8)).collect();
+    assert_eq!(segment.word(104), checksum(&words), "checksum");
 
     // Producer pages.
     assert_eq!(segment.word(4096), 2, "tail");
@@ -70,9 +72,11 @@ fn the_layout_is_version_2() {
     assert_eq!(segment.word(4096 + 424), 64 + 128, "payload head");
     assert_eq!(segment.word(8192), 2, "checkpoint: tag");
     assert_eq!(segment.word(8200), 4, "length");
-    assert_ne!(segment.word(8208), 0, "checksum");
     assert_eq!(segment.word(8216), 1, "number");
     assert_eq!(segment.bytes(8256, 4), b"kept");
+    let word = u64::from(u32::from_le_bytes(*b"kept"));
+    let sum = checksum(&[checksum(&[2, 1, 4]), word]) | 1;
+    assert_eq!(segment.word(8208), sum, "checksum");
     assert_eq!(segment.word(12_288 + 16), 0, "the other slot is empty");
 
     // Control pages.
@@ -107,7 +111,91 @@ fn the_layout_is_version_2() {
     assert_eq!(segment.bytes(24_576 + 64, 100), [7; 100]);
 }
 
-/// Of a descriptor's checksum.
+/// What is in use while somebody sleeps, the ring is full, and a group was away too long.
+#[test]
+fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
+    let instance = Instance::new("layout-busy");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(16, 4096, 3, 1, 2).unwrap();
+    let groups = [
+        GroupSpec::durable("here").from(Start::Earliest),
+        GroupSpec::durable("away").from(Start::Earliest).max_absence(Duration::from_millis(1)),
+    ];
+    let mut producer =
+        Producer::create(&instance.namespace, "ring", geometry, &groups, &bell).unwrap();
+    let ring = producer.ring();
+    let passing = ring.join(&GroupSpec::ephemeral("passing"), &bell).unwrap();
+    let mut member = ring.join(&groups[0], &bell).unwrap();
+    let mut observer = ring.observe("o", Start::Latest, &bell).unwrap();
+    let segment = Segment(std::fs::File::open(instance.path("ring")).unwrap());
+    let (pressure, control) = (4096, 16_384);
+    let [here, away, third] = [0, 1, 2].map(|group| control + 768 + group * 640);
+    assert_eq!(segment.bytes(third + 64, 7), b"passing");
+    assert_eq!(segment.word(third + 8), 1, "ephemeral");
+    assert_eq!((segment.word(away + 8), segment.word(away + 16)), (0, 1), "max_absence in ms");
+    assert_eq!(segment.word(control + 256), bell_of(&segment), "bell of the first observer");
+
+    // Who sleeps, and is rung.
+    member.arm();
+    observer.arm();
+    assert_eq!((segment.word(control), segment.word(control + 8)), (1, 1));
+    assert_eq!(segment.word(here + 256), 1);
+    producer.stage(&Meta::default(), &[&[1; 2000]]).unwrap();
+    producer.publish();
+    assert_eq!((segment.word(control), segment.word(control + 8)), (0, 0));
+    assert_eq!(segment.word(here + 256), 0);
+    assert_eq!(segment.word(pressure + 392), 2, "bells rung");
+    assert_eq!(segment.word(pressure + 440), 1, "out-of-line records");
+    assert_eq!(segment.word(20_480 + 16), 1 << 32 | 2000, "out of line, and its length");
+
+    // A full ring, until what holds it is gone.
+    while producer.stage(&Meta::default(), &[&[]]).is_ok() {
+        producer.publish();
+    }
+    assert_eq!(segment.word(pressure + 400), 1, "stalls");
+    assert_ne!(segment.word(pressure + 416), 0, "stalled since");
+    assert_ne!(segment.word(away + 24), 0, "absent since");
+    assert!(!producer.arm_space(0));
+    assert_ne!(segment.word(control + 128), 0, "the floor waited for");
+    while let Some(batch) = member.take(Limits::default()).unwrap() {
+        batch.ack();
+    }
+    drop(passing);
+    while producer.stage(&Meta::default(), &[&[]]).is_err() {
+        std::thread::yield_now();
+    }
+    assert_eq!(segment.word(pressure + 416), 0);
+    assert_ne!(segment.word(pressure + 408), 0, "ns stalled");
+    assert_eq!(segment.word(pressure + 432), 1, "evictions");
+    assert_eq!(segment.word(away) & 0xFF, 3, "evicted");
+    assert_eq!(segment.word(away + 128), u64::MAX, "holds nothing");
+    let reserved = segment.word(pressure + 128);
+    assert_ne!(reserved, 0, "reserved");
+    let _joined = ring.join(&groups[1], &bell).unwrap();
+    assert_eq!(
+        (segment.word(away + 40), segment.word(away + 48)),
+        (1, reserved),
+        "a loss, its end"
+    );
+    let partition = away + 512;
+    assert_eq!(segment.word(partition + 8), reserved, "cursor");
+    assert_eq!(segment.word(partition + 16), 0, "cursor at the eviction");
+}
+
+/// Of the header.
+fn checksum(words: &[u64]) -> u64 {
+    words.iter().fold(0x6D69_7863_6F72_6421, |sum, word| mix(sum ^ word))
+}
+
+/// The finaliser of splitmix64.
+fn mix(value: u64) -> u64 {
+    let value = value.wrapping_add(ODD);
+    let value = (value ^ value >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    value ^ value >> 31
+}
+
+/// Of a descriptor's checksum, and of `mix`.
 const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Producer and member of this test have the same bell.
@@ -138,7 +226,7 @@ fn keys_go_to_the_partitions_they_always_went_to() {
     let mut member = producer.ring().join(&group, &bell).unwrap();
     let mut found = Vec::new();
     let mut held = Vec::new();
-    while let Some(batch) = member.take(mixcord_ring::Limits::default()).unwrap() {
+    while let Some(batch) = member.take(Limits::default()).unwrap() {
         found.extend(batch.records().map(|entry| (entry.position, batch.partition())));
         held.push(batch);
     }
