@@ -162,12 +162,14 @@ impl World<'_> {
         let cached = self.store.get(Table::Members, key)?;
         if let Some(held) = cached.filter(|_| self.settings.caches(Resource::Members)) {
             let held = compose::stored_map(held);
-            let same = !edit::merge_changes_except(held, member, &NOT_OF_MEMBER)
-                && self.settings.caches(Resource::Users);
-            if !same {
+            let users = self.settings.caches(Resource::Users);
+            let changes = edit::merge_changes_except(held, member, &NOT_OF_MEMBER);
+            if changes || !users {
                 self.merge_member(key, member, user)?;
             }
-            if self.put_user(user, 0)?.is_none() && same {
+            self.put_user(user, 0)?;
+            if users {
+                // What is merged now changes nothing when it comes again.
                 self.store.note(guild, user_id, documents);
             }
             return Ok(());

@@ -2,23 +2,24 @@
 //!
 //! Most events carry their author's member, and it is nearly always the one that is cached. A note
 //! saves two lookups and a comparison. It is a print of 64 bits, keyed by chance, in a table where each
-//! place is shared by many members: what is not noted is looked up.
+//! place is shared by many: what is not noted is looked up. A member has a note for each form in which
+//! events carry it, with its user inside or beside it.
 
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-/// Members whose notes are kept at most; a power of two.
-const PLACES: usize = 1 << 19;
-/// Counters of changes, each shared by many users; a power of two.
-const EPOCHS: usize = 1 << 16;
+/// Notes that are kept at most; a power of two.
+const PLACES: usize = 1 << 20;
+/// Counters of changes, each shared by many members or users; a power of two.
+const EPOCHS: usize = 1 << 18;
 
 /// The notes.
 pub(super) struct Notes {
     hasher: RandomState,
     /// Prints; 0 is none.
     prints: Vec<u64>,
-    /// Raised when one of its users changes, which outdates the notes about all its members.
+    /// Raised when one of its members or users changes, which outdates the notes about it.
     epochs: Vec<u32>,
     /// Places written since the last commit, in order.
     fresh: Vec<u32>,
@@ -40,24 +41,25 @@ impl Default for Notes {
 
 impl Notes {
     pub(super) fn has(&self, subject: Subject<'_>) -> bool {
-        self.prints[self.place(subject.0, subject.1)] == self.print(subject)
+        let print = self.print(subject);
+        self.prints[place(print)] == print
     }
 
     pub(super) fn add(&mut self, subject: Subject<'_>) {
-        let place = self.place(subject.0, subject.1);
-        self.prints[place] = self.print(subject);
-        self.fresh.push(place as u32);
+        let print = self.print(subject);
+        self.prints[place(print)] = print;
+        self.fresh.push(place(print) as u32);
     }
 
     /// The member changes.
     pub(super) fn forget_member(&mut self, guild: u64, user: u64) {
-        let place = self.place(guild, user);
-        self.prints[place] = 0;
+        let epoch = self.member_epoch(guild, user);
+        self.epochs[epoch] = self.epochs[epoch].wrapping_add(1);
     }
 
     /// The user changes.
     pub(super) fn forget_user(&mut self, user: u64) {
-        let epoch = self.epoch(user);
+        let epoch = self.user_epoch(user);
         self.epochs[epoch] = self.epochs[epoch].wrapping_add(1);
     }
 
@@ -78,16 +80,21 @@ impl Notes {
         self.fresh.clear();
     }
 
-    fn place(&self, guild: u64, user: u64) -> usize {
-        self.hasher.hash_one((guild, user)) as usize & (PLACES - 1)
+    fn member_epoch(&self, guild: u64, user: u64) -> usize {
+        self.hasher.hash_one((guild, user)) as usize & (EPOCHS - 1)
     }
 
-    fn epoch(&self, user: u64) -> usize {
+    fn user_epoch(&self, user: u64) -> usize {
         self.hasher.hash_one(user) as usize & (EPOCHS - 1)
     }
 
     fn print(&self, (guild, user, documents): Subject<'_>) -> u64 {
-        let epoch = self.epochs[self.epoch(user)];
-        self.hasher.hash_one((guild, user, epoch, documents)).max(1)
+        let epochs = [self.member_epoch(guild, user), self.user_epoch(user)];
+        let epochs = epochs.map(|epoch| self.epochs[epoch]);
+        self.hasher.hash_one((guild, user, epochs, documents)).max(1)
     }
+}
+
+const fn place(print: u64) -> usize {
+    print as usize & (PLACES - 1)
 }
