@@ -98,3 +98,48 @@ impl Notes {
 const fn place(print: u64) -> usize {
     print as usize & (PLACES - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BESIDE: Subject<'_> = (1, 2, [b"member", b"user"]);
+    const INSIDE: Subject<'_> = (1, 2, [b"member and user", b"user"]);
+
+    fn noted() -> Notes {
+        let mut notes = Notes::default();
+        notes.add(BESIDE);
+        notes.add(INSIDE);
+        notes.keep();
+        notes
+    }
+
+    #[test]
+    fn a_member_is_noted_in_every_form() {
+        let notes = noted();
+        assert!(notes.has(BESIDE) && notes.has(INSIDE));
+        assert!(!notes.has((1, 2, [b"member", b"another"])));
+        assert!(!notes.has((9, 2, BESIDE.2)));
+    }
+
+    #[test]
+    fn a_change_outdates_every_form() {
+        let changes: [fn(&mut Notes); 2] =
+            [|notes| notes.forget_member(1, 2), |notes| notes.forget_user(2)];
+        for change in changes {
+            let mut notes = noted();
+            change(&mut notes);
+            assert!(!notes.has(BESIDE) && !notes.has(INSIDE));
+        }
+    }
+
+    #[test]
+    fn what_was_noted_since_is_taken_back() {
+        let mut notes = Notes::default();
+        notes.add(BESIDE);
+        let before = notes.fresh();
+        notes.add(INSIDE);
+        notes.take_back(before);
+        assert!(notes.has(BESIDE) && !notes.has(INSIDE));
+    }
+}

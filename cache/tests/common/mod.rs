@@ -5,7 +5,7 @@ pub(crate) mod instance;
 
 use mixcord_cache::annotate::{Outputs, Slice, annotate};
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::{MemoryStore, Store};
+use mixcord_cache::store::{Changes, MemoryStore, Overlay, Store};
 use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record};
 use serde_json::Value as Json;
 
@@ -101,14 +101,40 @@ pub(crate) struct Cache {
     pub(crate) store: MemoryStore,
     pub(crate) settings: Settings,
     pub(crate) at: At,
+    pub(crate) changes: Changes,
 }
 
 impl Cache {
+    /// Each record is a batch, as the engine makes it: begun in vain first, as when the output ring has
+    /// no room, then begun again and committed.
     #[allow(clippy::needless_pass_by_value, reason = "payloads are written in place")]
     pub(crate) fn feed(&mut self, kind: &str, payload: Json) -> Vec<Seen> {
         self.at.seq += 1;
         self.at.us += 1;
-        feed(&mut self.store, &self.settings, kind, &payload, self.at)
+        let in_vain = self.annotate(kind, &payload);
+        self.changes.take_back_record();
+        let seen = self.annotate(kind, &payload);
+        assert_eq!(in_vain, seen, "{kind}");
+        let mut committed = Vec::new();
+        let changed = self.changes.each(|table, key, value| {
+            committed.push((table, key, value.map(<[u8]>::to_vec)));
+            Ok(())
+        });
+        changed.expect("nothing fails");
+        for (table, key, value) in committed {
+            match value {
+                Some(value) => self.store.put(table, key, &[&value]),
+                None => self.store.delete(table, key),
+            }
+        }
+        self.changes.committed();
+        seen
+    }
+
+    fn annotate(&mut self, kind: &str, payload: &Json) -> Vec<Seen> {
+        self.changes.begin_record();
+        let mut store = Overlay::new(&self.store, &mut self.changes);
+        feed(&mut store, &self.settings, kind, payload, self.at)
     }
 
     /// The only output of an event that has no derived ones.
