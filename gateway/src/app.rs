@@ -1,6 +1,6 @@
 //! The process: from options to running shards, and to an exit code.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,9 +109,8 @@ async fn serve(
     let count = rings.shards().count;
     let limit = &discovered.session_start_limit;
     check_budget(limit, rings.without_session())?;
-    let folders =
-        options.identify_dir.clone().map_or_else(BookFile::default_folders, |dir| vec![dir]);
-    let book = book(&folders, token.fingerprint_at(&options.api_url))?;
+    let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
+    let book = book(&folder, token.fingerprint_at(&options.api_url))?;
     let rules = Rules {
         max_concurrency: limit.max_concurrency,
         spacing: Duration::from_millis(options.identify_spacing_ms.into()),
@@ -198,8 +197,8 @@ async fn wait(
     }
 }
 
-fn book(folders: &[PathBuf], owner: Fingerprint) -> Result<BookFile, Failure> {
-    BookFile::in_first_of(folders, owner).map_err(|(folder, error)| {
+fn book(folder: &Path, owner: Fingerprint) -> Result<BookFile, Failure> {
+    BookFile::new(folder, owner).map_err(|error| {
         Failure::configuration(format!(
             "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
             folder.display()

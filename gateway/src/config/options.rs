@@ -95,7 +95,7 @@ pub struct Options {
     pub identify_spacing_ms: u32,
 
     /// Folder where the gateway processes of one token keep their common identify queue
-    /// [default: $XDG_RUNTIME_DIR/mixcord or /tmp/mixcord-UID]
+    /// [default: /dev/shm/mixcord-UID]
     #[arg(long, value_name = "DIR", env = "MIXCORD_IDENTIFY_DIR")]
     pub identify_dir: Option<PathBuf>,
 

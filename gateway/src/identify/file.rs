@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mixcord_ring::Namespace;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -45,32 +46,10 @@ impl BookFile {
         Ok(Self { path: folder.join(format!("identify-{fingerprint}")) })
     }
 
-    /// The book in the first of these folders that can be used: the same one for every process of
-    /// this user.
-    ///
-    /// # Errors
-    /// Why the last of them cannot, and which it is.
-    pub fn in_first_of(
-        folders: &[PathBuf],
-        fingerprint: Fingerprint,
-    ) -> Result<Self, (PathBuf, io::Error)> {
-        let mut failed = (PathBuf::new(), io::Error::from(io::ErrorKind::NotFound));
-        for folder in folders {
-            match Self::new(folder, fingerprint) {
-                Ok(book) => return Ok(book),
-                Err(error) => failed = (folder.clone(), error),
-            }
-        }
-        Err(failed)
-    }
-
-    /// Where the processes of this user meet unless told otherwise, the best place first. A runtime
-    /// folder may be another user's, or not to be written in.
-    pub fn default_folders() -> Vec<PathBuf> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let runtime = runtime.filter(|runtime| runtime.is_absolute() && runtime.is_dir());
-        let shared = std::env::temp_dir().join(format!("mixcord-{}", nix::unistd::getuid()));
-        runtime.map(|runtime| runtime.join("mixcord")).into_iter().chain([shared]).collect()
+    /// Where the processes of this user meet unless told otherwise: beside the rings, which no
+    /// environment moves.
+    pub fn default_folder() -> PathBuf {
+        Namespace::directory().join(format!("mixcord-{}", nix::unistd::getuid()))
     }
 
     /// [`Book::claim`] on the shared book.
@@ -112,7 +91,8 @@ fn read(file: &mut File) -> io::Result<Option<Book>> {
         return Ok(Some(Book::default()));
     }
     let decoded = bincode::serde::decode_from_slice(&bytes, configuration());
-    Ok(decoded.ok().filter(|(_, used)| *used == bytes.len()).map(|(book, _)| book))
+    // What follows is of a longer book before: its writer was killed before it could cut that off.
+    Ok(decoded.ok().map(|(book, _)| book))
 }
 
 fn write(file: &mut File, book: &Book) -> io::Result<()> {
@@ -153,16 +133,19 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_used_is_passed_over_for_the_next() {
+    fn a_kill_before_the_end_is_cut_off_keeps_the_account() {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("file");
-        fs::write(&file, "").expect("written");
-        let (bad, good) = (file.join("below"), folder.path().join("good"));
-        let owner = Fingerprint([1; 16]);
-        let book = BookFile::in_first_of(&[bad.clone(), good.clone()], owner).expect("the second");
-        assert!(book.path.starts_with(&good));
-        let (named, _) = BookFile::in_first_of(&[file, bad.clone()], owner).expect_err("neither");
-        assert_eq!(named, bad);
+        let folder = folder.path().join("new");
+        let file = BookFile::new(&folder, Fingerprint([1; 16])).expect("made");
+        assert_eq!(file.claim(0, 0, &rules()).expect("works"), Claim::Granted);
+        let mut bytes = fs::read(&file.path).expect("a book");
+        let before = bytes.clone();
+        // What a longer book leaves behind a shorter one.
+        bytes.extend_from_slice(&[7; 9]);
+        fs::write(&file.path, bytes).expect("written");
+        assert!(matches!(file.claim(1, 0, &rules()).expect("works"), Claim::Wait(_)));
+        let after = fs::read(&file.path).expect("a book");
+        assert_eq!(after.len(), before.len(), "the book that was there, not one of rubbish");
     }
 
     #[test]
