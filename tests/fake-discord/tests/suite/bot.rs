@@ -281,6 +281,29 @@ async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
     server.stop().await;
 }
 
+/// A poll may begin with the message that was promised, and is then what it is.
+#[tokio::test]
+async fn a_promised_answer_may_be_a_poll() {
+    let server = server(|config| {
+        config.mix = "interaction=1".to_owned();
+        config.events = Some(1);
+    })
+    .await;
+    let mut client = Client::identified(&server, JSON, [0, 1]).await;
+    let asked = client.event("INTERACTION_CREATE").await["d"].clone();
+    let token = id(&asked["token"]);
+    let callback = format!("interactions/{}/{token}/callback", id(&asked["id"]));
+    assert_eq!(call(&server, "POST", &callback, json!({"type": 5})).await.0, 204);
+    let original = format!("webhooks/{}/{token}/messages/@original", id(&asked["application_id"]));
+    let poll = |text: &str| json!({"poll": {"question": {"text": text}, "answers": []}});
+    let begun = call(&server, "PATCH", &original, poll("one?")).await.1;
+    assert_eq!(begun["poll"]["question"]["text"], "one?");
+    assert!(begun["poll"]["expiry"].as_str().is_some_and(|ends| ends.contains('T')), "{begun}");
+    let edited = call(&server, "PATCH", &original, poll("another?")).await.1;
+    assert_eq!(edited["poll"], begun["poll"]);
+    server.stop().await;
+}
+
 /// The token of an interaction is good for the messages written with it, and for no others.
 #[tokio::test]
 async fn an_interaction_changes_only_its_own_messages() {

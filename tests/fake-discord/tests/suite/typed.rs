@@ -7,7 +7,7 @@ use serde::de::DeserializeSeed;
 use serde_json::json;
 use twilight_model::gateway::event::GatewayEventDeserializer;
 
-use crate::client::{Client, Next, get, resume, server};
+use crate::client::{Client, Next, get, post, resume, server};
 
 /// Documented, but twilight-model 0.18 does not know them, or (RATE_LIMITED) wants a `meta` with
 /// the name of the request inside, which Discord does not send.
@@ -39,6 +39,8 @@ async fn all_79_events_occur_and_are_parsed_by_twilight_model() {
         config.seed = 7;
     })
     .await;
+    // The world stands still until everything was asked for: it might be rid of every guild by then.
+    post(&server, "/fake/pause").await;
     let query = "v=10&encoding=json";
     let mut client = Client::identified(&server, query, [0, 1]).await;
     let mut seen = BTreeSet::new();
@@ -62,7 +64,6 @@ async fn all_79_events_occur_and_are_parsed_by_twilight_model() {
         if name == "READY" {
             session = message["d"]["session_id"].as_str().expect("an id").to_owned();
         }
-        // Of every guild: the world may be rid of one by the time it is asked for.
         if name == "GUILD_CREATE" && asked < 6 {
             asked += 1;
             let guild = &message["d"]["id"];
@@ -80,6 +81,7 @@ async fn all_79_events_occur_and_are_parsed_by_twilight_model() {
             drop(client);
             client = Client::connect(&server, query).await;
             client.send(&resume(&session, seq)).await;
+            post(&server, "/fake/resume").await;
         }
         if client.seq.is_multiple_of(500) || client.seq > 30_000 {
             let status = get(&server, "/fake/status").await;
