@@ -154,9 +154,15 @@ impl Runner {
             () = until(deadline) => Wake::Deadline,
             socket = finished(connecting) => Wake::Connected(socket),
             granted = finished(permit) => Wake::Permit(granted),
-            Some(ask) = asks.recv() => Wake::Ask(ask),
-            () = output.space(bell), if output.is_waiting() => Wake::Space,
-            message = next(socket), if readable => Wake::Message(message),
+            // In turn: neither a flood of commands nor one of events keeps the other waiting (G-6).
+            wake = async {
+                tokio::select! {
+                    Some(ask) = asks.recv() => Wake::Ask(ask),
+                    () = output.space(bell), if output.is_waiting() => Wake::Space,
+                    message = next(socket), if readable => Wake::Message(message),
+                    else => std::future::pending().await,
+                }
+            } => wake,
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,
         }
     }
