@@ -72,8 +72,13 @@ pub enum Command {
 pub enum Reply {
     /// It was sent to Discord.
     Accepted,
-    /// It was not.
+    /// It was not, by any shard.
     Refused(Refusal),
+    /// Of the shards of [`Target::All`] these did not send it, the others did.
+    Partly {
+        /// Each of them, and why.
+        refused: Vec<(u16, Refusal)>,
+    },
 }
 
 /// Why a request was not carried out.

@@ -60,6 +60,15 @@ pub enum Error {
         /// Its owner.
         uid: u32,
     },
+    /// A command for several shards was sent by some of them only.
+    #[error("sent by {sent} of {}: {}", .sent + .failed.len(), Failed::list(.failed))]
+    Partly {
+        /// How many sent it: gateway processes for a presence, else shards.
+        sent: usize,
+        /// The others. Asked again, [`Commands::send`](super::Commands::send) asks all of them;
+        /// [`patience`](super::Commands::patience) asks only those that refused.
+        failed: Vec<Failed>,
+    },
     /// The system refused something.
     #[error("{doing}: {source}")]
     Io {
@@ -70,22 +79,48 @@ pub enum Error {
     },
 }
 
+/// One of several that did not send a command.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Failed {
+    /// The shard; of a gateway process as a whole, its first.
+    pub shard: u16,
+    /// Why.
+    pub error: Error,
+}
+
+impl Failed {
+    fn list(failed: &[Self]) -> String {
+        let each = failed.iter().map(|Self { shard, error }| format!("shard {shard}: {error}"));
+        each.collect::<Vec<_>>().join("; ")
+    }
+}
+
 impl Error {
     /// How long to wait before the same command has a chance; `None` when trying again is no use, or
     /// when the command may have been sent already.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
-            Self::NotConnected { .. } | Self::NoGateway { .. } => Some(SOON),
+            Self::NotConnected { .. } | Self::NoGateway { .. } | Self::Stranger { .. } => {
+                Some(SOON)
+            }
+            Self::Partly { failed, .. } => {
+                failed.iter().filter_map(|failed| failed.error.retry_after()).min()
+            }
             _ => None,
         }
     }
 
     /// Is it about what was asked for, so that trying again the same way is no use?
     #[must_use]
-    pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Invalid(_))
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Invalid(_) => true,
+            Self::Partly { failed, .. } => failed.iter().all(|it| it.error.is_configuration()),
+            _ => false,
+        }
     }
 
     pub(super) fn refused(instance: &str, refusal: Refusal) -> Self {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +31,8 @@ enum Knock {
 }
 
 impl Link {
-    /// Sends `packet` and gives the reply; `None` when nobody listens at `path`.
+    /// Sends `packet` and gives the reply; `None` when nobody listens at `path`. Nothing was sent to a
+    /// [`Error::Stranger`].
     pub(super) async fn ask(
         path: &Path,
         packet: &[u8],
@@ -77,13 +79,18 @@ impl Link {
         let failed = |error| failed(path, timeout, error);
         let mut stream = UnixStream::from(socket);
         stream.set_nonblocking(false).map_err(failed)?;
-        let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        stream.set_write_timeout(Some(left)).map_err(failed)?;
-        stream.set_read_timeout(Some(left)).map_err(failed)?;
+        let left = || end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        stream.set_write_timeout(Some(left())).map_err(failed)?;
         stream.write_all(packet).map_err(failed)?;
         let mut reply = vec![0; PACKET_MAX];
-        let length = stream.read(&mut reply).map_err(failed)?;
-        read_reply(&reply[..length]).map(Some)
+        loop {
+            stream.set_read_timeout(Some(left())).map_err(failed)?;
+            match stream.read(&mut reply) {
+                // A read with a limit is never begun again by the system, not even after SIGCONT.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                length => return read_reply(&reply[..length.map_err(failed)?]).map(Some),
+            }
+        }
     }
 }
 
@@ -92,6 +99,14 @@ fn knock(path: &Path) -> Result<Knock, Error> {
         doing: format!("connecting to {}", path.display()),
         source: errno.into(),
     };
+    let stranger = |uid| Error::Stranger { path: path.display().to_string(), uid };
+    let ours = nix::unistd::geteuid().as_raw();
+    // Before anything waits for it: a stranger's need not answer.
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.uid() != ours => return Err(stranger(found.uid())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Knock::Gone),
+        _ => {}
+    }
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).map_err(failed)?;
     let address = UnixAddr::new(path).map_err(failed)?;
@@ -103,8 +118,8 @@ fn knock(path: &Path) -> Result<Knock, Error> {
     }
     // P9: a command is for a process of this user only.
     let uid = getsockopt(&socket, PeerCredentials).map_err(failed)?.uid();
-    if uid != nix::unistd::geteuid().as_raw() {
-        return Err(Error::Stranger { path: path.display().to_string(), uid });
+    if uid != ours {
+        return Err(stranger(uid));
     }
     Ok(Knock::Open(socket))
 }

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use mixcord_event::topology;
 
-pub use error::Error;
+pub use error::{Error, Failed};
 pub use mixcord_event::command::Command;
 pub use mixcord_event::send::{
     Activity, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds, VoiceState,
@@ -101,8 +101,8 @@ impl Commands {
     /// several shards are asked for shard by shard.
     ///
     /// # Errors
-    /// When it was refused, or nobody is there to send it. Of several shards, others may have sent
-    /// theirs.
+    /// When it was refused, or nobody is there to send it. Of several, those that did not send theirs are
+    /// named ([`Error::Partly`]); all others did.
     pub async fn send(&self, command: impl Into<Command>) -> Result<(), Error> {
         self.carry_out(Plan::new(&self.instance, None, command.into())?).await
     }
@@ -134,16 +134,12 @@ impl Commands {
     async fn carry_out(&self, mut plan: Plan) -> Result<(), Error> {
         let since = Instant::now();
         loop {
-            let tried = async {
-                while let Some(step) = plan.next()? {
-                    let answer = Link::ask(&step.socket, &step.packet, self.timeout).await?;
-                    plan.answered(answer);
-                }
-                plan.outcome()
-            };
-            match self.again(since, tried.await) {
-                Ok(wait) => tokio::time::sleep(wait).await,
-                Err(result) => return result,
+            while let Some(step) = plan.next()? {
+                plan.answered(Link::ask(&step.socket, &step.packet, self.timeout).await);
+            }
+            match self.again(since, &plan) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return plan.outcome(),
             }
             plan.restart();
         }
@@ -152,28 +148,19 @@ impl Commands {
     fn carry_out_blocking(&self, mut plan: Plan) -> Result<(), Error> {
         let since = Instant::now();
         loop {
-            let mut tried = || {
-                while let Some(step) = plan.next()? {
-                    let answer = Link::ask_blocking(&step.socket, &step.packet, self.timeout)?;
-                    plan.answered(answer);
-                }
-                plan.outcome()
-            };
-            match self.again(since, tried()) {
-                Ok(wait) => std::thread::sleep(wait),
-                Err(result) => return result,
+            while let Some(step) = plan.next()? {
+                plan.answered(Link::ask_blocking(&step.socket, &step.packet, self.timeout));
+            }
+            match self.again(since, &plan) {
+                Some(wait) => std::thread::sleep(wait),
+                None => return plan.outcome(),
             }
             plan.restart();
         }
     }
 
-    /// How long to wait before the next try, or what came of it in the end.
-    fn again(
-        &self,
-        since: Instant,
-        result: Result<(), Error>,
-    ) -> Result<Duration, Result<(), Error>> {
-        let wait = result.as_ref().err().and_then(Error::retry_after);
-        wait.filter(|wait| since.elapsed() + *wait <= self.patience).ok_or(result)
+    /// How long to wait before the next try; `None` when there is none.
+    fn again(&self, since: Instant, plan: &Plan) -> Option<Duration> {
+        plan.retry_after().filter(|wait| since.elapsed() + *wait <= self.patience)
     }
 }

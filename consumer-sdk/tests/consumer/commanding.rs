@@ -218,3 +218,45 @@ async fn patience_waits_for_room_and_for_a_gateway() {
     let impatient = commands.patience(Duration::from_millis(1));
     assert!(matches!(impatient.send(members(1)).await, Err(Error::RateLimited { .. })));
 }
+
+/// P9: a socket of another user in the folder is neither talked to nor in the way.
+#[tokio::test]
+async fn a_strangers_socket_stops_nobody() {
+    let rig = Rig::without_ring();
+    let ours = Gateway::accepting(&rig, 0, 4);
+    // Says nothing, and is newer.
+    let theirs = Gateway::start(&rig, 2, 4, Box::new(|_| Some(Vec::new())));
+    let path = topology::command_socket(&rig.instance, 2, 4);
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_err() {
+        return; // Only root can give a file away.
+    }
+    let commands = Commands::open(&rig.instance).expect("a name");
+    commands.send(presence()).await.expect("accepted by ours");
+    let blocking = commands.clone();
+    let voice =
+        VoiceState { guild_id: 3 << 22, channel_id: None, self_mute: true, self_deaf: false };
+    std::thread::spawn(move || blocking.send_blocking(voice).expect("accepted by ours"))
+        .join()
+        .expect("no panic");
+    assert_eq!((ours.requests().len(), theirs.requests().len()), (2, 0));
+    drop(ours);
+    let error = commands.send(presence()).await.expect_err("nobody of ours");
+    assert!(matches!(error, Error::Stranger { uid: 65_534, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn one_process_that_says_nothing_does_not_hide_what_another_sent() {
+    let rig = Rig::without_ring();
+    let silent = Gateway::start(&rig, 0, 4, Box::new(|_| Some(Vec::new())));
+    let well = Gateway::accepting(&rig, 2, 4);
+    let commands = Commands::open(&rig.instance).expect("a name");
+    let commands = commands.timeout(Duration::from_millis(50)).patience(Duration::from_secs(30));
+    for result in [commands.send(presence()).await, commands.send_blocking(presence())] {
+        let Err(Error::Partly { sent: 1, failed }) = result else { panic!("{result:?}") };
+        assert_eq!(failed.len(), 1);
+        assert_eq!(failed[0].shard, 0);
+        assert!(matches!(failed[0].error, Error::Timeout { .. }));
+    }
+    // The patience is not for what may have been sent.
+    assert_eq!((silent.requests().len(), well.requests().len()), (2, 2));
+}

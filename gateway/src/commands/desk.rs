@@ -48,13 +48,14 @@ impl Desk {
             Ok(shards) => shards,
             Err(refusal) => return Reply::Refused(refusal),
         };
-        let mut reply = Reply::Accepted;
+        let asked = shards.len();
+        let mut refused = Vec::new();
         for shard in shards {
             if let Err(refusal) = self.ask(shard, request.command.clone()).await {
-                reply = Reply::Refused(refusal);
+                refused.push((shard, refusal));
             }
         }
-        reply
+        summary(asked, refused)
     }
 
     fn route(&self, request: &Request) -> Result<Vec<u16>, Refusal> {
@@ -113,6 +114,17 @@ impl Desk {
     }
 }
 
+/// What to answer when of so many shards these refused.
+fn summary(asked: usize, refused: Vec<(u16, Refusal)>) -> Reply {
+    let Some((_, last)) = refused.last().cloned() else { return Reply::Accepted };
+    if refused.len() == asked {
+        return Reply::Refused(last);
+    }
+    let reply = Reply::Partly { refused };
+    // A list too long for a packet: to send it twice is better than to call it sent.
+    if reply.encode().is_some() { reply } else { Reply::Refused(last) }
+}
+
 #[cfg(test)]
 mod tests {
     use mixcord_event::send::{PresenceUpdate, RequestSounds};
@@ -164,5 +176,23 @@ mod tests {
         assert_eq!(answered.0, Reply::Accepted);
         drop(queue);
         assert_eq!(desk.handle(request).await, absent);
+    }
+
+    /// Who asks again has to know where it was sent already.
+    #[tokio::test]
+    async fn of_all_shards_those_that_refused_are_named() {
+        let desk = desk();
+        let mut queue = desk.open(3);
+        let request = Request { target: Target::All, command: presence() };
+        let (reply, ()) = tokio::join!(desk.handle(request.clone()), async {
+            let ask = queue.recv().await.expect("an ask");
+            ask.reply.send(Reply::Accepted).expect("somebody waits");
+        });
+        let absent = |shard| Refusal::NotConnected { shard };
+        assert_eq!(reply, Reply::Partly { refused: vec![(2, absent(2))] });
+        drop(queue);
+        assert_eq!(desk.handle(request).await, Reply::Refused(absent(3)));
+        let many: Vec<_> = (0..20_000).map(|shard| (shard, absent(shard))).collect();
+        assert_eq!(summary(30_000, many), Reply::Refused(absent(19_999)));
     }
 }
