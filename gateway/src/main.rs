@@ -3,11 +3,13 @@
 use std::io::IsTerminal;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mixcord_gateway::config::{ConfigError, Options, Token};
 use mixcord_gateway::{Failure, app};
-use tokio::signal::unix::{SignalKind, signal};
+use nix::sys::signal::{SigSet, Signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,13 +18,20 @@ use tracing_subscriber::layer::SubscriberExt;
 const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
 fn main() -> ExitCode {
+    let signals = match Signals::watch() {
+        Ok(signals) => signals,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mixcord-gateway: no signal handling: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let result = match Options::read(std::env::args_os()) {
         Err(ConfigError::Shown(text)) => {
             let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err(error) => Err(Failure::Configuration(error.to_string())),
-        Ok(options) => start(options),
+        Ok(options) => start(options, signals),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(options: Options) -> Result<(), Failure> {
+fn start(options: Options, signals: Signals) -> Result<(), Failure> {
     let token = Token::read(options.token_file.as_deref(), std::env::var("DISCORD_TOKEN").ok())
         .map_err(|error| Failure::Configuration(error.to_string()))?;
     log_to_stderr();
@@ -43,13 +52,12 @@ fn start(options: Options) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::Trouble(format!("no runtime: {error}")))?;
     let result = runtime.block_on(async {
-        let (stop, stopped) = watch::channel(false);
-        let mut signals = Signals::new()?;
-        let run = app::run(options, token, stopped);
+        let mut stop = signals.begin();
+        let run = app::run(options, token, stop.clone());
         tokio::pin!(run);
         tokio::select! {
             result = &mut run => return result,
-            () = signals.next() => stop.send_replace(true),
+            _ = stop.wait_for(|stop| *stop) => {}
         };
         tracing::info!("stopping");
         tokio::time::timeout(STOP_TIMEOUT, run).await.unwrap_or(Ok(()))
@@ -72,25 +80,37 @@ fn log_to_stderr() {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
+/// SIGTERM and SIGINT, from the first moment of `main` on.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    stop: watch::Receiver<bool>,
+    begun: Arc<AtomicBool>,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::Trouble(format!("signals: {error}")));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
+    /// Has a thread wait for them. Until [`Self::begin`] there is nothing to put in order, and they end
+    /// the process at once, with the code of any other stop.
+    fn watch() -> std::io::Result<Self> {
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGTERM);
+        signals.add(Signal::SIGINT);
+        // Threads made later inherit this: only the one that waits gets them.
+        signals.thread_block()?;
+        let (told, stop) = watch::channel(false);
+        let begun = Arc::new(AtomicBool::new(false));
+        let waited = Arc::clone(&begun);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            while signals.wait().is_err() {}
+            told.send_replace(true);
+            if !waited.load(Ordering::SeqCst) {
+                std::process::exit(0);
+            }
+        })?;
+        Ok(Self { stop, begun })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+    /// From now on whoever listens ends the process.
+    fn begin(self) -> watch::Receiver<bool> {
+        self.begun.store(true, Ordering::SeqCst);
+        self.stop
     }
 }

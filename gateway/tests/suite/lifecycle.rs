@@ -48,6 +48,22 @@ fn sigterm_ends_it_within_five_seconds_in_any_state() {
     }
 }
 
+/// Whoever stops a process that has only just started wants the code of a stop, too.
+#[test]
+fn sigterm_before_anything_runs_is_a_stop_like_any_other() {
+    let instance = Instance::new();
+    let token = instance.folder().join("token");
+    nix::unistd::mkfifo(&token, nix::sys::stat::Mode::S_IRWXU).expect("made");
+    let mut command = instance.command();
+    command.env_remove("DISCORD_TOKEN").arg("--token-file").arg(&token);
+    let mut gateway = instance.spawn(command);
+    // Opens when the other end does: it is about to read its token, and will for ever.
+    let _writer = fs::OpenOptions::new().write(true).open(&token).expect("it reads");
+    gateway.signal(SIGTERM);
+    assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+    assert_eq!(instance.segments(), Vec::<std::path::PathBuf>::new());
+}
+
 /// §15 line 12 and G-16: two processes with one token share the buckets.
 #[test]
 fn g16_two_processes_of_one_token_never_identify_too_fast() {
