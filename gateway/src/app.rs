@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::commands::{Desk, Server};
-use crate::config::{Fingerprint, Options, Token};
+use crate::config::{Options, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
@@ -110,13 +110,15 @@ async fn serve(
     let limit = &discovered.session_start_limit;
     check_budget(limit, rings.without_session())?;
     let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
-    let book = book(&folder, token.fingerprint_at(&options.api_url))?;
+    let book = BookFile::new(&folder, token.fingerprint_at(&options.api_url))
+        .map_err(|error| unusable_book(&folder, &error))?;
     let rules = Rules {
         max_concurrency: limit.max_concurrency,
         spacing: Duration::from_millis(options.identify_spacing_ms.into()),
         total: limit.total,
     };
     let gate = Gate::new(book, rules, rings.ready());
+    gate.tell(limit).await.map_err(|error| unusable_book(&folder, &error))?;
     let desk = Arc::new(Desk::new(rings.shards().clone()));
     let socket = topology::command_socket(&options.instance, rings.shards().first, count);
     let server = Server::bind(socket.clone().into())
@@ -199,13 +201,11 @@ async fn wait(
     }
 }
 
-fn book(folder: &Path, owner: Fingerprint) -> Result<BookFile, Failure> {
-    BookFile::new(folder, owner).map_err(|error| {
-        Failure::configuration(format!(
-            "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
-            folder.display()
-        ))
-    })
+fn unusable_book(folder: &Path, error: &std::io::Error) -> Failure {
+    Failure::configuration(format!(
+        "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
+        folder.display()
+    ))
 }
 
 /// G-16: identifying past the budget would cost the token.

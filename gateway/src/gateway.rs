@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::config::Token;
 use crate::discovery::{Discovered, DiscoveryError, discover};
-use crate::identify::{Gate, Rules};
+use crate::identify::Gate;
 use crate::wire::Tls;
 
 /// Shards that fail together ask once.
@@ -57,11 +57,10 @@ impl Gateway {
             if asked.elapsed() >= FRESH {
                 match ask(&self.api_url, &self.token, &self.tls).await {
                     Ok(discovered) => {
-                        gate.set_rules(Rules {
-                            max_concurrency: discovered.session_start_limit.max_concurrency,
-                            total: discovered.session_start_limit.total,
-                            ..gate.rules()
-                        });
+                        // Whoever asks for a permit next hears of it.
+                        if let Err(error) = gate.tell(&discovered.session_start_limit).await {
+                            tracing::warn!(%error, "the common identify queue cannot be used");
+                        }
                         *self.url.lock().unwrap_or_else(PoisonError::into_inner) = discovered.url;
                     }
                     Err(error) => tracing::warn!(%error, "the gateway's URL cannot be asked for"),

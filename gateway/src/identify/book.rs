@@ -21,6 +21,16 @@ pub struct Book {
     buckets: Vec<(u32, u64)>,
     /// Hours since the epoch in which somebody identified, oldest first.
     hours: Vec<Hour>,
+    /// What Discord said is left for all machines that use the token.
+    told: Option<Told>,
+}
+
+/// Discord's own account, less what was granted since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    left: u64,
+    /// When the budget is whole again.
+    until_ms: u64,
 }
 
 /// The identifies of one hour.
@@ -65,6 +75,9 @@ impl Book {
             return Claim::Wait(Duration::from_millis(free - now_ms));
         }
         // G-13: one more than the budget would cost the token.
+        if let Some(Told { left: 0, until_ms }) = self.told {
+            return Claim::Spent(Duration::from_millis(until_ms - now_ms));
+        }
         if self.spent(|hour| hour.all) >= rules.total.max(1) {
             return self.spent_until(now_ms, |hour| hour.all);
         }
@@ -84,7 +97,19 @@ impl Book {
             hour.all = hour.all.saturating_add(1);
             hour.after_failure = hour.after_failure.saturating_add(u32::from(failures > 0));
         }
+        if let Some(told) = &mut self.told {
+            told.left = told.left.saturating_sub(1);
+        }
         Claim::Granted
+    }
+
+    /// Takes over Discord's account (G-16): other machines may have used the token.
+    pub fn tell(&mut self, now_ms: u64, remaining: u64, reset_after: Duration, rules: &Rules) {
+        self.tidy(now_ms, rules);
+        // What was granted just now may not have reached Discord when it counted.
+        let left = remaining.saturating_sub(self.buckets.len() as u64);
+        let until_ms = now_ms.saturating_add(millis(reset_after).min(DAY * HOUR_MS));
+        self.told = (until_ms > now_ms).then_some(Told { left, until_ms });
     }
 
     fn spent(&self, of: impl Fn(&Hour) -> u32) -> u64 {
@@ -102,13 +127,15 @@ impl Book {
     pub fn unreadable(now_ms: u64, rules: &Rules) -> Self {
         let free = now_ms + millis(rules.spacing);
         let keys = rules.max_concurrency.clamp(1, BUCKETS_MAX as u32);
-        Self { buckets: (0..keys).map(|key| (key, free)).collect(), hours: Vec::new() }
+        Self { buckets: (0..keys).map(|key| (key, free)).collect(), ..Self::default() }
     }
 
     /// Drops what is past, and what a clock that jumped back makes senseless.
     fn tidy(&mut self, now_ms: u64, rules: &Rules) {
         let spacing = millis(rules.spacing);
         self.buckets.retain(|(_, free)| *free > now_ms && *free - now_ms <= spacing);
+        let sensible = now_ms + 1..=now_ms + DAY * HOUR_MS;
+        self.told = self.told.filter(|told| sensible.contains(&told.until_ms));
         let hour = now_ms / HOUR_MS;
         // An hour counts until its last minute is a day old.
         self.hours.retain(|past| past.at <= hour && past.at + DAY >= hour);
@@ -184,10 +211,30 @@ mod tests {
         assert!(granted.len() > 100, "the budget of each day is used: {}", granted.len());
     }
 
+    /// What another machine used up counts, until Discord's day is over.
+    #[test]
+    fn g13_g16_what_discord_says_is_left_is_all_there_is() {
+        let (mut book, rules) = (Book::default(), rules(16));
+        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
+        // Discord has not counted that one yet.
+        book.tell(START, 3, Duration::from_secs(600), &rules);
+        assert_eq!(book.claim(START, 1, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, 2, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, 3, 0, &rules), Claim::Spent(Duration::from_secs(600)));
+        assert_eq!(book.claim(START + 599_000, 3, 0, &rules), Claim::Spent(Duration::from_secs(1)));
+        assert_eq!(book.claim(START + 600_000, 3, 0, &rules), Claim::Granted);
+        // A whole budget has no end, and a senseless one has one.
+        book.tell(START + 700_000, 1_000, Duration::ZERO, &rules);
+        assert_eq!(book.told, None);
+        book.tell(START + 700_000, 0, Duration::MAX, &rules);
+        assert_eq!(book.claim(START + 700_000 + DAY * HOUR_MS, 3, 0, &rules), Claim::Granted);
+    }
+
     #[test]
     fn a_clock_that_jumps_back_blocks_nobody_for_long() {
         let (mut book, rules) = (Book::default(), rules(1));
         assert_eq!(book.claim(START, 0, 1, &rules), Claim::Granted);
+        book.tell(START, 0, Duration::from_secs(86_400), &rules);
         assert_eq!(book.claim(START - 50_000_000, 0, 0, &rules), Claim::Granted);
     }
 

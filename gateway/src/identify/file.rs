@@ -2,7 +2,7 @@
 //! lets go when its holder dies.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +16,8 @@ use crate::config::Fingerprint;
 
 /// No book is larger.
 const BYTES_MAX: usize = 128 << 10;
+/// The layout of a book. Another one is not read.
+const VERSION: u8 = 1;
 /// How soon to try again when another process holds the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
@@ -55,51 +57,92 @@ impl BookFile {
     /// [`Book::claim`] on the shared book.
     ///
     /// # Errors
-    /// When the file cannot be opened, read or written.
+    /// When the files cannot be opened, read or written.
     pub fn claim(&self, shard: u16, failures: u32, rules: &Rules) -> io::Result<Claim> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&self.path)?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((_, Errno::EWOULDBLOCK)) => return Ok(Claim::Wait(LOCK_RETRY)),
+        let claim =
+            self.locked(rules, |book, now_ms| book.claim(now_ms, shard, failures, rules))?;
+        Ok(claim.unwrap_or(Claim::Wait(LOCK_RETRY)))
+    }
+
+    /// [`Book::tell`] on the shared book; waits for whoever has it.
+    ///
+    /// # Errors
+    /// As for [`claim`](Self::claim).
+    pub fn tell(&self, remaining: u64, reset_after: Duration, rules: &Rules) -> io::Result<()> {
+        let tell = |book: &mut Book, now_ms| book.tell(now_ms, remaining, reset_after, rules);
+        while self.locked(rules, tell)?.is_none() {
+            std::thread::sleep(LOCK_RETRY);
+        }
+        Ok(())
+    }
+
+    /// Changes the book; `None` when another process has it. A kill at any time leaves the book that
+    /// was, or the changed one.
+    fn locked<T>(
+        &self,
+        rules: &Rules,
+        change: impl FnOnce(&mut Book, u64) -> T,
+    ) -> io::Result<Option<T>> {
+        // The lock has a file of its own: the book's is another one after each change.
+        let _lock = match Flock::lock(open(&self.path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(errno.into()),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let mut book = read(&mut file)?.unwrap_or_else(|| Book::unreadable(now_ms, rules));
-        let claim = book.claim(now_ms, shard, failures, rules);
-        write(&mut file, &book)?;
-        Ok(claim)
+        let mut book = self.read()?.unwrap_or_else(|| Book::unreadable(now_ms, rules));
+        let result = change(&mut book, now_ms);
+        self.write(&book)?;
+        Ok(Some(result))
     }
+
+    /// The book; empty where there is none yet, `None` for bytes that are none.
+    fn read(&self) -> io::Result<Option<Book>> {
+        let mut bytes = Vec::new();
+        match File::open(self.book()) {
+            Ok(file) => file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(Book::default()));
+            }
+            Err(error) => return Err(error),
+        };
+        let Some((&VERSION, rest)) = bytes.split_first() else { return Ok(None) };
+        let decoded = bincode::serde::decode_from_slice(rest, configuration());
+        Ok(decoded.ok().filter(|(_, used)| *used == rest.len()).map(|(book, _)| book))
+    }
+
+    fn write(&self, book: &Book) -> io::Result<()> {
+        let mut bytes = vec![VERSION];
+        let encoded = bincode::serde::encode_to_vec(book, configuration());
+        bytes.extend(encoded.map_err(io::Error::other)?);
+        let new = self.path.with_extension("new");
+        let mut file = open(&new)?;
+        // What a killed writer left.
+        file.set_len(0)?;
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        fs::rename(new, self.book())
+    }
+
+    fn book(&self) -> PathBuf {
+        self.path.with_extension("book")
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW)
+        .open(path)
 }
 
 fn configuration() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<BYTES_MAX>()
-}
-
-/// The book; empty for an empty file, `None` for bytes that are none.
-fn read(file: &mut File) -> io::Result<Option<Book>> {
-    let mut bytes = Vec::new();
-    Read::by_ref(file).take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(Some(Book::default()));
-    }
-    let decoded = bincode::serde::decode_from_slice(&bytes, configuration());
-    // What follows is of a longer book before: its writer was killed before it could cut that off.
-    Ok(decoded.ok().map(|(book, _)| book))
-}
-
-fn write(file: &mut File, book: &Book) -> io::Result<()> {
-    let bytes = bincode::serde::encode_to_vec(book, configuration()).map_err(io::Error::other)?;
-    file.rewind()?;
-    file.write_all(&bytes)?;
-    file.set_len(bytes.len() as u64)
 }
 
 #[cfg(test)]
@@ -125,27 +168,42 @@ mod tests {
     #[test]
     fn rubbish_in_the_file_is_waited_out() {
         let folder = tempfile::tempdir().expect("a folder");
-        let folder = folder.path().join("new");
-        let file = BookFile::new(&folder, Fingerprint([1; 16])).expect("made");
-        fs::write(&file.path, [0xff; 40]).expect("written");
+        let file = BookFile::new(&folder.path().join("new"), Fingerprint([1; 16])).expect("made");
+        fs::write(file.book(), [0xff; 40]).expect("written");
         assert!(matches!(file.claim(0, 0, &rules()).expect("works"), Claim::Wait(_)));
-        assert!(read(&mut File::open(&file.path).expect("opens")).expect("reads").is_some());
+        assert!(file.read().expect("reads").is_some());
     }
 
+    /// P2: of what a kill leaves of a book that is being written, nothing is believed, and the book
+    /// before it is kept.
     #[test]
-    fn a_kill_before_the_end_is_cut_off_keeps_the_account() {
+    fn a_kill_at_any_byte_of_a_write_keeps_the_account() {
         let folder = tempfile::tempdir().expect("a folder");
-        let folder = folder.path().join("new");
-        let file = BookFile::new(&folder, Fingerprint([1; 16])).expect("made");
+        let file = BookFile::new(&folder.path().join("new"), Fingerprint([1; 16])).expect("made");
         assert_eq!(file.claim(0, 0, &rules()).expect("works"), Claim::Granted);
-        let mut bytes = fs::read(&file.path).expect("a book");
-        let before = bytes.clone();
-        // What a longer book leaves behind a shorter one.
-        bytes.extend_from_slice(&[7; 9]);
-        fs::write(&file.path, bytes).expect("written");
-        assert!(matches!(file.claim(1, 0, &rules()).expect("works"), Claim::Wait(_)));
-        let after = fs::read(&file.path).expect("a book");
-        assert_eq!(after.len(), before.len(), "the book that was there, not one of rubbish");
+        file.tell(7, Duration::from_secs(600), &rules()).expect("works");
+        let (kept, whole) = (file.read().expect("reads"), fs::read(file.book()).expect("a book"));
+        for cut in 0..=whole.len() {
+            fs::write(file.path.with_extension("new"), &whole[..cut]).expect("written");
+            assert!(matches!(file.claim(1, 0, &rules()).expect("works"), Claim::Wait(_)));
+            assert_eq!(file.read().expect("reads"), kept, "cut at {cut}");
+        }
+        for cut in 0..whole.len() {
+            fs::write(file.book(), &whole[..cut]).expect("written");
+            assert_eq!(file.read().expect("reads"), None, "half a book is none: cut at {cut}");
+        }
+    }
+
+    /// G-16: what one process heard of Discord's account holds for all.
+    #[test]
+    fn g16_what_discord_says_is_left_holds_for_every_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("made");
+        let second = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("found");
+        let rules = Rules { max_concurrency: 16, ..rules() };
+        first.tell(1, Duration::from_secs(600), &rules).expect("works");
+        assert_eq!(second.claim(0, 0, &rules).expect("works"), Claim::Granted);
+        assert!(matches!(first.claim(1, 0, &rules).expect("works"), Claim::Spent(_)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::discovery::StartLimit;
 pub use book::{Book, Claim, Rules};
 pub use file::BookFile;
 
@@ -43,8 +44,25 @@ impl Gate {
         }
     }
 
-    /// Takes over what a newer `GET /gateway/bot` said.
-    pub fn set_rules(&self, rules: Rules) {
+    /// Takes over what `GET /gateway/bot` says of the budget: also of what others have used.
+    ///
+    /// # Errors
+    /// When the common book cannot be used.
+    pub async fn tell(&self, limit: &StartLimit) -> io::Result<()> {
+        let rules = Rules {
+            max_concurrency: limit.max_concurrency,
+            total: limit.total,
+            spacing: self.rules().spacing,
+        };
+        self.set_rules(rules);
+        let (file, remaining) = (self.file.clone(), limit.remaining);
+        let reset_after = Duration::from_millis(limit.reset_after);
+        tokio::task::spawn_blocking(move || file.tell(remaining, reset_after, &rules))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    fn set_rules(&self, rules: Rules) {
         *lock(&self.rules) = rules;
         self.moved.notify_waiters();
     }

@@ -85,6 +85,26 @@ fn g16_two_processes_of_one_token_never_identify_too_fast() {
     drop((first, second));
 }
 
+/// G-13, G-16: what another machine identified is known from Discord, which would take the token away.
+#[test]
+fn g16_what_other_machines_used_of_the_budget_is_not_used_again() {
+    let fake = Fake::start(|config| config.identifies = 3);
+    let instance = Instance::new();
+    let elsewhere = instance.folder().join("elsewhere").display().to_string();
+    let first =
+        instance.start(&fake.api_url(), &["--shards", "0..0/2", "--identify-dir", &elsewhere]);
+    until("the other machine", || fake.logged("identify").len() == 1);
+    let second = instance.start(&fake.api_url(), &["--shards", "1..1/2"]);
+    for identifies in [2, 3] {
+        until("an identify", || fake.logged("identify").len() == identifies);
+        until("a session", || second.log().matches("connected session=").count() == identifies - 1);
+        fake.post("/fake/disconnect?how=op9false&shard=1");
+    }
+    until("the end of the budget", || second.log().contains("is used up"));
+    assert_eq!(fake.logged("identify").len(), 3);
+    drop((first, second));
+}
+
 /// Whoever reads the log of many shards has to know which one a line is about.
 #[test]
 fn every_line_about_a_shard_names_it() {
