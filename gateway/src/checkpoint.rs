@@ -13,6 +13,8 @@ use crate::wire::API_VERSION;
 const BYTES_MAX: usize = 3 << 10;
 /// Ids and URLs longer than this are not kept, and the session with them.
 const TEXT_MAX: usize = 1 << 10;
+/// `None`, encoded.
+const NO_SESSION: u8 = 0;
 
 /// A shard ring's checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,12 +22,14 @@ pub struct Checkpoint {
     /// How the shard stands; for everybody.
     pub status: ShardStatus,
     /// The session that can be resumed; for the next gateway.
-    pub session: Option<Saved>,
+    session: Option<Saved>,
+    /// `session`, encoded once for all the commits it goes with.
+    encoded: Vec<u8>,
 }
 
 /// A session and everything that has to be the same to resume it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saved {
+struct Saved {
     id: String,
     resume_url: Option<String>,
     settings: Settings,
@@ -66,15 +70,16 @@ impl Checkpoint {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (status, rest) = ShardStatus::decode(bytes)?;
         let (session, used) = bincode::serde::decode_from_slice(rest, configuration()).ok()?;
-        (used == rest.len()).then_some(Self { status, session })
+        (used == rest.len()).then(|| Self { status, session, encoded: rest.to_vec() })
     }
 
     /// The bytes for the ring.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = self.status.encode();
-        let session = bincode::serde::encode_to_vec(&self.session, configuration());
-        // `begin` bounds the texts, so that it always fits; no session is the safe way to be wrong.
-        bytes.extend(session.unwrap_or_else(|_| vec![0]));
+        match &self.session {
+            Some(_) => bytes.extend_from_slice(&self.encoded),
+            None => bytes.push(NO_SESSION),
+        }
         bytes
     }
 
@@ -88,6 +93,9 @@ impl Checkpoint {
             resume_url,
             settings: settings.clone(),
         });
+        // The texts are bounded, so that it always fits; no session is the safe way to be wrong.
+        self.encoded = bincode::serde::encode_to_vec(&self.session, configuration())
+            .unwrap_or_else(|_| vec![NO_SESSION]);
     }
 
     /// What a new process can go on with.
@@ -100,10 +108,13 @@ impl Checkpoint {
                 Restored { session: Some(session), seq, counter, lost: None }
             }
             // There was a session, and it cannot be used.
-            _ if seq.is_some() => {
-                Restored { session: None, seq, counter, lost: Some(GapReason::SettingsChanged) }
+            saved => {
+                let reason = match saved {
+                    Some(_) => GapReason::SettingsChanged,
+                    None => GapReason::SessionNotKept,
+                };
+                Restored { session: None, seq, counter, lost: seq.map(|_| reason) }
             }
-            _ => Restored { session: None, seq, counter, lost: None },
         }
     }
 
@@ -175,6 +186,8 @@ mod tests {
         let session = SessionInfo { id: "i".repeat(10_000), resume_url: None };
         checkpoint.begin(6, &session, &settings(1));
         assert!(checkpoint.session.is_none());
+        let read = Checkpoint::decode(&checkpoint.encode()).expect("reads");
+        assert_eq!(read.restore(&settings(1)).lost, Some(GapReason::SessionNotKept));
         let session = SessionInfo { id: "i".into(), resume_url: Some("u".repeat(10_000)) };
         checkpoint.begin(6, &session, &settings(1));
         assert!(checkpoint.encode().len() < 200);

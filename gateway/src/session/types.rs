@@ -132,6 +132,8 @@ pub enum GapReason {
     BeforeReady,
     /// Options changed, so that the stored session could not be used (G-24).
     SettingsChanged,
+    /// The session's id was too long to be stored.
+    SessionNotKept,
     /// The shards have another count than before, and so other sessions.
     ShardCountChanged,
     /// The stored session was unreadable.
@@ -153,6 +155,7 @@ impl GapReason {
             Self::Undecodable => "undecodable",
             Self::BeforeReady => "before_ready",
             Self::SettingsChanged => "settings_changed",
+            Self::SessionNotKept => "session_not_kept",
             Self::ShardCountChanged => "shard_count_changed",
             Self::CheckpointUnreadable => "checkpoint_unreadable",
             Self::TooLarge => "too_large",
