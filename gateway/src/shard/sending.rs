@@ -44,14 +44,16 @@ impl Runner {
             self.limiter = Limiter::new(interval);
         }
         self.limiter.note(Instant::now());
-        if let Err(error) = self.transmit(&outgoing).await {
+        if let Err(error) = self.encode(&outgoing) {
             tracing::error!(op = outgoing.op(), %error, "not sent");
             if matches!(outgoing, Outgoing::Resume(_)) {
                 // A session that cannot be asked for is none, and no answer will come.
                 let lost = Incoming::InvalidSession { resumable: false };
                 self.session.message(Instant::now(), lost);
             }
+            return;
         }
+        self.transmit(outgoing.op()).await;
     }
 
     /// Carries out a consumer's command, or says why not (G-28 to G-33).
@@ -72,25 +74,21 @@ impl Runner {
         }
         let presence = matches!(command, Command::Presence(_));
         let outgoing = command.into_outgoing();
-        self.outgoing.clear();
-        outgoing
-            .encode(self.context.encoding, &mut self.outgoing)
-            .map_err(|error| Refusal::Invalid(error.to_string()))?;
+        self.encode(&outgoing).map_err(|error| Refusal::Invalid(error.to_string()))?;
         self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
             retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),
         })?;
-        match self.transmit(&outgoing).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(absent),
-            Err(error) => Err(Refusal::Invalid(error.to_string())),
-        }
+        if self.transmit(outgoing.op()).await { Ok(()) } else { Err(absent) }
     }
 
-    /// Sends; false when there is no connection any more.
-    async fn transmit(&mut self, outgoing: &Outgoing) -> Result<bool, EncodeError> {
-        let Some(socket) = &mut self.socket else { return Ok(false) };
+    fn encode(&mut self, outgoing: &Outgoing) -> Result<(), EncodeError> {
         self.outgoing.clear();
-        outgoing.encode(self.context.encoding, &mut self.outgoing)?;
+        outgoing.encode(self.context.encoding, &mut self.outgoing)
+    }
+
+    /// Sends what was encoded; false when there is no connection any more.
+    async fn transmit(&mut self, op: u8) -> bool {
+        let Some(socket) = &mut self.socket else { return false };
         let message = match self.context.encoding {
             Encoding::Etf => Message::binary(self.outgoing.clone()),
             // The encoder writes JSON with serde_json: UTF-8.
@@ -98,12 +96,12 @@ impl Runner {
         };
         let sent = tokio::time::timeout(SEND_TIMEOUT, socket.send(message)).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(op = outgoing.op(), "the connection takes nothing");
+            tracing::debug!(op, "the connection takes nothing");
             self.socket = None;
             self.session.closed(Instant::now(), None);
-            return Ok(false);
+            return false;
         }
-        Ok(true)
+        true
     }
 
     /// Says goodbye in the background, so that nothing waits for a server that does not answer.
