@@ -87,8 +87,9 @@ impl Rings {
         self.producers.keys().copied()
     }
 
-    /// Sessions of another shard count ended, and none of this count has begun: what happened in
-    /// between is missing (P3).
+    /// Sessions of another shard count ended: a shard of this count that never had one misses what
+    /// happened since (P3). That is looked at shard by shard: others may have begun in a process that
+    /// started earlier, or before a crash.
     pub(crate) fn replace_other_count(&self) -> bool {
         self.replace_other_count
     }

@@ -148,21 +148,24 @@ impl Runner {
         let readable = self.output.has_room();
         let stalled = self.stalled.is_some();
         let Self { stop, connecting, permit, output, bell, socket, asks, .. } = self;
+        let waiting = output.is_waiting();
+        let ask = async { when(asks.recv().await.map(Wake::Ask)).await };
+        let space = async {
+            when(waiting.then_some(())).await;
+            output.space(bell).await;
+            Wake::Space
+        };
+        let message = async {
+            when(readable.then_some(())).await;
+            Wake::Message(next(socket).await)
+        };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
             () = until(deadline) => Wake::Deadline,
             socket = finished(connecting) => Wake::Connected(socket),
             granted = finished(permit) => Wake::Permit(granted),
-            // In turn: neither a flood of commands nor one of events keeps the other waiting (G-6).
-            wake = async {
-                tokio::select! {
-                    Some(ask) = asks.recv() => Wake::Ask(ask),
-                    () = output.space(bell), if output.is_waiting() => Wake::Space,
-                    message = next(socket), if readable => Wake::Message(message),
-                    else => std::future::pending().await,
-                }
-            } => wake,
+            wake = in_turn(ask, space, message) => wake,
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,
         }
     }
@@ -227,23 +230,53 @@ impl Runner {
     }
 }
 
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+/// None of these keeps another waiting, however often it is ready: neither a flood of commands nor one
+/// of events (G-6).
+async fn in_turn<T>(
+    one: impl Future<Output = T>,
+    other: impl Future<Output = T>,
+    third: impl Future<Output = T>,
+) -> T {
+    tokio::select! {
+        one = one => one,
+        other = other => other,
+        third = third => third,
+    }
+}
+
+/// What there is; nothing never comes.
+async fn when<T>(it: Option<T>) -> T {
+    match it {
+        Some(it) => it,
         None => std::future::pending().await,
     }
+}
+
+async fn until(deadline: Option<Instant>) {
+    tokio::time::sleep_until(when(deadline).await.into()).await;
 }
 
 async fn finished<T>(task: &mut Option<Task<T>>) -> T {
-    match task {
-        Some(task) => task.await,
-        None => std::future::pending().await,
-    }
+    when(task.as_mut()).await.await
 }
 
 async fn next(socket: &mut Option<Socket>) -> Option<Result<Message, WsError>> {
-    match socket {
-        Some(socket) => socket.next().await,
-        None => std::future::pending().await,
+    when(socket.as_mut()).await.next().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::future::ready;
+
+    use super::in_turn;
+
+    #[tokio::test]
+    async fn g6_what_is_always_ready_keeps_nothing_else_waiting() {
+        let mut seen = BTreeSet::new();
+        for _ in 0..1_000 {
+            seen.insert(in_turn(ready(1), ready(2), ready(3)).await);
+        }
+        assert_eq!(seen.len(), 3);
     }
 }

@@ -1,14 +1,12 @@
 //! Servers that behave badly: the process stays up, and good events between bad ones arrive.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{Fake, Instance, Reader, until};
+use crate::harness::{Instance, Reader};
 use crate::hostile::{Hostile, Peer};
-use crate::journal::compare;
 use crate::packing::{self, Zlib};
 
 const JSON: [&str; 4] = ["--encoding", "json", "--compression", "none"];
@@ -459,29 +457,6 @@ fn ten_megabytes_in_one_event() {
     drop(gateway);
 }
 
-/// An interval of nothing at all would break the send limit at once.
-#[test]
-fn an_absurd_heartbeat_interval_does_not_flood_the_server() {
-    static BEATS: Mutex<usize> = Mutex::new(0);
-    let server = Hostile::start(|mut peer: Peer| {
-        Box::pin(async move {
-            peer.say(&json!({"op": 10, "d": {"heartbeat_interval": 0}})).await;
-            for beats in 1..=8 {
-                peer.expect(1).await.expect("a heartbeat");
-                peer.say(&json!({"op": 11})).await;
-                *BEATS.lock().expect("whole") = beats;
-            }
-            peer.stay().await;
-        })
-    });
-    let instance = Instance::new();
-    let gateway = instance.start(&server.api_url(), &JSON);
-    let start = std::time::Instant::now();
-    until("eight heartbeats", || *BEATS.lock().expect("whole") == 8);
-    assert!(start.elapsed() >= Duration::from_millis(700), "one every 100 ms at most");
-    drop(gateway);
-}
-
 /// Close codes that nothing can be done about end the process, before anything was ever received.
 #[test]
 fn fatal_close_codes_end_the_process() {
@@ -499,89 +474,4 @@ fn fatal_close_codes_end_the_process() {
         assert!(gateway.log().contains(&code.to_string()), "{code}: {}", gateway.log());
         assert!(instance.segments().is_empty());
     }
-}
-
-/// Faults drawn at random while events flow, in every encoding and compression; the journal is the
-/// oracle. `FAULT_SEED` in the environment draws others.
-fn random_faults(seed: u64, encoding: &str, compression: &str) {
-    let other = std::env::var("FAULT_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed + other.unwrap_or(0) * 6;
-    println!("seed {seed}");
-    let fake = Fake::start(|config| {
-        config.rate = 1_200.0;
-        config.events = Some(3_000);
-        config.heartbeat_ms = 500;
-        config.hold_while_away = Some(true);
-        config.seed = seed;
-    });
-    let instance = Instance::new();
-    let options = [
-        "--encoding",
-        encoding,
-        "--compression",
-        compression,
-        "--ring-bytes",
-        "256KiB",
-        "--buffer-bytes",
-        "64KiB",
-        "--intents",
-        "ALL",
-    ];
-    let mut gateway = instance.start(&fake.api_url(), &options);
-    let mut reader = Reader::new(&instance);
-    let mut random = mixcord_gateway::random::Random::seeded(seed);
-    while !fake.status()["finished"].as_bool().unwrap_or(false) {
-        let shard = random.bits() % 2;
-        match random.bits() % 10 {
-            0 => fake.post(&format!("/fake/disconnect?how=cut&shard={shard}")),
-            1 => fake.post(&format!("/fake/disconnect?how=op7&shard={shard}")),
-            2 => fake.post(&format!("/fake/disconnect?how=op9true&shard={shard}")),
-            3 => fake.post(&format!("/fake/disconnect?how=close&code=4000&shard={shard}")),
-            4 => fake.post(&format!("/fake/fault?how=miss-acks&shard={shard}")),
-            5 => fake.post(&format!("/fake/fault?how=stall&ms=40&shard={shard}")),
-            6 => fake.post(&format!("/fake/fault?how=duplicate&shard={shard}")),
-            7 => {
-                gateway.signal(crate::harness::SIGKILL);
-                gateway.wait();
-                gateway = instance.start(&fake.api_url(), &options);
-            }
-            _ => {}
-        }
-        let enough = reader.got.len() + 60;
-        reader.until("the next events", |got| got.len() > enough || fake.is_drained());
-    }
-    reader.until_all(&fake);
-    compare(&fake, &reader.events());
-    assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
-    drop(gateway);
-}
-
-#[test]
-fn random_faults_json() {
-    random_faults(1, "json", "none");
-}
-
-#[test]
-fn random_faults_json_zlib() {
-    random_faults(2, "json", "zlib-stream");
-}
-
-#[test]
-fn random_faults_json_zstd() {
-    random_faults(3, "json", "zstd-stream");
-}
-
-#[test]
-fn random_faults_etf() {
-    random_faults(4, "etf", "none");
-}
-
-#[test]
-fn random_faults_etf_zlib() {
-    random_faults(5, "etf", "zlib-stream");
-}
-
-#[test]
-fn random_faults_etf_zstd() {
-    random_faults(6, "etf", "zstd-stream");
 }

@@ -1,11 +1,13 @@
 //! The gateway process against fake-discord and against servers that behave badly.
 
+mod chance;
 mod commands;
 mod faults;
 mod harness;
 mod hostile;
 mod journal;
 mod lifecycle;
+mod limits;
 mod packing;
 mod pressure;
 mod refusals;
