@@ -1,24 +1,14 @@
 //! `mixcord ls`: an instance's rings and groups.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
 use mixcord::operator::{self, GroupStatus, RingStatus, ShardStatus};
 use serde::Serialize;
 
+use crate::report::ReportOptions;
 use crate::terminal::{Style, bytes, thousands};
-
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    instance: crate::Instance,
-    /// Print one JSON object instead of a table.
-    #[arg(long, env = "MIXCORD_JSON")]
-    json: bool,
-}
 
 #[derive(Serialize)]
 struct Listing<'a> {
@@ -40,7 +30,7 @@ struct State {
     bytes: u64,
 }
 
-pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let instance = operator::Instance::open(&options.instance.name)?;
     let (rings, unreadable) = instance.survey()?;
     let listing = Listing {
@@ -54,12 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             .state()
             .map(|(path, bytes)| State { path: path.display().to_string(), bytes }),
     };
-    let text = if options.json {
-        serde_json::to_string(&listing)? + "\n"
-    } else {
-        table(&listing, Style::detect())
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
+    options.print(&listing, table)?;
     Ok(ExitCode::from(u8::from(!listing.unreadable.is_empty())))
 }
 

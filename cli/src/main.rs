@@ -5,6 +5,7 @@
 mod cache;
 mod groups;
 mod ls;
+mod report;
 mod send;
 mod tail;
 mod terminal;
@@ -38,7 +39,7 @@ enum Command {
     /// Print events as they come, one JSON object a line.
     Tail(tail::Options),
     /// List the rings and groups of an instance: how full, how far behind, who is alive.
-    Ls(ls::Options),
+    Ls(report::ReportOptions),
     /// Show live what flows: rates, fullness, lag, and updates old -> new.
     Top(top::Options),
     /// Ask something of Discord, through the gateway that runs the shard.

@@ -14,7 +14,7 @@ pub(crate) enum Command {
     #[command(after_help = export::HELP)]
     Export(export::Options),
     /// Show how many entities there are of each resource, the bytes they take, and who reads.
-    Stats(stats::Options),
+    Stats(crate::report::ReportOptions),
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {

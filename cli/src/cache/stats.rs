@@ -2,25 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
 use mixcord::State;
 use mixcord::state::StateStats;
 use serde::Serialize;
 
+use crate::report::ReportOptions;
 use crate::terminal::{Style, bytes, thousands};
-
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    instance: crate::Instance,
-    /// Print one JSON object instead of a table.
-    #[arg(long, env = "MIXCORD_JSON")]
-    json: bool,
-}
 
 /// Everything that is shown.
 #[derive(Serialize)]
@@ -57,7 +47,7 @@ struct Reader {
     commits_behind: u64,
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode> {
+pub(super) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let state = State::attach(&options.instance.name)?;
     let stats = state.stats()?;
     let report = Report {
@@ -71,12 +61,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         commits: stats.commit,
         readers: readers(&state, &stats)?,
     };
-    let text = if options.json {
-        serde_json::to_string(&report)? + "\n"
-    } else {
-        table(&report, Style::detect())
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
+    options.print(&report, table)?;
     Ok(ExitCode::SUCCESS)
 }
 
