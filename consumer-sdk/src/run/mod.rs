@@ -5,12 +5,14 @@ mod tasks;
 mod threads;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::Error;
 use crate::consumer::Consumer;
-use crate::lane::Lane;
+use crate::filter::Filter;
+use crate::lane::{Damaged, Lane, Turn};
 use crate::received::Event;
+use crate::{Error, Stop};
 
 /// What a handler returns: nothing, or a `Result` whose error says why the event is to be given again.
 pub trait Outcome {
@@ -34,6 +36,20 @@ impl<E: fmt::Display> Outcome for Result<(), E> {
 enum Work {
     Lane(Lane),
     Lost(Event),
+}
+
+impl Lane {
+    /// The next event to handle; when there is none, whether the lane has to come back.
+    fn step(&mut self, filter: &Filter, stop: &Stop) -> Result<ControlFlow<bool, Event>, Damaged> {
+        if stop.is_stopped() {
+            return Ok(ControlFlow::Break(true));
+        }
+        Ok(match self.turn(filter)? {
+            Turn::Event(event) => ControlFlow::Continue(event),
+            Turn::Out | Turn::Paused(_) => ControlFlow::Break(true),
+            Turn::Done => ControlFlow::Break(false),
+        })
+    }
 }
 
 impl Consumer {

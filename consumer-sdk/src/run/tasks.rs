@@ -1,6 +1,7 @@
 //! Handlers as tasks of an async runtime.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
@@ -9,7 +10,7 @@ use super::guard::guarded;
 use super::{Outcome, Work};
 use crate::consumer::Consumer;
 use crate::filter::Filter;
-use crate::lane::{Damaged, Lane, Turn};
+use crate::lane::{Damaged, Lane};
 use crate::received::Event;
 use crate::{Error, Stop};
 
@@ -124,12 +125,10 @@ where
     Fut: Future,
     Fut::Output: Outcome,
 {
-    while !stop.is_stopped() {
-        match lane.turn(filter)? {
-            Turn::Event(event) => guarded(handler, &event).await,
-            Turn::Out | Turn::Paused(_) => break,
-            Turn::Done => return Ok(None),
+    loop {
+        match lane.step(filter, stop)? {
+            ControlFlow::Continue(event) => guarded(handler, &event).await,
+            ControlFlow::Break(unfinished) => return Ok(unfinished.then_some(lane)),
         }
     }
-    Ok(Some(lane))
 }

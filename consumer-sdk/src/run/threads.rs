@@ -1,12 +1,13 @@
 //! Handlers on threads, for programs without an async runtime.
 
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::guard::guarded_blocking;
 use super::{Outcome, Work};
 use crate::consumer::Consumer;
 use crate::filter::Filter;
-use crate::lane::{Damaged, Lane, Turn};
+use crate::lane::{Damaged, Lane};
 use crate::received::Event;
 use crate::{Error, Stop};
 
@@ -103,12 +104,10 @@ where
     F: Fn(Event) -> O,
     O: Outcome,
 {
-    while !stop.is_stopped() {
-        match lane.turn(filter)? {
-            Turn::Event(event) => guarded_blocking(handler, &event),
-            Turn::Out | Turn::Paused(_) => break,
-            Turn::Done => return Ok(None),
+    loop {
+        match lane.step(filter, stop)? {
+            ControlFlow::Continue(event) => guarded_blocking(handler, &event),
+            ControlFlow::Break(unfinished) => return Ok(unfinished.then_some(lane)),
         }
     }
-    Ok(Some(lane))
 }
