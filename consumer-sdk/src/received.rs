@@ -50,7 +50,7 @@ pub(crate) struct Lost {
 }
 
 /// Names an event for ever: the same for every delivery of it, in every group, and different from
-/// every other event's. What a handler with side effects keeps in order to tell a redelivery.
+/// every other event's (but those of [`Event::lost`], which no ring ever held). What a handler with side effects keeps in order to tell a redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     /// The id of the shard ring the event came through.
@@ -268,7 +268,8 @@ impl Event {
         }
     }
 
-    /// What names this event for ever.
+    /// What names this event for ever. Of a [`lost`](Self::lost) event, which was made here and never
+    /// comes again, it is all zeros.
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity {
