@@ -9,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
 use mixcord::event::status::ShardStatus;
+use mixcord::event::{Document, Header, record};
 use mixcord_ring::{Geometry, Producer};
 use rig::{Rig, until};
 use serde_json::{Value, json};
@@ -197,6 +198,37 @@ fn tail_filters_by_kind_and_says_what_an_observer_lost() {
     let kinds: Vec<_> = lines(&output).iter().map(|line| line["kind"].clone()).collect();
     assert_eq!(kinds.last(), Some(&json!("RESUMED")));
     assert!(kinds.iter().all(|kind| kind == "RESUMED" || kind == "LOST"), "{kinds:?}");
+}
+
+/// What Discord might call its events one day is not taken for Mixcord's word, and the other way round.
+#[test]
+fn tail_tells_mixcords_own_records_from_events_of_the_same_name() {
+    let mut rig = Rig::new();
+    for kind in [Kind::GAP, Kind::SHARD_STATE] {
+        rig.publish(kind, 0, 1, r#"{"shard":1}"#, None);
+    }
+    for name in ["GAP", "SHARD_STATE", "LOST"] {
+        let data = Document::from_json(r#"{"count":1,"own":true}"#).expect("JSON");
+        let mut bytes = Vec::new();
+        record::encode(&Header::default(), Some(name), data.as_bytes(), None, &mut bytes);
+        rig.publish_bytes(Kind::UNKNOWN, 0, &bytes);
+    }
+    let output = run(&rig, &["tail", "--from", "earliest", "--count", "5"]);
+    let lines = lines(&output);
+    let told: Vec<_> =
+        lines.iter().map(|line| (&line["kind"], line.get("own").is_some())).collect();
+    let told: Vec<_> = told.iter().map(|(kind, own)| (kind.as_str().unwrap_or(""), *own)).collect();
+    assert_eq!(
+        told,
+        [
+            ("GAP", true),
+            ("SHARD_STATE", true),
+            ("GAP", false),
+            ("SHARD_STATE", false),
+            ("LOST", false)
+        ]
+    );
+    assert!(lines[4].get("seq").is_some(), "a line of tail's own has no seq");
 }
 
 #[test]
