@@ -1,7 +1,7 @@
 //! The process: from options to running shards, and to an exit code.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mixcord_event::send::Identify;
@@ -156,13 +156,11 @@ async fn serve(
     for id in rings.shards().ids() {
         let shard = Shard { id, count };
         let (context, backoff) = (context.clone(), context.backoff);
-        let (stop, ring) = (shards_stop.clone(), Arc::new(Mutex::new(rings.take(id))));
+        let (stop, mut ring) = (shards_stop.clone(), rings.take(id));
         tasks.spawn(supervise(id, backoff, stop.clone(), move |failures| {
-            let (context, stop, ring) = (context.clone(), stop.clone(), Arc::clone(&ring));
+            let (context, stop, ring) = (context.clone(), stop.clone(), ring.open());
             async move {
-                // Within the run: a panic here, too, is this shard's alone.
-                let opened = ring.lock().unwrap_or_else(PoisonError::into_inner).open();
-                let (producer, bell) = opened?;
+                let (producer, bell) = ring?;
                 shard::run(context, shard::Start { shard, producer, bell, stop, failures }).await
             }
         }));

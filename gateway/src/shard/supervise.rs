@@ -1,6 +1,7 @@
 //! A shard that fails is started again, alone, with a growing delay.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -18,23 +19,30 @@ pub type Outcome = Result<Ended, ShardError>;
 
 /// Runs what `start` makes, until it ends of its own accord or `stop` says so.
 ///
-/// A panic or an error ends that run only; the next begins after a delay. `start` is given the
+/// A panic or an error, of `start` as well, ends that run only; the next begins after a delay. `start` is given the
 /// number of runs that failed in a row and may have identified: those without a ring have not.
 pub async fn supervise<F, R>(
     shard: u16,
     backoff: Backoff,
     mut stop: watch::Receiver<bool>,
-    mut start: F,
+    start: F,
 ) -> Ended
 where
-    F: FnMut(u32) -> R,
+    F: FnMut(u32) -> R + Send + 'static,
     R: Future<Output = Outcome> + Send + 'static,
 {
+    let start = Arc::new(Mutex::new(start));
     let mut random = Random::unseeded();
     let (mut failures, mut identified) = (0, 0);
     loop {
         let began = Instant::now();
-        let ended = tokio::spawn(start(identified)).await;
+        let start = Arc::clone(&start);
+        let ended = tokio::spawn(async move {
+            // Within the run: what `start` itself does may panic, too.
+            let run = start.lock().unwrap_or_else(PoisonError::into_inner)(identified);
+            run.await
+        })
+        .await;
         if began.elapsed() >= WELL {
             (failures, identified) = (0, 0);
         }
@@ -57,7 +65,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
@@ -85,6 +92,20 @@ mod tests {
         .await;
         assert_eq!(ended, Ended::Stopped);
         assert_eq!(runs.load(Ordering::Relaxed), 3);
+    }
+
+    /// P8: opening a ring may panic, too.
+    #[tokio::test]
+    async fn a_panic_before_a_run_ends_that_run_alone() {
+        let (_keep, stop) = watch::channel(false);
+        let mut runs = 0;
+        let ended = supervise(0, BACKOFF, stop, move |_| {
+            runs += 1;
+            assert!(runs > 1, "on purpose");
+            async { Ok(Ended::Stopped) }
+        })
+        .await;
+        assert_eq!(ended, Ended::Stopped);
     }
 
     #[tokio::test]
