@@ -19,8 +19,9 @@ pub type Outcome = Result<Ended, ShardError>;
 
 /// Runs what `start` makes, until it ends of its own accord or `stop` says so.
 ///
-/// A panic or an error, of `start` as well, ends that run only; the next begins after a delay. `start` is given the
-/// number of runs that failed in a row and may have identified: those without a ring have not.
+/// A panic or an error, of `start` as well, ends that run only; the next begins after a delay. `start`
+/// is given the number of runs that failed in a row and may have identified: those without a ring have
+/// not.
 pub async fn supervise<F, R>(
     shard: u16,
     backoff: Backoff,
