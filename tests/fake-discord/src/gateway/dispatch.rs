@@ -35,40 +35,41 @@ pub(crate) fn packet(name: &'static str, body: &Val, encoding: Encoding, hashed:
     })
 }
 
-/// Hands each event to the sessions it is for. Called with the lane locked, and as it was when the
-/// events happened.
-pub(crate) fn dispatch(hub: &Hub, lane: &Lane, events: &[Event], sessions: &[Arc<Session>]) {
-    let hashed = hub.hashed();
+/// Hands each event to the sessions it is for, which are those that listen to the lane, or all there
+/// are. Called with the lane locked, and as it was when the events happened.
+pub(crate) fn dispatch(hub: &Hub, lane: &Lane, events: &[Event], listeners: &[Arc<Session>]) {
     for event in events {
         if event.everywhere {
-            dispatch_everywhere(hub, lane, event);
-            continue;
-        }
-        // An event is encoded once for all the sessions that see it alike.
-        let mut made: [Option<Packet>; Encoding::COUNT] = Default::default();
-        for session in sessions.iter().filter(|session| session.covers(event.guild)) {
-            let body = match event.seen(session.viewer, lane) {
-                None => continue,
-                Some(Seen::Whole(body)) => body,
-                Some(Seen::Own(body)) => {
-                    session.push(packet(event.name(), &body, session.encoding, hashed));
-                    continue;
-                }
-            };
-            let made = made[session.encoding.index()]
-                .get_or_insert_with(|| packet(event.name(), body, session.encoding, hashed));
-            session.push(made.clone());
+            // Those that have their READY: what one that is just beginning may miss, `Hub::begin`
+            // makes good.
+            let all = hub.live_sessions();
+            hand_out(hub, lane, event, all.iter());
+            all.iter().for_each(|session| session.ready.notify_one());
+        } else {
+            let covering = listeners.iter().filter(|session| session.covers(event.guild));
+            hand_out(hub, lane, event, covering);
         }
     }
 }
 
-/// Hands an event to the sessions of all shards. They are those that have their READY: what a session
-/// that is just beginning may miss, `Hub::begin` makes good.
-fn dispatch_everywhere(hub: &Hub, lane: &Lane, event: &Event) {
-    for session in hub.live_sessions() {
-        if let Some(Seen::Whole(body)) = event.seen(session.viewer, lane) {
-            session.push(packet(event.name(), body, session.encoding, hub.hashed()));
-            session.ready.notify_one();
+fn hand_out<'s>(
+    hub: &Hub,
+    lane: &Lane,
+    event: &Event,
+    sessions: impl Iterator<Item = &'s Arc<Session>>,
+) {
+    let packet =
+        |body: &Val, session: &Session| packet(event.name(), body, session.encoding, hub.hashed());
+    // An event is encoded once for all the sessions that see it alike.
+    let mut made: [Option<Packet>; Encoding::COUNT] = Default::default();
+    for session in sessions {
+        match event.seen(session.viewer, lane) {
+            None => {}
+            Some(Seen::Own(body)) => session.push(packet(&body, session)),
+            Some(Seen::Whole(body)) => {
+                let made = &mut made[session.encoding.index()];
+                session.push(made.get_or_insert_with(|| packet(body, session)).clone());
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a bot does over REST comes back as events.
 
+use fake_discord::Server;
 use serde_json::{Value, json};
 
 use crate::client::{Client, JSON, http, server};
@@ -214,21 +215,38 @@ async fn a_direct_message_can_be_opened_written_edited_and_deleted() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
+/// A server, and a client that was asked so many things.
+async fn asked<const COUNT: usize>() -> (Server, Client, [Value; COUNT]) {
     let server = server(|config| {
         config.mix = "interaction=1".to_owned();
-        config.events = Some(3);
+        config.events = Some(COUNT as u64);
     })
     .await;
     let mut client = Client::identified(&server, JSON, [0, 1]).await;
-    let mut interactions = Vec::new();
-    for _ in 0..3 {
-        interactions.push(client.event("INTERACTION_CREATE").await["d"].clone());
+    let mut interactions = [const { Value::Null }; COUNT];
+    for asked in &mut interactions {
+        *asked = client.event("INTERACTION_CREATE").await["d"].clone();
     }
+    (server, client, interactions)
+}
+
+fn callback(asked: &Value) -> String {
+    format!("interactions/{}/{}/callback", id(&asked["id"]), id(&asked["token"]))
+}
+
+fn webhook(asked: &Value) -> String {
+    format!("webhooks/{}/{}", id(&asked["application_id"]), id(&asked["token"]))
+}
+
+fn original(asked: &Value) -> String {
+    format!("{}/messages/@original", webhook(asked))
+}
+
+#[tokio::test]
+async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
+    let (server, mut client, interactions) = asked::<3>().await;
     for (asked, deferred) in interactions.iter().zip([false, true]) {
-        let token = id(&asked["token"]);
-        let callback = format!("interactions/{}/{token}/callback", id(&asked["id"]));
+        let callback = callback(asked);
         let data = json!({"content": "hi"});
         let body = if deferred { json!({"type": 5}) } else { json!({"type": 4, "data": data}) };
         let (status, told) =
@@ -239,39 +257,32 @@ async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
         assert_eq!((&said["channel_id"], &said["type"]), (&asked["channel_id"], &json!(20)));
         assert_eq!(said["interaction_metadata"]["id"], asked["id"]);
         assert_eq!(call(&server, "POST", &callback, body).await.0, 400, "answered twice");
-        let original =
-            format!("webhooks/{}/{token}/messages/@original", id(&asked["application_id"]));
+        let original = original(asked);
         assert_eq!(call(&server, "GET", &original, Value::Null).await.1["id"], said["id"]);
         assert_eq!(call(&server, "PATCH", &original, json!({"content": "ho"})).await.0, 200);
         let edited = client.event("MESSAGE_UPDATE").await["d"].clone();
         assert_eq!((&edited["content"], &edited["flags"]), (&json!("ho"), &json!(0)));
-        let follow = format!("webhooks/{}/{token}", id(&asked["application_id"]));
-        assert_eq!(call(&server, "POST", &follow, json!({"content": "more"})).await.0, 200);
+        assert_eq!(call(&server, "POST", &webhook(asked), json!({"content": "more"})).await.0, 200);
         assert_eq!(client.event("MESSAGE_CREATE").await["d"]["content"], "more");
         assert_eq!(call(&server, "DELETE", &original, Value::Null).await.0, 204);
         assert_eq!(client.event("MESSAGE_DELETE").await["d"]["id"], said["id"]);
     }
     // Only who asked sees an ephemeral answer: it has no guild, and no place in the channel.
     let asked = &interactions[2];
-    let callback = format!("interactions/{}/{}/callback", id(&asked["id"]), id(&asked["token"]));
+    let callback = callback(asked);
     let body = json!({"type": 4, "data": {"content": "psst", "flags": 64}});
     assert_eq!(call(&server, "POST", &callback, body).await.0, 204);
     let said = client.event("MESSAGE_CREATE").await["d"].clone();
     assert!(said.get("guild_id").is_none() && said.get("member").is_none());
     let path = format!("channels/{}/messages/{}", id(&asked["channel_id"]), id(&said["id"]));
     assert_eq!(call(&server, "GET", &path, Value::Null).await.0, 404);
-    let original = format!(
-        "webhooks/{}/{}/messages/@original",
-        id(&asked["application_id"]),
-        id(&asked["token"])
-    );
+    let original = original(asked);
     let edited = call(&server, "PATCH", &original, json!({"content": "hush"})).await.1;
     assert_eq!((&edited["id"], &edited["content"]), (&said["id"], &json!("hush")));
     assert_eq!(call(&server, "DELETE", &original, Value::Null).await.0, 204);
     for method in ["GET", "PATCH", "DELETE"] {
         assert_eq!(call(&server, method, &original, json!({"content": "?"})).await.0, 404);
     }
-    let callback = format!("interactions/{}/{}/callback", id(&asked["id"]), id(&asked["token"]));
     assert_eq!(
         call(&server, "POST", &callback, json!({"type": 4})).await.0,
         400,
@@ -284,17 +295,9 @@ async fn an_answer_to_an_interaction_is_a_message_of_its_channel() {
 /// A poll may begin with the message that was promised, and is then what it is.
 #[tokio::test]
 async fn a_promised_answer_may_be_a_poll() {
-    let server = server(|config| {
-        config.mix = "interaction=1".to_owned();
-        config.events = Some(1);
-    })
-    .await;
-    let mut client = Client::identified(&server, JSON, [0, 1]).await;
-    let asked = client.event("INTERACTION_CREATE").await["d"].clone();
-    let token = id(&asked["token"]);
-    let callback = format!("interactions/{}/{token}/callback", id(&asked["id"]));
-    assert_eq!(call(&server, "POST", &callback, json!({"type": 5})).await.0, 204);
-    let original = format!("webhooks/{}/{token}/messages/@original", id(&asked["application_id"]));
+    let (server, _client, [asked]) = asked().await;
+    assert_eq!(call(&server, "POST", &callback(&asked), json!({"type": 5})).await.0, 204);
+    let original = original(&asked);
     let poll = |text: &str| json!({"poll": {"question": {"text": text}, "answers": []}});
     let begun = call(&server, "PATCH", &original, poll("one?")).await.1;
     assert_eq!(begun["poll"]["question"]["text"], "one?");
@@ -307,24 +310,14 @@ async fn a_promised_answer_may_be_a_poll() {
 /// The token of an interaction is good for the messages written with it, and for no others.
 #[tokio::test]
 async fn an_interaction_changes_only_its_own_messages() {
-    let server = server(|config| {
-        config.mix = "interaction=1".to_owned();
-        config.events = Some(2);
-    })
-    .await;
-    let mut client = Client::identified(&server, JSON, [0, 1]).await;
-    let asked = client.event("INTERACTION_CREATE").await["d"].clone();
-    let other = client.event("INTERACTION_CREATE").await["d"].clone();
-    let hook = |asked: &Value| {
-        format!("webhooks/{}/{}", id(&asked["application_id"]), id(&asked["token"]))
-    };
+    let (server, _client, [asked, other]) = asked().await;
     let channel = format!("channels/{}/messages", id(&asked["channel_id"]));
     let hello = json!({"content": "hello"});
     let posted = call(&server, "POST", &channel, hello.clone()).await.1;
-    let elsewhere = call(&server, "POST", &hook(&other), hello.clone()).await.1;
-    let own = call(&server, "POST", &hook(&asked), hello).await.1;
+    let elsewhere = call(&server, "POST", &webhook(&other), hello.clone()).await.1;
+    let own = call(&server, "POST", &webhook(&asked), hello).await.1;
     for (message, status) in [(&posted, 404), (&elsewhere, 404), (&own, 200)] {
-        let one = format!("{}/messages/{}", hook(&asked), id(&message["id"]));
+        let one = format!("{}/messages/{}", webhook(&asked), id(&message["id"]));
         assert_eq!(call(&server, "GET", &one, Value::Null).await.0, status);
         assert_eq!(call(&server, "PATCH", &one, json!({"content": "bye"})).await.0, status);
         let deleted = call(&server, "DELETE", &one, Value::Null).await.0;
