@@ -100,6 +100,24 @@ fn an_update_makes_a_member_where_not_all_are_known() {
 }
 
 #[test]
+fn a_thread_does_not_bring_back_who_left() {
+    let mut cache = guild(&[1, 2]);
+    cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(2)})));
+    let added = |id: u64| {
+        let presence = json!({"user": {"id": id.to_string()}, "status": "online"});
+        json!({"user_id": id.to_string(), "member": member(id), "presence": presence})
+    };
+    let payload = json!({"id": "201", "member_count": 2, "added_members": [added(2), added(3)]});
+    cache.feed("THREAD_MEMBERS_UPDATE", of_guild(payload));
+    let is_present = |id| {
+        use mixcord_state::Read;
+        cache.store.get(Table::Presences, Key::pair(100, id)).unwrap().is_some()
+    };
+    assert_eq!([2, 3].map(|id| is_member(&cache, id)), [false, true]);
+    assert_eq!([2, 3].map(is_present), [false, true]);
+}
+
+#[test]
 fn who_left_long_ago_may_have_come_back_unseen() {
     let mut cache = guild(&[1, 2]);
     // Not everybody is known: an update may be of somebody whose arrival was not seen.

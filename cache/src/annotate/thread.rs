@@ -96,11 +96,8 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     for added in maps(data.get(atoms::ADDED_MEMBERS)) {
         let Some(member) = added.get(atoms::MEMBER).and_then(Value::as_map) else { continue };
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
-        let gone = match user.get(atoms::ID).and_then(Value::as_id) {
-            Some(user) => step.world.has_departed(guild, user)?,
-            None => false,
-        };
-        if gone {
+        let Some(user_id) = id_in(user, atoms::ID) else { continue };
+        if step.world.has_departed(guild, user_id)? {
             continue;
         }
         step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
