@@ -55,9 +55,6 @@ pub(crate) enum From {
 #[derive(Serialize)]
 struct Line<'a> {
     kind: &'a str,
-    /// Mixcord's own, not an event of Discord's that happens to be called so.
-    #[serde(skip_serializing_if = "is_false")]
-    own: bool,
     shard: u16,
     shards: u16,
     session: u32,
@@ -175,7 +172,6 @@ fn write_line(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
             &mut *line,
             &Line {
                 kind: event.name(),
-                own: event.kind().is_internal(),
                 shard: event.shard().id,
                 shards: event.shard().count,
                 session: event.session(),
@@ -190,11 +186,6 @@ fn write_line(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
     }?;
     line.push(b'\n');
     Ok(())
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 #[allow(clippy::ref_option, reason = "serde's signature")]
