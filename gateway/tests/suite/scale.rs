@@ -67,9 +67,8 @@ fn sixteen_shards_in_one_process() {
     flows(16, 20_000);
 }
 
-/// Issue 6: one million events over 64 shards, memory flat. A minute or two: `--run-ignored all`.
+/// One million events over 64 shards, memory flat.
 #[test]
-#[ignore = "long"]
 fn a_million_events_over_sixty_four_shards() {
     flows(64, 1_000_000);
 }
