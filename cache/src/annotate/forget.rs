@@ -28,8 +28,9 @@ pub fn forget_uncached(store: &mut dyn Store, settings: &Settings) -> Result<(),
     }
     if !settings.caches(Resource::Messages) {
         rewrite(store, Table::ChannelFacts, |bytes| {
-            let facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.messages > 0)?;
-            Some(ChannelFacts { messages: 0, ..facts }.to_bytes().to_vec())
+            let mut facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.count() > 0)?;
+            facts.clear_history();
+            Some(facts.as_bytes().to_vec())
         })?;
     }
     Ok(())

@@ -277,15 +277,7 @@ impl World<'_> {
     ) -> Result<(), StoreError> {
         let Some(id) = id_in(channel, atoms::ID) else { return Ok(()) };
         self.put_changed(Table::ChannelMap, Key::one(id), &guild.to_le_bytes())?;
-        let facts = compose::channel_facts(&*self.store, guild, id)?;
-        let last_message = match channel.get(atoms::LAST_MESSAGE_ID) {
-            None => facts.unwrap_or_default().last_message,
-            Some(value) => value.as_id().map_or(LastMessage::None, LastMessage::Id),
-        };
-        let after = ChannelFacts { last_message, ..facts.unwrap_or_default() };
-        if facts != Some(after) {
-            self.store.put(Table::ChannelFacts, Key::pair(guild, id), &[&after.to_bytes()]);
-        }
+        self.put_last_message(guild, id, channel.get(atoms::LAST_MESSAGE_ID))?;
         if !self.settings.caches_table(table) {
             return Ok(());
         }
@@ -299,6 +291,28 @@ impl World<'_> {
         self.put_changed(table, Key::pair(guild, id), &placed)
     }
 
+    /// Writes what a channel or thread says of its last message; if it does not, at least that it is.
+    fn put_last_message(
+        &mut self,
+        guild: u64,
+        channel: u64,
+        says: Option<Value<'_>>,
+    ) -> Result<(), StoreError> {
+        let known = compose::channel_facts(&*self.store, guild, channel)?;
+        let held = known.as_ref().map(ChannelFacts::last_message);
+        let last_message = match says {
+            None => held.unwrap_or_default(),
+            Some(id) => id.as_id().map_or(LastMessage::None, LastMessage::Id),
+        };
+        if held == Some(last_message) {
+            return Ok(());
+        }
+        let mut facts = known.unwrap_or_default().into_owned();
+        facts.set_last_message(last_message);
+        self.store.put(Table::ChannelFacts, Key::pair(guild, channel), &[facts.as_bytes()]);
+        Ok(())
+    }
+
     /// Erases a channel or thread with its messages, and what is known about it.
     pub(super) fn erase_channel(
         &mut self,
@@ -306,10 +320,14 @@ impl World<'_> {
         guild: u64,
         id: u64,
     ) -> Result<(), StoreError> {
+        if let Some(facts) = compose::channel_facts(&*self.store, guild, id)? {
+            for message in facts.into_owned().history() {
+                self.store.delete(Table::Messages, message.key());
+            }
+        }
         self.store.delete(table, Key::pair(guild, id));
         self.store.delete(Table::ChannelFacts, Key::pair(guild, id));
         self.store.delete(Table::ChannelMap, Key::one(id));
-        self.store.delete_range(Table::Messages, Key::all_of(id))?;
         Ok(())
     }
 
