@@ -36,7 +36,6 @@ pub(super) struct Place {
 /// What one record needs.
 pub(super) struct Work<'a> {
     pub(super) out: &'a mut Producer,
-    pub(super) base: &'a dyn Read,
     pub(super) settings: &'a Settings,
     pub(super) changes: &'a mut Changes,
     pub(super) outputs: &'a mut Outputs,
@@ -48,6 +47,7 @@ impl Work<'_> {
     /// Outputs before `from` are delivered.
     pub(super) fn record(
         &mut self,
+        base: &dyn Read,
         at: Place,
         entry: Entry<'_>,
         from: u16,
@@ -68,7 +68,7 @@ impl Work<'_> {
             // With one guild too many, the record itself and a hole, each a quarter at most, it fits.
             bytes: geometry.payload_bytes as usize / 8,
         };
-        let mut overlay = Overlay::new(self.base, self.changes);
+        let mut overlay = Overlay::new(base, self.changes);
         let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;
         let done = match self.room(input.data_bytes()) {
             None => self.stage(&input, at, slice.from),

@@ -76,9 +76,15 @@ impl TableChanges {
     }
 
     fn clear(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         self.entries.clear();
         self.by_key.clear();
         self.by_owner.clear();
+        if self.by_key.capacity() > ENTRIES_KEPT {
+            *self = Self::default();
+        }
     }
 
     /// The changes in `range`, in the order of their keys.
@@ -111,6 +117,8 @@ pub struct Changes {
     arena: Vec<u8>,
     /// Its length before the record in work.
     arena_before: usize,
+    /// Bytes moved into the transaction.
+    spilled: usize,
     /// What stood in the tables before the record in work changed it.
     undo: Vec<(Table, u32, Option<Slot>)>,
     notes: Notes,
@@ -128,6 +136,8 @@ impl std::fmt::Debug for Changes {
 
 /// Arena bytes kept from batch to batch.
 const ARENA_KEPT: usize = 8 << 20;
+/// Entries of a table for which room is kept: emptying it costs as much as the room it has.
+const ENTRIES_KEPT: usize = 1024;
 
 impl Default for Changes {
     fn default() -> Self {
@@ -135,6 +145,7 @@ impl Default for Changes {
             tables: std::array::from_fn(|_| TableChanges::default()),
             arena: Vec::new(),
             arena_before: 0,
+            spilled: 0,
             undo: Vec::new(),
             notes: Notes::default(),
             notes_before: 0,
@@ -150,10 +161,10 @@ impl Changes {
         self.tables.iter().all(|table| table.entries.is_empty())
     }
 
-    /// Bytes of all values written.
+    /// Bytes of all values written since the last commit.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.arena.len()
+        self.spilled + self.arena.len()
     }
 
     /// Begins a record: what came before can no longer be taken back alone.
@@ -176,19 +187,27 @@ impl Changes {
     /// Forgets everything: none of it was committed.
     pub fn take_back(&mut self) {
         self.notes.take_back(0);
+        self.spilled = 0;
+        self.clear();
+    }
+
+    /// Begins anew in front of a store that holds all of it now, though not for good yet.
+    pub fn spilled(&mut self) {
+        self.spilled += self.arena.len();
         self.clear();
     }
 
     /// Begins anew: all of it was committed.
     pub fn committed(&mut self) {
         self.notes.keep();
+        self.spilled = 0;
         self.clear();
     }
 
     fn clear(&mut self) {
         self.tables.iter_mut().for_each(TableChanges::clear);
         self.undo.clear();
-        (self.notes_before, self.arena_before) = (0, 0);
+        (self.notes_before, self.arena_before) = (self.notes.fresh(), 0);
         self.arena.clear();
         self.arena.shrink_to(ARENA_KEPT);
     }
