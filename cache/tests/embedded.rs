@@ -68,13 +68,13 @@ fn with(mut object: Json, key: &str, value: Json) -> Json {
     object
 }
 
-/// A guild of the members 1 and 2, as long as most guilds are.
+/// A guild of the members 1 and 2, in so long a message that lengths are guessed to be wide.
 fn guild(settings: Settings) -> Cache {
     let mut cache = Cache { settings, ..Cache::default() };
     cache.feed(
         "GUILD_CREATE",
         json!({"id": "100", "members": [whole(1, "one"), whole(2, "two")],
-               "channels": [{"id": "200", "type": 0, "topic": "x".repeat(60_000)}]}),
+               "channels": [{"id": "200", "type": 0}], "name": "x".repeat(60_000)}),
     );
     cache
 }

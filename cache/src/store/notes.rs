@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn whoever_shares_a_bucket_stays_noted() {
+        let mut notes = Notes::default();
+        for user in 0..20_000 {
+            add(&mut notes, Subject::User(user), "{}");
+        }
+        for user in 0..10_000 {
+            notes.forget(Subject::User(user));
+        }
+        let known = (10_000..20_000).filter(|&user| has(&notes, Subject::User(user), "{}")).count();
+        // Without a tag 700 or so were forgotten.
+        assert!(known > 9_900, "{known}");
+    }
+
+    #[test]
     fn what_was_noted_since_is_taken_back() {
         let mut notes = Notes::default();
         add(&mut notes, MEMBER, ANN);
