@@ -1,9 +1,12 @@
 //! New documents out of old ones. Each function appends one document to `out`.
+//!
+//! The decoder guesses how long a container will be. What was given a wide length without need gets a
+//! narrow one here, so that the same members have the same bytes, whatever message they came in.
 
 use crate::{
     atom::Atom,
     compare,
-    format::RawKey,
+    format::{self, RawKey},
     key::Key,
     put,
     value::{Map, RawEntries, Value},
@@ -221,15 +224,42 @@ impl<'a> Index<'a> {
 }
 
 fn raw_entry(out: &mut Vec<u8>, key: RawKey<'_>, value: &[u8]) {
+    raw_key(out, key);
+    narrow(out, value, 1);
+}
+
+fn raw_key(out: &mut Vec<u8>, key: RawKey<'_>) {
     match key {
         RawKey::Atom(number) => out.extend_from_slice(&number.to_le_bytes()),
         RawKey::Text(text) => {
-            let word = crate::format::TEXT_KEY | text.len() as u16;
+            let word = format::TEXT_KEY | text.len() as u16;
             out.extend_from_slice(&word.to_le_bytes());
             out.extend_from_slice(text);
         }
     }
-    out.extend_from_slice(value);
+}
+
+/// Appends a value without needlessly wide lengths.
+fn narrow(out: &mut Vec<u8>, value: &[u8], depth: usize) {
+    let is_wide = matches!(value.first(), Some(&(format::LIST32 | format::MAP32)));
+    if !is_wide || wide(value.len()) || depth >= format::DEPTH_MAX {
+        return out.extend_from_slice(value);
+    }
+    let open = put::open(out, false);
+    match Value::from_raw(value) {
+        Value::Map(map) => {
+            for (key, value) in map.raw_entries() {
+                raw_key(out, key);
+                narrow(out, value, depth + 1);
+            }
+            put::close_map(out, open);
+        }
+        Value::List(list) => {
+            list.iter().raw().for_each(|element| narrow(out, element, depth + 1));
+            put::close_list(out, open);
+        }
+        _ => {}
+    }
 }
 
 const fn wide(content_max: usize) -> bool {

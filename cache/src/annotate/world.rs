@@ -7,7 +7,7 @@ use mixcord_state::{
 
 use super::id_in;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, Subject};
 
 /// The state and what of it is kept.
 pub(super) struct World<'a> {
@@ -79,10 +79,17 @@ impl World<'_> {
         if holders == 0 && user.iter().nth(1).is_none() {
             return Ok(None);
         }
-        let key = Key::one(id);
+        let (key, subject) = (Key::one(id), Subject::User(id));
+        if holders == 0 && self.store.knows(subject, user, &[]) {
+            return Ok(None);
+        }
         let Some(tally) = compose::user_tally(&*self.store, id)? else {
             if holders > 0 {
-                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), user.as_bytes()]);
+                let mut own = Vec::new();
+                edit::without(user, &[], &mut own);
+                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), &own]);
+            } else {
+                self.store.note(subject, user, &[]);
             }
             return Ok(None);
         };
@@ -93,12 +100,14 @@ impl World<'_> {
             edit::merge(held, user, &mut new);
             let old = tally.document.to_vec();
             self.store.put(Table::Users, key, &[&count, &new]);
+            self.store.note(subject, user, &[]);
             return Ok(Some(UserChange { old, new }));
         }
         if holders > 0 {
             let document = tally.document.to_vec();
             self.store.put(Table::Users, key, &[&count, &document]);
         }
+        self.store.note(subject, user, &[]);
         Ok(None)
     }
 
@@ -154,25 +163,24 @@ impl World<'_> {
         user: Map<'_>,
     ) -> Result<(), StoreError> {
         let Some(user_id) = id_in(user, atoms::ID) else { return Ok(()) };
-        let documents = [member.as_bytes(), user.as_bytes()];
-        if self.store.knows(guild, user_id, documents) {
-            return Ok(());
+        let subject = Subject::Member { guild, user: user_id };
+        // Where users are not kept apart they are inside members, and no note speaks of them.
+        let apart = self.settings.caches(Resource::Users);
+        if apart && self.store.knows(subject, member, &NOT_OF_MEMBER) {
+            return self.put_user(user, 0).map(drop);
         }
         let key = Key::pair(guild, user_id);
         let cached = self.store.get(Table::Members, key)?;
         if let Some(held) = cached.filter(|_| self.settings.caches(Resource::Members)) {
             let held = compose::stored_map(held);
-            let users = self.settings.caches(Resource::Users);
-            let changes = edit::merge_changes_except(held, member, &NOT_OF_MEMBER);
-            if changes || !users {
+            if !apart || edit::merge_changes_except(held, member, &NOT_OF_MEMBER) {
                 self.merge_member(key, member, user)?;
             }
-            self.put_user(user, 0)?;
-            if users {
+            if apart {
                 // What is merged now changes nothing when it comes again.
-                self.store.note(guild, user_id, documents);
+                self.store.note(subject, member, &NOT_OF_MEMBER);
             }
-            return Ok(());
+            return self.put_user(user, 0).map(drop);
         }
         let Some(mut facts) = self.created_guild(guild)? else {
             return self.put_user(user, 0).map(drop);

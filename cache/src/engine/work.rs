@@ -77,7 +77,7 @@ impl Work<'_> {
         Ok(match done {
             Done::Staged => {
                 if !self.keeps {
-                    self.changes.committed();
+                    self.changes.take_back();
                 }
                 let next = slice.from.saturating_add(self.outputs.items().len() as u16);
                 if all { Done::Staged } else { Done::Part(next) }
