@@ -33,8 +33,11 @@ pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
 }
 
 /// Whether `over` has every member of `base`, in the same order and before all others, as most updates
-/// have: nothing of `base` is left then.
+/// have: nothing of `base` is left then, and `over` can be copied as it is.
 fn covers(base: Map<'_>, over: Map<'_>) -> bool {
+    if over.as_bytes().first() == Some(&format::MAP32) {
+        return false;
+    }
     let mut over = over.raw_entries();
     base.raw_entries().all(|(key, _)| over.next().is_some_and(|(other, _)| other == key))
 }
