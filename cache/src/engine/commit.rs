@@ -14,7 +14,7 @@ use crate::store::MemoryStore;
 
 /// Records and bytes of changes of one batch.
 const RECORDS_MAX: usize = 8192;
-const CHANGES_BYTES_MAX: usize = 16 << 20;
+pub(super) const CHANGES_BYTES_MAX: usize = 16 << 20;
 
 /// Why staging ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -38,6 +38,11 @@ pub trait Store: Read {
         Ok(keys.len())
     }
 
+    /// About the bytes of memory that changes take until they are committed.
+    fn changed_bytes(&self) -> usize {
+        0
+    }
+
     /// Whether it was noted that merging `documents` over the member and the user under these ids
     /// changes neither. A store may forget any note, and forgets it once one of the two changes.
     fn knows(&self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) -> bool {

@@ -79,6 +79,11 @@ impl TableChanges {
         self.entries.clear();
         self.by_key.clear();
         self.by_owner.clear();
+        if self.entries.capacity() > ENTRIES_KEPT {
+            self.entries.shrink_to(ENTRIES_KEPT);
+            self.by_key.shrink_to(ENTRIES_KEPT);
+            self.by_owner.shrink_to(ENTRIES_KEPT);
+        }
     }
 
     /// The changes in `range`, in the order of their keys.
@@ -126,8 +131,13 @@ impl std::fmt::Debug for Changes {
     }
 }
 
-/// Arena bytes kept from batch to batch.
+/// Arena bytes kept from batch to batch, and entries of a table.
 const ARENA_KEPT: usize = 8 << 20;
+const ENTRIES_KEPT: usize = 1 << 14;
+
+/// About what a changed key takes beside its value: its entry, its places in the two maps, and what
+/// takes it back.
+const ENTRY_BYTES: usize = 128;
 
 impl Default for Changes {
     fn default() -> Self {
@@ -150,10 +160,11 @@ impl Changes {
         self.tables.iter().all(|table| table.entries.is_empty())
     }
 
-    /// Bytes of all values written.
+    /// About the bytes they take: the values written, and every key put or deleted.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.arena.len()
+        let keys: usize = self.tables.iter().map(|table| table.entries.len()).sum();
+        self.arena.len() + keys * ENTRY_BYTES
     }
 
     /// Begins a record: what came before can no longer be taken back alone.
@@ -188,6 +199,7 @@ impl Changes {
     fn clear(&mut self) {
         self.tables.iter_mut().for_each(TableChanges::clear);
         self.undo.clear();
+        self.undo.shrink_to(ENTRIES_KEPT);
         (self.notes_before, self.arena_before) = (0, 0);
         self.arena.clear();
         self.arena.shrink_to(ARENA_KEPT);
@@ -304,6 +316,10 @@ impl Store for Overlay<'_> {
         self.changes.set(table, key, Slot::Deleted);
     }
 
+    fn changed_bytes(&self) -> usize {
+        self.changes.bytes()
+    }
+
     fn knows(&self, guild: u64, user: u64, documents: [&[u8]; 2]) -> bool {
         self.changes.notes.has((guild, user, documents))
     }
@@ -365,6 +381,24 @@ mod tests {
         changes.take_back_record();
         let overlay = Overlay::new(&base, &mut changes);
         assert_eq!(entries(&overlay, usize::MAX), [(1, b"first".to_vec())]);
+    }
+
+    #[test]
+    fn every_key_takes_memory_also_one_that_is_deleted() {
+        let base = MemoryStore::default();
+        let mut changes = Changes::default();
+        let mut overlay = Overlay::new(&base, &mut changes);
+        for id in 0..100 {
+            overlay.delete(T, Key::pair(1, id));
+        }
+        overlay.put(T, Key::pair(1, 0), &[b"value"]);
+        assert_eq!(overlay.changed_bytes(), 100 * ENTRY_BYTES + 5);
+        changes.begin_record();
+        Overlay::new(&base, &mut changes).delete(T, Key::pair(2, 0));
+        changes.take_back_record();
+        assert_eq!(changes.bytes(), 100 * ENTRY_BYTES + 5);
+        changes.committed();
+        assert_eq!(changes.bytes(), 0);
     }
 
     #[test]
