@@ -6,8 +6,10 @@
 mod common;
 
 use common::instance::{Instance, Out, receive, send, settle};
-use mixcord_cache::engine::Progress;
+use mixcord_cache::engine::{Engine, Plan, Progress};
+use mixcord_cache::settings::Settings;
 use mixcord_ring::Geometry;
+use mixcord_state::Resource;
 use serde_json::{Value as Json, json};
 
 const CHILD: &str = "MIXCORD_KILL_CHILD";
@@ -58,7 +60,20 @@ fn slices_there_are() {
     assert_eq!(worked, 4, "or the kill points between them prove nothing");
 }
 
+/// A run with everything, before one that does not cache users.
+fn set_up_off(instance: &Instance) {
+    instance.declare();
+    let mut ring = instance.shard(0, 1);
+    send(&mut ring, (0, 1), &events(0)[..5]);
+    let everything = Plan { settings: Settings::default(), ..instance.plan() };
+    settle(&mut Engine::start(&everything).expect("an engine"));
+    send(&mut ring, (0, 1), &events(0)[4..]);
+}
+
 fn set_up(instance: &Instance) {
+    if instance.name.contains("-off-") {
+        return set_up_off(instance);
+    }
     if instance.name.contains("-many-") {
         return set_up_many(instance);
     }
@@ -91,6 +106,9 @@ fn child() {
 
 /// Slices need a ring that cannot hold everything at once, and yet, without a reader, all of it.
 fn sized(mut instance: Instance) -> Instance {
+    if instance.name.contains("-off-") {
+        instance.settings = Settings::default().without(Resource::Users);
+    }
     if instance.name.contains("-many-") {
         instance.output = Geometry::new(256, 1 << 16, 4, 1, 4).expect("a geometry");
     }
@@ -158,4 +176,9 @@ fn at_every_call_to_the_store_between_slices() {
 #[test]
 fn at_every_shared_store_of_the_rings_between_slices() {
     enumerate("many-ring", 16);
+}
+
+#[test]
+fn at_every_call_to_the_store_when_a_resource_is_switched_off() {
+    enumerate("off-store", 9);
 }

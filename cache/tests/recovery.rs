@@ -378,3 +378,44 @@ fn what_is_switched_off_is_forgotten_at_the_start() {
         assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
     }
 }
+
+/// Members have their users inside where these are not cached, and users count the members that hold
+/// them: what an earlier run kept in one form is of no use in the other.
+#[test]
+fn users_that_are_switched_off_or_on_come_again_with_their_members() {
+    let mut instance = Instance::new("users-switched");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut consumer = instance.consumer();
+    let member = |name: &str| json!({"user": {"id": "1", "username": name}, "roles": [], "joined_at": null, "guild_id": "100"});
+    let create = json!({"id": "100", "name": "g", "member_count": 1, "members": [member("a")]});
+    let update = |name: &str| ("GUILD_MEMBER_UPDATE", member(name));
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", create), update("b")]);
+    settle(&mut instance.engine());
+    assert_eq!(receive(&mut consumer)[1].old["user"]["username"], "a");
+    let runs = [
+        (Settings::default().without(Resource::Users), ["c", "d"]),
+        (Settings::default(), ["e", "f"]),
+    ];
+    for (settings, names) in runs {
+        instance.settings = settings;
+        send(&mut shard, (0, 1), &names.map(update));
+        settle(&mut instance.engine());
+        let seen = receive(&mut consumer);
+        let users = seen.iter().filter(|out| out.kind == "USER_UPDATE").count();
+        assert_eq!(users, usize::from(instance.settings.caches(Resource::Users)));
+        let members = seen.iter().filter(|out| out.kind == "GUILD_MEMBER_UPDATE");
+        let olds: Vec<_> = members.map(|out| out.old["user"]["username"].as_str()).collect();
+        assert_eq!(olds, [None, Some(names[0])]);
+    }
+    // With the settings of before, what there is stays, and the last holder erases the user.
+    send(&mut shard, (0, 1), &[("GUILD_MEMBER_REMOVE", member("f"))]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    assert_eq!(seen[0].old["user"]["username"], "f");
+    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
+    let txn = store.env().unwrap().read().unwrap();
+    for table in [Table::Members, Table::Users] {
+        assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
+    }
+}

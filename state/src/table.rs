@@ -192,6 +192,9 @@ pub mod meta {
     pub const ME: Key = Key::pair(0, 1);
     /// Where the search for expired messages goes on: a key of the channel facts.
     pub const SWEEP: Key = Key::pair(0, 2);
+    /// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight
+    /// bytes; absent in a store that was just made.
+    pub const RESOURCES: Key = Key::pair(0, 3);
     /// The output ring's id and the tail it is to reach: two numbers of eight bytes.
     pub const OUTPUT: Key = Key::pair(1, 0);
     /// The shard count whose rings are read.

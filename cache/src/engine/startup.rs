@@ -13,9 +13,10 @@ use mixcord_state::{
 use super::gap::Gap;
 use super::input::Input;
 use super::partial::Partials;
-use super::{Engine, EngineError, Plan, transaction};
+use super::{Engine, EngineError, Plan};
 use crate::annotate::{Outputs, forget_uncached};
-use crate::store::{Changes, DiskStore, Fate, Overlay, announce};
+use crate::kill;
+use crate::store::{Changes, DiskStore, Fate, announce};
 
 /// What the store says about the rings.
 #[derive(Default, Debug)]
@@ -91,19 +92,20 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes out of the store what an earlier run cached and this one does not.
+    /// Takes out of the store what an earlier run cached and this one does not, in one transaction.
     fn forget_uncached(&mut self) -> Result<(), EngineError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        let txn = store.env()?.read()?;
-        forget_uncached(&mut Overlay::new(&txn, &mut self.changes), &self.settings)?;
-        drop(txn);
-        while !self.changes.is_empty() {
-            match transaction::write_changes(store.env()?, &mut self.changes) {
-                Ok(()) => self.changes.committed(),
+        loop {
+            let mut txn = store.env()?.write()?;
+            kill::point();
+            let forgotten = forget_uncached(&mut txn, &self.settings);
+            match forgotten.and_then(|()| txn.commit()) {
+                Ok(()) => break,
                 Err(StoreError::Full) if store.grow()? => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        kill::point();
         Ok(())
     }
 
@@ -178,6 +180,7 @@ impl Engine {
         if let Some(store) = &mut self.store {
             store.rebuild()?;
         }
+        self.forget_uncached()?;
         self.persisted.clear();
         self.partials = Partials::default();
         self.partials_staged = Partials::default();

@@ -47,13 +47,6 @@ impl Transaction<'_> {
     }
 }
 
-/// A transaction of changes alone: positions and tail stay what they are.
-pub(super) fn write_changes(env: &Env, changes: &mut Changes) -> Result<(), StoreError> {
-    let mut txn = env.write()?;
-    put_changes(&mut txn, changes)?;
-    txn.commit()
-}
-
 fn put_changes(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
     changes.each(|table, key, value| {
         match value {

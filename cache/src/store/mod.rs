@@ -11,7 +11,9 @@ pub use memory::MemoryStore;
 pub use overlay::{Changes, Overlay};
 pub use place::announce;
 
-use mixcord_state::{Key, Read, StoreError, Table};
+use mixcord_state::{Key, Read, StoreError, Table, WriteTxn};
+
+use crate::kill;
 
 /// Tables that can be read and changed.
 pub trait Store: Read {
@@ -51,4 +53,27 @@ pub trait Store: Read {
 
     /// Notes that.
     fn note(&mut self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) {}
+}
+
+/// Tables that are changed where they are, and whole: a transaction of the store, or memory.
+pub trait Tables: Read {
+    /// Stores `value` under `key`.
+    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes everything from a table.
+    fn clear(&mut self, table: Table) -> Result<(), StoreError>;
+}
+
+impl Tables for WriteTxn<'_> {
+    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
+        self.put(table, key, value)?;
+        kill::point();
+        Ok(())
+    }
+
+    fn clear(&mut self, table: Table) -> Result<(), StoreError> {
+        Self::clear(self, table)?;
+        kill::point();
+        Ok(())
+    }
 }

@@ -431,7 +431,9 @@ impl World {
             self.put(Table::Roles, guild, role, new);
         } else if whole && self.created(guild) && self.on(Table::Roles) {
             self.put(Table::Roles, guild, role, data["role"].clone());
-            self.role_order.entry(guild).or_default().push(role);
+            if let Some(order) = self.role_order.get_mut(&guild) {
+                order.push(role);
+            }
         }
     }
 
@@ -602,9 +604,7 @@ impl World {
     }
 
     fn user_row(&mut self, data: &Json, main: &mut Expected) {
-        if !self.on(Table::Users) {
-            return;
-        }
+        let on = self.on(Table::Users);
         let other = self.me.as_ref().is_some_and(|me| me["id"] != data["id"]);
         if other {
             let user = id(&data["id"]).unwrap();
@@ -612,12 +612,13 @@ impl World {
                 main.old = self.get(Table::Users, user, 0);
                 main.data = merge(&main.old, data);
             }
-        } else if let Some(me) = &self.me {
-            main.old = me.clone();
-            main.data = merge(me, data);
-            self.me = Some(main.data.clone());
         } else {
-            self.me = Some(data.clone());
+            let new = self.me.as_ref().map_or_else(|| data.clone(), |me| merge(me, data));
+            if let (Some(me), true) = (&self.me, on) {
+                main.old = me.clone();
+                main.data = new.clone();
+            }
+            self.me = Some(new);
         }
         self.put_user(data, false);
     }
