@@ -261,6 +261,51 @@ fn such_a_ready_of_one_shard_does_not_begin_that_of_another_again() {
     }
 }
 
+/// P2: the outputs that were delivered are not delivered again, and the rest went with the state, which
+/// is told.
+#[test]
+fn a_store_that_is_lost_between_two_slices_repeats_none_of_them() {
+    for removed in [true, false] {
+        let mut instance = Instance::new(if removed { "slices-removed" } else { "slices-damaged" });
+        instance.output = Geometry::new(64, 1 << 17, 4, 1, 4).unwrap();
+        instance.declare();
+        let mut shard = instance.shard(0, 1);
+        let mut engine = instance.engine();
+        let mut consumer = instance.consumer();
+        for id in 1..=40 {
+            send(&mut shard, (0, 1), &[guild(id, &"d".repeat(3000))]);
+            settle(&mut engine);
+            receive(&mut consumer);
+        }
+        let ready = json!({"user": {"id": "7", "username": "a"}, "guilds": []});
+        send(&mut shard, (0, 1), &[("READY", ready), typing(1)]);
+        assert_eq!(engine.round().unwrap(), Progress::Worked);
+        drop(engine);
+        let slice = receive(&mut consumer).len();
+        assert!((2..40).contains(&slice), "{slice}");
+        if removed {
+            std::fs::remove_dir_all(instance.state_dir()).unwrap();
+        } else {
+            // READY has the bot's own user.
+            let bytes = instance.state_bytes_max;
+            let (store, _) = DiskStore::open(&instance.state_dir(), bytes).unwrap();
+            let mut txn = store.env().unwrap().write().unwrap();
+            txn.put(Table::Users, Key::one(7), b"?").unwrap();
+            txn.commit().unwrap();
+        }
+        let mut engine = instance.engine();
+        settle(&mut engine);
+        let seen = receive(&mut consumer);
+        assert_eq!(kinds(&seen), ["GAP", "TYPING_START"]);
+        assert_eq!(gaps(&seen), [(0, "state_lost")]);
+        // It is not begun again later either.
+        drop(engine);
+        send(&mut shard, (0, 1), &[typing(2)]);
+        settle(&mut instance.engine());
+        assert_eq!(kinds(&receive(&mut consumer)), ["TYPING_START"]);
+    }
+}
+
 #[test]
 fn a_record_that_waits_long_for_room_costs_nothing() {
     let mut instance = Instance::new("long");

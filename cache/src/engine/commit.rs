@@ -2,11 +2,10 @@
 
 use mixcord_event::Origin;
 use mixcord_ring::{Producer, StageError};
-use mixcord_state::{Checkpoint, InputPosition, Read, StoreError};
+use mixcord_state::{Checkpoint, Inputs, Read, StoreError};
 
 use super::input::{self, Input};
-use super::partial::Partial;
-use super::transaction::{Transaction, reached};
+use super::transaction::Transaction;
 use super::work::{Done, Place, Work, stage_gap};
 use super::{Engine, EngineError, Progress};
 use crate::kill;
@@ -31,16 +30,18 @@ impl Engine {
             return Ok(Progress::Idle);
         }
         let end = self.stage_round()?;
-        if self.out.staged_tail() == self.out.tail() {
+        let staged = self.inputs.iter();
+        let staged: Inputs =
+            staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
+        // What is left of a record whose state was lost has no outputs, and is done all the same.
+        if self.out.staged_tail() == self.out.tail() && staged.is_empty() {
             return Ok(match end {
                 End::Full(bytes) => Progress::OutputFull(bytes),
                 End::Enough => Progress::Idle,
             });
         }
-        let staged = self.inputs.iter().filter_map(|(&key, input)| {
-            Some((key, InputPosition { ring: input.id(), position: input.reached()? }))
-        });
-        let positions = reached(&self.positions, staged);
+        let mut positions = self.positions.clone();
+        positions.extend(staged);
         if self.store.is_some() {
             match self.write_store(&positions) {
                 Ok(()) => {}
@@ -56,7 +57,6 @@ impl Engine {
         self.changes.committed();
         self.persisted.clone_from(&positions);
         self.positions = positions;
-        self.partials.clone_from(&self.partials_staged);
         self.set_checkpoint();
         self.out.publish();
         kill::point();
@@ -99,7 +99,9 @@ impl Engine {
         if let Some(end) = self.stage_gaps()? {
             return Ok(end);
         }
-        let Self { out, store, settings, inputs, first, changes, outputs, shards, .. } = self;
+        let Self {
+            out, store, settings, inputs, first, positions, changes, outputs, shards, ..
+        } = self;
         let mut left = self.records_max.min(RECORDS_MAX);
         let empty = MemoryStore::default();
         let txn = match store {
@@ -110,8 +112,6 @@ impl Engine {
         let mut work = Work { out, base, settings, changes, outputs, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut torn = false;
-        let partials = &mut self.partials_staged;
-        partials.clone_from(&self.partials);
         // Whoever was not served when the last round ended is served first in this one: under
         // back-pressure all shards slow down alike.
         let order: Vec<_> =
@@ -122,6 +122,7 @@ impl Engine {
             };
             let ring = input.id();
             let mut staged = 0;
+            let mut part = None;
             let mut stopped = false;
             for entry in input.rest() {
                 if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
@@ -130,26 +131,21 @@ impl Engine {
                 }
                 left -= 1;
                 let at = Place { shard: *key, ring, position: entry.position };
-                let from = partials.next_index(*key, ring, entry.position);
+                let known = positions.get(key).filter(|it| it.position == entry.position);
+                let from = known.map_or(0, |known| known.index);
                 match work.record(at, entry, from)? {
                     Done::Staged => {
                         staged += 1;
-                        if from > 0 {
-                            partials.remove(*key);
-                        }
                         continue;
                     }
-                    Done::Part(index) => {
-                        let position = entry.position;
-                        partials.set(*key, Partial { ring, position, index });
-                    }
+                    Done::Part(index) => part = Some(index),
                     Done::Full(bytes) => end = End::Full(bytes),
                     Done::Torn(bytes) => (end, torn) = (End::Full(bytes), true),
                 }
                 stopped = true;
                 break;
             }
-            input.advance(staged);
+            input.advance(staged, part);
             if stopped {
                 let served = staged > 0 && !torn;
                 *first = if served { (key.0, key.1.saturating_add(1)) } else { *key };
@@ -187,12 +183,11 @@ impl Engine {
     pub(super) fn take_back(&mut self) {
         self.out.discard_staged();
         self.changes.take_back();
-        self.partials_staged.clone_from(&self.partials);
         self.inputs.values_mut().for_each(Input::take_back);
     }
 
     /// The transaction: state, positions, intended tail.
-    fn write_store(&mut self, positions: &mixcord_state::Inputs) -> Result<(), EngineError> {
+    fn write_store(&mut self, positions: &Inputs) -> Result<(), EngineError> {
         let tail = self.out.staged_tail();
         loop {
             let Some(store) = &mut self.store else { return Ok(()) };
@@ -201,7 +196,6 @@ impl Engine {
                 positions,
                 persisted: &self.persisted,
                 shards: self.shards,
-                partials: &self.partials_staged,
                 output: (self.out.id().0, tail),
             };
             match transaction.write(store.env()?) {

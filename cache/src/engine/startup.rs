@@ -12,7 +12,6 @@ use mixcord_state::{
 
 use super::gap::Gap;
 use super::input::Input;
-use super::partial::Partials;
 use super::{Engine, EngineError, Plan};
 use crate::annotate::{Outputs, forget_uncached};
 use crate::kill;
@@ -25,7 +24,6 @@ struct Stored {
     output: Option<(u64, Position)>,
     inputs: Inputs,
     shards: Option<u16>,
-    partials: Partials,
 }
 
 impl Engine {
@@ -75,8 +73,6 @@ impl Engine {
             shards: None,
             knew_positions: true,
             gaps: Vec::new(),
-            partials: Partials::default(),
-            partials_staged: Partials::default(),
             complaints: BTreeMap::new(),
             changes: Changes::default(),
             outputs: Outputs::default(),
@@ -131,7 +127,6 @@ impl Engine {
                     return self.begin_anew(checkpoint);
                 }
                 self.positions = stored.inputs;
-                self.partials = stored.partials;
                 if intended > tail {
                     match self.out.restage(intended) {
                         Ok(()) => {
@@ -152,7 +147,6 @@ impl Engine {
             Some(_) => {
                 tracing::error!("the output ring is another one than before");
                 self.positions = stored.inputs;
-                self.partials = stored.partials;
                 self.tell(Reason::OutputLost);
             }
             None if checkpoint.is_some() && self.store.is_some() => {
@@ -182,8 +176,6 @@ impl Engine {
         }
         self.forget_uncached()?;
         self.persisted.clear();
-        self.partials = Partials::default();
-        self.partials_staged = Partials::default();
         // Notes are of the state that was.
         self.changes = Changes::default();
         self.tell(Reason::StateLost);
@@ -209,14 +201,14 @@ impl Engine {
             }
             Some(known) => {
                 tracing::error!(shard = shard.1, "the shard's ring is another one than before");
-                *known = InputPosition { ring: id, position: 0 };
+                *known = InputPosition::whole(id, 0);
                 self.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
             None => {
                 if !self.knew_positions && floor > 0 {
                     self.gaps.push(Gap { shard, reason: Reason::StateLost });
                 }
-                self.positions.insert(shard, InputPosition { ring: id, position: floor });
+                self.positions.insert(shard, InputPosition::whole(id, floor));
             }
         }
         self.inputs.insert(shard, input);
@@ -228,17 +220,19 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
         let mut ids = compose::ids(bytes);
         Some((ids.next()?, ids.next()?))
     };
+    let input = |bytes: &[u8]| {
+        let mut words = compose::ids(bytes);
+        let (ring, position) = (words.next()?, words.next()?);
+        let index = words.next().and_then(|index| u16::try_from(index).ok())?;
+        Some(InputPosition { ring, position, index })
+    };
     let mut stored =
         Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
     let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
     stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
-    let partials = txn.get(Table::Meta, meta::PARTIAL)?;
-    stored.partials = partials.map(Partials::from_bytes).unwrap_or_default();
     txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
-        if let Some((ring, position)) = pair(bytes) {
-            let shard = ((key.id() >> 16) as u16, key.id() as u16);
-            stored.inputs.insert(shard, InputPosition { ring, position });
-        }
+        let shard = ((key.id() >> 16) as u16, key.id() as u16);
+        stored.inputs.extend(input(bytes).map(|input| (shard, input)));
         true
     })?;
     Ok(stored)
@@ -248,7 +242,8 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
 fn is_behind(stored: &Inputs, checkpoint: &Checkpoint) -> bool {
     checkpoint.inputs.iter().any(|(shard, reached)| {
         stored.get(shard).is_some_and(|held| {
-            Checkpoint::is_ring(reached.ring, held.ring) && held.position < reached.position
+            Checkpoint::is_ring(reached.ring, held.ring)
+                && (held.position, held.index) < (reached.position, reached.index)
         })
     })
 }
