@@ -53,31 +53,22 @@ const ENTRY: usize = 14;
 const POSITION: usize = 6;
 
 impl Checkpoint {
-    /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first. With
-    /// 256 shards there is room to say of 31 that a record of theirs is delivered in part; one of which
-    /// it is not said would begin again, if the store were lost right then.
+    /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first, and
+    /// before them those that are not of `current`, the shard count whose rings are read. With 256
+    /// shards there is room to say of 31 that a record of theirs is delivered in part; one of which it
+    /// is not said would begin again, if the store were lost right then.
     #[must_use]
-    pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
+    pub fn to_bytes(&self, limit: usize, current: Option<u16>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
         bytes.extend_from_slice(&Self::head(self.store));
-        let positions = self.inputs.iter().map(|(&(shards, shard), input)| {
-            let mut entry = [0; ENTRY];
-            entry[0..2].copy_from_slice(&shards.to_le_bytes());
-            entry[2..4].copy_from_slice(&shard.to_le_bytes());
-            entry[4..8].copy_from_slice(&fold(input.ring).to_le_bytes());
-            entry[8..].copy_from_slice(&input.position.to_le_bytes()[..POSITION]);
-            entry
-        });
-        let parts = self.inputs.iter().filter(|(_, input)| input.index > 0);
-        let parts = parts.map(|(&(shards, shard), input)| {
-            let mut entry = [0; ENTRY];
-            entry[2..4].copy_from_slice(&shards.to_le_bytes());
-            entry[4..6].copy_from_slice(&shard.to_le_bytes());
-            entry[6..8].copy_from_slice(&input.index.to_le_bytes());
-            entry
-        });
         let room = limit.saturating_sub(HEAD) / ENTRY;
-        bytes.extend(positions.chain(parts).take(room).flatten());
+        let entries = [true, false].into_iter().flat_map(|of_current| {
+            let inputs = self.inputs.iter();
+            let inputs = inputs.filter(move |(of, _)| (Some(of.0) == current) == of_current);
+            let parts = inputs.clone().filter(|(_, input)| input.index > 0);
+            inputs.map(position).chain(parts.map(part))
+        });
+        bytes.extend(entries.take(room).flatten());
         bytes
     }
 
@@ -130,6 +121,25 @@ impl Checkpoint {
     }
 }
 
+/// The entry of a position.
+fn position((&(shards, shard), input): (&(u16, u16), &InputPosition)) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[0..2].copy_from_slice(&shards.to_le_bytes());
+    entry[2..4].copy_from_slice(&shard.to_le_bytes());
+    entry[4..8].copy_from_slice(&fold(input.ring).to_le_bytes());
+    entry[8..].copy_from_slice(&input.position.to_le_bytes()[..POSITION]);
+    entry
+}
+
+/// The entry of what is delivered of the record at a position.
+fn part((&(shards, shard), input): (&(u16, u16), &InputPosition)) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[2..4].copy_from_slice(&shards.to_le_bytes());
+    entry[4..6].copy_from_slice(&shard.to_le_bytes());
+    entry[6..8].copy_from_slice(&input.index.to_le_bytes());
+    entry
+}
+
 const fn fold(id: u64) -> u32 {
     (id ^ (id >> 32)) as u32
 }
@@ -144,11 +154,12 @@ mod tests {
         let mut inputs = Inputs::new();
         inputs.insert((2, 0), InputPosition::whole(ring, 1));
         inputs.insert((2, 1), InputPosition { ring, position: 77, index: 5 });
-        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032)).unwrap();
+        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032, Some(2)))
+            .unwrap();
         let input = read.inputs[&(2, 1)];
         assert_eq!((read.store, input.position, input.index), (5, 77, 5));
         assert_eq!((read.inputs.len(), read.inputs[&(2, 0)].index), (2, 0));
-        let bytes = read.to_bytes(4032);
+        let bytes = read.to_bytes(4032, None);
         assert!(bytes.starts_with(&Checkpoint::head(5)));
         assert_eq!(Checkpoint::store_in(&bytes).unwrap(), 5);
         assert!(Checkpoint::is_ring(input.ring, ring));
@@ -159,10 +170,22 @@ mod tests {
     fn the_positions_of_256_shards_fit() {
         let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1, index: 9 };
         let inputs: Inputs = (0..256).map(|shard| ((256, shard), input)).collect();
-        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032);
+        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(256));
         let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
         assert_eq!(read.len(), 256);
         assert_eq!(read.values().filter(|input| input.index == 9).count(), 31);
+    }
+
+    #[test]
+    fn what_is_read_comes_before_what_was_read_with_another_count() {
+        let input = InputPosition { ring: 7, position: 1, index: 1 };
+        let shards = [120, 130, 140].into_iter();
+        let inputs: Inputs =
+            shards.flat_map(|count| (0..count).map(move |shard| ((count, shard), input))).collect();
+        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(140));
+        let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
+        assert_eq!(read.keys().filter(|of| of.0 == 140).count(), 140);
+        assert!(read.iter().filter(|(of, _)| of.0 == 140).all(|(_, input)| input.index == 1));
     }
 
     #[test]

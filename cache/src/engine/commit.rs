@@ -71,7 +71,7 @@ impl Engine {
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
         let checkpoint = Checkpoint { store, inputs: self.positions.clone() };
-        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX);
+        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX, self.shards);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
         }

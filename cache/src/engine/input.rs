@@ -103,7 +103,7 @@ impl Input {
         }
         let replaced = file.is_some_and(|file| file != self.file);
         match &mut self.member {
-            Some(member) => replaced && !member.has_work() && !self.ring.producer_alive(),
+            Some(member) => replaced && !self.ring.producer_alive() && !member.has_work(),
             None => replaced || self.retry.is_none_or(|at| at <= Instant::now()),
         }
     }
@@ -123,6 +123,17 @@ impl Input {
 
     pub(super) fn has_work(&mut self) -> bool {
         self.batch.is_some() || self.member.as_mut().is_some_and(Member::has_work)
+    }
+
+    /// Whether nothing stood in the way of reading it.
+    pub(super) fn is_readable(&self) -> bool {
+        self.member.is_some()
+    }
+
+    /// Whether there are records to take, or may yet be.
+    pub(super) fn is_in_use(&mut self) -> bool {
+        // In this order: whoever is gone has written what it wrote.
+        self.ring.producer_alive() || self.has_work()
     }
 
     /// Has the bell rung at the next record; says how long to sleep at most.

@@ -119,6 +119,7 @@ impl Engine {
         };
         let (id, tail) = (self.out.id().0, self.out.tail());
         self.shards = stored.shards;
+        self.persisted.clone_from(&stored.inputs);
         match stored.output {
             Some((ring, intended)) if ring == id => {
                 let behind = checkpoint.as_ref().is_some_and(|at| is_behind(&stored.inputs, at));
@@ -205,8 +206,10 @@ impl Engine {
                 self.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
             None => {
-                if !self.knew_positions && floor > 0 {
-                    self.gaps.push(Gap { shard, reason: Reason::StateLost });
+                if floor > 0 {
+                    let knew = self.knew_positions;
+                    let reason = if knew { Reason::RecordsLost } else { Reason::StateLost };
+                    self.gaps.push(Gap { shard, reason });
                 }
                 self.positions.insert(shard, InputPosition::whole(id, floor));
             }

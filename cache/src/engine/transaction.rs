@@ -28,6 +28,10 @@ impl Transaction<'_> {
                 put(&mut txn, meta::input(shard.1, shard.0), &value)?;
             }
         }
+        for shard in self.persisted.keys().filter(|shard| !self.positions.contains_key(shard)) {
+            txn.delete(Table::Meta, meta::input(shard.1, shard.0))?;
+            kill::point();
+        }
         if let Some(shards) = self.shards {
             put(&mut txn, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
         }
