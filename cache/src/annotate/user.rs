@@ -85,11 +85,13 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
     }
     let Some(facts) = step.world.created_guild(guild)? else { return Ok(()) };
     // Where everybody is known, somebody unknown is no member (any more).
-    let caches_members = step.world.settings.caches(Resource::Members);
-    let gone = caches_members
-        && facts.knows_all_members()
-        && step.world.store.get(Table::Members, key)?.is_none();
-    if !gone && !step.world.has_departed(guild, user)? {
+    let knows_all = step.world.settings.caches(Resource::Members) && facts.knows_all_members();
+    let gone = if knows_all {
+        step.world.store.get(Table::Members, key)?.is_none()
+    } else {
+        step.world.has_departed(guild, user)?
+    };
+    if !gone {
         step.world.store.put(Table::Presences, key, &[data.as_bytes()]);
     }
     Ok(())

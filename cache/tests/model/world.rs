@@ -286,7 +286,7 @@ impl World {
                 new = true;
             }
         }
-        if insert == Some(true) && self.on(Table::Members) {
+        if insert == Some(true) {
             self.departed.remove(&(guild, id));
         }
         self.put_user(user, new)
