@@ -348,11 +348,17 @@ impl World {
             return self.edit_thread(guild, thread, |thread| thread["member"] = member);
         }
         let own = self.me.as_ref().map(|me| me["id"].clone());
-        let left = own.is_some_and(|own| list(data, "removed_member_ids").contains(&own));
+        let is_own = |id: &Json| own.as_ref() == Some(id);
+        let left = list(data, "removed_member_ids").iter().any(is_own);
+        let mut added = list(data, "added_members").iter();
+        let joined = added.find(|added| is_own(&added["user_id"]));
         self.edit_thread(guild, thread, |thread| {
             thread["member_count"] = data["member_count"].clone();
             if left {
                 *thread = without(thread, &["member"]);
+            }
+            if let Some(joined) = joined {
+                thread["member"] = without(joined, &["member", "presence"]);
             }
         });
         if self.created(guild) {
@@ -645,7 +651,7 @@ impl World {
 
     fn interaction(&mut self, guild: u64, data: &Json) {
         self.embedded(data);
-        let resolved = &data["resolved"];
+        let resolved = &data["data"]["resolved"];
         for (user_id, user) in resolved["users"].as_object().unwrap() {
             self.refresh(Some(guild), &resolved["members"][user_id], user);
         }
