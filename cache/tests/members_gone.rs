@@ -5,6 +5,7 @@ mod common;
 use common::Cache;
 use mixcord_cache::annotate::forget_uncached;
 use mixcord_cache::settings::Settings;
+use mixcord_cache::store::Changes;
 use mixcord_state::{Key, Resource, Table};
 use serde_json::{Value as Json, json};
 
@@ -164,6 +165,7 @@ fn whoever_comes_back_is_present_again_also_where_members_are_not_cached() {
         let mut cache = guild(&[1, 2]);
         cache.settings = Settings::default().without(Resource::Members);
         forget_uncached(&mut cache.store, &cache.settings).unwrap();
+        cache.changes = Changes::default();
         let present = |cache: &mut Cache| {
             let presence = json!({"user": {"id": "2"}, "status": "online"});
             cache.feed("PRESENCE_UPDATE", of_guild(presence));

@@ -1,9 +1,12 @@
 //! New documents out of old ones. Each function appends one document to `out`.
+//!
+//! The decoder guesses how long a container will be. What was given a wide length without need gets a
+//! narrow one here, so that the same members have the same bytes, whatever message they came in.
 
 use crate::{
     atom::Atom,
     compare,
-    format::RawKey,
+    format::{self, RawKey},
     key::Key,
     put,
     value::{Map, RawEntries, Value},
@@ -13,6 +16,9 @@ use crate::{
 /// `base` with the members of `over` put over it: a member that `over` lacks stays, one that is
 /// null there becomes null. Members are replaced whole, at their old place; new ones follow.
 pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
+    if covers(base, over) {
+        return out.extend_from_slice(over.as_bytes());
+    }
     let open = put::open(out, wide(base.as_bytes().len() + over.as_bytes().len()));
     let (mut base_index, mut over_index) = (Index::new(base), Index::new(over));
     for (key, value) in base.raw_entries() {
@@ -24,6 +30,13 @@ pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
         }
     }
     put::close_map(out, open);
+}
+
+/// Whether `over` has every member of `base`, in the same order and before all others, as most updates
+/// have: nothing of `base` is left then.
+fn covers(base: Map<'_>, over: Map<'_>) -> bool {
+    let mut over = over.raw_entries();
+    base.raw_entries().all(|(key, _)| over.next().is_some_and(|(other, _)| other == key))
 }
 
 /// `map` without the members under `keys`.
@@ -153,42 +166,48 @@ pub fn merge_changes_except(base: Map<'_>, over: Map<'_>, except: &[Atom]) -> bo
     })
 }
 
-/// Finds the members of a map: a large one is sorted first, or two of them would take for ever.
+/// Finds the members of a map. They are mostly asked for in their order, so that each is the one behind
+/// the last; once that turns out to be wrong too often they are sorted, or two large maps would take for
+/// ever.
 enum Index<'a> {
-    /// The map, and what stands behind the member found last: the next one asked for, mostly.
-    Small(Map<'a>, RawEntries<'a>),
+    Ordered {
+        map: Map<'a>,
+        /// What stands behind the member found last.
+        behind: RawEntries<'a>,
+        /// Members that may still be passed over.
+        patience: u32,
+    },
     Sorted(Vec<(RawKey<'a>, &'a [u8])>),
 }
 
 impl<'a> Index<'a> {
-    /// Up to this many members are searched one by one.
-    const SCAN_MAX: usize = 64;
+    /// Members passed over until sorting is cheaper.
+    const PATIENCE: u32 = 2048;
 
     fn new(map: Map<'a>) -> Self {
-        if map.raw_entries().nth(Self::SCAN_MAX).is_none() {
-            return Self::Small(map, map.raw_entries());
-        }
-        let mut members: Vec<_> = map.raw_entries().collect();
-        members.sort_by_key(|(key, _)| *key);
-        Self::Sorted(members)
+        Self::Ordered { map, behind: map.raw_entries(), patience: Self::PATIENCE }
     }
 
     fn find(&mut self, key: RawKey<'_>) -> Option<&'a [u8]> {
         match self {
-            Self::Small(map, behind) => {
+            Self::Ordered { map, behind, patience } => {
                 let mut rest = behind.clone();
                 if let Some((_, value)) = rest.next().filter(|(next, _)| *next == key) {
                     *behind = rest;
                     return Some(value);
                 }
-                let mut rest = map.raw_entries();
-                while let Some((candidate, value)) = rest.next() {
-                    if candidate == key {
-                        *behind = rest;
-                        return Some(value);
-                    }
+                let (map, mut rest) = (*map, map.raw_entries());
+                let found = rest.find(|(candidate, _)| {
+                    *patience = patience.saturating_sub(1);
+                    *candidate == key
+                });
+                if found.is_some() {
+                    *behind = rest;
                 }
-                None
+                if *patience == 0 {
+                    *self = Self::sorted(map);
+                }
+                Some(found?.1)
             }
             Self::Sorted(members) => {
                 let place = members.partition_point(|(candidate, _)| *candidate < key);
@@ -196,18 +215,51 @@ impl<'a> Index<'a> {
             }
         }
     }
+
+    fn sorted(map: Map<'a>) -> Self {
+        let mut members: Vec<_> = map.raw_entries().collect();
+        members.sort_by_key(|(key, _)| *key);
+        Self::Sorted(members)
+    }
 }
 
 fn raw_entry(out: &mut Vec<u8>, key: RawKey<'_>, value: &[u8]) {
+    raw_key(out, key);
+    narrow(out, value, 1);
+}
+
+fn raw_key(out: &mut Vec<u8>, key: RawKey<'_>) {
     match key {
         RawKey::Atom(number) => out.extend_from_slice(&number.to_le_bytes()),
         RawKey::Text(text) => {
-            let word = crate::format::TEXT_KEY | text.len() as u16;
+            let word = format::TEXT_KEY | text.len() as u16;
             out.extend_from_slice(&word.to_le_bytes());
             out.extend_from_slice(text);
         }
     }
-    out.extend_from_slice(value);
+}
+
+/// Appends a value without needlessly wide lengths.
+fn narrow(out: &mut Vec<u8>, value: &[u8], depth: usize) {
+    let is_wide = matches!(value.first(), Some(&(format::LIST32 | format::MAP32)));
+    if !is_wide || wide(value.len()) || depth >= format::DEPTH_MAX {
+        return out.extend_from_slice(value);
+    }
+    let open = put::open(out, false);
+    match Value::from_raw(value) {
+        Value::Map(map) => {
+            for (key, value) in map.raw_entries() {
+                raw_key(out, key);
+                narrow(out, value, depth + 1);
+            }
+            put::close_map(out, open);
+        }
+        Value::List(list) => {
+            list.iter().raw().for_each(|element| narrow(out, element, depth + 1));
+            put::close_list(out, open);
+        }
+        _ => {}
+    }
 }
 
 const fn wide(content_max: usize) -> bool {

@@ -78,7 +78,7 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
                 RawKey::Atom(number) if Atom::from_number(number).is_none() => {
                     return Err(DocumentError::Key { offset: position, number });
                 }
-                RawKey::Text(text) if simdutf8::basic::from_utf8(text).is_err() => {
+                RawKey::Text(text) if !is_utf8(text) => {
                     return Err(DocumentError::NotUtf8 { offset: position + 2 });
                 }
                 _ => {}
@@ -119,7 +119,7 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
                 }
             }
             format::TEXT16 | format::TEXT32 | format::SHORT_TEXT..
-                if simdutf8::basic::from_utf8(format::content(&rest[..len])).is_err() =>
+                if !is_utf8(format::content(&rest[..len])) =>
             {
                 return Err(DocumentError::NotUtf8 { offset: position });
             }
@@ -137,4 +137,9 @@ pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
             return Err(DocumentError::Trailing { offset: position, extra });
         }
     }
+}
+
+/// Most texts are short and of ASCII, which is seen sooner than what UTF-8 may be.
+fn is_utf8(text: &[u8]) -> bool {
+    text.is_ascii() || simdutf8::basic::from_utf8(text).is_ok()
 }

@@ -73,6 +73,31 @@ proptest! {
     }
 
     #[test]
+    fn what_a_long_message_carried_gets_the_bytes_of_a_short_one(tree in tree::map()) {
+        let carried = |text: &str| {
+            let tree = tree::json::plain(&tree.last_wins());
+            let json = format!(r#"{{"member": {tree}, "content": "{text}"}}"#);
+            let message = Document::from_json(&json).unwrap();
+            let member = message.get(atoms::MEMBER).unwrap().as_map().unwrap();
+            let mut copied = Vec::new();
+            edit::without(member, &[], &mut copied);
+            (member.as_bytes().len(), copied)
+        };
+        let (long, short) = (carried(&"x".repeat(50_000)), carried(""));
+        prop_assert!(short.1 == b"\x0D" || long.0 > short.0, "the decoder guessed wide lengths");
+        prop_assert_eq!(long.1, short.1);
+    }
+
+    #[test]
+    fn the_bytes_of_members_are_those_of_the_map(tree in tree::map()) {
+        let document = document(&tree);
+        let bytes = map(&document).iter_bytes();
+        let (keys, bytes): (Vec<_>, Vec<_>) = bytes.unzip();
+        prop_assert_eq!(keys, map(&document).iter().map(|(key, _)| key.atom()).collect::<Vec<_>>());
+        prop_assert!(document.as_bytes().ends_with(&bytes.concat()));
+    }
+
+    #[test]
     fn without_and_only_part_a_map((base, over) in pair()) {
         let keys: Vec<Atom> = map(&over).iter().filter_map(|(key, _)| key.atom()).collect();
         let (mut rest, mut part) = (Vec::new(), Vec::new());

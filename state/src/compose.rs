@@ -64,7 +64,7 @@ pub fn channel(
     let key = Key::pair(guild, id);
     let Some(own) = read.get(table, key)? else { return Ok(false) };
     let own = stored_map(own);
-    match channel_facts(read, guild, id)?.unwrap_or_default().last_message {
+    match channel_facts(read, guild, id)?.unwrap_or_default().last_message() {
         LastMessage::Unknown => out.extend_from_slice(own.as_bytes()),
         LastMessage::None => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Null)], out),
         LastMessage::Id(id) => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Id(id))], out),
@@ -108,11 +108,20 @@ pub fn channel_facts(
     read: &(impl Read + ?Sized),
     guild: u64,
     channel: u64,
-) -> Result<Option<ChannelFacts>, StoreError> {
+) -> Result<Option<ChannelFacts<'_>>, StoreError> {
     let key = Key::pair(guild, channel);
     let Some(bytes) = read.get(Table::ChannelFacts, key)? else { return Ok(None) };
     let facts = ChannelFacts::from_bytes(bytes);
     facts.map(Some).ok_or(StoreError::Damaged { table: Table::ChannelFacts, key })
+}
+
+/// What is known about a channel or thread, wherever it is.
+pub fn facts_of_channel(
+    read: &(impl Read + ?Sized),
+    channel: u64,
+) -> Result<Option<ChannelFacts<'_>>, StoreError> {
+    let Some(guild) = guild_of_channel(read, channel)? else { return Ok(None) };
+    channel_facts(read, guild, channel)
 }
 
 /// The guild of a channel or thread; 0 for a private channel.

@@ -185,24 +185,6 @@ impl fmt::Debug for Txn<'_> {
 }
 
 impl Txn<'_> {
-    /// Shows the entries of `range` from the last to the first, until `visit` says false.
-    pub fn scan_back(
-        &self,
-        table: Table,
-        range: RangeInclusive<Key>,
-        visit: &mut dyn FnMut(Key, &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        let (from, to) = bounds(table, &range);
-        let bounds = (Bound::Included(&from[..width(table)]), Bound::Included(&to[..width(table)]));
-        for entry in self.tables[table.index()].rev_range(&self.txn, &bounds)? {
-            let (key, value) = entry?;
-            if !visit(key_of(table, key)?, value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// How many entries a table has, and the bytes of its pages.
     pub fn size(&self, table: Table) -> Result<(u64, u64), StoreError> {
         let stat = self.tables[table.index()].stat(&self.txn)?;

@@ -62,70 +62,6 @@ impl GuildFacts {
     }
 }
 
-/// A channel's `last_message_id`.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum LastMessage {
-    /// Nobody said.
-    #[default]
-    Unknown,
-    /// Null: there is none.
-    None,
-    /// This one.
-    Id(u64),
-}
-
-/// What is known about a channel or thread beside its own fields.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct ChannelFacts {
-    /// Its last message.
-    pub last_message: LastMessage,
-    /// How many of its messages are cached.
-    pub messages: u32,
-    /// None of them was received before, in microseconds since 1970.
-    pub oldest_us: u64,
-    /// One of them may be newer than the last message: its own event was never seen.
-    pub ahead: bool,
-}
-
-/// The bit of [`ChannelFacts::ahead`].
-const AHEAD: u8 = 1 << 7;
-
-impl ChannelFacts {
-    /// Bytes of a value.
-    pub const LEN: usize = 21;
-
-    /// The value.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; Self::LEN] {
-        let (tag, id) = match self.last_message {
-            LastMessage::Unknown => (0, 0),
-            LastMessage::None => (1, 0),
-            LastMessage::Id(id) => (2, id),
-        };
-        let mut bytes = [0; Self::LEN];
-        bytes[0] = tag | if self.ahead { AHEAD } else { 0 };
-        bytes[1..5].copy_from_slice(&self.messages.to_le_bytes());
-        bytes[5..13].copy_from_slice(&id.to_le_bytes());
-        bytes[13..21].copy_from_slice(&self.oldest_us.to_le_bytes());
-        bytes
-    }
-
-    /// Reads a value.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
-        let last_message = match bytes[0] & !AHEAD {
-            0 => LastMessage::Unknown,
-            1 => LastMessage::None,
-            2 => LastMessage::Id(number(&bytes[5..])?),
-            _ => return None,
-        };
-        let messages = u32::from_le_bytes(bytes[1..5].try_into().ok()?);
-        let oldest_us = number(&bytes[13..])?;
-        Some(Self { last_message, messages, oldest_us, ahead: bytes[0] & AHEAD != 0 })
-    }
-}
-
 /// A document after the number of guilds that hold it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tally<'a> {
@@ -151,31 +87,6 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// A document after the time its record was received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamped<'a> {
-    /// Microseconds since 1970.
-    pub received_us: u64,
-    /// The document.
-    pub document: &'a [u8],
-}
-
-impl<'a> Stamped<'a> {
-    /// Replaces `out` by the value.
-    pub fn write(self, out: &mut Vec<u8>) {
-        out.clear();
-        out.extend_from_slice(&self.received_us.to_le_bytes());
-        out.extend_from_slice(self.document);
-    }
-
-    /// Reads a value.
-    #[must_use]
-    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
-        let (received_us, document) = bytes.split_first_chunk()?;
-        Some(Self { received_us: u64::from_le_bytes(*received_us), document })
-    }
-}
-
 fn number(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
@@ -196,17 +107,11 @@ mod tests {
             members_cached: u64::MAX,
         };
         assert_eq!(GuildFacts::from_bytes(&guild.to_bytes()), Some(guild));
-        for last_message in [LastMessage::Unknown, LastMessage::None, LastMessage::Id(9)] {
-            let channel = ChannelFacts { last_message, messages: 5, oldest_us: 7, ahead: true };
-            assert_eq!(ChannelFacts::from_bytes(&channel.to_bytes()), Some(channel));
-        }
     }
 
     #[test]
     fn foreign_bytes_are_refused() {
         assert_eq!(GuildFacts::from_bytes(&[0; 3]), None);
-        assert_eq!(ChannelFacts::from_bytes(&[9; ChannelFacts::LEN]), None);
         assert_eq!(Tally::from_bytes(&[1, 2, 3]), None);
-        assert_eq!(Stamped::from_bytes(&[1, 2, 3]), None);
     }
 }

@@ -20,7 +20,7 @@ pub const FORMAT_FILE: &str = "format";
 /// Every file of a store, the one that says that it is whole first.
 pub const FILES: [&str; 4] = [FORMAT_FILE, DATA_FILE, LOCK_FILE, WRITER_FILE];
 
-const FORMAT: &str = "mixcord-state 2";
+const FORMAT: &str = "mixcord-state 3";
 
 /// What the format file says: the layout, and the run of the system whose crash would lose what was
 /// not synced.

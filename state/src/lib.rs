@@ -9,6 +9,7 @@
 //! `mixcord-cache` writes it; everybody else opens it with [`State`] and asks. A query takes a
 //! read transaction for one call, or for one page of a [`Scan`], and returns owned copies.
 
+mod channel_facts;
 mod checkpoint;
 pub mod compose;
 mod env;
@@ -24,10 +25,11 @@ mod scan;
 mod stats;
 mod table;
 
+pub use channel_facts::{Cached, ChannelFacts, LastMessage};
 pub use checkpoint::{Checkpoint, CheckpointError, InputPosition, Inputs};
 pub use env::{Env, PAGE_BYTES, PreparedEnv, Txn, WriteTxn};
 pub use error::{OpenError, StoreError};
-pub use facts::{ChannelFacts, GuildFacts, LastMessage, Stamped, Tally};
+pub use facts::{GuildFacts, Tally};
 pub use key::Key;
 pub use place::{directory, elsewhere};
 pub use query::{Found, State};

@@ -5,8 +5,8 @@ use std::path::Path;
 use mixcord_event::{Document, Value, atoms};
 
 use crate::{
-    Env, Key, OpenError, Read, ReaderSlot, Resource, Scan, Stamped, StateStats, StoreError, Table,
-    Tally, Txn, compose, format, meta,
+    Env, Key, OpenError, Read, ReaderSlot, Resource, Scan, StateStats, StoreError, Table, Tally,
+    Txn, compose, format, meta,
 };
 
 /// The cache's state, read from the process that asks.
@@ -91,6 +91,13 @@ impl State {
                 Ok(found.is_some())
             }
             Table::Guilds | Table::Users => entity(txn, table, Key::one(id), out),
+            Table::Messages => {
+                let facts = compose::facts_of_channel(txn, owner)?;
+                let Some(message) = facts.and_then(|facts| facts.message(id)) else {
+                    return Ok(false);
+                };
+                entity(txn, table, message.key(), out)
+            }
             _ => entity(txn, table, Key::pair(owner, id), out),
         })
     }
@@ -176,7 +183,6 @@ pub(crate) fn entity(
             let Some(bytes) = txn.get(table, key)? else { return Ok(false) };
             let damaged = StoreError::Damaged { table, key };
             out.extend_from_slice(match table {
-                Table::Messages => Stamped::from_bytes(bytes).ok_or(damaged)?.document,
                 Table::Users => Tally::from_bytes(bytes).ok_or(damaged)?.document,
                 _ => bytes,
             });

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use mixcord_event::Document;
+use mixcord_event::{Document, Value, atoms};
 
 use crate::query::{entity, listed};
-use crate::{Found, Key, Read, Resource, StoreError, Table, Txn};
+use crate::{Found, Key, Read, Resource, StoreError, Table, Txn, compose};
 
 /// A page ends with this many keys, or behind the entity that fills these bytes: little memory, and
 /// a snapshot that is soon given up.
@@ -16,24 +16,47 @@ const BYTES: usize = 1 << 20;
 /// of the store between two pages.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    table: Table,
+    source: Source,
     /// What is left to read.
     range: Option<RangeInclusive<Key>>,
     newest_first: bool,
     limit: usize,
 }
 
+/// What the keys of a range are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// Those of a table.
+    Table(Table),
+    /// A channel and the ids of messages in its history.
+    History,
+}
+
+/// An entity to be read.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Its place in the range.
+    at: Key,
+    /// Its key in the table.
+    key: Key,
+}
+
 impl Scan {
-    /// Every entity of a resource, those of one guild (of one channel, for messages) after the other.
+    /// Every entity of a resource, those of one guild after the other; messages in the order in which
+    /// they were received.
     #[must_use]
     pub fn all(resource: Resource) -> Self {
-        Self::new(resource.table(), Key::all())
+        Self::new(Source::Table(resource.table()), Key::all())
     }
 
     /// The entities of a resource that one guild has, or one channel for messages.
     #[must_use]
     pub fn of(resource: Resource, owner: u64) -> Self {
-        Self::new(resource.table(), Key::all_of(owner))
+        let source = match resource.table() {
+            Table::Messages => Source::History,
+            table => Source::Table(table),
+        };
+        Self::new(source, Key::all_of(owner))
     }
 
     /// At most `limit` messages of a channel that are older than `id`, the newest first.
@@ -41,7 +64,7 @@ impl Scan {
     pub fn messages_before(channel: u64, id: u64, limit: usize) -> Self {
         let range = Key::pair(channel, 0)..=Key::pair(channel, id.saturating_sub(1));
         let limit = if id == 0 { 0 } else { limit };
-        Self { newest_first: true, limit, ..Self::new(Table::Messages, range) }
+        Self { newest_first: true, limit, ..Self::new(Source::History, range) }
     }
 
     /// At most `limit` messages of a channel that are newer than `id`, the oldest first.
@@ -49,7 +72,7 @@ impl Scan {
     pub fn messages_after(channel: u64, id: u64, limit: usize) -> Self {
         let range = Key::pair(channel, id.saturating_add(1))..=Key::pair(channel, u64::MAX);
         let limit = if id == u64::MAX { 0 } else { limit };
-        Self { limit, ..Self::new(Table::Messages, range) }
+        Self { limit, ..Self::new(Source::History, range) }
     }
 
     /// Whether nothing is left to read.
@@ -58,8 +81,8 @@ impl Scan {
         self.range.is_none() || self.limit == 0
     }
 
-    const fn new(table: Table, range: RangeInclusive<Key>) -> Self {
-        Self { table, range: Some(range), newest_first: false, limit: usize::MAX }
+    const fn new(source: Source, range: RangeInclusive<Key>) -> Self {
+        Self { source, range: Some(range), newest_first: false, limit: usize::MAX }
     }
 
     /// The next entities. After an error there are none.
@@ -69,56 +92,110 @@ impl Scan {
         };
         let (first, last) = (*range.start(), *range.end());
         let count = self.limit.min(KEYS);
-        let mut keys = Vec::with_capacity(count);
-        let mut visit = |key: Key, _: &[u8]| {
-            keys.push(key);
-            keys.len() < count
+        let places = match self.source {
+            Source::Table(table) => in_table(txn, table, range, count)?,
+            Source::History => self.in_history(txn, &range, count)?,
         };
-        if self.newest_first {
-            txn.scan_back(self.table, range, &mut visit)?;
-        } else {
-            txn.scan(self.table, range, &mut visit)?;
-        }
         let (mut page, mut bytes, mut read) = (Vec::new(), 0, 0);
-        for &key in &keys {
+        for &place in &places {
             if bytes >= BYTES {
                 break;
             }
-            bytes += self.read(txn, key, &mut page)?;
+            bytes += self.read(txn, place, &mut page)?;
             read += 1;
         }
-        if let Some(&key) = keys.get(read.max(1) - 1)
-            && (read < keys.len() || keys.len() == count)
+        if let Some(place) = places.get(read.max(1) - 1)
+            && (read < places.len() || places.len() == count)
         {
             self.range = if self.newest_first {
-                key.before().filter(|before| first <= *before).map(|before| first..=before)
+                place.at.before().filter(|before| first <= *before).map(|before| first..=before)
             } else {
-                key.following(self.table).filter(|next| *next <= last).map(|next| next..=last)
+                self.following(place.at).filter(|next| *next <= last).map(|next| next..=last)
             };
         }
         self.limit -= read;
         Ok(page)
     }
 
-    /// Adds what stands under a key; says how many bytes it has.
-    fn read(&self, txn: &Txn<'_>, key: Key, page: &mut Vec<Found>) -> Result<usize, StoreError> {
-        let (owner, id) =
-            if self.table.is_wide() { (key.owner(), key.id()) } else { (0, key.owner()) };
-        if matches!(self.table, Table::Emojis | Table::Stickers) {
-            let list = txn.get(self.table, key)?.unwrap_or_default();
-            for (item_id, item) in listed(list) {
-                page.push(Found { owner: id, id: item_id, document: item.to_document() });
+    /// The next key there could be.
+    fn following(&self, key: Key) -> Option<Key> {
+        match self.source {
+            Source::Table(table) => key.following(table),
+            Source::History => key.following(Table::ChannelFacts),
+        }
+    }
+
+    /// The first messages of a channel in a range of their ids, or the last ones.
+    fn in_history(
+        &self,
+        txn: &Txn<'_>,
+        range: &RangeInclusive<Key>,
+        count: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let channel = range.start().owner();
+        let Some(facts) = compose::facts_of_channel(txn, channel)? else { return Ok(Vec::new()) };
+        let found = facts.history_in(range.start().id()..=range.end().id());
+        let found =
+            found.map(|message| Place { at: Key::pair(channel, message.id), key: message.key() });
+        Ok(if self.newest_first {
+            found.rev().take(count).collect()
+        } else {
+            found.take(count).collect()
+        })
+    }
+
+    /// Adds what stands in a place; says how many bytes it has.
+    fn read(
+        &self,
+        txn: &Txn<'_>,
+        place: Place,
+        page: &mut Vec<Found>,
+    ) -> Result<usize, StoreError> {
+        let Place { at, key } = place;
+        let table = match self.source {
+            Source::Table(table) => table,
+            Source::History => Table::Messages,
+        };
+        if matches!(table, Table::Emojis | Table::Stickers) {
+            let list = txn.get(table, key)?.unwrap_or_default();
+            for (id, item) in listed(list) {
+                page.push(Found { owner: at.owner(), id, document: item.to_document() });
             }
             return Ok(list.len());
         }
         let mut out = Vec::new();
-        if !entity(txn, self.table, key, &mut out)? {
+        if !entity(txn, table, key, &mut out)? {
             return Ok(0);
         }
+        let (owner, id) = match self.source {
+            Source::Table(Table::Messages) => (channel_of(&out), at.id()),
+            Source::Table(table) if !table.is_wide() => (0, at.owner()),
+            _ => (at.owner(), at.id()),
+        };
         let bytes = out.len();
         page.push(Found { owner, id, document: Document::trusted(out) });
         Ok(bytes)
     }
+}
+
+fn in_table(
+    txn: &Txn<'_>,
+    table: Table,
+    range: RangeInclusive<Key>,
+    count: usize,
+) -> Result<Vec<Place>, StoreError> {
+    let mut places = Vec::new();
+    txn.scan(table, range, &mut |key, _| {
+        places.push(Place { at: key, key });
+        places.len() < count
+    })?;
+    Ok(places)
+}
+
+/// The channel a message says it is in.
+fn channel_of(message: &[u8]) -> u64 {
+    let channel = compose::stored_map(message).get(atoms::CHANNEL_ID);
+    channel.and_then(Value::as_id).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -70,12 +70,16 @@ fn a_page_of_large_entities_is_short() {
 fn messages_come_from_either_side_of_one() {
     let dir = tempfile::tempdir().unwrap();
     let state = store(dir.path(), |txn| {
-        let mut value = Vec::new();
+        let mut facts = crate::ChannelFacts::default();
         for id in (0..600).chain([u64::MAX]) {
-            let document = role(id, 1);
-            crate::Stamped { received_us: 1, document: &document }.write(&mut value);
-            txn.put(Table::Messages, Key::pair(7, id), &value).unwrap();
+            // Received in another order than that of their ids.
+            let message = crate::Cached { id, received_us: 1 + id % 7 };
+            let document = Document::from_json(&format!(r#"{{"id":"{id}","channel_id":"7"}}"#));
+            txn.put(Table::Messages, message.key(), document.unwrap().as_bytes()).unwrap();
+            facts.insert(message);
         }
+        txn.put(Table::ChannelFacts, Key::pair(4, 7), facts.as_bytes()).unwrap();
+        txn.put(Table::ChannelMap, Key::one(7), &4_u64.to_le_bytes()).unwrap();
     });
     let ids =
         |scan| -> Vec<u64> { pages(&state, scan).concat().into_iter().map(|(_, id)| id).collect() };
@@ -88,6 +92,15 @@ fn messages_come_from_either_side_of_one() {
     assert_eq!(ids(Scan::messages_after(7, 0, 300)), (1..=300).collect::<Vec<_>>());
     assert_eq!(ids(Scan::messages_after(7, u64::MAX, 9)).len(), 0);
     assert_eq!(ids(Scan::messages_after(7, 1, 0)).len(), 0);
+    assert_eq!(ids(Scan::of(Resource::Messages, 7)).len(), 601);
+    assert_eq!(ids(Scan::of(Resource::Messages, 8)).len(), 0);
+    let all = pages(&state, Scan::all(Resource::Messages)).concat();
+    assert_eq!(all[..3], [(7, 0), (7, 7), (7, 14)], "in the order they were received");
+    assert_eq!(all.len(), 601);
+    let message = state.entity(Resource::Messages, 7, 599).unwrap();
+    assert_eq!(message.unwrap().get(atoms::ID).and_then(Value::as_id), Some(599));
+    assert!(state.entity(Resource::Messages, 7, 601).unwrap().is_none());
+    assert!(state.entity(Resource::Messages, 8, 599).unwrap().is_none());
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub enum Table {
     Channels,
     /// guild, thread → thread.
     Threads,
-    /// guild, channel or thread → [`ChannelFacts`](crate::ChannelFacts).
+    /// guild, channel or thread → [`ChannelFacts`](crate::ChannelFacts), its messages among them.
     ChannelFacts,
     /// channel or thread → guild, eight bytes.
     ChannelMap,
@@ -36,7 +36,7 @@ pub enum Table {
     Presences,
     /// guild, user → voice state.
     VoiceStates,
-    /// channel, message → [`Stamped`](crate::Stamped) receive time, then the message.
+    /// receive time in microseconds since 1970, message → message.
     Messages,
     /// guild, stage instance → stage instance.
     StageInstances,
@@ -190,11 +190,9 @@ pub mod meta {
     pub const STORE: Key = Key::pair(0, 0);
     /// The bot's own user, as a document.
     pub const ME: Key = Key::pair(0, 1);
-    /// Where the search for expired messages goes on: a key of the channel facts.
-    pub const SWEEP: Key = Key::pair(0, 2);
     /// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight
     /// bytes; absent in a store that was just made.
-    pub const RESOURCES: Key = Key::pair(0, 3);
+    pub const RESOURCES: Key = Key::pair(0, 2);
     /// The output ring's id and the tail it is to reach: two numbers of eight bytes.
     pub const OUTPUT: Key = Key::pair(1, 0);
     /// The shard count whose rings are read.

@@ -38,8 +38,9 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     }
     if !settings.caches(Resource::Messages) {
         rewrite(store, Table::ChannelFacts, |bytes| {
-            let facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.messages > 0)?;
-            Some(ChannelFacts { messages: 0, ..facts }.to_bytes().to_vec())
+            let mut facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.count() > 0)?;
+            facts.clear_history();
+            Some(facts.as_bytes().to_vec())
         })?;
     }
     store.set(Table::Meta, meta::RESOURCES, &cached.to_le_bytes())

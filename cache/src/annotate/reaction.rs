@@ -1,7 +1,7 @@
 //! Reactions to cached messages.
 
 use mixcord_event::{Atom, Map, Value, Writer, atoms, edit};
-use mixcord_state::{Key, StoreError, compose};
+use mixcord_state::{StoreError, compose};
 
 use super::{Step, id_in, maps, message, refresh};
 
@@ -123,7 +123,7 @@ fn rewrite(
     let ids = (step.id(atoms::CHANNEL_ID), step.id(atoms::MESSAGE_ID));
     let (Some(channel), Some(id)) = ids else { return Ok(()) };
     let mut held = step.buffer();
-    if let Some(received_us) = message::live(step, channel, id, &mut held)? {
+    if let Some(message) = message::live(step, channel, id, &mut held)? {
         let held = compose::stored_map(&held);
         let mut reactions = Vec::new();
         change(&mut maps(held.get(atoms::REACTIONS)), &mut reactions);
@@ -140,7 +140,7 @@ fn rewrite(
             edit::with(held, &[(atoms::REACTIONS, compose::stored(&list_bytes))], &mut new);
             step.recycle(list_bytes);
         }
-        message::put(step, Key::pair(channel, id), received_us, &new);
+        message::put(step, message, &new);
         step.recycle(new);
     }
     step.recycle(held);

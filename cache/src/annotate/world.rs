@@ -7,7 +7,7 @@ use mixcord_state::{
 
 use super::id_in;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, Subject};
 
 /// The state and what of it is kept.
 pub(super) struct World<'a> {
@@ -79,10 +79,17 @@ impl World<'_> {
         if holders == 0 && user.iter().nth(1).is_none() {
             return Ok(None);
         }
-        let key = Key::one(id);
+        let (key, subject) = (Key::one(id), Subject::User(id));
+        if holders == 0 && self.store.knows(subject, user, &[]) {
+            return Ok(None);
+        }
         let Some(tally) = compose::user_tally(&*self.store, id)? else {
             if holders > 0 {
-                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), user.as_bytes()]);
+                let mut own = Vec::new();
+                edit::without(user, &[], &mut own);
+                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), &own]);
+            } else {
+                self.store.note(subject, user, &[]);
             }
             return Ok(None);
         };
@@ -93,12 +100,14 @@ impl World<'_> {
             edit::merge(held, user, &mut new);
             let old = tally.document.to_vec();
             self.store.put(Table::Users, key, &[&count, &new]);
+            self.store.note(subject, user, &[]);
             return Ok(Some(UserChange { old, new }));
         }
         if holders > 0 {
             let document = tally.document.to_vec();
             self.store.put(Table::Users, key, &[&count, &document]);
         }
+        self.store.note(subject, user, &[]);
         Ok(None)
     }
 
@@ -155,25 +164,24 @@ impl World<'_> {
         user: Map<'_>,
     ) -> Result<(), StoreError> {
         let Some(user_id) = id_in(user, atoms::ID) else { return Ok(()) };
-        let documents = [member.as_bytes(), user.as_bytes()];
-        if self.store.knows(guild, user_id, documents) {
-            return Ok(());
+        let subject = Subject::Member { guild, user: user_id };
+        // Where users are not kept apart they are inside members, and no note speaks of them.
+        let apart = self.settings.caches(Resource::Users);
+        if apart && self.store.knows(subject, member, &NOT_OF_MEMBER) {
+            return self.put_user(user, 0).map(drop);
         }
         let key = Key::pair(guild, user_id);
         let cached = self.store.get(Table::Members, key)?;
         if let Some(held) = cached.filter(|_| self.settings.caches(Resource::Members)) {
             let held = compose::stored_map(held);
-            let users = self.settings.caches(Resource::Users);
-            let changes = edit::merge_changes_except(held, member, &NOT_OF_MEMBER);
-            if changes || !users {
+            if !apart || edit::merge_changes_except(held, member, &NOT_OF_MEMBER) {
                 self.merge_member(key, member, user)?;
             }
-            self.put_user(user, 0)?;
-            if users {
+            if apart {
                 // What is merged now changes nothing when it comes again.
-                self.store.note(guild, user_id, documents);
+                self.store.note(subject, member, &NOT_OF_MEMBER);
             }
-            return Ok(());
+            return self.put_user(user, 0).map(drop);
         }
         let Some(mut facts) = self.created_guild(guild)? else {
             return self.put_user(user, 0).map(drop);
@@ -291,15 +299,7 @@ impl World<'_> {
     ) -> Result<(), StoreError> {
         let Some(id) = id_in(channel, atoms::ID) else { return Ok(()) };
         self.put_changed(Table::ChannelMap, Key::one(id), &guild.to_le_bytes())?;
-        let facts = compose::channel_facts(&*self.store, guild, id)?;
-        let last_message = match channel.get(atoms::LAST_MESSAGE_ID) {
-            None => facts.unwrap_or_default().last_message,
-            Some(value) => value.as_id().map_or(LastMessage::None, LastMessage::Id),
-        };
-        let after = ChannelFacts { last_message, ..facts.unwrap_or_default() };
-        if facts != Some(after) {
-            self.store.put(Table::ChannelFacts, Key::pair(guild, id), &[&after.to_bytes()]);
-        }
+        self.put_last_message(guild, id, channel.get(atoms::LAST_MESSAGE_ID))?;
         if !self.settings.caches_table(table) {
             return Ok(());
         }
@@ -313,6 +313,28 @@ impl World<'_> {
         self.put_changed(table, Key::pair(guild, id), &placed)
     }
 
+    /// Writes what a channel or thread says of its last message; if it does not, at least that it is.
+    fn put_last_message(
+        &mut self,
+        guild: u64,
+        channel: u64,
+        says: Option<Value<'_>>,
+    ) -> Result<(), StoreError> {
+        let known = compose::channel_facts(&*self.store, guild, channel)?;
+        let held = known.as_ref().map(ChannelFacts::last_message);
+        let last_message = match says {
+            None => held.unwrap_or_default(),
+            Some(id) => id.as_id().map_or(LastMessage::None, LastMessage::Id),
+        };
+        if held == Some(last_message) {
+            return Ok(());
+        }
+        let mut facts = known.unwrap_or_default().into_owned();
+        facts.set_last_message(last_message);
+        self.store.put(Table::ChannelFacts, Key::pair(guild, channel), &[facts.as_bytes()]);
+        Ok(())
+    }
+
     /// Erases a channel or thread with its messages, and what is known about it.
     pub(super) fn erase_channel(
         &mut self,
@@ -320,10 +342,14 @@ impl World<'_> {
         guild: u64,
         id: u64,
     ) -> Result<(), StoreError> {
+        if let Some(facts) = compose::channel_facts(&*self.store, guild, id)? {
+            for message in facts.into_owned().history() {
+                self.store.delete(Table::Messages, message.key());
+            }
+        }
         self.store.delete(table, Key::pair(guild, id));
         self.store.delete(Table::ChannelFacts, Key::pair(guild, id));
         self.store.delete(Table::ChannelMap, Key::one(id));
-        self.store.delete_range(Table::Messages, Key::all_of(id))?;
         Ok(())
     }
 

@@ -2,18 +2,21 @@
 
 use mixcord_event::Origin;
 use mixcord_ring::{Producer, StageError};
-use mixcord_state::{Checkpoint, Inputs, Read, StoreError};
+use mixcord_state::{Checkpoint, Inputs, Read, StoreError, WriteTxn};
 
 use super::input::{self, Input};
-use super::transaction::Transaction;
+use super::transaction::{self, Ending};
 use super::work::{Done, Place, Work, stage_gap};
 use super::{Engine, EngineError, Progress};
 use crate::kill;
-use crate::store::MemoryStore;
+use crate::store::{DiskStore, MemoryStore};
 
 /// Records and bytes of changes of one batch.
 const RECORDS_MAX: usize = 8192;
 pub(super) const CHANGES_BYTES_MAX: usize = 16 << 20;
+/// After so many records their changes go into the transaction: soon enough that the pages from which
+/// they were read are still near.
+const SPILL_RECORDS: usize = 32;
 
 /// Why staging ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,34 +32,20 @@ impl Engine {
         if !self.fill() {
             return Ok(Progress::Idle);
         }
-        let end = self.stage_round()?;
-        let staged = self.inputs.iter();
-        let staged: Inputs =
-            staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
-        // What is left of a record whose state was lost has no outputs, and is done all the same.
-        if self.out.staged_tail() == self.out.tail() && staged.is_empty() {
-            return Ok(match end {
-                End::Full(bytes) => Progress::OutputFull(bytes),
-                End::Enough => Progress::Idle,
-            });
+        if let Some(bytes) = self.stage_gaps()? {
+            return Ok(Progress::OutputFull(bytes));
         }
-        let mut positions = self.positions.clone();
-        positions.extend(staged);
-        if self.store.is_some() {
-            match self.write_store(&positions) {
-                Ok(()) => {}
-                Err(EngineError::Store(StoreError::Full)) => {
-                    self.take_back();
-                    let store = self.store.as_ref();
-                    let oldest_reader = store.and_then(|store| store.oldest_reader());
-                    return Ok(Progress::StoreFull { oldest_reader });
-                }
-                Err(error) => return Err(error),
-            }
+        // Apart from the rest while a transaction borrows it.
+        let store = self.store.take();
+        let done = self.batch(store.as_ref());
+        self.store = store;
+        match done {
+            Ok(None) => {}
+            Ok(Some(progress)) => return Ok(progress),
+            Err(EngineError::Store(StoreError::Full)) => return self.make_room(),
+            Err(error) => return Err(error),
         }
         self.changes.committed();
-        self.persisted.clone_from(&positions);
-        self.positions = positions;
         self.set_checkpoint();
         self.out.publish();
         kill::point();
@@ -65,6 +54,55 @@ impl Engine {
         self.knew_positions = true;
         self.records_max = usize::MAX;
         Ok(Progress::Worked)
+    }
+
+    /// Stages what waits and commits it; or says why there is nothing to commit.
+    fn batch(&mut self, store: Option<&DiskStore>) -> Result<Option<Progress>, EngineError> {
+        let mut txn = match store {
+            Some(store) => Some(transaction::begin(store.env()?)?),
+            None => None,
+        };
+        let end = self.stage_round(&mut txn)?;
+        let staged = self.inputs.iter();
+        let staged: Inputs =
+            staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
+        // What is left of a record whose state was lost has no outputs, and is done all the same.
+        if self.out.staged_tail() == self.out.tail() && staged.is_empty() {
+            return Ok(Some(match end {
+                End::Full(bytes) => Progress::OutputFull(bytes),
+                End::Enough => Progress::Idle,
+            }));
+        }
+        let mut positions = self.positions.clone();
+        positions.extend(staged);
+        if let Some(txn) = txn {
+            let ending = Ending {
+                positions: &positions,
+                persisted: &self.persisted,
+                shards: self.shards,
+                output: (self.out.id().0, self.out.staged_tail()),
+            };
+            ending.commit(txn, &mut self.changes)?;
+        }
+        self.persisted.clone_from(&positions);
+        self.positions = positions;
+        Ok(None)
+    }
+
+    /// The store has no room for the batch, which begins anew once there is.
+    fn make_room(&mut self) -> Result<Progress, EngineError> {
+        self.take_back();
+        let Some(store) = &mut self.store else { return Ok(Progress::Idle) };
+        store.clear_stale_readers()?;
+        let grown = store.grow().unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            false
+        });
+        Ok(if grown {
+            Progress::Worked
+        } else {
+            Progress::StoreFull { oldest_reader: store.oldest_reader() }
+        })
     }
 
     /// Keeps the positions in the output ring too.
@@ -95,21 +133,11 @@ impl Engine {
     }
 
     /// Annotates and stages what waits, until the output ring is full.
-    fn stage_round(&mut self) -> Result<End, EngineError> {
-        if let Some(end) = self.stage_gaps()? {
-            return Ok(end);
-        }
-        let Self {
-            out, store, settings, inputs, first, positions, changes, outputs, shards, ..
-        } = self;
+    fn stage_round(&mut self, txn: &mut Option<WriteTxn<'_>>) -> Result<End, EngineError> {
+        let Self { out, settings, inputs, first, positions, changes, outputs, shards, .. } = self;
         let mut left = self.records_max.min(RECORDS_MAX);
         let empty = MemoryStore::default();
-        let txn = match store {
-            Some(store) => Some(store.env()?.read()?),
-            None => None,
-        };
-        let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
-        let mut work = Work { out, base, settings, changes, outputs, keeps: txn.is_some() };
+        let mut work = Work { out, settings, changes, outputs, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut torn = false;
         // Whoever was not served when the last round ended is served first in this one: under
@@ -130,10 +158,14 @@ impl Engine {
                     break;
                 }
                 left -= 1;
+                if let Some(txn) = txn.as_mut().filter(|_| left.is_multiple_of(SPILL_RECORDS)) {
+                    transaction::spill(txn, work.changes)?;
+                }
+                let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
                 let at = Place { shard: *key, ring, position: entry.position };
                 let known = positions.get(key).filter(|it| it.position == entry.position);
                 let from = known.map_or(0, |known| known.index);
-                match work.record(at, entry, from)? {
+                match work.record(base, at, entry, from)? {
                     Done::Staged => {
                         staged += 1;
                         continue;
@@ -152,17 +184,17 @@ impl Engine {
                 break 'inputs;
             }
         }
-        drop(txn);
         if torn {
             // Half a record is staged behind the others: begin again, with that record alone.
+            *txn = None;
             self.take_back();
             self.records_max = 1;
         }
         Ok(end)
     }
 
-    /// Stages the losses that are to be told first.
-    fn stage_gaps(&mut self) -> Result<Option<End>, EngineError> {
+    /// Stages the losses that are to be told first; gives the bytes that are missing for them, if any are.
+    fn stage_gaps(&mut self) -> Result<Option<usize>, EngineError> {
         let mut bytes = Vec::new();
         for gap in &self.gaps {
             let position = self.out.staged_tail();
@@ -171,7 +203,7 @@ impl Engine {
                 Ok(()) => {}
                 Err(StageError::Full) => {
                     self.out.discard_staged();
-                    return Ok(Some(End::Full(bytes.len())));
+                    return Ok(Some(bytes.len()));
                 }
                 Err(error) => return Err(EngineError::Stage(error)),
             }
@@ -184,34 +216,5 @@ impl Engine {
         self.out.discard_staged();
         self.changes.take_back();
         self.inputs.values_mut().for_each(Input::take_back);
-    }
-
-    /// The transaction: state, positions, intended tail.
-    fn write_store(&mut self, positions: &Inputs) -> Result<(), EngineError> {
-        let tail = self.out.staged_tail();
-        loop {
-            let Some(store) = &mut self.store else { return Ok(()) };
-            let transaction = Transaction {
-                changes: &mut self.changes,
-                positions,
-                persisted: &self.persisted,
-                shards: self.shards,
-                output: (self.out.id().0, tail),
-            };
-            match transaction.write(store.env()?) {
-                Err(StoreError::Full) => {
-                    store.clear_stale_readers()?;
-                    match store.grow() {
-                        Ok(true) => {}
-                        Ok(false) => return Err(StoreError::Full.into()),
-                        Err(error) => {
-                            tracing::error!("{error}");
-                            return Err(StoreError::Full.into());
-                        }
-                    }
-                }
-                other => return Ok(other?),
-            }
-        }
     }
 }

@@ -5,9 +5,23 @@ use mixcord_state::{Env, Inputs, Key, StoreError, Table, WriteTxn, meta};
 use crate::kill;
 use crate::store::Changes;
 
-/// What a transaction holds.
-pub(super) struct Transaction<'a> {
-    pub(super) changes: &'a mut Changes,
+/// Begins a batch's transaction.
+pub(super) fn begin(env: &Env) -> Result<WriteTxn<'_>, StoreError> {
+    kill::point();
+    let txn = env.write()?;
+    kill::point();
+    Ok(txn)
+}
+
+/// Moves changes into the transaction.
+pub(super) fn spill(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
+    put_changes(txn, changes)?;
+    changes.spilled();
+    Ok(())
+}
+
+/// What a batch's transaction ends with, beside the last changes.
+pub(super) struct Ending<'a> {
     pub(super) positions: &'a Inputs,
     /// The positions that the store holds already.
     pub(super) persisted: &'a Inputs,
@@ -16,12 +30,13 @@ pub(super) struct Transaction<'a> {
     pub(super) output: (u64, u64),
 }
 
-impl Transaction<'_> {
-    pub(super) fn write(self, env: &Env) -> Result<(), StoreError> {
-        kill::point();
-        let mut txn = env.write()?;
-        kill::point();
-        put_changes(&mut txn, self.changes)?;
+impl Ending<'_> {
+    pub(super) fn commit(
+        self,
+        mut txn: WriteTxn<'_>,
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        put_changes(&mut txn, changes)?;
         for (shard, input) in self.positions {
             if self.persisted.get(shard) != Some(input) {
                 let value = words([input.ring, input.position, input.index.into()]);

@@ -37,7 +37,6 @@ pub(super) struct Place {
 /// What one record needs.
 pub(super) struct Work<'a> {
     pub(super) out: &'a mut Producer,
-    pub(super) base: &'a dyn Read,
     pub(super) settings: &'a Settings,
     pub(super) changes: &'a mut Changes,
     pub(super) outputs: &'a mut Outputs,
@@ -49,6 +48,7 @@ impl Work<'_> {
     /// Outputs before `from` are delivered.
     pub(super) fn record(
         &mut self,
+        base: &dyn Read,
         at: Place,
         entry: Entry<'_>,
         from: u16,
@@ -70,7 +70,7 @@ impl Work<'_> {
             bytes: geometry.payload_bytes as usize / 8,
             changes: CHANGES_BYTES_MAX,
         };
-        let mut overlay = Overlay::new(self.base, self.changes);
+        let mut overlay = Overlay::new(base, self.changes);
         let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;
         let done = match self.room(input.data_bytes()) {
             None => self.stage(&input, at, slice.from),
@@ -79,7 +79,7 @@ impl Work<'_> {
         Ok(match done {
             Done::Staged => {
                 if !self.keeps {
-                    self.changes.committed();
+                    self.changes.take_back();
                 }
                 let next = slice.from.saturating_add(self.outputs.items().len() as u16);
                 if all { Done::Staged } else { Done::Part(next) }

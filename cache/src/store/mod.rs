@@ -8,9 +8,11 @@ mod place;
 
 pub use disk::{DiskError, DiskStore, Fate};
 pub use memory::MemoryStore;
+pub use notes::Subject;
 pub use overlay::{Changes, Overlay};
 pub use place::announce;
 
+use mixcord_event::{Atom, Map};
 use mixcord_state::{Key, Read, StoreError, Table, WriteTxn};
 
 use crate::kill;
@@ -45,14 +47,15 @@ pub trait Store: Read {
         0
     }
 
-    /// Whether it was noted that merging `documents` over the member and the user under these ids
-    /// changes neither. A store may forget any note, and forgets it once one of the two changes.
-    fn knows(&self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) -> bool {
+    /// Whether it was noted that merging `document`, without the members under `except`, over what is
+    /// stored about `subject` changes nothing. A store may forget any note, and forgets all about a
+    /// subject that changes.
+    fn knows(&self, _subject: Subject, _document: Map<'_>, _except: &[Atom]) -> bool {
         false
     }
 
-    /// Notes that.
-    fn note(&mut self, _guild: u64, _user: u64, _documents: [&[u8]; 2]) {}
+    /// Notes that. What is put in needs no note: a store may know it already.
+    fn note(&mut self, _subject: Subject, _document: Map<'_>, _except: &[Atom]) {}
 }
 
 /// Tables that are changed where they are, and whole: a transaction of the store, or memory.

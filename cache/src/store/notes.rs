@@ -1,66 +1,103 @@
-//! Notes about members: which documents, merged over the cached member and user, change nothing.
+//! Notes about members and users: which documents, merged over the stored one, change nothing.
 //!
-//! Most events carry their author's member, and it is nearly always the one that is cached. A note
-//! saves two lookups and a comparison. It is a print of 64 bits, keyed by chance, in a table where each
-//! place is shared by many: what is not noted is looked up. A member has a note for each form in which
-//! events carry it, with its user inside or beside it.
+//! Most events carry their author's member and user, and nearly always they are as they are stored. A
+//! note saves the lookup and the comparison. It is a print of a document's fields, whatever their order:
+//! of the stored document itself from when it was written, and of other forms once they were compared.
+//! The prints about a subject lie in one cache line that it shares with others, by chance; what found no
+//! room there is looked up.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
-use foldhash::fast::RandomState;
+use foldhash::quality::RandomState;
+use mixcord_event::{Atom, Map};
+use mixcord_state::{Key, Table};
 
-/// Notes that are kept at most; a power of two.
-const PLACES: usize = 1 << 20;
-/// Counters of changes, each shared by many members or users; a power of two.
-const EPOCHS: usize = 1 << 18;
+/// Whom a note is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// A member, without its user.
+    Member {
+        /// The guild's id.
+        guild: u64,
+        /// The user's.
+        user: u64,
+    },
+    /// The user with this id.
+    User(u64),
+}
 
-/// The notes.
+impl Subject {
+    /// Whom an entry of a table is about, if there are notes about such.
+    pub(super) const fn of(table: Table, key: Key) -> Option<Self> {
+        match table {
+            Table::Members => Some(Self::Member { guild: key.owner(), user: key.id() }),
+            Table::Users => Some(Self::User(key.owner())),
+            _ => None,
+        }
+    }
+}
+
+/// The notes, 8 MiB of them at most.
 pub(super) struct Notes {
+    /// Seeded by chance, so that nobody can aim at the print of another document.
     hasher: RandomState,
-    /// Prints; 0 is none.
-    prints: Vec<u64>,
-    /// Raised when one of its members or users changes, which outdates the notes about it.
-    epochs: Vec<u32>,
-    /// Places written since the last commit, in order.
+    buckets: Vec<Bucket>,
+    /// Places written since the last commit, in order: bucket and place in it.
     fresh: Vec<u32>,
 }
 
-/// What a note is about: guild, user, and the two documents.
-type Subject<'a> = (u64, u64, [&'a [u8]; 2]);
+/// A power of two.
+const BUCKETS: usize = 1 << 17;
+const PLACES: usize = 8;
+
+/// One cache line of prints; 0 is none.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Bucket([u64; PLACES]);
+
+/// The bits of a print that tell subjects in one bucket apart; the others are the document's, and the
+/// subject's as well.
+const TAG: u64 = 0xFF << 56;
 
 impl Default for Notes {
     fn default() -> Self {
         Self {
             hasher: RandomState::default(),
-            prints: vec![0; PLACES],
-            epochs: vec![0; EPOCHS],
+            buckets: vec![Bucket::default(); BUCKETS],
             fresh: Vec::new(),
         }
     }
 }
 
 impl Notes {
-    pub(super) fn has(&self, subject: Subject<'_>) -> bool {
-        let print = self.print(subject);
-        self.prints[place(print)] == print
+    /// Whether `document` without the fields under `except` is noted.
+    pub(super) fn has(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {
+        let hash = self.hasher.hash_one(subject);
+        self.buckets[bucket(hash)].0.contains(&self.print(hash, document, except))
     }
 
-    pub(super) fn add(&mut self, subject: Subject<'_>) {
-        let print = self.print(subject);
-        self.prints[place(print)] = print;
-        self.fresh.push(place(print) as u32);
+    /// Notes it; another note may have to go.
+    pub(super) fn add(&mut self, subject: Subject, document: Map<'_>, except: &[Atom]) {
+        let hash = self.hasher.hash_one(subject);
+        let print = self.print(hash, document, except);
+        let prints = &mut self.buckets[bucket(hash)].0;
+        if prints.contains(&print) {
+            return;
+        }
+        let free = prints.iter().position(|&held| held == 0);
+        let place = free.unwrap_or(print as usize % PLACES);
+        prints[place] = print;
+        self.fresh.push((bucket(hash) * PLACES + place) as u32);
     }
 
-    /// The member changes.
-    pub(super) fn forget_member(&mut self, guild: u64, user: u64) {
-        let epoch = self.member_epoch(guild, user);
-        self.epochs[epoch] = self.epochs[epoch].wrapping_add(1);
-    }
-
-    /// The user changes.
-    pub(super) fn forget_user(&mut self, user: u64) {
-        let epoch = self.user_epoch(user);
-        self.epochs[epoch] = self.epochs[epoch].wrapping_add(1);
+    /// The subject changes.
+    pub(super) fn forget(&mut self, subject: Subject) {
+        let hash = self.hasher.hash_one(subject);
+        for print in &mut self.buckets[bucket(hash)].0 {
+            if *print & TAG == hash & TAG {
+                *print = 0;
+            }
+        }
     }
 
     /// How many notes were added since the last commit.
@@ -71,7 +108,8 @@ impl Notes {
     /// Changes are taken back, and with them all notes since there were `fresh` ones.
     pub(super) fn take_back(&mut self, fresh: usize) {
         for place in self.fresh.drain(fresh..) {
-            self.prints[place as usize] = 0;
+            let place = place as usize;
+            self.buckets[place / PLACES].0[place % PLACES] = 0;
         }
     }
 
@@ -80,66 +118,134 @@ impl Notes {
         self.fresh.clear();
     }
 
-    fn member_epoch(&self, guild: u64, user: u64) -> usize {
-        self.hasher.hash_one((guild, user)) as usize & (EPOCHS - 1)
-    }
-
-    fn user_epoch(&self, user: u64) -> usize {
-        self.hasher.hash_one(user) as usize & (EPOCHS - 1)
-    }
-
-    fn print(&self, (guild, user, documents): Subject<'_>) -> u64 {
-        let epochs = [self.member_epoch(guild, user), self.user_epoch(user)];
-        let epochs = epochs.map(|epoch| self.epochs[epoch]);
-        self.hasher.hash_one((guild, user, epochs, documents)).max(1)
+    /// The sum of the fields' hashes, and of the subject's.
+    fn print(&self, subject: u64, document: Map<'_>, except: &[Atom]) -> u64 {
+        let fields = document.iter_bytes();
+        let fields = fields.filter(|(key, _)| key.is_none_or(|key| !except.contains(&key)));
+        let sum = fields.fold(subject, |sum, (_, bytes)| {
+            let mut hasher = self.hasher.build_hasher();
+            hasher.write(bytes);
+            sum.wrapping_add(hasher.finish())
+        });
+        ((sum & !TAG) | (subject & TAG)).max(1)
     }
 }
 
-const fn place(print: u64) -> usize {
-    print as usize & (PLACES - 1)
+const fn bucket(subject: u64) -> usize {
+    subject as usize & (BUCKETS - 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use mixcord_event::{Document, atoms};
+
     use super::*;
 
-    const BESIDE: Subject<'_> = (1, 2, [b"member", b"user"]);
-    const INSIDE: Subject<'_> = (1, 2, [b"member and user", b"user"]);
+    const MEMBER: Subject = Subject::Member { guild: 1, user: 2 };
+    const USER: Subject = Subject::User(2);
+    const EXCEPT: &[Atom] = &[atoms::GUILD_ID, atoms::USER];
 
-    fn noted() -> Notes {
+    fn has(notes: &Notes, subject: Subject, json: &str) -> bool {
+        let document = Document::from_json(json).unwrap();
+        notes.has(subject, document.value().as_map().unwrap(), EXCEPT)
+    }
+
+    fn add(notes: &mut Notes, subject: Subject, json: &str) {
+        let document = Document::from_json(json).unwrap();
+        notes.add(subject, document.value().as_map().unwrap(), EXCEPT);
+    }
+
+    const ANN: &str = r#"{"nick": "ann", "roles": ["30"], "deaf": true, "mute": false, "new": 1}"#;
+
+    #[test]
+    fn a_note_is_of_the_fields_in_any_order() {
         let mut notes = Notes::default();
-        notes.add(BESIDE);
-        notes.add(INSIDE);
-        notes.keep();
-        notes
-    }
-
-    #[test]
-    fn a_member_is_noted_in_every_form() {
-        let notes = noted();
-        assert!(notes.has(BESIDE) && notes.has(INSIDE));
-        assert!(!notes.has((1, 2, [b"member", b"another"])));
-        assert!(!notes.has((9, 2, BESIDE.2)));
-    }
-
-    #[test]
-    fn a_change_outdates_every_form() {
-        let changes: [fn(&mut Notes); 2] =
-            [|notes| notes.forget_member(1, 2), |notes| notes.forget_user(2)];
-        for change in changes {
-            let mut notes = noted();
-            change(&mut notes);
-            assert!(!notes.has(BESIDE) && !notes.has(INSIDE));
+        add(&mut notes, MEMBER, ANN);
+        for same in [
+            ANN,
+            r#"{"new": 1, "mute": false, "deaf": true, "roles": ["30"], "nick": "ann"}"#,
+            r#"{"guild_id": "1", "nick": "ann", "roles": ["30"], "deaf": true, "mute": false, "new": 1, "user": {"id": "2"}}"#,
+        ] {
+            assert!(has(&notes, MEMBER, same), "{same}");
         }
+        for other in [
+            r#"{"nick": "bob", "roles": ["30"], "deaf": true, "mute": false, "new": 1}"#,
+            r#"{"nick": "ann", "roles": [], "deaf": true, "mute": false, "new": 1}"#,
+            r#"{"nick": "ann", "roles": ["30"], "deaf": false, "mute": true, "new": 1}"#,
+            r#"{"nick": "ann", "roles": ["30"], "deaf": true, "mute": false, "old": 1}"#,
+            r#"{"nick": "ann", "roles": ["30"], "deaf": true, "mute": false}"#,
+            r#"{"nick": "ann", "roles": ["30"], "deaf": true, "mute": false, "new": 1, "flags": 0}"#,
+            "{}",
+        ] {
+            assert!(!has(&notes, MEMBER, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_of_one_subject_and_goes_when_that_changes() {
+        let subjects = [
+            MEMBER,
+            USER,
+            Subject::Member { guild: 1, user: 3 },
+            Subject::Member { guild: 3, user: 2 },
+            Subject::User(1),
+        ];
+        for changed in subjects {
+            let mut notes = Notes::default();
+            for subject in subjects {
+                assert!(!has(&notes, subject, ANN), "{subject:?}");
+                add(&mut notes, subject, ANN);
+                add(&mut notes, subject, "{}");
+            }
+            notes.forget(changed);
+            for subject in subjects {
+                let known = [ANN, "{}"].map(|json| has(&notes, subject, json));
+                assert_eq!(known, [subject != changed; 2], "{subject:?} when {changed:?} changes");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_shares_a_bucket_stays_noted() {
+        let mut notes = Notes::default();
+        for user in 0..20_000 {
+            add(&mut notes, Subject::User(user), "{}");
+        }
+        for user in 0..10_000 {
+            notes.forget(Subject::User(user));
+        }
+        let known = (10_000..20_000).filter(|&user| has(&notes, Subject::User(user), "{}")).count();
+        // Without a tag 700 or so were forgotten.
+        assert!(known > 9_900, "{known}");
     }
 
     #[test]
     fn what_was_noted_since_is_taken_back() {
         let mut notes = Notes::default();
-        notes.add(BESIDE);
+        add(&mut notes, MEMBER, ANN);
         let before = notes.fresh();
-        notes.add(INSIDE);
+        add(&mut notes, MEMBER, "{}");
+        add(&mut notes, MEMBER, ANN);
         notes.take_back(before);
-        assert!(notes.has(BESIDE) && !notes.has(INSIDE));
+        assert!(has(&notes, MEMBER, ANN) && !has(&notes, MEMBER, "{}"));
+        notes.keep();
+        notes.take_back(0);
+        assert!(has(&notes, MEMBER, ANN));
+    }
+
+    #[test]
+    fn a_full_bucket_forgets_and_never_lies() {
+        let mut notes = Notes::default();
+        let form = |n: usize| format!(r#"{{"flags": {n}}}"#);
+        for n in 0..100 {
+            add(&mut notes, MEMBER, &form(n));
+            assert!(has(&notes, MEMBER, &form(n)), "the latest is noted");
+        }
+        let known = (0..200).filter(|&n| has(&notes, MEMBER, &form(n)));
+        let known: Vec<_> = known.collect();
+        assert_eq!(known.len(), PLACES);
+        assert!(known.iter().all(|&n| n < 100));
+        notes.forget(MEMBER);
+        assert!(!known.iter().any(|&n| has(&notes, MEMBER, &form(n))));
     }
 }

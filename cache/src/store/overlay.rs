@@ -7,10 +7,11 @@ use std::ops::RangeInclusive;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use mixcord_state::{Key, Read, StoreError, Table};
+use mixcord_event::{Atom, Map};
+use mixcord_state::{Key, Read, StoreError, Table, Tally, compose};
 
 use super::Store;
-use super::notes::Notes;
+use super::notes::{Notes, Subject};
 
 /// Where a changed value lies.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,15 @@ enum Slot {
     /// In the arena: offset and length.
     Put(usize, usize),
     Deleted,
+}
+
+impl Slot {
+    fn value(self, arena: &[u8]) -> Option<&[u8]> {
+        match self {
+            Self::Put(offset, len) => Some(&arena[offset..offset + len]),
+            Self::Deleted => None,
+        }
+    }
 }
 
 /// One changed key.
@@ -76,13 +86,14 @@ impl TableChanges {
     }
 
     fn clear(&mut self) {
+        if self.entries.is_empty() {
+            return;
+        }
         self.entries.clear();
         self.by_key.clear();
         self.by_owner.clear();
-        if self.entries.capacity() > ENTRIES_KEPT {
-            self.entries.shrink_to(ENTRIES_KEPT);
-            self.by_key.shrink_to(ENTRIES_KEPT);
-            self.by_owner.shrink_to(ENTRIES_KEPT);
+        if self.by_key.capacity() > ENTRIES_KEPT {
+            *self = Self::default();
         }
     }
 
@@ -116,6 +127,8 @@ pub struct Changes {
     arena: Vec<u8>,
     /// Its length before the record in work.
     arena_before: usize,
+    /// Bytes of changes that were moved into the transaction.
+    spilled: usize,
     /// What stood in the tables before the record in work changed it.
     undo: Vec<(Table, u32, Option<Slot>)>,
     notes: Notes,
@@ -131,9 +144,10 @@ impl std::fmt::Debug for Changes {
     }
 }
 
-/// Arena bytes kept from batch to batch, and entries of a table.
+/// Arena bytes kept from batch to batch.
 const ARENA_KEPT: usize = 8 << 20;
-const ENTRIES_KEPT: usize = 1 << 14;
+/// Entries of a table for which room is kept: emptying it costs as much as the room it has.
+const ENTRIES_KEPT: usize = 1024;
 
 /// About what a changed key takes beside its value: its entry, its places in the two maps, and what
 /// takes it back.
@@ -145,6 +159,7 @@ impl Default for Changes {
             tables: std::array::from_fn(|_| TableChanges::default()),
             arena: Vec::new(),
             arena_before: 0,
+            spilled: 0,
             undo: Vec::new(),
             notes: Notes::default(),
             notes_before: 0,
@@ -160,11 +175,12 @@ impl Changes {
         self.tables.iter().all(|table| table.entries.is_empty())
     }
 
-    /// About the bytes they take: the values written, and every key put or deleted.
+    /// About the bytes that were changed since the last commit: the values written, and every key put or
+    /// deleted.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let keys: usize = self.tables.iter().map(|table| table.entries.len()).sum();
-        self.arena.len() + keys * ENTRY_BYTES
+        self.spilled + self.arena.len() + keys * ENTRY_BYTES
     }
 
     /// Begins a record: what came before can no longer be taken back alone.
@@ -187,12 +203,20 @@ impl Changes {
     /// Forgets everything: none of it was committed.
     pub fn take_back(&mut self) {
         self.notes.take_back(0);
+        self.spilled = 0;
+        self.clear();
+    }
+
+    /// Begins anew in front of a store that holds all of it now, though not for good yet.
+    pub fn spilled(&mut self) {
+        self.spilled = self.bytes();
         self.clear();
     }
 
     /// Begins anew: all of it was committed.
     pub fn committed(&mut self) {
         self.notes.keep();
+        self.spilled = 0;
         self.clear();
     }
 
@@ -200,7 +224,9 @@ impl Changes {
         self.tables.iter_mut().for_each(TableChanges::clear);
         self.undo.clear();
         self.undo.shrink_to(ENTRIES_KEPT);
-        (self.notes_before, self.arena_before) = (0, 0);
+        self.order.clear();
+        self.order.shrink_to(ENTRIES_KEPT);
+        (self.notes_before, self.arena_before) = (self.notes.fresh(), 0);
         self.arena.clear();
         self.arena.shrink_to(ARENA_KEPT);
     }
@@ -227,21 +253,29 @@ impl Changes {
     }
 
     fn value(&self, slot: Slot) -> Option<&[u8]> {
-        match slot {
-            Slot::Put(offset, len) => Some(&self.arena[offset..offset + len]),
-            Slot::Deleted => None,
-        }
+        slot.value(&self.arena)
     }
 
     fn set(&mut self, table: Table, key: Key, slot: Slot) {
-        match table {
-            Table::Members => self.notes.forget_member(key.owner(), key.id()),
-            Table::Users => self.notes.forget_user(key.owner()),
-            _ => {}
+        if let Some(subject) = Subject::of(table, key) {
+            self.notes.forget(subject);
+            let value = slot.value(&self.arena);
+            if let Some(document) = value.and_then(|value| document(table, value)) {
+                self.notes.add(subject, document, &[]);
+            }
         }
         let (place, before) = self.tables[table.index()].set(key, slot);
         self.undo.push((table, place, before));
     }
+}
+
+/// What is merged over in a value of a table.
+fn document(table: Table, value: &[u8]) -> Option<Map<'_>> {
+    let document = match table {
+        Table::Users => Tally::from_bytes(value)?.document,
+        _ => value,
+    };
+    compose::stored(document).as_map()
 }
 
 /// [`Changes`] in front of something that is only read.
@@ -320,17 +354,19 @@ impl Store for Overlay<'_> {
         self.changes.bytes()
     }
 
-    fn knows(&self, guild: u64, user: u64, documents: [&[u8]; 2]) -> bool {
-        self.changes.notes.has((guild, user, documents))
+    fn knows(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {
+        self.changes.notes.has(subject, document, except)
     }
 
-    fn note(&mut self, guild: u64, user: u64, documents: [&[u8]; 2]) {
-        self.changes.notes.add((guild, user, documents));
+    fn note(&mut self, subject: Subject, document: Map<'_>, except: &[Atom]) {
+        self.changes.notes.add(subject, document, except);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mixcord_event::{Writer, atoms};
+
     use super::*;
     use crate::store::MemoryStore;
 
@@ -401,41 +437,77 @@ mod tests {
         assert_eq!(changes.bytes(), 0);
     }
 
-    #[test]
-    fn a_note_ends_with_the_member_or_the_user_it_is_about() {
+    const MEMBER: Subject = Subject::Member { guild: 1, user: 2 };
+    const USER: Subject = Subject::User(2);
+
+    /// The bytes of a small document.
+    fn named(name: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut map = Writer::new(&mut bytes).map();
+        map.entry(atoms::NAME, name);
+        map.end();
+        bytes
+    }
+
+    fn knows(changes: &mut Changes, subject: Subject, name: &str) -> bool {
         let base = MemoryStore::default();
+        Overlay::new(&base, changes).knows(subject, compose::stored_map(&named(name)), &[])
+    }
+
+    fn note(changes: &mut Changes, subject: Subject, name: &str) {
+        let base = MemoryStore::default();
+        Overlay::new(&base, changes).note(subject, compose::stored_map(&named(name)), &[]);
+    }
+
+    fn put(changes: &mut Changes, name: &str) {
+        let base = MemoryStore::default();
+        let mut overlay = Overlay::new(&base, changes);
+        overlay.put(Table::Members, Key::pair(1, 2), &[&named(name)]);
+        overlay.put(Table::Users, Key::one(2), &[&1_u32.to_le_bytes(), &named(name)]);
+    }
+
+    #[test]
+    fn what_is_put_is_known_until_it_changes() {
         let mut changes = Changes::default();
-        let documents: [&[u8]; 2] = [b"member", b"user"];
-        let mut overlay = Overlay::new(&base, &mut changes);
-        assert!(!overlay.knows(1, 2, documents));
-        overlay.note(1, 2, documents);
-        assert!(overlay.knows(1, 2, documents));
-        assert!(!overlay.knows(1, 2, [b"member", b"other"]) && !overlay.knows(2, 2, documents));
-        overlay.put(Table::Members, Key::pair(1, 2), &[b"m"]);
-        assert!(!overlay.knows(1, 2, documents), "the member changed");
-        overlay.note(1, 2, documents);
-        overlay.delete(Table::Users, Key::one(2));
-        assert!(!overlay.knows(1, 2, documents), "the user changed");
+        put(&mut changes, "a");
+        for subject in [MEMBER, USER] {
+            assert!(knows(&mut changes, subject, "a") && !knows(&mut changes, subject, "b"));
+            note(&mut changes, subject, "b");
+            assert!(knows(&mut changes, subject, "a") && knows(&mut changes, subject, "b"));
+        }
+        let base = MemoryStore::default();
+        Overlay::new(&base, &mut changes).delete(Table::Members, Key::pair(1, 2));
+        assert!(!knows(&mut changes, MEMBER, "a") && !knows(&mut changes, MEMBER, "b"));
+        assert!(knows(&mut changes, USER, "a") && knows(&mut changes, USER, "b"));
+        put(&mut changes, "c");
+        for subject in [MEMBER, USER] {
+            let known = ["a", "b", "c"].map(|name| knows(&mut changes, subject, name));
+            assert_eq!(known, [false, false, true], "{subject:?}");
+        }
     }
 
     #[test]
     fn notes_are_taken_back_with_the_changes_they_rest_on() {
-        let base = MemoryStore::default();
         let mut changes = Changes::default();
-        let documents: [&[u8]; 2] = [b"member", b"user"];
-        Overlay::new(&base, &mut changes).note(1, 1, documents);
+        put(&mut changes, "a");
         changes.begin_record();
-        Overlay::new(&base, &mut changes).note(1, 2, documents);
+        put(&mut changes, "b");
+        note(&mut changes, MEMBER, "c");
         changes.take_back_record();
-        let known = |changes: &mut Changes, user| {
-            Overlay::new(&MemoryStore::default(), changes).knows(1, user, documents)
-        };
-        assert!(known(&mut changes, 1) && !known(&mut changes, 2));
+        for name in ["b", "c"] {
+            assert!(!knows(&mut changes, MEMBER, name) && !knows(&mut changes, USER, name));
+        }
+        changes.begin_record();
+        note(&mut changes, MEMBER, "a");
+        changes.begin_record();
+        note(&mut changes, MEMBER, "d");
+        changes.take_back_record();
+        assert!(knows(&mut changes, MEMBER, "a") && !knows(&mut changes, MEMBER, "d"));
         changes.take_back();
-        assert!(!known(&mut changes, 1));
-        Overlay::new(&base, &mut changes).note(1, 3, documents);
+        assert!(!knows(&mut changes, MEMBER, "a"));
+        put(&mut changes, "e");
         changes.committed();
         changes.take_back();
-        assert!(known(&mut changes, 3), "what is committed stays noted");
+        assert!(knows(&mut changes, MEMBER, "e"), "what is committed stays noted");
     }
 }

@@ -115,6 +115,12 @@ impl Cache {
         self.changes.take_back_record();
         let seen = self.annotate(kind, &payload);
         assert_eq!(in_vain, seen, "{kind}");
+        self.commit();
+        seen
+    }
+
+    /// Ends the batch.
+    pub(crate) fn commit(&mut self) {
         let mut committed = Vec::new();
         let changed = self.changes.each(|table, key, value| {
             committed.push((table, key, value.map(<[u8]>::to_vec)));
@@ -128,7 +134,6 @@ impl Cache {
             }
         }
         self.changes.committed();
-        seen
     }
 
     fn annotate(&mut self, kind: &str, payload: &Json) -> Vec<Seen> {

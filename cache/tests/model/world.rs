@@ -323,7 +323,9 @@ impl World {
     }
 
     pub(crate) fn insert_message(&mut self, channel: u64, message: u64, data: &Json) {
-        self.messages.insert((channel, message), (self.now_us, data.clone()));
+        let held = self.live(channel, message).map(|(received_us, _)| received_us);
+        let received_us = held.unwrap_or(self.now_us);
+        self.messages.insert((channel, message), (received_us, data.clone()));
         let of = (channel, 0)..=(channel, u64::MAX);
         let mut excess = self.messages.range(of.clone()).count().saturating_sub(HISTORY as usize);
         while let Some((&key, (received_us, _))) = self.messages.range(of.clone()).next() {

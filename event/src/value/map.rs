@@ -68,6 +68,22 @@ impl<'a> Map<'a> {
         MapIter { entries: self.raw_entries() }
     }
 
+    /// Its members as bytes, key and value together: equal bytes are equal members. With each the
+    /// atom of a documented key.
+    #[inline]
+    pub fn iter_bytes(self) -> impl Iterator<Item = (Option<Atom>, &'a [u8])> {
+        let mut entries = self.raw_entries();
+        std::iter::from_fn(move || {
+            let all = entries.rest;
+            let (key, _) = entries.next()?;
+            let atom = match key {
+                RawKey::Atom(number) => Atom::from_number(number),
+                RawKey::Text(_) => None,
+            };
+            Some((atom, &all[..all.len() - entries.rest.len()]))
+        })
+    }
+
     /// How many members it has; counts them.
     pub fn len(self) -> usize {
         self.raw_entries().count()

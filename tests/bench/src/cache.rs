@@ -151,6 +151,11 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     println!("{units} events, {cpu:?}, {:.0} a CPU-second", sample.per_cpu_second());
     let stats = ours.stats()?;
     println!("{} bytes of state, {} of file", stats.bytes(), stats.used_bytes);
+    for resource in stats.resources.iter().filter(|resource| resource.entities > 0) {
+        let each = resource.bytes / resource.entities;
+        println!("  {}: {} of {each} bytes", resource.resource, resource.entities);
+    }
+    println!("  other: {} bytes", stats.other_bytes);
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::guild::{self, CHANNEL, CHANNELS, MEMBERS, MESSAGE, ROLE, USER, id};
 
 /// Makes events: 30 % PRESENCE_UPDATE, 30 % MESSAGE_CREATE, 10 % each TYPING_START, MESSAGE_UPDATE,
-/// GUILD_MEMBER_UPDATE and VOICE_STATE_UPDATE, over guilds and members by chance. Each changes
-/// something, as Discord's do.
+/// GUILD_MEMBER_UPDATE and VOICE_STATE_UPDATE, over guilds and members by chance, sized like the payloads
+/// of part `event`: presences of 0.45 kB, messages of 1.9 kB. Each changes something, as Discord's do.
 pub(super) struct Mix {
     guilds: u64,
     made: u64,
@@ -97,13 +97,8 @@ impl Mix {
             "activities": [{
                 "id": "ec0b28a579ecb4bd", "type": 0, "name": "Analytical Engine", "created_at": since,
                 "timestamps": {"start": since}, "application_id": "613425648685547600",
-                "details": "Computing the numbers of Bernoulli, one after the other",
-                "state": "Note G, table 3", "party": {"id": "ae488379351d4a4f97db", "size": [2, 5]},
-                "assets": {"large_image": "mp:external/9kW3mRKJ8ZkZo1rq/https/cdn.example.org/engine.png",
-                           "large_text": "The mill", "small_image": "1175623482089705472",
-                           "small_text": "The store"}
-            }, {"id": "custom", "type": 4, "name": "Custom Status", "state": "weaving algebraic patterns",
-                "created_at": 1_795_080_861_412_u64}]
+                "details": "Bernoulli numbers", "state": "Note G"
+            }]
         })
     }
 
@@ -164,6 +159,14 @@ impl Mix {
         edited: &Value,
     ) -> Value {
         let edit = edited.as_str().unwrap_or_default();
+        // Every other one has a picture.
+        let picture = json!({
+            "id": id(guild, message), "filename": "table-3.png", "size": 84_213, "width": 1280,
+            "height": 720, "content_type": "image/png", "placeholder_version": 1,
+            "url": format!("https://cdn.example.org/attachments/{channel}/{message}/table-3.png"),
+            "proxy_url": format!("https://media.example.org/attachments/{channel}/{message}/table-3.png")
+        });
+        let attachments = if message % 2 == 0 { json!([picture]) } else { json!([]) };
         json!({
             "id": id(guild, message), "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
             "type": 0, "tts": false, "timestamp": "2026-11-19T09:14:21.412000+00:00",
@@ -177,7 +180,7 @@ impl Mix {
                 "avatar_decoration_data": null, "bot": false,
                 "member": self.member(guild, 7)
             }],
-            "attachments": [], "components": [],
+            "attachments": attachments, "components": [],
             "embeds": [{"type": "rich", "title": "Note G", "color": 5_814_783,
                         "description": "Diagram for the computation of Bernoulli numbers",
                         "fields": [{"name": "Operations", "value": "25", "inline": true}]}],

@@ -1,0 +1,205 @@
+//! Members and users inside other events (R9): which of them are looked up in the store at all.
+
+mod common;
+
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+
+use common::{Cache, feed};
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::{MemoryStore, Overlay};
+use mixcord_state::{Key, Read, Resource, StoreError, Table};
+use serde_json::{Value as Json, json};
+
+/// A store that remembers which members and users were asked for.
+struct Watched<'a> {
+    store: &'a MemoryStore,
+    asked: RefCell<Vec<Table>>,
+}
+
+impl Read for Watched<'_> {
+    fn get(&self, table: Table, key: Key) -> Result<Option<&[u8]>, StoreError> {
+        if matches!(table, Table::Members | Table::Users) {
+            self.asked.borrow_mut().push(table);
+        }
+        self.store.get(table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: RangeInclusive<Key>,
+        visit: &mut dyn FnMut(Key, &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.store.scan(table, range, visit)
+    }
+}
+
+/// Feeds an event, and commits it; says which of the two tables were read.
+fn asked(cache: &mut Cache, kind: &str, payload: &Json) -> Vec<Table> {
+    cache.changes.begin_record();
+    let base = Watched { store: &cache.store, asked: RefCell::default() };
+    let mut overlay = Overlay::new(&base, &mut cache.changes);
+    feed(&mut overlay, &cache.settings, kind, payload, cache.at);
+    let asked = base.asked.into_inner();
+    cache.commit();
+    asked
+}
+
+const NONE: [Table; 0] = [];
+
+fn user(id: u64, name: &str) -> Json {
+    json!({"id": id.to_string(), "username": name, "avatar": null, "public_flags": 64,
+           "avatar_decoration_data": {"asset": "a", "sku_id": "9"}})
+}
+
+fn member(nick: &str) -> Json {
+    json!({"roles": ["30", "31"], "nick": nick, "joined_at": "2020-01-01T00:00:00Z", "deaf": false,
+           "mute": false, "flags": 2})
+}
+
+/// A member with its user inside.
+fn whole(id: u64, nick: &str) -> Json {
+    with(member(nick), "user", user(id, "name"))
+}
+
+fn with(mut object: Json, key: &str, value: Json) -> Json {
+    object[key] = value;
+    object
+}
+
+/// A guild of the members 1 and 2, in so long a message that lengths are guessed to be wide.
+fn guild(settings: Settings) -> Cache {
+    let mut cache = Cache { settings, ..Cache::default() };
+    cache.feed(
+        "GUILD_CREATE",
+        json!({"id": "100", "members": [whole(1, "one"), whole(2, "two")],
+               "channels": [{"id": "200", "type": 0}], "name": "x".repeat(60_000)}),
+    );
+    cache
+}
+
+fn message(author: &Json, member: &Json) -> Json {
+    json!({"id": "300", "channel_id": "200", "guild_id": "100", "content": "", "author": author,
+           "member": member, "timestamp": "2026-01-05T12:00:00+00:00"})
+}
+
+fn typing(member: &Json) -> Json {
+    json!({"channel_id": "200", "guild_id": "100", "user_id": member["user"]["id"], "member": member})
+}
+
+fn nick(cache: &Cache, id: u64) -> Json {
+    let member = cache.store.get(Table::Members, Key::pair(100, id)).unwrap().unwrap();
+    common::json(member)["nick"].clone()
+}
+
+fn username(cache: &Cache, id: u64) -> Json {
+    let tally = cache.store.get(Table::Users, Key::one(id)).unwrap().unwrap();
+    common::json(&tally[4..])["username"].clone()
+}
+
+#[test]
+fn who_was_listed_is_not_looked_up() {
+    let mut cache = guild(Settings::default());
+    let permitted = with(whole(1, "one"), "permissions", json!("8"));
+    for (kind, payload) in [
+        ("MESSAGE_CREATE", message(&user(1, "name"), &member("one"))),
+        ("TYPING_START", typing(&whole(1, "one"))),
+        (
+            "VOICE_STATE_UPDATE",
+            json!({"guild_id": "100", "user_id": "2", "channel_id": "201", "member": whole(2, "two")}),
+        ),
+        (
+            "INTERACTION_CREATE",
+            json!({"id": "400", "guild_id": "100", "channel_id": "200", "member": permitted}),
+        ),
+        (
+            "PRESENCE_UPDATE",
+            json!({"guild_id": "100", "user": user(1, "name"), "status": "idle", "activities": []}),
+        ),
+    ] {
+        assert_eq!(asked(&mut cache, kind, &payload), NONE, "{kind}");
+    }
+}
+
+#[test]
+fn who_was_updated_is_not_looked_up() {
+    let mut cache = guild(Settings::default());
+    let update = with(whole(1, "new"), "guild_id", json!("100"));
+    cache.feed("GUILD_MEMBER_UPDATE", update);
+    let now = message(&user(1, "name"), &member("new"));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &now), NONE);
+    let other = message(&user(2, "name"), &member("two"));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &other), NONE);
+    // What was is news again.
+    let before = message(&user(1, "name"), &member("one"));
+    assert!(asked(&mut cache, "MESSAGE_CREATE", &before).contains(&Table::Members));
+    assert_eq!(nick(&cache, 1), "one");
+}
+
+#[test]
+fn another_form_is_compared_once() {
+    let mut cache = guild(Settings::default());
+    let partial = message(&user(1, "name"), &json!({"roles": ["30", "31"], "nick": "one"}));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &partial), [Table::Members]);
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &partial), NONE);
+    assert_eq!(asked(&mut cache, "TYPING_START", &typing(&whole(1, "one"))), NONE);
+    let author = json!({"id": "1", "username": "name"});
+    let partial = message(&author, &member("one"));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &partial), [Table::Users]);
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &partial), NONE);
+}
+
+#[test]
+fn a_member_and_its_user_change_apart() {
+    let mut cache = guild(Settings::default());
+    let renamed = message(&user(1, "renamed"), &member("one"));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &renamed), [Table::Users]);
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &renamed), NONE);
+    assert_eq!(username(&cache, 1), "renamed");
+    let called = message(&user(1, "renamed"), &member("nick"));
+    assert!(!asked(&mut cache, "MESSAGE_CREATE", &called).contains(&Table::Users));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &called), NONE);
+    assert_eq!(nick(&cache, 1), "nick");
+}
+
+#[test]
+fn a_stranger_is_looked_up_once_until_they_are_known() {
+    let mut cache = guild(Settings::default());
+    let private = json!({"id": "301", "channel_id": "201", "author": user(3, "name"), "content": "",
+                         "timestamp": "2026-01-05T12:00:00+00:00"});
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &private), [Table::Users]);
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &private), NONE);
+    // The note is of somebody who is not held; now they are, under another name.
+    let add = with(member("three"), "user", user(3, "other"));
+    cache.feed("GUILD_MEMBER_ADD", with(add, "guild_id", json!("100")));
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &private), [Table::Users]);
+    assert_eq!(username(&cache, 3), "name");
+}
+
+#[test]
+fn every_guild_that_lists_a_user_holds_it() {
+    let mut cache = guild(Settings::default());
+    cache.feed("GUILD_CREATE", json!({"id": "101", "members": [whole(1, "one")]}));
+    let remove = |guild: &str| json!({"guild_id": guild, "user": user(1, "name")});
+    cache.feed("GUILD_MEMBER_REMOVE", remove("100"));
+    assert_eq!(username(&cache, 1), "name");
+    cache.feed("GUILD_MEMBER_REMOVE", remove("101"));
+    assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_none());
+    assert_eq!(
+        asked(&mut cache, "TYPING_START", &typing(&whole(1, "one"))),
+        [Table::Members, Table::Members, Table::Users],
+        "nothing is known of who is not held"
+    );
+}
+
+#[test]
+fn a_user_inside_its_member_is_refreshed_with_it() {
+    let mut cache = guild(Settings::default().without(Resource::Users));
+    let renamed = with(member("one"), "user", user(1, "renamed"));
+    for payload in [typing(&whole(1, "one")), typing(&renamed)] {
+        assert!(asked(&mut cache, "TYPING_START", &payload).contains(&Table::Members));
+    }
+    let held = cache.store.get(Table::Members, Key::pair(100, 1)).unwrap().unwrap();
+    assert_eq!(common::json(held)["user"], user(1, "renamed"));
+}

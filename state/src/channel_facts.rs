@@ -1,0 +1,261 @@
+//! What is known about a channel or thread beside its own fields: its last message, and which of its
+//! messages are cached.
+//!
+//! Messages themselves stand in the order in which they were received, whatever their channel: new ones
+//! follow each other on the same page, and old ones go from the front. A channel's history says which
+//! are its own.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use crate::Key;
+
+/// A channel's `last_message_id`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum LastMessage {
+    /// Nobody said.
+    #[default]
+    Unknown,
+    /// Null: there is none.
+    None,
+    /// This one.
+    Id(u64),
+}
+
+/// A message that is cached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cached {
+    /// Its id.
+    pub id: u64,
+    /// When its record was received, in microseconds since 1970.
+    pub received_us: u64,
+}
+
+impl Cached {
+    /// Where it stands in [`Table::Messages`](crate::Table::Messages).
+    #[must_use]
+    pub const fn key(self) -> Key {
+        Key::pair(self.received_us, self.id)
+    }
+
+    fn from_entry(entry: &Entry) -> Self {
+        let [id, received_us] = [0, 8]
+            .map(|at| entry[at..].first_chunk().map_or(0, |number| u64::from_le_bytes(*number)));
+        Self { id, received_us }
+    }
+
+    fn to_entry(self) -> Entry {
+        let mut entry = [0; 16];
+        entry[..8].copy_from_slice(&self.id.to_le_bytes());
+        entry[8..].copy_from_slice(&self.received_us.to_le_bytes());
+        entry
+    }
+}
+
+/// Id and receive time.
+type Entry = [u8; 16];
+
+/// A value of [`Table::ChannelFacts`](crate::Table::ChannelFacts): as it stands in the store, or with
+/// changes.
+///
+/// A tag and an id for the last message, then sixteen bytes for each cached message in the order of
+/// their ids.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChannelFacts<'a> {
+    bytes: Cow<'a, [u8]>,
+}
+
+/// Bytes before the history.
+const HEAD: usize = 9;
+
+impl Default for ChannelFacts<'_> {
+    fn default() -> Self {
+        Self { bytes: Cow::Borrowed(&[0; HEAD]) }
+    }
+}
+
+impl<'a> ChannelFacts<'a> {
+    /// Reads a value.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
+        let history = bytes.get(HEAD..)?;
+        let whole = bytes[0] <= 2 && history.len().is_multiple_of(size_of::<Entry>());
+        whole.then_some(Self { bytes: Cow::Borrowed(bytes) })
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same, independent of the store.
+    #[must_use]
+    pub fn into_owned(self) -> ChannelFacts<'static> {
+        ChannelFacts { bytes: Cow::Owned(self.bytes.into_owned()) }
+    }
+
+    /// Its last message.
+    #[must_use]
+    pub fn last_message(&self) -> LastMessage {
+        let id = self.bytes[1..].first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
+        match self.bytes[0] {
+            0 => LastMessage::Unknown,
+            1 => LastMessage::None,
+            _ => LastMessage::Id(id),
+        }
+    }
+
+    /// Sets the last message.
+    pub fn set_last_message(&mut self, message: LastMessage) {
+        let (tag, id) = match message {
+            LastMessage::Unknown => (0, 0),
+            LastMessage::None => (1, 0),
+            LastMessage::Id(id) => (2, id),
+        };
+        let bytes = self.bytes.to_mut();
+        bytes[0] = tag;
+        bytes[1..HEAD].copy_from_slice(&id.to_le_bytes());
+    }
+
+    /// How many messages are cached.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries().len()
+    }
+
+    /// The cached messages, in the order of their ids.
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = Cached> + '_ {
+        self.entries().iter().map(Cached::from_entry)
+    }
+
+    /// The cached message with the lowest id.
+    #[must_use]
+    pub fn first(&self) -> Option<Cached> {
+        self.history().next()
+    }
+
+    /// Those with ids in `range`.
+    pub fn history_in(
+        &self,
+        range: RangeInclusive<u64>,
+    ) -> impl DoubleEndedIterator<Item = Cached> + '_ {
+        let entries = self.entries();
+        let first = entries.partition_point(|entry| Cached::from_entry(entry).id < *range.start());
+        let behind = entries.partition_point(|entry| Cached::from_entry(entry).id <= *range.end());
+        entries[first..behind.max(first)].iter().map(Cached::from_entry)
+    }
+
+    /// A message, if it is cached.
+    #[must_use]
+    pub fn message(&self, id: u64) -> Option<Cached> {
+        let place = self.place(id).ok()?;
+        Some(Cached::from_entry(&self.entries()[place]))
+    }
+
+    /// Adds a message; gives the one with its id that was there.
+    pub fn insert(&mut self, message: Cached) -> Option<Cached> {
+        let entry = message.to_entry();
+        match self.place(message.id) {
+            Ok(place) => {
+                let earlier = Cached::from_entry(&self.entries()[place]);
+                self.bytes.to_mut()[span(place)].copy_from_slice(&entry);
+                Some(earlier)
+            }
+            Err(place) => {
+                let at = span(place).start;
+                self.bytes.to_mut().splice(at..at, entry);
+                None
+            }
+        }
+    }
+
+    /// Takes a message out.
+    pub fn remove(&mut self, id: u64) -> Option<Cached> {
+        let place = self.place(id).ok()?;
+        let removed = Cached::from_entry(&self.entries()[place]);
+        self.bytes.to_mut().drain(span(place));
+        Some(removed)
+    }
+
+    /// Takes all messages out.
+    pub fn clear_history(&mut self) {
+        self.bytes.to_mut().truncate(HEAD);
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.bytes[HEAD..].as_chunks().0
+    }
+
+    /// Where a message is, or would be.
+    fn place(&self, id: u64) -> Result<usize, usize> {
+        let entries = self.entries();
+        // Nearly every message that comes is the newest.
+        if entries.last().is_none_or(|last| Cached::from_entry(last).id < id) {
+            return Err(entries.len());
+        }
+        entries.binary_search_by_key(&id, |entry| Cached::from_entry(entry).id)
+    }
+}
+
+/// The bytes of the entry at a place.
+const fn span(place: usize) -> std::ops::Range<usize> {
+    let at = HEAD + place * size_of::<Entry>();
+    at..at + size_of::<Entry>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cached(id: u64) -> Cached {
+        Cached { id, received_us: 1_000 + id }
+    }
+
+    fn ids(facts: &ChannelFacts<'_>) -> Vec<u64> {
+        facts.history().map(|message| message.id).collect()
+    }
+
+    #[test]
+    fn a_history_stays_in_the_order_of_ids() {
+        let mut facts = ChannelFacts::default();
+        for id in [5, 9, 7, 3] {
+            assert_eq!(facts.insert(cached(id)), None);
+        }
+        let again = Cached { received_us: 1, ..cached(7) };
+        assert_eq!(facts.insert(again), Some(cached(7)));
+        assert_eq!(ids(&facts), [3, 5, 7, 9]);
+        assert_eq!(facts.message(7), Some(again));
+        assert_eq!(facts.message(4), None);
+        let between = |range| facts.history_in(range).map(|it| it.id).collect::<Vec<_>>();
+        assert_eq!(between(4..=7), [5, 7]);
+        assert_eq!(between(0..=u64::MAX).len(), 4);
+        #[expect(clippy::reversed_empty_ranges, reason = "a range that is empty")]
+        let none = between(7..=4);
+        assert!(none.is_empty());
+        assert_eq!(facts.remove(5), Some(cached(5)));
+        assert_eq!(facts.remove(5), None);
+        assert_eq!((facts.count(), ids(&facts)), (3, vec![3, 7, 9]));
+    }
+
+    #[test]
+    fn facts_come_back_as_written() {
+        for last_message in [LastMessage::Unknown, LastMessage::None, LastMessage::Id(u64::MAX)] {
+            let mut facts = ChannelFacts::default();
+            facts.insert(cached(1));
+            facts.set_last_message(last_message);
+            let bytes = facts.as_bytes().to_vec();
+            let mut read = ChannelFacts::from_bytes(&bytes).unwrap();
+            assert_eq!((read.last_message(), ids(&read)), (last_message, vec![1]));
+            read.clear_history();
+            assert_eq!((read.last_message(), read.count()), (last_message, 0));
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused() {
+        for bytes in [&[][..], &[0; 8], &[3; 9], &[0; 10], &[0; 24]] {
+            assert_eq!(ChannelFacts::from_bytes(bytes), None, "{bytes:?}");
+        }
+    }
+}
