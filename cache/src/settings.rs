@@ -36,6 +36,13 @@ impl Settings {
         self.off & (1 << resource as u32) == 0 && !bounded_away
     }
 
+    /// The resources that are cached, as [`meta::RESOURCES`](mixcord_state::meta::RESOURCES) has them.
+    #[must_use]
+    pub fn resources(&self) -> u64 {
+        let cached = Resource::ALL.iter().filter(|&&resource| self.caches(resource));
+        cached.fold(0, |all, &resource| all | 1 << resource as u64)
+    }
+
     /// Whether what a table holds is cached.
     #[must_use]
     pub fn caches_table(&self, table: Table) -> bool {

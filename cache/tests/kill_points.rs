@@ -6,8 +6,11 @@
 mod common;
 
 use common::instance::{Instance, Out, receive, send, settle};
-use mixcord_cache::engine::Progress;
+use mixcord_cache::engine::{Engine, Plan, Progress};
+use mixcord_cache::settings::Settings;
+use mixcord_event::topology;
 use mixcord_ring::Geometry;
+use mixcord_state::Resource;
 use serde_json::{Value as Json, json};
 
 const CHILD: &str = "MIXCORD_KILL_CHILD";
@@ -58,7 +61,36 @@ fn slices_there_are() {
     assert_eq!(worked, 4, "or the kill points between them prove nothing");
 }
 
+/// A run with everything, before one that does not cache users.
+fn set_up_off(instance: &Instance) {
+    instance.declare();
+    let mut ring = instance.shard(0, 1);
+    send(&mut ring, (0, 1), &events(0)[..5]);
+    let everything = Plan { settings: Settings::default(), ..instance.plan() };
+    settle(&mut Engine::start(&everything).expect("an engine"));
+    send(&mut ring, (0, 1), &events(0)[4..]);
+}
+
+/// Rings of an old shard count that were read, and are gone when the cache starts again.
+fn set_up_gone(instance: &Instance) {
+    instance.declare();
+    for shard in 0..2 {
+        send(&mut instance.shard(shard, 2), (shard, 2), &events(shard)[..2]);
+    }
+    settle(&mut instance.engine());
+    for shard in 0..2 {
+        instance.namespace.remove_ring(&topology::shard_ring(shard, 2)).expect("nobody has it");
+    }
+    send(&mut instance.shard(0, 1), (0, 1), &events(0)[2..]);
+}
+
 fn set_up(instance: &Instance) {
+    if instance.name.contains("-gone-") {
+        return set_up_gone(instance);
+    }
+    if instance.name.contains("-off-") {
+        return set_up_off(instance);
+    }
     if instance.name.contains("-many-") {
         return set_up_many(instance);
     }
@@ -82,7 +114,7 @@ fn child() {
     let last = last.parse().expect("a number");
     let instance = sized(Instance::attach(name));
     match kind {
-        "ring" | "many-ring" => mixcord_ring::kill::arm(last),
+        "ring" | "many-ring" | "gone-ring" => mixcord_ring::kill::arm(last),
         _ => mixcord_cache::kill::arm(last),
     }
     let mut engine = instance.engine();
@@ -91,6 +123,9 @@ fn child() {
 
 /// Slices need a ring that cannot hold everything at once, and yet, without a reader, all of it.
 fn sized(mut instance: Instance) -> Instance {
+    if instance.name.contains("-off-") {
+        instance.settings = Settings::default().without(Resource::Users);
+    }
     if instance.name.contains("-many-") {
         instance.output = Geometry::new(256, 1 << 16, 4, 1, 4).expect("a geometry");
     }
@@ -158,4 +193,19 @@ fn at_every_call_to_the_store_between_slices() {
 #[test]
 fn at_every_shared_store_of_the_rings_between_slices() {
     enumerate("many-ring", 16);
+}
+
+#[test]
+fn at_every_call_to_the_store_when_a_resource_is_switched_off() {
+    enumerate("off-store", 9);
+}
+
+#[test]
+fn at_every_call_to_the_store_when_an_old_shard_count_is_forgotten() {
+    enumerate("gone-store", 12);
+}
+
+#[test]
+fn at_every_shared_store_of_the_rings_when_an_old_shard_count_is_forgotten() {
+    enumerate("gone-ring", 12);
 }

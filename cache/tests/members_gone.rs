@@ -3,7 +3,10 @@
 mod common;
 
 use common::Cache;
-use mixcord_state::{Key, Table};
+use mixcord_cache::annotate::forget_uncached;
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::Changes;
+use mixcord_state::{Key, Resource, Table};
 use serde_json::{Value as Json, json};
 
 fn user(id: u64) -> Json {
@@ -152,5 +155,30 @@ fn of_many_who_left_the_last_are_remembered() {
     for id in [1399, 1200] {
         cache.feed("PRESENCE_UPDATE", presence(id));
         assert!(!present(&cache, id), "{id}");
+    }
+}
+
+/// Where members are not cached it is remembered all the same who left, and forgotten once they are back.
+#[test]
+fn whoever_comes_back_is_present_again_also_where_members_are_not_cached() {
+    for how in ["GUILD_MEMBER_ADD", "GUILD_MEMBERS_CHUNK", "GUILD_CREATE"] {
+        let mut cache = guild(&[1, 2]);
+        cache.settings = Settings::default().without(Resource::Members);
+        forget_uncached(&mut cache.store, &cache.settings).unwrap();
+        cache.changes = Changes::default();
+        let present = |cache: &mut Cache| {
+            let presence = json!({"user": {"id": "2"}, "status": "online"});
+            cache.feed("PRESENCE_UPDATE", of_guild(presence));
+            cache.store.len(Table::Presences) == 1
+        };
+        cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(2)})));
+        assert!(!present(&mut cache), "it left a moment ago");
+        let members = json!({"id": "100", "members": [member(1), member(2)]});
+        match how {
+            "GUILD_MEMBER_ADD" => cache.feed(how, of_guild(member(2))),
+            "GUILD_CREATE" => cache.feed(how, members),
+            _ => cache.feed(how, of_guild(members)),
+        };
+        assert!(present(&mut cache), "{how}");
     }
 }

@@ -261,6 +261,51 @@ fn such_a_ready_of_one_shard_does_not_begin_that_of_another_again() {
     }
 }
 
+/// P2: the outputs that were delivered are not delivered again, and the rest went with the state, which
+/// is told.
+#[test]
+fn a_store_that_is_lost_between_two_slices_repeats_none_of_them() {
+    for removed in [true, false] {
+        let mut instance = Instance::new(if removed { "slices-removed" } else { "slices-damaged" });
+        instance.output = Geometry::new(64, 1 << 17, 4, 1, 4).unwrap();
+        instance.declare();
+        let mut shard = instance.shard(0, 1);
+        let mut engine = instance.engine();
+        let mut consumer = instance.consumer();
+        for id in 1..=40 {
+            send(&mut shard, (0, 1), &[guild(id, &"d".repeat(3000))]);
+            settle(&mut engine);
+            receive(&mut consumer);
+        }
+        let ready = json!({"user": {"id": "7", "username": "a"}, "guilds": []});
+        send(&mut shard, (0, 1), &[("READY", ready), typing(1)]);
+        assert_eq!(engine.round().unwrap(), Progress::Worked);
+        drop(engine);
+        let slice = receive(&mut consumer).len();
+        assert!((2..40).contains(&slice), "{slice}");
+        if removed {
+            std::fs::remove_dir_all(instance.state_dir()).unwrap();
+        } else {
+            // READY has the bot's own user.
+            let bytes = instance.state_bytes_max;
+            let (store, _) = DiskStore::open(&instance.state_dir(), bytes).unwrap();
+            let mut txn = store.env().unwrap().write().unwrap();
+            txn.put(Table::Users, Key::one(7), b"?").unwrap();
+            txn.commit().unwrap();
+        }
+        let mut engine = instance.engine();
+        settle(&mut engine);
+        let seen = receive(&mut consumer);
+        assert_eq!(kinds(&seen), ["GAP", "TYPING_START"]);
+        assert_eq!(gaps(&seen), [(0, "state_lost")]);
+        // It is not begun again later either.
+        drop(engine);
+        send(&mut shard, (0, 1), &[typing(2)]);
+        settle(&mut instance.engine());
+        assert_eq!(kinds(&receive(&mut consumer)), ["TYPING_START"]);
+    }
+}
+
 #[test]
 fn a_record_that_waits_long_for_room_costs_nothing() {
     let mut instance = Instance::new("long");
@@ -375,6 +420,47 @@ fn what_is_switched_off_is_forgotten_at_the_start() {
     let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
     let txn = store.env().unwrap().read().unwrap();
     for table in [Table::Members, Table::Users, Table::Roles, Table::RoleOrder, Table::Messages] {
+        assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
+    }
+}
+
+/// Members have their users inside where these are not cached, and users count the members that hold
+/// them: what an earlier run kept in one form is of no use in the other.
+#[test]
+fn users_that_are_switched_off_or_on_come_again_with_their_members() {
+    let mut instance = Instance::new("users-switched");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut consumer = instance.consumer();
+    let member = |name: &str| json!({"user": {"id": "1", "username": name}, "roles": [], "joined_at": null, "guild_id": "100"});
+    let create = json!({"id": "100", "name": "g", "member_count": 1, "members": [member("a")]});
+    let update = |name: &str| ("GUILD_MEMBER_UPDATE", member(name));
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", create), update("b")]);
+    settle(&mut instance.engine());
+    assert_eq!(receive(&mut consumer)[1].old["user"]["username"], "a");
+    let runs = [
+        (Settings::default().without(Resource::Users), ["c", "d"]),
+        (Settings::default(), ["e", "f"]),
+    ];
+    for (settings, names) in runs {
+        instance.settings = settings;
+        send(&mut shard, (0, 1), &names.map(update));
+        settle(&mut instance.engine());
+        let seen = receive(&mut consumer);
+        let users = seen.iter().filter(|out| out.kind == "USER_UPDATE").count();
+        assert_eq!(users, usize::from(instance.settings.caches(Resource::Users)));
+        let members = seen.iter().filter(|out| out.kind == "GUILD_MEMBER_UPDATE");
+        let olds: Vec<_> = members.map(|out| out.old["user"]["username"].as_str()).collect();
+        assert_eq!(olds, [None, Some(names[0])]);
+    }
+    // With the settings of before, what there is stays, and the last holder erases the user.
+    send(&mut shard, (0, 1), &[("GUILD_MEMBER_REMOVE", member("f"))]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    assert_eq!(seen[0].old["user"]["username"], "f");
+    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
+    let txn = store.env().unwrap().read().unwrap();
+    for table in [Table::Members, Table::Users] {
         assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
     }
 }

@@ -39,9 +39,8 @@ impl Cached {
     }
 
     fn from_entry(entry: &Entry) -> Self {
-        let [id, received_us] = [0, 8].map(|at| {
-            entry[at..].first_chunk().map_or(0, |number| u64::from_le_bytes(*number))
-        });
+        let [id, received_us] = [0, 8]
+            .map(|at| entry[at..].first_chunk().map_or(0, |number| u64::from_le_bytes(*number)));
         Self { id, received_us }
     }
 

@@ -7,8 +7,19 @@ use std::collections::BTreeMap;
 pub struct InputPosition {
     /// Id of the ring.
     pub ring: u64,
-    /// The first record not read.
+    /// The first record not read to its end.
     pub position: u64,
+    /// Its outputs before this index are delivered: a record may have more than one batch can hold.
+    /// Mostly 0.
+    pub index: u16,
+}
+
+impl InputPosition {
+    /// Nothing of the record at `position` is delivered.
+    #[must_use]
+    pub const fn whole(ring: u64, position: u64) -> Self {
+        Self { ring, position, index: 0 }
+    }
 }
 
 /// Positions by (shard count, shard).
@@ -35,25 +46,29 @@ pub struct CheckpointError;
 const VERSION: u8 = 1;
 /// Bytes before the positions: the version and the store.
 const HEAD: usize = 9;
+/// A position: shard count, shard, ring, position. Or, with 0 for the shard count, what is delivered
+/// of the record at one: 0, shard count, shard, index, and six bytes of 0.
 const ENTRY: usize = 14;
 /// Positions take six bytes: at a million events a second they last nine years.
 const POSITION: usize = 6;
 
 impl Checkpoint {
-    /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first.
+    /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first, and
+    /// before them those that are not of `current`, the shard count whose rings are read. With 256
+    /// shards there is room to say of 31 that a record of theirs is delivered in part; one of which it
+    /// is not said would begin again, if the store were lost right then.
     #[must_use]
-    pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
+    pub fn to_bytes(&self, limit: usize, current: Option<u16>) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
         bytes.extend_from_slice(&Self::head(self.store));
-        for (&(shards, shard), input) in &self.inputs {
-            if bytes.len() + ENTRY > limit {
-                break;
-            }
-            bytes.extend_from_slice(&shards.to_le_bytes());
-            bytes.extend_from_slice(&shard.to_le_bytes());
-            bytes.extend_from_slice(&fold(input.ring).to_le_bytes());
-            bytes.extend_from_slice(&input.position.to_le_bytes()[..POSITION]);
-        }
+        let room = limit.saturating_sub(HEAD) / ENTRY;
+        let entries = [true, false].into_iter().flat_map(|of_current| {
+            let inputs = self.inputs.iter();
+            let inputs = inputs.filter(move |(of, _)| (Some(of.0) == current) == of_current);
+            let parts = inputs.clone().filter(|(_, input)| input.index > 0);
+            inputs.map(position).chain(parts.map(part))
+        });
+        bytes.extend(entries.take(room).flatten());
         bytes
     }
 
@@ -84,13 +99,17 @@ impl Checkpoint {
         for entry in entries.chunks_exact(ENTRY) {
             let entry: &[u8; ENTRY] = entry.try_into().map_err(|_| CheckpointError)?;
             let [s0, s1, n0, n1, r0, r1, r2, r3, p0, p1, p2, p3, p4, p5] = *entry;
-            inputs.insert(
-                (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([n0, n1])),
-                InputPosition {
-                    ring: u64::from(u32::from_le_bytes([r0, r1, r2, r3])),
-                    position: u64::from_le_bytes([p0, p1, p2, p3, p4, p5, 0, 0]),
-                },
-            );
+            let (shards, shard) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([n0, n1]));
+            if shards == 0 {
+                let of = (shard, u16::from_le_bytes([r0, r1]));
+                if let Some(input) = inputs.get_mut(&of) {
+                    input.index = u16::from_le_bytes([r2, r3]);
+                }
+                continue;
+            }
+            let ring = u64::from(u32::from_le_bytes([r0, r1, r2, r3]));
+            let position = u64::from_le_bytes([p0, p1, p2, p3, p4, p5, 0, 0]);
+            inputs.insert((shards, shard), InputPosition::whole(ring, position));
         }
         Ok(Self { store: u64::from_le_bytes(store), inputs })
     }
@@ -100,6 +119,25 @@ impl Checkpoint {
     pub fn is_ring(folded: u64, id: u64) -> bool {
         folded == u64::from(fold(id))
     }
+}
+
+/// The entry of a position.
+fn position((&(shards, shard), input): (&(u16, u16), &InputPosition)) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[0..2].copy_from_slice(&shards.to_le_bytes());
+    entry[2..4].copy_from_slice(&shard.to_le_bytes());
+    entry[4..8].copy_from_slice(&fold(input.ring).to_le_bytes());
+    entry[8..].copy_from_slice(&input.position.to_le_bytes()[..POSITION]);
+    entry
+}
+
+/// The entry of what is delivered of the record at a position.
+fn part((&(shards, shard), input): (&(u16, u16), &InputPosition)) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[2..4].copy_from_slice(&shards.to_le_bytes());
+    entry[4..6].copy_from_slice(&shard.to_le_bytes());
+    entry[6..8].copy_from_slice(&input.index.to_le_bytes());
+    entry
 }
 
 const fn fold(id: u64) -> u32 {
@@ -114,11 +152,14 @@ mod tests {
     fn a_checkpoint_comes_back_with_folded_ids() {
         let ring = 0x1234_5678_9ABC_DEF0;
         let mut inputs = Inputs::new();
-        inputs.insert((2, 1), InputPosition { ring, position: 77 });
-        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032)).unwrap();
+        inputs.insert((2, 0), InputPosition::whole(ring, 1));
+        inputs.insert((2, 1), InputPosition { ring, position: 77, index: 5 });
+        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032, Some(2)))
+            .unwrap();
         let input = read.inputs[&(2, 1)];
-        assert_eq!((read.store, input.position), (5, 77));
-        let bytes = read.to_bytes(4032);
+        assert_eq!((read.store, input.position, input.index), (5, 77, 5));
+        assert_eq!((read.inputs.len(), read.inputs[&(2, 0)].index), (2, 0));
+        let bytes = read.to_bytes(4032, None);
         assert!(bytes.starts_with(&Checkpoint::head(5)));
         assert_eq!(Checkpoint::store_in(&bytes).unwrap(), 5);
         assert!(Checkpoint::is_ring(input.ring, ring));
@@ -127,10 +168,24 @@ mod tests {
 
     #[test]
     fn the_positions_of_256_shards_fit() {
-        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1 };
+        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1, index: 9 };
         let inputs: Inputs = (0..256).map(|shard| ((256, shard), input)).collect();
-        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032);
-        assert_eq!(Checkpoint::from_bytes(&bytes).unwrap().inputs.len(), 256);
+        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(256));
+        let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
+        assert_eq!(read.len(), 256);
+        assert_eq!(read.values().filter(|input| input.index == 9).count(), 31);
+    }
+
+    #[test]
+    fn what_is_read_comes_before_what_was_read_with_another_count() {
+        let input = InputPosition { ring: 7, position: 1, index: 1 };
+        let shards = [120, 130, 140].into_iter();
+        let inputs: Inputs =
+            shards.flat_map(|count| (0..count).map(move |shard| ((count, shard), input))).collect();
+        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(140));
+        let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
+        assert_eq!(read.keys().filter(|of| of.0 == 140).count(), 140);
+        assert!(read.iter().filter(|(of, _)| of.0 == 140).all(|(_, input)| input.index == 1));
     }
 
     #[test]

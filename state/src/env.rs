@@ -234,6 +234,11 @@ impl WriteTxn<'_> {
         Ok(())
     }
 
+    /// Removes everything from a table; takes no memory for what goes.
+    pub fn clear(&mut self, table: Table) -> Result<(), StoreError> {
+        Ok(self.tables[table.index()].clear(&mut self.txn)?)
+    }
+
     /// Makes all of it the state, at once.
     pub fn commit(self) -> Result<(), StoreError> {
         Ok(self.txn.commit()?)

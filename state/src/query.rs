@@ -5,8 +5,8 @@ use std::path::Path;
 use mixcord_event::{Document, Value, atoms};
 
 use crate::{
-    Env, Key, OpenError, Read, ReaderSlot, Resource, Scan, StateStats, StoreError, Table,
-    Tally, Txn, compose, format, meta,
+    Env, Key, OpenError, Read, ReaderSlot, Resource, Scan, StateStats, StoreError, Table, Tally,
+    Txn, compose, format, meta,
 };
 
 /// The cache's state, read from the process that asks.

@@ -135,10 +135,8 @@ impl Scan {
         let channel = range.start().owner();
         let Some(facts) = compose::facts_of_channel(txn, channel)? else { return Ok(Vec::new()) };
         let found = facts.history_in(range.start().id()..=range.end().id());
-        let found = found.map(|message| Place {
-            at: Key::pair(channel, message.id),
-            key: message.key(),
-        });
+        let found =
+            found.map(|message| Place { at: Key::pair(channel, message.id), key: message.key() });
         Ok(if self.newest_first {
             found.rev().take(count).collect()
         } else {

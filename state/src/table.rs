@@ -190,17 +190,18 @@ pub mod meta {
     pub const STORE: Key = Key::pair(0, 0);
     /// The bot's own user, as a document.
     pub const ME: Key = Key::pair(0, 1);
+    /// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight
+    /// bytes; absent in a store that was just made.
+    pub const RESOURCES: Key = Key::pair(0, 2);
     /// The output ring's id and the tail it is to reach: two numbers of eight bytes.
     pub const OUTPUT: Key = Key::pair(1, 0);
     /// The shard count whose rings are read.
     pub const SHARDS: Key = Key::pair(1, 1);
-    /// A record of which only some outputs are delivered: shard count, shard, ring id, position, and the
-    /// index that comes next, eight bytes each. Absent, mostly.
-    pub const PARTIAL: Key = Key::pair(1, 2);
     /// Owner of the keys of input positions.
     pub const INPUTS: u64 = 2;
 
-    /// The position in the ring of `shard` of `shards`: ring id and position, eight bytes each.
+    /// The position in the ring of `shard` of `shards`: ring id, position, and the index of the output
+    /// that comes next there, eight bytes each.
     #[must_use]
     pub const fn input(shard: u16, shards: u16) -> Key {
         Key::pair(INPUTS, ((shards as u64) << 16) | shard as u64)

@@ -5,7 +5,7 @@ use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose};
 
 use super::entity::{self, Family};
 use super::world::{Insert, World};
-use super::{Step, id_in};
+use super::{Step, id_in, member};
 
 /// Members of GUILD_CREATE that are entities of their own, or facts (R8, R10).
 const APART: [Atom; 12] = [
@@ -76,6 +76,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
         step.world.put_member(id, &mut facts, member, user, Insert::Always)?;
     }
+    step.world.forget_departed(id, member::users(step.data))?;
     step.world.put_guild_facts(id, facts);
     Ok(())
 }

@@ -1,25 +1,23 @@
 //! Members of guilds.
 
 use mixcord_event::{Kind, Map, Value, atoms, edit};
-use mixcord_state::{Resource, StoreError, compose};
+use mixcord_state::{GuildFacts, Resource, StoreError, compose};
 
 use super::world::{Insert, MemberPut};
 use super::{Step, guild, id_in, maps};
 
 pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
-    put(step, Insert::Always, true).map(drop)
+    let facts = facts(step)?;
+    put(step, facts, Insert::Always, true).map(drop)
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     let whole = step.data.contains(atoms::ROLES) && step.data.contains(atoms::JOINED_AT);
-    let facts = match step.guild {
-        Some(guild) => step.world.created_guild(guild)?,
-        None => None,
-    };
+    let facts = facts(step)?;
     // Where everybody is known, somebody unknown is no member: not yet, or not any more (G-46).
     let all = facts.is_some_and(|facts| facts.knows_all_members());
     let insert = if whole && !all { Insert::UnlessGone } else { Insert::Never };
-    let put = put(step, insert, false)?;
+    let put = put(step, facts, insert, false)?;
     if let Some(change) = put.user {
         let key = step.main.key;
         step.derive(Kind::USER_UPDATE, key, change.new, Some(change.old));
@@ -27,12 +25,25 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn put(step: &mut Step<'_>, insert: Insert, counts: bool) -> Result<MemberPut, StoreError> {
+/// Facts of the payload's guild, if its members are known.
+fn facts(step: &Step<'_>) -> Result<Option<GuildFacts>, StoreError> {
+    match step.guild {
+        Some(guild) => step.world.created_guild(guild),
+        None => Ok(None),
+    }
+}
+
+fn put(
+    step: &mut Step<'_>,
+    facts: Option<GuildFacts>,
+    insert: Insert,
+    counts: bool,
+) -> Result<MemberPut, StoreError> {
     let (Some(guild), Some(user)) = (step.guild, step.map(atoms::USER)) else {
         return Ok(MemberPut::default());
     };
     let Some(user_id) = id_in(user, atoms::ID) else { return Ok(MemberPut::default()) };
-    let Some(mut facts) = step.world.created_guild(guild)? else {
+    let Some(mut facts) = facts else {
         // The user may be known from elsewhere.
         let user = step.world.put_user(user, 0)?;
         return Ok(MemberPut { new: false, user });
@@ -42,6 +53,9 @@ fn put(step: &mut Step<'_>, insert: Insert, counts: bool) -> Result<MemberPut, S
     let known = cached && compose::member(&*step.world.store, guild, user_id, &mut old)?;
     let before = facts;
     let put = step.world.put_member(guild, &mut facts, step.data, user, insert)?;
+    if insert == Insert::Always {
+        step.world.forget_departed(guild, [user_id].into_iter())?;
+    }
     if counts && !known {
         facts.member_count = facts.member_count.map(|count| count + 1);
     }
@@ -89,6 +103,12 @@ pub(super) fn remove(step: &mut Step<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// The users of a list of members.
+pub(super) fn users<'a>(data: Map<'a>) -> impl Iterator<Item = u64> + use<'a> {
+    let members = maps(data.get(atoms::MEMBERS));
+    members.filter_map(|member| id_in(member.get(atoms::USER)?.as_map()?, atoms::ID))
+}
+
 /// An answer to a request for members.
 pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
     let Some(guild) = step.guild else { return Ok(()) };
@@ -100,6 +120,7 @@ pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
         let Some(user) = user else { continue };
         step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
     }
+    step.world.forget_departed(guild, users(data))?;
     if facts != before {
         step.world.put_guild_facts(guild, facts);
     }

@@ -1,9 +1,7 @@
 //! Messages: a history bounded by count in each channel, and by age.
 
 use mixcord_event::{Flags, Map, Value, Writer, atoms, edit};
-use mixcord_state::{
-    Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, Table, compose,
-};
+use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, Table, compose};
 
 use super::{Step, id_in, ids, refresh, time};
 

@@ -47,11 +47,14 @@ pub struct Slice {
     pub records: usize,
     /// Their bytes after which to stop.
     pub bytes: usize,
+    /// Bytes of changes after which to stop, those of the batch's earlier records included.
+    pub changes: usize,
 }
 
 impl Slice {
     /// Everything.
-    pub const WHOLE: Self = Self { from: 0, records: usize::MAX, bytes: usize::MAX };
+    pub const WHOLE: Self =
+        Self { from: 0, records: usize::MAX, bytes: usize::MAX, changes: usize::MAX };
 }
 
 /// Applies one record to the state, and replaces what `out` held by what is to be delivered; says

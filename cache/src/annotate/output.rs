@@ -63,14 +63,16 @@ impl Outputs {
         &self.items
     }
 
-    /// Whether the derived records are as many as a slice may have.
-    pub(super) fn exceeds(&self, slice: Slice) -> bool {
+    /// Whether the derived records, or with `changed` bytes the changes, are as many as a slice may
+    /// have.
+    pub(super) fn exceeds(&self, slice: Slice, changed: usize) -> bool {
         let size = |output: &Output| {
             let data = if let Part::Document(data) = &output.data { data.len() } else { 0 };
             data + output.old.as_ref().map_or(0, Vec::len) + OVERHEAD
         };
+        let bytes = || self.items.iter().map(size).sum::<usize>();
         self.items.len() >= slice.records.max(1)
-            || (!self.items.is_empty() && self.items.iter().map(size).sum::<usize>() >= slice.bytes)
+            || (!self.items.is_empty() && (changed >= slice.changes || bytes() >= slice.bytes))
     }
 
     /// Forgets the records.

@@ -31,7 +31,8 @@ fn refresh(step: &mut Step<'_>, member: Option<Map<'_>>, user: Map<'_>) -> Resul
 /// An interaction: who asked, and what the options resolved to.
 pub(super) fn interaction(step: &mut Step<'_>) -> Result<(), StoreError> {
     embedded(step)?;
-    let Some(resolved) = step.map(atoms::RESOLVED) else { return Ok(()) };
+    let resolved = step.map(atoms::DATA).and_then(|data| data.get(atoms::RESOLVED)?.as_map());
+    let Some(resolved) = resolved else { return Ok(()) };
     let entries = |key| {
         let map = resolved.get(key).and_then(Value::as_map);
         map.into_iter().flat_map(Map::iter)

@@ -34,9 +34,11 @@ fn put(step: &mut Step<'_>, insert: bool) -> Result<(), StoreError> {
         step.data(data);
     } else if insert && step.world.created_guild(guild)?.is_some() {
         step.world.store.put(Table::Roles, key, &[role.as_bytes()]);
-        let order = step.world.store.get(Table::RoleOrder, Key::one(guild))?;
-        let order = order.unwrap_or_default().to_vec();
-        step.world.store.put(Table::RoleOrder, Key::one(guild), &[&order, &id.to_le_bytes()]);
+        // Where nobody told all of a guild's roles yet, it has no list of them.
+        if let Some(order) = step.world.store.get(Table::RoleOrder, Key::one(guild))? {
+            let order = order.to_vec();
+            step.world.store.put(Table::RoleOrder, Key::one(guild), &[&order, &id.to_le_bytes()]);
+        }
     }
     Ok(())
 }

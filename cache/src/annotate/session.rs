@@ -24,7 +24,7 @@ pub(super) fn ready(step: &mut Step<'_>) -> Result<(), StoreError> {
     listed.sort_unstable();
     for (id, facts) in ours(step)? {
         if listed.binary_search(&id).is_err() {
-            if facts.created && step.out.exceeds(step.slice) {
+            if facts.created && step.out.exceeds(step.slice, step.world.store.changed_bytes()) {
                 step.complete = false;
                 break;
             }

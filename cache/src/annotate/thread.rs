@@ -28,20 +28,22 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     let data = step.data;
-    let parents: Option<Vec<u64>> =
+    let mut parents: Option<Vec<u64>> =
         data.get(atoms::CHANNEL_IDS).map(|parents| ids(Some(parents)).collect());
+    parents.iter_mut().for_each(|parents| parents.sort_unstable());
     let mut kept = Vec::new();
     for thread in maps(data.get(atoms::THREADS)) {
         kept.extend(id_in(thread, atoms::ID));
         step.world.put_channel(Table::Threads, guild, thread)?;
     }
+    kept.sort_unstable();
     let mut gone = Vec::new();
     step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
         let parent = id_in(compose::stored_map(thread), atoms::PARENT_ID);
         let listed = parents
             .as_ref()
-            .is_none_or(|parents| parent.is_some_and(|parent| parents.contains(&parent)));
-        if listed && !kept.contains(&key.id()) {
+            .is_none_or(|parents| parent.is_some_and(|id| parents.binary_search(&id).is_ok()));
+        if listed && kept.binary_search(&key.id()).is_err() {
             gone.push(key.id());
         }
         true
@@ -78,15 +80,22 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     channel::old(step, Table::Threads, guild, id)?;
     let data = step.data;
     let own_id = step.world.own_id()?;
-    let left =
-        own_id.is_some_and(|own| ids(data.get(atoms::REMOVED_MEMBER_IDS)).any(|id| id == own));
+    let is_own = |id: Option<u64>| id.is_some() && id == own_id;
+    let left = ids(data.get(atoms::REMOVED_MEMBER_IDS)).any(|id| is_own(Some(id)));
+    let joined =
+        maps(data.get(atoms::ADDED_MEMBERS)).find(|added| is_own(id_in(*added, atoms::USER_ID)));
     edit_thread(step, guild, id, |thread, out| {
         let mut counted = Vec::new();
         edit::only(data, &[atoms::MEMBER_COUNT], &mut counted);
         let mut merged = Vec::new();
         edit::merge(thread, compose::stored_map(&counted), &mut merged);
-        if left {
-            edit::without(compose::stored_map(&merged), &[atoms::MEMBER], out);
+        let merged_map = compose::stored_map(&merged);
+        if let Some(joined) = joined {
+            let mut own = Vec::new();
+            edit::without(joined, &[atoms::MEMBER, atoms::PRESENCE], &mut own);
+            edit::with(merged_map, &[(atoms::MEMBER, compose::stored(&own))], out);
+        } else if left {
+            edit::without(merged_map, &[atoms::MEMBER], out);
         } else {
             out.append(&mut merged);
         }

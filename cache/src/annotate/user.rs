@@ -7,23 +7,21 @@ use super::{Step, id_in};
 
 /// The bot's own user changed; Discord tells of no other's.
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
-    if !step.world.settings.caches(Resource::Users) {
-        return Ok(());
-    }
     let data = step.data;
     let Some(id) = id_in(data, atoms::ID) else { return Ok(()) };
     if step.world.own_id()?.is_some_and(|own| own != id) {
         return other(step, id);
     }
-    let mut old = step.buffer();
     match step.world.store.get(Table::Meta, meta::ME)? {
         Some(held) => {
-            old.extend_from_slice(held);
-            let mut new = step.buffer();
+            let (old, mut new) = (held.to_vec(), step.buffer());
             edit::merge(compose::stored_map(&old), data, &mut new);
             step.world.put_changed(Table::Meta, meta::ME, &new)?;
-            step.old(old);
-            step.data(new);
+            // It is kept up to date also where users are not cached.
+            if step.world.settings.caches(Resource::Users) {
+                step.old(old);
+                step.data(new);
+            }
         }
         None => step.world.store.put(Table::Meta, meta::ME, &[data.as_bytes()]),
     }
@@ -87,11 +85,13 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
     }
     let Some(facts) = step.world.created_guild(guild)? else { return Ok(()) };
     // Where everybody is known, somebody unknown is no member (any more).
-    let caches_members = step.world.settings.caches(Resource::Members);
-    let gone = caches_members
-        && facts.knows_all_members()
-        && step.world.store.get(Table::Members, key)?.is_none();
-    if !gone && !step.world.has_departed(guild, user)? {
+    let knows_all = step.world.settings.caches(Resource::Members) && facts.knows_all_members();
+    let gone = if knows_all {
+        step.world.store.get(Table::Members, key)?.is_none()
+    } else {
+        step.world.has_departed(guild, user)?
+    };
+    if !gone {
         step.world.store.put(Table::Presences, key, &[data.as_bytes()]);
     }
     Ok(())

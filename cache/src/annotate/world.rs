@@ -138,17 +138,18 @@ impl World<'_> {
         let key = Key::pair(guild, user_id);
         let mut holders = 0;
         if self.settings.caches(Resource::Members) && !self.merge_member(key, member, user)? {
-            let gone = insert != Insert::Always && self.has_departed(guild, user_id)?;
-            if insert != Insert::Never && !gone {
+            let inserts = match insert {
+                Insert::Never => false,
+                Insert::UnlessGone => !self.has_departed(guild, user_id)?,
+                Insert::Always => true,
+            };
+            if inserts {
                 let mut own = Vec::new();
                 self.own_member(member, user, &mut own);
                 self.store.put(Table::Members, key, &[&own]);
                 facts.members_cached += 1;
                 holders = 1;
                 put.new = true;
-            }
-            if insert == Insert::Always {
-                self.forget_departed(key)?;
             }
         }
         put.user = self.put_user(user, holders)?;
@@ -250,9 +251,22 @@ impl World<'_> {
         Ok(())
     }
 
-    fn forget_departed(&mut self, key: Key) -> Result<(), StoreError> {
-        if self.store.get(Table::Departed, key)?.is_some() {
-            self.store.delete(Table::Departed, key);
+    /// These members are back, if they had left.
+    pub(super) fn forget_departed(
+        &mut self,
+        guild: u64,
+        members: impl Iterator<Item = u64>,
+    ) -> Result<(), StoreError> {
+        // Mostly nobody left of late, and members that come may be many.
+        let mut some = false;
+        self.store.scan(Table::Departed, Key::all_of(guild), &mut |_, _| {
+            some = true;
+            false
+        })?;
+        for key in members.filter(|_| some).map(|member| Key::pair(guild, member)) {
+            if self.store.get(Table::Departed, key)?.is_some() {
+                self.store.delete(Table::Departed, key);
+            }
         }
         Ok(())
     }

@@ -2,11 +2,10 @@
 
 use mixcord_event::Origin;
 use mixcord_ring::{Producer, StageError};
-use mixcord_state::{Checkpoint, InputPosition, Read, StoreError, WriteTxn};
+use mixcord_state::{Checkpoint, Inputs, Read, StoreError, WriteTxn};
 
 use super::input::{self, Input};
-use super::partial::Partial;
-use super::transaction::{self, Ending, reached};
+use super::transaction::{self, Ending};
 use super::work::{Done, Place, Work, stage_gap};
 use super::{Engine, EngineError, Progress};
 use crate::kill;
@@ -14,7 +13,7 @@ use crate::store::{DiskStore, MemoryStore};
 
 /// Records and bytes of changes of one batch.
 const RECORDS_MAX: usize = 8192;
-const CHANGES_BYTES_MAX: usize = 16 << 20;
+pub(super) const CHANGES_BYTES_MAX: usize = 16 << 20;
 /// After so many records their changes go into the transaction: soon enough that the pages from which
 /// they were read are still near.
 const SPILL_RECORDS: usize = 32;
@@ -47,7 +46,6 @@ impl Engine {
             Err(error) => return Err(error),
         }
         self.changes.committed();
-        self.partials.clone_from(&self.partials_staged);
         self.set_checkpoint();
         self.out.publish();
         kill::point();
@@ -65,22 +63,23 @@ impl Engine {
             None => None,
         };
         let end = self.stage_round(&mut txn)?;
-        if self.out.staged_tail() == self.out.tail() {
+        let staged = self.inputs.iter();
+        let staged: Inputs =
+            staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
+        // What is left of a record whose state was lost has no outputs, and is done all the same.
+        if self.out.staged_tail() == self.out.tail() && staged.is_empty() {
             return Ok(Some(match end {
                 End::Full(bytes) => Progress::OutputFull(bytes),
                 End::Enough => Progress::Idle,
             }));
         }
-        let staged = self.inputs.iter().filter_map(|(&key, input)| {
-            Some((key, InputPosition { ring: input.id(), position: input.reached()? }))
-        });
-        let positions = reached(&self.positions, staged);
+        let mut positions = self.positions.clone();
+        positions.extend(staged);
         if let Some(txn) = txn {
             let ending = Ending {
                 positions: &positions,
                 persisted: &self.persisted,
                 shards: self.shards,
-                partials: &self.partials_staged,
                 output: (self.out.id().0, self.out.staged_tail()),
             };
             ending.commit(txn, &mut self.changes)?;
@@ -110,7 +109,7 @@ impl Engine {
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
         let checkpoint = Checkpoint { store, inputs: self.positions.clone() };
-        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX);
+        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX, self.shards);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
         }
@@ -135,14 +134,12 @@ impl Engine {
 
     /// Annotates and stages what waits, until the output ring is full.
     fn stage_round(&mut self, txn: &mut Option<WriteTxn<'_>>) -> Result<End, EngineError> {
-        let Self { out, settings, inputs, first, changes, outputs, shards, .. } = self;
+        let Self { out, settings, inputs, first, positions, changes, outputs, shards, .. } = self;
         let mut left = self.records_max.min(RECORDS_MAX);
         let empty = MemoryStore::default();
         let mut work = Work { out, settings, changes, outputs, keeps: txn.is_some() };
         let mut end = End::Enough;
         let mut torn = false;
-        let partials = &mut self.partials_staged;
-        partials.clone_from(&self.partials);
         // Whoever was not served when the last round ended is served first in this one: under
         // back-pressure all shards slow down alike.
         let order: Vec<_> =
@@ -153,6 +150,7 @@ impl Engine {
             };
             let ring = input.id();
             let mut staged = 0;
+            let mut part = None;
             let mut stopped = false;
             for entry in input.rest() {
                 if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
@@ -165,26 +163,21 @@ impl Engine {
                 }
                 let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
                 let at = Place { shard: *key, ring, position: entry.position };
-                let from = partials.next_index(*key, ring, entry.position);
+                let known = positions.get(key).filter(|it| it.position == entry.position);
+                let from = known.map_or(0, |known| known.index);
                 match work.record(base, at, entry, from)? {
                     Done::Staged => {
                         staged += 1;
-                        if from > 0 {
-                            partials.remove(*key);
-                        }
                         continue;
                     }
-                    Done::Part(index) => {
-                        let position = entry.position;
-                        partials.set(*key, Partial { ring, position, index });
-                    }
+                    Done::Part(index) => part = Some(index),
                     Done::Full(bytes) => end = End::Full(bytes),
                     Done::Torn(bytes) => (end, torn) = (End::Full(bytes), true),
                 }
                 stopped = true;
                 break;
             }
-            input.advance(staged);
+            input.advance(staged, part);
             if stopped {
                 let served = staged > 0 && !torn;
                 *first = if served { (key.0, key.1.saturating_add(1)) } else { *key };
@@ -222,7 +215,6 @@ impl Engine {
     pub(super) fn take_back(&mut self) {
         self.out.discard_staged();
         self.changes.take_back();
-        self.partials_staged.clone_from(&self.partials);
         self.inputs.values_mut().for_each(Input::take_back);
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mixcord_event::topology;
+use mixcord_event::{Reason, topology};
 
+use super::gap::Gap;
 use super::input::{Input, file_of};
 use super::{Engine, EngineError};
 
@@ -16,21 +17,22 @@ impl Engine {
     pub(super) fn discover(&mut self) -> Result<(), EngineError> {
         let names = self.namespace.rings().map_err(EngineError::List)?;
         self.complaints.retain(|name, _| names.contains(name));
-        for name in names {
-            let Some((shard, shards)) = topology::parse_shard_ring(&name) else { continue };
+        for name in &names {
+            let Some((shard, shards)) = topology::parse_shard_ring(name) else { continue };
             let key = (shards, shard);
             if let Some(input) = self.inputs.get_mut(&key)
-                && !input.is_over(file_of(&self.namespace, &name))
+                && !input.is_over(file_of(&self.namespace, name))
             {
                 continue;
             }
-            match Input::join(&self.namespace, &name, &self.bell) {
+            match Input::join(&self.namespace, name, &self.bell) {
                 Ok(Some(input)) => self.welcome(key, input),
                 Ok(None) => {}
-                Err(error) => self.complain(&name, &error.to_string()),
+                Err(error) => self.complain(name, &error.to_string()),
             }
         }
         self.choose_shards();
+        self.leave_old_counts(&names);
         Ok(())
     }
 
@@ -65,10 +67,32 @@ impl Engine {
         }
     }
 
+    /// Forgets rings of other counts that are gone: should there be one of that name again, it is
+    /// another ring, and read from its beginning. While they are there their positions stay, for their
+    /// gateway may come back.
+    fn leave_old_counts(&mut self, names: &[String]) {
+        let Some(current) = self.shards else { return };
+        let is_gone = |&(shards, shard): &(u16, u16)| {
+            shards != current && !names.contains(&topology::shard_ring(shard, shards))
+        };
+        let gone: Vec<_> = self.positions.keys().copied().filter(is_gone).collect();
+        for shard in gone {
+            if self.inputs.get_mut(&shard).is_some_and(Input::is_in_use) {
+                continue;
+            }
+            let input = self.inputs.remove(&shard);
+            if !input.is_some_and(|input| input.is_readable()) {
+                // Nobody knows what else was in it (P3).
+                self.gaps.push(Gap { shard, reason: Reason::RingLost });
+            }
+            self.positions.remove(&shard);
+        }
+    }
+
     /// Whether rings of this count have a gateway or records.
     fn is_in_use(&mut self, shards: u16) -> bool {
         let mut inputs = self.inputs.range_mut((shards, 0)..=(shards, u16::MAX));
-        inputs.any(|(_, input)| input.has_work() || input.is_alive())
+        inputs.any(|(_, input)| input.is_in_use())
     }
 
     fn is_alive(&self, shards: u16) -> bool {

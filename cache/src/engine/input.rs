@@ -9,6 +9,7 @@ use mixcord_ring::{
     AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
     Ring, Start, TakeError,
 };
+use mixcord_state::InputPosition;
 
 /// Records taken from a ring at once, and their bytes where one ring is read. Many rings share what
 /// four may have, so that memory stays bounded.
@@ -40,6 +41,8 @@ pub(super) struct Input {
     staged: usize,
     /// How many of them are committed.
     done: usize,
+    /// Of the one behind those staged, the outputs before this index are staged too.
+    part: Option<u16>,
 }
 
 /// Which file a name stands for: device and number.
@@ -80,7 +83,16 @@ impl Input {
         }
         let group = GroupSpec::durable(CACHE_GROUP).from(Start::Earliest);
         let member = Some(ring.join(&group, bell)?);
-        Ok(Some(Self { ring, file, member, retry: None, batch: None, staged: 0, done: 0 }))
+        Ok(Some(Self {
+            ring,
+            file,
+            member,
+            retry: None,
+            batch: None,
+            staged: 0,
+            done: 0,
+            part: None,
+        }))
     }
 
     /// Whether the ring is to be joined again: another one stands in its place, and of this one
@@ -91,7 +103,7 @@ impl Input {
         }
         let replaced = file.is_some_and(|file| file != self.file);
         match &mut self.member {
-            Some(member) => replaced && !member.has_work() && !self.ring.producer_alive(),
+            Some(member) => replaced && !self.ring.producer_alive() && !member.has_work(),
             None => replaced || self.retry.is_none_or(|at| at <= Instant::now()),
         }
     }
@@ -111,6 +123,17 @@ impl Input {
 
     pub(super) fn has_work(&mut self) -> bool {
         self.batch.is_some() || self.member.as_mut().is_some_and(Member::has_work)
+    }
+
+    /// Whether nothing stood in the way of reading it.
+    pub(super) fn is_readable(&self) -> bool {
+        self.member.is_some()
+    }
+
+    /// Whether there are records to take, or may yet be.
+    pub(super) fn is_in_use(&mut self) -> bool {
+        // In this order: whoever is gone has written what it wrote.
+        self.ring.producer_alive() || self.has_work()
     }
 
     /// Has the bell rung at the next record; says how long to sleep at most.
@@ -164,27 +187,32 @@ impl Input {
         batch.flat_map(|batch| (self.staged..batch.len()).filter_map(|index| batch.get(index)))
     }
 
-    /// One more record is staged.
-    pub(super) fn advance(&mut self, records: usize) {
+    /// So many more records are staged, and of the next one the outputs before index `part`.
+    pub(super) fn advance(&mut self, records: usize, part: Option<u16>) {
         self.staged += records;
+        self.part = part;
     }
 
     /// What was staged since the last commit is forgotten.
     pub(super) fn take_back(&mut self) {
         self.staged = self.done;
+        self.part = None;
     }
 
-    /// The position behind the records staged, if any are.
-    pub(super) fn reached(&self) -> Option<Position> {
-        if self.staged == self.done {
-            return None;
-        }
-        let last = self.batch.as_ref()?.get(self.staged - 1)?;
-        Some(last.position + 1)
+    /// Where what is staged ends, if anything is.
+    pub(super) fn reached(&self) -> Option<InputPosition> {
+        let batch = self.batch.as_ref()?;
+        let (position, index) = match self.part {
+            Some(index) => (batch.get(self.staged)?.position, index),
+            None if self.staged == self.done => return None,
+            None => (batch.get(self.staged - 1)?.position + 1, 0),
+        };
+        Some(InputPosition { ring: self.id(), position, index })
     }
 
     /// Releases the records staged: they are committed.
     pub(super) fn release(&mut self) {
+        self.part = None;
         if self.staged != self.done {
             self.done = self.staged;
             self.acknowledge();

@@ -10,7 +10,6 @@ mod discover;
 mod error;
 mod gap;
 mod input;
-mod partial;
 mod startup;
 mod transaction;
 mod work;
@@ -25,7 +24,6 @@ use mixcord_state::{Inputs, StoreError};
 pub use self::error::EngineError;
 use self::gap::Gap;
 use self::input::Input;
-use self::partial::Partials;
 use crate::annotate::Outputs;
 use crate::settings::Settings;
 use crate::store::{Changes, DiskStore};
@@ -84,9 +82,6 @@ pub struct Engine {
     knew_positions: bool,
     /// Losses to be told before anything else.
     gaps: Vec<Gap>,
-    /// The records that are delivered in part, as committed and as staged.
-    partials: Partials,
-    partials_staged: Partials,
     /// Rings that cannot be read, and when that was said.
     complaints: BTreeMap<String, Instant>,
     changes: Changes,

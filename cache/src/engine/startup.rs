@@ -12,10 +12,10 @@ use mixcord_state::{
 
 use super::gap::Gap;
 use super::input::Input;
-use super::partial::Partials;
-use super::{Engine, EngineError, Plan, transaction};
+use super::{Engine, EngineError, Plan};
 use crate::annotate::{Outputs, forget_uncached};
-use crate::store::{Changes, DiskStore, Fate, Overlay, announce};
+use crate::kill;
+use crate::store::{Changes, DiskStore, Fate, announce};
 
 /// What the store says about the rings.
 #[derive(Default, Debug)]
@@ -24,7 +24,6 @@ struct Stored {
     output: Option<(u64, Position)>,
     inputs: Inputs,
     shards: Option<u16>,
-    partials: Partials,
 }
 
 impl Engine {
@@ -74,8 +73,6 @@ impl Engine {
             shards: None,
             knew_positions: true,
             gaps: Vec::new(),
-            partials: Partials::default(),
-            partials_staged: Partials::default(),
             complaints: BTreeMap::new(),
             changes: Changes::default(),
             outputs: Outputs::default(),
@@ -91,19 +88,20 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes out of the store what an earlier run cached and this one does not.
+    /// Takes out of the store what an earlier run cached and this one does not, in one transaction.
     fn forget_uncached(&mut self) -> Result<(), EngineError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        let txn = store.env()?.read()?;
-        forget_uncached(&mut Overlay::new(&txn, &mut self.changes), &self.settings)?;
-        drop(txn);
-        while !self.changes.is_empty() {
-            match transaction::write_changes(store.env()?, &mut self.changes) {
-                Ok(()) => self.changes.committed(),
+        loop {
+            let mut txn = store.env()?.write()?;
+            kill::point();
+            let forgotten = forget_uncached(&mut txn, &self.settings);
+            match forgotten.and_then(|()| txn.commit()) {
+                Ok(()) => break,
                 Err(StoreError::Full) if store.grow()? => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        kill::point();
         Ok(())
     }
 
@@ -121,6 +119,7 @@ impl Engine {
         };
         let (id, tail) = (self.out.id().0, self.out.tail());
         self.shards = stored.shards;
+        self.persisted.clone_from(&stored.inputs);
         match stored.output {
             Some((ring, intended)) if ring == id => {
                 let behind = checkpoint.as_ref().is_some_and(|at| is_behind(&stored.inputs, at));
@@ -129,7 +128,6 @@ impl Engine {
                     return self.begin_anew(checkpoint);
                 }
                 self.positions = stored.inputs;
-                self.partials = stored.partials;
                 if intended > tail {
                     match self.out.restage(intended) {
                         Ok(()) => {
@@ -150,7 +148,6 @@ impl Engine {
             Some(_) => {
                 tracing::error!("the output ring is another one than before");
                 self.positions = stored.inputs;
-                self.partials = stored.partials;
                 self.tell(Reason::OutputLost);
             }
             None if checkpoint.is_some() && self.store.is_some() => {
@@ -178,9 +175,8 @@ impl Engine {
         if let Some(store) = &mut self.store {
             store.rebuild()?;
         }
+        self.forget_uncached()?;
         self.persisted.clear();
-        self.partials = Partials::default();
-        self.partials_staged = Partials::default();
         // Notes are of the state that was.
         self.changes = Changes::default();
         self.tell(Reason::StateLost);
@@ -206,14 +202,16 @@ impl Engine {
             }
             Some(known) => {
                 tracing::error!(shard = shard.1, "the shard's ring is another one than before");
-                *known = InputPosition { ring: id, position: 0 };
+                *known = InputPosition::whole(id, 0);
                 self.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
             None => {
-                if !self.knew_positions && floor > 0 {
-                    self.gaps.push(Gap { shard, reason: Reason::StateLost });
+                if floor > 0 {
+                    let knew = self.knew_positions;
+                    let reason = if knew { Reason::RecordsLost } else { Reason::StateLost };
+                    self.gaps.push(Gap { shard, reason });
                 }
-                self.positions.insert(shard, InputPosition { ring: id, position: floor });
+                self.positions.insert(shard, InputPosition::whole(id, floor));
             }
         }
         self.inputs.insert(shard, input);
@@ -225,17 +223,19 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
         let mut ids = compose::ids(bytes);
         Some((ids.next()?, ids.next()?))
     };
+    let input = |bytes: &[u8]| {
+        let mut words = compose::ids(bytes);
+        let (ring, position) = (words.next()?, words.next()?);
+        let index = words.next().and_then(|index| u16::try_from(index).ok())?;
+        Some(InputPosition { ring, position, index })
+    };
     let mut stored =
         Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
     let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
     stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
-    let partials = txn.get(Table::Meta, meta::PARTIAL)?;
-    stored.partials = partials.map(Partials::from_bytes).unwrap_or_default();
     txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
-        if let Some((ring, position)) = pair(bytes) {
-            let shard = ((key.id() >> 16) as u16, key.id() as u16);
-            stored.inputs.insert(shard, InputPosition { ring, position });
-        }
+        let shard = ((key.id() >> 16) as u16, key.id() as u16);
+        stored.inputs.extend(input(bytes).map(|input| (shard, input)));
         true
     })?;
     Ok(stored)
@@ -245,7 +245,8 @@ fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
 fn is_behind(stored: &Inputs, checkpoint: &Checkpoint) -> bool {
     checkpoint.inputs.iter().any(|(shard, reached)| {
         stored.get(shard).is_some_and(|held| {
-            Checkpoint::is_ring(reached.ring, held.ring) && held.position < reached.position
+            Checkpoint::is_ring(reached.ring, held.ring)
+                && (held.position, held.index) < (reached.position, reached.index)
         })
     })
 }

@@ -1,8 +1,7 @@
 //! The transaction of a batch: state, positions, intended tail.
 
-use mixcord_state::{Env, InputPosition, Inputs, Key, Read, StoreError, Table, WriteTxn, meta};
+use mixcord_state::{Env, Inputs, Key, StoreError, Table, WriteTxn, meta};
 
-use super::partial::Partials;
 use crate::kill;
 use crate::store::Changes;
 
@@ -27,8 +26,6 @@ pub(super) struct Ending<'a> {
     /// The positions that the store holds already.
     pub(super) persisted: &'a Inputs,
     pub(super) shards: Option<u16>,
-    /// The records that are delivered in part.
-    pub(super) partials: &'a Partials,
     /// The output ring's id and the tail it is to reach.
     pub(super) output: (u64, u64),
 }
@@ -42,31 +39,22 @@ impl Ending<'_> {
         put_changes(&mut txn, changes)?;
         for (shard, input) in self.positions {
             if self.persisted.get(shard) != Some(input) {
-                let value = pair(input.ring, input.position);
+                let value = words([input.ring, input.position, input.index.into()]);
                 put(&mut txn, meta::input(shard.1, shard.0), &value)?;
             }
+        }
+        for shard in self.persisted.keys().filter(|shard| !self.positions.contains_key(shard)) {
+            txn.delete(Table::Meta, meta::input(shard.1, shard.0))?;
+            kill::point();
         }
         if let Some(shards) = self.shards {
             put(&mut txn, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
         }
-        if !self.partials.is_empty() {
-            put(&mut txn, meta::PARTIAL, &self.partials.to_bytes())?;
-        } else if txn.get(Table::Meta, meta::PARTIAL)?.is_some() {
-            txn.delete(Table::Meta, meta::PARTIAL)?;
-            kill::point();
-        }
-        put(&mut txn, meta::OUTPUT, &pair(self.output.0, self.output.1))?;
+        put(&mut txn, meta::OUTPUT, &words([self.output.0, self.output.1]))?;
         txn.commit()?;
         kill::point();
         Ok(())
     }
-}
-
-/// A transaction of changes alone: positions and tail stay what they are.
-pub(super) fn write_changes(env: &Env, changes: &mut Changes) -> Result<(), StoreError> {
-    let mut txn = env.write()?;
-    put_changes(&mut txn, changes)?;
-    txn.commit()
 }
 
 fn put_changes(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
@@ -86,19 +74,6 @@ fn put(txn: &mut WriteTxn<'_>, key: Key, value: &[u8]) -> Result<(), StoreError>
     Ok(())
 }
 
-fn pair(first: u64, second: u64) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&first.to_le_bytes());
-    bytes[8..].copy_from_slice(&second.to_le_bytes());
-    bytes
-}
-
-/// Where the inputs stand once what is staged is committed.
-pub(super) fn reached<'a>(
-    positions: &Inputs,
-    staged: impl Iterator<Item = ((u16, u16), InputPosition)> + 'a,
-) -> Inputs {
-    let mut positions = positions.clone();
-    positions.extend(staged);
-    positions
+fn words<const N: usize>(words: [u64; N]) -> Vec<u8> {
+    words.into_iter().flat_map(u64::to_le_bytes).collect()
 }

@@ -4,6 +4,7 @@ use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, record};
 use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
 use mixcord_state::{Read, StoreError};
 
+use super::commit::CHANGES_BYTES_MAX;
 use super::gap::Gap;
 use crate::annotate::{Output, Outputs, Slice, annotate};
 use crate::settings::Settings;
@@ -67,6 +68,7 @@ impl Work<'_> {
             records: (geometry.slots as usize / 2).min(usize::from(u16::MAX / 2)),
             // With one guild too many, the record itself and a hole, each a quarter at most, it fits.
             bytes: geometry.payload_bytes as usize / 8,
+            changes: CHANGES_BYTES_MAX,
         };
         let mut overlay = Overlay::new(base, self.changes);
         let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use mixcord_state::{Key, Read, StoreError, Table};
 
-use super::Store;
+use super::{Store, Tables};
 
 /// Tables in the memory of this process.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -55,5 +55,17 @@ impl Store for MemoryStore {
 
     fn delete(&mut self, table: Table, key: Key) {
         self.tables.remove(&(table, key));
+    }
+}
+
+impl Tables for MemoryStore {
+    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
+        self.put(table, key, &[value]);
+        Ok(())
+    }
+
+    fn clear(&mut self, table: Table) -> Result<(), StoreError> {
+        self.tables.retain(|(held, _), _| *held != table);
+        Ok(())
     }
 }

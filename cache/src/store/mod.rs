@@ -13,7 +13,9 @@ pub use overlay::{Changes, Overlay};
 pub use place::announce;
 
 use mixcord_event::{Atom, Map};
-use mixcord_state::{Key, Read, StoreError, Table};
+use mixcord_state::{Key, Read, StoreError, Table, WriteTxn};
+
+use crate::kill;
 
 /// Tables that can be read and changed.
 pub trait Store: Read {
@@ -40,6 +42,11 @@ pub trait Store: Read {
         Ok(keys.len())
     }
 
+    /// About the bytes of memory that changes take until they are committed.
+    fn changed_bytes(&self) -> usize {
+        0
+    }
+
     /// Whether it was noted that merging `document`, without the members under `except`, over what is
     /// stored about `subject` changes nothing. A store may forget any note, and forgets all about a
     /// subject that changes.
@@ -49,4 +56,27 @@ pub trait Store: Read {
 
     /// Notes that. What is put in needs no note: a store may know it already.
     fn note(&mut self, _subject: Subject, _document: Map<'_>, _except: &[Atom]) {}
+}
+
+/// Tables that are changed where they are, and whole: a transaction of the store, or memory.
+pub trait Tables: Read {
+    /// Stores `value` under `key`.
+    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes everything from a table.
+    fn clear(&mut self, table: Table) -> Result<(), StoreError>;
+}
+
+impl Tables for WriteTxn<'_> {
+    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
+        self.put(table, key, value)?;
+        kill::point();
+        Ok(())
+    }
+
+    fn clear(&mut self, table: Table) -> Result<(), StoreError> {
+        Self::clear(self, table)?;
+        kill::point();
+        Ok(())
+    }
 }

@@ -127,7 +127,7 @@ pub struct Changes {
     arena: Vec<u8>,
     /// Its length before the record in work.
     arena_before: usize,
-    /// Bytes moved into the transaction.
+    /// Bytes of changes that were moved into the transaction.
     spilled: usize,
     /// What stood in the tables before the record in work changed it.
     undo: Vec<(Table, u32, Option<Slot>)>,
@@ -148,6 +148,10 @@ impl std::fmt::Debug for Changes {
 const ARENA_KEPT: usize = 8 << 20;
 /// Entries of a table for which room is kept: emptying it costs as much as the room it has.
 const ENTRIES_KEPT: usize = 1024;
+
+/// About what a changed key takes beside its value: its entry, its places in the two maps, and what
+/// takes it back.
+const ENTRY_BYTES: usize = 128;
 
 impl Default for Changes {
     fn default() -> Self {
@@ -171,10 +175,12 @@ impl Changes {
         self.tables.iter().all(|table| table.entries.is_empty())
     }
 
-    /// Bytes of all values written since the last commit.
+    /// About the bytes that were changed since the last commit: the values written, and every key put or
+    /// deleted.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.spilled + self.arena.len()
+        let keys: usize = self.tables.iter().map(|table| table.entries.len()).sum();
+        self.spilled + self.arena.len() + keys * ENTRY_BYTES
     }
 
     /// Begins a record: what came before can no longer be taken back alone.
@@ -203,7 +209,7 @@ impl Changes {
 
     /// Begins anew in front of a store that holds all of it now, though not for good yet.
     pub fn spilled(&mut self) {
-        self.spilled += self.arena.len();
+        self.spilled = self.bytes();
         self.clear();
     }
 
@@ -217,6 +223,9 @@ impl Changes {
     fn clear(&mut self) {
         self.tables.iter_mut().for_each(TableChanges::clear);
         self.undo.clear();
+        self.undo.shrink_to(ENTRIES_KEPT);
+        self.order.clear();
+        self.order.shrink_to(ENTRIES_KEPT);
         (self.notes_before, self.arena_before) = (self.notes.fresh(), 0);
         self.arena.clear();
         self.arena.shrink_to(ARENA_KEPT);
@@ -341,6 +350,10 @@ impl Store for Overlay<'_> {
         self.changes.set(table, key, Slot::Deleted);
     }
 
+    fn changed_bytes(&self) -> usize {
+        self.changes.bytes()
+    }
+
     fn knows(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {
         self.changes.notes.has(subject, document, except)
     }
@@ -404,6 +417,24 @@ mod tests {
         changes.take_back_record();
         let overlay = Overlay::new(&base, &mut changes);
         assert_eq!(entries(&overlay, usize::MAX), [(1, b"first".to_vec())]);
+    }
+
+    #[test]
+    fn every_key_takes_memory_also_one_that_is_deleted() {
+        let base = MemoryStore::default();
+        let mut changes = Changes::default();
+        let mut overlay = Overlay::new(&base, &mut changes);
+        for id in 0..100 {
+            overlay.delete(T, Key::pair(1, id));
+        }
+        overlay.put(T, Key::pair(1, 0), &[b"value"]);
+        assert_eq!(overlay.changed_bytes(), 100 * ENTRY_BYTES + 5);
+        changes.begin_record();
+        Overlay::new(&base, &mut changes).delete(T, Key::pair(2, 0));
+        changes.take_back_record();
+        assert_eq!(changes.bytes(), 100 * ENTRY_BYTES + 5);
+        changes.committed();
+        assert_eq!(changes.bytes(), 0);
     }
 
     const MEMBER: Subject = Subject::Member { guild: 1, user: 2 };

@@ -308,7 +308,7 @@ pub(crate) fn event(dice: &[u8; 8]) -> (&'static str, Json) {
                              "2": {"id": thread(guild, b), "name": c}}});
             (
                 "INTERACTION_CREATE",
-                json!({"id": "3", "guild_id": of, "member": member(guild, b, c), "resolved": resolved}),
+                json!({"id": "3", "guild_id": of, "member": member(guild, b, c), "data": {"resolved": resolved}}),
             )
         }
         62 => (

@@ -10,7 +10,9 @@ mod rows;
 mod world;
 
 use common::Cache;
+use mixcord_cache::annotate::forget_uncached;
 use mixcord_cache::settings::Settings;
+use mixcord_cache::store::Changes;
 use mixcord_event::Flags;
 use mixcord_state::{Resource, Table};
 use proptest::prelude::*;
@@ -40,42 +42,70 @@ fn off() -> impl Strategy<Value = Vec<usize>> {
     ]
 }
 
+/// An event's dice.
+type Dice = [u8; 8];
+
+/// Feeds events to both, and compares.
+fn agree(cache: &mut Cache, world: &mut World, dice: &[Dice]) -> Result<(), TestCaseError> {
+    for (position, dice) in dice.iter().enumerate() {
+        let (kind, data) = event(dice);
+        // Now and then time passes, so that messages grow old.
+        cache.at.us += u64::from(dice[7] % 4) * 10;
+        // No event sweeps: of that rows.rs has a scenario.
+        cache.at.seq = 64 * position as u64;
+        let seen = cache.feed(kind, data.clone());
+        let expected = world.apply(kind, &data, cache.at.us);
+        let what = format!("event {position}: {kind} {data}");
+        prop_assert_eq!(seen.len(), expected.len(), "{}", &what);
+        for (seen, expected) in seen.iter().zip(expected) {
+            prop_assert_eq!(&seen.kind, &expected.kind, "kind of {}", &what);
+            prop_assert_eq!(&seen.old, &expected.old, "old of {}", &what);
+            prop_assert_eq!(&seen.data, &expected.data, "data of {}", &what);
+            prop_assert_eq!(seen.reason, expected.reason, "reason of {}", &what);
+            prop_assert_eq!(seen.flags.contains(Flags::STALE), expected.stale, "{}", &what);
+            let unchanged = seen.flags.contains(Flags::UNCHANGED);
+            prop_assert_eq!(unchanged, expected.unchanged, "{}", &what);
+        }
+        for (table, count) in world.counts() {
+            // Old messages go when their channel is met.
+            if table != Table::Messages {
+                prop_assert_eq!(cache.store.len(table), count, "{:?} after {}", table, &what);
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_annotator_agrees_with_the_model(
         off in off(),
-        dice in prop::collection::vec(any::<[u8; 8]>(), 1..250),
+        dice in prop::collection::vec(any::<Dice>(), 1..250),
     ) {
         let settings = settings(&off);
         let mut cache = Cache { settings: settings.clone(), ..Cache::default() };
         let mut world = World::new(settings);
-        for (position, dice) in dice.iter().enumerate() {
-            let (kind, data) = event(dice);
-            // Now and then time passes, so that messages grow old.
-            cache.at.us += u64::from(dice[7] % 4) * 10;
-            // No event sweeps: of that rows.rs has a scenario.
-            cache.at.seq = 64 * position as u64;
-            let seen = cache.feed(kind, data.clone());
-            let expected = world.apply(kind, &data, cache.at.us);
-            let what = format!("event {position}: {kind} {data}");
-            prop_assert_eq!(seen.len(), expected.len(), "{}", &what);
-            for (seen, expected) in seen.iter().zip(expected) {
-                prop_assert_eq!(&seen.kind, &expected.kind, "kind of {}", &what);
-                prop_assert_eq!(&seen.old, &expected.old, "old of {}", &what);
-                prop_assert_eq!(&seen.data, &expected.data, "data of {}", &what);
-                prop_assert_eq!(seen.reason, expected.reason, "reason of {}", &what);
-                prop_assert_eq!(seen.flags.contains(Flags::STALE), expected.stale, "{}", &what);
-                let unchanged = seen.flags.contains(Flags::UNCHANGED);
-                prop_assert_eq!(unchanged, expected.unchanged, "{}", &what);
-            }
-            for (table, count) in world.counts() {
-                // Old messages go when their channel is met.
-                if table != Table::Messages {
-                    prop_assert_eq!(cache.store.len(table), count, "{:?} after {}", table, &what);
-                }
-            }
+        agree(&mut cache, &mut world, &dice)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_does_when_resources_are_switched_between_two_runs(
+        runs in prop::collection::vec((off(), prop::collection::vec(any::<Dice>(), 1..100)), 2..6),
+    ) {
+        let mut cache = Cache::default();
+        let mut world = World::new(Settings::default());
+        for (off, dice) in runs {
+            cache.settings = settings(&off);
+            forget_uncached(&mut cache.store, &cache.settings).unwrap();
+            cache.changes = Changes::default();
+            world.open(cache.settings.clone());
+            agree(&mut cache, &mut world, &dice)?;
         }
     }
 }

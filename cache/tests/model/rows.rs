@@ -348,11 +348,17 @@ impl World {
             return self.edit_thread(guild, thread, |thread| thread["member"] = member);
         }
         let own = self.me.as_ref().map(|me| me["id"].clone());
-        let left = own.is_some_and(|own| list(data, "removed_member_ids").contains(&own));
+        let is_own = |id: &Json| own.as_ref() == Some(id);
+        let left = list(data, "removed_member_ids").iter().any(is_own);
+        let mut added = list(data, "added_members").iter();
+        let joined = added.find(|added| is_own(&added["user_id"]));
         self.edit_thread(guild, thread, |thread| {
             thread["member_count"] = data["member_count"].clone();
             if left {
                 *thread = without(thread, &["member"]);
+            }
+            if let Some(joined) = joined {
+                thread["member"] = without(joined, &["member", "presence"]);
             }
         });
         if self.created(guild) {
@@ -431,7 +437,9 @@ impl World {
             self.put(Table::Roles, guild, role, new);
         } else if whole && self.created(guild) && self.on(Table::Roles) {
             self.put(Table::Roles, guild, role, data["role"].clone());
-            self.role_order.entry(guild).or_default().push(role);
+            if let Some(order) = self.role_order.get_mut(&guild) {
+                order.push(role);
+            }
         }
     }
 
@@ -602,9 +610,7 @@ impl World {
     }
 
     fn user_row(&mut self, data: &Json, main: &mut Expected) {
-        if !self.on(Table::Users) {
-            return;
-        }
+        let on = self.on(Table::Users);
         let other = self.me.as_ref().is_some_and(|me| me["id"] != data["id"]);
         if other {
             let user = id(&data["id"]).unwrap();
@@ -612,12 +618,13 @@ impl World {
                 main.old = self.get(Table::Users, user, 0);
                 main.data = merge(&main.old, data);
             }
-        } else if let Some(me) = &self.me {
-            main.old = me.clone();
-            main.data = merge(me, data);
-            self.me = Some(main.data.clone());
         } else {
-            self.me = Some(data.clone());
+            let new = self.me.as_ref().map_or_else(|| data.clone(), |me| merge(me, data));
+            if let (Some(me), true) = (&self.me, on) {
+                main.old = me.clone();
+                main.data = new.clone();
+            }
+            self.me = Some(new);
         }
         self.put_user(data, false);
     }
@@ -644,7 +651,7 @@ impl World {
 
     fn interaction(&mut self, guild: u64, data: &Json) {
         self.embedded(data);
-        let resolved = &data["resolved"];
+        let resolved = &data["data"]["resolved"];
         for (user_id, user) in resolved["users"].as_object().unwrap() {
             self.refresh(Some(guild), &resolved["members"][user_id], user);
         }

@@ -41,6 +41,8 @@ pub(crate) struct World {
     /// Channel and message → when it was received, and the message.
     pub(crate) messages: BTreeMap<(u64, u64), (u64, Json)>,
     pub(crate) departed: BTreeSet<(u64, u64)>,
+    /// Whether the store says which resources it caches.
+    pub(crate) opened: bool,
 }
 
 pub(crate) fn id(value: &Json) -> Option<u64> {
@@ -87,13 +89,34 @@ impl World {
             guild_of: BTreeMap::new(),
             messages: BTreeMap::new(),
             departed: BTreeSet::new(),
+            opened: false,
+        }
+    }
+
+    /// Another run, with other resources: those that are off are forgotten, and members and users
+    /// together once users are kept in another way.
+    pub(crate) fn open(&mut self, settings: Settings) {
+        let apart = self.on(Table::Users);
+        self.settings = settings;
+        self.opened = true;
+        let anew = !self.on(Table::Members) || apart != self.on(Table::Users);
+        let settings = &self.settings;
+        self.entities.retain(|(table, ..), _| {
+            settings.caches_table(*table)
+                && !(anew && matches!(table, Table::Members | Table::Users))
+        });
+        if !self.on(Table::Roles) {
+            self.role_order.clear();
+        }
+        if !self.on(Table::Messages) {
+            self.messages.clear();
         }
     }
 
     /// Entries of each table.
     pub(crate) fn counts(&self) -> Vec<(Table, usize)> {
         let count = |table| match table {
-            Table::Meta => usize::from(self.me.is_some()),
+            Table::Meta => usize::from(self.me.is_some()) + usize::from(self.opened),
             Table::GuildFacts => self.facts.len(),
             Table::RoleOrder => self.role_order.len(),
             Table::ChannelFacts => self.last.len(),
@@ -263,7 +286,7 @@ impl World {
                 new = true;
             }
         }
-        if insert == Some(true) && self.on(Table::Members) {
+        if insert == Some(true) {
             self.departed.remove(&(guild, id));
         }
         self.put_user(user, new)

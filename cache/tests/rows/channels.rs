@@ -94,6 +94,13 @@ fn threads() {
     assert_eq!((cache.store.len(Table::Members), cache.store.len(Table::Presences)), (3, 2));
     let mut thread = plus(thread, json!({"member_count": 5}));
     thread.as_object_mut().unwrap().remove("member");
+    let back = json!({"id": "301", "user_id": "1", "flags": 0, "member": member("1", "ann", &[]), "presence": null});
+    let members = json!({"id": "301", "guild_id": G, "member_count": 6, "added_members": [back]});
+    check(&cache.one("THREAD_MEMBERS_UPDATE", members.clone()), thread.clone(), members);
+    let own = json!({"id": "301", "user_id": "1", "flags": 0});
+    let thread = plus(thread, json!({"member_count": 6, "member": own}));
+    let update = json!({"id": "301", "guild_id": G});
+    check(&cache.one("THREAD_UPDATE", update), thread.clone(), thread);
     let sync = json!({"guild_id": G, "channel_ids": ["200"], "threads": [{"id": "302", "guild_id": G, "parent_id": "200", "name": "s", "type": 11}], "members": [{"id": "302", "user_id": "1"}]});
     check(&cache.one("THREAD_LIST_SYNC", sync.clone()), NULL, sync);
     let delete = json!({"id": "301", "guild_id": G, "parent_id": "200", "type": 11});
@@ -101,7 +108,6 @@ fn threads() {
     let delete = json!({"id": "302", "guild_id": G, "parent_id": "200", "type": 11});
     let synced = json!({"id": "302", "guild_id": G, "parent_id": "200", "name": "s", "type": 11, "member": {"id": "302", "user_id": "1"}});
     check(&cache.one("THREAD_DELETE", delete.clone()), synced, delete);
-    let _ = thread;
 }
 
 #[test]

@@ -211,3 +211,31 @@ fn the_same_event_twice_makes_no_phantom_change() {
         assert_eq!(cache.one(kind, payload).old, NULL, "{kind}");
     }
 }
+
+/// P7: what a guild's end changes is held in memory until the commit.
+#[test]
+fn a_ready_is_cut_where_its_changes_are_many_and_goes_on_behind() {
+    use mixcord_cache::annotate::{Outputs, Slice, annotate};
+    use mixcord_cache::store::{Changes, Overlay};
+    use mixcord_event::Record;
+    let mut cache = Cache::default();
+    for id in ["101", "102", "103"] {
+        cache.feed("GUILD_CREATE", plus(guild(), json!({"id": id, "threads": []})));
+    }
+    let ready = json!({"user": user("1", "ann"), "guilds": []});
+    let bytes = common::record_bytes("READY", &ready, cache.at);
+    let record = Record::parse(&bytes).unwrap();
+    let (mut changes, mut outputs) = (Changes::default(), Outputs::default());
+    let mut overlay = Overlay::new(&cache.store, &mut changes);
+    let mut lengths = Vec::new();
+    loop {
+        // Of one guild that is less than its keys take, but more than is written.
+        let slice = Slice { from: lengths.iter().sum(), changes: 1000, ..Slice::WHOLE };
+        let all = annotate(&mut overlay, &cache.settings, &record, slice, &mut outputs).unwrap();
+        lengths.push(outputs.items().len() as u16);
+        if all {
+            break;
+        }
+    }
+    assert_eq!(lengths, [2, 1, 1], "READY with the first guild, then one by one");
+}

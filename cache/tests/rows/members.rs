@@ -125,7 +125,7 @@ fn embedded_members_and_users_refresh_but_never_erase() {
     let hook = json!({"id": "901", "channel_id": "200", "guild_id": G, "author": user("9", "hook"), "webhook_id": "9", "content": ""});
     cache.feed("MESSAGE_CREATE", hook);
     assert_eq!(cache.store.len(Table::Users), 3);
-    let asked = json!({"id": "5", "guild_id": G, "member": plus(member("1", "ann3", &[]), json!({"permissions": "8"})), "data": {}, "resolved": {"users": {"2": user("2", "bob3")}, "members": {"2": {"roles": ["20"], "permissions": "1"}}, "roles": {"30": {"id": "30", "name": "r"}}, "channels": {"200": {"id": "200", "name": "c", "permissions": "1"}}}});
+    let asked = json!({"id": "5", "guild_id": G, "member": plus(member("1", "ann3", &[]), json!({"permissions": "8"})), "data": {"resolved": {"users": {"2": user("2", "bob3")}, "members": {"2": {"roles": ["20"], "permissions": "1"}}, "roles": {"30": {"id": "30", "name": "r"}}, "channels": {"200": {"id": "200", "name": "c", "permissions": "1"}}}}});
     check(&cache.one("INTERACTION_CREATE", asked.clone()), NULL, asked);
     let seen = cache.one("GUILD_MEMBER_REMOVE", json!({"guild_id": G, "user": {"id": "2"}}));
     let expected = json!({"user": user("2", "bob3"), "roles": ["20"], "nick": "b", "joined_at": "2020-01-01T00:00:00Z", "guild_id": G});

@@ -1,5 +1,6 @@
 //! Events without a row, and resources that are switched off.
 
+use mixcord_cache::settings::Settings;
 use mixcord_state::{Resource, Table};
 use serde_json::json;
 
@@ -113,4 +114,32 @@ fn a_resource_switched_off_gives_no_old_and_the_payload() {
             assert_eq!(cache.store.len(table), 0, "{resource} {table:?}");
         }
     }
+}
+
+/// What the bot's own user is stands in the state whatever is cached.
+#[test]
+fn the_own_user_stays_up_to_date_where_users_are_not_cached() {
+    let mut cache = Cache::default();
+    cache.feed("READY", json!({"user": user("1", "ann"), "guilds": []}));
+    cache.settings = Settings::default().without(Resource::Users);
+    let renamed = json!({"id": "1", "username": "eve"});
+    check(&cache.one("USER_UPDATE", renamed.clone()), NULL, renamed);
+    cache.settings = Settings::default();
+    let again = json!({"id": "1", "username": "eva"});
+    check(&cache.one("USER_UPDATE", again), user("1", "eve"), user("1", "eva"));
+}
+
+/// Roles that are switched on fill from events: a list with some of them would say there are no others.
+#[test]
+fn a_guild_has_no_list_of_roles_before_somebody_told_them_all() {
+    let settings = Settings::default().without(Resource::Roles);
+    let mut cache = Cache { settings, ..Cache::default() };
+    cache.feed("GUILD_CREATE", guild());
+    cache.settings = Settings::default();
+    let created = json!({"guild_id": G, "role": {"id": "50", "name": "n"}});
+    cache.feed("GUILD_ROLE_CREATE", created);
+    let seen = cache.one("GUILD_UPDATE", json!({"id": G, "roles": [{"id": "50", "name": "m"}]}));
+    assert_eq!(seen.old.get("roles"), None);
+    let seen = cache.one("GUILD_ROLE_DELETE", json!({"guild_id": G, "role_id": "50"}));
+    assert_eq!(seen.old["name"], "m");
 }
