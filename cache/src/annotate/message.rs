@@ -52,7 +52,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         let is_new = known.is_none();
         let mut facts = known.unwrap_or_default();
         insert(step, &mut facts, id);
-        put_facts(step, at, &facts);
+        put_facts(step, at, facts);
         if is_new {
             put_map(step, at)?;
         }
@@ -114,9 +114,10 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
     Ok(Key::pair(guild, channel))
 }
 
-fn facts(step: &Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
-    let facts = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    Ok(facts.map(ChannelFacts::into_owned))
+fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
+    let buffer = step.buffer();
+    let held = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
+    Ok(held.map(|held| held.copied_into(buffer)))
 }
 
 /// A cached message, unless it is too old.
@@ -141,7 +142,7 @@ fn add(step: &mut Step<'_>, at: Key, mut facts: ChannelFacts<'_>, id: u64) {
         insert(step, &mut facts, id);
     }
     if cached || last != before {
-        put_facts(step, at, &facts);
+        put_facts(step, at, facts);
     }
 }
 
@@ -184,12 +185,14 @@ fn erase(
         }
         step.world.store.delete(Table::Messages, message.key());
     }
-    keep_or_forget(step, at, &facts, facts.count() != before)?;
+    let changed = facts.count() != before;
+    keep_or_forget(step, at, facts, changed)?;
     Ok(found)
 }
 
-fn put_facts(step: &mut Step<'_>, at: Key, facts: &ChannelFacts<'_>) {
+fn put_facts(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) {
     step.world.store.put(Table::ChannelFacts, at, &[facts.as_bytes()]);
+    step.recycle(facts.into_bytes());
 }
 
 fn put_map(step: &mut Step<'_>, at: Key) -> Result<(), StoreError> {
@@ -202,7 +205,7 @@ fn put_map(step: &mut Step<'_>, at: Key) -> Result<(), StoreError> {
 fn keep_or_forget(
     step: &mut Step<'_>,
     at: Key,
-    facts: &ChannelFacts<'_>,
+    facts: ChannelFacts<'_>,
     changed: bool,
 ) -> Result<(), StoreError> {
     if facts.count() == 0 && is_stray(step, at)? {
@@ -241,7 +244,7 @@ fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
         let at = Key::pair(guild, channel);
         let Some(mut facts) = facts(step, at)? else { continue };
         let changed = facts.remove(key.id()).is_some();
-        keep_or_forget(step, at, &facts, changed)?;
+        keep_or_forget(step, at, facts, changed)?;
     }
     Ok(())
 }
