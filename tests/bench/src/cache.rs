@@ -2,6 +2,7 @@
 //! that lives in the bot's own process.
 
 mod guild;
+mod lmdb;
 mod mix;
 mod ours;
 mod peer;
@@ -9,6 +10,7 @@ mod stage;
 
 use anyhow::Result;
 
+use self::lmdb::Lmdb;
 use self::mix::Mix;
 use self::ours::Ours;
 use self::peer::Twilight;
@@ -29,7 +31,7 @@ const LARGE_ROUNDS: u64 = 3;
 fn rounds(effort: Effort) -> (u64, u64) {
     match effort {
         Effort::Quick => (3, 20_000),
-        Effort::Full => (10, 100_000),
+        Effort::Full => (11, 100_000),
     }
 }
 
@@ -52,6 +54,7 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
     let mut mix = Mix::new(GUILDS);
     let mut ours = Ours::new()?;
     let peer = Twilight::new();
+    let mut lmdb = Lmdb::new(GUILDS)?;
     let before = ours.state_bytes()?;
     let mut json_bytes = 0;
     let resident = stage::resident_bytes();
@@ -66,13 +69,14 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
 
     let (rounds, events) = rounds(effort);
     let mut samples = [("mixcord", Vec::new()), ("parse + update", Vec::new())];
-    let (mut parses, mut updates) = (Vec::new(), Vec::new());
+    let (mut parses, mut updates, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
     // One round more than is counted, for each side to come to rest.
     for round in 0..=rounds {
         let batch = mix.batch(events);
         let records = ours.records(&batch)?;
         let mine = ours.run(records)?;
         let (parse, update) = peer.run(&batch)?;
+        let pair = lmdb.run(events)?;
         if round == 0 {
             continue;
         }
@@ -84,6 +88,7 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
         });
         parses.push(parse);
         updates.push(update);
+        pairs.push(pair);
     }
     let [(_, mine), (_, both)] = samples;
     let all = [
@@ -91,6 +96,7 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
         Samples { name: "twilight parse + update", samples: both },
         Samples { name: "twilight update only", samples: updates },
         Samples { name: "twilight parse only", samples: parses },
+        Samples { name: "LMDB alone, a get and a put each", samples: pairs },
     ];
     let case = format!("mix of {} B events, 1,000 guilds × 200 members", mix.mean_bytes());
     let goals = [Goal::Times(3.0, "twilight parse + update")];
