@@ -96,8 +96,9 @@ impl Env {
 
     /// Changes the size of the map of a store opened for writing.
     pub fn resize(&mut self, map_bytes: usize) -> Result<(), StoreError> {
+        let known = self.map_bytes().min(map_bytes);
         resize(&self.env, map_bytes)?;
-        populate(&self.dir.join(DATA_FILE));
+        populate(&self.dir.join(DATA_FILE), known);
         Ok(())
     }
 

@@ -131,9 +131,10 @@ impl Buffers {
         self.heads.drain(..count);
     }
 
-    /// Whether `grown` memory should be given back rather than kept for the next batch.
+    /// Whether the memory should be kept for the next batch rather than given back: what a batch of 3 MiB
+    /// may have grown to.
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        self.bytes.capacity() <= 4 << 20
+        self.bytes.capacity() <= 8 << 20
     }
 
     #[inline]
