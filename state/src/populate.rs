@@ -47,13 +47,14 @@ fn map_of(file: &Path) -> Option<(NonNull<u8>, usize)> {
 fn touch(start: NonNull<u8>, at: usize) {
     // SAFETY: `at` lies within a map that the kernel listed as readable, that nobody takes away while the
     // environment is borrowed for growing, and whose file is allocated to its end. What is read is not used.
-    let _ = unsafe { ptr::read_volatile(start.as_ptr().add(at)) };
+    let _ = unsafe { ptr::read_volatile(start.as_ptr().wrapping_add(at)) };
 }
 
 /// Asks the kernel to meet pages that were never used (Linux 5.14).
 #[expect(unsafe_code, reason = "advice about memory is given by its address")]
 fn advise(start: NonNull<u8>, at: usize, bytes: usize) {
+    let Some(from) = NonNull::new(start.as_ptr().wrapping_add(at)) else { return };
     // SAFETY: `at` and `bytes` lie within the map, as for `touch`; this advice changes no byte of it and
     // takes no page away.
-    let _ = unsafe { madvise(start.add(at).cast(), bytes, MmapAdvise::MADV_POPULATE_READ) };
+    let _ = unsafe { madvise(from.cast(), bytes, MmapAdvise::MADV_POPULATE_READ) };
 }
