@@ -58,3 +58,22 @@ fn advise(start: NonNull<u8>, at: usize, bytes: usize) {
     // takes no page away.
     let _ = unsafe { madvise(from.cast(), bytes, MmapAdvise::MADV_POPULATE_READ) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Env;
+    use crate::format::DATA_FILE;
+
+    #[test]
+    fn the_map_of_a_store_is_found_before_and_after_it_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut env = Env::prepare(dir.path(), 1 << 20).unwrap().finish().unwrap();
+        let data = dir.path().join(DATA_FILE);
+        assert_eq!(map_of(&data).map(|(_, bytes)| bytes), Some(1 << 20));
+        env.resize(2 << 20).unwrap();
+        assert_eq!(map_of(&data).map(|(_, bytes)| bytes), Some(2 << 20));
+        drop(env);
+        assert_eq!(map_of(&data), None);
+    }
+}
