@@ -8,7 +8,7 @@ use std::ops::{Bound, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{CommitOrAbort, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 
 use crate::format::{DATA_FILE, LOCK_FILE};
 use crate::populate::populate;
@@ -228,7 +228,19 @@ impl WriteTxn<'_> {
     /// Stores `value` under `key`.
     pub fn put(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
         let bytes = key.to_bytes();
-        Ok(self.tables[table.index()].put(&mut self.txn, &bytes[..width(table)], value)?)
+        let (table, key) = (&self.tables[table.index()], &bytes[..width(table)]);
+        Ok(table.put(&mut self.txn, key, value)?)
+    }
+
+    /// Stores `value` under `key`, which is likely to come behind all others of the table: then the last
+    /// page is filled to its end, where it would be split otherwise.
+    pub fn append(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
+        let bytes = key.to_bytes();
+        let (database, last) = (&self.tables[table.index()], &bytes[..width(table)]);
+        match database.put_with_flags(&mut self.txn, PutFlags::APPEND, last, value) {
+            Err(heed::Error::Mdb(MdbError::KeyExist)) => self.put(table, key, value),
+            done => Ok(done?),
+        }
     }
 
     /// Removes what stands under `key`, if anything does.

@@ -165,3 +165,29 @@ fn a_store_that_cannot_be_trusted_is_not_opened() {
     let gone = dir.path().join("gone");
     assert!(matches!(State::open(&gone), Err(OpenError::NotFound { .. })));
 }
+
+#[test]
+fn what_is_appended_fills_pages_and_what_is_not_the_last_has_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    // Four on a page.
+    let value = |id| role(id, 900);
+    let state = store(dir.path(), |txn| {
+        for id in (0..2_000).map(|n| n * 2) {
+            txn.append(Table::Roles, Key::pair(1, id), &value(id)).unwrap();
+        }
+    });
+    let bytes = state.env().read().unwrap().size(Table::Roles).unwrap().1;
+    assert!(bytes < 2_000 / 4 * 4096 * 11 / 10, "{bytes}: pages are not full");
+    write(state.env(), |txn| {
+        for id in [1, 4, 3_998] {
+            txn.append(Table::Roles, Key::pair(1, id), &value(9)).unwrap();
+        }
+    });
+    let ids: Vec<u64> =
+        pages(&state, Scan::all(Resource::Roles)).concat().iter().map(|(_, id)| *id).collect();
+    assert!(ids.is_sorted() && ids.len() == 2_001);
+    for id in [1, 4, 3_998] {
+        let role = state.entity(Resource::Roles, 1, id).unwrap().unwrap();
+        assert_eq!(role.as_bytes(), value(9));
+    }
+}

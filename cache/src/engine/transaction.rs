@@ -60,6 +60,8 @@ impl Ending<'_> {
 fn put_changes(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
     changes.each(|table, key, value| {
         match value {
+            // In the order in which they were received.
+            Some(value) if table == Table::Messages => txn.append(table, key, value)?,
             Some(value) => txn.put(table, key, value)?,
             None => txn.delete(table, key)?,
         }
