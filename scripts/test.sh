@@ -19,7 +19,6 @@ for argument in "$@"; do
         *) wanted+=("$argument") ;;
     esac
 done
-export MIXCORD_TEST_FULL=$full
 
 . scripts/lib/common.sh
 require cargo "install Rust with https://rustup.rs"

@@ -96,6 +96,19 @@ impl<'a> ChannelFacts<'a> {
         ChannelFacts { bytes: Cow::Owned(self.bytes.into_owned()) }
     }
 
+    /// The same in an empty buffer, for changes; [`ChannelFacts::into_bytes`] gives it back.
+    #[must_use]
+    pub fn copied_into(&self, mut buffer: Vec<u8>) -> ChannelFacts<'static> {
+        buffer.extend_from_slice(&self.bytes);
+        ChannelFacts { bytes: Cow::Owned(buffer) }
+    }
+
+    /// The value's bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes.into_owned()
+    }
+
     /// Its last message.
     #[must_use]
     pub fn last_message(&self) -> LastMessage {

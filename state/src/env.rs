@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
-use crate::format::LOCK_FILE;
+use crate::format::{DATA_FILE, LOCK_FILE};
+use crate::populate::populate;
 use crate::readers::slots;
 use crate::{Key, OpenError, Read, ReaderSlot, StoreError, Table};
 
@@ -95,7 +96,9 @@ impl Env {
 
     /// Changes the size of the map of a store opened for writing.
     pub fn resize(&mut self, map_bytes: usize) -> Result<(), StoreError> {
-        resize(&self.env, map_bytes)
+        resize(&self.env, map_bytes)?;
+        populate(&self.dir.join(DATA_FILE));
+        Ok(())
     }
 
     /// Bytes of the map.

@@ -18,6 +18,7 @@ mod facts;
 pub mod format;
 mod key;
 mod place;
+mod populate;
 mod query;
 mod read;
 mod readers;

@@ -54,7 +54,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         let is_new = known.is_none();
         let mut facts = known.unwrap_or_default();
         insert(step, &mut facts, id);
-        put_facts(step, at, &facts);
+        put_facts(step, at, facts);
         if is_new {
             put_map(step, at);
         }
@@ -123,16 +123,18 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
     Ok(Key::pair(guild, channel))
 }
 
-/// What is known about a channel. Where it is, the latest event says best: from another place it comes
-/// along.
+/// What is known about a channel, for changes. Where it is, the latest event says best: from another place
+/// it comes along.
 fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
-    let held = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    let held = held.map(ChannelFacts::into_owned);
-    if held.is_some() || step.world.move_channel(at)?.is_none() {
-        return Ok(held);
+    let buffer = step.buffer();
+    if let Some(held) = compose::channel_facts(&*step.world.store, at.owner(), at.id())? {
+        return Ok(Some(held.copied_into(buffer)));
+    }
+    if step.world.move_channel(at)?.is_none() {
+        return Ok(None);
     }
     let moved = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    Ok(moved.map(ChannelFacts::into_owned))
+    Ok(moved.map(|moved| moved.copied_into(buffer)))
 }
 
 /// A cached message, unless it is too old.
@@ -157,7 +159,7 @@ fn add(step: &mut Step<'_>, at: Key, mut facts: ChannelFacts<'_>, id: u64) {
         insert(step, &mut facts, id);
     }
     if cached || last != before {
-        put_facts(step, at, &facts);
+        put_facts(step, at, facts);
     }
 }
 
@@ -204,12 +206,13 @@ fn erase(
         step.world.store.delete(Table::Messages, message.key());
     }
     facts.retain(|message| !gone.contains(&message.id));
-    keep_or_forget(step, at, &facts, !gone.is_empty())?;
+    keep_or_forget(step, at, facts, !gone.is_empty())?;
     Ok(found)
 }
 
-fn put_facts(step: &mut Step<'_>, at: Key, facts: &ChannelFacts<'_>) {
+fn put_facts(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) {
     step.world.store.put(Table::ChannelFacts, at, &[facts.as_bytes()]);
+    step.recycle(facts.into_bytes());
 }
 
 fn put_map(step: &mut Step<'_>, at: Key) {
@@ -222,7 +225,7 @@ fn put_map(step: &mut Step<'_>, at: Key) {
 fn keep_or_forget(
     step: &mut Step<'_>,
     at: Key,
-    facts: &ChannelFacts<'_>,
+    facts: ChannelFacts<'_>,
     changed: bool,
 ) -> Result<(), StoreError> {
     if facts.count() == 0 && is_stray(step, at)? {
@@ -270,7 +273,8 @@ fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
         let Some(mut facts) = facts(step, at)? else { continue };
         let before = facts.count();
         facts.retain(|held| of_channel.binary_search(&(Some(channel), held.key())).is_err());
-        keep_or_forget(step, at, &facts, facts.count() != before)?;
+        let changed = facts.count() != before;
+        keep_or_forget(step, at, facts, changed)?;
     }
     Ok(())
 }
