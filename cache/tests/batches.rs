@@ -98,7 +98,10 @@ fn a_torn_batch_leaves_no_trace_of_what_was_in_the_transaction() {
     send(&mut shard, (0, 1), &updates);
     let progress = engine.round().unwrap();
     let seen = receive(&mut consumer).len();
-    assert!(matches!(progress, Progress::OutputFull(_)) && seen == 0, "{progress:?} {seen}: not torn");
+    assert!(
+        matches!(progress, Progress::OutputFull(_)) && seen == 0,
+        "{progress:?} {seen}: not torn"
+    );
 
     let seen = run(&mut engine, &mut consumer, MANY as usize + 5);
     assert_eq!(seen.len() as u64, MANY + 5);

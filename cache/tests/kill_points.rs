@@ -102,8 +102,13 @@ fn set_up_spill(instance: &Instance) {
         let (id, name) = ((900 + n / 8).to_string(), format!("c{n}"));
         let author = json!({"id": "1", "username": name});
         let event = match n % 8 {
-            0 => ("MESSAGE_CREATE", json!({"id": id, "channel_id": "200", "guild_id": "100", "author": author, "content": ""})),
-            7 if n % 3 == 0 => ("MESSAGE_DELETE", json!({"id": id, "channel_id": "200", "guild_id": "100"})),
+            0 => (
+                "MESSAGE_CREATE",
+                json!({"id": id, "channel_id": "200", "guild_id": "100", "author": author, "content": ""}),
+            ),
+            7 if n % 3 == 0 => {
+                ("MESSAGE_DELETE", json!({"id": id, "channel_id": "200", "guild_id": "100"}))
+            }
             _ => ("CHANNEL_UPDATE", json!({"id": "200", "guild_id": "100", "name": name})),
         };
         send(&mut ring, (0, 1), &[event]);

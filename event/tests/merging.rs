@@ -106,7 +106,7 @@ fn model(base: &[Member], over: &[Member]) -> Vec<Member> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// To the byte: how wide the lengths were does not show.
     #[test]

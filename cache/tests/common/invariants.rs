@@ -40,7 +40,8 @@ fn messages(store: &dyn Read) {
         for message in facts.history() {
             assert!(listed.insert(message.key()), "{message:?} is in two histories");
             let document = store.get(Table::Messages, message.key()).expect("a store");
-            let document = document.unwrap_or_else(|| panic!("{message:?} of {at:?} is no message"));
+            let document =
+                document.unwrap_or_else(|| panic!("{message:?} of {at:?} is no message"));
             let document = compose::stored_map(document);
             let says = (id(document, atoms::CHANNEL_ID), id(document, atoms::ID));
             assert_eq!(says, (Some(at.id()), Some(message.id)));

@@ -283,8 +283,7 @@ pub(crate) fn event(dice: &[u8; 8]) -> (&'static str, Json) {
         }
         53 => ("MESSAGE_DELETE", with(place(dice), json!({"id": message(dice)["id"]}))),
         54 => {
-            let ids: Vec<String> =
-                [a, b, c, a].iter().map(|n| message_id(*n)).collect();
+            let ids: Vec<String> = [a, b, c, a].iter().map(|n| message_id(*n)).collect();
             ("MESSAGE_DELETE_BULK", with(place(dice), json!({"ids": ids})))
         }
         55..57 => {
