@@ -36,7 +36,7 @@ pub struct Options {
         value_delimiter = ','
     )]
     no_cache: Vec<Resource>,
-    /// Messages kept in each channel.
+    /// Messages kept in each channel. With each new one 16 bytes are written for every one kept there.
     #[arg(long, env = "MIXCORD_MESSAGES_PER_CHANNEL", value_name = "N", default_value_t = 100)]
     messages_per_channel: u32,
     /// How long a message is kept.

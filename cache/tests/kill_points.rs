@@ -61,6 +61,15 @@ fn slices_there_are() {
     assert_eq!(worked, 4, "or the kill points between them prove nothing");
 }
 
+#[test]
+fn one_batch_there_is() {
+    let instance = Instance::new("spill-rounds");
+    set_up(&instance);
+    let mut engine = instance.engine();
+    assert_eq!(engine.round().expect("a round"), Progress::Worked);
+    assert_eq!(receive(&mut instance.consumer()).len(), 84);
+}
+
 /// A run with everything, before one that does not cache users.
 fn set_up_off(instance: &Instance) {
     instance.declare();
@@ -84,7 +93,32 @@ fn set_up_gone(instance: &Instance) {
     send(&mut instance.shard(0, 1), (0, 1), &events(0)[2..]);
 }
 
+/// One batch of more records than are moved into the transaction at once, several times over.
+fn set_up_spill(instance: &Instance) {
+    instance.declare();
+    let mut ring = instance.shard(0, 1);
+    send(&mut ring, (0, 1), &events(0)[..4]);
+    for n in 0..80 {
+        let (id, name) = ((900 + n / 8).to_string(), format!("c{n}"));
+        let author = json!({"id": "1", "username": name});
+        let event = match n % 8 {
+            0 => (
+                "MESSAGE_CREATE",
+                json!({"id": id, "channel_id": "200", "guild_id": "100", "author": author, "content": ""}),
+            ),
+            7 if n % 3 == 0 => {
+                ("MESSAGE_DELETE", json!({"id": id, "channel_id": "200", "guild_id": "100"}))
+            }
+            _ => ("CHANNEL_UPDATE", json!({"id": "200", "guild_id": "100", "name": name})),
+        };
+        send(&mut ring, (0, 1), &[event]);
+    }
+}
+
 fn set_up(instance: &Instance) {
+    if instance.name.contains("-spill-") {
+        return set_up_spill(instance);
+    }
     if instance.name.contains("-gone-") {
         return set_up_gone(instance);
     }
@@ -114,7 +148,7 @@ fn child() {
     let last = last.parse().expect("a number");
     let instance = sized(Instance::attach(name));
     match kind {
-        "ring" | "many-ring" | "gone-ring" => mixcord_ring::kill::arm(last),
+        "ring" | "many-ring" | "gone-ring" | "spill-ring" => mixcord_ring::kill::arm(last),
         _ => mixcord_cache::kill::arm(last),
     }
     let mut engine = instance.engine();
@@ -167,6 +201,7 @@ fn enumerate(kind: &str, outputs: usize) {
         for shard in 0..2 {
             assert_eq!(of_shard(&seen, shard), of_shard(&undisturbed, shard), "{kind} {last}");
         }
+        instance.check_state();
         if survived {
             break;
         }
@@ -193,6 +228,11 @@ fn at_every_call_to_the_store_between_slices() {
 #[test]
 fn at_every_shared_store_of_the_rings_between_slices() {
     enumerate("many-ring", 16);
+}
+
+#[test]
+fn at_every_call_to_the_store_of_a_batch_that_goes_into_it_in_parts() {
+    enumerate("spill-store", 84);
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn killed_again_and_again_it_loses_and_doubles_nothing() {
     });
     signal(&child, Signal::SIGTERM);
     assert_eq!(end(child).0.code(), Some(0));
+    instance.check_state();
     seen.extend(receive(&mut consumer));
     assert_eq!(seen.len() as u64, sent + 1);
     for (position, out) in seen.iter().enumerate() {

@@ -15,6 +15,8 @@ use crate::{
 
 /// `base` with the members of `over` put over it: a member that `over` lacks stays, one that is
 /// null there becomes null. Members are replaced whole, at their old place; new ones follow.
+///
+/// No document of a decoder has a key twice; of one that has, any of its members counts.
 pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
     if covers(base, over) {
         return out.extend_from_slice(over.as_bytes());
@@ -64,18 +66,14 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
             RawKey::Text(_) => None,
         };
         match replacement {
-            Some((key, value)) => {
-                put::atom_key(out, *key);
-                value.write_to(out);
-            }
+            Some((key, value)) => atom_entry(out, *key, *value),
             None => raw_entry(out, key, value),
         }
     }
     for (index, (key, value)) in members.iter().enumerate() {
         let later = members[index + 1..].iter().any(|(other, _)| other == key);
         if !later && !map.contains(*key) {
-            put::atom_key(out, *key);
-            value.write_to(out);
+            atom_entry(out, *key, *value);
         }
     }
     put::close_map(out, open);
@@ -223,6 +221,15 @@ impl<'a> Index<'a> {
         let mut members: Vec<_> = map.raw_entries().collect();
         members.sort_by_key(|(key, _)| *key);
         Self::Sorted(members)
+    }
+}
+
+fn atom_entry(out: &mut Vec<u8>, key: Atom, value: Value<'_>) {
+    put::atom_key(out, key);
+    match value {
+        Value::Map(map) => narrow(out, map.as_bytes(), 1),
+        Value::List(list) => narrow(out, list.as_bytes(), 1),
+        scalar => scalar.write_to(out),
     }
 }
 

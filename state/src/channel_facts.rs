@@ -32,7 +32,8 @@ pub struct Cached {
 }
 
 impl Cached {
-    /// Where it stands in [`Table::Messages`](crate::Table::Messages).
+    /// Where it stands in [`Table::Messages`](crate::Table::Messages): Discord gives an id to one message
+    /// only, whatever its channel.
     #[must_use]
     pub const fn key(self) -> Key {
         Key::pair(self.received_us, self.id)
@@ -142,12 +143,6 @@ impl<'a> ChannelFacts<'a> {
         self.entries().iter().map(Cached::from_entry)
     }
 
-    /// The cached message with the lowest id.
-    #[must_use]
-    pub fn first(&self) -> Option<Cached> {
-        self.history().next()
-    }
-
     /// Those with ids in `range`.
     pub fn history_in(
         &self,
@@ -183,12 +178,24 @@ impl<'a> ChannelFacts<'a> {
         }
     }
 
-    /// Takes a message out.
-    pub fn remove(&mut self, id: u64) -> Option<Cached> {
-        let place = self.place(id).ok()?;
-        let removed = Cached::from_entry(&self.entries()[place]);
-        self.bytes.to_mut().drain(span(place));
-        Some(removed)
+    /// Takes out the first messages, those with the lowest ids.
+    pub fn remove_first(&mut self, count: usize) {
+        let end = span(count.min(self.count())).start;
+        self.bytes.to_mut().drain(HEAD..end);
+    }
+
+    /// Keeps only the messages for which `keep` says so; takes one pass, however many go.
+    pub fn retain(&mut self, mut keep: impl FnMut(Cached) -> bool) {
+        let bytes = self.bytes.to_mut();
+        let entries = bytes[HEAD..].as_chunks_mut::<{ size_of::<Entry>() }>().0;
+        let mut kept = 0;
+        for place in 0..entries.len() {
+            if keep(Cached::from_entry(&entries[place])) {
+                entries[kept] = entries[place];
+                kept += 1;
+            }
+        }
+        bytes.truncate(span(kept).start);
     }
 
     /// Takes all messages out.
@@ -246,9 +253,21 @@ mod tests {
         #[expect(clippy::reversed_empty_ranges, reason = "a range that is empty")]
         let none = between(7..=4);
         assert!(none.is_empty());
-        assert_eq!(facts.remove(5), Some(cached(5)));
-        assert_eq!(facts.remove(5), None);
-        assert_eq!((facts.count(), ids(&facts)), (3, vec![3, 7, 9]));
+    }
+
+    #[test]
+    fn messages_go_by_choice_or_from_the_front() {
+        let mut facts = ChannelFacts::default();
+        facts.set_last_message(LastMessage::Id(9));
+        for id in 1..=6 {
+            facts.insert(cached(id));
+        }
+        facts.retain(|message| !matches!(message.id, 2 | 5 | 6));
+        assert_eq!((facts.count(), ids(&facts)), (3, vec![1, 3, 4]));
+        facts.remove_first(2);
+        assert_eq!(ids(&facts), [4]);
+        facts.remove_first(2);
+        assert_eq!((facts.count(), facts.last_message()), (0, LastMessage::Id(9)));
     }
 
     #[test]

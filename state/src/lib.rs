@@ -1,8 +1,8 @@
 //! The cache's store: what lies where, and how another process reads it.
 //!
 //! The store is an LMDB environment in one directory. Every resource has a table of its own; keys
-//! are ids as fixed-width big-endian numbers, so the members of a guild or the messages of a
-//! channel in time are ranges. Values are documents of [`mixcord_event`], as Discord sent them,
+//! are ids as fixed-width big-endian numbers, so the members of a guild are a range; messages of all
+//! channels stand in the order of their receipt, and [`ChannelFacts`] list a channel's. Values are documents of [`mixcord_event`], as Discord sent them,
 //! merged. What grows or changes alone stands in a table of its own and is composed when read
 //! (see [`compose`]): a join rewrites no guild.
 //!

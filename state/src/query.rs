@@ -136,7 +136,7 @@ impl State {
     /// The next page of a range, from a snapshot of its own.
     ///
     /// What is written between two pages may or may not be seen; each entity is whole, and none is
-    /// seen twice.
+    /// seen twice, unless it went and came again: a message then stands behind those read.
     pub fn page(&self, scan: &mut Scan) -> Result<Vec<Found>, StoreError> {
         scan.page(&self.env.read()?)
     }

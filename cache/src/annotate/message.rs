@@ -1,5 +1,7 @@
 //! Messages: a history bounded by count in each channel, and by age.
 
+use std::collections::BTreeSet;
+
 use mixcord_event::{Flags, Map, Value, Writer, atoms, edit};
 use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, Table, compose};
 
@@ -13,11 +15,11 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
             Some(facts) => add(step, at, facts, id),
             None if cached => {
                 add(step, at, ChannelFacts::default(), id);
-                put_map(step, at)?;
+                put_map(step, at);
             }
             None => {}
         }
-        if cached && step.seq.is_multiple_of(EXPIRE_EVERY) {
+        if cached && is_due(id) {
             expire(step)?;
         }
     }
@@ -54,7 +56,10 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         insert(step, &mut facts, id);
         put_facts(step, at, facts);
         if is_new {
-            put_map(step, at)?;
+            put_map(step, at);
+        }
+        if is_due(id) {
+            expire(step)?;
         }
     }
     Ok(())
@@ -87,14 +92,18 @@ pub(super) fn delete_bulk(step: &mut Step<'_>) -> Result<(), StoreError> {
 
 /// A message that is cached and not too old: it is appended to `out`.
 pub(super) fn live(
-    step: &Step<'_>,
+    step: &mut Step<'_>,
     channel: u64,
     id: u64,
     out: &mut Vec<u8>,
 ) -> Result<Option<Cached>, StoreError> {
     let at = place(step, channel)?;
-    let facts = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    let Some(message) = facts.and_then(|facts| facts.message(id)) else { return Ok(None) };
+    let held = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
+    let message = match held.map(|held| held.message(id)) {
+        Some(message) => message,
+        None => facts(step, at)?.and_then(|facts| facts.message(id)),
+    };
+    let Some(message) = message else { return Ok(None) };
     let Some(document) = document(step, message)? else { return Ok(None) };
     out.extend_from_slice(document.as_bytes());
     Ok(Some(message))
@@ -114,10 +123,18 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
     Ok(Key::pair(guild, channel))
 }
 
+/// What is known about a channel, for changes. Where it is, the latest event says best: from another place
+/// it comes along.
 fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
     let buffer = step.buffer();
-    let held = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    Ok(held.map(|held| held.copied_into(buffer)))
+    if let Some(held) = compose::channel_facts(&*step.world.store, at.owner(), at.id())? {
+        return Ok(Some(held.copied_into(buffer)));
+    }
+    if step.world.move_channel(at)?.is_none() {
+        return Ok(None);
+    }
+    let moved = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
+    Ok(moved.map(|moved| moved.copied_into(buffer)))
 }
 
 /// A cached message, unless it is too old.
@@ -156,13 +173,16 @@ fn insert(step: &mut Step<'_>, facts: &mut ChannelFacts<'_>, id: u64) {
         step.world.store.delete(Table::Messages, before.key());
     }
     put(step, message, step.data.as_bytes());
-    let count_max = step.world.settings.messages_per_channel as usize;
-    while let Some(first) = facts.first()
-        && (facts.count() > count_max || first.received_us < oldest_us)
-    {
-        facts.remove(first.id);
+    let excess = facts.count().saturating_sub(step.world.settings.messages_per_channel as usize);
+    let mut gone = 0;
+    for first in facts.history() {
+        if gone >= excess && first.received_us >= oldest_us {
+            break;
+        }
         step.world.store.delete(Table::Messages, first.key());
+        gone += 1;
     }
+    facts.remove_first(gone);
 }
 
 /// Takes messages out of a history, and shows those that were cached and not too old; says whether
@@ -175,18 +195,18 @@ fn erase(
 ) -> Result<bool, StoreError> {
     let at = place(step, channel)?;
     let Some(mut facts) = facts(step, at)? else { return Ok(false) };
-    let before = facts.count();
-    let mut found = false;
+    let (mut gone, mut found) = (BTreeSet::new(), false);
     for id in ids {
-        let Some(message) = facts.remove(id) else { continue };
+        let message = facts.message(id).filter(|_| gone.insert(id));
+        let Some(message) = message else { continue };
         if let Some(document) = document(step, message)? {
             show(document);
             found = true;
         }
         step.world.store.delete(Table::Messages, message.key());
     }
-    let changed = facts.count() != before;
-    keep_or_forget(step, at, facts, changed)?;
+    facts.retain(|message| !gone.contains(&message.id));
+    keep_or_forget(step, at, facts, !gone.is_empty())?;
     Ok(found)
 }
 
@@ -195,9 +215,9 @@ fn put_facts(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) {
     step.recycle(facts.into_bytes());
 }
 
-fn put_map(step: &mut Step<'_>, at: Key) -> Result<(), StoreError> {
+fn put_map(step: &mut Step<'_>, at: Key) {
     let guild = at.owner().to_le_bytes();
-    step.world.put_changed(Table::ChannelMap, Key::one(at.id()), &guild)
+    step.world.store.put(Table::ChannelMap, Key::one(at.id()), &[&guild]);
 }
 
 /// Writes what is known about a channel after messages went; of a stray one without messages nothing
@@ -223,10 +243,14 @@ fn is_stray(step: &Step<'_>, at: Key) -> Result<bool, StoreError> {
     Ok(!cached && (at.owner() == 0 || step.world.created_guild(at.owner())?.is_none()))
 }
 
-/// Of so many events one looks for messages that are too old, and takes out so many at most: more than
-/// can have come since.
-const EXPIRE_EVERY: u64 = 64;
+/// So many messages are taken out at once at most: more than come from one time to the next.
 const EXPIRE_MAX: usize = 256;
+
+/// Whether messages that are too old are looked for with this one: one of 64 has its turn, by an id's
+/// digits all mixed. Every n-th event might never be a message.
+const fn is_due(id: u64) -> bool {
+    id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58 == 0
+}
 
 /// Takes out the messages that are too old, whatever their channel: they stand first.
 fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -234,16 +258,22 @@ fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
     let mut expired = Vec::new();
     let range = Key::pair(0, 0)..=Key::pair(last_us, u64::MAX);
     step.world.store.scan(Table::Messages, range, &mut |key, document| {
-        expired.push((key, id_in(compose::stored_map(document), atoms::CHANNEL_ID)));
+        expired.push((id_in(compose::stored_map(document), atoms::CHANNEL_ID), key));
         expired.len() < EXPIRE_MAX
     })?;
-    for (key, channel) in expired {
-        step.world.store.delete(Table::Messages, key);
-        let Some(channel) = channel else { continue };
+    expired.sort_unstable();
+    // A channel's history is written once, whatever goes of it.
+    for of_channel in expired.chunk_by(|(one, _), (other, _)| one == other) {
+        for &(_, key) in of_channel {
+            step.world.store.delete(Table::Messages, key);
+        }
+        let Some((Some(channel), _)) = of_channel.first().copied() else { continue };
         let guild = compose::guild_of_channel(&*step.world.store, channel)?.unwrap_or(0);
         let at = Key::pair(guild, channel);
         let Some(mut facts) = facts(step, at)? else { continue };
-        let changed = facts.remove(key.id()).is_some();
+        let before = facts.count();
+        facts.retain(|held| of_channel.binary_search(&(Some(channel), held.key())).is_err());
+        let changed = facts.count() != before;
         keep_or_forget(step, at, facts, changed)?;
     }
     Ok(())

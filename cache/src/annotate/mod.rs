@@ -78,7 +78,6 @@ pub fn annotate(
         data: record.data().as_map().unwrap_or(Map::EMPTY),
         shard: (header.shard.id, header.shard.count),
         guild,
-        seq: header.seq,
         main: Output {
             kind: header.kind,
             reason: header.reason,
@@ -108,8 +107,6 @@ struct Step<'a> {
     shard: (u16, u16),
     /// The guild it names.
     guild: Option<u64>,
-    /// Its number in the session.
-    seq: u64,
     /// The record with index 0.
     main: Output,
     /// What of the outputs is wanted.

@@ -18,6 +18,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
     channel::old(step, Table::Threads, guild, id)?;
+    step.world.move_channel(Key::pair(guild, id))?;
     step.world.erase_channel(Table::Threads, guild, id)
 }
 

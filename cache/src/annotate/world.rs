@@ -298,6 +298,10 @@ impl World<'_> {
         channel: Map<'_>,
     ) -> Result<(), StoreError> {
         let Some(id) = id_in(channel, atoms::ID) else { return Ok(()) };
+        if let Some(before) = self.move_channel(Key::pair(guild, id))? {
+            self.store.delete(Table::Channels, before);
+            self.store.delete(Table::Threads, before);
+        }
         self.put_changed(Table::ChannelMap, Key::one(id), &guild.to_le_bytes())?;
         self.put_last_message(guild, id, channel.get(atoms::LAST_MESSAGE_ID))?;
         if !self.settings.caches_table(table) {
@@ -335,7 +339,21 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Erases a channel or thread with its messages, and what is known about it.
+    /// Has what is known about a channel or thread at `to`, its guild and its id, if it is known in
+    /// another guild; gives where it was. So the map always leads to the one history there is.
+    pub(super) fn move_channel(&mut self, to: Key) -> Result<Option<Key>, StoreError> {
+        let held = compose::guild_of_channel(&*self.store, to.id())?;
+        let Some(guild) = held.filter(|&guild| guild != to.owner()) else { return Ok(None) };
+        let from = Key::pair(guild, to.id());
+        if let Some(facts) = self.store.get(Table::ChannelFacts, from)?.map(<[u8]>::to_vec) {
+            self.store.put(Table::ChannelFacts, to, &[&facts]);
+            self.store.delete(Table::ChannelFacts, from);
+        }
+        self.store.put(Table::ChannelMap, Key::one(to.id()), &[&to.owner().to_le_bytes()]);
+        Ok(Some(from))
+    }
+
+    /// Erases a channel or thread of this guild with its messages, and what is known about it.
     pub(super) fn erase_channel(
         &mut self,
         table: Table,
@@ -349,7 +367,9 @@ impl World<'_> {
         }
         self.store.delete(table, Key::pair(guild, id));
         self.store.delete(Table::ChannelFacts, Key::pair(guild, id));
-        self.store.delete(Table::ChannelMap, Key::one(id));
+        if compose::guild_of_channel(&*self.store, id)? == Some(guild) {
+            self.store.delete(Table::ChannelMap, Key::one(id));
+        }
         Ok(())
     }
 

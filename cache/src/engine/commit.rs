@@ -52,7 +52,7 @@ impl Engine {
         self.inputs.values_mut().for_each(Input::release);
         self.gaps.clear();
         self.knew_positions = true;
-        self.records_max = usize::MAX;
+        self.records_max = self.records_max.saturating_mul(2);
         Ok(Progress::Worked)
     }
 
@@ -98,10 +98,15 @@ impl Engine {
             tracing::error!("{error}");
             false
         });
-        Ok(if grown {
-            Progress::Worked
-        } else {
+        if grown {
+            return Ok(Progress::Worked);
+        }
+        // A page that a batch touches is there twice until the batch ends: a shorter one may fit.
+        let was_shortest = std::mem::replace(&mut self.records_max, 1) == 1;
+        Ok(if was_shortest {
             Progress::StoreFull { oldest_reader: store.oldest_reader() }
+        } else {
+            Progress::Worked
         })
     }
 
@@ -185,7 +190,7 @@ impl Engine {
             }
         }
         if torn {
-            // Half a record is staged behind the others: begin again, with that record alone.
+            // Half a record is staged behind the others: begin again, record by record.
             *txn = None;
             self.take_back();
             self.records_max = 1;

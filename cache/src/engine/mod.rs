@@ -86,7 +86,8 @@ pub struct Engine {
     complaints: BTreeMap<String, Instant>,
     changes: Changes,
     outputs: Outputs,
-    /// Records of the next round at most.
+    /// Records of the next batch at most: one after a batch that had to be taken back, and twice as many
+    /// after each that was committed.
     records_max: usize,
     housekeeping: Instant,
     looked: Option<Instant>,

@@ -1,7 +1,8 @@
-//! The write-back table: a batch's changes in front of the store.
+//! The write-back table: the changes of a batch's latest records, in front of its transaction.
 //!
-//! The last write of a batch wins, and what is written goes into the store in the order of its
-//! keys. The changes of the record in work can be taken back, for when its outputs do not fit.
+//! The last write wins, and what is written goes into the transaction in the order of its keys. The
+//! changes of the record in work can be taken back, for when its outputs do not fit; those before it go
+//! with the transaction.
 
 use std::ops::RangeInclusive;
 
@@ -120,7 +121,7 @@ impl TableChanges {
     }
 }
 
-/// The changes of a batch.
+/// The changes of a batch that are not in its transaction yet.
 pub struct Changes {
     tables: [TableChanges; Table::COUNT],
     /// Values, one after the other; an overwritten one stays until the batch ends.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use mixcord_cache::engine::{Engine, Plan, Progress};
 use mixcord_cache::settings::Settings;
+use mixcord_cache::store::DiskStore;
 use mixcord_event::{Flags, Record, topology};
 use mixcord_ring::{
     Bell, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start,
 };
 use serde_json::Value as Json;
 
-use super::{At, json, record_bytes};
+use super::{At, invariants, json, record_bytes};
 
 /// An output record, with its identity.
 #[derive(Clone, PartialEq, Debug)]
@@ -75,6 +76,12 @@ impl Instance {
 
     pub(crate) fn engine(&self) -> Engine {
         Engine::start(&self.plan()).expect("an engine")
+    }
+
+    /// Checks that the tables of the store agree; no engine may be running.
+    pub(crate) fn check_state(&self) {
+        let (store, _) = DiskStore::open(&self.state_dir(), self.state_bytes_max).expect("a store");
+        invariants::check(&store.env().expect("a store").read().expect("a snapshot"));
     }
 
     /// Makes the ring of a shard, with the cache's group.

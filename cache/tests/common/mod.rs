@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod instance;
+pub(crate) mod invariants;
 
 use mixcord_cache::annotate::{Outputs, Slice, annotate};
 use mixcord_cache::settings::Settings;

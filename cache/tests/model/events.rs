@@ -90,22 +90,36 @@ fn arrival(guild: u64, dice: &[u8; 8]) -> Json {
     data
 }
 
+/// With one of them messages that are too old are looked for, see [`world::DUE`](crate::world::DUE).
+fn message_id(number: u8) -> String {
+    text(crate::world::DUE - 7 + u64::from(number % 8))
+}
+
 fn message(dice: &[u8; 8]) -> Json {
     let guild = guild(dice);
     let mut data = json!({
-        "id": text(1000 + u64::from(dice[3] % 8)), "channel_id": channel(guild, dice[2] % 2),
+        "id": message_id(dice[3]), "channel_id": channel(guild, dice[2] % 2),
         "guild_id": text(guild), "author": user(dice[4], dice[5] / 2), "content": dice[5] % 4,
         "timestamp": "2020-01-01T00:00:00Z", "edited_timestamp": null
     });
-    match dice[6] % 4 {
-        0 => data["member"] = json!({"roles": [role(guild, dice[5])], "nick": dice[5] % 3}),
-        1 => {
+    match dice[6] % 8 {
+        0 | 4 => data["member"] = json!({"roles": [role(guild, dice[5])], "nick": dice[5] % 3}),
+        1 | 5 => {
             data["edited_timestamp"] = json!(format!("2020-01-01T00:00:{:02}Z", dice[5] % 5));
         }
-        2 => {
+        2 | 6 => {
             // In a private channel.
             data["channel_id"] = json!(text(5 + u64::from(dice[2] % 2)));
             data.as_object_mut().expect("a message").remove("guild_id");
+        }
+        // In a thread, or nobody says in which guild, or another one is said.
+        3 => {
+            data["channel_id"] = json!(thread(guild, dice[2]));
+            match dice[7] % 4 {
+                0 => drop(data.as_object_mut().map(|data| data.remove("guild_id"))),
+                1 => data["guild_id"] = json!(text(3 - guild)),
+                _ => {}
+            }
         }
         _ => {}
     }
@@ -269,8 +283,7 @@ pub(crate) fn event(dice: &[u8; 8]) -> (&'static str, Json) {
         }
         53 => ("MESSAGE_DELETE", with(place(dice), json!({"id": message(dice)["id"]}))),
         54 => {
-            let ids: Vec<String> =
-                [a, b, c, a].iter().map(|n| text(1000 + u64::from(n % 8))).collect();
+            let ids: Vec<String> = [a, b, c, a].iter().map(|n| message_id(*n)).collect();
             ("MESSAGE_DELETE_BULK", with(place(dice), json!({"ids": ids})))
         }
         55..57 => {

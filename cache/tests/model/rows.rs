@@ -3,7 +3,7 @@
 use mixcord_state::Table;
 use serde_json::{Value as Json, json};
 
-use crate::world::{Expected, Facts, World, id, list, merge, object, text, without};
+use crate::world::{DUE, Expected, Facts, World, id, list, merge, object, text, without};
 
 const HIDDEN: u64 = 1 << 17;
 
@@ -36,6 +36,7 @@ impl World {
             "THREAD_DELETE" => {
                 let (guild, id) = (guild.unwrap(), id(&data["id"]).unwrap());
                 main.old = self.channel(Table::Threads, guild, id);
+                self.move_channel(guild, id);
                 self.erase_channel(Table::Threads, guild, id);
             }
             "CHANNEL_PINS_UPDATE" => {
@@ -287,6 +288,7 @@ impl World {
                 self.erase_channel(Table::Threads, guild, thread);
             }
         }
+        self.move_channel(guild, id_);
         self.erase_channel(Table::Channels, guild, id_);
     }
 
@@ -472,6 +474,9 @@ impl World {
         let channel = id(&data["channel_id"]).unwrap();
         let held = self.guild_of.get(&channel).copied();
         let guild = id(&data["guild_id"]).or(held).unwrap_or(0);
+        if kind != "MESSAGE_UPDATE" || self.on(Table::Messages) {
+            self.meet(guild, channel);
+        }
         let known = self.last.contains_key(&(guild, channel));
         let on = self.on(Table::Messages);
         match kind {
@@ -487,6 +492,9 @@ impl World {
                     self.insert_message(channel, message, data);
                     if !known {
                         self.guild_of.insert(channel, guild);
+                    }
+                    if message == DUE {
+                        self.expire();
                     }
                 }
                 self.embedded(data);
@@ -508,6 +516,9 @@ impl World {
                     if !known {
                         self.last.insert((guild, channel), None);
                         self.guild_of.insert(channel, guild);
+                    }
+                    if message == DUE {
+                        self.expire();
                     }
                 }
             }
@@ -533,6 +544,9 @@ impl World {
 
     fn reaction(&mut self, kind: &str, data: &Json) {
         let place = (id(&data["channel_id"]).unwrap(), id(&data["message_id"]).unwrap());
+        if let Some(guild) = id(&data["guild_id"]) {
+            self.meet(guild, place.0);
+        }
         let Some((received_us, mut message)) = self.live(place.0, place.1) else { return };
         let mut reactions = list(&message, "reactions").to_vec();
         let key = |emoji: &Json| {

@@ -8,6 +8,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::HISTORY;
 
+/// The id of a message with which those that are too old are looked for.
+pub(crate) const DUE: u64 = 1021;
+
 /// One expected output.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
@@ -206,6 +209,10 @@ impl World {
 
     pub(crate) fn put_channel(&mut self, table: Table, guild: u64, channel: &Json) {
         let Some(id) = id(&channel["id"]) else { return };
+        if let Some(before) = self.move_channel(guild, id) {
+            self.entities.remove(&(Table::Channels, before, id));
+            self.entities.remove(&(Table::Threads, before, id));
+        }
         self.guild_of.insert(id, guild);
         let held = self.last.get(&(guild, id)).cloned().flatten();
         self.last.insert((guild, id), channel.get("last_message_id").cloned().or(held));
@@ -219,8 +226,20 @@ impl World {
     pub(crate) fn erase_channel(&mut self, table: Table, guild: u64, id: u64) {
         self.entities.remove(&(table, guild, id));
         self.last.remove(&(guild, id));
-        self.guild_of.remove(&id);
-        self.messages.retain(|(channel, _), _| *channel != id);
+        if self.guild_of.get(&id) == Some(&guild) {
+            self.guild_of.remove(&id);
+            self.messages.retain(|(channel, _), _| *channel != id);
+        }
+    }
+
+    /// What is known of a channel comes along to another guild; gives where it was.
+    pub(crate) fn move_channel(&mut self, guild: u64, id: u64) -> Option<u64> {
+        let before = self.guild_of.get(&id).copied().filter(|&before| before != guild)?;
+        if let Some(last) = self.last.remove(&(before, id)) {
+            self.last.insert((guild, id), last);
+        }
+        self.guild_of.insert(id, guild);
+        Some(before)
     }
 
     pub(crate) fn erase_guild(&mut self, guild: u64) {
@@ -334,6 +353,26 @@ impl World {
             }
             excess = excess.saturating_sub(1);
             self.messages.remove(&key);
+        }
+    }
+
+    /// A message says in which guild its channel is: unless one is known there, it moves.
+    pub(crate) fn meet(&mut self, guild: u64, channel: u64) {
+        if !self.last.contains_key(&(guild, channel)) {
+            self.move_channel(guild, channel);
+        }
+    }
+
+    /// Messages that are too old go, whatever their channel.
+    pub(crate) fn expire(&mut self) {
+        let oldest_us = self.now_us - crate::AGE_US;
+        let held = self.messages.iter();
+        let expired = held.filter(|(_, (received_us, _))| *received_us < oldest_us);
+        let channels: BTreeSet<u64> = expired.map(|((channel, _), _)| *channel).collect();
+        self.messages.retain(|_, (received_us, _)| *received_us >= oldest_us);
+        for channel in channels {
+            let guild = self.guild_of.get(&channel).copied().unwrap_or(0);
+            self.forget_stray(guild, channel);
         }
     }
 

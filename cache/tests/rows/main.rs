@@ -11,7 +11,7 @@ mod members;
 mod messages;
 mod resources;
 
-use common::{Cache, Seen};
+use common::{Cache, Seen, invariants};
 use serde_json::{Value as Json, json};
 
 pub(crate) const G: &str = "100";

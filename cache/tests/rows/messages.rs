@@ -1,7 +1,8 @@
 //! Messages and their reactions.
 
-use mixcord_event::Flags;
-use mixcord_state::Table;
+use mixcord_cache::store::{Changes, Store};
+use mixcord_event::{Document, Flags};
+use mixcord_state::{Cached, ChannelFacts, Key, Table};
 use serde_json::json;
 
 use super::*;
@@ -162,4 +163,95 @@ fn nothing_is_left_of_a_private_channel_without_messages() {
     cache.feed("MESSAGE_DELETE", json!({"id": "900", "channel_id": "800"}));
     assert_eq!(cache.store.len(Table::ChannelFacts), 0);
     assert_eq!(cache.store.len(Table::ChannelMap), 0);
+}
+
+/// Who did not say in which guild a channel is, or said another one, does not part it from its history.
+#[test]
+fn a_history_goes_with_its_channel_to_another_guild() {
+    let mut cache = Cache::default();
+    let told = |id: &str| json!({"id": id, "channel_id": "200", "content": id});
+    for id in ["900", "901", "902"] {
+        cache.feed("MESSAGE_CREATE", told(id));
+    }
+    cache.feed("GUILD_CREATE", guild());
+    let delete = |id: &str| json!({"id": id, "channel_id": "200", "guild_id": G});
+    check(&cache.one("MESSAGE_DELETE", delete("900")), told("900"), delete("900"));
+    let elsewhere = json!({"id": "901", "channel_id": "200", "guild_id": "101"});
+    check(&cache.one("MESSAGE_DELETE", elsewhere.clone()), told("901"), elsewhere);
+    check(&cache.one("MESSAGE_DELETE", delete("902")), told("902"), delete("902"));
+    cache.feed("MESSAGE_CREATE", told("903"));
+    cache.feed("GUILD_DELETE", json!({"id": G}));
+    for table in [Table::Messages, Table::ChannelFacts, Table::ChannelMap, Table::Channels] {
+        assert_eq!(cache.store.len(table), 0, "{table:?}");
+    }
+}
+
+#[test]
+fn a_message_older_than_a_full_history_is_not_kept() {
+    let mut cache = with_guild();
+    cache.settings.messages_per_channel = 2;
+    for id in ["905", "906"] {
+        cache.feed("MESSAGE_CREATE", message(id, ""));
+    }
+    let late = plus(message("900", ""), json!({"edited_timestamp": "2020-01-02T00:00:00Z"}));
+    check(&cache.one("MESSAGE_UPDATE", late.clone()), NULL, late.clone());
+    check(&cache.one("MESSAGE_UPDATE", late.clone()), NULL, late);
+    invariants::check(&cache.store);
+    assert_eq!(cache.store.len(Table::Messages), 2);
+}
+
+/// Discord never does that. The later one is kept, and nothing stays when both are gone.
+#[test]
+fn one_id_in_two_channels_at_one_instant_leaves_nothing_behind() {
+    let mut cache = with_guild();
+    let other = plus(message("900", "b"), json!({"channel_id": "201"}));
+    cache.feed("MESSAGE_CREATE", message("900", "a"));
+    cache.at.us -= 1;
+    cache.feed("MESSAGE_CREATE", other);
+    assert_eq!(cache.store.len(Table::Messages), 1);
+    for channel in ["200", "201"] {
+        cache.feed("MESSAGE_DELETE", json!({"id": "900", "channel_id": channel, "guild_id": G}));
+    }
+    assert_eq!(cache.store.len(Table::Messages), 0);
+    invariants::check(&cache.store);
+}
+
+/// A history of very many messages, in the channel of [`message`].
+fn with_long_history(count: u64) -> Cache {
+    let mut cache = with_guild();
+    cache.settings.messages_per_channel = u32::MAX;
+    let mut facts = ChannelFacts::default();
+    for id in 1..=count {
+        let message = Cached { id, received_us: cache.at.us };
+        facts.insert(message);
+        let document = json!({"id": id.to_string(), "channel_id": "200"}).to_string();
+        let document = Document::from_json(&document).unwrap();
+        cache.store.put(Table::Messages, message.key(), &[document.as_bytes()]);
+    }
+    cache.store.put(Table::ChannelFacts, Key::pair(100, 200), &[facts.as_bytes()]);
+    cache.changes = Changes::default();
+    cache
+}
+
+/// Taken out one by one, they would be moved hundreds of gigabytes about: this takes seconds, or minutes.
+const VERY_MANY: u64 = 200_000;
+
+#[test]
+fn a_long_history_is_deleted_at_once() {
+    let mut cache = with_long_history(VERY_MANY);
+    let ids: Vec<String> = (1..VERY_MANY).rev().map(|id| id.to_string()).collect();
+    let bulk = json!({"ids": ids, "channel_id": "200", "guild_id": G});
+    let seen = cache.one("MESSAGE_DELETE_BULK", bulk);
+    assert_eq!(seen.old.as_array().unwrap().len() as u64, VERY_MANY - 1);
+    assert_eq!(cache.store.len(Table::Messages), 1);
+    invariants::check(&cache.store);
+}
+
+#[test]
+fn a_long_history_grows_old_at_once() {
+    let mut cache = with_long_history(VERY_MANY);
+    cache.at.us += 86_400_000_000;
+    cache.feed("MESSAGE_CREATE", message("999999999", ""));
+    assert_eq!(cache.store.len(Table::Messages), 1);
+    invariants::check(&cache.store);
 }

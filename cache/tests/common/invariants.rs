@@ -1,0 +1,71 @@
+//! What holds for a store after every batch, whatever came.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mixcord_event::{Map, Value, atoms};
+use mixcord_state::{ChannelFacts, GuildFacts, Key, Read, Table, Tally, compose};
+
+/// Checks that the tables agree with each other.
+pub(crate) fn check(store: &dyn Read) {
+    messages(store);
+    members(store);
+}
+
+fn each(store: &dyn Read, table: Table, mut visit: impl FnMut(Key, &[u8])) {
+    let all = store.scan(table, Key::all(), &mut |key, value| {
+        visit(key, value);
+        true
+    });
+    all.expect("a store that can be read");
+}
+
+fn id(map: Map<'_>, key: mixcord_event::Atom) -> Option<u64> {
+    map.get(key).and_then(Value::as_id)
+}
+
+/// Every message is in exactly one history and every entry of a history is a message; every channel of
+/// which anything is known is known in one guild, and the map leads there.
+fn messages(store: &dyn Read) {
+    let mut channels = BTreeMap::new();
+    each(store, Table::ChannelMap, |key, bytes| {
+        channels.insert(key.owner(), compose::ids(bytes).next().expect("a guild"));
+    });
+    let (mut listed, mut known) = (BTreeSet::new(), BTreeSet::new());
+    each(store, Table::ChannelFacts, |at, bytes| {
+        let facts = ChannelFacts::from_bytes(bytes).expect("facts");
+        assert_eq!(channels.get(&at.id()), Some(&at.owner()), "the map of {at:?}");
+        known.insert(at.id());
+        let ids: Vec<u64> = facts.history().map(|message| message.id).collect();
+        assert!(ids.is_sorted_by(|one, other| one < other), "{at:?}: {ids:?}");
+        for message in facts.history() {
+            assert!(listed.insert(message.key()), "{message:?} is in two histories");
+            let document = store.get(Table::Messages, message.key()).expect("a store");
+            let document =
+                document.unwrap_or_else(|| panic!("{message:?} of {at:?} is no message"));
+            let document = compose::stored_map(document);
+            let says = (id(document, atoms::CHANNEL_ID), id(document, atoms::ID));
+            assert_eq!(says, (Some(at.id()), Some(message.id)));
+        }
+    });
+    assert!(channels.keys().all(|channel| known.contains(channel)), "{channels:?} {known:?}");
+    each(store, Table::Messages, |key, _| assert!(listed.contains(&key), "{key:?} in no history"));
+}
+
+/// Counters say what is there.
+fn members(store: &dyn Read) {
+    let (mut of_guild, mut of_user) = (BTreeMap::new(), BTreeMap::new());
+    each(store, Table::Members, |key, _| {
+        *of_guild.entry(key.owner()).or_insert(0_u64) += 1;
+        *of_user.entry(key.id()).or_insert(0_u32) += 1;
+    });
+    each(store, Table::GuildFacts, |key, bytes| {
+        let facts = GuildFacts::from_bytes(bytes).expect("facts");
+        let there = of_guild.remove(&key.owner()).unwrap_or(0);
+        assert_eq!(facts.members_cached, there, "members of {key:?}");
+    });
+    assert!(of_guild.is_empty(), "members of no guild: {of_guild:?}");
+    each(store, Table::Users, |key, bytes| {
+        let tally = Tally::from_bytes(bytes).expect("a user");
+        assert_eq!(Some(&tally.holders), of_user.get(&key.owner()), "guilds that hold {key:?}");
+    });
+}
