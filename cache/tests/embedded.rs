@@ -2,48 +2,14 @@
 
 mod common;
 
-use std::cell::RefCell;
-use std::ops::RangeInclusive;
-
-use common::{Cache, feed};
+use common::{Cache, asked};
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::{MemoryStore, Overlay};
-use mixcord_state::{Key, Read, Resource, StoreError, Table};
+use mixcord_state::{Key, Read, Resource, Table};
 use serde_json::{Value as Json, json};
 
-/// A store that remembers which members and users were asked for.
-struct Watched<'a> {
-    store: &'a MemoryStore,
-    asked: RefCell<Vec<Table>>,
-}
-
-impl Read for Watched<'_> {
-    fn get(&self, table: Table, key: Key) -> Result<Option<&[u8]>, StoreError> {
-        if matches!(table, Table::Members | Table::Users) {
-            self.asked.borrow_mut().push(table);
-        }
-        self.store.get(table, key)
-    }
-
-    fn scan(
-        &self,
-        table: Table,
-        range: RangeInclusive<Key>,
-        visit: &mut dyn FnMut(Key, &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        self.store.scan(table, range, visit)
-    }
-}
-
-/// Feeds an event, and commits it; says which of the two tables were read.
+/// Feeds an event; says which of the two tables were read.
 fn asked(cache: &mut Cache, kind: &str, payload: &Json) -> Vec<Table> {
-    cache.changes.begin_record();
-    let base = Watched { store: &cache.store, asked: RefCell::default() };
-    let mut overlay = Overlay::new(&base, &mut cache.changes);
-    feed(&mut overlay, &cache.settings, kind, payload, cache.at);
-    let asked = base.asked.into_inner();
-    cache.commit();
-    asked
+    asked::asked(cache, &[Table::Members, Table::Users], kind, payload)
 }
 
 const NONE: [Table; 0] = [];

@@ -1,6 +1,7 @@
 //! Records out of JSON, and what the annotator makes of them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod asked;
 pub(crate) mod instance;
 pub(crate) mod invariants;
 
