@@ -3,9 +3,12 @@
 //!
 //! The model keeps entities as JSON in one map and does what the table says by hand.
 
+mod channels;
 #[path = "../common/mod.rs"]
 mod common;
 mod events;
+mod messages;
+mod people;
 mod rows;
 mod world;
 

@@ -3,7 +3,7 @@
 use mixcord_state::Table;
 use serde_json::{Value as Json, json};
 
-use crate::world::{DUE, Expected, Facts, World, id, list, merge, object, text, without};
+use crate::world::{Expected, Facts, World, id, list, merge, object, text, without};
 
 const HIDDEN: u64 = 1 << 17;
 
@@ -120,7 +120,7 @@ impl World {
         std::iter::once(main).chain(derived).collect()
     }
 
-    fn ready(&mut self, data: &Json, derived: &mut Vec<(&'static str, Json, Json)>) {
+    pub(crate) fn ready(&mut self, data: &Json, derived: &mut Vec<(&'static str, Json, Json)>) {
         let user = &data["user"];
         self.me = Some(self.me.as_ref().map_or_else(|| user.clone(), |me| merge(me, user)));
         self.put_user(user, false);
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    fn guild_row(&mut self, data: &Json, main: &mut Expected) {
+    pub(crate) fn guild_row(&mut self, data: &Json, main: &mut Expected) {
         let guild = id(&data["id"]).unwrap();
         let away = data["unavailable"] == true;
         let mut facts = self.facts.get(&guild).copied().unwrap_or_default();
@@ -196,7 +196,7 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, guild: u64, data: &Json) {
+    pub(crate) fn arrive(&mut self, guild: u64, data: &Json) {
         const APART: [&str; 12] = [
             "channels",
             "threads",
@@ -241,7 +241,7 @@ impl World {
         }
     }
 
-    fn roles(&mut self, guild: u64, roles: &[Json]) {
+    pub(crate) fn roles(&mut self, guild: u64, roles: &[Json]) {
         if self.on(Table::Roles) {
             let order = roles.iter().filter_map(|role| id(&role["id"])).collect();
             self.role_order.insert(guild, order);
@@ -252,7 +252,7 @@ impl World {
         }
     }
 
-    fn replace(&mut self, table: Table, guild: u64, of: &str, items: &[Json]) {
+    pub(crate) fn replace(&mut self, table: Table, guild: u64, of: &str, items: &[Json]) {
         self.entities.retain(|(held, owner, _), _| (*held, *owner) != (table, guild));
         for item in items {
             let placed = merge(item, &json!({"guild_id": text(guild)}));
@@ -260,7 +260,7 @@ impl World {
         }
     }
 
-    fn put_row(&mut self, table: Table, data: &Json, insert: bool, main: &mut Expected) {
+    pub(crate) fn put_row(&mut self, table: Table, data: &Json, insert: bool, main: &mut Expected) {
         let guild = id(&data["guild_id"]).unwrap_or(0);
         if guild != 0 && !self.created(guild) {
             return;
@@ -280,156 +280,7 @@ impl World {
         (main.old, main.data) = (old, new);
     }
 
-    fn channel_delete(&mut self, data: &Json, main: &mut Expected) {
-        let (guild, id_) = (id(&data["guild_id"]).unwrap_or(0), id(&data["id"]).unwrap());
-        main.old = self.channel(Table::Channels, guild, id_);
-        for thread in self.ids(Table::Threads, guild) {
-            if id(&self.get(Table::Threads, guild, thread)["parent_id"]) == Some(id_) {
-                self.erase_channel(Table::Threads, guild, thread);
-            }
-        }
-        self.move_channel(guild, id_);
-        self.erase_channel(Table::Channels, guild, id_);
-    }
-
-    /// Merges some fields over a channel or thread; gives it as it was.
-    fn fields(&mut self, channel: &Json, from: &Json, keys: &[&str]) -> Json {
-        let channel = id(channel).unwrap();
-        let Some(&guild) = self.guild_of.get(&channel) else { return Json::Null };
-        for table in [Table::Channels, Table::Threads] {
-            let old = self.channel(table, guild, channel);
-            if !old.is_null() {
-                let mut new = self.get(table, guild, channel);
-                for key in keys {
-                    if let Some(value) = from.get(*key) {
-                        new[*key] = value.clone();
-                    }
-                }
-                self.put(table, guild, channel, new);
-                return old;
-            }
-        }
-        Json::Null
-    }
-
-    fn sync(&mut self, guild: u64, data: &Json) {
-        if !self.created(guild) {
-            return;
-        }
-        let threads = list(data, "threads");
-        let kept: Vec<u64> = threads.iter().filter_map(|thread| id(&thread["id"])).collect();
-        threads.iter().for_each(|thread| self.put_channel(Table::Threads, guild, thread));
-        for thread in self.ids(Table::Threads, guild) {
-            let parent = &self.get(Table::Threads, guild, thread)["parent_id"];
-            let listed =
-                data.get("channel_ids").is_none() || list(data, "channel_ids").contains(parent);
-            if listed && !kept.contains(&thread) {
-                self.erase_channel(Table::Threads, guild, thread);
-            }
-        }
-        for member in list(data, "members") {
-            self.edit_thread(guild, id(&member["id"]).unwrap(), |thread| {
-                thread["member"] = member.clone();
-            });
-        }
-    }
-
-    fn edit_thread(&mut self, guild: u64, thread: u64, edit: impl FnOnce(&mut Json)) {
-        let mut held = self.get(Table::Threads, guild, thread);
-        if !held.is_null() {
-            edit(&mut held);
-            self.put(Table::Threads, guild, thread, held);
-        }
-    }
-
-    fn thread_members(&mut self, kind: &str, guild: u64, data: &Json, main: &mut Expected) {
-        let thread = id(&data["id"]).unwrap();
-        main.old = self.channel(Table::Threads, guild, thread);
-        if kind == "THREAD_MEMBER_UPDATE" {
-            let member = without(data, &["guild_id"]);
-            return self.edit_thread(guild, thread, |thread| thread["member"] = member);
-        }
-        let own = self.me.as_ref().map(|me| me["id"].clone());
-        let is_own = |id: &Json| own.as_ref() == Some(id);
-        let left = list(data, "removed_member_ids").iter().any(is_own);
-        let mut added = list(data, "added_members").iter();
-        let joined = added.find(|added| is_own(&added["user_id"]));
-        self.edit_thread(guild, thread, |thread| {
-            thread["member_count"] = data["member_count"].clone();
-            if left {
-                *thread = without(thread, &["member"]);
-            }
-            if let Some(joined) = joined {
-                thread["member"] = without(joined, &["member", "presence"]);
-            }
-        });
-        if self.created(guild) {
-            for added in list(data, "added_members") {
-                if id(&added["user_id"]).is_some_and(|id| self.departed.contains(&(guild, id))) {
-                    continue;
-                }
-                self.put_member(guild, &added["member"], &added["member"]["user"], Some(true));
-                self.put_presence(guild, &added["presence"]);
-            }
-        }
-    }
-
-    fn member_row(
-        &mut self,
-        kind: &str,
-        guild: u64,
-        data: &Json,
-        main: &mut Expected,
-        derived: &mut Vec<(&'static str, Json, Json)>,
-    ) {
-        let (user, add) = (id(&data["user"]["id"]).unwrap(), kind == "GUILD_MEMBER_ADD");
-        let whole = data.get("roles").is_some() && data.get("joined_at").is_some();
-        // Where everybody is known, somebody unknown is no member.
-        let may_be = whole && !self.knows_all(guild);
-        let old = self.member(guild, user);
-        let change = if self.created(guild) {
-            let insert = if add { Some(true) } else { may_be.then_some(false) };
-            let change = self.put_member(guild, data, &data["user"], insert);
-            if add && old.is_null() {
-                let count = &mut self.facts.get_mut(&guild).unwrap().count;
-                *count = count.map(|count| count + 1);
-            }
-            if !old.is_null() {
-                main.data = merge(&old, data);
-                if self.on(Table::Users) {
-                    main.data["user"] = self.get(Table::Users, user, 0);
-                }
-                main.old = old;
-            }
-            change
-        } else {
-            self.put_user(&data["user"], false)
-        };
-        if let (Some((old, new)), false) = (change, add) {
-            derived.push(("USER_UPDATE", old, new));
-        }
-    }
-
-    fn member_remove(&mut self, guild: u64, data: &Json, main: &mut Expected) {
-        if !self.created(guild) {
-            return;
-        }
-        let user = id(&data["user"]["id"]).unwrap();
-        main.old = self.member(guild, user);
-        let all = self.knows_all(guild);
-        for table in [Table::Presences, Table::VoiceStates] {
-            self.entities.remove(&(table, guild, user));
-        }
-        let cached = self.entities.remove(&(Table::Members, guild, user)).is_some();
-        self.departed.insert((guild, user));
-        if cached || !all {
-            let count = &mut self.facts.get_mut(&guild).unwrap().count;
-            *count = count.map(|count| count.saturating_sub(1));
-        }
-        self.release();
-    }
-
-    fn role_row(&mut self, kind: &str, guild: u64, data: &Json, main: &mut Expected) {
+    pub(crate) fn role_row(&mut self, kind: &str, guild: u64, data: &Json, main: &mut Expected) {
         let role = id(&data["role"]["id"]).unwrap();
         let whole = kind == "GUILD_ROLE_CREATE" || data["role"].get("name").is_some();
         if self.has(Table::Roles, guild, role) {
@@ -445,7 +296,7 @@ impl World {
         }
     }
 
-    fn role_delete(&mut self, guild: u64, data: &Json, main: &mut Expected) {
+    pub(crate) fn role_delete(&mut self, guild: u64, data: &Json, main: &mut Expected) {
         let role = id(&data["role_id"]).unwrap();
         main.old = self.entities.remove(&(Table::Roles, guild, role)).unwrap_or(Json::Null);
         if let Some(order) = self.role_order.get_mut(&guild) {
@@ -460,7 +311,13 @@ impl World {
         }
     }
 
-    fn set(&mut self, table: Table, key: &'static str, data: &Json, main: &mut Expected) {
+    pub(crate) fn set(
+        &mut self,
+        table: Table,
+        key: &'static str,
+        data: &Json,
+        main: &mut Expected,
+    ) {
         let guild = id(&data["guild_id"]).unwrap();
         if self.created(guild) {
             if self.has(table, guild, 0) {
@@ -470,224 +327,7 @@ impl World {
         }
     }
 
-    fn message_row(&mut self, kind: &str, data: &Json, main: &mut Expected) {
-        let channel = id(&data["channel_id"]).unwrap();
-        let held = self.guild_of.get(&channel).copied();
-        let guild = id(&data["guild_id"]).or(held).unwrap_or(0);
-        if kind != "MESSAGE_UPDATE" || self.on(Table::Messages) {
-            self.meet(guild, channel);
-        }
-        let known = self.last.contains_key(&(guild, channel));
-        let on = self.on(Table::Messages);
-        match kind {
-            "MESSAGE_CREATE" => {
-                let message = id(&data["id"]).unwrap();
-                if on || known {
-                    let last = self.last.entry((guild, channel)).or_default();
-                    let newest =
-                        last.as_ref().and_then(id).map_or(message, |held| held.max(message));
-                    *last = Some(text(newest));
-                }
-                if on {
-                    self.insert_message(channel, message, data);
-                    if !known {
-                        self.guild_of.insert(channel, guild);
-                    }
-                    if message == DUE {
-                        self.expire();
-                    }
-                }
-                self.embedded(data);
-            }
-            "MESSAGE_UPDATE" => {
-                let message = id(&data["id"]).unwrap();
-                if let Some((received_us, old)) = self.live(channel, message) {
-                    let edited =
-                        |message: &Json| message["edited_timestamp"].as_str().map(str::to_owned);
-                    main.stale =
-                        matches!((edited(&old), edited(data)), (Some(old), Some(new)) if old > new);
-                    if !main.stale {
-                        main.data = merge(&old, data);
-                        self.messages.insert((channel, message), (received_us, main.data.clone()));
-                    }
-                    main.old = old;
-                } else if on && data.get("author").is_some() {
-                    self.insert_message(channel, message, data);
-                    if !known {
-                        self.last.insert((guild, channel), None);
-                        self.guild_of.insert(channel, guild);
-                    }
-                    if message == DUE {
-                        self.expire();
-                    }
-                }
-            }
-            _ => {
-                let ids = match kind {
-                    "MESSAGE_DELETE" => vec![id(&data["id"]).unwrap()],
-                    _ => list(data, "ids").iter().filter_map(id).collect(),
-                };
-                let mut found = Vec::new();
-                for message in ids {
-                    found.extend(self.live(channel, message).map(|(_, message)| message));
-                    self.messages.remove(&(channel, message));
-                }
-                main.old = match kind {
-                    _ if found.is_empty() => Json::Null,
-                    "MESSAGE_DELETE" => found.remove(0),
-                    _ => json!(found),
-                };
-                self.forget_stray(guild, channel);
-            }
-        }
-    }
-
-    fn reaction(&mut self, kind: &str, data: &Json) {
-        let place = (id(&data["channel_id"]).unwrap(), id(&data["message_id"]).unwrap());
-        if let Some(guild) = id(&data["guild_id"]) {
-            self.meet(guild, place.0);
-        }
-        let Some((received_us, mut message)) = self.live(place.0, place.1) else { return };
-        let mut reactions = list(&message, "reactions").to_vec();
-        let key = |emoji: &Json| {
-            if emoji["id"].is_null() { emoji["name"].clone() } else { emoji["id"].clone() }
-        };
-        let at =
-            reactions.iter().position(|reaction| key(&reaction["emoji"]) == key(&data["emoji"]));
-        let mine = self.me.as_ref().is_some_and(|me| me["id"] == data["user_id"]);
-        let burst = data["burst"] == true;
-        let (me, which) = if burst { ("me_burst", "burst") } else { ("me", "normal") };
-        match (kind, at) {
-            ("MESSAGE_REACTION_REMOVE_ALL", _) => reactions.clear(),
-            ("MESSAGE_REACTION_REMOVE_EMOJI", Some(at)) => drop(reactions.remove(at)),
-            ("MESSAGE_REACTION_ADD", None) => reactions.push(json!({
-                "count": 1, "count_details": {"burst": u8::from(burst), "normal": u8::from(!burst)},
-                "me": mine && !burst, "me_burst": mine && burst, "emoji": data["emoji"], "burst_colors": []
-            })),
-            ("MESSAGE_REACTION_ADD" | "MESSAGE_REACTION_REMOVE", Some(at)) => {
-                let add = kind.ends_with("ADD");
-                let reaction = &mut reactions[at];
-                if !(mine && (reaction[me] == true) == add) {
-                    let step = |count: &Json| {
-                        let count = count.as_i64().unwrap() + if add { 1 } else { -1 };
-                        json!(count.max(0))
-                    };
-                    reaction["count"] = step(&reaction["count"]);
-                    reaction["count_details"][which] = step(&reaction["count_details"][which]);
-                    if mine {
-                        reaction[me] = json!(add);
-                    }
-                    if reaction["count"] == 0 {
-                        reactions.remove(at);
-                    }
-                }
-            }
-            _ => {}
-        }
-        if reactions.is_empty() {
-            message = without(&message, &["reactions"]);
-        } else {
-            message["reactions"] = json!(reactions);
-        }
-        self.messages.insert(place, (received_us, message));
-    }
-
-    fn presence(
-        &mut self,
-        guild: u64,
-        data: &Json,
-        main: &mut Expected,
-        derived: &mut Vec<(&'static str, Json, Json)>,
-    ) {
-        let user = id(&data["user"]["id"]).unwrap();
-        let offline = data["status"] == "offline";
-        if self.has(Table::Presences, guild, user) {
-            main.old = self.get(Table::Presences, guild, user);
-            main.data = merge(&main.old, data);
-            main.unchanged = main.old["status"] == data["status"]
-                && main.old["activities"] == data["activities"];
-            self.put(Table::Presences, guild, user, main.data.clone());
-            if offline {
-                self.entities.remove(&(Table::Presences, guild, user));
-            }
-        } else if !offline && self.created(guild) {
-            let stranger = self.on(Table::Members)
-                && self.knows_all(guild)
-                && !self.has(Table::Members, guild, user);
-            if !stranger && !self.departed.contains(&(guild, user)) {
-                self.put(Table::Presences, guild, user, data.clone());
-            }
-        }
-        if let Some((old, new)) = self.put_user(&data["user"], false) {
-            derived.push(("USER_UPDATE", old, new));
-        }
-    }
-
-    fn user_row(&mut self, data: &Json, main: &mut Expected) {
-        let on = self.on(Table::Users);
-        let other = self.me.as_ref().is_some_and(|me| me["id"] != data["id"]);
-        if other {
-            let user = id(&data["id"]).unwrap();
-            if self.has(Table::Users, user, 0) {
-                main.old = self.get(Table::Users, user, 0);
-                main.data = merge(&main.old, data);
-            }
-        } else {
-            let new = self.me.as_ref().map_or_else(|| data.clone(), |me| merge(me, data));
-            if let (Some(me), true) = (&self.me, on) {
-                main.old = me.clone();
-                main.data = new.clone();
-            }
-            self.me = Some(new);
-        }
-        self.put_user(data, false);
-    }
-
-    fn voice(&mut self, guild: u64, data: &Json, main: &mut Expected) {
-        let user = id(&data["user_id"]).unwrap();
-        main.old = self.get(Table::VoiceStates, guild, user);
-        if data["channel_id"].is_null() {
-            self.entities.remove(&(Table::VoiceStates, guild, user));
-        } else if !main.old.is_null() {
-            self.put(Table::VoiceStates, guild, user, merge(&main.old, data));
-        } else if self.created(guild) && !self.departed.contains(&(guild, user)) {
-            self.put(Table::VoiceStates, guild, user, data.clone());
-        }
-        self.embedded(data);
-    }
-
-    /// R9.
-    fn embedded(&mut self, data: &Json) {
-        let inside = &data["member"]["user"];
-        let user = if inside.is_null() { &data["author"] } else { inside };
-        self.refresh(id(&data["guild_id"]), &data["member"], user);
-    }
-
-    fn interaction(&mut self, guild: u64, data: &Json) {
-        self.embedded(data);
-        let resolved = &data["data"]["resolved"];
-        for (user_id, user) in resolved["users"].as_object().unwrap() {
-            self.refresh(Some(guild), &resolved["members"][user_id], user);
-        }
-        for (key, table) in
-            [("channels", Table::Channels), ("channels", Table::Threads), ("roles", Table::Roles)]
-        {
-            for entity in resolved[key].as_object().unwrap().values() {
-                let entity_id = id(&entity["id"]).unwrap();
-                if self.has(table, guild, entity_id) {
-                    let entity = if table == Table::Roles {
-                        entity.clone()
-                    } else {
-                        without(entity, &["permissions"])
-                    };
-                    let merged = merge(&self.get(table, guild, entity_id), &entity);
-                    self.put(table, guild, entity_id, merged);
-                }
-            }
-        }
-    }
-
-    fn family(&mut self, kind: &str, data: &Json, main: &mut Expected) {
+    pub(crate) fn family(&mut self, kind: &str, data: &Json, main: &mut Expected) {
         let (prefix, act) = kind.rsplit_once('_').unwrap_or_default();
         let (table, of, whole) = match prefix {
             "GUILD_SCHEDULED_EVENT" => (Table::ScheduledEvents, "id", "name"),
