@@ -1,4 +1,4 @@
-//! The LMDB environment: opening, transactions, and the only unsafe code of the store.
+//! The LMDB environment: opening and transactions. Beside `populate` the only unsafe code of the store.
 //!
 //! LMDB's own pages are trusted like code (same uid, 0600); what lies in them is not.
 

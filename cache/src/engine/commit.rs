@@ -154,6 +154,7 @@ impl Engine {
                 continue;
             };
             let ring = input.id();
+            let known = positions.get(key);
             let mut staged = 0;
             let mut part = None;
             let mut stopped = false;
@@ -168,7 +169,7 @@ impl Engine {
                 }
                 let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
                 let at = Place { shard: *key, ring, position: entry.position };
-                let known = positions.get(key).filter(|it| it.position == entry.position);
+                let known = known.filter(|known| known.position == entry.position);
                 let from = known.map_or(0, |known| known.index);
                 match work.record(base, at, entry, from)? {
                     Done::Staged => {

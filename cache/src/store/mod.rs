@@ -25,21 +25,19 @@ pub trait Store: Read {
     /// Removes what stands under `key`, if anything does.
     fn delete(&mut self, table: Table, key: Key);
 
-    /// Removes all of `table` in `range`; says how many entries went.
+    /// Removes all of `table` in `range`.
     fn delete_range(
         &mut self,
         table: Table,
         range: std::ops::RangeInclusive<Key>,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(), StoreError> {
         let mut keys = Vec::new();
         self.scan(table, range, &mut |key, _| {
             keys.push(key);
             true
         })?;
-        for &key in &keys {
-            self.delete(table, key);
-        }
-        Ok(keys.len())
+        keys.into_iter().for_each(|key| self.delete(table, key));
+        Ok(())
     }
 
     /// About the bytes of memory that changes take until they are committed.

@@ -124,7 +124,7 @@ impl TableChanges {
 /// The changes of a batch that are not in its transaction yet.
 pub struct Changes {
     tables: [TableChanges; Table::COUNT],
-    /// Values, one after the other; an overwritten one stays until the batch ends.
+    /// Values, one after the other; an overwritten one stays until all are moved.
     arena: Vec<u8>,
     /// Its length before the record in work.
     arena_before: usize,
