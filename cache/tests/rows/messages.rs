@@ -55,7 +55,7 @@ fn the_history_is_bounded_by_count_and_age() {
     assert_ne!(cache.one("MESSAGE_DELETE", delete("907")).old, NULL);
     cache.at.us += 86_400_000_000;
     assert_eq!(cache.one("MESSAGE_DELETE", delete("908")).old, NULL, "too old");
-    // Another channel's messages sweep this one.
+    // Messages of another channel have this one's go.
     for id in 0..64 {
         cache.feed("MESSAGE_CREATE", json!({"id": (1000 + id).to_string(), "channel_id": "201", "guild_id": G, "content": ""}));
     }

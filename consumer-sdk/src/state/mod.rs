@@ -210,7 +210,8 @@ impl State {
         Entities::new(self, Scan::messages_after(channel, id, limit))
     }
 
-    /// Every entity of a resource, those of one guild (one channel, for messages) after the other.
+    /// Every entity of a resource, those of one guild after the other; messages in the order in which
+    /// they were received.
     #[must_use]
     pub fn entities(&self, resource: Resource) -> Entities {
         Entities::new(self, Scan::all(resource))
