@@ -57,7 +57,7 @@ mod wait;
 
 pub use bell::{Bell, Ticket, Woken};
 pub use core::Position;
-pub use core::batch::{Entry, Limits};
+pub use core::buffers::{Entry, Limits};
 pub use core::checkpoint::CheckpointError;
 pub use core::descriptor::RECORD_MAX;
 pub use core::errors::{JoinError, TakeError};
@@ -66,7 +66,7 @@ pub use core::group_spec::{GroupError, GroupSpec, Policy, Start};
 #[cfg(feature = "kill-points")]
 pub use core::kill;
 pub use core::layout::{HeaderError, LAYOUT_VERSION};
-pub use core::restage::RestageError;
+pub use core::writer::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};
 pub use error::{AttachError, BellError, CreateError, NameError, RemoveError, Shortage};
 pub use lease::{InPlace, Lease, View};

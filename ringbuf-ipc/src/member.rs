@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bell::Bell;
-use crate::core::batch::{Buffers, Entry, Limits};
-use crate::core::claim::{Hold, Pool};
+use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
 use crate::core::reader::Reader;
+use crate::core::reader::hold::Hold;
+use crate::core::reader::seat::Pool;
 use crate::ring::{Ring, recycle};
 use crate::spin::Spin;
 use crate::{GroupInfo, Lease, Position};

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use crate::Position;
 use crate::bell::Bell;
 use crate::core::Life;
-use crate::core::batch::{Buffers, Entry, Limits};
+use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
-use crate::core::observer::Watcher;
+use crate::core::watcher::Watcher;
 use crate::ring::Ring;
 use crate::spin::Spin;
 

@@ -7,7 +7,7 @@ use crate::bell::Bell;
 use crate::core::checkpoint::{self, CheckpointError};
 use crate::core::layout::{Layout, PRODUCER, producer as words};
 use crate::core::memory::Ordering;
-use crate::core::restage::RestageError;
+use crate::core::writer::restage::RestageError;
 use crate::core::writer::{Meta, StageError, Writer};
 use crate::core::{Position, groups, locks};
 use crate::error::{AttachError, CreateError};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::bell::Bell;
-use crate::core::batch::Buffers;
+use crate::core::buffers::Buffers;
 use crate::core::groups::{self, state};
-use crate::core::index::Pending;
 use crate::core::layout::{CONTROL, PRODUCER, control, producer};
 use crate::core::memory::Ordering;
-use crate::core::observer::Watcher;
+use crate::core::pending::Pending;
 use crate::core::reader::Reader;
+use crate::core::watcher::Watcher;
 use crate::core::{Core, checkpoint, locks};
 use crate::error::AttachError;
 use crate::namespace::Namespace;

@@ -49,9 +49,14 @@ pub(crate) mod header {
 pub(crate) mod producer {
     use super::{LINE, PAGE};
 
-    /// Records published; the only commit.
+    /// Records published; the only commit. Only grows; below 2^62.
     pub(crate) const TAIL: usize = 0;
-    /// Records given up for overwriting: the oldest that may still be read.
+    /// The oldest record not given up for overwriting. Only grows; `RESERVED <= TAIL`.
+    ///
+    /// A group's floor may be *below* it: that of a group which joined between the producer's announcement
+    /// and its second look at the floors. The producer then overwrites nothing from that floor on, though
+    /// `RESERVED` stays where it is; so what may go is decided by `min(RESERVED, floors)`, never by this
+    /// word alone.
     pub(crate) const RESERVED: usize = LINE;
     /// The producer's bell + 1, 0 for none.
     pub(crate) const BELL: usize = 2 * LINE;
@@ -87,7 +92,7 @@ pub(crate) mod control {
     pub(crate) const SLEEPERS: usize = 0;
     /// One bit an observer that sleeps.
     pub(crate) const SLEEPING_OBSERVERS: usize = 8;
-    /// The floor the producer waits for; 0 when it does not wait.
+    /// The floor the producer waits for, 1 to `TAIL`; 0 when it does not wait.
     pub(crate) const WANTED: usize = LINE;
     /// A word an observer: its bell + 1, 0 for none.
     pub(crate) const OBSERVERS: usize = 2 * LINE;
@@ -112,7 +117,8 @@ pub(crate) mod group {
     pub(crate) const LOST_TO: usize = 48;
     pub(crate) const NAME: usize = 64;
     pub(crate) const NAME_MAX: usize = 64;
-    /// Every record before it is acknowledged; u64::MAX when the group holds nothing.
+    /// Every record before it is acknowledged; u64::MAX when the group holds nothing. At most its lowest
+    /// cursor; at most `TAIL`; may be below `RESERVED`, see there.
     pub(crate) const FLOOR: usize = LINE;
     /// One bit a member that sleeps.
     pub(crate) const SLEEPERS: usize = 2 * LINE;
@@ -125,9 +131,9 @@ pub(crate) mod group {
     pub(crate) const PARTITION_BYTES: usize = LINE;
     /// Claim count << 16 | member + 1; 0 in the low half when nobody holds it.
     pub(crate) const PARTITION_OWNER: usize = 0;
-    /// Every record of the partition before it is acknowledged.
+    /// Every record of the partition before it is acknowledged. At most `TAIL`.
     pub(crate) const PARTITION_CURSOR: usize = 8;
-    /// The cursor at the eviction whose loss is not told yet.
+    /// The cursor at the eviction whose loss is not told yet. At most `LOST_TO`, or nothing was lost.
     pub(crate) const PARTITION_LOST_FROM: usize = 16;
 }
 

@@ -1,25 +1,48 @@
 //! The ring protocol on any memory: no file, no map, no futex, no clock of its own.
 //!
-//! * [`memory`] words and copies; [`layout`] where they are;
-//! * [`writer`] the producer's half; [`space`] what it may overwrite, and how it gets more;
-//!   [`checkpoint`] its two slots; [`restage`] what one that died left beyond the tail;
-//! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`relief`] taking back from the
-//!   absent; [`claim`] holding and acknowledging a partition;
-//! * [`index`] which record belongs to which partition; [`reader`] a member; [`observer`].
+//! * [`memory`] words and copies; [`layout`] where they are; [`descriptor`] the words of one record;
+//! * [`writer`] the producer's half; [`checkpoint`] its two slots;
+//! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`floors`] how far each holds the ring;
+//! * [`pending`] which record belongs to which partition; [`reader`] a member; [`watcher`] an observer;
+//!   [`buffers`] what they copy into.
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
+//!
+//! # Orderings
+//! Each word, who stores it and who loads it, in which order, and the model that fails without that
+//! order (`core/loom_tests`; "kill points" is `tests/kill_points`). *Light* and *heavy* are the fences of
+//! [`Core::light_fence`] and [`Core::heavy_fence`]; the two of a pair order like two SeqCst fences. "The
+//! table" is its lock: what is changed under it needs no order among those who hold it.
+//!
+//! | word | stored | loaded | without it fails |
+//! |---|---|---|---|
+//! | header | before the file has its name | Relaxed | `tests/layout.rs` |
+//! | `TAIL` | producer: Release, after all of its records | all: Acquire | `loom_publish_and_consume` |
+//! | `RESERVED` | producer: Relaxed, then SeqCst fence, then the floors | joiner: floor, SeqCst fence, then Acquire; observer: copy, Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_observer_overrun` |
+//! | `PUBLISHES` to `BLOBS`, `PAYLOAD_HEAD` | producer: Relaxed | Relaxed: figures, and each alone | none: nothing follows from them |
+//! | `BELL`, `MEMBER_BELL`, `OBSERVERS` | at joining: Relaxed; seen by who sees the sleeper's bit | Relaxed, after the AcqRel swap of that bit | `loom_no_wake_is_lost` |
+//! | checkpoint words | producer: sum 0, Release fence, the others Relaxed, sum Release; then `TAIL` | sum Acquire, the others Acquire, and the sum must fit | kill points (a producer, a restager) |
+//! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on` |
+//! | `WANTED` | producer: Relaxed, heavy fence, then the floors | member: floor, light fence, Relaxed; taken by CAS | `loom_no_wake_for_space_is_lost` |
+//! | group `STATE` | the table: Release, after (making) or before (ending) everything else of the entry | Acquire | kill points (declare, evict, remove) |
+//! | group policy, name, absence, `LOST_TO`, `PARTITION_LOST_FROM` | the table: Relaxed, before `STATE` or `LOSS` | Relaxed, after these | kill points (reinstate) |
+//! | group `LOSS` | the table: Release; a member that told it: Release | Acquire | kill points (reinstate) |
+//! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire | `loom_joining_against_overwriting`, `loom_two_acknowledgements_raise_the_floor` |
+//! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_stealing_from_the_dead` |
+//! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_two_acknowledgements_raise_the_floor` |
+//! | descriptor `POSITION` | producer: Relaxed, then Release fence, then the other words | by who may be overrun: another word, Acquire fence, then Relaxed | `loom_scan_of_what_goes` |
+//! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
-pub(crate) mod batch;
+pub(crate) mod buffers;
 pub(crate) mod checkpoint;
-pub(crate) mod claim;
 #[cfg(not(loom))]
 mod copy;
 pub(crate) mod descriptor;
 pub(crate) mod errors;
+mod floors;
 pub(crate) mod geometry;
 pub(crate) mod group_spec;
 pub(crate) mod groups;
-pub(crate) mod index;
 #[cfg(feature = "kill-points")]
 pub mod kill;
 #[cfg(not(any(loom, feature = "kill-points")))]
@@ -28,13 +51,11 @@ pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub(crate) mod memory;
-pub(crate) mod observer;
+pub(crate) mod pending;
 pub(crate) mod reader;
-pub(crate) mod relief;
-pub(crate) mod restage;
-pub(crate) mod space;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
+pub(crate) mod watcher;
 pub(crate) mod writer;
 
 use std::io;

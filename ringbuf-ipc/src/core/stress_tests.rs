@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::batch::{Buffers, Limits};
+use super::buffers::{Buffers, Limits};
 use super::geometry::Geometry;
 use super::group_spec::{GroupSpec, Start};
 use super::groups;
 use super::layout::Layout;
 use super::memory::Memory;
 use super::memory::heap::Heap;
-use super::observer::Watcher;
 use super::reader::Reader;
+use super::watcher::Watcher;
 use super::writer::{Meta, Writer};
 use super::{Core, Environment, Life, Position, initialise, locks};
 

@@ -182,7 +182,7 @@ pub(crate) struct Map {
 // holds a plain pointer and descriptor, both used nowhere else.
 #[allow(unsafe_code)]
 unsafe impl Send for Map {}
-// SAFETY: as above.
+// SAFETY: shared references give out the base and the length only, which never change.
 #[allow(unsafe_code)]
 unsafe impl Sync for Map {}
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use loom::sync::Notify;
 
-use super::batch::{Buffers, Limits};
+use super::buffers::{Buffers, Limits};
 use super::geometry::Geometry;
 use super::group_spec::{GroupSpec, Start};
 use super::layout::Layout;

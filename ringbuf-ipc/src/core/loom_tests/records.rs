@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::super::batch::Buffers;
+use super::super::buffers::Buffers;
 use super::super::geometry::{Geometry, partition_of};
 use super::super::group_spec::Start;
 use super::super::layout::Layout;
 use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, Weaken};
-use super::super::observer::Watcher;
 use super::super::reader::Reader;
+use super::super::watcher::Watcher;
 use super::super::writer::{Meta, Writer};
 use super::super::{Core, groups, initialise, locks};
 use super::{LIMITS, World, check, explore, put, ring, spec};

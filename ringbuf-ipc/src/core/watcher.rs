@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::batch::{Buffers, Limits};
+use super::buffers::{Buffers, Limits};
 use super::descriptor::Descriptor;
 use super::errors::TakeError;
 use super::group_spec::Start;

@@ -1,8 +1,8 @@
 //! What a producer finds beyond its tail, left by one that died: records to adopt, files to sweep.
 
-use super::Position;
-use super::descriptor::Descriptor;
-use super::writer::Writer;
+use super::Writer;
+use crate::core::Position;
+use crate::core::descriptor::Descriptor;
 
 /// Why records beyond the tail could not be adopted. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,11 +4,11 @@
 //! again. A group that joins stores its floor, fences, and starts at max(floor, `reserved`): of the
 //! two, at least one sees the other. An observer reads `reserved` again after its copy.
 
-use super::descriptor::Descriptor;
-use super::layout::{CONTROL, control, producer};
-use super::memory::{Ordering, fence};
-use super::writer::Writer;
-use super::{Core, Position, relief};
+use super::{Writer, relief};
+use crate::core::Position;
+use crate::core::descriptor::Descriptor;
+use crate::core::layout::{CONTROL, control, producer};
+use crate::core::memory::{Ordering, fence};
 
 /// How often a full ring looks for groups without a living member.
 const RELIEF_EVERY_NS: u64 = 10_000_000;
@@ -254,18 +254,5 @@ impl Writer {
             self.add_own(producer::EVICTIONS, evicted.gone);
         }
         evicted.changed
-    }
-}
-
-impl Core {
-    /// The smallest floor of all groups that hold anything, at most `tail`.
-    ///
-    /// A floor beyond the tail is damage: that group holds nothing, the others are not touched by it.
-    pub(crate) fn lowest_floor(&self, tail: Position) -> Position {
-        let mut lowest = tail;
-        for index in 0..self.layout.geometry.groups {
-            lowest = lowest.min(self.group_floor(index));
-        }
-        lowest
     }
 }

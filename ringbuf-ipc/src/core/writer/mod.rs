@@ -1,14 +1,21 @@
 //! The producer's half: stage beyond the tail, publish by one store.
+//!
+//! [`space`] is what it may overwrite, and how it gets more; [`relief`] taking back from the absent;
+//! [`restage`] what a producer that died left beyond the tail.
+
+mod relief;
+pub(crate) mod restage;
+mod space;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use super::checkpoint::{Checkpoint, CheckpointError};
-use super::descriptor::{Descriptor, RECORD_MAX};
-use super::layout::{PRODUCER, descriptor, producer};
-use super::memory::{Ordering, fence};
-use super::{Core, Position};
+use crate::core::checkpoint::{Checkpoint, CheckpointError};
+use crate::core::descriptor::{Descriptor, RECORD_MAX};
+use crate::core::layout::{PRODUCER, descriptor, producer};
+use crate::core::memory::{Ordering, fence};
+use crate::core::{Core, Position};
 
 /// What a record carries beside its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,35 +58,35 @@ const AHEAD_BYTES: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) core: Arc<Core>,
-    pub(super) tail: Position,
-    /// One past the last record written.
-    pub(super) staged: Position,
+    tail: Position,
+    /// One past the last record written: `tail` to `tail + slots - 1`.
+    staged: Position,
     /// Virtual payload offset after the last record written.
-    pub(super) head: u64,
+    head: u64,
     /// `head` at the tail, to go back to.
     head_at_tail: u64,
-    /// Own copy of the word of that name.
-    pub(super) reserved: Position,
-    /// Records before this one may be overwritten; at most `reserved`.
-    pub(super) safe: Position,
+    /// Own copy of the word of that name: at most `tail`, may be beyond a group's floor.
+    reserved: Position,
+    /// Records before this one may be overwritten: at most `reserved`, at most every group's floor.
+    safe: Position,
     /// Records from this position on need more room than `safe` gives.
-    pub(super) slot_limit: Position,
+    slot_limit: Position,
     /// Virtual payload offset of which the same is true.
-    pub(super) payload_limit: u64,
+    payload_limit: u64,
     /// Out-of-line records not yet freed, oldest first, with their sizes.
-    pub(super) blobs: VecDeque<(Position, u64)>,
-    pub(super) blob_bytes: u64,
+    blobs: VecDeque<(Position, u64)>,
+    blob_bytes: u64,
     /// A group that held the oldest of them at the last look.
-    pub(super) blob_holder: u16,
+    blob_holder: u16,
     /// The tail from which on to look again, after no group held anything.
-    pub(super) blob_look_from: Position,
+    blob_look_from: Position,
     /// Files left beyond the tail by a producer that died.
-    pub(super) orphans: bool,
+    orphans: bool,
     /// Own copy of the word of that name.
     publishes: u64,
-    pub(super) stalled_since: Option<u64>,
-    pub(super) relieved_at: u64,
-    pub(super) checkpoint: Checkpoint,
+    stalled_since: Option<u64>,
+    relieved_at: u64,
+    checkpoint: Checkpoint,
 }
 
 /// Damage that keeps a producer from going on.

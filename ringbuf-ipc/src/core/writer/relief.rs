@@ -1,11 +1,11 @@
 //! What a full ring may take back from those who are away.
 
-use super::group_spec::Policy;
-use super::groups::{free, repair, state, vacate};
-use super::index::Pending;
-use super::layout::group;
-use super::memory::Ordering;
-use super::{Core, Position};
+use crate::core::group_spec::Policy;
+use crate::core::groups::{free, repair, state, vacate};
+use crate::core::layout::group;
+use crate::core::memory::Ordering;
+use crate::core::pending::Pending;
+use crate::core::{Core, Position};
 
 /// What [`relieve`] did.
 #[derive(Debug, Default, Clone, Copy)]

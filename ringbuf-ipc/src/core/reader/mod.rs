@@ -1,21 +1,24 @@
 //! A member of a group: finds a partition with work, takes hold of it, copies its records out.
 
+mod find;
+pub(crate) mod hold;
+pub(crate) mod seat;
+mod walk;
+
 use std::io;
 use std::sync::{Arc, PoisonError};
 
-use super::batch::{Buffers, Limits};
-use super::claim::{Hold, Pool, Seat, owner};
-use super::descriptor::Descriptor;
-use super::errors::{JoinError, TakeError};
-use super::group_spec::GroupSpec;
-use super::groups;
-use super::index::{Damaged, Pending};
-use super::layout::{CONTROL, control, group};
-use super::memory::Ordering;
-use super::{Core, Position, locks};
+use hold::Hold;
+use seat::{Pool, Seat};
 
-/// How often the holders of wanted partitions are looked at.
-const SUSPECT_EVERY_NS: u64 = 5_000_000;
+use crate::core::buffers::{Buffers, Limits};
+use crate::core::descriptor::Descriptor;
+use crate::core::errors::{JoinError, TakeError};
+use crate::core::group_spec::GroupSpec;
+use crate::core::layout::{CONTROL, control, group};
+use crate::core::memory::Ordering;
+use crate::core::pending::Pending;
+use crate::core::{Core, Position, groups, locks};
 
 /// A member's own state.
 #[derive(Debug)]
@@ -38,16 +41,6 @@ pub(crate) struct Reader {
     drained: usize,
     /// Of the records of a lease.
     leased: Vec<Descriptor>,
-}
-
-/// What was taken at a time.
-struct Extent {
-    records: usize,
-    /// One past the last record.
-    end: Position,
-    /// The next record of the partition, or how far there is none.
-    next: Position,
-    follows: u64,
 }
 
 /// Records held where they are, and the hold on their partition.
@@ -213,160 +206,8 @@ impl Reader {
         &self.seat.core
     }
 
-    fn look(&mut self) -> Result<Position, TakeError> {
-        let core = &self.seat.core;
-        let tail = core.tail();
-        let seen = self.pending.scanned();
-        if tail != seen {
-            // The next record's lines come together, rather than one after the other. Those after it are
-            // not sent for: at the heels of the producer, it would have to take them back to write them.
-            core.memory.expect_read(core.layout.descriptor(seen));
-            core.memory.expect_read(core.layout.payload_at(self.follows));
-        }
-        match self.pending.scan(core, self.seat.group, tail) {
-            Ok(()) => Ok(tail),
-            Err(Damaged(position)) => Err(TakeError::Corrupt { position }),
-        }
-    }
-
-    /// A partition with work and its owner word; of the dead if `orphaned`.
-    fn candidate(&mut self, orphaned: bool) -> Option<(u16, u64)> {
-        let core = &self.seat.core;
-        if orphaned {
-            let now = core.environment.now_ns();
-            if now.wrapping_sub(self.suspected_at) < SUSPECT_EVERY_NS {
-                return None;
-            }
-            self.suspected_at = now;
-        } else {
-            self.contended = false;
-        }
-        let count = core.layout.geometry.partitions;
-        for step in 0..count {
-            let partition = (self.turn + step) & (count - 1);
-            if !self.pending.may_have(partition) {
-                continue;
-            }
-            let cursor = core.cursor(self.seat.group, partition);
-            if self.pending.first(partition, cursor).is_none() {
-                continue;
-            }
-            let at = core.layout.partition(self.seat.group, partition) + group::PARTITION_OWNER;
-            let word = core.memory.load(at, Ordering::Acquire);
-            match owner(word) {
-                None if !orphaned => return Some((partition, word)),
-                Some(member) if orphaned && !core.is_alive(self.seat.group, member) => {
-                    // Whoever was told of work may look for it at once.
-                    self.suspected_at = 0;
-                    return Some((partition, word));
-                }
-                None => {}
-                // Held by one of this member's own batches, or by another's.
-                Some(member) => self.contended |= member != self.seat.member,
-            }
-        }
-        None
-    }
-
-    /// Takes hold of a partition with work: which, and its first record.
-    fn grip(&mut self) -> Result<Option<(u16, Position)>, TakeError> {
-        self.check_group()?;
-        let looked = self.look();
-        let found = match self.find(false) {
-            Some(found) => Some(found),
-            None if self.contended => self.find(true),
-            None => None,
-        };
-        if found.is_none() {
-            // Damage is told when everything before it was given.
-            let tail = looked?;
-            self.drained = 0;
-            self.sweep_if(tail, if self.producer_waits() && self.holds_back() { 0 } else { 1 });
-        }
-        Ok(found)
-    }
-
-    fn find(&mut self, orphaned: bool) -> Option<(u16, Position)> {
-        let count = self.core().layout.geometry.partitions;
-        // Each failure is another member's success; after so many, what was found is all the same.
-        for _ in 0..=count {
-            let (partition, word) = match self.found.take() {
-                Some(found) => found,
-                None => self.candidate(orphaned)?,
-            };
-            self.turn = (partition + 1) & (count - 1);
-            if !self.seat.claim(partition, word) {
-                self.suspected_at = 0;
-                continue;
-            }
-            let cursor = self.core().cursor(self.seat.group, partition);
-            if let Some(first) = self.pending.first(partition, cursor) {
-                return Some((partition, first));
-            }
-            // Done by whoever had it in between.
-            drop(Hold { seat: &*self.seat, partition, end: cursor, next: cursor });
-        }
-        None
-    }
-
-    /// Visits records of a partition, from `first` on, each a checked copy of its descriptor, until a
-    /// limit is reached, there is none left, or `visit` says false.
-    fn walk(
-        &self,
-        partition: u16,
-        first: Position,
-        limits: Limits,
-        visit: &mut impl FnMut(&Descriptor) -> Result<bool, TakeError>,
-    ) -> Result<Extent, TakeError> {
-        if self.pending.is_single() {
-            self.walk_by(first, limits, |_| true, |at| self.pending.in_row(at), visit)
-        } else {
-            let partitions = self.core().layout.geometry.partitions;
-            let fits = |entry: &Descriptor| entry.partition(partitions) == partition;
-            self.walk_by(first, limits, fits, |at| self.pending.following(at), visit)
-        }
-    }
-
-    #[inline]
-    fn walk_by(
-        &self,
-        first: Position,
-        limits: Limits,
-        fits: impl Fn(&Descriptor) -> bool,
-        following: impl Fn(Position) -> Option<Position>,
-        visit: &mut impl FnMut(&Descriptor) -> Result<bool, TakeError>,
-    ) -> Result<Extent, TakeError> {
-        let core = self.core();
-        let (mut records, mut bytes, mut follows) = (0, 0, self.follows);
-        let (mut position, mut end) = (first, first);
-        let next = loop {
-            let Some(entry) = Descriptor::load(core, position).filter(&fits) else {
-                if records != 0 {
-                    // What stands before the damage is given first.
-                    break position;
-                }
-                return Err(TakeError::Corrupt { position });
-            };
-            bytes += entry.lines();
-            if records != 0 && (records >= limits.records || bytes > limits.bytes) {
-                break position;
-            }
-            if !visit(&entry)? {
-                break position;
-            }
-            records += 1;
-            end = position + 1;
-            follows = entry.end();
-            match following(position) {
-                Some(after) => position = after,
-                None => break self.pending.scanned(),
-            }
-        };
-        Ok(Extent { records, end, next, follows })
-    }
-
     /// Notes what was taken, and moves idle partitions on when it is time.
-    fn after(&mut self, extent: &Extent) {
+    fn after(&mut self, extent: &walk::Extent) {
         let tail = self.pending.scanned();
         self.follows = extent.follows;
         self.drained = if extent.next == tail { extent.records } else { 0 };

@@ -1,12 +1,11 @@
-//! Holding a partition, from the take to the acknowledgement.
+//! A member's place in its group, and the owner words of the partitions it takes hold of.
 
-use std::borrow::Borrow;
 use std::sync::{Arc, Mutex};
 
-use super::batch::Buffers;
-use super::layout::group;
-use super::memory::{Ordering, fence};
-use super::{Core, Life, Position, groups, locks};
+use crate::core::buffers::Buffers;
+use crate::core::layout::group;
+use crate::core::memory::{Ordering, fence};
+use crate::core::{Core, Life, Position, groups, locks};
 
 /// Buffers of batches that are done, to be used again.
 pub(crate) type Pool = Arc<Mutex<Vec<Buffers>>>;
@@ -69,7 +68,7 @@ impl Seat {
     }
 
     /// Everything of the partition, which this member holds, before `position` is done.
-    fn advance(&self, partition: u16, position: Position) {
+    pub(super) fn advance(&self, partition: u16, position: Position) {
         let core = &self.core;
         let old = core.cursor(self.group, partition);
         if position <= old {
@@ -93,7 +92,7 @@ impl Seat {
     }
 
     /// Lets go of a partition whose next record is `next`; others are woken when there are more.
-    fn release(&self, partition: u16, next: Position) {
+    pub(super) fn release(&self, partition: u16, next: Position) {
         let core = &self.core;
         let at = self.owner_of(partition);
         let word = core.memory.load(at, Ordering::Relaxed);
@@ -112,71 +111,7 @@ impl Seat {
     }
 }
 
-/// A partition held by a member, let go when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Hold<S: Borrow<Seat> = Arc<Seat>> {
-    pub(crate) seat: S,
-    pub(crate) partition: u16,
-    /// One past the last record taken.
-    pub(crate) end: Position,
-    /// Where the cursor goes when everything taken is acknowledged: the next record of the partition
-    /// that was known at the time, or how far there is none.
-    pub(crate) next: Position,
-}
-
-impl<S: Borrow<Seat>> Hold<S> {
-    /// Everything of the partition before `position` is done.
-    pub(crate) fn advance(&self, position: Position) {
-        self.seat.borrow().advance(self.partition, position);
-    }
-
-    /// Records up to and with `position` are done.
-    pub(crate) fn acknowledge_through(&self, position: Position) {
-        let past = position.saturating_add(1);
-        self.advance(if past >= self.end { self.next } else { past });
-    }
-}
-
-impl<S: Borrow<Seat>> Drop for Hold<S> {
-    fn drop(&mut self) {
-        self.seat.borrow().release(self.partition, self.next);
-    }
-}
-
 impl Core {
-    /// Moves the group's floor up to the lowest of its cursors, and wakes the producer if it waits.
-    pub(crate) fn advance_floor(&self, index: u16) {
-        let floor = self.layout.group(index) + group::FLOOR;
-        loop {
-            fence(Ordering::SeqCst);
-            let (lowest, holder) = self.lowest_cursor(index);
-            if self.memory.load(floor, Ordering::Acquire) >= lowest {
-                return;
-            }
-            self.memory.raise(floor, lowest);
-            self.floor_reached(lowest);
-            fence(Ordering::SeqCst);
-            // Who moves it after this finds that it held the floor, and looks for the next one.
-            if self.memory.load(holder, Ordering::Acquire) == lowest {
-                return;
-            }
-        }
-    }
-
-    /// The lowest cursor of a group, and the word it is in.
-    fn lowest_cursor(&self, index: u16) -> (Position, usize) {
-        let first = self.layout.partition(index, 0) + group::PARTITION_CURSOR;
-        let mut lowest = (Position::MAX, first);
-        for partition in 0..usize::from(self.layout.geometry.partitions) {
-            let at = first + partition * group::PARTITION_BYTES;
-            let cursor = self.memory.load(at, Ordering::Acquire);
-            if cursor < lowest.0 {
-                lowest = (cursor, at);
-            }
-        }
-        lowest
-    }
-
     /// Whether the member in that seat lives.
     pub(crate) fn is_alive(&self, index: u16, member: u16) -> bool {
         member < self.layout.geometry.members && self.environment.held(locks::member(index, member))

@@ -1,0 +1,111 @@
+//! Which partition a member takes hold of: one with records that nobody alive holds.
+
+use super::Reader;
+use super::hold::Hold;
+use super::seat::owner;
+use crate::core::Position;
+use crate::core::errors::TakeError;
+use crate::core::layout::group;
+use crate::core::memory::Ordering;
+use crate::core::pending::Damaged;
+
+/// How often the holders of wanted partitions are looked at.
+const SUSPECT_EVERY_NS: u64 = 5_000_000;
+
+impl Reader {
+    pub(super) fn look(&mut self) -> Result<Position, TakeError> {
+        let core = &self.seat.core;
+        let tail = core.tail();
+        let seen = self.pending.scanned();
+        if tail != seen {
+            // The next record's lines come together, rather than one after the other. Those after it are
+            // not sent for: at the heels of the producer, it would have to take them back to write them.
+            core.memory.expect_read(core.layout.descriptor(seen));
+            core.memory.expect_read(core.layout.payload_at(self.follows));
+        }
+        match self.pending.scan(core, self.seat.group, tail) {
+            Ok(()) => Ok(tail),
+            Err(Damaged(position)) => Err(TakeError::Corrupt { position }),
+        }
+    }
+
+    /// A partition with work and its owner word; of the dead if `orphaned`.
+    pub(super) fn candidate(&mut self, orphaned: bool) -> Option<(u16, u64)> {
+        let core = &self.seat.core;
+        if orphaned {
+            let now = core.environment.now_ns();
+            if now.wrapping_sub(self.suspected_at) < SUSPECT_EVERY_NS {
+                return None;
+            }
+            self.suspected_at = now;
+        } else {
+            self.contended = false;
+        }
+        let count = core.layout.geometry.partitions;
+        for step in 0..count {
+            let partition = (self.turn + step) & (count - 1);
+            if !self.pending.may_have(partition) {
+                continue;
+            }
+            let cursor = core.cursor(self.seat.group, partition);
+            if self.pending.first(partition, cursor).is_none() {
+                continue;
+            }
+            let at = core.layout.partition(self.seat.group, partition) + group::PARTITION_OWNER;
+            let word = core.memory.load(at, Ordering::Acquire);
+            match owner(word) {
+                None if !orphaned => return Some((partition, word)),
+                Some(member) if orphaned && !core.is_alive(self.seat.group, member) => {
+                    // Whoever was told of work may look for it at once.
+                    self.suspected_at = 0;
+                    return Some((partition, word));
+                }
+                None => {}
+                // Held by one of this member's own batches, or by another's.
+                Some(member) => self.contended |= member != self.seat.member,
+            }
+        }
+        None
+    }
+
+    /// Takes hold of a partition with work: which, and its first record.
+    pub(super) fn grip(&mut self) -> Result<Option<(u16, Position)>, TakeError> {
+        self.check_group()?;
+        let looked = self.look();
+        let found = match self.find(false) {
+            Some(found) => Some(found),
+            None if self.contended => self.find(true),
+            None => None,
+        };
+        if found.is_none() {
+            // Damage is told when everything before it was given.
+            let tail = looked?;
+            self.drained = 0;
+            self.sweep_if(tail, if self.producer_waits() && self.holds_back() { 0 } else { 1 });
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, orphaned: bool) -> Option<(u16, Position)> {
+        let count = self.core().layout.geometry.partitions;
+        // Each failure is another member's success; after so many, what was found is all the same.
+        for _ in 0..=count {
+            let (partition, word) = match self.found.take() {
+                Some(found) => found,
+                None => self.candidate(orphaned)?,
+            };
+            self.turn = (partition + 1) & (count - 1);
+            if !self.seat.claim(partition, word) {
+                self.suspected_at = 0;
+                continue;
+            }
+            let cursor = self.core().cursor(self.seat.group, partition);
+            if let Some(first) = self.pending.first(partition, cursor) {
+                return Some((partition, first));
+            }
+            // Done by whoever had it in between.
+            drop(Hold { seat: &*self.seat, partition, end: cursor, next: cursor });
+        }
+        None
+    }
+}
