@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::budget::Budget;
 use super::connection::Command;
 use super::dispatch::dispatch;
 use super::session::{Limits, Session};
 use crate::config::Config;
+use crate::http::trouble::Troubles;
 use crate::journal::{JournalFile, Log, What};
 use crate::value::Val;
 use crate::world::lane::{Lane, Plan};
@@ -46,7 +48,8 @@ pub(crate) struct Hub {
     pub(crate) down: AtomicBool,
     /// How long the next handshake is kept waiting.
     pub(crate) slow_accept_ms: AtomicU64,
-    pub(crate) budget: Mutex<Budget>,
+    pub(crate) budget: Budget,
+    pub(crate) troubles: Troubles,
     /// When all members of a guild were last asked for.
     pub(crate) asked_all: Mutex<HashMap<u64, Instant>>,
     bot: Arc<Mutex<Bot>>,
@@ -60,13 +63,6 @@ struct Sessions {
     /// All of them, oldest first.
     all: VecDeque<Arc<Session>>,
     made: u64,
-}
-
-/// The identify budget of the token (G-13, G-14).
-#[derive(Debug)]
-pub(crate) struct Budget {
-    pub(crate) remaining: u64,
-    buckets: HashMap<u64, Instant>,
 }
 
 impl Hub {
@@ -92,7 +88,8 @@ impl Hub {
             })
             .collect();
         Self {
-            budget: Mutex::new(Budget { remaining: config.identifies, buckets: HashMap::new() }),
+            budget: Budget::new(&config),
+            troubles: Troubles::default(),
             asked_all: Mutex::default(),
             config,
             port,
@@ -139,24 +136,6 @@ impl Hub {
             journal_max: self.config.journal_max,
             ahead: self.config.ahead,
         }
-    }
-
-    /// Takes an identify permit for the shard; false when it comes too soon (G-14).
-    pub(crate) fn take_permit(&self, shard: u64) -> bool {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = shard % self.config.max_concurrency.max(1);
-        let pause = Duration::try_from_secs_f64(self.config.identify_seconds).unwrap_or_default();
-        let now = Instant::now();
-        if budget.buckets.get(&key).is_some_and(|last| now.duration_since(*last) < pause) {
-            return false;
-        }
-        budget.buckets.insert(key, now);
-        budget.remaining = budget.remaining.saturating_sub(1);
-        true
-    }
-
-    pub(crate) fn remaining_identifies(&self) -> u64 {
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner).remaining
     }
 
     /// The bot as it sees itself.

@@ -45,7 +45,7 @@ impl Hub {
             Ok(identify) => identify,
             Err(close) => return Outcome::Close(close),
         };
-        if !self.take_permit(identify.shard) {
+        if !self.budget.take(identify.shard) {
             let what = What::IdentifyRefused("the bucket's five seconds are not over");
             self.log.add(Some(identify.shard), None, what);
             return Outcome::Invalid;
@@ -58,7 +58,7 @@ impl Hub {
         if !data.get("properties").is_some_and(Value::is_object) {
             return Err(Close::DecodeError);
         }
-        if !self.token_is_right(token) || self.remaining_identifies() == 0 {
+        if !self.token_is_right(token) || self.budget.account().remaining == 0 {
             return Err(Close::AuthenticationFailed);
         }
         let named = data.get("shard").filter(|shard| !shard.is_null());

@@ -1,6 +1,6 @@
 //! Discord's REST routes, as far as a bot needs them to come up and to answer.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Request, Response, commands, interactions, messages, people};
 use crate::gateway::hub::Hub;
@@ -22,7 +22,7 @@ pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
         return Response::error(401, 0, "401: Unauthorized");
     }
     let answer = match (method, &parts[..]) {
-        ("GET", ["gateway", "bot"]) => Some(Response::json(200, &gateway_bot(hub))),
+        ("GET", ["gateway", "bot"]) => Some(hub.troubles.gateway_bot(hub)),
         ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]) => {
             Some(application(hub))
         }
@@ -43,20 +43,6 @@ pub(crate) fn route(hub: &Hub, request: &Request, path: &str) -> Response {
         _ => None,
     };
     answer.unwrap_or_else(|| Response::error(404, 0, "404: Not Found"))
-}
-
-/// G-1.
-fn gateway_bot(hub: &Hub) -> Value {
-    json!({
-        "url": hub.gateway_url(),
-        "shards": hub.feeds.len(),
-        "session_start_limit": {
-            "total": hub.config.identifies.max(1000),
-            "remaining": hub.remaining_identifies(),
-            "reset_after": 86_400_000,
-            "max_concurrency": hub.config.max_concurrency,
-        },
-    })
 }
 
 fn application(hub: &Hub) -> Response {

@@ -37,6 +37,9 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
                 Response::error(404, 10004, "Unknown Guild")
             }
         }
+        ("POST", "bot") => hub.troubles.change_bot(hub, request),
+        ("POST", "rest") => hub.troubles.change_rest(request),
+        ("POST", "upgrade") => hub.troubles.change_upgrade(request),
         ("POST", "heartbeat") => told(hub.tell(request.number("shard"), Command::AskHeartbeat)),
         ("POST", pause @ ("pause" | "resume")) => {
             hub.paused.store(pause == "pause", Ordering::Relaxed);
@@ -116,7 +119,7 @@ fn status(hub: &Hub) -> Value {
         "finished": all("finished"),
         "drained": all("drained"),
         "events": hub.feeds.iter().map(|feed| feed.made.load(Ordering::Relaxed)).sum::<u64>(),
-        "identifies_remaining": hub.remaining_identifies(),
+        "identifies_remaining": hub.budget.account().remaining,
         "shards": lanes,
         "sessions": sessions,
     })

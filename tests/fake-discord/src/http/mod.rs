@@ -9,6 +9,7 @@ mod interactions;
 mod messages;
 mod parse;
 mod people;
+pub(crate) mod trouble;
 mod upgrade;
 
 use std::io;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 
 use crate::gateway::connection;
 use crate::gateway::hub::Hub;
+use crate::journal::What;
 pub(crate) use parse::Request;
 
 /// How long a connection may stay without a request.
@@ -106,6 +108,9 @@ fn reason(status: u16) -> &'static str {
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
         _ => "Status",
     }
 }
@@ -128,9 +133,14 @@ pub(crate) async fn serve(hub: Arc<Hub>, mut stream: TcpStream) -> io::Result<()
             return Ok(());
         }
         if request.is_upgrade() {
-            let (answer, wish) = match upgrade::accept(&hub, &request) {
+            let accepted = match hub.troubles.of_upgrade().await {
+                Some(response) => Err(response),
+                None => upgrade::accept(&hub, &request),
+            };
+            let (answer, wish) = match accepted {
                 Ok(accepted) => accepted,
                 Err(response) => {
+                    hub.log.add(None, None, What::Refused { status: response.status });
                     let mut out = Vec::new();
                     response.write(true, false, &mut out);
                     return send(&mut stream, &out).await;
@@ -195,7 +205,16 @@ async fn route(hub: &Arc<Hub>, request: &Request) -> Response {
     }
     let versions = ["/api/v10/", "/api/v9/", "/api/"];
     match versions.iter().find_map(|version| request.path.strip_prefix(version)) {
-        Some(rest) => api::route(hub, request, rest),
+        Some(rest) => {
+            let response = match hub.troubles.of_rest(rest).await {
+                Some(response) => response,
+                None => api::route(hub, request, rest),
+            };
+            if rest.trim_end_matches('/') == "gateway/bot" {
+                hub.log.add(None, None, What::Asked { status: response.status });
+            }
+            response
+        }
         None if request.path == "/" => Response::error(426, 0, "this is a websocket's address"),
         None => Response::error(404, 0, "404: Not Found"),
     }

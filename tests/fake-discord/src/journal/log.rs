@@ -16,6 +16,14 @@ pub(crate) enum What {
         host: String,
         target: String,
     },
+    /// A handshake was not accepted.
+    Refused {
+        status: u16,
+    },
+    /// `/gateway/bot` was asked for.
+    Asked {
+        status: u16,
+    },
     Identify,
     IdentifyRefused(&'static str),
     Resume {
@@ -95,6 +103,8 @@ impl Line {
             What::Connect { host, target } => {
                 ("connect", json!({ "host": host, "target": target }))
             }
+            What::Refused { status } => ("refused", json!(status)),
+            What::Asked { status } => ("gateway_bot", json!(status)),
             What::Identify => ("identify", Value::Null),
             What::IdentifyRefused(why) => ("identify_refused", json!(why)),
             What::Resume { seq } => ("resume", json!(seq)),

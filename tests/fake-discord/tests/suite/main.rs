@@ -16,5 +16,6 @@ mod requests;
 mod resume;
 mod routes;
 mod stream;
+mod trouble;
 mod twilight;
 mod typed;
