@@ -1,94 +1,87 @@
-//! What the shell tells of the connection, the ring and the permit.
+//! One connection, from HELLO to its end. Nothing of it outlives it, so nothing has to be reset.
 
 use std::time::Instant;
 
-use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session};
+use super::heart::Heart;
+use super::sequence::Sequence;
 
-impl Session {
-    /// The connection is open.
-    pub fn connected(&mut self, now: Instant) {
-        if self.phase == Phase::Connecting {
-            self.gateway_failed = false;
-            self.phase = Phase::AwaitHello { until: now + self.times.hello };
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waits for its turn to identify.
+    AwaitPermit,
+    /// Waits for READY; not longer than `until`, once something that may have been it was lost.
+    Identifying { until: Option<Instant> },
+    /// Waits for RESUMED; not longer than `until`, once something that may have been it was lost.
+    Resuming { until: Option<Instant> },
+    /// Events flow.
+    Active { since: Instant },
+}
+
+/// A connection that said HELLO.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) heart: Heart,
+    pub(super) stage: Stage,
+    /// From RESUME to the first event that is new.
+    pub(super) replay: Option<Replay>,
+    /// A message was left out since the last accepted event.
+    pub(super) poisoned: bool,
+    /// The first event that came before READY.
+    pub(super) early: Option<u64>,
+}
+
+/// Discord sends again what was accepted but not committed when the last connection ended.
+#[derive(Debug)]
+pub(super) struct Replay {
+    /// Numbers up to this one wait for the ring already.
+    upto: Option<u64>,
+}
+
+impl Connection {
+    /// Waits for its turn to identify.
+    pub(super) fn identifying(heart: Heart) -> Self {
+        Self { heart, stage: Stage::AwaitPermit, replay: None, poisoned: false, early: None }
+    }
+
+    /// Goes on with a session whose numbers stand at `sequence`.
+    pub(super) fn resuming(heart: Heart, sequence: &Sequence) -> Self {
+        Self {
+            heart,
+            stage: Stage::Resuming { until: None },
+            replay: Some(Replay { upto: sequence.accepted() }),
+            poisoned: false,
+            early: None,
         }
     }
 
-    /// The connection could not be opened.
-    pub fn connect_failed(&mut self, now: Instant) {
-        if self.phase == Phase::Connecting {
-            self.lost(now, Lost::NotConnected);
+    /// Is the event with this number one that waits for the ring already?
+    pub(super) fn repeats(&self, seq: u64) -> bool {
+        self.replay.as_ref().is_some_and(|replay| replay.upto.is_some_and(|upto| seq <= upto))
+    }
+
+    /// READY or RESUMED may have been lost: it is not waited for past `until`.
+    pub(super) fn doubt(&mut self, latest: Instant) {
+        if let Stage::Identifying { until } | Stage::Resuming { until } = &mut self.stage {
+            until.get_or_insert(latest);
         }
     }
 
-    /// The connection ended, with the server's close code if it sent one.
-    pub fn closed(&mut self, now: Instant, code: Option<u16>) {
-        if self.is_open() {
-            self.lost(now, Lost::Closed(code));
+    /// The socket was not read for a while and is again: nothing may be called late before `earliest`.
+    pub(super) fn read_again(&mut self, earliest: Instant) {
+        if let Stage::Identifying { until: Some(until) } | Stage::Resuming { until: Some(until) } =
+            &mut self.stage
+        {
+            *until = earliest.max(*until);
         }
+        self.heart.forgive();
     }
 
-    /// The connection's bytes make no sense any more (G-38).
-    pub fn corrupt(&mut self, now: Instant) {
-        if self.is_open() {
-            self.drop_connection(now, Lost::Corrupt);
+    /// When the stage has waited long enough.
+    pub(super) fn until(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Identifying { until } | Stage::Resuming { until } => until,
+            Stage::AwaitPermit | Stage::Active { .. } => None,
         }
-    }
-
-    /// Something arrived, whatever it was (G-11).
-    pub fn heard(&mut self) {
-        if let Some(heart) = &mut self.heart {
-            heart.heard();
-        }
-    }
-
-    /// The socket is no longer read, because nothing more can be kept.
-    pub fn reading_stopped(&mut self) {
-        self.reading = false;
-        if let Some(heart) = &mut self.heart {
-            heart.stop_listening();
-        }
-    }
-
-    /// The socket is read again.
-    pub fn reading_resumed(&mut self, now: Instant) {
-        self.reading = true;
-        match &mut self.phase {
-            Phase::AwaitHello { until }
-            | Phase::Identifying { until: Some(until) }
-            | Phase::Resuming { until: Some(until) } => {
-                *until = (*until).max(now + self.times.hello);
-            }
-            _ => {}
-        }
-        if let Some(heart) = &mut self.heart {
-            heart.listen_again();
-        }
-    }
-
-    /// The permit asked for is granted: identify now.
-    pub fn permit(&mut self) {
-        if self.phase == Phase::AwaitPermit {
-            self.phase = Phase::Identifying { until: None };
-            self.identify_failures = self.identify_failures.saturating_add(1);
-            self.actions.push_back(Action::Send(Payload::Identify));
-        }
-    }
-
-    /// Everything up to `seq` of session number `counter` is in the ring for good.
-    pub fn committed(&mut self, counter: u32, seq: u64) {
-        if counter == self.counter {
-            self.committed = Some(seq);
-        }
-    }
-
-    /// Ends the session so that Discord keeps it for the next process (G-22).
-    pub fn stop(&mut self) {
-        if self.phase == Phase::Ended {
-            return;
-        }
-        if self.is_open() {
-            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
-        }
-        self.end(Ended::Stopped);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Heart, Latencies, Phase, Session, State};
+use super::connection::{Connection, Stage};
+use super::{Latencies, Phase, Session, State};
 
 impl Session {
     /// How this shard stands.
@@ -22,7 +23,7 @@ impl Session {
 
     /// The last sequence number handed on.
     pub fn accepted(&self) -> Option<u64> {
-        self.accepted
+        self.sequence.accepted()
     }
 
     /// The last heartbeats' latencies.
@@ -37,11 +38,14 @@ impl Session {
 
     /// The heartbeat interval of this connection.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
-        self.heart.as_ref().map(Heart::interval)
+        match &self.phase {
+            Phase::Open(connection) => Some(connection.heart.interval()),
+            _ => None,
+        }
     }
 
     /// May users' commands be sent now (G-33)?
     pub fn takes_commands(&self) -> bool {
-        matches!(self.phase, Phase::Active { .. })
+        matches!(self.phase, Phase::Open(Connection { stage: Stage::Active { .. }, .. }))
     }
 }

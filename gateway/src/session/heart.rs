@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::Reading;
 use crate::random::Random;
 
 /// What Discord announces today; taken when HELLO has no usable number.
@@ -60,8 +61,6 @@ pub(super) struct Heart {
     unanswered: u32,
     /// Did anything arrive since the last beat?
     heard: bool,
-    /// While the socket is not read, silence proves nothing.
-    deaf: bool,
 }
 
 impl Heart {
@@ -76,7 +75,6 @@ impl Heart {
             sent: None,
             unanswered: 0,
             heard: true,
-            deaf: false,
         }
     }
 
@@ -90,8 +88,9 @@ impl Heart {
         self.next
     }
 
-    /// Says what to do at `now`; counts the beat when it is [`Beat::Send`].
-    pub(super) fn tick(&mut self, now: Instant) -> Beat {
+    /// Says what to do at `now`; counts the beat when it is [`Beat::Send`]. While the socket is not read,
+    /// silence proves nothing: beats go on, the rules of dead connections rest.
+    pub(super) fn tick(&mut self, now: Instant, reading: Reading) -> Beat {
         if now < self.next {
             return Beat::NotDue;
         }
@@ -99,7 +98,7 @@ impl Heart {
         // be heard yet.
         let late = now.saturating_duration_since(self.next) > self.interval / 2;
         let silent = !self.heard || self.unanswered >= UNANSWERED_MAX;
-        if self.unanswered > 0 && silent && !self.deaf && !late {
+        if self.unanswered > 0 && silent && reading == Reading::Running && !late {
             return Beat::Dead;
         }
         self.heard = false;
@@ -125,14 +124,8 @@ impl Heart {
         }
     }
 
-    /// The socket is no longer read: beats go on, the rules of dead connections rest.
-    pub(super) fn stop_listening(&mut self) {
-        self.deaf = true;
-    }
-
-    /// The socket is read again; nothing counts that could not be heard.
-    pub(super) fn listen_again(&mut self) {
-        self.deaf = false;
+    /// Nothing counts that could not be heard.
+    pub(super) fn forgive(&mut self) {
         self.heard = true;
         self.unanswered = 0;
         self.sent = None;
@@ -169,8 +162,8 @@ mod tests {
         for beat in 0..50 {
             let due = first + SECOND * beat;
             assert_eq!(heart.next(), due);
-            assert_eq!(heart.tick(due - Duration::from_millis(1)), Beat::NotDue);
-            assert_eq!(heart.tick(due), Beat::Send);
+            assert_eq!(heart.tick(due - Duration::from_millis(1), Reading::Running), Beat::NotDue);
+            assert_eq!(heart.tick(due, Reading::Running), Beat::Send);
             heart.heard();
             heart.answered(due + SECOND / 4, &mut latencies);
         }
@@ -180,38 +173,41 @@ mod tests {
     #[test]
     fn g10_silence_between_two_beats_is_death() {
         let mut heart = heart(Instant::now());
-        assert_eq!(heart.tick(heart.next()), Beat::Send);
-        assert_eq!(heart.tick(heart.next()), Beat::Dead);
+        assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Send);
+        assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Dead);
     }
 
     #[test]
     fn g11_other_traffic_is_life_but_not_for_ever() {
         let mut heart = heart(Instant::now());
         for _ in 0..UNANSWERED_MAX {
-            assert_eq!(heart.tick(heart.next()), Beat::Send);
+            assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Send);
             heart.heard();
         }
-        assert_eq!(heart.tick(heart.next()), Beat::Dead);
+        assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Dead);
     }
 
     #[test]
     fn while_the_socket_is_not_read_beats_go_on_and_nothing_dies() {
         let mut heart = heart(Instant::now());
-        heart.stop_listening();
         for _ in 0..20 {
-            assert_eq!(heart.tick(heart.next()), Beat::Send);
+            assert_eq!(heart.tick(heart.next(), Reading::Stalled), Beat::Send);
         }
-        heart.listen_again();
-        assert_eq!(heart.tick(heart.next()), Beat::Send, "nothing counts from before");
-        assert_eq!(heart.tick(heart.next()), Beat::Dead, "the rules hold again");
+        heart.forgive();
+        assert_eq!(
+            heart.tick(heart.next(), Reading::Running),
+            Beat::Send,
+            "nothing counts from before"
+        );
+        assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Dead, "the rules hold again");
     }
 
     #[test]
     fn a_late_wake_is_not_held_against_the_server() {
         let mut heart = heart(Instant::now());
-        assert_eq!(heart.tick(heart.next()), Beat::Send);
+        assert_eq!(heart.tick(heart.next(), Reading::Running), Beat::Send);
         let late = heart.next() + SECOND * 30;
-        assert_eq!(heart.tick(late), Beat::Send);
+        assert_eq!(heart.tick(late, Reading::Running), Beat::Send);
         assert_eq!(heart.next(), late + SECOND, "missed beats are not made up for");
     }
 

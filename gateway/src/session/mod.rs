@@ -6,54 +6,48 @@
 //!    ▲                   │              │     └─session─▶ Resuming ───────────RESUMED────────────▶ │
 //!    └───────────────────┴── connection lost, op 7, op 9, zombie ◀──────────────┴──────────────────┘
 //! ```
-//!
-//! Three numbers follow Discord's `s`:
-//! * *accepted*: the last one handed on towards the ring in this process,
-//! * *committed*: the last one that is in the ring for good; RESUME and heartbeats carry it, and it
-//!   never passes *accepted*;
-//! * *replayed*: after a RESUME, what was accepted but not yet committed is sent again by Discord
-//!   and left out here, up to this number.
 
+mod action;
 mod close;
 mod connection;
 mod events;
+mod failures;
 mod figures;
+mod gap;
 mod heart;
+mod incoming;
+mod outside;
 mod recovery;
-mod types;
+mod sequence;
+mod state;
+mod stored;
+mod times;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+pub use action::{Action, Ended, Endpoint, Payload};
 pub use close::{Fatal, RESUMABLE_CLOSE};
+pub use gap::{Gap, GapReason};
 pub use heart::Latencies;
-pub use types::*;
+pub use incoming::{Delivery, Event, Incoming, Verdict};
+pub use state::{Lost, Reading, State};
+pub use stored::{Restored, SessionInfo};
+pub use times::Times;
 
 use crate::backoff::Backoff;
 use crate::random::Random;
+use connection::{Connection, Stage};
+use failures::Failures;
 use heart::{Beat, Heart};
+use sequence::Sequence;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Phase {
-    Waiting {
-        until: Instant,
-    },
+    Waiting { until: Instant },
     Connecting,
-    AwaitHello {
-        until: Instant,
-    },
-    AwaitPermit,
-    /// Waits for READY; not longer than `until`, once something that may have been it was lost.
-    Identifying {
-        until: Option<Instant>,
-    },
-    /// Waits for RESUMED; not longer than `until`, once something that may have been it was lost.
-    Resuming {
-        until: Option<Instant>,
-    },
-    Active {
-        since: Instant,
-    },
+    AwaitHello { until: Instant },
+    Open(Connection),
     Ended,
 }
 
@@ -64,38 +58,16 @@ pub struct Session {
     times: Times,
     random: Random,
     phase: Phase,
-    heart: Option<Heart>,
     latencies: Latencies,
     session: Option<SessionInfo>,
+    /// Sessions so far; the newest one's number.
     counter: u32,
-    accepted: Option<u64>,
-    committed: Option<u64>,
-    /// The number of the session's READY.
-    began_at: u64,
-    /// Numbers up to this one are repetitions on this connection.
-    replayed: Option<u64>,
-    /// The replay's first new event has not come yet: a hole there ends the session.
-    replaying: bool,
-    /// A message was left out since the last accepted event.
-    poisoned: bool,
-    /// The first event on this connection that came before READY.
-    early: Option<u64>,
+    sequence: Sequence,
     /// A gap that the next session's first commit has to tell.
     owed: Option<Gap>,
-    /// Connections in a row that were not well.
-    attempts: u32,
-    /// Identifies in a row without a lasting session.
-    identify_failures: u32,
-    /// Resumes in a row that the server ended.
-    resumes_refused: u32,
-    /// Since when resuming fails without a word.
-    resume_failing: Option<Instant>,
-    /// The gateway URL did not connect.
-    gateway_failed: bool,
-    to_resume_url: bool,
+    failures: Failures,
     state: State,
     reconnects: u64,
-    reading: bool,
     actions: VecDeque<Action>,
 }
 
@@ -108,9 +80,10 @@ impl Session {
         times: Times,
         random: Random,
     ) -> Self {
+        let sequence = Sequence::restored(restored.seq);
         let owed = restored.lost.map(|reason| Gap {
             counter: restored.counter,
-            from_seq: restored.seq.map_or(0, |seq| seq.saturating_add(1)),
+            from_seq: sequence.first_missing(),
             to_seq: None,
             reason,
         });
@@ -119,27 +92,14 @@ impl Session {
             times,
             random,
             phase: Phase::Waiting { until: now },
-            heart: None,
             latencies: Latencies::default(),
             session: restored.session,
             counter: restored.counter,
-            accepted: restored.seq,
-            committed: restored.seq,
-            began_at: restored.seq.unwrap_or(0),
-            replayed: None,
-            replaying: false,
-            poisoned: false,
-            early: None,
+            sequence,
             owed,
-            attempts: 0,
-            identify_failures: 0,
-            resumes_refused: 0,
-            resume_failing: None,
-            gateway_failed: false,
-            to_resume_url: true,
+            failures: Failures::default(),
             state: State::Disconnected,
             reconnects: 0,
-            reading: true,
             actions: VecDeque::new(),
         }
     }
@@ -147,7 +107,7 @@ impl Session {
     /// So many runs of the shard before this one failed: an identify that follows counts as one
     /// after a failure, or a shard that fails on its READY would spend the day's budget (G-16).
     pub fn failed_before(&mut self, failures: u32) {
-        self.identify_failures = failures;
+        self.failures.before(failures);
     }
 
     /// The next thing to do, oldest first.
@@ -161,41 +121,41 @@ impl Session {
     }
 
     /// When [`Self::tick`] wants to be called; `None` while only the outside can move the session.
-    pub fn deadline(&self) -> Option<Instant> {
-        let phase = match self.phase {
-            Phase::Waiting { until } => Some(until),
-            // While the socket is not read, nothing can be late.
-            _ if !self.reading => None,
-            Phase::AwaitHello { until } => Some(until),
-            Phase::Identifying { until } | Phase::Resuming { until } => until,
-            _ => None,
-        };
-        let beat = self.heart.as_ref().map(Heart::next);
-        match (phase, beat) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (one, other) => one.or(other),
+    pub fn deadline(&self, reading: Reading) -> Option<Instant> {
+        // While the socket is not read, nothing can be late.
+        let late = |until: Option<Instant>| until.filter(|_| reading == Reading::Running);
+        match &self.phase {
+            Phase::Waiting { until } => Some(*until),
+            Phase::AwaitHello { until } => late(Some(*until)),
+            Phase::Open(connection) => {
+                let beat = connection.heart.next();
+                Some(late(connection.until()).map_or(beat, |until| until.min(beat)))
+            }
+            Phase::Connecting | Phase::Ended => None,
         }
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Waiting { until } if now >= until => self.connect(),
-            Phase::AwaitHello { until } if now >= until && self.reading => {
+    pub fn tick(&mut self, now: Instant, reading: Reading) {
+        let late = |until: Instant| reading == Reading::Running && now >= until;
+        match &self.phase {
+            Phase::Waiting { until } if now >= *until => self.connect(),
+            Phase::AwaitHello { until } if late(*until) => {
                 self.drop_connection(now, Lost::NoHello);
             }
-            Phase::Identifying { until: Some(until) } if now >= until && self.reading => {
-                self.owe(GapReason::Undecodable);
-                self.drop_connection(now, Lost::NoReady);
-            }
-            // Events flow: it was RESUMED that could not be decoded.
-            Phase::Resuming { until: Some(until) } if now >= until && self.reading => {
-                self.activate(now);
+            Phase::Open(connection) if connection.until().is_some_and(late) => {
+                if matches!(connection.stage, Stage::Resuming { .. }) {
+                    // Events flow: it was RESUMED that could not be decoded.
+                    self.activate(now);
+                } else {
+                    self.owe(GapReason::Undecodable);
+                    self.drop_connection(now, Lost::NoReady);
+                }
             }
             _ => {}
         }
-        let beat = self.heart.as_mut().map_or(Beat::NotDue, |heart| heart.tick(now));
-        match beat {
+        let Phase::Open(connection) = &mut self.phase else { return };
+        match connection.heart.tick(now, reading) {
             Beat::NotDue => {}
             Beat::Send => self.beat(false),
             Beat::Dead => self.drop_connection(now, Lost::Zombie),
@@ -220,8 +180,8 @@ impl Session {
             }
             Incoming::Hello { interval_ms } => self.hello(now, interval_ms),
             Incoming::HeartbeatAck => {
-                if let Some(heart) = &mut self.heart {
-                    heart.answered(now, &mut self.latencies);
+                if let Phase::Open(connection) = &mut self.phase {
+                    connection.heart.answered(now, &mut self.latencies);
                 }
                 self.settle(now);
             }
@@ -231,19 +191,11 @@ impl Session {
     }
 
     fn is_open(&self) -> bool {
-        !matches!(self.phase, Phase::Waiting { .. } | Phase::Connecting | Phase::Ended)
+        matches!(self.phase, Phase::AwaitHello { .. } | Phase::Open(_))
     }
 
     fn connect(&mut self) {
-        let resume_url = self
-            .session
-            .as_ref()
-            .filter(|_| self.to_resume_url)
-            .and_then(|session| session.resume_url.clone());
-        let endpoint = match resume_url {
-            Some(url) => Endpoint::Resume(url),
-            None => Endpoint::Gateway { ask_again: self.gateway_failed },
-        };
+        let endpoint = self.failures.endpoint(self.session.as_ref());
         self.phase = Phase::Connecting;
         self.set_state(State::Connecting);
         self.actions.push_back(Action::Connect(endpoint));
@@ -253,65 +205,34 @@ impl Session {
         if !matches!(self.phase, Phase::AwaitHello { .. }) {
             return;
         }
-        let mut heart = Heart::start(now, interval_ms, &mut self.random);
-        if !self.reading {
-            heart.stop_listening();
-        }
-        self.heart = Some(heart);
-        self.poisoned = false;
-        self.early = None;
+        let heart = Heart::start(now, interval_ms, &mut self.random);
         match &self.session {
             Some(session) => {
-                // Before the first commit nothing of the session is kept but what waits for the ring.
-                let seq = self.committed.unwrap_or(self.began_at);
-                let session_id = session.id.clone();
-                self.replayed = self.accepted;
-                self.replaying = true;
-                self.phase = Phase::Resuming { until: None };
+                let (session_id, seq) = (session.id.clone(), self.sequence.resume_at());
+                self.phase = Phase::Open(Connection::resuming(heart, &self.sequence));
                 self.set_state(State::Resuming);
                 self.actions.push_back(Action::Send(Payload::Resume { session_id, seq }));
             }
             None => {
-                self.replayed = None;
-                self.replaying = false;
-                self.phase = Phase::AwaitPermit;
+                let failures = self.failures.identifies();
+                self.phase = Phase::Open(Connection::identifying(heart));
                 self.set_state(State::Identifying);
-                self.actions.push_back(Action::AskPermit { failures: self.identify_failures });
-            }
-        }
-    }
-
-    fn activate(&mut self, now: Instant) {
-        self.phase = Phase::Active { since: now };
-        self.resumes_refused = 0;
-        self.resume_failing = None;
-        self.set_state(State::Connected);
-    }
-
-    /// A connection that has lived for a while was well.
-    fn settle(&mut self, now: Instant) {
-        if let Phase::Active { since } = self.phase
-            && now.saturating_duration_since(since) >= self.times.settled
-        {
-            self.attempts = 0;
-            if now.saturating_duration_since(since) >= self.times.lasting {
-                self.identify_failures = 0;
+                self.actions.push_back(Action::AskPermit { failures });
             }
         }
     }
 
     fn beat(&mut self, asked: bool) {
         // What is committed of a session that is gone means nothing on a connection without one.
-        let seq = self.session.as_ref().and(self.committed);
+        let seq = self.session.as_ref().and_then(|_| self.sequence.committed());
         self.actions.push_back(Action::Send(Payload::Heartbeat { seq, asked }));
     }
 
     fn end(&mut self, ended: Ended) {
-        if self.phase == Phase::AwaitPermit {
+        if matches!(self.phase, Phase::Open(Connection { stage: Stage::AwaitPermit, .. })) {
             self.actions.push_back(Action::CancelPermit);
         }
         self.phase = Phase::Ended;
-        self.heart = None;
         self.set_state(State::Stopped);
         self.actions.push_back(Action::Ended(ended));
     }

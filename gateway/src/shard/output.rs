@@ -8,8 +8,9 @@ use mixcord_event::status::ShardStatus;
 use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
 
 use super::records::Records;
+use super::stall::{Stall, Turn};
 use crate::checkpoint::{Checkpoint, Settings};
-use crate::session::{Gap, SessionInfo, State};
+use crate::session::{Gap, Reading, SessionInfo, State};
 
 /// How often to look when what has to go together does not fit together.
 const SQUEEZED_PAUSE: Duration = Duration::from_millis(5);
@@ -75,8 +76,7 @@ pub(super) struct Output {
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     limit: usize,
-    /// Since when the socket is not read.
-    stalled: Option<Instant>,
+    stall: Stall,
     /// Staging failed although there seemed to be space: two records that go together need more
     /// than either alone.
     squeezed: bool,
@@ -109,7 +109,7 @@ impl Output {
             pending: VecDeque::new(),
             pending_bytes: 0,
             limit,
-            stalled: None,
+            stall: Stall::default(),
             squeezed: false,
         }
     }
@@ -247,23 +247,18 @@ impl Output {
         self.producer.space(next.map(|next| next.bytes.len()).max().unwrap_or(0), bell).await;
     }
 
-    /// The socket is no longer read. Worth a commit, so that others see it while it lasts.
-    pub(super) fn stalled(&mut self, now: Instant) {
-        self.stalled = Some(now);
-        self.checkpoint.status.stalls += 1;
-        self.checkpoint.status.stalled_since_us = Some(super::now_us());
-        self.staged = true;
+    /// Is the socket read?
+    pub(super) fn reading(&self) -> Reading {
+        self.stall.reading()
     }
 
-    /// The socket is read again; how long was it not?
-    pub(super) fn moving(&mut self, now: Instant) -> Duration {
-        let stalled =
-            self.stalled.take().map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        let ms = u64::try_from(stalled.as_millis()).unwrap_or(u64::MAX);
-        self.checkpoint.status.stalled_ms = self.checkpoint.status.stalled_ms.saturating_add(ms);
-        self.checkpoint.status.stalled_since_us = None;
-        self.staged = true;
-        stalled
+    /// Notices when the socket stops being read and when it is read again. Either is worth a commit, so
+    /// that others see it while it lasts.
+    pub(super) fn watch_room(&mut self, now: Instant) -> Option<Turn> {
+        let has_room = self.has_room();
+        let turn = self.stall.look(now, has_room, &mut self.checkpoint.status);
+        self.staged |= turn.is_some();
+        turn
     }
 
     /// What the next commit says of the shard.

@@ -1,52 +1,108 @@
-//! While the ring is full: the socket is not read, and that is told.
+//! While the ring is full and the buffer, too: the socket is not read, and that is told. Whoever has to
+//! know asks here.
 
 use std::time::{Duration, Instant};
 
-use super::context::ShardError;
-use super::task::Runner;
+use mixcord_event::status::ShardStatus;
+
+use crate::session::Reading;
 
 /// How often a full ring is complained about.
 pub(super) const STALL_WARNING: Duration = Duration::from_secs(15);
 
-/// The socket is not read.
-#[derive(Clone, Copy)]
-pub(super) struct Stall {
+/// Is the socket read, and if not, since when?
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stall(Option<Unread>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unread {
     since: Instant,
     /// When that was last complained about.
     warned: Instant,
 }
 
-impl Runner {
-    /// Notices when the socket stops being read and when it is read again.
-    pub(super) fn watch_reading(&mut self) -> Result<(), ShardError> {
-        let now = Instant::now();
-        match (self.output.has_room(), self.stalled) {
+/// What has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The socket is no longer read.
+    Stopped,
+    /// It is read again.
+    Resumed,
+}
+
+impl Stall {
+    /// For the session, and for whoever reads the socket.
+    pub(super) fn reading(self) -> Reading {
+        if self.0.is_some() { Reading::Stalled } else { Reading::Running }
+    }
+
+    /// There is room for more, or there is not. Writes what changed into the shard's status.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        has_room: bool,
+        status: &mut ShardStatus,
+    ) -> Option<Turn> {
+        match (has_room, &mut self.0) {
             (false, None) => {
-                self.stalled = Some(Stall { since: now, warned: now });
-                self.output.stalled(now);
-                self.session.reading_stopped();
+                self.0 = Some(Unread { since: now, warned: now });
+                status.stalls += 1;
+                status.stalled_since_us = Some(super::now_us());
                 tracing::debug!("the ring is full: the socket is not read");
-                self.commit()
+                Some(Turn::Stopped)
             }
-            (false, Some(Stall { since, warned })) => {
-                if now.saturating_duration_since(warned) >= STALL_WARNING {
-                    self.stalled = Some(Stall { since, warned: now });
-                    tracing::warn!(
-                        stalled_s = now.saturating_duration_since(since).as_secs(),
-                        "the ring is full and the socket not read: Discord drops the session when its \
-                         replay buffer overflows; look for the slowest group with `mixcord ls`"
-                    );
-                }
-                Ok(())
+            (false, Some(unread)) => {
+                unread.complain(now);
+                None
             }
-            (true, Some(_)) => {
-                self.stalled = None;
-                let stalled_ms = self.output.moving(now).as_millis();
-                self.session.reading_resumed(now);
+            (true, Some(unread)) => {
+                let stalled = now.saturating_duration_since(unread.since).as_millis();
+                self.0 = None;
+                let stalled_ms = u64::try_from(stalled).unwrap_or(u64::MAX);
+                status.stalled_ms = status.stalled_ms.saturating_add(stalled_ms);
+                status.stalled_since_us = None;
                 tracing::debug!(stalled_ms, "the socket is read again");
-                self.commit()
+                Some(Turn::Resumed)
             }
-            (true, None) => Ok(()),
+            (true, None) => None,
+        }
+    }
+}
+
+impl Unread {
+    fn complain(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.warned) < STALL_WARNING {
+            return;
+        }
+        self.warned = now;
+        tracing::warn!(
+            stalled_s = now.saturating_duration_since(self.since).as_secs(),
+            "the ring is full and the socket not read: Discord drops the session when its replay buffer \
+             overflows; look for the slowest group with `mixcord ls`"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stall_is_counted_once_and_its_time_added_up() {
+        let (mut stall, mut status) = (Stall::default(), ShardStatus::default());
+        let mut now = Instant::now();
+        for stalls in 1..=3 {
+            assert_eq!(stall.look(now, true, &mut status), None);
+            assert_eq!(stall.reading(), Reading::Running);
+            assert_eq!(stall.look(now, false, &mut status), Some(Turn::Stopped));
+            assert_eq!(stall.reading(), Reading::Stalled);
+            assert_eq!(status.stalls, stalls);
+            assert!(status.stalled_since_us.is_some());
+            now += Duration::from_secs(20);
+            assert_eq!(stall.look(now, false, &mut status), None);
+            assert_eq!(stall.look(now, true, &mut status), Some(Turn::Resumed));
+            assert_eq!(status.stalled_ms, stalls * 20_000);
+            assert_eq!(status.stalled_since_us, None);
         }
     }
 }

@@ -19,12 +19,12 @@ use super::output::Output;
 use super::reading::Complaint;
 use super::records::Records;
 use super::restore::restore;
-use super::stall::{STALL_WARNING, Stall};
+use super::stall::{STALL_WARNING, Turn};
 use crate::checkpoint::Settings;
 use crate::commands::Ask;
 use crate::limiter::Limiter;
 use crate::random::Random;
-use crate::session::{Action, Ended, Endpoint, Session, State};
+use crate::session::{Action, Ended, Endpoint, Reading, Session, State};
 use crate::wire::{Inflater, Socket};
 
 /// How long closing may take.
@@ -48,7 +48,6 @@ pub(super) struct Runner {
     pub(super) connecting: Option<Task<Option<Box<Socket>>>>,
     pub(super) permit: Option<Task<std::io::Result<()>>>,
     pub(super) closing: Option<JoinHandle<()>>,
-    pub(super) stalled: Option<Stall>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
 }
@@ -108,7 +107,6 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         connecting: None,
         permit: None,
         closing: None,
-        stalled: None,
         outgoing: Vec::new(),
         complaint: Complaint::default(),
         context,
@@ -126,7 +124,7 @@ impl Runner {
             self.watch_reading()?;
             match self.wake().await {
                 Wake::Stop => self.session.stop(),
-                Wake::Deadline => self.session.tick(Instant::now()),
+                Wake::Deadline => self.session.tick(Instant::now(), self.output.reading()),
                 Wake::Connected(socket) => self.connected(socket),
                 Wake::Permit(granted) => {
                     self.permit = None;
@@ -143,10 +141,20 @@ impl Runner {
         }
     }
 
+    /// Notices when the socket stops being read and when it is read again.
+    fn watch_reading(&mut self) -> Result<(), ShardError> {
+        let now = Instant::now();
+        let Some(turn) = self.output.watch_room(now) else { return Ok(()) };
+        if turn == Turn::Resumed {
+            self.session.read_again(now);
+        }
+        self.commit()
+    }
+
     async fn wake(&mut self) -> Wake {
-        let deadline = self.session.deadline();
+        let deadline = self.session.deadline(self.output.reading());
         let readable = self.output.has_room();
-        let stalled = self.stalled.is_some();
+        let stalled = self.output.reading() == Reading::Stalled;
         let Self { stop, connecting, permit, output, bell, socket, asks, .. } = self;
         let waiting = output.is_waiting();
         let ask = async { when(asks.recv().await.map(Wake::Ask)).await };

@@ -42,10 +42,10 @@ fn g8_a_heartbeat_without_a_session_carries_nothing_of_the_one_before() {
 #[test]
 fn g9_op1_is_answered_at_once_and_moves_no_schedule() {
     let mut bench = Bench::active();
-    let before = bench.session.deadline();
+    let before = bench.session.deadline(bench.reading);
     bench.say(Incoming::Heartbeat);
     assert_eq!(bench.actions(), [Action::Send(Payload::Heartbeat { seq: Some(1), asked: true })]);
-    assert_eq!(bench.session.deadline(), before);
+    assert_eq!(bench.session.deadline(bench.reading), before);
 }
 
 /// §15 line 3.
@@ -64,7 +64,7 @@ fn g10_a_dead_connection_is_closed_resumably_and_resumed_at_the_resume_url() {
 #[test]
 fn while_the_socket_is_not_read_nothing_dies() {
     let mut bench = Bench::active();
-    bench.session.reading_stopped();
+    bench.reading = Reading::Stalled;
     for _ in 0..50 {
         bench.pass();
         assert_eq!(
@@ -72,7 +72,7 @@ fn while_the_socket_is_not_read_nothing_dies() {
             [Action::Send(Payload::Heartbeat { seq: Some(1), asked: false })]
         );
     }
-    bench.session.reading_resumed(bench.now);
+    bench.read_again();
     bench.pass();
     bench.pass();
     assert_eq!(bench.actions().last(), Some(&Action::Close(RESUMABLE_CLOSE)));
@@ -88,7 +88,7 @@ fn a_poisoned_message_that_was_not_ready_costs_no_identify() {
     bench.session.poisoned(bench.now);
     assert_eq!(bench.ready("s").gap, None);
     let later = bench.now + Times::default().hello * 2;
-    bench.session.tick(later);
+    bench.session.tick(later, Reading::Running);
     assert_eq!(bench.session.state(), State::Connected);
 }
 
@@ -97,11 +97,11 @@ fn a_poisoned_message_that_was_not_ready_costs_no_identify() {
 fn while_the_socket_is_not_read_nothing_is_waited_for() {
     let mut bench = Bench::fresh();
     bench.open();
-    bench.session.reading_stopped();
-    assert_eq!(bench.session.deadline(), None);
+    bench.reading = Reading::Stalled;
+    assert_eq!(bench.session.deadline(bench.reading), None);
     bench.now += 100 * SECOND;
-    bench.session.reading_resumed(bench.now);
-    assert_eq!(bench.session.deadline(), Some(bench.now + Times::default().hello));
+    bench.read_again();
+    assert_eq!(bench.session.deadline(bench.reading), Some(bench.now + Times::default().hello));
 }
 
 #[test]

@@ -18,6 +18,7 @@ const URL: &str = "wss://resume.example";
 struct Bench {
     session: Session,
     now: Instant,
+    reading: Reading,
 }
 
 impl Bench {
@@ -25,7 +26,7 @@ impl Bench {
         let now = Instant::now();
         let backoff = Backoff { min: 500 * MS, max: 60 * SECOND };
         let session = Session::new(now, restored, backoff, Times::default(), Random::seeded(11));
-        Self { session, now }
+        Self { session, now, reading: Reading::Running }
     }
 
     fn fresh() -> Self {
@@ -49,10 +50,10 @@ impl Bench {
 
     /// Lets time pass up to the next deadline.
     fn pass(&mut self) -> Duration {
-        let deadline = self.session.deadline().expect("a deadline");
+        let deadline = self.session.deadline(self.reading).expect("a deadline");
         let passed = deadline.saturating_duration_since(self.now);
         self.now = self.now.max(deadline);
-        self.session.tick(self.now);
+        self.session.tick(self.now, self.reading);
         passed
     }
 
@@ -106,6 +107,11 @@ impl Bench {
         bench.identify("s");
         bench.commit(1);
         bench
+    }
+
+    fn read_again(&mut self) {
+        self.reading = Reading::Running;
+        self.session.read_again(self.now);
     }
 
     fn commit(&mut self, seq: u64) {

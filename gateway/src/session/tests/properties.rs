@@ -234,20 +234,20 @@ proptest! {
                 11 => { bench.resumed(number); }
                 12 => { bench.ready_if_possible(number); }
                 13 => { bench.session.committed((number % 3) as u32, number); }
-                14 => { bench.session.reading_stopped(); }
+                14 => { bench.reading = Reading::Stalled; }
                 15 => { bench.session.poisoned(bench.now); }
-                _ => { bench.session.reading_resumed(bench.now); }
+                _ => { bench.read_again(); }
             }
             bench.now += Duration::from_millis(number % 50_000);
-            bench.session.tick(bench.now);
+            bench.session.tick(bench.now, bench.reading);
             let actions = bench.actions();
             prop_assert!(actions.len() < 8, "{:?}", actions);
             if bench.session.state() == State::Stopped {
                 return Ok(());
             }
             let waits_for_outside = !matches!(bench.session.phase, Phase::Waiting { .. })
-                && (!bench.session.reading || !matches!(bench.session.phase, Phase::AwaitHello { .. }));
-            let deadline = bench.session.deadline();
+                && (bench.reading == Reading::Stalled || !matches!(bench.session.phase, Phase::AwaitHello { .. }));
+            let deadline = bench.session.deadline(bench.reading);
             prop_assert!(waits_for_outside || deadline.is_some());
             prop_assert!(deadline.is_none_or(|at| at > bench.now), "it would never come to rest");
         }

@@ -115,7 +115,7 @@ fn g20_close_codes_resume_identify_or_end() {
         let mut bench = Bench::active();
         bench.session.closed(bench.now, Some(code));
         assert!(matches!(bench.actions()[..], [Action::Ended(Ended::Fatal(_))]), "{code}");
-        assert_eq!(bench.session.deadline(), None);
+        assert_eq!(bench.session.deadline(bench.reading), None);
     }
 }
 
@@ -233,7 +233,7 @@ fn g38_a_broken_stream_reconnects_and_is_not_resumed_for_ever() {
     let mut bench = Bench::active();
     bench.session.corrupt(bench.now);
     assert_eq!(bench.actions(), [Action::Close(RESUMABLE_CLOSE)]);
-    for _ in 0..super::super::recovery::RESUMES_REFUSED_MAX {
+    for _ in 0..super::super::failures::RESUMES_REFUSED_MAX {
         bench.open();
         assert!(matches!(bench.hello()[..], [Action::Send(Payload::Resume { .. })]));
         bench.session.corrupt(bench.now);

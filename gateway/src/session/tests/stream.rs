@@ -130,7 +130,7 @@ fn a_resumed_that_cannot_be_decoded_does_not_keep_commands_away_for_ever() {
     assert!(delivered(bench.dispatch(44)).gap.is_some());
     assert!(!bench.session.takes_commands());
     bench.now += Times::default().hello;
-    bench.session.tick(bench.now);
+    bench.session.tick(bench.now, bench.reading);
     assert!(bench.session.takes_commands());
     assert_eq!(bench.session.state(), State::Connected);
 }

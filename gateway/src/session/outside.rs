@@ -1,0 +1,81 @@
+//! What the shell tells of the connection, the ring and the permit.
+
+use std::time::Instant;
+
+use super::connection::{Connection, Stage};
+use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session};
+
+impl Session {
+    /// The connection is open.
+    pub fn connected(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Connecting) {
+            self.failures.reached();
+            self.phase = Phase::AwaitHello { until: now + self.times.hello };
+        }
+    }
+
+    /// The connection could not be opened.
+    pub fn connect_failed(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Connecting) {
+            self.lost(now, Lost::NotConnected);
+        }
+    }
+
+    /// The connection ended, with the server's close code if it sent one.
+    pub fn closed(&mut self, now: Instant, code: Option<u16>) {
+        if self.is_open() {
+            self.lost(now, Lost::Closed(code));
+        }
+    }
+
+    /// The connection's bytes make no sense any more (G-38).
+    pub fn corrupt(&mut self, now: Instant) {
+        if self.is_open() {
+            self.drop_connection(now, Lost::Corrupt);
+        }
+    }
+
+    /// Something arrived, whatever it was (G-11).
+    pub fn heard(&mut self) {
+        if let Phase::Open(connection) = &mut self.phase {
+            connection.heart.heard();
+        }
+    }
+
+    /// The socket was not read, because nothing more could be kept, and is read again.
+    pub fn read_again(&mut self, now: Instant) {
+        let earliest = now + self.times.hello;
+        match &mut self.phase {
+            Phase::AwaitHello { until } => *until = earliest.max(*until),
+            Phase::Open(connection) => connection.read_again(earliest),
+            Phase::Waiting { .. } | Phase::Connecting | Phase::Ended => {}
+        }
+    }
+
+    /// The permit asked for is granted: identify now.
+    pub fn permit(&mut self) {
+        if let Phase::Open(Connection { stage: stage @ Stage::AwaitPermit, .. }) = &mut self.phase {
+            *stage = Stage::Identifying { until: None };
+            self.failures.identify();
+            self.actions.push_back(Action::Send(Payload::Identify));
+        }
+    }
+
+    /// Everything up to `seq` of session number `counter` is in the ring for good.
+    pub fn committed(&mut self, counter: u32, seq: u64) {
+        if counter == self.counter {
+            self.sequence.commit(seq);
+        }
+    }
+
+    /// Ends the session so that Discord keeps it for the next process (G-22).
+    pub fn stop(&mut self) {
+        if matches!(self.phase, Phase::Ended) {
+            return;
+        }
+        if self.is_open() {
+            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
+        }
+        self.end(Ended::Stopped);
+    }
+}
