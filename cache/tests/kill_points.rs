@@ -148,8 +148,10 @@ fn child() {
     let last = last.parse().expect("a number");
     let instance = sized(Instance::attach(name));
     match kind {
-        "ring" | "many-ring" | "gone-ring" | "spill-ring" => mixcord_ring::kill::arm(last),
-        _ => mixcord_cache::kill::arm(last),
+        "ring" | "many-ring" | "gone-ring" | "spill-ring" => {
+            mixcord_memory::__kill::SHARED.arm(last);
+        }
+        _ => mixcord_cache::kill::CALLS.arm(last),
     }
     let mut engine = instance.engine();
     settle(&mut engine);

@@ -63,8 +63,6 @@ pub use core::descriptor::RECORD_MAX;
 pub use core::errors::{JoinError, TakeError};
 pub use core::geometry::{Geometry, GeometryError};
 pub use core::group_spec::{GroupError, GroupSpec, Policy, Start};
-#[cfg(feature = "kill-points")]
-pub use core::kill;
 pub use core::layout::{HeaderError, LAYOUT_VERSION};
 pub use core::writer::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};

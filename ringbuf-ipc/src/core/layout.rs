@@ -23,7 +23,6 @@ pub(crate) const PRODUCER: usize = PAGE;
 /// Where the control pages begin.
 pub(crate) const CONTROL: usize = PRODUCER + producer::BYTES;
 /// Up to here every segment is the same, whatever its geometry.
-#[cfg(not(loom))]
 pub(crate) const FIXED: usize = CONTROL + control::GROUPS;
 
 /// Words of the header page, in bytes from the start of the segment.

@@ -35,18 +35,12 @@
 
 pub(crate) mod buffers;
 pub(crate) mod checkpoint;
-#[cfg(not(loom))]
-mod copy;
 pub(crate) mod descriptor;
 pub(crate) mod errors;
 mod floors;
 pub(crate) mod geometry;
 pub(crate) mod group_spec;
 pub(crate) mod groups;
-#[cfg(feature = "kill-points")]
-pub mod kill;
-#[cfg(not(any(loom, feature = "kill-points")))]
-pub(crate) mod kill;
 pub(crate) mod layout;
 #[cfg(all(test, loom))]
 mod loom_tests;

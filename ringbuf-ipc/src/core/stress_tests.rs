@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use mixcord_memory::Heap;
+
 use super::buffers::{Buffers, Limits};
 use super::geometry::Geometry;
 use super::group_spec::{GroupSpec, Start};
 use super::groups;
 use super::layout::Layout;
 use super::memory::Memory;
-use super::memory::heap::Heap;
 use super::reader::Reader;
 use super::watcher::Watcher;
 use super::writer::{Meta, Writer};

@@ -192,7 +192,10 @@ impl std::fmt::Debug for Map {
     }
 }
 
-impl Block for Map {
+// SAFETY: mapped from a page on, for `len` bytes, until the drop; `protected` takes the right to write
+// only from pages that the role it is given never writes.
+#[allow(unsafe_code)]
+unsafe impl Block for Map {
     fn base(&self) -> *mut u8 {
         self.base
     }
@@ -201,7 +204,6 @@ impl Block for Map {
         self.len
     }
 
-    #[allow(unsafe_code)]
     fn populate(&self, offset: usize, for_writing: bool) {
         use rustix::mm::{Advice, madvise};
         assert!(offset <= self.len);

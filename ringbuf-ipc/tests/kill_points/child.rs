@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
+use mixcord_memory::__kill::SHARED;
 use mixcord_ring::{
-    Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start, TakeError, kill,
+    Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start, TakeError,
 };
 
 pub(crate) const ROLE: &str = "RING_KILL_ROLE";
@@ -68,12 +69,12 @@ fn process() {
         "evictor" => producer(&namespace, last, Some(40)),
         other => panic!("no role {other}"),
     }
-    say("end", &[kill::count()]);
+    say("end", &[SHARED.count()]);
 }
 
 fn creator(namespace: &Namespace, last: u64) {
     let bell = namespace.bell().unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     let groups = [group(), GroupSpec::durable("h").from(Start::Earliest)];
     let mut producer =
         Producer::create(namespace, RING, Geometry::new(8, 1024, 2, 2, 2).unwrap(), &groups, &bell)
@@ -88,7 +89,7 @@ fn creator(namespace: &Namespace, last: u64) {
 /// the way.
 fn producer(namespace: &Namespace, last: u64, target: Option<u64>) {
     let bell = namespace.bell().unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
     let target = target.unwrap_or_else(|| producer.tail() + BATCH * BATCHES);
     while producer.tail() < target {
@@ -109,7 +110,7 @@ fn producer(namespace: &Namespace, last: u64, target: Option<u64>) {
 /// Finds records staged by a predecessor, adopts them, and goes on.
 fn restager(namespace: &Namespace, last: u64) {
     let bell = namespace.bell().unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
     let intended = producer.tail() + BATCH;
     producer.restage(intended).unwrap();
@@ -131,7 +132,7 @@ fn overwriter(namespace: &Namespace, last: u64) {
 fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
     let bell = namespace.bell().unwrap();
     let ring = Ring::attach(namespace, RING).unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     say("joining", &[]);
     let mut member = ring.join(group, &bell).unwrap();
     say("joined", &[]);
@@ -165,7 +166,7 @@ fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
 fn lessee(namespace: &Namespace, last: u64) {
     let bell = namespace.bell().unwrap();
     let ring = Ring::attach(namespace, RING).unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     let mut member = ring.join(&group(), &bell).unwrap();
     while let Some(lease) = member.lease(LIMITS).unwrap() {
         let positions: Vec<u64> = lease.records().map(|view| view.position()).collect();
@@ -187,7 +188,7 @@ fn lessee(namespace: &Namespace, last: u64) {
 fn careless(namespace: &Namespace, last: u64) {
     let bell = namespace.bell().unwrap();
     let ring = Ring::attach(namespace, RING).unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     let mut member: Member = ring.join(&group(), &bell).unwrap();
     let mut batch = member.take(LIMITS).unwrap().unwrap();
     let positions: Vec<u64> = batch.records().map(|entry| entry.position).collect();
@@ -216,14 +217,14 @@ fn holder(namespace: &Namespace) {
         held.push(batch);
     }
     assert!(!held.is_empty());
-    kill::arm(1);
+    SHARED.arm(1);
     member.arm();
     unreachable!();
 }
 
 fn remover(namespace: &Namespace, last: u64) {
     let ring = Ring::attach(namespace, RING).unwrap();
-    kill::arm(last);
+    SHARED.arm(last);
     ring.remove_group("g").unwrap();
     say("removed", &[]);
     ring.declare_group(&GroupSpec::durable("other").from(Start::Earliest)).unwrap();

@@ -12,12 +12,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use loom::sync::Notify;
+use mixcord_memory::Heap;
 
 use super::buffers::{Buffers, Limits};
 use super::geometry::Geometry;
 use super::group_spec::{GroupSpec, Start};
 use super::layout::Layout;
-use super::memory::heap::Heap;
 use super::memory::{Memory, Weaken};
 use super::writer::{Meta, Writer};
 use super::{Core, Environment, Life, Position, initialise};

@@ -4,12 +4,12 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use loom::thread;
+use mixcord_memory::Heap;
 
 use super::super::buffers::Buffers;
 use super::super::geometry::{Geometry, partition_of};
 use super::super::group_spec::Start;
 use super::super::layout::Layout;
-use super::super::memory::heap::Heap;
 use super::super::memory::{Memory, Weaken};
 use super::super::reader::Reader;
 use super::super::watcher::Watcher;

@@ -5,10 +5,10 @@
 //! (the sanitizers, over a heap block) they are ordinary copies, so that a race is seen.
 
 #[cfg(all(not(ring_plain), target_arch = "x86_64"))]
-pub(crate) use x86_64::{copy, prefetch, prefetch_for_write};
+pub(super) use x86_64::{copy, prefetch, prefetch_for_write};
 
 #[cfg(any(ring_plain, not(target_arch = "x86_64")))]
-pub(crate) use portable::{copy, prefetch, prefetch_for_write};
+pub(super) use portable::{copy, prefetch, prefetch_for_write};
 
 #[cfg(all(not(ring_plain), target_arch = "x86_64"))]
 #[allow(unsafe_code)]

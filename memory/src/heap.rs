@@ -1,10 +1,10 @@
-//! A heap block, zeroed: the protocol without a file, for the sanitizers and for loom.
+//! A heap block, zeroed: a protocol without a file, for the sanitizers and for loom.
 
 use super::Block;
 
 /// 64-byte aligned heap memory.
 #[derive(Debug)]
-pub(crate) struct Heap {
+pub struct Heap {
     lines: *mut Line,
     count: usize,
 }
@@ -13,22 +13,25 @@ pub(crate) struct Heap {
 #[derive(Debug, Clone, Copy)]
 struct Line([u8; 64]);
 
-// SAFETY: plain memory owned by the block; accesses are ruled by `Memory`.
+// SAFETY: the block owns its lines, and has no method that touches them.
 #[allow(unsafe_code)]
 unsafe impl Send for Heap {}
-// SAFETY: as above.
+// SAFETY: the block owns its lines, and has no method that touches them.
 #[allow(unsafe_code)]
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    pub(crate) fn new(bytes: usize) -> Self {
+    /// At least `bytes` bytes, in whole lines.
+    pub fn new(bytes: usize) -> Self {
         let lines = vec![Line([0; 64]); bytes.div_ceil(64)].into_boxed_slice();
         let count = lines.len();
         Self { lines: Box::into_raw(lines).cast(), count }
     }
 }
 
-impl Block for Heap {
+// SAFETY: the lines are aligned to 64, writable, and stay where they are until the drop.
+#[allow(unsafe_code)]
+unsafe impl Block for Heap {
     fn base(&self) -> *mut u8 {
         self.lines.cast()
     }

@@ -1,17 +1,15 @@
-//! Kill points: the n-th of them that this process passes is its last.
+//! Kill points, for tests only: the n-th of them that this process passes is its last.
 //!
-//! Compiled to nothing without the feature `kill-points`, which only tests turn on.
+//! Compiled to nothing without the feature `kill-points`.
 
 #[cfg(feature = "kill-points")]
 mod imp {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    pub(crate) const ENABLED: bool = true;
+    /// Whether there are kill points at all.
+    pub const ENABLED: bool = true;
 
-    /// Shared stores.
-    static STORES: Countdown = Countdown::new();
-
-    /// Counts the points of one kind; other crates have kinds of their own.
+    /// Counts the points of one kind.
     #[derive(Debug)]
     pub struct Countdown {
         count: AtomicU64,
@@ -42,36 +40,43 @@ mod imp {
             }
         }
     }
-
-    impl Default for Countdown {
-        fn default() -> Self {
-            Self::new()
-        }
-    }
-
-    /// From now on, the store number `last` (1 is the next one) ends the process by SIGKILL.
-    pub fn arm(last: u64) {
-        STORES.arm(last);
-    }
-
-    /// Shared stores since [`arm`].
-    pub fn count() -> u64 {
-        STORES.count()
-    }
-
-    pub(crate) fn point() {
-        STORES.point();
-    }
 }
 
 #[cfg(not(feature = "kill-points"))]
 mod imp {
-    pub(crate) const ENABLED: bool = false;
+    /// Whether there are kill points at all.
+    pub const ENABLED: bool = false;
 
-    #[inline(always)]
-    pub(crate) const fn point() {}
+    /// Counts nothing.
+    #[derive(Debug)]
+    pub struct Countdown;
+
+    impl Countdown {
+        /// Ends nothing, ever.
+        pub const fn new() -> Self {
+            Self
+        }
+
+        /// No point.
+        #[inline(always)]
+        pub const fn point(&self) {}
+    }
 }
 
-#[cfg(feature = "kill-points")]
-pub use imp::{Countdown, arm, count};
-pub(crate) use imp::{ENABLED, point};
+pub use imp::{Countdown, ENABLED};
+
+impl Default for Countdown {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Everything that others see of this process at once: shared stores, and whatever else a protocol
+/// marks (files made and removed).
+pub static SHARED: Countdown = Countdown::new();
+
+/// A point of [`SHARED`].
+#[inline(always)]
+pub fn point() {
+    SHARED.point();
+}

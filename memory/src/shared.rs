@@ -2,15 +2,14 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-use super::super::layout::FIXED;
-use super::super::{copy, kill};
-use super::{Block, Ordering};
+use super::{__kill as kill, Block, Ordering, copy};
 
-/// A block of shared memory.
+/// A block of shared memory, at least `FIXED` bytes long: a word before that, at an offset that is a
+/// constant, is reached without a check.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub struct Memory<const FIXED: usize> {
     base: *mut u8,
-    /// At least [`FIXED`].
+    /// At least `FIXED`.
     len: usize,
     // Owns what `base` points into.
     block: Box<dyn Block>,
@@ -18,14 +17,16 @@ pub(crate) struct Memory {
 
 // SAFETY: every access goes through atomics or race-tolerant copies; the block is Send + Sync.
 #[allow(unsafe_code)]
-unsafe impl Send for Memory {}
-// SAFETY: as above.
+unsafe impl<const FIXED: usize> Send for Memory<FIXED> {}
+// SAFETY: every access goes through atomics or race-tolerant copies; the block is Send + Sync.
 #[allow(unsafe_code)]
-unsafe impl Sync for Memory {}
+unsafe impl<const FIXED: usize> Sync for Memory<FIXED> {}
 
 #[allow(unsafe_code)]
-impl Memory {
-    pub(crate) fn new(block: Box<dyn Block>) -> Self {
+impl<const FIXED: usize> Memory<FIXED> {
+    /// # Panics
+    /// The block is shorter than `FIXED`.
+    pub fn new(block: Box<dyn Block>) -> Self {
         assert!(block.len() >= FIXED);
         Self { base: block.base(), len: block.len(), block }
     }
@@ -53,20 +54,22 @@ impl Memory {
 
     /// Loads words in a row, each on its own, relaxed.
     #[inline]
-    pub(crate) fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
+    pub fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
         let first = self.checked(offset, N);
         std::array::from_fn(|i| {
-            // SAFETY: one of the words checked; as in `word`.
+            // SAFETY: aligned and in bounds, since `i` is less than `N`; the block outlives `self`, and
+            // this word is only ever touched atomically.
             unsafe { AtomicU64::from_ptr(first.wrapping_add(i)) }.load(Ordering::Relaxed)
         })
     }
 
     /// Stores words in a row, each on its own, relaxed; whoever finds one of them finds the first.
     #[inline]
-    pub(crate) fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
+    pub fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         let first = self.checked(offset, N);
         for (i, value) in values.into_iter().enumerate() {
-            // SAFETY: one of the words checked; as in `word`.
+            // SAFETY: aligned and in bounds, since `i` is less than `N`; the block outlives `self`, and
+            // this word is only ever touched atomically.
             unsafe { AtomicU64::from_ptr(first.wrapping_add(i)) }.store(value, Ordering::Relaxed);
             kill::point();
             if i == 0 {
@@ -77,7 +80,7 @@ impl Memory {
 
     /// One byte.
     #[inline]
-    pub(crate) fn byte(&self, offset: usize) -> u8 {
+    pub fn byte(&self, offset: usize) -> u8 {
         assert!(offset < self.len);
         // SAFETY: in bounds, checked above.
         let byte = unsafe { self.base.add(offset) };
@@ -87,29 +90,32 @@ impl Memory {
 
     /// Has the line of `offset` come, to be read; says nothing of its content. Beyond the end: nothing.
     #[inline]
-    pub(crate) fn expect_read(&self, offset: usize) {
+    pub fn expect_read(&self, offset: usize) {
         copy::prefetch(self.base.wrapping_add(offset));
     }
 
     /// The same, to be written.
     #[inline]
-    pub(crate) fn expect_write(&self, offset: usize) {
+    pub fn expect_write(&self, offset: usize) {
         copy::prefetch_for_write(self.base.wrapping_add(offset));
     }
 
+    /// The word at `offset`.
     #[inline]
-    pub(crate) fn load(&self, offset: usize, order: Ordering) -> u64 {
+    pub fn load(&self, offset: usize, order: Ordering) -> u64 {
         self.word(offset).load(order)
     }
 
+    /// Stores the word at `offset`.
     #[inline]
-    pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
+    pub fn store(&self, offset: usize, value: u64, order: Ordering) {
         self.word(offset).store(value, order);
         kill::point();
     }
 
+    /// Exchanges the word at `offset`; gives what was there.
     #[inline]
-    pub(crate) fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
+    pub fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
         let old = self.word(offset).swap(value, order);
         kill::point();
         old
@@ -117,7 +123,7 @@ impl Memory {
 
     /// Compare and exchange; true when `old` was there. AcqRel, Acquire when it fails.
     #[inline]
-    pub(crate) fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
+    pub fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
         let done = self
             .word(offset)
             .compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire)
@@ -126,8 +132,9 @@ impl Memory {
         done
     }
 
+    /// Sets bits of the word at `offset`; gives what was there.
     #[inline]
-    pub(crate) fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
+    pub fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
         let old = self.word(offset).fetch_or(bits, order);
         kill::point();
         old
@@ -136,7 +143,7 @@ impl Memory {
     /// The word becomes `value` unless it is more. A loop, which is what processors make of it
     /// anyway: ThreadSanitizer does not see the single instruction.
     #[inline]
-    pub(crate) fn raise(&self, offset: usize, value: u64) {
+    pub fn raise(&self, offset: usize, value: u64) {
         let word = self.word(offset);
         let mut old = word.load(Ordering::Acquire);
         while old < value {
@@ -151,7 +158,7 @@ impl Memory {
     /// Copies `bytes` to `offset`. Other processes may read meanwhile: what they get is checked
     /// by the protocol, not by this copy.
     #[inline]
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
         assert!(offset <= self.len && bytes.len() <= self.len - offset);
         // SAFETY: in bounds, checked above.
         let to = unsafe { self.base.add(offset) };
@@ -160,9 +167,9 @@ impl Memory {
             // SAFETY: both halves lie inside the range checked above.
             unsafe { copy::copy(to, first.as_ptr(), first.len()) };
             kill::point();
-            // SAFETY: as above.
+            // SAFETY: at most one past the range checked above.
             let rest = unsafe { to.add(first.len()) };
-            // SAFETY: as above.
+            // SAFETY: both halves lie inside the range checked above.
             unsafe { copy::copy(rest, second.as_ptr(), second.len()) };
         } else {
             // SAFETY: `to` has room for the length of `bytes`, which lie in private memory.
@@ -173,7 +180,7 @@ impl Memory {
 
     /// Copies the bytes at `offset` out.
     #[inline]
-    pub(crate) fn read(&self, offset: usize, into: &mut [u8]) {
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
         assert!(offset <= self.len && into.len() <= self.len - offset);
         // SAFETY: in bounds, checked above.
         let from = unsafe { self.base.add(offset) };
@@ -182,17 +189,23 @@ impl Memory {
     }
 
     /// See [`Block::populate`].
-    pub(crate) fn populate(&self, offset: usize, for_writing: bool) {
+    pub fn populate(&self, offset: usize, for_writing: bool) {
         self.block.populate(offset, for_writing);
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Bytes in the block.
+    pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether there is no byte in the block.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The cheap half of a pair of fences; no instruction at all where the other half makes up for it.
     #[inline]
-    pub(crate) fn light_fence(&self, paired: bool) {
+    pub fn light_fence(&self, paired: bool) {
         if paired {
             std::sync::atomic::compiler_fence(Ordering::SeqCst);
         } else {
@@ -201,13 +214,14 @@ impl Memory {
     }
 
     /// The dear half, of this thread; `everywhere` does the same to all others, or says that it cannot.
-    pub(crate) fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
+    pub fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
         fence(Ordering::SeqCst);
         everywhere();
     }
 }
 
+/// A fence of this thread.
 #[inline]
-pub(crate) fn fence(order: Ordering) {
+pub fn fence(order: Ordering) {
     std::sync::atomic::fence(order);
 }

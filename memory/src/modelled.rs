@@ -1,4 +1,5 @@
-//! Memory as loom explores it: each word is one of its atomics.
+//! Memory as loom explores it: each word is one of its atomics. The methods are those of the other one.
+#![allow(missing_docs)]
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use super::{Block, Ordering};
 
 /// Orderings taken away on purpose, to see that the models notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weaken {
+pub enum Weaken {
     Nothing,
     /// Release stores become relaxed.
     Release,
@@ -33,7 +34,7 @@ thread_local! {
 }
 
 impl Weaken {
-    pub(crate) fn with(self, run: impl FnOnce()) {
+    pub fn with(self, run: impl FnOnce()) {
         WEAKENED.set(self);
         run();
         WEAKENED.set(Self::Nothing);
@@ -42,14 +43,15 @@ impl Weaken {
 
 /// Words made at first touch, so that a model pays for what it uses only.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub struct Memory<const FIXED: usize> {
     words: Mutex<HashMap<usize, Arc<AtomicU64>>>,
     len: usize,
     meetings: Meetings,
 }
 
-impl Memory {
-    pub(crate) fn new(block: Box<dyn Block>) -> Self {
+impl<const FIXED: usize> Memory<FIXED> {
+    pub fn new(block: Box<dyn Block>) -> Self {
+        assert!(block.len() >= FIXED);
         let (words, meetings) = (Mutex::default(), Meetings::default());
         Self { words, len: block.len(), meetings }
     }
@@ -60,36 +62,36 @@ impl Memory {
         Arc::clone(words.entry(offset).or_insert_with(|| Arc::new(AtomicU64::new(0))))
     }
 
-    pub(crate) fn load(&self, offset: usize, order: Ordering) -> u64 {
+    pub fn load(&self, offset: usize, order: Ordering) -> u64 {
         self.word(offset).load(order)
     }
 
-    pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
+    pub fn store(&self, offset: usize, value: u64, order: Ordering) {
         let weak = WEAKENED.get() == Weaken::Release;
         self.word(offset).store(value, if weak { Ordering::Relaxed } else { order });
     }
 
-    pub(crate) fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
+    pub fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
         self.word(offset).swap(value, order)
     }
 
-    pub(crate) fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
+    pub fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
         self.word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    pub(crate) fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
+    pub fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {
         self.word(offset).fetch_or(bits, order)
     }
 
-    pub(crate) fn raise(&self, offset: usize, value: u64) {
+    pub fn raise(&self, offset: usize, value: u64) {
         self.word(offset).fetch_max(value, Ordering::AcqRel);
     }
 
-    pub(crate) fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
+    pub fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
         std::array::from_fn(|i| self.load(offset + i * 8, Ordering::Relaxed))
     }
 
-    pub(crate) fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
+    pub fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         for (i, value) in values.into_iter().enumerate() {
             self.store(offset + i * 8, value, Ordering::Relaxed);
             if i == 0 {
@@ -98,15 +100,15 @@ impl Memory {
         }
     }
 
-    pub(crate) fn byte(&self, offset: usize) -> u8 {
+    pub fn byte(&self, offset: usize) -> u8 {
         self.load(offset & !7, Ordering::Relaxed).to_le_bytes()[offset & 7]
     }
 
-    pub(crate) fn expect_read(&self, _: usize) {}
+    pub fn expect_read(&self, _: usize) {}
 
-    pub(crate) fn expect_write(&self, _: usize) {}
+    pub fn expect_write(&self, _: usize) {}
 
-    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
         for (i, chunk) in bytes.chunks(8).enumerate() {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
@@ -114,21 +116,21 @@ impl Memory {
         }
     }
 
-    pub(crate) fn read(&self, offset: usize, into: &mut [u8]) {
+    pub fn read(&self, offset: usize, into: &mut [u8]) {
         for (i, chunk) in into.chunks_mut(8).enumerate() {
             let word = self.load(offset + i * 8, Ordering::Relaxed).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
     }
 
-    pub(crate) fn populate(&self, _: usize, _: bool) {}
+    pub fn populate(&self, _: usize, _: bool) {}
 
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 
     /// A whole fence, or, where barriers make up for it, what a point of the program is to them.
-    pub(crate) fn light_fence(&self, paired: bool) {
+    pub fn light_fence(&self, paired: bool) {
         match (WEAKENED.get(), paired) {
             (Weaken::LightFences, _) => {}
             (_, true) => self.meetings.pass(),
@@ -136,7 +138,7 @@ impl Memory {
         }
     }
 
-    pub(crate) fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
+    pub fn heavy_fence(&self, everywhere: impl FnOnce() -> bool) {
         let weaken = WEAKENED.get();
         match weaken {
             Weaken::HeavyFences => return,
@@ -193,7 +195,7 @@ impl Meetings {
     }
 }
 
-pub(crate) fn fence(order: Ordering) {
+pub fn fence(order: Ordering) {
     if WEAKENED.get() != Weaken::Fences {
         loom::sync::atomic::fence(order);
     }
