@@ -27,10 +27,10 @@
 //! | group `STATE` | the table: Release, after (making) or before (ending) everything else of the entry | Acquire | kill points (declare, evict, remove) |
 //! | group policy, name, absence, `LOST_TO`, `PARTITION_LOST_FROM` | the table: Relaxed, before `STATE` or `LOSS` | Relaxed, after these | kill points (reinstate) |
 //! | group `LOSS` | the table: Release; a member that told it: Release | Acquire | kill points (reinstate) |
-//! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire | `loom_joining_against_overwriting`, `loom_two_acknowledgements_raise_the_floor` |
+//! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire; a member that finds a record overwritten: Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_two_acknowledgements_raise_the_floor`, `loom_a_late_member_finds_no_damage` |
 //! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_stealing_from_the_dead` |
 //! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_two_acknowledgements_raise_the_floor` |
-//! | descriptor `POSITION` | producer: Relaxed, then Release fence, then the other words | by who may be overrun: another word, Acquire fence, then Relaxed | `loom_scan_of_what_goes` |
+//! | descriptor `POSITION` | producer: Relaxed, then Release fence, then the other words | by who may be overrun: another word, Acquire fence, then Relaxed | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
 pub(crate) mod buffers;

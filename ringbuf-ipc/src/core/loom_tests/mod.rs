@@ -4,6 +4,7 @@
 //!
 //! The weakened variants show that the models see what they are there to see.
 
+mod overrun;
 mod records;
 mod wakes;
 

@@ -3,6 +3,8 @@
 //! [`space`] is what it may overwrite, and how it gets more; [`relief`] taking back from the absent;
 //! [`restage`] what a producer that died left beyond the tail.
 
+#[cfg(all(test, not(loom)))]
+mod checkpoint_tests;
 mod relief;
 pub(crate) mod restage;
 mod space;
@@ -110,6 +112,8 @@ impl Writer {
             return Err(TailError { position: tail });
         }
         let reserved = core.reserved().min(tail);
+        // The announcement was the predecessor's: whoever joins now and has not seen it is seen here.
+        fence(Ordering::SeqCst);
         let mut this = Self {
             tail,
             staged: tail,
@@ -130,8 +134,9 @@ impl Writer {
             checkpoint: Checkpoint::resume(&core, tail),
             core,
         };
-        this.adopt_blobs();
-        this.set_safe(reserved.min(this.lowest_floor()));
+        let safe = reserved.min(this.lowest_floor());
+        this.adopt_blobs(safe);
+        this.set_safe(safe);
         this.end_stall_of_predecessor();
         // Sleepers of a producer that died between its store and its wake.
         fence(Ordering::SeqCst);
@@ -145,6 +150,12 @@ impl Writer {
 
     pub(crate) const fn staged(&self) -> Position {
         self.staged
+    }
+
+    /// Records before this one may be overwritten.
+    #[cfg(all(test, loom))]
+    pub(crate) const fn safe(&self) -> Position {
+        self.safe
     }
 
     #[inline(always)]

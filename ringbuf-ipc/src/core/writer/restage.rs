@@ -65,17 +65,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Files of records: those still to be read are kept, those past removed, those beyond the tail
-    /// are left for `restage` to claim or the first new record to sweep.
-    pub(super) fn adopt_blobs(&mut self) {
+    /// Files of records: those that a group or an observer may still read are kept, those past removed,
+    /// those beyond the tail are left for `restage` to claim or the first new record to sweep.
+    ///
+    /// `kept` is the oldest record to keep, found before the files are looked at.
+    pub(super) fn adopt_blobs(&mut self, kept: Position) {
         for (position, bytes) in self.core.environment.blobs().unwrap_or_default() {
             if position >= self.tail {
                 self.orphans = true;
-            } else if position < self.reserved {
+            } else if position < kept {
                 self.core.environment.remove_blob(position);
             } else {
                 self.blobs.push_back((position, bytes));
-                self.blob_bytes += bytes;
+                self.blob_bytes = self.blob_bytes.saturating_add(bytes);
             }
         }
     }
