@@ -98,6 +98,8 @@ impl Checkpoint {
     /// Fills the slot that does not hold the newest committed checkpoint.
     fn write(&mut self, core: &Core, staged: Position) {
         let slot = self.current.map_or(0, |current| 1 - current);
+        // What a dead producer left there is gone now, and nothing is left to be settled.
+        self.stale = self.stale.filter(|&(stale, ..)| stale != slot);
         self.number += 1;
         let at = core.layout.checkpoint(slot);
         let memory = &core.memory;

@@ -6,6 +6,7 @@
 
 use super::descriptor::Descriptor;
 use super::layout::group;
+use super::memory::{Ordering, fence};
 use super::{Core, Position};
 
 /// Chains of records, one a partition.
@@ -65,7 +66,9 @@ impl Pending {
             match Descriptor::partition_at(core, self.scanned) {
                 Some(partition) => self.push(partition),
                 None => {
-                    // Others have acknowledged it, and it was overwritten before we came to see it.
+                    // Others have acknowledged it, and it was overwritten before we came to see it: who
+                    // finds the later record finds the floor that let it be written.
+                    fence(Ordering::Acquire);
                     let floor = core.group_floor(index);
                     if floor <= self.scanned || floor > core.tail() {
                         return Err(Damaged(self.scanned));

@@ -91,7 +91,7 @@ impl Environment for World {
     }
 }
 
-fn ring(partitions: u16) -> Arc<Core> {
+pub(super) fn ring(partitions: u16) -> Arc<Core> {
     let geometry = Geometry::new(32, 8 << 10, 4, partitions, 4).unwrap();
     let layout = Layout::new(geometry);
     let memory = Memory::new(Box::new(Heap::new(layout.total)));
