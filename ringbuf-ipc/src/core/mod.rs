@@ -50,6 +50,8 @@ pub(crate) mod reader;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
 pub(crate) mod watcher;
+#[allow(dead_code)] // joined to members with layout 3
+pub(crate) mod words;
 pub(crate) mod writer;
 
 use std::io;

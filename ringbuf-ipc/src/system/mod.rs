@@ -5,6 +5,8 @@ pub(crate) mod bells;
 pub(crate) mod blob;
 pub(crate) mod budget;
 pub(crate) mod host;
+#[allow(dead_code)] // joined to members with layout 3
+pub(crate) mod letters;
 pub(crate) mod lock;
 #[cfg(feature = "tokio")]
 pub(crate) mod nudge;

@@ -1,0 +1,364 @@
+//! A member at work: which record it takes next, what it has out, and what it waits for.
+//!
+//! * Records that nothing was counted against come first; what a dead member had comes behind them, so that
+//!   a process that starts anew can show that it works before it meets what may have killed the last one.
+//! * A suspect, out at two deaths, is given alone: its member has nothing else out, and takes nothing else
+//!   meanwhile. A member in whose way there is one stops taking for a moment, so that its turn comes.
+//! * A record at its limit is not given again: it is offered to be buried.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
+
+use super::super::Position;
+use super::lanes::{Key, Lanes, Place};
+use super::table::{Seen, Words};
+use super::word::{State, Word};
+
+/// How long a member takes nothing so that a suspect may be given alone, and how long it then does not
+/// try that again if it did not come to it.
+const PATIENCE_NS: u64 = 1_000_000_000;
+const PAUSE_NS: u64 = 10_000_000_000;
+
+/// What a member knows of others.
+pub(crate) trait Peers {
+    /// Whether the member in that seat lives.
+    fn is_alive(&self, member: u16) -> bool;
+    /// Whether it had acknowledged anything before it died.
+    fn is_proven(&self, member: u16) -> bool;
+    /// Now, in the ring's clock.
+    fn now_ns(&self) -> u64;
+}
+
+/// How a member takes records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) member: u16,
+    /// Attempts after which a record is dead, 0 for no limit.
+    pub(crate) attempts: u8,
+    /// Given for the first and last time.
+    pub(crate) once: bool,
+}
+
+/// A record that is this member's now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// To be handled.
+    Take { position: Position, key: Key, word: Word },
+    /// To be written down as dead, and buried.
+    Bury { position: Position, key: Key, word: Word },
+}
+
+/// How a record left the hands of this member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is settled for good: done, dead, or another's business.
+    Past,
+    /// To be tried again by this member at that time.
+    Until(u64),
+    /// Given back: anybody's again.
+    Back,
+}
+
+/// The member's private state.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) lanes: Lanes,
+    pub(crate) terms: Terms,
+    /// Records taken and not settled.
+    out: usize,
+    /// What is out is a suspect.
+    alone: bool,
+    suspects: VecDeque<Key>,
+    /// When the wait for a suspect's turn began, or until when there is none.
+    waiting_since: Option<u64>,
+    no_turn_before: u64,
+    /// When this member's own records are tried again.
+    timers: BinaryHeap<Reverse<(u64, Key, Position)>>,
+    /// Lanes with records in the group's file, which go first.
+    pub(crate) aside: HashSet<Key>,
+    /// An aside was met that this member has not read the file for.
+    pub(crate) met_aside: bool,
+}
+
+/// Where the look at a lane's head led.
+enum Look {
+    Mine(Seen),
+    Other,
+}
+
+impl Desk {
+    pub(crate) fn new(slots: u32, from: Position, terms: Terms) -> Self {
+        Self {
+            lanes: Lanes::new(slots, from),
+            terms,
+            out: 0,
+            alone: false,
+            suspects: VecDeque::new(),
+            waiting_since: None,
+            no_turn_before: 0,
+            timers: BinaryHeap::new(),
+            aside: HashSet::new(),
+            met_aside: false,
+        }
+    }
+
+    /// Records out.
+    pub(crate) const fn out(&self) -> usize {
+        self.out
+    }
+
+    /// Takes the next record there is. `all` looks at every lane that others had, else at some.
+    pub(crate) fn next(
+        &mut self,
+        words: &Words<'_>,
+        peers: &impl Peers,
+        all: bool,
+    ) -> Option<Offer> {
+        // Each failure is another member's success.
+        loop {
+            let (key, position, seen) = self.find(words, peers, all)?;
+            let Terms { member, attempts, once } = self.terms;
+            let (spent, suspect) = (seen.counts().is_spent(attempts), seen.counts().is_suspect());
+            let word = if spent || seen.word.state() == State::Dying {
+                words.condemn(position, seen, member)
+            } else {
+                words.take(position, seen, member, once)
+            };
+            let Some(word) = word else { continue };
+            self.lanes.own(key);
+            self.out += 1;
+            self.waiting_since = None;
+            if word.state() == State::Dying {
+                return Some(Offer::Bury { position, key, word });
+            }
+            self.alone = suspect;
+            return Some(Offer::Take { position, key, word });
+        }
+    }
+
+    /// Whether [`next`](Self::next) would give something.
+    pub(crate) fn has_next(&mut self, words: &Words<'_>, peers: &impl Peers, all: bool) -> bool {
+        self.find(words, peers, all).is_some()
+    }
+
+    /// A record left this member's hands; whether there is one behind it that others may have.
+    pub(crate) fn left(&mut self, position: Position, key: Key, how: Left) -> bool {
+        self.out -= 1;
+        self.alone = false;
+        let is_head = self.lanes.head(key) == Some(position);
+        match how {
+            Left::Until(due) if is_head => {
+                self.timers.push(Reverse((due, key, position)));
+                return false;
+            }
+            Left::Past if is_head && !self.lanes.drop_head(key) => return false,
+            _ => {}
+        }
+        if self.lanes.place(key) != Some(Place::Own) {
+            return false;
+        }
+        self.lanes.ready_last(key);
+        true
+    }
+
+    /// When a record of this member is to be tried again, the soonest.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.timers.peek().map(|Reverse((due, ..))| *due)
+    }
+
+    /// Records that wait for another try of this member; it forgets them.
+    pub(crate) fn give_up_waiting(&mut self) -> impl Iterator<Item = Position> + use<> {
+        std::mem::take(&mut self.timers).into_iter().map(|Reverse((_, _, position))| position)
+    }
+
+    /// Lanes held back for the file or others are looked at anew.
+    pub(crate) fn look_again(&mut self) {
+        for _ in 0..self.lanes.parked() {
+            let Some(key) = self.lanes.pop_parked() else { break };
+            self.lanes.ready_last(key);
+        }
+    }
+
+    /// A lane whose head is to be had, now first in the queue, with its head.
+    fn find(
+        &mut self,
+        words: &Words<'_>,
+        peers: &impl Peers,
+        all: bool,
+    ) -> Option<(Key, Position, Seen)> {
+        if self.alone {
+            return None;
+        }
+        self.wake_due(peers);
+        if let Some(found) = self.turn_of_suspect(words, peers) {
+            return found;
+        }
+        let mut parked = 0;
+        while let Some(key) = self.lanes.pop_ready() {
+            if let Some(found) = self.examine(key, words, peers, true) {
+                return Some(found);
+            }
+            parked += 1;
+        }
+        // Two are looked at for each that is put there, so that none is left there for good.
+        let looks = if all { self.lanes.parked() } else { (2 * parked).min(self.lanes.parked()) };
+        for _ in 0..looks {
+            let Some(key) = self.lanes.pop_parked() else { break };
+            if let Some(found) = self.examine(key, words, peers, true) {
+                return Some(found);
+            }
+        }
+        // What came back from the dead meanwhile was put behind all others.
+        while let Some(key) = self.lanes.pop_ready() {
+            if let Some(found) = self.examine(key, words, peers, false) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Looks at the head of a lane that is in no queue, and puts it where it belongs.
+    fn examine(
+        &mut self,
+        key: Key,
+        words: &Words<'_>,
+        peers: &impl Peers,
+        fresh_first: bool,
+    ) -> Option<(Key, Position, Seen)> {
+        while let Some(position) = self.lanes.head(key) {
+            let seen = words.look(position);
+            if self.aside.contains(&key) && !seen.word.is_past() {
+                self.lanes.park(key);
+                return None;
+            }
+            match self.look(position, seen, words, peers) {
+                Some(Look::Mine(seen)) if self.must_wait(seen) => {
+                    self.lanes.own(key);
+                    self.suspects.push_back(key);
+                    return None;
+                }
+                Some(Look::Mine(seen)) => {
+                    self.lanes.ready_first(key);
+                    return Some((key, position, seen));
+                }
+                Some(Look::Other) => {
+                    self.lanes.park(key);
+                    return None;
+                }
+                None if seen.word.is_past() => {
+                    self.met_aside |= seen.word.state() == State::Aside;
+                    if self.met_aside {
+                        // Nothing newer of its key before the file was read.
+                        self.lanes.drop_head(key);
+                        self.lanes.park(key);
+                        return None;
+                    }
+                    self.lanes.drop_head(key);
+                }
+                // It is this member's already.
+                None if seen.word.member() == Some(self.terms.member) => {
+                    self.lanes.own(key);
+                    return None;
+                }
+                // Taken from the dead.
+                None if fresh_first => {
+                    self.lanes.ready_last(key);
+                    return None;
+                }
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// Whether it is a suspect that is to be given alone, and this member has other records out.
+    fn must_wait(&self, seen: Seen) -> bool {
+        let given =
+            seen.word.state() != State::Dying && !seen.counts().is_spent(self.terms.attempts);
+        given && seen.counts().is_suspect() && self.out != 0
+    }
+
+    /// What the word of a record says to this member; `None` for the cases that [`examine`](Self::examine) tells
+    /// apart: it is past, it is this member's already, or it was taken from the dead just now.
+    fn look(
+        &self,
+        position: Position,
+        seen: Seen,
+        words: &Words<'_>,
+        peers: &impl Peers,
+    ) -> Option<Look> {
+        let owner = seen.word.member();
+        let own = owner == Some(self.terms.member);
+        match seen.word.state() {
+            State::Done | State::Aside => None,
+            State::Free => Some(Look::Mine(seen)),
+            State::Retry if owner.is_none() => Some(Look::Mine(seen)),
+            State::Retry if own => {
+                let waits = self.timers.iter().any(|Reverse((_, _, at))| *at == position);
+                if waits { None } else { Some(Look::Mine(seen)) }
+            }
+            State::Out | State::Once | State::Dying if own => None,
+            State::Out | State::Once | State::Dying | State::Retry => {
+                let owner = owner.filter(|&owner| peers.is_alive(owner));
+                if owner.is_some() {
+                    return Some(Look::Other);
+                }
+                if seen.word.state() == State::Dying {
+                    return Some(Look::Mine(seen));
+                }
+                let proven = seen.word.member().is_some_and(|member| peers.is_proven(member));
+                // Done by this or by another member that saw it, too.
+                words.reclaim(position, seen, proven);
+                None
+            }
+        }
+    }
+
+    fn wake_due(&mut self, peers: &impl Peers) {
+        if self.timers.is_empty() {
+            return;
+        }
+        let now = peers.now_ns();
+        while let Some(&Reverse((due, key, position))) = self.timers.peek()
+            && due <= now
+        {
+            self.timers.pop();
+            // Unless the lane moved on without it.
+            if self.lanes.head(key) == Some(position) {
+                self.lanes.ready_last(key);
+            }
+        }
+    }
+
+    /// Whether a suspect waits for its turn: `None` when there is none to mind, else it, or nothing.
+    #[allow(clippy::option_option)]
+    fn turn_of_suspect(
+        &mut self,
+        words: &Words<'_>,
+        peers: &impl Peers,
+    ) -> Option<Option<(Key, Position, Seen)>> {
+        while self.out == 0 {
+            let key = self.suspects.pop_front()?;
+            if self.lanes.place(key) != Some(Place::Own) {
+                continue;
+            }
+            if let Some(found) = self.examine(key, words, peers, false) {
+                return Some(Some(found));
+            }
+        }
+        if self.suspects.is_empty() {
+            return None;
+        }
+        let now = peers.now_ns();
+        if now < self.no_turn_before {
+            return None;
+        }
+        let since = *self.waiting_since.get_or_insert(now);
+        if now.saturating_sub(since) < PATIENCE_NS {
+            return Some(None);
+        }
+        self.waiting_since = None;
+        self.no_turn_before = now + PAUSE_NS;
+        None
+    }
+}
