@@ -140,7 +140,13 @@ pub(crate) fn group_line(group: &GroupStatus, style: Style) -> String {
         several => format!("{several} members"),
     };
     let lag = format!("lag {}", thousands(group.lag));
-    let lag = if group.fullness >= 0.5 { style.red(&lag) } else { lag };
+    let lag = if group.damaged {
+        style.red("damaged: stop its members, `mixcord groups rm` it and make it anew")
+    } else if group.fullness >= 0.5 {
+        style.red(&lag)
+    } else {
+        lag
+    };
     format!("{:<14} {lag}  {members}  {}", group.name, style.dim(&policy))
 }
 

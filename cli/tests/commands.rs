@@ -6,6 +6,7 @@ mod rig;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
@@ -360,6 +361,20 @@ fn ls_warns_while_a_socket_is_not_read() {
     let listing: Value =
         serde_json::from_slice(&run(&rig, &["ls", "--json"]).stdout).expect("JSON");
     assert!(listing["rings"][0]["shard"]["stalled_now_seconds"].as_f64() > Some(1e9));
+}
+
+#[test]
+fn ls_says_which_group_is_damaged() {
+    let rig = Rig::new();
+    rig.operator().create_group("g", true, false, None).expect("a group");
+    let shows = || text(&run(&rig, &["ls"]).stdout).contains("damaged");
+    assert!(!shows());
+    // The floor of the first group, where `mixcord-ring` draws it.
+    let segment = rig.segment();
+    segment.write_all_at(&(1u64 << 40).to_le_bytes(), 16_384 + 768 + 128).expect("written");
+    assert!(shows());
+    let listing = text(&run(&rig, &["ls", "--json"]).stdout);
+    assert!(listing.contains(r#""damaged":true"#), "{listing}");
 }
 
 #[test]

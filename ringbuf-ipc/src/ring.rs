@@ -10,7 +10,7 @@ use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::reader::Reader;
 use crate::core::watcher::Watcher;
-use crate::core::{Core, checkpoint, locks};
+use crate::core::{Core, checkpoint, locks, patience};
 use crate::error::AttachError;
 use crate::namespace::Namespace;
 use crate::system::bells::Bells;
@@ -51,6 +51,9 @@ pub struct GroupInfo {
     pub fullness: f64,
     /// Members that live.
     pub members: u16,
+    /// Whether its entry says what cannot be, so that none of the figures is to be believed: its members get
+    /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it.
+    pub damaged: bool,
     /// Records from the cursor to the tail, a partition each (records of other partitions count too).
     pub partition_lags: Vec<u64>,
 }
@@ -146,14 +149,7 @@ impl Ring {
     /// that the lag of a group which has acknowledged everything is 0, even when no member lives.
     pub fn groups(&self) -> Vec<GroupInfo> {
         let groups = 0..self.geometry().groups;
-        let active = |index: &u16| state::of(self.core.group_state(*index)) == state::ACTIVE;
-        // With the table, so that no floor of a group that is gone is put upon one that takes its place.
-        // Whoever has it now relieves or changes groups; the next look moves them on.
-        let _ = self.core.environment.with_table(false, &mut || {
-            groups.clone().filter(active).for_each(|index| {
-                Pending::sweep_from_scratch(&self.core, index);
-            });
-        });
+        groups.clone().for_each(|index| self.move_on(index));
         groups.filter_map(|index| self.group_info(index)).collect()
     }
 
@@ -229,6 +225,24 @@ impl Ring {
         Err(JoinError::Full { limit: control::OBSERVER_COUNT as u16 })
     }
 
+    /// Moves the idle partitions of a group on.
+    fn move_on(&self, index: u16) {
+        let core = &self.core;
+        let word = core.group_state(index);
+        if state::of(word) != state::ACTIVE {
+            return;
+        }
+        // What is in the ring is looked at before the table is locked, which others wait for.
+        let Some(mut pending) = Pending::of_group(core, index) else { return };
+        // Locked, so that no floor of a group that is gone is put upon one that takes its place. Whoever
+        // has it now relieves or changes groups; the next look moves this one on.
+        let _ = core.environment.with_table(patience::NONE, &mut || {
+            if core.group_state(index) == word {
+                pending.sweep(core, index);
+            }
+        });
+    }
+
     pub(crate) fn group_info(&self, index: u16) -> Option<GroupInfo> {
         let core = &self.core;
         let word = core.group_state(index);
@@ -237,6 +251,7 @@ impl Ring {
             state::EVICTED => true,
             _ => return None,
         };
+        let damaged = core.check_entry(index).is_err();
         let tail = core.tail();
         let cursors: Vec<_> =
             (0..self.geometry().partitions).map(|p| core.cursor(index, p).min(tail)).collect();
@@ -255,6 +270,7 @@ impl Ring {
             lag: tail - floor,
             fullness,
             members: core.living_members(index),
+            damaged,
             partition_lags: cursors.iter().map(|cursor| tail - cursor).collect(),
         })
     }
@@ -282,8 +298,9 @@ impl Ring {
         change: impl Fn(&Core) -> Result<T, GroupError>,
     ) -> Result<T, GroupError> {
         let mut outcome = None;
-        self.core.environment.with_table(true, &mut || outcome = Some(change(&self.core)))?;
-        outcome.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::WouldBlock).into()))
+        let mut changed = || outcome = Some(change(&self.core));
+        self.core.environment.with_table(patience::CHANGING, &mut changed)?;
+        outcome.unwrap_or(Err(GroupError::Busy))
     }
 }
 

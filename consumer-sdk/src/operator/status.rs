@@ -57,6 +57,9 @@ pub struct GroupStatus {
     pub lag: u64,
     /// How much of the ring its backlog takes, 0 to 1.
     pub fullness: f64,
+    /// Its entry in the ring is damaged: the figures are not to be believed, its members get an error, and
+    /// nothing is kept for it until it is removed and made anew.
+    pub damaged: bool,
 }
 
 /// The ring as it is now.
@@ -76,6 +79,7 @@ pub(super) fn status(ring: &Ring) -> RingStatus {
             floor: group.floor,
             lag: group.lag,
             fullness: group.fullness,
+            damaged: group.damaged,
         }
     });
     RingStatus {

@@ -78,6 +78,13 @@ impl Rig {
         ring.groups.into_iter().find(|group| group.name == name).expect("the group")
     }
 
+    /// The file of the output ring, to damage it.
+    pub(crate) fn segment(&self) -> std::fs::File {
+        let name = format!("{}.{}", self.namespace.prefix(), topology::OUTPUT_RING);
+        let path = Namespace::directory().join(name);
+        std::fs::OpenOptions::new().write(true).open(path).expect("the ring's segment")
+    }
+
     pub(crate) fn message(&mut self, guild: u64, number: u64) {
         let data = format!(r#"{{"id":"{number}","guild_id":"{guild}","content":"text {number}"}}"#);
         self.publish(Kind::MESSAGE_CREATE, guild, number, &data, None);

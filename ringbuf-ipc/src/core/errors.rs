@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Position;
-use super::group_spec::GroupError;
+use super::group_spec::{GroupError, STOPPED};
 
 /// Why nothing could be taken.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,20 @@ pub enum TakeError {
     /// The group was removed, or replaced by another of its name. Join again.
     #[error("the group was removed")]
     Removed,
+    /// The group's entry is damaged: it says that records are acknowledged which were never published.
+    /// Remove the group, and make it anew.
+    #[error(
+        "the group's entry is damaged: {what} is {found}, beyond the tail {tail}: stop its members, \
+         remove the group and make it anew; what it had not acknowledged is lost to it"
+    )]
+    Beyond {
+        /// Which word: `floor`, or `cursor` of a partition.
+        what: &'static str,
+        /// What stands there.
+        found: Position,
+        /// Records published at that time.
+        tail: Position,
+    },
     /// What stands at `position` is no record: the segment is damaged.
     #[error(
         "record {position} is damaged: stop the ring's processes, remove it with `mixcord rm`, and \
@@ -58,6 +72,9 @@ pub enum JoinError {
         /// Places there are.
         limit: u16,
     },
+    /// Somebody holds the lock on the group table, which is held for moments, and does not let go.
+    #[error("the group table is locked by a process that does not let go: {STOPPED}")]
+    Busy,
     /// Locks or files.
     #[error("joining: {0}")]
     Io(#[from] io::Error),

@@ -76,6 +76,10 @@ impl GroupSpec {
     }
 }
 
+/// What to do about who holds the lock on the group table.
+pub(crate) const STOPPED: &str = "one of those that have this ring open (fuser, lsof) is stopped (Ctrl-Z, \
+     a debugger, a frozen container); let it go on, or end it, and try again";
+
 /// Why a group could not be declared, joined or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -109,6 +113,9 @@ pub enum GroupError {
         /// The name asked for.
         name: String,
     },
+    /// Somebody holds the lock on the group table, which is held for moments, and does not let go.
+    #[error("the group table is locked by a process that does not let go: {STOPPED}")]
+    Busy,
     /// The table could not be locked.
     #[error("lock on the group table: {0}")]
     Io(#[from] io::Error),

@@ -89,9 +89,9 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     /// Lets go of a lock somebody else holds, as his death would.
     #[cfg(all(test, loom))]
     fn kill(&self, byte: u64);
-    /// Runs `change` with the lock on the group table held; `None` when `wait` is false and
-    /// somebody else holds it.
-    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool>;
+    /// Runs `change` with the lock on the group table held; false when somebody else held it for as long
+    /// as `patience`. Whoever holds it may be stopped, so nobody waits for ever (see [`patience`]).
+    fn with_table(&self, patience: Duration, change: &mut dyn FnMut()) -> io::Result<bool>;
     /// Whether this process takes part in the barriers of others: whoever calls
     /// [`barrier`](Self::barrier) then fences for it, and it need not do so itself.
     fn joins_barriers(&self) -> bool {
@@ -118,6 +118,18 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
 
 /// Holds a lock as long as it lives.
 pub(crate) type Life = Box<dyn Send + Sync + std::fmt::Debug>;
+
+/// How long the lock on the group table, which is held for moments, is waited for.
+pub(crate) mod patience {
+    use std::time::Duration;
+
+    /// By those who have something else to do until the next look.
+    pub(crate) const NONE: Duration = Duration::ZERO;
+    /// By those who leave: what they would put right is put right later by others.
+    pub(crate) const LEAVING: Duration = Duration::from_millis(100);
+    /// By those who cannot go on without; then they say that its holder does not let go.
+    pub(crate) const CHANGING: Duration = Duration::from_secs(1);
+}
 
 /// Bytes of the ring file that stand for something alive while locked.
 pub(crate) mod locks {

@@ -171,15 +171,18 @@ impl Pending {
         core.advance_floor(index);
     }
 
-    /// The same for a group none of whose members lives, by whoever needs its floor.
-    pub(crate) fn sweep_from_scratch(core: &Core, index: u16) {
-        if core.layout.geometry.partitions == 1 {
-            core.advance_floor(index);
-            return;
+    /// What a group has before it, from scratch; `None` where its entry or a record is damaged. To be
+    /// [swept](Self::sweep) by who needs its floor, with the table locked and the group still the same.
+    pub(crate) fn of_group(core: &Core, index: u16) -> Option<Self> {
+        let floor = core.group_floor(index);
+        let tail = core.tail();
+        if floor > tail {
+            return None;
         }
-        let mut pending = Self::new(core, core.group_floor(index));
-        if pending.scan(core, index, core.tail()).is_ok() {
-            pending.sweep(core, index);
-        }
+        let mut pending = Self::new(core, floor);
+        // With one partition a cursor is where it is, and only the floor may be behind it.
+        let end = if pending.is_single() { floor } else { tail };
+        pending.scan(core, index, end).ok()?;
+        Some(pending)
     }
 }

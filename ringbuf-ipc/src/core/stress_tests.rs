@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use mixcord_memory::Heap;
 
@@ -59,10 +60,10 @@ impl Environment for World {
         let free = !self.held[byte as usize].swap(true, Ordering::AcqRel);
         Ok(free.then(|| Box::new(Held(byte, Arc::clone(&self.held))) as Life))
     }
-    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool> {
+    fn with_table(&self, patience: Duration, change: &mut dyn FnMut()) -> io::Result<bool> {
         let guard = loop {
             match self.hold(locks::TABLE)? {
-                None if wait => thread::yield_now(),
+                None if !patience.is_zero() => thread::yield_now(),
                 other => break other,
             }
         };

@@ -1,8 +1,10 @@
 //! The protocol's environment over the operating system.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -29,6 +31,48 @@ impl Host {
     }
 }
 
+/// The lock on the group table, let go on drop, also by a panic of who holds it.
+struct Locked<'a>(&'a File);
+
+impl<'a> Locked<'a> {
+    fn new(file: &'a File) -> io::Result<Option<Self>> {
+        Ok(lock::try_lock(file, locks::TABLE)?.then_some(Self(file)))
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        lock::unlock(self.0, locks::TABLE);
+    }
+}
+
+/// Looks again and again, since neither a mutex nor a lock of the kernel's is waited for within a bound.
+struct Wait {
+    end: Instant,
+    next: Cell<Duration>,
+}
+
+impl Wait {
+    /// The first pause, about as long as the lock is held, and the longest.
+    const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(5));
+
+    fn of(patience: Duration) -> Self {
+        Self { end: Instant::now() + patience, next: Cell::new(Self::PAUSES.0) }
+    }
+
+    /// Sleeps a little; false when patience is at its end.
+    fn a_moment(&self) -> bool {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let pause = self.next.get();
+        self.next.set((pause * 2).min(Self::PAUSES.1));
+        std::thread::sleep(pause.min(left));
+        true
+    }
+}
+
 impl Environment for Host {
     fn ring(&self, bell: u64) {
         self.bells.ring(bell);
@@ -49,23 +93,25 @@ impl Environment for Host {
     #[cfg(all(test, loom))]
     fn kill(&self, _: u64) {}
 
-    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool> {
-        let file = if wait {
-            self.table.lock().unwrap_or_else(PoisonError::into_inner)
-        } else {
+    fn with_table(&self, patience: Duration, change: &mut dyn FnMut()) -> io::Result<bool> {
+        let wait = Wait::of(patience);
+        let file = loop {
             match self.table.try_lock() {
-                Ok(file) => file,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Ok(file) => break file,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if wait.a_moment() => {}
                 Err(TryLockError::WouldBlock) => return Ok(false),
             }
         };
-        if wait {
-            lock::lock(&file, locks::TABLE)?;
-        } else if !lock::try_lock(&file, locks::TABLE)? {
-            return Ok(false);
-        }
+        let locked = loop {
+            match Locked::new(&file)? {
+                Some(locked) => break locked,
+                None if wait.a_moment() => {}
+                None => return Ok(false),
+            }
+        };
         change();
-        lock::unlock(&file, locks::TABLE);
+        drop(locked);
         Ok(true)
     }
 
@@ -101,5 +147,23 @@ impl Environment for Host {
 
     fn blobs(&self) -> io::Result<Vec<(Position, u64)>> {
         self.blobs.list()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_lets_go_of_the_table() {
+        let file = tempfile::tempfile().unwrap();
+        let (own, other) = (lock::reopen(&file).unwrap(), lock::reopen(&file).unwrap());
+        let panicked = std::panic::catch_unwind(|| {
+            let _locked = Locked::new(&own).unwrap().unwrap();
+            assert!(Locked::new(&other).unwrap().is_none());
+            panic!("while the table is changed");
+        });
+        assert!(panicked.is_err());
+        assert!(Locked::new(&other).unwrap().is_some());
     }
 }

@@ -79,18 +79,6 @@ pub(crate) fn try_lock(file: &File, byte: u64) -> io::Result<bool> {
     }
 }
 
-/// Locks a byte, waiting for whoever holds it.
-pub(crate) fn lock(file: &File, byte: u64) -> io::Result<()> {
-    let range = range(libc::F_WRLCK, byte, 1);
-    loop {
-        match fcntl(file, FcntlArg::F_OFD_SETLKW(&range)) {
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 /// Lets go of a byte.
 pub(crate) fn unlock(file: &File, byte: u64) {
     // Fails for no lock that was taken; closing the description would let go of it as well.

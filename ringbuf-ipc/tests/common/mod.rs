@@ -80,3 +80,13 @@ pub fn drain(member: &mut Member) -> Vec<(Position, u64)> {
     }
     seen
 }
+
+/// Positions of everything the member can have, acknowledged.
+pub fn positions(member: &mut Member) -> Vec<Position> {
+    let mut seen = Vec::new();
+    while let Some(batch) = member.take(Limits::default()).unwrap() {
+        seen.extend(batch.records().map(|entry| entry.position));
+        batch.ack();
+    }
+    seen
+}

@@ -11,6 +11,7 @@ mod wakes;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use loom::sync::Notify;
 use mixcord_memory::Heap;
@@ -60,12 +61,12 @@ impl Environment for World {
         let free = self.held.lock().unwrap().insert(byte);
         Ok(free.then(|| Box::new(Held { byte, of: Arc::clone(&self.held) }) as Life))
     }
-    fn with_table(&self, wait: bool, change: &mut dyn FnMut()) -> io::Result<bool> {
-        if wait {
-            let _guard = self.table.lock().unwrap();
+    fn with_table(&self, patience: Duration, change: &mut dyn FnMut()) -> io::Result<bool> {
+        if patience.is_zero() {
+            let Ok(_guard) = self.table.try_lock() else { return Ok(false) };
             change();
         } else {
-            let Ok(_guard) = self.table.try_lock() else { return Ok(false) };
+            let _guard = self.table.lock().unwrap();
             change();
         }
         Ok(true)

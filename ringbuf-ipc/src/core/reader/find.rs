@@ -29,13 +29,14 @@ impl Reader {
         }
     }
 
-    /// A partition with work and its owner word; of the dead if `orphaned`.
-    pub(super) fn candidate(&mut self, orphaned: bool) -> Option<(u16, u64)> {
+    /// A partition with work and its owner word; of the dead if `orphaned`. An error for one whose cursor
+    /// cannot be.
+    pub(super) fn candidate(&mut self, orphaned: bool) -> Result<Option<(u16, u64)>, TakeError> {
         let core = &self.seat.core;
         if orphaned {
             let now = core.environment.now_ns();
             if now.wrapping_sub(self.suspected_at) < SUSPECT_EVERY_NS {
-                return None;
+                return Ok(None);
             }
             self.suspected_at = now;
         } else {
@@ -48,36 +49,43 @@ impl Reader {
                 continue;
             }
             let cursor = core.cursor(self.seat.group, partition);
+            if cursor > self.pending.scanned() {
+                // Others know of more; but nobody can have acknowledged what was never published.
+                core.check_reached(self.seat.group, self.seat.state, "cursor", cursor)?;
+            }
             if self.pending.first(partition, cursor).is_none() {
                 continue;
             }
             let at = core.layout.partition(self.seat.group, partition) + group::PARTITION_OWNER;
             let word = core.memory.load(at, Ordering::Acquire);
             match owner(word) {
-                None if !orphaned => return Some((partition, word)),
+                None if !orphaned => return Ok(Some((partition, word))),
                 Some(member) if orphaned && !core.is_alive(self.seat.group, member) => {
                     // Whoever was told of work may look for it at once.
                     self.suspected_at = 0;
-                    return Some((partition, word));
+                    return Ok(Some((partition, word)));
                 }
                 None => {}
                 // Held by one of this member's own batches, or by another's.
                 Some(member) => self.contended |= member != self.seat.member,
             }
         }
-        None
+        Ok(None)
     }
 
     /// Takes hold of a partition with work: which, and its first record.
     pub(super) fn grip(&mut self) -> Result<Option<(u16, Position)>, TakeError> {
         self.check_group()?;
         let looked = self.look();
-        let found = match self.find(false) {
+        let found = match self.find(false)? {
             Some(found) => Some(found),
-            None if self.contended => self.find(true),
+            None if self.contended => self.find(true)?,
             None => None,
         };
         if found.is_none() {
+            let core = self.core();
+            let floor = core.group_floor(self.seat.group);
+            core.check_reached(self.seat.group, self.seat.state, "floor", floor)?;
             // Damage is told when everything before it was given.
             let tail = looked?;
             self.drained = 0;
@@ -86,13 +94,16 @@ impl Reader {
         Ok(found)
     }
 
-    fn find(&mut self, orphaned: bool) -> Option<(u16, Position)> {
+    fn find(&mut self, orphaned: bool) -> Result<Option<(u16, Position)>, TakeError> {
         let count = self.core().layout.geometry.partitions;
         // Each failure is another member's success; after so many, what was found is all the same.
         for _ in 0..=count {
             let (partition, word) = match self.found.take() {
                 Some(found) => found,
-                None => self.candidate(orphaned)?,
+                None => match self.candidate(orphaned)? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                },
             };
             self.turn = (partition + 1) & (count - 1);
             if !self.seat.claim(partition, word) {
@@ -101,11 +112,11 @@ impl Reader {
             }
             let cursor = self.core().cursor(self.seat.group, partition);
             if let Some(first) = self.pending.first(partition, cursor) {
-                return Some((partition, first));
+                return Ok(Some((partition, first)));
             }
             // Done by whoever had it in between.
             drop(Hold { seat: &*self.seat, partition, end: cursor, next: cursor });
         }
-        None
+        Ok(None)
     }
 }

@@ -5,7 +5,6 @@ pub(crate) mod hold;
 pub(crate) mod seat;
 mod walk;
 
-use std::io;
 use std::sync::{Arc, PoisonError};
 
 use hold::Hold;
@@ -18,7 +17,7 @@ use crate::core::group_spec::GroupSpec;
 use crate::core::layout::{CONTROL, control, group};
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
-use crate::core::{Core, Position, groups, locks};
+use crate::core::{Core, Position, groups, locks, patience};
 
 /// A member's own state.
 #[derive(Debug)]
@@ -58,13 +57,10 @@ impl Reader {
         bell: Option<u64>,
     ) -> Result<Self, JoinError> {
         let mut outcome = None;
-        let done = core.environment.with_table(true, &mut || {
+        core.environment.with_table(patience::CHANGING, &mut || {
             outcome = Some(Self::join_locked(core, spec, bell));
         })?;
-        match outcome {
-            Some(joined) if done => joined,
-            _ => Err(JoinError::Io(io::ErrorKind::WouldBlock.into())),
-        }
+        outcome.unwrap_or(Err(JoinError::Busy))
     }
 
     fn join_locked(
@@ -91,7 +87,8 @@ impl Reader {
             let absent = core.layout.group(index) + group::ABSENT_SINCE;
             core.memory.store(absent, 0, Ordering::Relaxed);
             seat.release_predecessor();
-            let floor = core.group_floor(index);
+            // One beyond the tail is damage, which the first take tells.
+            let floor = core.group_floor(index).min(core.tail());
             return Ok(Self {
                 seat: Arc::new(seat),
                 pending: Pending::new(core, floor),
@@ -176,11 +173,12 @@ impl Reader {
         if self.look().is_err() {
             return true;
         }
-        self.found = self.candidate(false);
-        if self.found.is_none() && self.contended {
-            self.found = self.candidate(true);
-        }
-        self.found.is_some()
+        let looked = match self.candidate(false) {
+            Ok(None) if self.contended => self.candidate(true),
+            looked => looked,
+        };
+        self.found = looked.as_ref().copied().unwrap_or(None);
+        self.found.is_some() || looked.is_err()
     }
 
     /// Asks for a bell at the next news. What is there already must be looked for afterwards.

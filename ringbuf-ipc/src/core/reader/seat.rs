@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::core::buffers::Buffers;
 use crate::core::layout::group;
 use crate::core::memory::{Ordering, fence};
-use crate::core::{Core, Life, Position, groups, locks};
+use crate::core::{Core, Life, Position, groups, locks, patience};
 
 /// Buffers of batches that are done, to be used again.
 pub(crate) type Pool = Arc<Mutex<Vec<Buffers>>>;
@@ -33,7 +33,7 @@ impl Drop for Seat {
         let now_ms = core.environment.now_ns() / 1_000_000;
         let mut change = || groups::end_if_deserted(core, self.group, self.state, now_ms);
         // Without the lock the group is only found deserted later, when its space is needed.
-        let _ = core.environment.with_table(true, &mut change);
+        let _ = core.environment.with_table(patience::LEAVING, &mut change);
         fence(Ordering::SeqCst);
         core.wake_group(self.group);
     }

@@ -5,7 +5,7 @@ use crate::core::groups::{free, repair, state, vacate};
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
-use crate::core::{Core, Position};
+use crate::core::{Core, Position, patience};
 
 /// What [`relieve`] did.
 #[derive(Debug, Default, Clone, Copy)]
@@ -48,7 +48,7 @@ pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms
         }
     };
     // An error of the lock is like a lock that is held: the next look comes soon.
-    let _ = core.environment.with_table(false, &mut change);
+    let _ = core.environment.with_table(patience::NONE, &mut change);
     relief
 }
 
@@ -62,7 +62,9 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
             relief.gone += 1;
         }
         Policy::Durable { max_absence } => {
-            Pending::sweep_from_scratch(core, index);
+            if let Some(mut pending) = Pending::of_group(core, index) {
+                pending.sweep(core, index);
+            }
             relief.changed |= core.group_floor(index) != floor;
             let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);
             if since == 0 {
