@@ -1,0 +1,7 @@
+//! What every process of Mixcord does alike, and what is no part of rings or events.
+//!
+//! * [`log`]: lines on standard error, which never hold up whoever has something to say.
+//! * [`signals`]: SIGTERM and SIGINT, and an end in time whatever the rest of the process does.
+
+pub mod log;
+pub mod signals;
