@@ -1,6 +1,5 @@
 //! mixcord-cache: process 2 of Mixcord.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +8,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
 use mixcord_cache::options::Options;
-use nix::sys::signal::{SigSet, Signal};
+use mixcord_process::{log, signals};
 
+const NAME: &str = "mixcord-cache";
 /// For what starting again without changing anything is of no use.
 const CONFIGURATION: u8 = 78;
 /// The longest sleep: how long a new ring may go unnoticed.
@@ -19,11 +19,7 @@ const SLEEP: Duration = Duration::from_millis(200);
 const REMIND: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    // Blocked before anything else, so that the thread that waits for them gets even the earliest.
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGTERM);
-    signals.add(Signal::SIGINT);
-    let signals = signals.thread_block().is_ok().then_some(signals);
+    let watched = signals::watch_from_main();
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) if !error.use_stderr() => {
@@ -32,33 +28,34 @@ fn main() -> ExitCode {
         }
         Err(error) => return refuse(first_line(&error.to_string())),
     };
-    start_log(options.log_json);
+    let _log = options.log.start();
+    if let Err(error) = watched {
+        log::say(NAME, &format!("no signal handling: {error}"));
+        return ExitCode::FAILURE;
+    }
     let plan = match options.plan() {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),
     };
-    match run(&plan, signals) {
+    match run(&plan) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_configuration() => refuse(&chain(&error)),
         Err(error) => {
-            eprintln!("mixcord-cache: {}", chain(&error));
+            log::say(NAME, &chain(&error));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Serves until SIGTERM or SIGINT.
-fn run(plan: &Plan, signals: Option<SigSet>) -> Result<(), EngineError> {
+fn run(plan: &Plan) -> Result<(), EngineError> {
     let mut engine = Engine::start(plan)?;
     let stop = Arc::new(AtomicBool::new(false));
-    if let Some(signals) = signals {
-        let (stop, bell) = (Arc::clone(&stop), engine.bell().clone());
-        std::thread::spawn(move || {
-            while signals.wait().is_err() {}
-            stop.store(true, Ordering::Release);
-            bell.ring();
-        });
-    }
+    let (told, bell) = (Arc::clone(&stop), engine.bell().clone());
+    signals::on_stop(move || {
+        told.store(true, Ordering::Release);
+        bell.ring();
+    });
     tracing::info!(instance = plan.instance, "ready");
     let mut reminded: Option<Instant> = None;
     while !stop.load(Ordering::Acquire) {
@@ -96,7 +93,7 @@ fn say(progress: Progress) {
 }
 
 fn refuse(reason: &str) -> ExitCode {
-    eprintln!("mixcord-cache: {reason}");
+    log::say(NAME, reason);
     ExitCode::from(CONFIGURATION)
 }
 
@@ -117,18 +114,4 @@ fn chain(error: &EngineError) -> String {
         source = cause.source();
     }
     text
-}
-
-fn start_log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MIXCORD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    if json {
-        log.json().init();
-    } else {
-        log.init();
-    }
 }

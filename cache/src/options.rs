@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use mixcord_event::topology;
+use mixcord_process::log::LogOptions;
 use mixcord_ring::Geometry;
 use mixcord_state::Resource;
 
@@ -48,9 +49,9 @@ pub struct Options {
     /// Bytes the output ring can hold, if it has to be made.
     #[arg(long, env = "MIXCORD_OUTPUT_BYTES", value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
     output_bytes: u64,
-    /// Log lines as JSON.
-    #[arg(long, env = "MIXCORD_LOG_JSON")]
-    pub log_json: bool,
+    /// What is logged, and how.
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 /// Where the state is.

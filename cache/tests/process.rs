@@ -51,6 +51,72 @@ fn sigterm_ends_it_with_0() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// The byte of a ring's file that whoever changes its table of groups locks.
+const TABLE: i64 = 1;
+
+/// Holds it as somebody does who was stopped in the middle of a change.
+fn hold_table(instance: &Instance, ring: &str) -> std::fs::File {
+    let path = format!("/dev/shm/{}.{ring}", mixcord_event::topology::namespace(&instance.name));
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let range = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: TABLE,
+        l_len: 1,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    file
+}
+
+#[test]
+fn whoever_holds_a_table_does_not_hold_up_its_end() {
+    let instance = Instance::new("table");
+    let _shard = instance.shard(0, 1);
+    let child = program(&instance, &[]).spawn().unwrap();
+    until("the cache to join the shard's ring", || {
+        mixcord_ring::Ring::attach(&instance.namespace, "shard-0-1")
+            .is_ok_and(|ring| ring.groups().iter().any(|group| group.members > 0))
+    });
+    let _held = hold_table(&instance, "shard-0-1");
+    signal(&child, Signal::SIGTERM);
+    let (status, text) = end(child);
+    // In order, or ended where it stands.
+    assert!(matches!(status.code(), Some(0 | 124)), "{status}: {text}");
+}
+
+/// A pipe that takes nothing any more: what a reader leaves that was stopped long ago.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    for size in [4096, 1] {
+        while std::io::Write::write(&mut writer, &vec![b'.'; size]).is_ok() {}
+    }
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_events_nor_the_end() {
+    let instance = Instance::new("unread");
+    let mut shard = instance.shard(0, 1);
+    instance.declare();
+    let mut consumer = instance.consumer();
+    let (_reader, writer) = full_pipe();
+    let mut command = program(&instance, &["--log-level", "trace", "--log-format", "json"]);
+    let mut child = command.stderr(writer).spawn().unwrap();
+    let guild = json!({"id": "100", "name": "g", "channels": [{"id": "200", "name": "c0"}]});
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", guild), rename(1)]);
+    let mut seen = Vec::new();
+    until("the events", || {
+        seen.extend(receive(&mut consumer));
+        seen.len() == 2
+    });
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn refusals_are_one_line_and_78() {
     let instance = Instance::new("refuse");

@@ -18,6 +18,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use mixcord::{commands, operator};
+use mixcord_process::log::{self, LogOptions};
 
 /// The exit code of configuration errors, after which a restart is no use.
 const EXIT_CONFIG: u8 = 78;
@@ -27,9 +28,11 @@ const EXIT_CONFIG: u8 = 78;
 #[command(name = "mixcord", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(
     after_help = "Every option can be given as an environment variable: MIXCORD_INSTANCE, MIXCORD_GROUP, …\n\
-    Exit codes: 0 done, 1 failed, 3 timed out, 78 wrong options."
+    Exit codes: 0 done, 1 failed, 3 timed out, 78 wrong options, 124 ended by a signal it could not obey in time."
 )]
 struct Cli {
+    #[command(flatten)]
+    log: LogOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -79,11 +82,12 @@ fn main() -> ExitCode {
             if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
                 let _ = error.print();
             } else {
-                eprintln!("mixcord: {}", one_line(&error));
+                log::say("mixcord", &one_line(&error));
             }
             return ExitCode::from(EXIT_CONFIG);
         }
     };
+    let _log = cli.log.start_for_tool();
     let result = match cli.command {
         Command::Tail(options) => tail::run(&options),
         Command::Ls(options) => ls::run(&options),
@@ -97,7 +101,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mixcord: {}", message(&error));
+            log::say("mixcord", &message(&error));
             ExitCode::from(if is_configuration(&error) { EXIT_CONFIG } else { 1 })
         }
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use mixcord_event::send::{Activity, PresenceUpdate};
 use mixcord_event::topology::is_instance_name;
+use mixcord_process::log::LogOptions;
 use serde::Deserialize;
 
 use super::bytes::Bytes;
@@ -110,6 +111,10 @@ pub struct Options {
     /// How long a new connection may take to say HELLO, and READY after a message that cannot be decoded
     #[arg(long, value_name = "MS", env = "MIXCORD_HELLO_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hello_timeout_ms: u32,
+
+    /// What is logged, and how
+    #[command(flatten)]
+    pub log: LogOptions,
 }
 
 fn instance(text: &str) -> Result<String, String> {

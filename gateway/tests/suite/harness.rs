@@ -190,14 +190,23 @@ impl Instance {
         self.spawn(command)
     }
 
-    pub(crate) fn spawn(&self, mut command: Command) -> Gateway {
+    pub(crate) fn spawn(&self, command: Command) -> Gateway {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.path().join(format!("gateway-{number}.log"));
         let file = File::create(&log).expect("a file");
+        Self::spawn_logging(command, file, log)
+    }
+
+    /// A gateway whose log goes where nobody looks.
+    pub(crate) fn spawn_unheard(&self, command: Command, stderr: impl Into<Stdio>) -> Gateway {
+        Self::spawn_logging(command, stderr, PathBuf::new())
+    }
+
+    fn spawn_logging(mut command: Command, stderr: impl Into<Stdio>, log: PathBuf) -> Gateway {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(file)
+            .stderr(stderr)
             .spawn()
             .expect("the gateway starts");
         Gateway { child, log }

@@ -8,6 +8,7 @@ mod hostile;
 mod journal;
 mod lifecycle;
 mod limits;
+mod logs;
 mod packing;
 mod pressure;
 mod refusals;
