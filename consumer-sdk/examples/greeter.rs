@@ -4,7 +4,7 @@ use mixcord::{Consumer, Event, Kind, Value, atoms};
 
 #[tokio::main]
 async fn main() -> Result<(), mixcord::Error> {
-    eprintln!("waiting for events; Ctrl-C ends");
+    let _log = mixcord::log::init(); // says what goes wrong; Ctrl-C ends
     let consumer = Consumer::builder().group("greeter").stop_on_signals().connect().await?;
     consumer.run(greet).await
 }

@@ -11,6 +11,7 @@ use mixcord::{Consumer, Kind};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let _log = mixcord::log::init();
     let guild_id = std::env::args().nth(1).ok_or("which guild? give its id")?.parse()?;
 
     // First the group, then the question: the answer comes as events.

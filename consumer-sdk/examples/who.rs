@@ -12,6 +12,7 @@ struct Member<'a> {
 
 #[tokio::main]
 async fn main() -> Result<(), mixcord::Error> {
+    let _log = mixcord::log::init();
     let consumer = Consumer::builder()
         .group("who")
         .kinds([Kind::MESSAGE_CREATE])

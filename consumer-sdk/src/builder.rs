@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use mixcord_event::{Kind, topology};
+use mixcord_process::signals;
 use mixcord_ring::{AttachError, GroupSpec, Namespace, Ring, Start};
 
 use crate::consumer::Consumer;
@@ -10,6 +11,9 @@ use crate::{Error, Stop};
 
 /// How often a consumer looks whether the output ring is there.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What a program has for its own end once `run` has given up on its handlers.
+const AFTER_GRACE: Duration = Duration::from_millis(500);
 
 /// What a consumer is, before it is connected: [`Consumer::builder`].
 #[derive(Debug, Clone)]
@@ -172,7 +176,8 @@ impl Builder {
     }
 
     /// How long `run` lets the handlers at work finish once it is stopped: 4 s by default. What they
-    /// have not finished by then is given again.
+    /// have not finished by then is given again. A program that stops on signals ends half a second
+    /// later whatever it does ([`Stop::on_signals`]): one that has more to put in order wants more grace.
     #[must_use]
     pub fn grace(mut self, longest: Duration) -> Self {
         self.grace = longest;
@@ -291,6 +296,7 @@ impl Search {
     fn new(options: Builder) -> Result<Self, Error> {
         options.check()?;
         let namespace = namespace(&options.instance)?;
+        signals::allow(options.grace.saturating_add(AFTER_GRACE));
         if options.signals {
             options.stop.on_signals()?;
         }

@@ -8,6 +8,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), mixcord::Error> {
+//!     let _log = mixcord::log::init();
 //!     let consumer = Consumer::builder()
 //!         .group("greeter")
 //!         .kinds([Kind::GUILD_MEMBER_ADD])
@@ -37,6 +38,9 @@
 //! * **Loss is visible.** What Discord did not resume is an event of [`Kind::GAP`]; what an observer
 //!   missed is an event with [`Event::lost`].
 //!
+//! What happens out of sight (a handler failed, the output ring is not there yet) is told through
+//! `tracing`: without a subscriber nobody hears of it. [`log::init`] installs one.
+//!
 //! With the feature `twilight`, `Event::to_twilight` gives twilight-model's typed events.
 //!
 //! [`state`] answers questions; [`commands`] sends to Discord: presence, voice states, requests for
@@ -50,6 +54,7 @@ mod doorbell;
 mod error;
 mod filter;
 mod lane;
+pub mod log;
 pub mod operator;
 mod received;
 mod run;

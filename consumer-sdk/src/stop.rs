@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use mixcord_process::signals;
+
 use crate::Error;
 use crate::doorbell::Doorbell;
 
@@ -56,42 +58,20 @@ impl Stop {
     }
 
     /// Stops on SIGTERM and on SIGINT (Ctrl-C), watched by a small thread of its own, so that it
-    /// serves async and blocking programs alike. A second signal ends the process at once.
+    /// serves async and blocking programs alike.
+    ///
+    /// From the signal on the process has the longest [`grace`](crate::Builder::grace) of its consumers
+    /// and half a second more, 4.5 s by default. If it still lives then, because a handler hangs or
+    /// blocks the runtime, it is ended where it stands with exit code 124; what was not acknowledged is
+    /// given again. A second signal ends it at once, with 128 and the signal's number.
     ///
     /// # Errors
     /// [`Error::Io`] when the system gives no thread or no signal handler.
     pub fn on_signals(&self) -> Result<(), Error> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let io = |doing| move |source| Error::Io { doing, source };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .map_err(io("setting up signal handling"))?;
-        let (mut terminate, mut interrupt) = {
-            let _inside = runtime.enter();
-            let watch = |kind| signal(kind).map_err(io("installing a signal handler"));
-            (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?)
-        };
+        signals::watch()
+            .map_err(|source| Error::Io { doing: "setting up signal handling", source })?;
         let stop = self.clone();
-        let watch = move || {
-            runtime.block_on(async {
-                for first in [true, false] {
-                    let signal = tokio::select! {
-                        _ = terminate.recv() => 15,
-                        _ = interrupt.recv() => 2,
-                    };
-                    if first {
-                        stop.stop();
-                    } else {
-                        std::process::exit(128 + signal);
-                    }
-                }
-            });
-        };
-        std::thread::Builder::new()
-            .name("mixcord-signals".to_owned())
-            .spawn(watch)
-            .map_err(io("starting the signal thread"))?;
+        signals::on_stop(move || stop.stop());
         Ok(())
     }
 
