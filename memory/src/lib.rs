@@ -8,8 +8,8 @@
 //! * under loom (`--cfg loom`), where each word is one of loom's atomics,
 //! * in a process that is killed right after its n-th store (the feature `kill-points`, for tests).
 //!
-//! A word is a 64-bit atomic at a multiple of 8. No reference into the block is ever handed out, and
-//! none is formed but to atomics.
+//! A word is a 64-bit atomic at a multiple of 8, or a 32-bit one, on which a process can sleep, at a
+//! multiple of 4. No reference into the block is ever formed but to atomics.
 
 #[doc(hidden)]
 #[path = "kill.rs"]

@@ -1,11 +1,14 @@
 //! Memory as loom explores it: each word is one of its atomics. The methods are those of the other one.
 #![allow(missing_docs)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use loom::sync::atomic::AtomicU64;
+use loom::sync::Condvar;
+use loom::sync::atomic::{AtomicU32, AtomicU64};
 use loom::thread::ThreadId;
 
 use super::{Block, Ordering};
@@ -14,8 +17,10 @@ use super::{Block, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weaken {
     Nothing,
-    /// Release stores become relaxed.
-    Release,
+    /// Release stores to the word at that offset become relaxed.
+    ReleaseOf(usize),
+    /// Other words of a row may be found before its first.
+    Rows,
     /// Fences do nothing.
     Fences,
     /// Only the cheap half of each pair does nothing.
@@ -31,6 +36,8 @@ pub enum Weaken {
 thread_local! {
     // Loom runs all threads of a model on one.
     static WEAKENED: Cell<Weaken> = const { Cell::new(Weaken::Nothing) };
+    // Of the execution that runs.
+    static FENCES: RefCell<Option<Arc<AtomicU64>>> = const { RefCell::new(None) };
 }
 
 impl Weaken {
@@ -45,21 +52,83 @@ impl Weaken {
 #[derive(Debug)]
 pub struct Memory<const FIXED: usize> {
     words: Mutex<HashMap<usize, Arc<AtomicU64>>>,
+    halves: Mutex<HashMap<usize, Arc<AtomicU32>>>,
+    beds: Mutex<HashMap<usize, Arc<Bed>>>,
+    /// No word is made any more.
+    sealed: Mutex<bool>,
+    plain: Mutex<Range<usize>>,
     len: usize,
     meetings: Meetings,
+}
+
+/// Where those sleep that sleep on a word.
+#[derive(Debug)]
+struct Bed {
+    lock: loom::sync::Mutex<()>,
+    sleepers: Condvar,
 }
 
 impl<const FIXED: usize> Memory<FIXED> {
     pub fn new(block: Box<dyn Block>) -> Self {
         assert!(block.len() >= FIXED);
-        let (words, meetings) = (Mutex::default(), Meetings::default());
-        Self { words, len: block.len(), meetings }
+        FENCES.set(Some(Arc::new(AtomicU64::new(0))));
+        Self {
+            words: Mutex::default(),
+            halves: Mutex::default(),
+            beds: Mutex::default(),
+            sealed: Mutex::default(),
+            plain: Mutex::new(0..0),
+            len: block.len(),
+            meetings: Meetings::default(),
+        }
+    }
+
+    /// Makes the words of a range, before the threads of a model start; after [`seal`](Self::seal) there
+    /// are no others. A word that two threads came to touch first would be a race of its own to loom,
+    /// whatever their order.
+    pub fn prepare(&self, range: Range<usize>) {
+        for offset in range.step_by(8) {
+            self.word(offset);
+        }
+    }
+
+    /// The same for 32-bit words.
+    pub fn prepare32(&self, range: Range<usize>) {
+        for offset in range.step_by(4) {
+            // As if zeroed by a SeqCst store, or a SeqCst load could miss a later one.
+            self.half(offset).store(0, Ordering::SeqCst);
+        }
+    }
+
+    pub fn seal(&self) {
+        *self.sealed.lock().expect("no panic while held") = true;
+    }
+
+    /// From now on, what is read in `range` as a row of words, or copied, is read plainly: that must be
+    /// ordered after the stores before it and before those after it, or the model fails. Not for what is
+    /// read while it may be overwritten.
+    pub fn read_plainly(&self, range: Range<usize>) {
+        *self.plain.lock().expect("no panic while held") = range;
     }
 
     fn word(&self, offset: usize) -> Arc<AtomicU64> {
         assert!(offset % 8 == 0 && offset + 8 <= self.len);
         let mut words = self.words.lock().expect("no panic while held");
-        Arc::clone(words.entry(offset).or_insert_with(|| Arc::new(AtomicU64::new(0))))
+        let made = || {
+            assert!(!*self.sealed.lock().expect("no panic while held"), "no word at {offset}");
+            Arc::new(AtomicU64::new(0))
+        };
+        Arc::clone(words.entry(offset).or_insert_with(made))
+    }
+
+    fn half(&self, offset: usize) -> Arc<AtomicU32> {
+        assert!(offset % 4 == 0 && offset + 4 <= self.len);
+        let mut halves = self.halves.lock().expect("no panic while held");
+        let made = || {
+            assert!(!*self.sealed.lock().expect("no panic while held"), "no word at {offset}");
+            Arc::new(AtomicU32::new(0))
+        };
+        Arc::clone(halves.entry(offset).or_insert_with(made))
     }
 
     pub fn load(&self, offset: usize, order: Ordering) -> u64 {
@@ -67,7 +136,7 @@ impl<const FIXED: usize> Memory<FIXED> {
     }
 
     pub fn store(&self, offset: usize, value: u64, order: Ordering) {
-        let weak = WEAKENED.get() == Weaken::Release;
+        let weak = WEAKENED.get() == Weaken::ReleaseOf(offset);
         self.word(offset).store(value, if weak { Ordering::Relaxed } else { order });
     }
 
@@ -87,14 +156,51 @@ impl<const FIXED: usize> Memory<FIXED> {
         self.word(offset).fetch_max(value, Ordering::AcqRel);
     }
 
+    pub fn load32(&self, offset: usize, order: Ordering) -> u32 {
+        self.half(offset).load(order)
+    }
+
+    pub fn store32(&self, offset: usize, value: u32, order: Ordering) {
+        self.half(offset).store(value, order);
+    }
+
+    pub fn add32(&self, offset: usize, value: u32, order: Ordering) -> u32 {
+        self.half(offset).fetch_add(value, order)
+    }
+
+    /// Not before it is woken: a wake that is lost is a deadlock, which loom reports.
+    pub fn sleep(&self, offset: usize, value: u32, _: Duration) {
+        let bed = self.bed(offset);
+        let guard = bed.lock.lock().expect("no panic while held");
+        if self.load32(offset, Ordering::SeqCst) == value {
+            drop(bed.sleepers.wait(guard).expect("no panic while held"));
+        }
+    }
+
+    pub fn wake(&self, offset: usize) -> bool {
+        let bed = self.bed(offset);
+        let _guard = bed.lock.lock().expect("no panic while held");
+        bed.sleepers.notify_all();
+        true
+    }
+
+    fn bed(&self, offset: usize) -> Arc<Bed> {
+        let made = || {
+            let (lock, sleepers) = (loom::sync::Mutex::new(()), Condvar::new());
+            Arc::new(Bed { lock, sleepers })
+        };
+        let mut beds = self.beds.lock().expect("no panic while held");
+        Arc::clone(beds.entry(offset).or_insert_with(made))
+    }
+
     pub fn load_words<const N: usize>(&self, offset: usize) -> [u64; N] {
-        std::array::from_fn(|i| self.load(offset + i * 8, Ordering::Relaxed))
+        std::array::from_fn(|i| self.copied(offset + i * 8))
     }
 
     pub fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         for (i, value) in values.into_iter().enumerate() {
             self.store(offset + i * 8, value, Ordering::Relaxed);
-            if i == 0 {
+            if i == 0 && WEAKENED.get() != Weaken::Rows {
                 fence(Ordering::Release);
             }
         }
@@ -118,8 +224,21 @@ impl<const FIXED: usize> Memory<FIXED> {
 
     pub fn read(&self, offset: usize, into: &mut [u8]) {
         for (i, chunk) in into.chunks_mut(8).enumerate() {
-            let word = self.load(offset + i * 8, Ordering::Relaxed).to_le_bytes();
+            let word = self.copied(offset + i * 8).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+
+    /// A word that is read as one of many.
+    fn copied(&self, offset: usize) -> u64 {
+        if !self.plain.lock().expect("no panic while held").contains(&offset) {
+            return self.load(offset, Ordering::Relaxed);
+        }
+        let word = self.word(offset);
+        // SAFETY: a model where a store is not ordered with this load ends here.
+        #[allow(unsafe_code)]
+        unsafe {
+            word.unsync_load()
         }
     }
 
@@ -167,7 +286,7 @@ struct Meetings {
 }
 
 /// Threads of a model with barriers.
-const THREADS: usize = 2;
+const THREADS: usize = 3;
 
 impl Meetings {
     /// A light fence: nothing that a processor would have to do.
@@ -195,8 +314,15 @@ impl Meetings {
     }
 }
 
+/// Loom runs a fence together with the access before it, so that nobody comes between the two. A fence
+/// that others may meet is a step of its own here.
 pub fn fence(order: Ordering) {
-    if WEAKENED.get() != Weaken::Fences {
-        loom::sync::atomic::fence(order);
+    if WEAKENED.get() == Weaken::Fences {
+        return;
     }
+    if order == Ordering::SeqCst {
+        let step = FENCES.with_borrow(|fences| fences.clone());
+        step.expect("a memory was made").fetch_add(1, Ordering::Relaxed);
+    }
+    loom::sync::atomic::fence(order);
 }

@@ -1,8 +1,14 @@
 //! Memory that other processes share: a mapped file, or the heap for the sanitizers.
 
-use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use std::time::Duration;
+
+use rustix::thread::futex;
 
 use super::{__kill as kill, Block, Ordering, copy};
+
+/// Of one sleep in the kernel; who sleeps longer sleeps again.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// A block of shared memory, at least `FIXED` bytes long: a word before that, at an offset that is a
 /// constant, is reached without a check.
@@ -153,6 +159,55 @@ impl<const FIXED: usize> Memory<FIXED> {
             }
         }
         kill::point();
+    }
+
+    /// The 32-bit word at `offset`, a multiple of 4. No word is used both ways.
+    #[inline]
+    pub fn load32(&self, offset: usize, order: Ordering) -> u32 {
+        self.word32(offset).load(order)
+    }
+
+    /// Stores the 32-bit word at `offset`.
+    #[inline]
+    pub fn store32(&self, offset: usize, value: u32, order: Ordering) {
+        self.word32(offset).store(value, order);
+        kill::point();
+    }
+
+    /// Adds to the 32-bit word at `offset`, wrapping; gives what was there.
+    #[inline]
+    pub fn add32(&self, offset: usize, value: u32, order: Ordering) -> u32 {
+        let old = self.word32(offset).fetch_add(value, order);
+        kill::point();
+        old
+    }
+
+    /// Sleeps while the 32-bit word at `offset` is `value`, at most `timeout`, until it is woken. May end
+    /// early: who called looks at word and clock.
+    pub fn sleep(&self, offset: usize, value: u32, timeout: Duration) {
+        let timeout = timeout.min(LONGEST);
+        let (seconds, nanoseconds) = (timeout.as_secs() as i64, timeout.subsec_nanos().into());
+        let timeout = futex::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+        let flags = futex::Flags::empty();
+        let _ = futex::wait(self.word32(offset), flags, value, Some(&timeout));
+    }
+
+    /// Wakes everybody who sleeps on the 32-bit word at `offset`, in whatever process; whether there was
+    /// somebody.
+    pub fn wake(&self, offset: usize) -> bool {
+        let everybody = i32::MAX as u32;
+        let woken = futex::wake(self.word32(offset), futex::Flags::empty(), everybody);
+        woken.is_ok_and(|woken| woken != 0)
+    }
+
+    /// The 32-bit word at `offset` itself, for a sleep on several words at once.
+    pub fn word32(&self, offset: usize) -> &AtomicU32 {
+        assert!(offset & 3 == 0 && offset <= self.len && self.len - offset >= 4);
+        // SAFETY: in bounds, checked above.
+        let word = unsafe { self.base.add(offset) }.cast();
+        // SAFETY: aligned and in bounds, checked above; the block outlives `self`, and this word is only
+        // ever touched atomically.
+        unsafe { AtomicU32::from_ptr(word) }
     }
 
     /// Copies `bytes` to `offset`. Other processes may read meanwhile: what they get is checked

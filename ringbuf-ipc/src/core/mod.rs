@@ -4,7 +4,7 @@
 //! * [`writer`] the producer's half; [`checkpoint`] its two slots;
 //! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`floors`] how far each holds the ring;
 //! * [`pending`] which record belongs to which partition; [`reader`] a member; [`watcher`] an observer;
-//!   [`buffers`] what they copy into.
+//!   [`buffers`] what they copy into; [`doorbell`] what all of them sleep on.
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
 //!
@@ -22,20 +22,22 @@
 //! | `PUBLISHES` to `BLOBS`, `PAYLOAD_HEAD` | producer: Relaxed | Relaxed: figures, and each alone | none: nothing follows from them |
 //! | `BELL`, `MEMBER_BELL`, `OBSERVERS` | at joining: Relaxed; seen by who sees the sleeper's bit | Relaxed, after the AcqRel swap of that bit | `loom_no_wake_is_lost` |
 //! | checkpoint words | producer: sum 0, Release fence, the others Relaxed, sum Release; then `TAIL` | sum Acquire, the others Acquire, and the sum must fit | kill points (a producer, a restager) |
-//! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on` |
+//! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on`, `loom_who_arms_while_others_are_woken_is_woken_next` |
+//! | a bell's word and its count of sleepers ([`doorbell`]) | SeqCst `fetch_add` | SeqCst | `loom_a_bell_wakes_its_owner` |
 //! | `WANTED` | producer: Relaxed, heavy fence, then the floors | member: floor, light fence, Relaxed; taken by CAS | `loom_no_wake_for_space_is_lost` |
 //! | group `STATE` | the table: Release, after (making) or before (ending) everything else of the entry | Acquire | kill points (declare, evict, remove) |
 //! | group policy, name, absence, `LOST_TO`, `PARTITION_LOST_FROM` | the table: Relaxed, before `STATE` or `LOSS` | Relaxed, after these | kill points (reinstate) |
 //! | group `LOSS` | the table: Release; a member that told it: Release | Acquire | kill points (reinstate) |
-//! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire; a member that finds a record overwritten: Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_two_acknowledgements_raise_the_floor`, `loom_a_late_member_finds_no_damage` |
-//! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_stealing_from_the_dead` |
-//! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_two_acknowledgements_raise_the_floor` |
+//! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire; a member that finds a record overwritten: Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_an_acknowledged_record_was_read`, `loom_two_acknowledgements_raise_the_floor`, `loom_a_late_member_finds_no_damage` |
+//! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_taking_after_another`, `loom_stealing_from_the_dead` |
+//! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_a_floor_raised_by_another`, `loom_two_acknowledgements_raise_the_floor` |
 //! | descriptor `POSITION` | producer: Relaxed, then Release fence, then the other words | by who may be overrun: another word, Acquire fence, then Relaxed | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
 pub(crate) mod buffers;
 pub(crate) mod checkpoint;
 pub(crate) mod descriptor;
+pub(crate) mod doorbell;
 pub(crate) mod errors;
 mod floors;
 pub(crate) mod geometry;

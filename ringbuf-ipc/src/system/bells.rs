@@ -1,49 +1,24 @@
-//! Bells: one futex word a process sleeps on, whatever and however much it reads or writes.
-//!
-//! The segment `{prefix}.bells` has a place for each process, held by a lock. Nothing in it has to
-//! survive: a bell that is rung too often costs its owner a look, one that was not rung because the
-//! ringer died costs a bounded sleep.
-//!
-//! # Why no wake is lost
-//! A sleeper takes the ticket (the word), announces itself where it waits, looks for work again, and
-//! sleeps only while the word is the ticket. A ringer changes the world, fences, and finds either the
-//! announcement, so that it changes the word, or, in the order of the fences, a sleeper that has yet to
-//! look for work and will see the change.
+//! The segment of a namespace's bells, `{prefix}.bells`: a place for each process, held by a lock.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use rustix::thread::futex;
+use std::time::Duration;
 
 use super::lock::{self, Held};
 #[cfg(feature = "tokio")]
 use super::nudge::Nudge;
 use super::segment::{Map, open_checked, path_of, random_id, rename_exclusively, reserve};
-use crate::core::memory::Block;
+use crate::core::doorbell::{BYTES, COUNT, Doorbells, Memory};
 use crate::error::{AttachError, BellError, CreateError};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"MIXBELLS");
 const VERSION: u64 = 1;
-const HEADER_BYTES: usize = 64;
-const BELL_BYTES: usize = 64;
-/// Bells of a namespace, so processes at a time.
-pub(crate) const COUNT: usize = 1024;
-const BYTES: usize = (HEADER_BYTES + COUNT * BELL_BYTES).next_multiple_of(4096);
-
-/// Of one sleep in the kernel; who sleeps longer sleeps again.
-pub(super) const LONGEST: Duration = Duration::from_secs(86_400);
-
-/// Offsets in the place of a bell.
-const WORD: usize = 0;
-const SLEEPING: usize = 4;
 
 /// The bells of a namespace.
 #[derive(Debug)]
 pub(crate) struct Bells {
-    map: Map,
+    doorbells: Doorbells,
     file: File,
     inode: u64,
 }
@@ -77,7 +52,7 @@ impl Bells {
         let first = u64::from(std::process::id());
         let places = (0..COUNT as u64).map(|step| (first + step) % COUNT as u64);
         let held = lock::hold_any(&self.file, places)?.ok_or(BellError::Full { limit: COUNT })?;
-        self.word(held.byte() as u32, SLEEPING).store(0, Ordering::Relaxed);
+        self.doorbells.reset(held.byte() as u32);
         Ok(held)
     }
 
@@ -87,35 +62,17 @@ impl Bells {
     }
 
     pub(crate) fn ticket(&self, bell: u32) -> u32 {
-        self.word(bell, WORD).load(Ordering::SeqCst)
+        self.doorbells.ticket(bell)
     }
 
     /// Rings a bell. No system call when its owner is awake. True when somebody was woken.
     pub(crate) fn ring(&self, bell: u64) -> bool {
-        let Ok(bell) = u32::try_from(bell) else { return false };
-        if bell as usize >= COUNT {
-            return false;
-        }
-        let word = self.word(bell, WORD);
-        word.fetch_add(1, Ordering::SeqCst);
-        if self.word(bell, SLEEPING).load(Ordering::SeqCst) == 0 {
-            return false;
-        }
-        futex::wake(word, futex::Flags::empty(), i32::MAX as u32).is_ok_and(|woken| woken != 0)
+        self.doorbells.ring(bell)
     }
 
     /// Sleeps until the bell is rung after `ticket` was taken; false when the time was up first.
     pub(crate) fn wait(&self, bell: u32, ticket: u32, timeout: Duration) -> bool {
-        let never = || false;
-        self.wait_by(bell, ticket, timeout, never, |word, left| {
-            // Rung, interrupted or timed out: word and clock say which.
-            let _ = futex::wait(
-                word,
-                futex::Flags::empty(),
-                ticket,
-                Some(&timespec(left.min(LONGEST))),
-            );
-        })
+        self.doorbells.wait(bell, ticket, timeout)
     }
 
     /// The same, or until `nudge` is nudged after `seen` was taken; false then, too.
@@ -129,33 +86,9 @@ impl Bells {
         seen: u32,
     ) -> bool {
         let nudged = || nudge.seen() != seen;
-        self.wait_by(bell, ticket, timeout, nudged, |word, left| {
-            nudge.sleep(seen, word, ticket, left);
+        self.doorbells.wait_by(bell, ticket, timeout, nudged, |memory, word, left| {
+            nudge.sleep(seen, memory.word32(word), ticket, left);
         })
-    }
-
-    fn wait_by(
-        &self,
-        bell: u32,
-        ticket: u32,
-        timeout: Duration,
-        over: impl Fn() -> bool,
-        sleep: impl Fn(&AtomicU32, Duration),
-    ) -> bool {
-        let (word, sleeping) = (self.word(bell, WORD), self.word(bell, SLEEPING));
-        if word.load(Ordering::SeqCst) != ticket {
-            return true;
-        }
-        sleeping.fetch_add(1, Ordering::SeqCst);
-        let begin = Instant::now();
-        let mut left = timeout;
-        // A ring before the ticket was taken may wake late: that is no reason to give up.
-        while word.load(Ordering::SeqCst) == ticket && !left.is_zero() && !over() {
-            sleep(word, left);
-            left = timeout.saturating_sub(begin.elapsed());
-        }
-        sleeping.fetch_sub(1, Ordering::SeqCst);
-        word.load(Ordering::SeqCst) != ticket
     }
 
     fn open(name: &str) -> Result<Self, BellError> {
@@ -168,7 +101,8 @@ impl Bells {
             return Err(BellError::Foreign { name: name.to_owned() });
         }
         let map = Map::open(name, BYTES)?;
-        let bells = Self { map, file, inode: meta.ino() };
+        let doorbells = Doorbells::new(Memory::new(Box::new(map)));
+        let bells = Self { doorbells, file, inode: meta.ino() };
         if !bells.is_current(name) {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }
@@ -195,63 +129,11 @@ impl Bells {
         drop(map);
         Ok(())
     }
-
-    #[allow(unsafe_code)]
-    fn word(&self, bell: u32, offset: usize) -> &AtomicU32 {
-        let at = HEADER_BYTES + bell as usize * BELL_BYTES + offset;
-        assert!((bell as usize) < COUNT && at + size_of::<AtomicU64>() <= self.map.len());
-        // SAFETY: in bounds, checked above; 4-byte aligned, since bases are pages.
-        let word = unsafe { self.map.base().add(at) }.cast::<u32>();
-        // SAFETY: the map lives as long as `self`, and the word is only touched atomically.
-        unsafe { AtomicU32::from_ptr(word) }
-    }
-}
-
-pub(super) fn timespec(time: Duration) -> futex::Timespec {
-    futex::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
 }
 
 fn creation(error: CreateError) -> BellError {
     match error {
         CreateError::Io(error) => BellError::Io(error),
         error => BellError::Io(io::Error::other(error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(20);
-
-    /// A segment that goes with the test.
-    struct Named(String);
-
-    impl Drop for Named {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_file(path_of(&self.0));
-        }
-    }
-
-    /// A ringer counts first and wakes afterwards, so its wake may meet the owner's next sleep.
-    #[test]
-    fn a_late_wake_ends_no_wait() {
-        let name = Named(format!("ringtest-{}-late-wake.bells", std::process::id()));
-        let bells = Bells::open_or_create(&name.0).unwrap();
-        let held = bells.claim().unwrap();
-        let bell = held.byte() as u32;
-        let ticket = bells.ticket(bell);
-        let word = bells.word(bell, WORD);
-        std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| bells.wait(bell, ticket, LONG));
-            let mut woken = 0;
-            while woken < 3 {
-                assert!(!sleeper.is_finished(), "it ended after {woken} wakes and no ring");
-                woken += futex::wake(word, futex::Flags::empty(), 1).unwrap();
-                std::thread::yield_now();
-            }
-            bells.ring(u64::from(bell));
-            assert!(sleeper.join().unwrap(), "it was rung, and says that its time was up");
-        });
     }
 }

@@ -8,8 +8,8 @@ use nix::time::{ClockId, clock_gettime};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
-use super::bells::{LONGEST, timespec};
-
+/// Of one sleep in the kernel; who sleeps longer sleeps again.
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// Where the kernel cannot sleep on two words (before Linux 5.16, or behind a filter of system calls), it
 /// is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -55,4 +55,8 @@ fn wait_on(word: &AtomicU32, value: u32, flags: futex::WaitFlags) -> futex::Wait
     wait.uaddr = futex::WaitPtr::new(word.as_ptr().cast());
     wait.flags = flags;
     wait
+}
+
+fn timespec(time: Duration) -> futex::Timespec {
+    futex::Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() }
 }

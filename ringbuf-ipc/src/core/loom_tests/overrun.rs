@@ -3,30 +3,26 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use loom::thread;
 
 use super::super::descriptor::Descriptor;
-use super::super::geometry::partition_of;
 use super::super::groups;
 use super::super::layout::group;
 use super::super::memory::{Ordering, Weaken, fence};
 use super::super::pending::Pending;
 use super::super::reader::Reader;
 use super::super::writer::{Meta, Writer};
-use super::{explore, put, ring, spec};
+use super::{Met, explore, key_of, put, ring, spec};
 
 /// A member that comes late to a record which others have acknowledged, while it is overwritten: it is
 /// another record by now, or still the old one, and never damage.
-#[test]
-fn loom_a_late_member_finds_no_damage() {
-    static MET: AtomicU32 = AtomicU32::new(0);
-    explore(Weaken::Nothing, 3, || {
+fn late_member(weaken: Weaken) {
+    static MET: Met = Met::new();
+    explore(weaken, 3, || {
         let (core, _) = ring(2, 2, 0);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
-        let key_of = |partition| (0..).find(|&key| partition_of(key, 2) == partition).unwrap();
         for _ in 0..2 {
             writer.stage(&Meta { key: key_of(0), tag: 0, source: 0 }, &[]).unwrap();
             writer.publish();
@@ -45,21 +41,30 @@ fn loom_a_late_member_finds_no_damage() {
         assert_eq!(pending.scan(&core, 0, 2), Ok(()), "a sound ring is called damaged");
         match pending.first(0, 0) {
             Some(first) => assert!(first < 2),
-            None => {
-                MET.fetch_add(1, Relaxed);
-            }
+            None => MET.note(true),
         }
         assert_eq!(pending.first(1, 0), None, "the key of another record was taken for this one's");
         others.join().unwrap();
     });
-    assert_ne!(MET.load(Relaxed), 0, "no run met the record overwritten");
+    MET.check();
+}
+
+#[test]
+fn loom_a_late_member_finds_no_damage() {
+    late_member(Weaken::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "the key of another record was taken for this one's")]
+fn loom_catches_a_row_without_its_first_word() {
+    late_member(Weaken::Rows);
 }
 
 /// A group that joins between the announcement and the producer's second look stays behind `reserved`:
 /// what the next producer may overwrite is decided by its floor.
 #[test]
 fn loom_a_group_behind_reserved_holds_the_next_producer() {
-    static MET: AtomicU32 = AtomicU32::new(0);
+    static MET: Met = Met::new();
     explore(Weaken::Nothing, 3, || {
         let (core, _) = ring(2, 1, 0);
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
@@ -70,11 +75,9 @@ fn loom_a_group_behind_reserved_holds_the_next_producer() {
         let reader = ManuallyDrop::new(Reader::join(&core, &spec(), None).unwrap());
         producer.join().unwrap();
         let floor = core.group_floor(reader.seat.group);
-        if floor < core.reserved() {
-            MET.fetch_add(1, Relaxed);
-        }
+        MET.note(floor < core.reserved());
         let next = Writer::resume(Arc::clone(&core)).unwrap();
         assert!(next.safe() <= floor);
     });
-    assert_ne!(MET.load(Relaxed), 0, "no run left a group behind `reserved`");
+    MET.check();
 }

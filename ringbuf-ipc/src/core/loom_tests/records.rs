@@ -1,24 +1,22 @@
 //! What members and observers get, and what groups hold.
 
-use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use loom::thread;
-use mixcord_memory::Heap;
 
 use super::super::buffers::Buffers;
-use super::super::geometry::{Geometry, partition_of};
 use super::super::group_spec::Start;
-use super::super::layout::Layout;
-use super::super::memory::{Memory, Weaken};
+use super::super::layout::{PRODUCER, producer};
+use super::super::memory::Weaken;
 use super::super::reader::Reader;
 use super::super::watcher::Watcher;
-use super::super::writer::{Meta, Writer};
-use super::super::{Core, groups, initialise, locks};
-use super::{LIMITS, World, check, explore, put, ring, spec};
+use super::super::writer::Writer;
+use super::super::{groups, locks};
+use super::{LIMITS, Met, Pair, check, explore, key_of, layout, put, put_in, ring, ring_of, spec};
 
 /// Three records through two slots: consumed while the third overwrites the first.
 fn publish_and_consume(weaken: Weaken) {
+    static OVERWRITTEN: Met = Met::new();
     explore(weaken, 3, || {
         let (core, _) = ring(2, 1, 0);
         groups::declare(&core, &spec()).unwrap();
@@ -43,6 +41,7 @@ fn publish_and_consume(weaken: Weaken) {
             }
         }
         let staged = producer.join().unwrap();
+        OVERWRITTEN.note(staged == 3);
         while let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
             for position in check(&buffers) {
                 assert_eq!(position, next);
@@ -52,6 +51,7 @@ fn publish_and_consume(weaken: Weaken) {
         }
         assert_eq!(next, staged);
     });
+    OVERWRITTEN.check();
 }
 
 #[test]
@@ -60,59 +60,25 @@ fn loom_publish_and_consume() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Concurrent `unsync_load` and atomic store")]
 fn loom_catches_a_relaxed_tail() {
-    publish_and_consume(Weaken::Release);
-}
-
-/// A member that has yet to see records others are done with, while they are overwritten.
-#[test]
-fn loom_scan_of_what_goes() {
-    explore(Weaken::Nothing, 3, || {
-        let (core, _) = ring(2, 2, 0);
-        groups::declare(&core, &spec()).unwrap();
-        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
-        let mut busy = Reader::join(&core, &spec(), None).unwrap();
-        let mut late = ManuallyDrop::new(Reader::join(&core, &spec(), None).unwrap());
-        let key_of = |partition| (0..).find(|&key| partition_of(key, 2) == partition).unwrap();
-        let mut put = move |partition| {
-            let meta = Meta { key: key_of(partition), tag: 0, source: 0 };
-            let staged = writer.stage(&meta, &[]).is_ok();
-            writer.publish();
-            staged
-        };
-        assert!(put(0) && put(0));
-        let others = thread::spawn(move || {
-            // Unless the late one came first.
-            if let Some((hold, _)) = busy.take(LIMITS, false).unwrap() {
-                hold.advance(hold.next);
-            }
-            assert!(busy.take(LIMITS, false).unwrap().is_none());
-            std::mem::forget(busy);
-            put(1);
-        });
-        // Not for damage, whatever it comes to see half overwritten.
-        let taken = late.take(LIMITS, false).unwrap();
-        if let Some((hold, buffers)) = taken {
-            let first = buffers.get(0).unwrap();
-            assert_eq!(u16::from(first.position == 2), partition_of(first.key, 2));
-            std::mem::forget(hold);
-        }
-        others.join().unwrap();
-    });
+    publish_and_consume(Weaken::ReleaseOf(PRODUCER + producer::TAIL));
 }
 
 /// A group that joins a ring being overwritten begins where everything is still there.
 fn join_against_overwrite(weaken: Weaken) {
+    static LATE: Met = Met::new();
+    static HELD: Met = Met::new();
     explore(weaken, 3, || {
         let (core, _) = ring(2, 1, 0);
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         assert!(put(&mut writer) && put(&mut writer));
         let producer = thread::spawn(move || {
             // Refused only because the group came to hold the ring.
-            put(&mut writer);
+            HELD.note(!put(&mut writer));
         });
         let mut reader = Reader::join(&core, &spec(), None).unwrap();
+        LATE.note(core.group_floor(reader.seat.group) == 1);
         if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
             let seen = check(&buffers);
             assert!(seen.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{seen:?}");
@@ -120,6 +86,8 @@ fn join_against_overwrite(weaken: Weaken) {
         }
         producer.join().unwrap();
     });
+    LATE.check();
+    HELD.check();
 }
 
 #[test]
@@ -128,7 +96,7 @@ fn loom_joining_against_overwriting() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Concurrent atomic store and `unsync_load`")]
 fn loom_catches_missing_fences_at_the_join() {
     join_against_overwrite(Weaken::Fences);
 }
@@ -136,12 +104,9 @@ fn loom_catches_missing_fences_at_the_join() {
 /// Of two members that find the holder dead, one takes over, and each record is done once.
 #[test]
 fn loom_stealing_from_the_dead() {
+    static BY: [Met; 2] = [const { Met::new() }; 2];
     explore(Weaken::Nothing, 3, || {
-        let geometry = Geometry::new(2, 256, 1, 1, 3).unwrap();
-        let layout = Layout::new(geometry);
-        let memory = Memory::new(Box::new(Heap::new(layout.total)));
-        initialise(&memory, &layout, 1);
-        let core = Arc::new(Core::new(memory, layout, 1, Box::new(World::default())));
+        let (core, _) = ring_of(Pair::Fences, layout(2, 1, 3), 0);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         assert!(put(&mut writer));
@@ -163,23 +128,25 @@ fn loom_stealing_from_the_dead() {
                 })
             })
         });
-        let done: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
-        assert_eq!(done, 1);
+        let done = threads.map(|thread| thread.join().unwrap());
+        BY[0].note(done[0] == 1);
+        BY[1].note(done[1] == 1);
+        assert_eq!(done[0] + done[1], 1);
     });
+    BY.iter().for_each(Met::check);
 }
 
 /// Two members that acknowledge at once leave the floor at the end, though each moves it only if its
 /// own cursor held it.
 fn two_acknowledgements(weaken: Weaken) {
+    static EARLIER: [Met; 2] = [const { Met::new() }; 2];
     explore(weaken, 3, || {
         let (core, _) = ring(4, 2, 0);
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         for partition in 0..2 {
-            let key = (0..).find(|&key| partition_of(key, 2) == partition).unwrap();
-            writer.stage(&Meta { key, tag: 0, source: 0 }, &[]).unwrap();
+            put_in(&mut writer, key_of(partition));
         }
-        writer.publish();
         let threads = [(); 2]
             .map(|()| {
                 let mut reader = Reader::join(&core, &spec(), None).unwrap();
@@ -189,13 +156,18 @@ fn two_acknowledgements(weaken: Weaken) {
             .map(|(hold, reader)| {
                 thread::spawn(move || {
                     hold.advance(hold.next);
-                    (hold, reader)
+                    let floor = reader.seat.core.group_floor(0);
+                    (floor, hold, reader)
                 })
             });
         let members = threads.map(|thread| thread.join().unwrap());
-        assert_eq!(core.group_floor(0), 2);
+        for (met, (floor, ..)) in EARLIER.iter().zip(&members) {
+            met.note(*floor < 2);
+        }
+        assert_eq!(core.group_floor(0), 2, "nobody raised the floor to the end");
         drop(members);
     });
+    EARLIER.iter().for_each(Met::check);
 }
 
 #[test]
@@ -204,15 +176,17 @@ fn loom_two_acknowledgements_raise_the_floor() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "nobody raised the floor to the end")]
 fn loom_catches_missing_fences_at_the_floor() {
     two_acknowledgements(Weaken::Fences);
 }
 
 /// What an observer gets is whole, and what it does not get is counted.
 fn observer(weaken: Weaken) {
+    static LOST: Met = Met::new();
+    static QUICK: Met = Met::new();
     explore(weaken, 3, || {
-        let (core, _) = ring(2, 1, 0);
+        let (core, _) = ring_of(Pair::Fences, layout(2, 1, 2), 0);
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         assert!(put(&mut writer) && put(&mut writer));
         let mut watcher = Watcher::new(Arc::clone(&core), 0, Start::Earliest);
@@ -221,6 +195,8 @@ fn observer(weaken: Weaken) {
         });
         let mut buffers = Buffers::default();
         let mut next = watcher.read(LIMITS, &mut buffers).unwrap();
+        LOST.note(next != 0);
+        QUICK.note(next == 0);
         for position in check(&buffers) {
             assert_eq!(position, next);
             next += 1;
@@ -233,6 +209,8 @@ fn observer(weaken: Weaken) {
         }
         assert_eq!(next, 3);
     });
+    LOST.check();
+    QUICK.check();
 }
 
 #[test]
@@ -241,7 +219,7 @@ fn loom_observer_overrun() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Corrupt { position: 0 }")]
 fn loom_catches_missing_fences_at_the_observer() {
     observer(Weaken::Fences);
 }

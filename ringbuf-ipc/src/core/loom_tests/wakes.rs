@@ -10,10 +10,11 @@ use super::super::layout::{PRODUCER, producer};
 use super::super::memory::{Ordering, Weaken};
 use super::super::reader::Reader;
 use super::super::writer::Writer;
-use super::{LIMITS, Pair, check, explore, put, ring_with, spec};
+use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec};
 
 /// A member that sleeps is woken by the publish it did not see.
 fn doorbell(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
     explore(weaken, 3, move || {
         let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
@@ -24,9 +25,11 @@ fn doorbell(pair: Pair, weaken: Weaken) {
         });
         let mut seen = 0;
         while seen == 0 {
+            let ticket = bells[0].ticket();
             reader.arm();
             if !reader.has_work() {
-                bells[0].wait();
+                SLEPT.note(true);
+                bells[0].wait(ticket);
             }
             if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
                 seen += check(&buffers).len();
@@ -35,6 +38,7 @@ fn doorbell(pair: Pair, weaken: Weaken) {
         }
         producer.join().unwrap();
     });
+    SLEPT.check();
 }
 
 #[test]
@@ -43,13 +47,13 @@ fn loom_no_wake_is_lost() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_fence_of_the_ringer() {
     doorbell(Pair::Fences, Weaken::LightFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_fence_of_the_sleeper() {
     doorbell(Pair::Fences, Weaken::HeavyFences);
 }
@@ -60,31 +64,32 @@ fn loom_no_wake_is_lost_with_barriers() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_reordering_of_the_ringer() {
     doorbell(Pair::Barriers, Weaken::LightFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_barrier_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::Barrier);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_no_barrier_and_no_fence_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::HeavyFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
 /// A producer that waits for space is woken by the floor it did not see.
 fn space(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
     explore(weaken, 3, move || {
         let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
@@ -102,12 +107,15 @@ fn space(pair: Pair, weaken: Weaken) {
             std::mem::forget(reader);
         });
         while !put(&mut writer) {
+            let ticket = bells[0].ticket();
             if !writer.arm_space(8) {
-                bells[0].wait();
+                SLEPT.note(true);
+                bells[0].wait(ticket);
             }
         }
         consumer.join().unwrap();
     });
+    SLEPT.check();
 }
 
 #[test]
@@ -116,13 +124,13 @@ fn loom_no_wake_for_space_is_lost() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_fence_at_the_acknowledgement() {
     space(Pair::Fences, Weaken::LightFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_fence_of_the_waiting_producer() {
     space(Pair::Fences, Weaken::HeavyFences);
 }
@@ -133,31 +141,32 @@ fn loom_no_wake_for_space_is_lost_with_barriers() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_reordering_at_the_acknowledgement() {
     space(Pair::Barriers, Weaken::LightFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_barrier_of_the_waiting_producer() {
     space(Pair::Barriers, Weaken::Barrier);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_no_barrier_and_no_fence_of_the_waiting_producer() {
     space(Pair::Barriers, Weaken::HeavyFences);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_of_the_waiting_producer() {
     space(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
 /// What a member lets go of reaches the other one, asleep or not.
 fn leaving(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
     explore(weaken, 3, move || {
         let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
@@ -171,9 +180,11 @@ fn leaving(pair: Pair, weaken: Weaken) {
             drop(a);
         });
         loop {
+            let ticket = bells[0].ticket();
             b.arm();
             if !b.has_work() {
-                bells[0].wait();
+                SLEPT.note(true);
+                bells[0].wait(ticket);
             }
             if let Some((hold, buffers)) = b.take(LIMITS, false).unwrap() {
                 assert_eq!(check(&buffers), [0]);
@@ -183,6 +194,7 @@ fn leaving(pair: Pair, weaken: Weaken) {
         }
         leaving.join().unwrap();
     });
+    SLEPT.check();
 }
 
 #[test]
@@ -198,6 +210,7 @@ fn loom_leaving_hands_on_with_barriers() {
 /// The same while the member stays: its leave would wake the other anyway. Neither is dropped, since
 /// that too would be modelled, in a model that has failed already.
 fn letting_go(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
     explore(weaken, 3, move || {
         let (core, bells) = ring_with(pair, 2, 1, 1);
         groups::declare(&core, &spec()).unwrap();
@@ -208,9 +221,11 @@ fn letting_go(pair: Pair, weaken: Weaken) {
         let held = a.take(LIMITS, false).unwrap().unwrap();
         let letting_go = thread::spawn(move || drop(held));
         loop {
+            let ticket = bells[0].ticket();
             b.arm();
             if !b.has_work() {
-                bells[0].wait();
+                SLEPT.note(true);
+                bells[0].wait(ticket);
             }
             if let Some(lease) = b.lease(LIMITS).unwrap() {
                 assert_eq!(lease.entries[0].position, 0);
@@ -220,6 +235,7 @@ fn letting_go(pair: Pair, weaken: Weaken) {
         }
         letting_go.join().unwrap();
     });
+    SLEPT.check();
 }
 
 #[test]
@@ -228,7 +244,7 @@ fn loom_letting_go_hands_on() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_fence_at_letting_go() {
     letting_go(Pair::Fences, Weaken::LightFences);
 }
@@ -239,13 +255,13 @@ fn loom_letting_go_hands_on_with_barriers() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_missing_barrier_after_letting_go() {
     letting_go(Pair::Barriers, Weaken::Barrier);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_after_letting_go() {
     letting_go(Pair::Barriers, Weaken::HeavyIsLight);
 }

@@ -1,0 +1,89 @@
+//! Bells: the futex word, the count of those who sleep on it, and the bits of those who wait for it.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+use mixcord_memory::Heap;
+
+use super::super::doorbell::{self, Doorbells};
+use super::super::groups;
+use super::super::memory::{Ordering, Weaken};
+use super::super::reader::Reader;
+use super::super::writer::Writer;
+use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec};
+
+/// An owner that is about to sleep is counted by its ringer, or sees that it was rung.
+#[test]
+fn loom_a_bell_wakes_its_owner() {
+    static SLEPT: Met = Met::new();
+    static AWAKE: Met = Met::new();
+    explore(Weaken::Nothing, 3, || {
+        let memory = doorbell::Memory::new(Box::new(Heap::new(doorbell::BYTES)));
+        let bells = Arc::new(Doorbells::new(memory));
+        bells.prepare(1);
+        let news = Arc::new(AtomicBool::new(false));
+        let (theirs, their_news) = (Arc::clone(&bells), Arc::clone(&news));
+        let ringer = thread::spawn(move || {
+            their_news.store(true, Ordering::Release);
+            let woken = theirs.ring(0);
+            SLEPT.note(woken);
+            AWAKE.note(!woken);
+        });
+        loop {
+            let ticket = bells.ticket(0);
+            if news.load(Ordering::Acquire) {
+                break;
+            }
+            assert!(bells.wait(0, ticket, Duration::MAX));
+        }
+        ringer.join().unwrap();
+    });
+    SLEPT.check();
+    AWAKE.check();
+}
+
+/// A member that goes to sleep while others are being woken is not forgotten: the next news wake it.
+fn armed_between(pair: Pair) {
+    static SLEPT: Met = Met::new();
+    explore(Weaken::Nothing, 3, move || {
+        let (core, bells) = ring_with(pair, 4, 1, 2);
+        groups::declare(&core, &spec()).unwrap();
+        let mut writer = ManuallyDrop::new(Writer::resume(Arc::clone(&core)).unwrap());
+        let mut late = ManuallyDrop::new(Reader::join(&core, &spec(), Some(0)).unwrap());
+        // It found work after it had asked for a bell, so that its bit stands.
+        let mut busy = ManuallyDrop::new(Reader::join(&core, &spec(), Some(1)).unwrap());
+        busy.arm();
+        let producer = thread::spawn(move || {
+            assert!(put(&mut writer) && put(&mut writer));
+        });
+        let mut seen = 0;
+        while seen < 2 {
+            if let Some((hold, buffers)) = late.take(LIMITS, false).unwrap() {
+                seen += check(&buffers).len();
+                hold.advance(hold.next);
+                continue;
+            }
+            let ticket = bells[0].ticket();
+            late.arm();
+            if !late.has_work() {
+                SLEPT.note(seen == 1);
+                bells[0].wait(ticket);
+            }
+        }
+        producer.join().unwrap();
+    });
+    SLEPT.check();
+}
+
+#[test]
+fn loom_who_arms_while_others_are_woken_is_woken_next() {
+    armed_between(Pair::Fences);
+}
+
+#[test]
+fn loom_who_arms_while_others_are_woken_is_woken_next_with_barriers() {
+    armed_between(Pair::Barriers);
+}
