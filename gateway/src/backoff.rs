@@ -15,6 +15,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The same with no delay longer than `max`.
+    pub fn within(self, max: Duration) -> Self {
+        Self { max: self.max.min(max), ..self }
+    }
+
     /// The delay before attempt number `attempt`: 0 is the one right after a connection that was
     /// well, and waits up to `min`; later ones wait between half and the whole of `min · 2^attempt`.
     pub fn delay(&self, attempt: u32, random: &mut Random) -> Duration {

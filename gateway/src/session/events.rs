@@ -65,7 +65,7 @@ impl Session {
         self.sequence = Sequence::begin(seq);
         self.activate(now);
         let (gap, begins, counter) = (self.owed.take(), Some(session), self.counter);
-        Verdict::Deliver(Delivery { gap, begins, seq, counter })
+        Verdict::Deliver(Delivery { gap, begins, seq, resume_at: seq, counter })
     }
 
     fn event(&mut self, now: Instant, seq: Option<u64>) -> Verdict {
@@ -79,13 +79,14 @@ impl Session {
         }
         let missing = match self.sequence.admit(seq) {
             Admitted::Duplicate => return Verdict::Ignore,
-            Admitted::Next => None,
+            Admitted::Next | Admitted::Late => None,
             Admitted::Jump(missing) => Some(missing),
         };
         let replaying = connection.replay.take().is_some();
         let poisoned = std::mem::take(&mut connection.poisoned);
         let Some(missing) = missing else { return self.deliver(None, seq) };
-        if replaying && !poisoned {
+        // G-24. A server whose replays always have holes would otherwise get nothing but identifies.
+        if replaying && !poisoned && self.failures.may_end_for_a_hole(now) {
             self.give_up_session(GapReason::Hole);
             self.drop_connection(now, Lost::Hole);
             return Verdict::Ignore;
@@ -101,7 +102,8 @@ impl Session {
     }
 
     fn deliver(&self, gap: Option<Gap>, seq: u64) -> Verdict {
-        Verdict::Deliver(Delivery { gap, begins: None, seq, counter: self.counter })
+        let resume_at = self.sequence.accepted().unwrap_or(seq);
+        Verdict::Deliver(Delivery { gap, begins: None, seq, resume_at, counter: self.counter })
     }
 
     /// READY or RESUMED came, or has to be taken as come.

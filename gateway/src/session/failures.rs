@@ -12,12 +12,19 @@ use crate::random::Random;
 pub(super) const RESUMES_REFUSED_MAX: u32 = 2;
 /// The same for a close code that the contract does not know.
 const RESUMES_REFUSED_UNKNOWN_MAX: u32 = 1;
+/// No wait for a server that is away is longer: Discord keeps what it replays for little more than half a
+/// minute (G-23), and connecting costs nothing (G-7).
+const AWAY_MAX: Duration = Duration::from_secs(20);
+/// A hole in a replay ends a session once in this time at most.
+const HOLE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// What went wrong lately.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
-    /// Connections in a row that were not well.
+    /// Connections in a row that were not well, since the server last answered.
     attempts: u32,
+    /// Times in a row that the server answered only to call the session invalid, or to end it.
+    invalid: u32,
     /// Identifies in a row without a lasting session.
     identifies: u32,
     /// Resumes in a row that the server ended.
@@ -28,6 +35,8 @@ pub(super) struct Failures {
     resume_url_failed: bool,
     /// The gateway's URL did not connect (G-2).
     gateway_failed: bool,
+    /// When a hole in a replay last ended a session.
+    hole: Option<Instant>,
 }
 
 impl Failures {
@@ -73,12 +82,15 @@ impl Failures {
     pub(super) fn active(&mut self) {
         self.resumes_refused = 0;
         self.resume_failing = None;
+        // Whatever kept it from connecting, such as a network that was down, may be over.
+        self.resume_url_failed = false;
     }
 
     /// Events have been flowing for as long as `active`.
     pub(super) fn lived(&mut self, active: Duration, times: &Times) {
         if active >= times.settled {
             self.attempts = 0;
+            self.invalid = 0;
         }
         if active >= times.lasting {
             self.identifies = 0;
@@ -104,6 +116,15 @@ impl Failures {
         }
     }
 
+    /// A replay has a hole. Does that end the session?
+    pub(super) fn may_end_for_a_hole(&mut self, now: Instant) -> bool {
+        let often = self.hole.is_some_and(|at| now.saturating_duration_since(at) < HOLE_EVERY);
+        if !often {
+            self.hole = Some(now);
+        }
+        !often
+    }
+
     /// There is no session to resume any more: what was held against it is forgotten.
     pub(super) fn session_gone(&mut self) {
         self.resumes_refused = 0;
@@ -115,18 +136,59 @@ impl Failures {
     pub(super) fn wait(
         &mut self,
         lost: Lost,
-        resumable: bool,
+        next: Next,
         backoff: &Backoff,
         random: &mut Random,
     ) -> Duration {
+        if is_verdict(lost) {
+            return self.wait_after_verdict(lost, next, backoff, random);
+        }
+        let backoff = match next {
+            Next::Identify => *backoff,
+            Next::Resume | Next::Reach => backoff.within(AWAY_MAX),
+        };
         let wait = backoff.delay(self.attempts, random);
         self.attempts = self.attempts.saturating_add(1);
-        // G-26: after an invalid session, one to five seconds (in the scale of the shortest delay).
-        let courtesy = if lost == Lost::InvalidSession && !resumable {
-            random.between(backoff.min, backoff.min * 5)
-        } else {
-            Duration::ZERO
-        };
-        wait + courtesy
+        wait
+    }
+
+    /// The server is there and has answered, so that what failed before means nothing any more. One that
+    /// always answers so is spared, too.
+    fn wait_after_verdict(
+        &mut self,
+        lost: Lost,
+        next: Next,
+        backoff: &Backoff,
+        random: &mut Random,
+    ) -> Duration {
+        self.attempts = 0;
+        let wait = backoff.delay(self.invalid, random);
+        self.invalid = self.invalid.saturating_add(1);
+        if lost == Lost::InvalidSession && next != Next::Resume {
+            // G-26: one to five seconds, the first part of the wait included; in the scale of the shortest
+            // delay, which is half a second.
+            return wait + random.between(backoff.min * 2, backoff.min * 9);
+        }
+        wait
+    }
+}
+
+/// What the next connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// To resume: Discord does not keep the session for long.
+    Resume,
+    /// To find the server, which the last attempt did not.
+    Reach,
+    /// To begin a session.
+    Identify,
+}
+
+/// Did the server itself say that the session is over?
+fn is_verdict(lost: Lost) -> bool {
+    match lost {
+        Lost::InvalidSession => true,
+        Lost::Closed(code) => close::verdict(code) == close::Verdict::Identify,
+        _ => false,
     }
 }

@@ -64,8 +64,10 @@ pub struct Delivery {
     pub gap: Option<Gap>,
     /// A session that begins with this record.
     pub begins: Option<SessionInfo>,
-    /// The sequence number of the record, and of RESUME once it is committed.
+    /// The record's own number.
     pub seq: u64,
+    /// What RESUME carries once the record is committed: no number before it is missing untold.
+    pub resume_at: u64,
     /// The session counter of the record.
     pub counter: u32,
 }

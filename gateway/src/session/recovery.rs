@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::close::{self, RESUMABLE_CLOSE, Verdict as CloseVerdict};
 use super::connection::{Connection, Stage};
+use super::failures::Next;
 use super::{Action, Ended, Gap, GapReason, Lost, Phase, Session, State};
 
 impl Session {
@@ -43,7 +44,12 @@ impl Session {
             _ => {}
         }
         let resumable = self.session.is_some();
-        let wait = self.failures.wait(lost, resumable, &self.backoff, &mut self.random);
+        let next = match self.phase {
+            _ if resumable => Next::Resume,
+            Phase::Connecting | Phase::AwaitHello { .. } => Next::Reach,
+            _ => Next::Identify,
+        };
+        let wait = self.failures.wait(lost, next, &self.backoff, &mut self.random);
         self.phase = Phase::Waiting { until: now + wait };
         self.set_state(State::Disconnected);
         tracing::info!(%lost, wait_ms = wait.as_millis(), resumable, "connection lost");

@@ -14,6 +14,9 @@ pub(super) enum Admitted {
     /// The event that has to come next, or one that counting begins anew from: a number that falls is the
     /// server's business, and its event is still news.
     Next,
+    /// One of the last numbers, which was missing: the server had swapped events. Counting goes on from
+    /// where it was.
+    Late,
     /// Numbers are missing before it. Nothing has moved: [`Sequence::jump`] does, once that is told.
     Jump(RangeInclusive<u64>),
 }
@@ -22,6 +25,9 @@ pub(super) enum Admitted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sequence {
     accepted: Option<u64>,
+    /// Which of the last numbers were handed on, or never were of this session: bit `n` stands for
+    /// `accepted - n`.
+    known: u64,
     committed: Option<u64>,
     /// The number of the session's READY: before the first commit RESUME carries it.
     began_at: u64,
@@ -30,22 +36,29 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Goes on behind `seq`, the last number in the ring.
     pub(super) fn restored(seq: Option<u64>) -> Self {
-        Self { accepted: seq, committed: seq, began_at: seq.unwrap_or(0) }
+        Self { accepted: seq, known: u64::MAX, committed: seq, began_at: seq.unwrap_or(0) }
     }
 
     /// Begins with a session's READY, which has the number `seq`.
     pub(super) fn begin(seq: u64) -> Self {
-        Self { accepted: Some(seq), committed: None, began_at: seq }
+        Self { accepted: Some(seq), known: u64::MAX, committed: None, began_at: seq }
     }
 
     /// Takes the number of an event.
     pub(super) fn admit(&mut self, seq: u64) -> Admitted {
         let next = self.next();
-        if self.accepted == Some(seq) {
-            return Admitted::Duplicate;
-        }
         if seq > next {
             return Admitted::Jump(next..=seq - 1);
+        }
+        match self.accepted.and_then(|accepted| accepted.checked_sub(seq)) {
+            Some(0) => return Admitted::Duplicate,
+            Some(behind) if behind < u64::from(u64::BITS) && self.known >> behind & 1 == 0 => {
+                self.known |= 1 << behind;
+                return Admitted::Late;
+            }
+            // Counting begins anew: nothing is missing before it.
+            Some(_) => self.known = u64::MAX,
+            None => self.known = self.known << 1 | 1,
         }
         self.accepted = Some(seq);
         Admitted::Next
@@ -53,6 +66,9 @@ impl Sequence {
 
     /// Goes on from `seq`, although numbers before it are missing.
     pub(super) fn jump(&mut self, seq: u64) {
+        let over = seq.saturating_sub(self.accepted.unwrap_or(0));
+        let shifted = u32::try_from(over).ok().and_then(|over| self.known.checked_shl(over));
+        self.known = shifted.unwrap_or(0) | 1;
         self.accepted = Some(seq);
     }
 
@@ -113,6 +129,59 @@ mod tests {
         assert_eq!(sequence.admit(u64::MAX), Admitted::Jump(7..=u64::MAX - 1));
         sequence.jump(u64::MAX);
         assert_eq!(sequence.admit(u64::MAX), Admitted::Duplicate, "there is no number behind it");
+    }
+
+    /// Every order in which seven events can come: each is handed on once, and a number is told to be
+    /// missing once, and only if its event had not come.
+    #[test]
+    fn swapped_events_are_handed_on_once_and_told_missing_at_most_once() {
+        let mut orders = 0;
+        each_order(&mut [1, 2, 3, 4, 5, 6, 7], 0, &mut |order| {
+            let mut sequence = Sequence::begin(0);
+            let (mut handed_on, mut missing) = (Vec::new(), Vec::new());
+            for seq in order {
+                match sequence.admit(*seq) {
+                    Admitted::Duplicate => panic!("{order:?}: {seq} is no duplicate"),
+                    Admitted::Next => {}
+                    Admitted::Late => assert!(missing.contains(seq), "{order:?}: {seq}"),
+                    Admitted::Jump(range) => {
+                        for number in range {
+                            assert!(!handed_on.contains(&number), "{order:?}: {number} had come");
+                            assert!(!missing.contains(&number), "{order:?}: {number} told twice");
+                            missing.push(number);
+                        }
+                        sequence.jump(*seq);
+                    }
+                }
+                handed_on.push(*seq);
+            }
+            assert_eq!(sequence.accepted(), Some(7), "{order:?}");
+            orders += 1;
+        });
+        assert_eq!(orders, 5_040);
+    }
+
+    fn each_order(items: &mut [u64], from: usize, each: &mut impl FnMut(&[u64])) {
+        if from == items.len() {
+            return each(items);
+        }
+        for other in from..items.len() {
+            items.swap(from, other);
+            each_order(items, from + 1, each);
+            items.swap(from, other);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_for_too_long_is_news_when_it_comes() {
+        let mut sequence = Sequence::begin(1);
+        sequence.jump(3);
+        sequence.jump(64);
+        assert_eq!(sequence.clone().admit(2), Admitted::Late, "62 numbers later");
+        sequence.jump(66);
+        assert_eq!(sequence.admit(2), Admitted::Next, "counting begins anew");
+        assert_eq!(sequence.admit(3), Admitted::Next);
+        assert_eq!(sequence.admit(2), Admitted::Next, "nothing is missing before it");
     }
 
     #[test]

@@ -23,10 +23,10 @@ const RECORD_COST: usize = 96;
 enum Note {
     /// Nothing.
     None,
-    /// The sequence number of an event.
-    Seq { counter: u32, seq: u64 },
+    /// An event: what RESUME carries from here on.
+    Seq { counter: u32, resume_at: u64 },
     /// READY: another session.
-    Begins { counter: u32, seq: u64, session: SessionInfo },
+    Begins { counter: u32, resume_at: u64, session: SessionInfo },
 }
 
 /// A record that waits for the ring.
@@ -48,8 +48,8 @@ pub(super) struct Entry<'a> {
     pub(super) bytes: &'a [u8],
     /// The session it belongs to.
     pub(super) counter: u32,
-    /// Its sequence number.
-    pub(super) seq: u64,
+    /// What RESUME carries once it is committed.
+    pub(super) resume_at: u64,
 }
 
 /// Why a ring can no longer be written.
@@ -126,7 +126,7 @@ impl Output {
 
     /// Writes an event.
     pub(super) fn event(&mut self, entry: Entry<'_>) -> Result<(), OutputError> {
-        let note = Note::Seq { counter: entry.counter, seq: entry.seq };
+        let note = Note::Seq { counter: entry.counter, resume_at: entry.resume_at };
         self.write(entry.meta, entry.bytes, note)
     }
 
@@ -148,8 +148,10 @@ impl Output {
         let (meta, bytes) = self.records.gap(gap, entry.counter);
         self.wait_for_ring(meta, bytes, Note::None, true);
         let note = match begins {
-            Some(session) => Note::Begins { counter: entry.counter, seq: entry.seq, session },
-            None => Note::Seq { counter: entry.counter, seq: entry.seq },
+            Some(session) => {
+                Note::Begins { counter: entry.counter, resume_at: entry.resume_at, session }
+            }
+            None => Note::Seq { counter: entry.counter, resume_at: entry.resume_at },
         };
         self.wait_for_ring(entry.meta, entry.bytes.to_vec(), note, false);
         self.drain()
@@ -161,7 +163,7 @@ impl Output {
         entry: Entry<'_>,
         session: SessionInfo,
     ) -> Result<(), OutputError> {
-        let note = Note::Begins { counter: entry.counter, seq: entry.seq, session };
+        let note = Note::Begins { counter: entry.counter, resume_at: entry.resume_at, session };
         self.write(entry.meta, entry.bytes, note)
     }
 
@@ -295,10 +297,11 @@ impl Output {
     fn replace_too_large(&mut self, index: usize, bytes: u64, limit: u64) {
         self.checkpoint.status.gaps += 1;
         let Some(pending) = self.pending.get_mut(index) else { return };
-        let (counter, seq) = match &pending.note {
-            Note::Seq { counter, seq } | Note::Begins { counter, seq, .. } => (*counter, *seq),
-            Note::None => (self.checkpoint.status.session, 0),
+        let counter = match &pending.note {
+            Note::Seq { counter, .. } | Note::Begins { counter, .. } => *counter,
+            Note::None => self.checkpoint.status.session,
         };
+        let seq = pending.meta.source;
         tracing::error!(
             seq,
             bytes,
@@ -321,13 +324,13 @@ impl Output {
         self.staged = true;
         match note {
             Note::None => {}
-            Note::Seq { counter, seq } => {
+            Note::Seq { counter, resume_at } => {
                 self.checkpoint.status.session = counter;
-                self.checkpoint.status.seq = Some(seq);
+                self.checkpoint.status.seq = Some(resume_at);
             }
-            Note::Begins { counter, seq, session } => {
+            Note::Begins { counter, resume_at, session } => {
                 self.checkpoint.begin(counter, &session, &self.settings);
-                self.checkpoint.status.seq = Some(seq);
+                self.checkpoint.status.seq = Some(resume_at);
             }
         }
     }

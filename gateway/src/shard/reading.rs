@@ -172,7 +172,8 @@ fn take(
         received_us: now_us(),
         ..RecordMeta::default()
     });
-    let entry = Entry { meta, bytes: record, counter: delivery.counter, seq: delivery.seq };
+    let entry =
+        Entry { meta, bytes: record, counter: delivery.counter, resume_at: delivery.resume_at };
     match (delivery.gap, delivery.begins) {
         (Some(gap), begins) => output.gap_and_event(&gap, entry, begins)?,
         (None, Some(session)) => output.begin(entry, session)?,

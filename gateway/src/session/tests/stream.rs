@@ -40,6 +40,52 @@ fn g24_a_replay_with_a_hole_ends_the_session_with_a_gap() {
     }
 }
 
+/// A replay that always has holes ends one session an hour; the other holes are told, and events go on.
+#[test]
+fn g24_holes_in_replays_end_a_session_once_an_hour_at_most() {
+    let mut bench = Bench::active();
+    let mut ended = Vec::new();
+    for minute in 0..150u64 {
+        bench.session.closed(bench.now, None);
+        bench.actions();
+        bench.open();
+        bench.hello();
+        let seq = bench.session.accepted().expect("a session") + 2;
+        match bench.dispatch(seq) {
+            Verdict::Ignore => {
+                ended.push(minute);
+                bench.actions();
+                bench.open();
+                bench.identify("next");
+            }
+            Verdict::Deliver(delivery) => {
+                let gap = delivery.gap.expect("a gap");
+                let hole = (seq - 1, Some(seq - 1), GapReason::Hole);
+                assert_eq!((gap.from_seq, gap.to_seq, gap.reason), hole);
+                bench.resumed(seq + 1);
+            }
+        }
+        let seq = bench.session.accepted().expect("a session");
+        bench.commit(seq);
+        bench.now += 60 * SECOND;
+    }
+    assert_eq!(ended.len(), 3, "{ended:?}");
+    assert!(ended.windows(2).all(|pair| pair[1] - pair[0] >= 59), "{ended:?}");
+}
+
+/// Swapped events: one hole is told where one was, and none for what had come. RESUME never goes back.
+#[test]
+fn swapped_events_give_no_false_gap() {
+    let mut bench = Bench::active();
+    delivered(bench.dispatch(2));
+    let gap = delivered(bench.dispatch(4)).gap.expect("3 has not come");
+    assert_eq!((gap.from_seq, gap.to_seq), (3, Some(3)));
+    let late = delivered(bench.dispatch(3));
+    assert_eq!((late.gap, late.seq, late.resume_at), (None, 3, 4));
+    assert_eq!(delivered(bench.dispatch(5)).gap, None);
+    assert_eq!(bench.dispatch(5), Verdict::Ignore);
+}
+
 #[test]
 fn a_live_hole_is_told_and_survived() {
     let mut bench = Bench::active();
