@@ -17,7 +17,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::send::{
-    Outgoing, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds, VoiceState,
+    Activity, Outgoing, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds,
+    VoiceState,
 };
 
 /// The largest packet, in bytes. Discord itself takes 4,096 (G-30).
@@ -28,6 +29,16 @@ const VERSION: u8 = 1;
 const USER_IDS_MAX: usize = 100;
 /// Bytes of a nonce; Discord drops longer ones without a word (G-31).
 const NONCE_MAX: usize = 32;
+/// What op 3 may say of the bot itself.
+const STATUSES: [&str; 5] = ["online", "dnd", "idle", "invisible", "offline"];
+/// Activities are 0 playing to 5 competing.
+const ACTIVITY_KIND_MAX: u8 = 5;
+/// The kind that has a URL.
+const STREAMING: u8 = 1;
+/// Characters of an activity's name or state.
+const ACTIVITY_TEXT_MAX: usize = 128;
+/// What op 43 may ask for.
+const CHANNEL_INFO: [&str; 2] = ["status", "voice_start_time"];
 
 /// One thing to do.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,30 +158,27 @@ impl Command {
         }
     }
 
-    /// What Discord would refuse or silently drop, found before anything is sent.
+    /// What Discord would refuse or silently drop, found before anything is sent: an answer to one
+    /// consumer's mistake would otherwise be a closed connection for all (4002).
     ///
     /// # Errors
     /// Says what is wrong.
     pub fn check(&self) -> Result<(), Refusal> {
-        let invalid = |why: &str| Err(Refusal::Invalid(why.to_owned()));
-        match self {
-            Self::RequestMembers(request) => {
-                if request.user_ids.len() > USER_IDS_MAX {
-                    return invalid("at most 100 user ids: split the request");
-                }
-                if !request.user_ids.is_empty() && request.query.is_some() {
-                    return invalid("user ids or a query, not both");
-                }
-                if request.nonce.as_ref().is_some_and(|nonce| nonce.len() > NONCE_MAX) {
-                    return invalid("a nonce has at most 32 bytes");
-                }
-            }
+        let checked = match self {
+            Self::Presence(presence) => presence.check(),
+            Self::VoiceState(_) => Ok(()),
+            Self::RequestMembers(request) => check_members(request),
             Self::RequestSounds(request) if request.guild_ids.is_empty() => {
-                return invalid("at least one guild");
+                Err("at least one guild")
             }
-            _ => {}
-        }
-        Ok(())
+            Self::RequestSounds(_) => Ok(()),
+            Self::RequestChannelInfo(request) => check_channel_info(request),
+        };
+        checked.and_then(|()| self.check_guilds()).map_err(|why| Refusal::Invalid(why.to_owned()))
+    }
+
+    fn check_guilds(&self) -> Result<(), &'static str> {
+        if self.guilds().contains(&0) { Err("0 is no guild's id") } else { Ok(()) }
     }
 
     /// The payload to send.
@@ -183,6 +191,64 @@ impl Command {
             Self::RequestChannelInfo(request) => Outgoing::RequestChannelInfo(request),
         }
     }
+}
+
+impl PresenceUpdate {
+    /// What Discord would refuse.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !STATUSES.contains(&self.status.as_str()) {
+            return Err("status has to be online, dnd, idle, invisible or offline");
+        }
+        self.activities.iter().try_for_each(Activity::check)
+    }
+}
+
+impl Activity {
+    fn check(&self) -> Result<(), &'static str> {
+        let long = |text: &str| text.chars().count() > ACTIVITY_TEXT_MAX;
+        if self.name.is_empty() || long(&self.name) {
+            return Err("an activity's name has 1 to 128 characters");
+        }
+        if self.state.as_deref().is_some_and(long) {
+            return Err("an activity's state has at most 128 characters");
+        }
+        if self.kind > ACTIVITY_KIND_MAX {
+            return Err("an activity's type is 0 to 5");
+        }
+        match &self.url {
+            Some(_) if self.kind != STREAMING => Err("only streaming (type 1) has a url"),
+            Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
+                Err("an activity's url begins with https://")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_members(request: &RequestMembers) -> Result<(), &'static str> {
+    if request.user_ids.len() > USER_IDS_MAX {
+        return Err("at most 100 user ids: split the request");
+    }
+    if !request.user_ids.is_empty() && request.query.is_some() {
+        return Err("user ids or a query, not both");
+    }
+    if request.nonce.as_ref().is_some_and(|nonce| nonce.len() > NONCE_MAX) {
+        return Err("a nonce has at most 32 bytes");
+    }
+    Ok(())
+}
+
+fn check_channel_info(request: &RequestChannelInfo) -> Result<(), &'static str> {
+    if request.fields.is_empty() {
+        return Err("at least one of status and voice_start_time");
+    }
+    if request.fields.iter().any(|field| !CHANNEL_INFO.contains(&field.as_str())) {
+        return Err("fields are status and voice_start_time");
+    }
+    Ok(())
 }
 
 macro_rules! commands_from {
@@ -242,6 +308,73 @@ mod tests {
         assert_eq!(members(100, &"n".repeat(32)).check(), Ok(()));
         assert!(members(101, "").check().is_err());
         assert!(members(1, &"n".repeat(33)).check().is_err());
+    }
+
+    fn presence(change: impl FnOnce(&mut PresenceUpdate)) -> Result<(), Refusal> {
+        let activity =
+            Activity { name: "n".repeat(128), kind: 5, state: Some("s".into()), url: None };
+        let mut presence = PresenceUpdate {
+            since: None,
+            activities: vec![activity],
+            status: "online".into(),
+            afk: false,
+        };
+        change(&mut presence);
+        Command::Presence(presence).check()
+    }
+
+    /// What Discord answers with 4002, one consumer learns before anything is sent.
+    #[test]
+    fn g29_a_presence_that_discord_would_refuse_is_refused_here() {
+        for status in STATUSES {
+            assert_eq!(presence(|presence| presence.status = status.into()), Ok(()));
+        }
+        let good: [fn(&mut Activity); 3] = [
+            |activity| activity.kind = 0,
+            |activity| (activity.kind, activity.url) = (1, Some("https://twitch.tv/x".into())),
+            |activity| activity.name = "ü".repeat(128),
+        ];
+        let bad: [fn(&mut Activity); 7] = [
+            |activity| activity.kind = 6,
+            |activity| activity.url = Some("https://twitch.tv/x".into()),
+            |activity| (activity.kind, activity.url) = (1, Some("twitch".into())),
+            |activity| activity.name.clear(),
+            |activity| activity.name = "n".repeat(129),
+            |activity| activity.state = Some("s".repeat(129)),
+            |activity| activity.kind = u8::MAX,
+        ];
+        for change in good {
+            assert_eq!(presence(|presence| change(&mut presence.activities[0])), Ok(()));
+        }
+        for (number, change) in bad.into_iter().enumerate() {
+            let refused = presence(|presence| change(&mut presence.activities[0]));
+            assert!(matches!(refused, Err(Refusal::Invalid(_))), "{number}: {refused:?}");
+        }
+        for status in ["away", "", "Online"] {
+            let refused = presence(|presence| presence.status = status.into());
+            assert!(matches!(refused, Err(Refusal::Invalid(_))), "{status}");
+        }
+    }
+
+    #[test]
+    fn fields_of_channels_and_guilds_are_checked() {
+        let info = |guild_id, fields: &[&str]| {
+            let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+            Command::from(RequestChannelInfo { guild_id, fields }).check()
+        };
+        assert_eq!(info(41, &["status"]), Ok(()));
+        assert_eq!(info(41, &["status", "voice_start_time"]), Ok(()));
+        for (guild, fields) in [(41, &["topic"][..]), (41, &[]), (0, &["status"])] {
+            assert!(info(guild, fields).is_err(), "{guild} {fields:?}");
+        }
+        let sounds = |guild_ids| Command::from(RequestSounds { guild_ids }).check();
+        assert_eq!(sounds(vec![41]), Ok(()));
+        assert!(sounds(vec![]).is_err() && sounds(vec![41, 0]).is_err());
+        let leave = |guild_id| {
+            let (channel_id, self_mute, self_deaf) = (None, false, false);
+            Command::from(VoiceState { guild_id, channel_id, self_mute, self_deaf }).check()
+        };
+        assert!(leave(41).is_ok() && leave(0).is_err());
     }
 
     #[test]

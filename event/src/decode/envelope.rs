@@ -108,9 +108,13 @@ pub(crate) fn json<'i>(
     json: &mut Json<'_>,
     input: &'i [u8],
 ) -> Result<(&'i [u8], usize), Stop> {
-    let Some(members) = skip_space(input).strip_prefix(b"{") else {
-        let kind = DecodeErrorKind::Envelope("no map");
-        return Err(json.pad.notes.refuse(kind, input.len()));
+    let members = match skip_space(input) {
+        [b'{', members @ ..] => members,
+        [] => return Err(json.pad.notes.refuse(DecodeErrorKind::Truncated, 0)),
+        _ => {
+            let kind = DecodeErrorKind::Envelope("no map");
+            return Err(json.pad.notes.refuse(kind, input.len()));
+        }
     };
     *envelope = Envelope::new();
     let mut members = Members::new(members);

@@ -6,8 +6,6 @@ use super::{DecodeErrorKind, Limits};
 
 /// How many names a decoder remembers having warned about.
 const SEEN_MAX: usize = 512;
-/// How many warnings wait for being taken.
-const WARNINGS_MAX: usize = 64;
 
 /// Something met for the first time.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -121,9 +119,8 @@ impl Notes {
         if self.seen.len() >= SEEN_MAX || self.seen.contains(&hash) {
             return;
         }
+        // So what waits for being taken is bounded, too.
         self.seen.push(hash);
-        if self.warnings.len() < WARNINGS_MAX {
-            self.warnings.push(warning());
-        }
+        self.warnings.push(warning());
     }
 }

@@ -170,12 +170,11 @@ fn presence(text: &str) -> Result<PresenceUpdate, String> {
     }
     let Presence { since, activities, status, afk } =
         serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if !["online", "dnd", "idle", "invisible", "offline"].contains(&status.as_str()) {
-        return Err("status has to be online, dnd, idle, invisible or offline".into());
-    }
     let activities = activities
         .into_iter()
         .map(|Shown { name, kind, state, url }| Activity { name, kind, state, url })
         .collect();
-    Ok(PresenceUpdate { since, activities, status, afk })
+    let presence = PresenceUpdate { since, activities, status, afk };
+    presence.check()?;
+    Ok(presence)
 }

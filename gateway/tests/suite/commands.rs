@@ -44,14 +44,14 @@ impl Client {
 }
 
 fn presence(text: &str) -> Command {
+    presences(1, text)
+}
+
+fn presences(activities: usize, text: &str) -> Command {
+    let activity = Activity { name: text.into(), kind: 4, state: Some(text.into()), url: None };
     Command::Presence(PresenceUpdate {
         since: None,
-        activities: vec![Activity {
-            name: text.into(),
-            kind: 4,
-            state: Some(text.into()),
-            url: None,
-        }],
+        activities: vec![activity; activities],
         status: "online".into(),
         afk: false,
     })
@@ -114,10 +114,15 @@ fn commands(encoding: &str) {
 
     // G-30, G-31: never sent.
     let invalid = |reply: &Reply| matches!(reply, Reply::Refused(Refusal::Invalid(_)));
-    let too_long = client.ask(Target::Shard(1), presence(&"x".repeat(4_000)));
+    let too_long = client.ask(Target::Shard(1), presences(20, &"x".repeat(128)));
     assert!(invalid(&too_long), "{too_long:?}");
     let too_many = RequestMembers { user_ids: vec![1; 101], ..members.clone() };
     assert!(invalid(&client.ask(Target::Guild, Command::RequestMembers(too_many))));
+    // A consumer's mistake is its own: nothing of it leaves, and no shard is closed (4002).
+    let mistaken =
+        PresenceUpdate { since: None, activities: vec![], status: "away".into(), afk: false };
+    let mistaken = client.ask(Target::All, Command::Presence(mistaken));
+    assert!(matches!(mistaken, Reply::Refused(Refusal::Invalid(_))), "{mistaken:?}");
     let nonce = RequestMembers { nonce: Some("n".repeat(33)), ..members };
     assert!(invalid(&client.ask(Target::Guild, Command::RequestMembers(nonce))));
     assert_eq!(

@@ -35,8 +35,10 @@ impl Json<'_> {
     #[cold]
     #[inline(never)]
     fn long_number<'i>(&mut self, input: &'i [u8], position: usize, ids: Ids) -> Progress<'i> {
-        let Some(len) = number_len(input) else {
-            return Err(self.syntax("broken number", input));
+        let len = match number_len(input) {
+            Ok(len) => len,
+            Err(NoNumber::Cut) => return Err(self.pad.notes.refuse(Kind::Truncated, 0)),
+            Err(NoNumber::Broken) => return Err(self.syntax("broken number", input)),
         };
         let (text, rest) = input.split_at(len);
         let text = std::str::from_utf8(text).unwrap_or_default();
@@ -54,16 +56,27 @@ impl Json<'_> {
     }
 }
 
+/// Why there is no number at the start of some input.
+enum NoNumber {
+    /// The input ends where a digit has to come.
+    Cut,
+    /// Something else stands there.
+    Broken,
+}
+
 /// The length of the number at the start of `input`.
-fn number_len(input: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        let found = input.get(from..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        (found > 0).then_some(from + found)
+fn number_len(input: &[u8]) -> Result<usize, NoNumber> {
+    let digits = |from: usize| match input.get(from..).unwrap_or_default() {
+        [] => Err(NoNumber::Cut),
+        [b'0'..=b'9', rest @ ..] => {
+            Ok(from + 1 + rest.iter().take_while(|byte| byte.is_ascii_digit()).count())
+        }
+        _ => Err(NoNumber::Broken),
     };
     let start = usize::from(input.first() == Some(&b'-'));
     let mut end = digits(start)?;
     if input[start] == b'0' && end > start + 1 {
-        return None;
+        return Err(NoNumber::Broken);
     }
     if input.get(end) == Some(&b'.') {
         end = digits(end + 1)?;
@@ -72,5 +85,5 @@ fn number_len(input: &[u8]) -> Option<usize> {
         let signed = usize::from(matches!(input.get(end + 1), Some(b'+' | b'-')));
         end = digits(end + 1 + signed)?;
     }
-    Some(end)
+    Ok(end)
 }

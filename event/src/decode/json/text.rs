@@ -37,6 +37,10 @@ impl Json<'_> {
                 [b'"', after @ ..] => return Ok(after),
                 [b'\\', b'u', after @ ..] => {
                     let Some(first) = code_unit(after) else {
+                        // An escape that the end cuts off is no broken one.
+                        if after.len() < 4 && after.iter().all(u8::is_ascii_hexdigit) {
+                            return Err(self.pad.notes.refuse(Kind::Truncated, 0));
+                        }
                         return Err(self.syntax("broken escape", rest));
                     };
                     rest = &after[4..];
