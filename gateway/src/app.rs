@@ -19,7 +19,7 @@ use crate::identify::{BookFile, Gate, Rules};
 use crate::random::Random;
 use crate::rings::Rings;
 use crate::session::{Ended, Times};
-use crate::shard::{self, Context, supervise};
+use crate::shard::{self, Context, Workbenches, supervise};
 use crate::wire::Tls;
 
 /// Runs until `stop` says so.
@@ -132,6 +132,9 @@ async fn serve(
         encoding: options.encoding,
         compression: options.compression,
         message_max: usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX),
+        workbenches: Workbenches::new(
+            usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX),
+        ),
         buffer: usize::try_from(options.buffer_bytes.0).unwrap_or(usize::MAX),
         presence: options.presence.clone(),
         large_threshold: options.large_threshold,

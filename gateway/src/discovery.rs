@@ -129,7 +129,7 @@ fn ask(url: &str, token: &Token, roots: RootCerts) -> Result<Discovered, Discove
         .max_redirects(0)
         .proxy(None)
         .tls_config(tls)
-        .user_agent(concat!("DiscordBot (mixcord-gateway, ", env!("CARGO_PKG_VERSION"), ")"))
+        .user_agent(crate::wire::USER_AGENT)
         .build()
         .into();
     let mut answer = agent

@@ -50,8 +50,8 @@ impl Gateway {
         self.api_url.starts_with("https://")
     }
 
-    /// The URL; asked for again first when it failed. `None` when the API does not answer.
-    pub async fn url(&self, ask_again: bool, gate: &Gate) -> Option<String> {
+    /// The URL; asked for again first when it failed. The old one when the API does not answer.
+    pub async fn url(&self, ask_again: bool, gate: &Gate) -> String {
         if ask_again {
             let mut asked = self.asked.lock().await;
             if asked.elapsed() >= FRESH {
@@ -68,7 +68,7 @@ impl Gateway {
                 *asked = Instant::now();
             }
         }
-        Some(self.url.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the shell tells of the connection, the ring and the permit.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Stage};
 use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session};
@@ -14,10 +14,15 @@ impl Session {
         }
     }
 
-    /// The connection could not be opened.
-    pub fn connect_failed(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Connecting) {
-            self.lost(now, Lost::NotConnected);
+    /// The connection could not be opened; the server asked for a pause before the next attempt.
+    pub fn connect_failed(&mut self, now: Instant, pause: Duration) {
+        if !matches!(self.phase, Phase::Connecting) {
+            return;
+        }
+        self.lost(now, Lost::NotConnected);
+        if let Phase::Waiting { until } = &mut self.phase {
+            // The usual wait comes on top, so that all who were told so do not come back together.
+            *until += pause;
         }
     }
 

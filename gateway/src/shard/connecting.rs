@@ -1,10 +1,13 @@
 //! Opening a connection, in the background.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::task::Runner;
 use crate::session::Endpoint;
 use crate::wire::{Socket, connect, gateway_url};
+
+/// A connection, or for how long the server wants to be left alone.
+pub(super) type Opened = Result<Box<Socket>, Duration>;
 
 impl Runner {
     pub(super) fn begin_connecting(&mut self) {
@@ -18,30 +21,31 @@ impl Runner {
             let base = match endpoint {
                 Endpoint::Resume(url) => url,
                 Endpoint::Gateway { ask_again } => {
-                    context.gateway.url(ask_again, &context.gate).await?
+                    context.gateway.url(ask_again, &context.gate).await
                 }
             };
             let url = gateway_url(&base, context.encoding, context.compression);
             let encrypted = context.gateway.is_encrypted();
             match connect(url, context.tls.clone(), context.message_max, encrypted).await {
-                Ok(socket) => Some(Box::new(socket)),
+                Ok(socket) => Ok(Box::new(socket)),
                 Err(error) => {
                     tracing::warn!(%error, "no connection");
-                    None
+                    Err(error.retry_after().unwrap_or_default())
                 }
             }
         }));
     }
 
-    pub(super) fn connected(&mut self, socket: Option<Box<Socket>>) {
+    /// The attempt is over; without a connection the next one has to wait for what was asked for.
+    pub(super) fn connected(&mut self, opened: Opened) {
         self.connecting = None;
         let now = Instant::now();
-        match socket {
-            Some(socket) => {
+        match opened {
+            Ok(socket) => {
                 self.socket = Some(*socket);
                 self.session.connected(now);
             }
-            None => self.session.connect_failed(now),
+            Err(pause) => self.session.connect_failed(now, pause),
         }
     }
 }

@@ -8,6 +8,7 @@ use mixcord_ring::{AsyncBell, Producer};
 use tokio::sync::watch;
 
 use super::output::OutputError;
+use super::workbench::Workbenches;
 use crate::backoff::Backoff;
 use crate::commands::Desk;
 use crate::config::Token;
@@ -35,8 +36,10 @@ pub struct Context {
     pub encoding: Encoding,
     /// How it is compressed.
     pub compression: Compression,
-    /// The largest message in bytes.
+    /// The largest message in bytes, once decompressed.
     pub message_max: usize,
+    /// What decoding needs.
+    pub workbenches: Workbenches,
     /// Kept per shard while its ring is full, in bytes.
     pub buffer: usize,
     /// The presence in IDENTIFY.

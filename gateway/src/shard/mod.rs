@@ -2,6 +2,7 @@
 
 mod connecting;
 mod context;
+mod news;
 mod output;
 mod reading;
 mod records;
@@ -10,6 +11,7 @@ mod sending;
 mod stall;
 mod supervise;
 mod task;
+mod workbench;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +19,7 @@ pub use context::{Context, ShardError, Start};
 pub use output::OutputError;
 pub use supervise::{Outcome, supervise};
 pub use task::run;
+pub use workbench::Workbenches;
 
 /// Microseconds since the Unix epoch.
 fn now_us() -> u64 {

@@ -15,6 +15,8 @@ use crate::session::{Gap, Reading, SessionInfo, State};
 /// How often to look when what has to go together does not fit together.
 const SQUEEZED_PAUSE: Duration = Duration::from_millis(5);
 
+/// The queue for the ring is given back once it is empty, if it was made for more records than these.
+const PENDING_KEPT: usize = 16;
 /// What one record costs beside its bytes.
 const RECORD_COST: usize = 96;
 
@@ -223,6 +225,9 @@ impl Output {
                 self.pending_bytes -= done.bytes.len() + RECORD_COST;
                 self.note(done.note);
             }
+        }
+        if self.pending.capacity() > PENDING_KEPT {
+            self.pending = VecDeque::new();
         }
         Ok(())
     }

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use mixcord_event::{
-    DecodeError, DecodeErrorKind, Encoding, Frame, Kind, RecordMeta, Shard, Value, atoms,
+    DecodeError, DecodeErrorKind, Decoder, Encoding, Frame, Kind, RecordMeta, Shard, Value, atoms,
 };
 use mixcord_ring::Meta;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::context::ShardError;
+use super::news;
 use super::now_us;
 use super::output::{Entry, Output};
 use super::task::Runner;
@@ -26,32 +28,55 @@ impl Runner {
         &mut self,
         first: Option<Result<Message, WsError>>,
     ) -> Result<(), ShardError> {
+        let context = self.context.clone();
+        let mut workbench = context.workbenches.take();
+        self.inflater.lend(&mut workbench.inflated);
+        let read = self.read(first, &mut workbench.decoder);
+        self.inflater.give_back(&mut workbench.inflated);
+        news::tell(&workbench.decoder.take_warnings());
+        context.workbenches.give_back(workbench);
+        read?;
+        self.commit()
+    }
+
+    fn read(
+        &mut self,
+        first: Option<Result<Message, WsError>>,
+        decoder: &mut Decoder,
+    ) -> Result<(), ShardError> {
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(message) = next {
-            bytes += self.message(message)?;
+            bytes += self.message(message, decoder)?;
             let Some(socket) = &mut self.socket else { break };
             if self.session.has_actions() || bytes >= BURST_BYTES || !self.output.has_room() {
                 break;
             }
             next = socket.next().now_or_never();
         }
-        self.commit()
+        Ok(())
     }
 
-    fn message(&mut self, message: Option<Result<Message, WsError>>) -> Result<usize, ShardError> {
+    fn message(
+        &mut self,
+        message: Option<Result<Message, WsError>>,
+        decoder: &mut Decoder,
+    ) -> Result<usize, ShardError> {
         let now = Instant::now();
         match message {
             Some(Ok(Message::Text(text))) => {
-                self.payload(now, text.as_bytes())?;
+                self.payload(now, text.as_bytes(), decoder)?;
                 return Ok(text.len());
             }
             Some(Ok(Message::Binary(bytes))) => {
-                self.payload(now, &bytes)?;
+                self.payload(now, &bytes, decoder)?;
                 return Ok(bytes.len());
             }
             Some(Ok(Message::Close(frame))) => {
                 self.socket = None;
+                if let Some(frame) = &frame {
+                    self.tell_reason(frame);
+                }
                 self.session.closed(now, frame.map(|frame| frame.code.into()));
             }
             Some(Ok(_)) => self.session.heard(),
@@ -76,7 +101,19 @@ impl Runner {
         Ok(0)
     }
 
-    fn payload(&mut self, now: Instant, bytes: &[u8]) -> Result<(), ShardError> {
+    /// What the server says to a close code is often all that explains it.
+    fn tell_reason(&self, frame: &CloseFrame) {
+        if let Some(reason) = told(&frame.reason, self.context.token.reveal()) {
+            tracing::warn!(code = u16::from(frame.code), reason, "the server says why it closes");
+        }
+    }
+
+    fn payload(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        decoder: &mut Decoder,
+    ) -> Result<(), ShardError> {
         match self.inflater.push(bytes) {
             Ok(true) => {}
             Ok(false) => {
@@ -89,38 +126,76 @@ impl Runner {
                 return Ok(());
             }
         }
-        let mut errors = Vec::new();
-        for candidate in self.inflater.candidates(bytes) {
-            let decoded = match self.context.encoding {
-                Encoding::Etf => self.decoder.etf(candidate),
-                Encoding::Json => self.decoder.json(candidate),
-            };
-            match decoded {
-                Err(error) => errors.push(error),
+        let encoding = self.context.encoding;
+        let alone = match decode(encoding, decoder, self.inflater.newest(bytes)) {
+            Ok(frame) => {
+                // What was kept was no first part of this: the rest of a message is none by itself.
+                if let Some(kept) = self.inflater.with_kept() {
+                    let error = cut_short(kept.len());
+                    self.complaint.undecodable(now, &error, &mut self.output);
+                    self.session.poisoned(now);
+                }
+                return take(frame, now, self.shard, &mut self.session, &mut self.output);
+            }
+            Err(error) => error,
+        };
+        let whole = match self.inflater.with_kept() {
+            None => None,
+            Some(whole) => match decode(encoding, decoder, whole) {
                 Ok(frame) => {
-                    if let Some(error) = errors.first() {
-                        self.complaint.undecodable(now, error, &mut self.output);
-                        self.session.poisoned(now);
-                    }
                     return take(frame, now, self.shard, &mut self.session, &mut self.output);
                 }
-            }
-        }
+                Err(error) => Some(error),
+            },
+        };
         self.session.heard();
-        let cut_short = |error: &DecodeError| error.kind == DecodeErrorKind::Truncated;
+        let error = whole.as_ref().unwrap_or(&alone);
         // G-35: what looks whole may be the first part of a message.
-        if errors.first().is_some_and(cut_short) && self.inflater.keep() {
+        if is_cut_short(error) && self.inflater.keep() {
             return Ok(());
         }
-        if let Some(error) = errors.first() {
-            self.complaint.undecodable(now, error, &mut self.output);
-            self.session.poisoned(now);
-        }
-        if errors.len() > 1 && errors.last().is_some_and(cut_short) {
+        self.complaint.undecodable(now, error, &mut self.output);
+        self.session.poisoned(now);
+        if whole.is_some() && is_cut_short(&alone) {
             self.inflater.keep_newest();
         }
         Ok(())
     }
+}
+
+fn decode<'d>(
+    encoding: Encoding,
+    decoder: &'d mut Decoder,
+    payload: &[u8],
+) -> Result<Frame<'d>, DecodeError> {
+    match encoding {
+        Encoding::Etf => decoder.etf(payload),
+        Encoding::Json => decoder.json(payload),
+    }
+}
+
+fn is_cut_short(error: &DecodeError) -> bool {
+    error.kind == DecodeErrorKind::Truncated
+}
+
+/// Of a message whose end never came.
+fn cut_short(offset: usize) -> DecodeError {
+    DecodeError { kind: DecodeErrorKind::Truncated, offset, path: String::new() }
+}
+
+/// More of a close frame's reason is not logged; websockets allow 123 bytes.
+const REASON_MAX: usize = 128;
+
+/// A close frame's reason as it may be logged: bounded, on one line, and without the token (P9).
+fn told(reason: &str, token: &str) -> Option<String> {
+    if reason.is_empty() {
+        return None;
+    }
+    if reason.contains(token) {
+        return Some("(repeats the token)".to_owned());
+    }
+    let short: String = reason.chars().take(REASON_MAX).collect();
+    Some(short.escape_debug().to_string())
 }
 
 /// TCP ended without a close frame.
@@ -207,5 +282,20 @@ fn incoming<'f>(frame: &'f Frame<'_>) -> Incoming<'f> {
         }
         11 => Incoming::HeartbeatAck,
         _ => Incoming::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p9_a_close_reason_is_logged_bounded_escaped_and_without_the_token() {
+        assert_eq!(told("", "secret"), None);
+        assert_eq!(told("User-Agent missing", "secret").as_deref(), Some("User-Agent missing"));
+        let escaped = told("\u{1b}[2J\nfaked line \u{202e}", "secret").expect("a reason");
+        assert!(escaped.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{escaped}");
+        assert_eq!(told(&"x".repeat(5_000), "secret").map(|told| told.len()), Some(REASON_MAX));
+        assert!(!told("token secret is wrong", "secret").expect("a reason").contains("secret"));
     }
 }

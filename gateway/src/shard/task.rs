@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use mixcord_event::{Decoder, Limits, Shard};
+use mixcord_event::Shard;
 use mixcord_ring::AsyncBell;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::Instrument;
 
+use super::connecting::Opened;
 use super::context::{Context, ShardError, Start};
 use super::output::Output;
 use super::reading::Complaint;
@@ -36,7 +37,6 @@ pub(super) struct Runner {
     pub(super) shard: Shard,
     pub(super) session: Session,
     pub(super) output: Output,
-    pub(super) decoder: Decoder,
     pub(super) inflater: Inflater,
     pub(super) limiter: Limiter,
     pub(super) bell: AsyncBell,
@@ -45,7 +45,7 @@ pub(super) struct Runner {
     pub(super) socket: Option<Socket>,
     /// Wanted as soon as there is room for what it brings.
     pub(super) endpoint: Option<Endpoint>,
-    pub(super) connecting: Option<Task<Option<Box<Socket>>>>,
+    pub(super) connecting: Option<Task<Opened>>,
     pub(super) permit: Option<Task<std::io::Result<()>>>,
     pub(super) closing: Option<JoinHandle<()>>,
     pub(super) outgoing: Vec<u8>,
@@ -56,7 +56,7 @@ pub(super) struct Runner {
 enum Wake {
     Stop,
     Deadline,
-    Connected(Option<Box<Socket>>),
+    Connected(Opened),
     Permit(std::io::Result<()>),
     Space,
     Ask(Ask),
@@ -90,13 +90,11 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
     let mut session =
         Session::new(now, restored, context.backoff, context.times, Random::unseeded());
     session.failed_before(failures);
-    let limits = Limits { frame_bytes: context.message_max, ..Limits::default() };
     let output = Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
     let runner = Runner {
         shard,
         session,
         output,
-        decoder: Decoder::new(limits),
         inflater: Inflater::new(context.compression, context.message_max),
         limiter: Limiter::new(Duration::from_secs(41)),
         bell,
@@ -125,7 +123,7 @@ impl Runner {
             match self.wake().await {
                 Wake::Stop => self.session.stop(),
                 Wake::Deadline => self.session.tick(Instant::now(), self.output.reading()),
-                Wake::Connected(socket) => self.connected(socket),
+                Wake::Connected(opened) => self.connected(opened),
                 Wake::Permit(granted) => {
                     self.permit = None;
                     granted.map_err(ShardError::Permit)?;
@@ -171,7 +169,7 @@ impl Runner {
             biased;
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
             () = until(deadline) => Wake::Deadline,
-            socket = finished(connecting) => Wake::Connected(socket),
+            opened = finished(connecting) => Wake::Connected(opened),
             granted = finished(permit) => Wake::Permit(granted),
             wake = in_turn(ask, space, message) => wake,
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,
@@ -217,9 +215,6 @@ impl Runner {
         self.fill_status();
         if let Some((counter, seq)) = self.output.commit()? {
             self.session.committed(counter, seq);
-        }
-        for warning in self.decoder.take_warnings() {
-            tracing::warn!(?warning, "new to this version, passed on as it is");
         }
         Ok(())
     }

@@ -101,6 +101,34 @@ fn unknown_events_opcodes_and_members() {
     drop(gateway);
 }
 
+/// A server that asks for a User-Agent, and closes with a reason: the one is sent, the other logged.
+#[test]
+fn a_server_that_wants_to_know_who_asks_and_says_why_it_closes() {
+    static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            NAMES.lock().expect("whole").push(peer.user_agent.clone());
+            if peer.number == 0 {
+                peer.hello().await;
+                peer.close_because(4002, "no \u{1b}[31m manners").await;
+            } else {
+                peer.ready("s", "ws://127.0.0.1:9").await;
+                peer.stay().await;
+            }
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    for name in NAMES.lock().expect("whole").iter() {
+        assert!(name.starts_with("DiscordBot (mixcord-gateway, "), "{name:?}");
+    }
+    let log = gateway.log();
+    assert!(log.contains("manners") && log.contains("4002"), "the reason is told: {log}");
+    assert!(!log.contains("\u{1b}[31m manners"), "the server writes no control characters: {log}");
+}
+
 /// What IDENTIFY says, and that nothing was said before it; no compression of payloads.
 #[test]
 fn g33_g34_identify_is_the_first_word_and_asks_for_no_payload_compression() {
@@ -370,6 +398,103 @@ fn g35_zlib_messages_in_pieces_json() {
 #[test]
 fn g35_zlib_messages_in_pieces_etf() {
     zlib_in_pieces("etf");
+}
+
+/// A message cut at any byte, then whole ones: each whole one arrives as it was sent, and nothing is made of
+/// the part and what follows it.
+fn zlib_cut_anywhere(encoding: &'static str) {
+    static LAST: Mutex<u64> = Mutex::new(0);
+    let server = Hostile::start(move |mut peer: Peer| {
+        Box::pin(async move {
+            let encode = |value: &Value| match encoding {
+                "etf" => packing::etf(value),
+                _ => value.to_string().into_bytes(),
+            };
+            let event = |seq: u64| {
+                let data = json!({"d": seq, "channel_id": "5", "list": [1, 2], "end": null});
+                encode(&json!({"op": 0, "s": seq, "t": "TYPING_START", "d": data}))
+            };
+            let mut zlib = Zlib::new();
+            let hello = encode(&json!({"op": 10, "d": {"heartbeat_interval": 40_000}}));
+            peer.send(Message::binary(zlib.flushed(&hello))).await;
+            peer.anything().await;
+            let ready = json!({"op": 0, "s": 1, "t": "READY", "d": {"session_id": "s"}});
+            peer.send(Message::binary(zlib.flushed(&encode(&ready)))).await;
+            let mut seq = 2;
+            for cut in 1.. {
+                let part = event(seq);
+                let Some(part) = part.get(..cut).filter(|_| cut < part.len()) else { break };
+                peer.send(Message::binary(zlib.flushed(part))).await;
+                for whole in [seq + 1, seq + 2] {
+                    peer.send(Message::binary(zlib.flushed(&event(whole)))).await;
+                }
+                seq += 3;
+            }
+            *LAST.lock().expect("whole") = seq - 1;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let options = ["--encoding", encoding, "--compression", "zlib-stream"];
+    let gateway = instance.start(&server.api_url(), &options);
+    let mut reader = Reader::new(&instance);
+    reader.until("the last event", |got| {
+        let last = *LAST.lock().expect("whole");
+        last > 0 && got.iter().any(|got| got.seq == last && !got.is_own())
+    });
+    let whole: Vec<_> = (2..=*LAST.lock().expect("whole")).filter(|seq| seq % 3 != 2).collect();
+    assert_eq!(seqs(&reader, "TYPING_START"), whole);
+    for got in reader.events().iter().filter(|got| got.kind == "TYPING_START") {
+        let sent = json!({"d": got.seq, "channel_id": "5", "list": [1, 2], "end": null});
+        assert_eq!(got.data, sent);
+    }
+    for gap in reader.gaps() {
+        assert_eq!(gap.data["from_seq"].as_u64().expect("a number") % 3, 2);
+        assert_eq!(
+            (&gap.data["from_seq"], &gap.data["reason"]),
+            (&gap.data["to_seq"], &json!("undecodable"))
+        );
+    }
+    assert_eq!(reader.gaps().len(), whole.len() / 2);
+    assert_eq!(server.connections(), 1);
+    drop(gateway);
+}
+
+#[test]
+fn g35_zlib_messages_cut_anywhere_json() {
+    zlib_cut_anywhere("json");
+}
+
+#[test]
+fn g35_zlib_messages_cut_anywhere_etf() {
+    zlib_cut_anywhere("etf");
+}
+
+/// A server of another version: one line, not one a key.
+#[test]
+fn p6_many_new_keys_are_one_line() {
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.hello().await;
+            peer.expect(2).await;
+            let mut ready = json!({"session_id": "s"});
+            for number in 0..75 {
+                ready[format!("brand_new_{number}")] = json!(number);
+            }
+            peer.dispatch(1, "READY", ready).await;
+            peer.stay().await;
+        })
+    });
+    let instance = Instance::new();
+    let gateway = instance.start(&server.api_url(), &JSON);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    crate::harness::until("the line", || gateway.log().contains("new to this version"));
+    let log = gateway.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("brand_new_")).collect();
+    let [line] = lines[..] else { panic!("one line, not {lines:?}") };
+    assert!(line.contains("75") && line.contains("brand_new_0"), "{line}");
+    drop(gateway);
 }
 
 /// A READY that cannot be decoded: told, not waited for for ever, identified again.

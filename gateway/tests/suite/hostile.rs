@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -25,6 +26,8 @@ pub(crate) struct Peer {
     socket: WebSocketStream<BufReader<Box<dyn Wire>>>,
     /// Which connection this is, from 0.
     pub(crate) number: usize,
+    /// What the client calls itself.
+    pub(crate) user_agent: String,
 }
 
 impl Peer {
@@ -85,8 +88,13 @@ impl Peer {
     }
 
     pub(crate) async fn close(&mut self, code: u16) {
+        self.close_because(code, "").await;
+    }
+
+    pub(crate) async fn close_because(&mut self, code: u16, reason: &'static str) {
         use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-        let _ = self.socket.close(Some(CloseFrame { code: code.into(), reason: "".into() })).await;
+        let frame = CloseFrame { code: code.into(), reason: reason.into() };
+        let _ = self.socket.close(Some(frame)).await;
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 }
@@ -185,7 +193,14 @@ async fn serve<F: Fn(Peer) -> Work>(
         let _ = stream.shutdown().await;
         return;
     }
-    let Ok(socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let mut user_agent = String::new();
+    #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
+    let look = |request: &Request, answer: Response| {
+        let named = request.headers().get("user-agent");
+        user_agent = named.and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();
+        Ok::<_, ErrorResponse>(answer)
+    };
+    let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, look).await else { return };
     let number = counter.fetch_add(1, Ordering::Relaxed);
-    script(Peer { socket, number }).await;
+    script(Peer { socket, number, user_agent }).await;
 }

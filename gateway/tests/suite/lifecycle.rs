@@ -208,6 +208,24 @@ fn g25_an_outage_of_the_server_is_waited_out() {
     drop(fake);
 }
 
+/// G-F16: an HTTP answer to the upgrade is waited out for as long as it says.
+#[test]
+fn g7_an_upgrade_that_is_refused_for_a_while_is_not_asked_for_in_between() {
+    let fake = Fake::start(|config| config.shards = 1);
+    fake.post("/fake/upgrade?status=429&retry_after=1&times=2");
+    let instance = Instance::new();
+    let gateway = instance.start(&fake.api_url(), &[]);
+    let mut reader = Reader::new(&instance);
+    reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
+    let at = |entry: &serde_json::Value| entry["at_ms"].as_u64().expect("a time");
+    let refused = fake.logged("refused");
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    let connected = at(&fake.logged("connect")[0]);
+    assert!(at(&refused[1]) >= at(&refused[0]) + 1_000, "{refused:?}");
+    assert!(connected >= at(&refused[1]) + 1_000, "{refused:?} {connected}");
+    assert!(gateway.log().contains("answered 429"), "{}", gateway.log());
+}
+
 /// P8: a damaged ring stops its own shard alone, says what to do, and that shard goes on when it is
 /// done.
 #[test]

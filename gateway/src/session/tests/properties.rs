@@ -221,7 +221,7 @@ proptest! {
         for (input, number) in inputs {
             match input {
                 0 => { bench.session.connected(bench.now); }
-                1 => { bench.session.connect_failed(bench.now); }
+                1 => { bench.session.connect_failed(bench.now, Duration::ZERO); }
                 2 => { bench.session.closed(bench.now, Some((number % 5000) as u16)); }
                 3 => { bench.session.corrupt(bench.now); }
                 4 => { bench.session.permit(); }

@@ -19,10 +19,10 @@ fn g21_a_dead_resume_url_is_tried_once() {
     let mut bench = Bench::restored();
     bench.pass();
     assert_eq!(bench.actions(), [Action::Connect(Endpoint::Resume(URL.into()))]);
-    bench.session.connect_failed(bench.now);
+    bench.session.connect_failed(bench.now, Duration::ZERO);
     bench.pass();
     assert_eq!(bench.actions(), [Action::Connect(Endpoint::Gateway { ask_again: false })]);
-    bench.session.connect_failed(bench.now);
+    bench.session.connect_failed(bench.now, Duration::ZERO);
     // G-2: only now is the URL asked for again.
     assert_eq!(bench.open(), Endpoint::Gateway { ask_again: true });
     let resume = Payload::Resume { session_id: "old".into(), seq: 41 };
@@ -179,7 +179,7 @@ fn g26_after_an_outage_op9_is_followed_by_identify_within_five_seconds() {
         for _ in 0..refused {
             bench.pass();
             bench.actions();
-            bench.session.connect_failed(bench.now);
+            bench.session.connect_failed(bench.now, Duration::ZERO);
         }
         bench.open();
         assert!(matches!(bench.hello()[..], [Action::Send(Payload::Resume { .. })]));
@@ -226,10 +226,21 @@ fn g23_no_wait_for_a_server_that_is_away_is_longer_than_twenty_seconds() {
                 bench.session.connected(bench.now);
                 bench.session.closed(bench.now, None);
             } else {
-                bench.session.connect_failed(bench.now);
+                bench.session.connect_failed(bench.now, Duration::ZERO);
             }
         }
     }
+}
+
+/// What a server answers to the upgrade (429 or 5xx) may ask for a pause.
+#[test]
+fn a_pause_that_the_server_asks_for_is_kept() {
+    let mut bench = Bench::restored();
+    bench.pass();
+    bench.actions();
+    bench.session.connect_failed(bench.now, 90 * SECOND);
+    let wait = bench.pass();
+    assert!((90 * SECOND..91 * SECOND).contains(&wait), "{wait:?}");
 }
 
 /// G-21, when the network was down and not the URL dead.
@@ -238,7 +249,7 @@ fn g21_once_events_flow_the_resume_url_is_used_again() {
     let mut bench = Bench::restored();
     bench.pass();
     bench.actions();
-    bench.session.connect_failed(bench.now);
+    bench.session.connect_failed(bench.now, Duration::ZERO);
     assert_eq!(bench.open(), Endpoint::Gateway { ask_again: false });
     bench.hello();
     bench.resumed(42);

@@ -68,7 +68,7 @@ pub enum InflateError {
 const ZLIB_SUFFIX: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 /// A zlib message may look whole this often before it is.
 const PIECES_MAX: usize = 64;
-/// Buffers larger than this are given back after the message that needed them.
+/// A buffer larger than this is not kept for the next message.
 const KEEP: usize = 1 << 20;
 
 /// Undoes the compression of one connection.
@@ -125,7 +125,29 @@ impl Inflater {
         }
     }
 
-    /// Forgets the stream; a new connection begins. Buffers stay.
+    /// Takes a buffer for what comes. Between two messages an inflater has none of its own.
+    pub fn lend(&mut self, buffer: &mut Vec<u8>) {
+        if self.is_between_messages() {
+            std::mem::swap(&mut self.output, buffer);
+        }
+    }
+
+    /// Gives the buffer back, unless it holds the beginning of a message.
+    pub fn give_back(&mut self, buffer: &mut Vec<u8>) {
+        if self.is_between_messages() {
+            self.forget();
+            let output = std::mem::take(&mut self.output);
+            if buffer.capacity() == 0 {
+                *buffer = output;
+            }
+        }
+    }
+
+    fn is_between_messages(&self) -> bool {
+        !self.open && !self.kept
+    }
+
+    /// Forgets the stream; a new connection begins.
     pub fn reset(&mut self) {
         match &mut self.context {
             Context::Zstd(context) => **context = zstd_context(),
@@ -134,9 +156,10 @@ impl Inflater {
         }
         self.tail = [0; 4];
         self.forget();
+        self.output = Vec::new();
     }
 
-    /// Takes one websocket message. Is there something to read ([`Self::candidates`])?
+    /// Takes one websocket message. Is there something to read ([`Self::newest`])?
     ///
     /// # Errors
     /// The stream is broken or the message too large: the connection cannot be read any further.
@@ -175,14 +198,17 @@ impl Inflater {
         }
     }
 
-    /// What the gateway message may be that `input` completes: all that is there, or, if that is no
-    /// message, the newest piece alone.
-    pub fn candidates<'a>(&'a self, input: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let whole = match self.context {
+    /// What has just become whole, by itself: almost always a message.
+    pub fn newest<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
+        match self.context {
             Context::None => input,
-            _ => &self.output,
-        };
-        std::iter::once(whole).chain(whole.get(self.newest..).filter(|_| self.newest > 0))
+            _ => self.output.get(self.newest..).unwrap_or_default(),
+        }
+    }
+
+    /// The same with what was kept before it; `None` when nothing was.
+    pub fn with_kept(&self) -> Option<&[u8]> {
+        (self.newest > 0).then_some(&self.output[..])
     }
 
     /// The message is cut short: keeps it until more comes. False when that cannot help.

@@ -20,7 +20,11 @@ fn messages() -> Vec<Vec<u8>> {
 /// All that is there, when it looks whole.
 fn push(inflater: &mut Inflater, input: &[u8]) -> Result<Option<Vec<u8>>, InflateError> {
     let looks_whole = inflater.push(input)?;
-    Ok(looks_whole.then(|| inflater.candidates(input).next().expect("the whole").to_vec()))
+    let all = |inflater: &Inflater| match inflater.with_kept() {
+        Some(all) => all.to_vec(),
+        None => inflater.newest(input).to_vec(),
+    };
+    Ok(looks_whole.then(|| all(inflater)))
 }
 
 fn zlib(context: &mut Compress, message: &[u8]) -> Vec<u8> {
@@ -117,23 +121,48 @@ fn g35_a_suffix_inside_the_data_looks_whole_and_is_kept() {
 fn g35_the_newest_piece_can_be_had_and_kept_alone() {
     let mut context = Compress::new(flate2::Compression::fast(), true);
     let mut inflater = Inflater::new(Compression::Zlib, LIMIT);
-    let all =
-        |inflater: &Inflater| inflater.candidates(&[]).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let newest = |inflater: &Inflater| inflater.newest(&[]).to_vec();
+    let all = |inflater: &Inflater| inflater.with_kept().map(<[u8]>::to_vec);
     assert_eq!(inflater.push(&zlib(&mut context, b"one")), Ok(true));
-    assert_eq!(all(&inflater), [b"one"]);
+    assert_eq!((newest(&inflater), all(&inflater)), (b"one".to_vec(), None));
     assert!(inflater.keep());
     assert_eq!(inflater.push(&zlib(&mut context, b"two")), Ok(true));
-    assert_eq!(all(&inflater), [&b"onetwo"[..], b"two"]);
+    assert_eq!((newest(&inflater), all(&inflater)), (b"two".to_vec(), Some(b"onetwo".to_vec())));
     inflater.keep_newest();
     assert_eq!(inflater.push(&zlib(&mut context, b"three")), Ok(true));
-    assert_eq!(all(&inflater), [&b"twothree"[..], b"three"]);
+    assert_eq!(all(&inflater), Some(b"twothree".to_vec()));
     assert_eq!(inflater.push(&zlib(&mut context, b"four")), Ok(true));
-    assert_eq!(all(&inflater), [b"four"]);
+    assert_eq!((newest(&inflater), all(&inflater)), (b"four".to_vec(), None));
     for _ in 1..PIECES_MAX {
         assert!(inflater.keep());
         assert_eq!(inflater.push(&zlib(&mut context, b"more")), Ok(true));
     }
     assert!(!inflater.keep(), "there is an end to it");
+}
+
+/// Between two messages no connection holds a buffer; the beginning of one stays with its own.
+#[test]
+fn p7_a_buffer_is_lent_and_given_back() {
+    let mut context = Compress::new(flate2::Compression::fast(), true);
+    let mut inflater = Inflater::new(Compression::Zlib, LIMIT);
+    let mut buffer = Vec::with_capacity(1_000);
+    let packed = zlib(&mut context, b"whole");
+    inflater.lend(&mut buffer);
+    assert_eq!(push(&mut inflater, &packed), Ok(Some(b"whole".to_vec())));
+    inflater.give_back(&mut buffer);
+    assert_eq!((inflater.output.capacity(), buffer.len()), (0, 0));
+    assert!(buffer.capacity() >= 1_000);
+
+    let packed = zlib(&mut context, b"in two pieces");
+    let (first, second) = packed.split_at(packed.len() - 3);
+    inflater.lend(&mut buffer);
+    assert_eq!(push(&mut inflater, first), Ok(None));
+    inflater.give_back(&mut buffer);
+    assert_eq!(buffer.capacity(), 0, "it holds the beginning");
+    inflater.lend(&mut buffer);
+    assert_eq!(push(&mut inflater, second), Ok(Some(b"in two pieces".to_vec())));
+    inflater.give_back(&mut buffer);
+    assert_eq!(inflater.output.capacity(), 0);
 }
 
 #[test]
