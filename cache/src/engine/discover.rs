@@ -48,7 +48,7 @@ impl Engine {
     fn choose_shards(&mut self) {
         let mut counts: Vec<u16> = self.inputs.keys().map(|&(shards, _)| shards).collect();
         counts.dedup();
-        let current = self.shards.filter(|current| counts.contains(current));
+        let current = self.reached.shards.filter(|current| counts.contains(current));
         if let Some(current) = current
             && (counts.len() == 1 || self.is_in_use(current))
         {
@@ -62,7 +62,9 @@ impl Engine {
         }
         others.sort_unstable();
         match others.first() {
-            Some(&(unused, _, count)) if !unused || current.is_none() => self.shards = Some(count),
+            Some(&(unused, _, count)) if !unused || current.is_none() => {
+                self.reached.shards = Some(count)
+            }
             _ => {}
         }
     }
@@ -71,11 +73,11 @@ impl Engine {
     /// another ring, and read from its beginning. While they are there their positions stay, for their
     /// gateway may come back.
     fn leave_old_counts(&mut self, names: &[String]) {
-        let Some(current) = self.shards else { return };
+        let Some(current) = self.reached.shards else { return };
         let is_gone = |&(shards, shard): &(u16, u16)| {
             shards != current && !names.contains(&topology::shard_ring(shard, shards))
         };
-        let gone: Vec<_> = self.positions.keys().copied().filter(is_gone).collect();
+        let gone: Vec<_> = self.reached.positions.keys().copied().filter(is_gone).collect();
         for shard in gone {
             if self.inputs.get_mut(&shard).is_some_and(Input::is_in_use) {
                 continue;
@@ -83,9 +85,9 @@ impl Engine {
             let input = self.inputs.remove(&shard);
             if !input.is_some_and(|input| input.is_readable()) {
                 // Nobody knows what else was in it (P3).
-                self.gaps.push(Gap { shard, reason: Reason::RingLost });
+                self.batch.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
-            self.positions.remove(&shard);
+            self.reached.positions.remove(&shard);
         }
     }
 

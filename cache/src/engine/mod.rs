@@ -5,11 +5,13 @@
 //! → release the input. Whatever instruction the process dies at, [`Engine::start`] finds which of
 //! these was the last and goes on from there.
 
+mod batch;
 mod commit;
 mod discover;
 mod error;
 mod gap;
 mod input;
+mod limits;
 mod startup;
 mod transaction;
 mod work;
@@ -19,14 +21,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mixcord_ring::{Bell, Geometry, Namespace, Producer};
-use mixcord_state::{Inputs, StoreError};
+use mixcord_state::StoreError;
 
+use self::batch::{Batch, Reached};
 pub use self::error::EngineError;
 use self::gap::Gap;
 use self::input::Input;
-use crate::annotate::Outputs;
 use crate::settings::Settings;
-use crate::store::{Changes, DiskStore};
+use crate::store::DiskStore;
 
 /// What the engine is to do.
 #[derive(Clone, Debug)]
@@ -70,25 +72,12 @@ pub struct Engine {
     settings: Settings,
     /// Rings that are read or will be, by (shard count, shard).
     inputs: BTreeMap<(u16, u16), Input>,
-    /// The input whose turn it is first in the next round.
-    first: (u16, u16),
-    /// How far each input ring is committed. A ring's id may be folded until the ring is seen.
-    positions: Inputs,
-    /// The positions that the store holds.
-    persisted: Inputs,
-    /// The shard count whose rings are read; those of another wait until these are drained.
-    shards: Option<u16>,
+    reached: Reached,
+    batch: Batch,
     /// Whether it was known at the start how far the inputs had been read.
     knew_positions: bool,
-    /// Losses to be told before anything else.
-    gaps: Vec<Gap>,
     /// Rings that cannot be read, and when that was said.
     complaints: BTreeMap<String, Instant>,
-    changes: Changes,
-    outputs: Outputs,
-    /// Records of the next batch at most: one after a batch that had to be taken back, and twice as many
-    /// after each that was committed.
-    records_max: usize,
     housekeeping: Instant,
     looked: Option<Instant>,
 }
@@ -136,7 +125,7 @@ impl Engine {
                 for input in self.inputs.values_mut() {
                     tick = tick.min(input.arm());
                 }
-                let shards = self.shards;
+                let shards = self.reached.shards;
                 let mut read = self.inputs.iter_mut().filter(|(key, _)| Some(key.0) == shards);
                 if read.any(|(_, input)| input.has_work()) {
                     return;

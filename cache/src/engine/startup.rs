@@ -10,10 +10,11 @@ use mixcord_state::{
     Checkpoint, InputPosition, Inputs, Key, Read, StoreError, Table, compose, meta,
 };
 
+use super::batch::{Batch, Reached};
 use super::gap::Gap;
 use super::input::Input;
 use super::{Engine, EngineError, Plan};
-use crate::annotate::{Outputs, forget_uncached};
+use crate::annotate::forget_uncached;
 use crate::kill;
 use crate::store::{Changes, DiskStore, Fate, announce};
 
@@ -67,16 +68,10 @@ impl Engine {
             store: store.map(|(store, _)| store),
             settings: plan.settings.clone(),
             inputs: BTreeMap::new(),
-            first: (0, 0),
-            positions: Inputs::new(),
-            persisted: Inputs::new(),
-            shards: None,
+            reached: Reached::default(),
+            batch: Batch::default(),
             knew_positions: true,
-            gaps: Vec::new(),
             complaints: BTreeMap::new(),
-            changes: Changes::default(),
-            outputs: Outputs::default(),
-            records_max: usize::MAX,
             housekeeping: Instant::now(),
             looked: None,
         };
@@ -118,8 +113,8 @@ impl Engine {
             None => Stored::default(),
         };
         let (id, tail) = (self.out.id().0, self.out.tail());
-        self.shards = stored.shards;
-        self.persisted.clone_from(&stored.inputs);
+        self.reached.shards = stored.shards;
+        self.reached.persisted.clone_from(&stored.inputs);
         match stored.output {
             Some((ring, intended)) if ring == id => {
                 let behind = checkpoint.as_ref().is_some_and(|at| is_behind(&stored.inputs, at));
@@ -127,7 +122,7 @@ impl Engine {
                     tracing::error!("the store is older than the output ring: beginning anew");
                     return self.begin_anew(checkpoint);
                 }
-                self.positions = stored.inputs;
+                self.reached.positions = stored.inputs;
                 if intended > tail {
                     match self.out.restage(intended) {
                         Ok(()) => {
@@ -147,7 +142,7 @@ impl Engine {
             }
             Some(_) => {
                 tracing::error!("the output ring is another one than before");
-                self.positions = stored.inputs;
+                self.reached.positions = stored.inputs;
                 self.tell(Reason::OutputLost);
             }
             None if checkpoint.is_some() && self.store.is_some() => {
@@ -176,42 +171,42 @@ impl Engine {
             store.rebuild()?;
         }
         self.forget_uncached()?;
-        self.persisted.clear();
+        self.reached.persisted.clear();
         // Notes are of the state that was.
-        self.changes = Changes::default();
+        self.batch.changes = Changes::default();
         self.tell(Reason::StateLost);
         Ok(())
     }
 
     fn take_positions(&mut self, checkpoint: Option<Checkpoint>) {
-        self.positions = checkpoint.map(|checkpoint| checkpoint.inputs).unwrap_or_default();
+        self.reached.positions = checkpoint.map(|checkpoint| checkpoint.inputs).unwrap_or_default();
     }
 
     /// Tells a loss to every shard that was read before.
     fn tell(&mut self, reason: Reason) {
-        let gaps = self.positions.keys().map(|&shard| Gap { shard, reason });
-        self.gaps.extend(gaps);
+        let gaps = self.reached.positions.keys().map(|&shard| Gap { shard, reason });
+        self.batch.gaps.extend(gaps);
     }
 
     /// A ring that appeared: where it is read from.
     pub(super) fn welcome(&mut self, shard: (u16, u16), input: Input) {
         let (id, floor) = (input.id(), input.floor());
-        match self.positions.get_mut(&shard) {
+        match self.reached.positions.get_mut(&shard) {
             Some(known) if known.ring == id || Checkpoint::is_ring(known.ring, id) => {
                 known.ring = id;
             }
             Some(known) => {
                 tracing::error!(shard = shard.1, "the shard's ring is another one than before");
                 *known = InputPosition::whole(id, 0);
-                self.gaps.push(Gap { shard, reason: Reason::RingLost });
+                self.batch.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
             None => {
                 if floor > 0 {
                     let knew = self.knew_positions;
                     let reason = if knew { Reason::RecordsLost } else { Reason::StateLost };
-                    self.gaps.push(Gap { shard, reason });
+                    self.batch.gaps.push(Gap { shard, reason });
                 }
-                self.positions.insert(shard, InputPosition::whole(id, floor));
+                self.reached.positions.insert(shard, InputPosition::whole(id, floor));
             }
         }
         self.inputs.insert(shard, input);

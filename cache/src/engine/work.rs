@@ -4,8 +4,8 @@ use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, record};
 use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
 use mixcord_state::{Read, StoreError};
 
-use super::commit::CHANGES_BYTES_MAX;
 use super::gap::Gap;
+use super::limits::CHANGES_BYTES_MAX;
 use crate::annotate::{Output, Outputs, Slice, annotate};
 use crate::settings::Settings;
 use crate::store::{Changes, Overlay};
