@@ -64,7 +64,7 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
             reminded = None;
         } else if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
             reminded = Some(Instant::now());
-            say(progress);
+            say(progress, engine.refusal());
         }
         engine.wait(progress, SLEEP);
     }
@@ -73,13 +73,14 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
 }
 
 /// Why the cache stands still.
-fn say(progress: Progress) {
+fn say(progress: Progress, refusal: &str) {
     match progress {
         Progress::OutputFull(_) => {
             tracing::warn!(
                 "the output ring is full: the slowest group of consumers decides the pace"
             );
         }
+        Progress::Refused => tracing::error!("standing still until there is room: {refusal}"),
         Progress::StoreFull { oldest_reader: Some(pid) } => tracing::error!(
             pid,
             "the store is full; process {pid} has the oldest read transaction: if it hangs, end it, \

@@ -125,43 +125,6 @@ fn records_that_the_group_lost_are_a_gap() {
     assert!(first > 1 && seen.len() as u64 == 2 + 601 - first, "from {first} on all are there");
 }
 
-/// An event whose `old` and `data` lie out of line, where nothing can be written.
-#[test]
-fn an_output_that_cannot_be_written_is_reduced_or_told_and_the_cache_goes_on() {
-    let mut instance = Instance::new("undeliverable");
-    instance.output = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
-    instance.declare();
-    let mut shard = instance.shard(0, 1);
-    let mut engine = instance.engine();
-    let mut consumer = instance.consumer();
-    let text = "x".repeat(10_000);
-    send(&mut shard, (0, 1), &[guild(100, &text)]);
-    settle(&mut engine);
-    assert_eq!(receive(&mut consumer).len(), 1);
-    // 20 kB of old and new are too long for this ring, 10 kB are not.
-    let out = consumer.ring().id().0;
-    let blob = |position: u64| {
-        let prefix = instance.namespace.prefix();
-        Namespace::directory().join(format!("{prefix}.out.blob-{out:016x}-{position}"))
-    };
-    std::fs::create_dir(blob(1)).unwrap();
-    std::fs::create_dir(blob(2)).unwrap();
-    let update = json!({"id": "100", "icon": "i"});
-    let long = json!({"id": "100", "description": "y".repeat(40_000)});
-    let events =
-        [("GUILD_UPDATE", update), ("GUILD_UPDATE", long), ("GUILD_UPDATE", json!({"id": "100"}))];
-    send(&mut shard, (0, 1), &events);
-    settle(&mut engine);
-    let seen = receive(&mut consumer);
-    assert_eq!(kinds(&seen), ["GUILD_UPDATE", "GAP", "GUILD_UPDATE"]);
-    assert_eq!((&seen[0].old, &seen[0].data["icon"]), (&Json::Null, &json!("i")));
-    assert!(seen[0].flags.contains(mixcord_event::Flags::WITHOUT_OLD));
-    assert_eq!((gaps(&seen), seen[1].origin), (vec![(0, "undeliverable")], (shard.id().0, 2)));
-    assert_eq!(seen[2].old["icon"], "i", "the state has what was not delivered");
-    std::fs::remove_dir(blob(1)).unwrap();
-    std::fs::remove_dir(blob(2)).unwrap();
-}
-
 #[test]
 fn a_damaged_entry_begins_the_state_anew_after_a_gap() {
     let instance = Instance::new("entry");

@@ -60,10 +60,12 @@ pub enum Reason {
     RecordsLost = 13,
     /// GAP: a record could not be written into the output ring.
     Undeliverable = 14,
+    /// GAP: what a shard received while the rings of another shard count were in force was left out.
+    ShardCountChanged = 15,
 }
 
 impl Reason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::None,
         Self::Startup,
         Self::Available,
@@ -79,6 +81,7 @@ impl Reason {
         Self::Undecodable,
         Self::RecordsLost,
         Self::Undeliverable,
+        Self::ShardCountChanged,
     ];
 
     /// Its name, as the command line prints it; `None` for [`Reason::None`].
@@ -99,11 +102,12 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::RecordsLost => "records_lost",
             Self::Undeliverable => "undeliverable",
+            Self::ShardCountChanged => "shard_count_changed",
         })
     }
 
     /// The reason with this number; one from a newer Mixcord reads as [`Reason::None`].
-    pub(crate) fn from_number(number: u8) -> Self {
+    pub fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
     }
 }
@@ -125,6 +129,8 @@ impl Flags {
     pub const DERIVED: Self = Self(1 << 3);
     /// There was an entity before, but it could not be written into the output ring with the event.
     pub const WITHOUT_OLD: Self = Self(1 << 4);
+    /// The session's intents bring the events of members themselves (GUILD_MEMBERS).
+    pub const MEMBER_EVENTS: Self = Self(1 << 5);
 
     /// Whether all of `flags` are set.
     pub const fn contains(self, flags: Self) -> bool {
@@ -164,6 +170,7 @@ impl fmt::Debug for Flags {
             (Self::NOT_UTF8, "NOT_UTF8"),
             (Self::DERIVED, "DERIVED"),
             (Self::WITHOUT_OLD, "WITHOUT_OLD"),
+            (Self::MEMBER_EVENTS, "MEMBER_EVENTS"),
         ];
         f.debug_set()
             .entries(names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| name))

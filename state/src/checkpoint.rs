@@ -36,6 +36,12 @@ pub struct Checkpoint {
     pub store: u64,
     /// Positions; their ring ids are folded.
     pub inputs: Inputs,
+    /// The shard count whose rings are read.
+    pub shards: Option<u16>,
+    /// When the latest record that is applied was received, in microseconds since 1970; 0 if none is.
+    pub applied_us: u64,
+    /// Until when what the rings of that count received is left out; 0 if nothing is.
+    pub cut_us: u64,
 }
 
 /// Bytes that are no checkpoint.
@@ -47,28 +53,40 @@ const VERSION: u8 = 1;
 /// Bytes before the positions: the version and the store.
 const HEAD: usize = 9;
 /// A position: shard count, shard, ring, position. Or, with 0 for the shard count, what is delivered
-/// of the record at one: 0, shard count, shard, index, and six bytes of 0.
+/// of the record at one: 0, shard count, shard, index, and six bytes of 0. Or, with 0 for both, a fact:
+/// 0, 0, which, and a number of eight bytes; whoever does not know which leaves it out.
 const ENTRY: usize = 14;
 /// Positions take six bytes: at a million events a second they last nine years.
 const POSITION: usize = 6;
 
+/// Facts.
+const SHARDS: u16 = 0;
+const APPLIED: u16 = 1;
+const CUT: u16 = 2;
+
 impl Checkpoint {
     /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first, and
-    /// before them those that are not of `current`, the shard count whose rings are read. With 256
-    /// shards there is room to say of 31 that a record of theirs is delivered in part; one of which it
+    /// before them those that are not of the shard count whose rings are read. With 256
+    /// shards there is room to say of 28 that a record of theirs is delivered in part; one of which it
     /// is not said would begin again, if the store were lost right then.
     #[must_use]
-    pub fn to_bytes(&self, limit: usize, current: Option<u16>) -> Vec<u8> {
+    pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
         bytes.extend_from_slice(&Self::head(self.store));
         let room = limit.saturating_sub(HEAD) / ENTRY;
         let entries = [true, false].into_iter().flat_map(|of_current| {
             let inputs = self.inputs.iter();
-            let inputs = inputs.filter(move |(of, _)| (Some(of.0) == current) == of_current);
+            let inputs = inputs.filter(move |(of, _)| (Some(of.0) == self.shards) == of_current);
             let parts = inputs.clone().filter(|(_, input)| input.index > 0);
             inputs.map(position).chain(parts.map(part))
         });
-        bytes.extend(entries.take(room).flatten());
+        let facts = [
+            (SHARDS, self.shards.unwrap_or(0).into()),
+            (APPLIED, self.applied_us),
+            (CUT, self.cut_us),
+        ];
+        let facts = facts.into_iter().filter(|(_, number)| *number > 0).map(fact);
+        bytes.extend(facts.chain(entries).take(room).flatten());
         bytes
     }
 
@@ -95,23 +113,33 @@ impl Checkpoint {
         if version != VERSION || entries.len() % ENTRY != 0 {
             return Err(CheckpointError);
         }
-        let mut inputs = Inputs::new();
+        let mut read = Self { store: u64::from_le_bytes(store), ..Self::default() };
         for entry in entries.chunks_exact(ENTRY) {
             let entry: &[u8; ENTRY] = entry.try_into().map_err(|_| CheckpointError)?;
             let [s0, s1, n0, n1, r0, r1, r2, r3, p0, p1, p2, p3, p4, p5] = *entry;
             let (shards, shard) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([n0, n1]));
+            if (shards, shard) == (0, 0) {
+                let number = u64::from_le_bytes([r2, r3, p0, p1, p2, p3, p4, p5]);
+                match u16::from_le_bytes([r0, r1]) {
+                    SHARDS => read.shards = u16::try_from(number).ok(),
+                    APPLIED => read.applied_us = number,
+                    CUT => read.cut_us = number,
+                    _ => {}
+                }
+                continue;
+            }
             if shards == 0 {
                 let of = (shard, u16::from_le_bytes([r0, r1]));
-                if let Some(input) = inputs.get_mut(&of) {
+                if let Some(input) = read.inputs.get_mut(&of) {
                     input.index = u16::from_le_bytes([r2, r3]);
                 }
                 continue;
             }
             let ring = u64::from(u32::from_le_bytes([r0, r1, r2, r3]));
             let position = u64::from_le_bytes([p0, p1, p2, p3, p4, p5, 0, 0]);
-            inputs.insert((shards, shard), InputPosition::whole(ring, position));
+            read.inputs.insert((shards, shard), InputPosition::whole(ring, position));
         }
-        Ok(Self { store: u64::from_le_bytes(store), inputs })
+        Ok(read)
     }
 
     /// Whether a folded id stands for the ring `id`.
@@ -140,6 +168,14 @@ fn part((&(shards, shard), input): (&(u16, u16), &InputPosition)) -> [u8; ENTRY]
     entry
 }
 
+/// The entry of a fact.
+fn fact((which, number): (u16, u64)) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[4..6].copy_from_slice(&which.to_le_bytes());
+    entry[6..].copy_from_slice(&number.to_le_bytes());
+    entry
+}
+
 const fn fold(id: u64) -> u32 {
     (id ^ (id >> 32)) as u32
 }
@@ -154,12 +190,14 @@ mod tests {
         let mut inputs = Inputs::new();
         inputs.insert((2, 0), InputPosition::whole(ring, 1));
         inputs.insert((2, 1), InputPosition { ring, position: 77, index: 5 });
-        let read = Checkpoint::from_bytes(&Checkpoint { store: 5, inputs }.to_bytes(4032, Some(2)))
-            .unwrap();
+        let written =
+            Checkpoint { store: 5, inputs, shards: Some(2), applied_us: 1 << 60, cut_us: 9 };
+        let read = Checkpoint::from_bytes(&written.to_bytes(4032)).unwrap();
+        assert_eq!((read.shards, read.applied_us, read.cut_us), (Some(2), 1 << 60, 9));
         let input = read.inputs[&(2, 1)];
         assert_eq!((read.store, input.position, input.index), (5, 77, 5));
         assert_eq!((read.inputs.len(), read.inputs[&(2, 0)].index), (2, 0));
-        let bytes = read.to_bytes(4032, None);
+        let bytes = read.to_bytes(4032);
         assert!(bytes.starts_with(&Checkpoint::head(5)));
         assert_eq!(Checkpoint::store_in(&bytes).unwrap(), 5);
         assert!(Checkpoint::is_ring(input.ring, ring));
@@ -170,10 +208,11 @@ mod tests {
     fn the_positions_of_256_shards_fit() {
         let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1, index: 9 };
         let inputs: Inputs = (0..256).map(|shard| ((256, shard), input)).collect();
-        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(256));
+        let bytes = Checkpoint { store: 1, inputs, shards: Some(256), applied_us: 1, cut_us: 1 }
+            .to_bytes(4032);
         let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
         assert_eq!(read.len(), 256);
-        assert_eq!(read.values().filter(|input| input.index == 9).count(), 31);
+        assert_eq!(read.values().filter(|input| input.index == 9).count(), 28);
     }
 
     #[test]
@@ -182,7 +221,8 @@ mod tests {
         let shards = [120, 130, 140].into_iter();
         let inputs: Inputs =
             shards.flat_map(|count| (0..count).map(move |shard| ((count, shard), input))).collect();
-        let bytes = Checkpoint { store: 1, inputs }.to_bytes(4032, Some(140));
+        let bytes = Checkpoint { store: 1, inputs, shards: Some(140), ..Checkpoint::default() }
+            .to_bytes(4032);
         let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
         assert_eq!(read.keys().filter(|of| of.0 == 140).count(), 140);
         assert!(read.iter().filter(|(of, _)| of.0 == 140).all(|(_, input)| input.index == 1));

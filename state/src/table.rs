@@ -197,6 +197,11 @@ pub mod meta {
     pub const OUTPUT: Key = Key::pair(1, 0);
     /// The shard count whose rings are read.
     pub const SHARDS: Key = Key::pair(1, 1);
+    /// When what is applied was received, and until when what another shard count received is left out:
+    /// two numbers of microseconds since 1970, eight bytes each.
+    pub const TIMES: Key = Key::pair(1, 2);
+    /// Losses that are not told yet: shard count, shard and reason of each, eight bytes each.
+    pub const GAPS: Key = Key::pair(1, 3);
     /// Owner of the keys of input positions.
     pub const INPUTS: u64 = 2;
 

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use mixcord_event::Origin;
-use mixcord_ring::{Producer, StageError};
+use mixcord_event::{Origin, Record};
+use mixcord_ring::{Entry, Producer, StageError};
 use mixcord_state::{Inputs, Read, WriteTxn};
 
 use super::gap::Gap;
 use super::input::Input;
-use super::limits::{CHANGES_BYTES_MAX, RECORDS_MAX, SPILL_RECORDS};
+use super::limits::{CHANGES_BYTES_MAX, OUTPUT_BYTES_MAX, RECORDS_MAX, SPILL_RECORDS};
+use super::reached::{Reached, Times};
 use super::transaction::{self, Ending};
-use super::work::{Done, Place, Work, stage_gap};
+use super::work::{Done, Need, Place, Work, stage_gap};
 use super::{EngineError, Progress};
 use crate::annotate::Outputs;
 use crate::settings::Settings;
@@ -24,22 +25,15 @@ pub(super) struct Batch {
     outputs: Outputs,
     /// Losses to be told before anything else.
     pub(super) gaps: Vec<Gap>,
+    /// How many of them are staged; the output ring may have too few places for all.
+    told: usize,
+    /// Whether the store has some that were not told.
+    stored_gaps: bool,
     /// The input whose turn it is first.
     first: (u16, u16),
     /// Records of the batch at most: one after a batch that had to be taken back, and twice as many
     /// after each that was committed.
     records_max: usize,
-}
-
-/// How far everything is committed.
-#[derive(Default, Debug)]
-pub(super) struct Reached {
-    /// How far each input ring is. A ring's id may be folded until the ring is seen.
-    pub(super) positions: Inputs,
-    /// The positions that the store holds.
-    pub(super) persisted: Inputs,
-    /// The shard count whose rings are read; those of another wait until these are drained.
-    pub(super) shards: Option<u16>,
 }
 
 /// What a batch works on.
@@ -49,6 +43,8 @@ pub(super) struct Around<'a> {
     pub(super) settings: &'a Settings,
     pub(super) inputs: &'a mut BTreeMap<(u16, u16), Input>,
     pub(super) reached: &'a mut Reached,
+    /// Why the system refused a file, if it did.
+    pub(super) refusal: &'a mut String,
 }
 
 /// Why staging ended.
@@ -56,8 +52,14 @@ pub(super) struct Around<'a> {
 enum End {
     /// Nothing more waits, or the batch is long enough.
     Enough,
-    /// The next record needs this many bytes.
-    Full(usize),
+    /// The next record waits for this.
+    Waits(Need),
+}
+
+/// What was staged, beside the inputs' own positions.
+struct Staged {
+    end: End,
+    times: Times,
 }
 
 impl Default for Batch {
@@ -66,6 +68,8 @@ impl Default for Batch {
             changes: Changes::default(),
             outputs: Outputs::default(),
             gaps: Vec::new(),
+            told: 0,
+            stored_gaps: false,
             first: (0, 0),
             records_max: usize::MAX,
         }
@@ -73,6 +77,17 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// Losses found at the start that an earlier run did not tell.
+    pub(super) fn resume(&mut self, untold: Vec<Gap>) {
+        self.stored_gaps = !untold.is_empty();
+        self.gaps = untold;
+    }
+
+    /// Losses that this batch does not tell.
+    pub(super) fn untold(&self) -> &[Gap] {
+        &self.gaps[self.told..]
+    }
+
     /// Stages what waits and commits it; or says why there is nothing to publish.
     pub(super) fn commit(
         &mut self,
@@ -85,37 +100,47 @@ impl Batch {
             Some(store) => Some(transaction::begin(store.env()?)?),
             None => None,
         };
-        let end = self.stage_records(around, &mut txn)?;
+        let Staged { end, times } = if self.untold().is_empty() {
+            self.stage_records(around, &mut txn)?
+        } else {
+            Staged { end: End::Enough, times: around.reached.times }
+        };
         let staged = around.inputs.iter();
         let staged: Inputs =
             staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
         // What is left of a record whose state was lost has no outputs, and is done all the same.
         if around.out.staged_tail() == around.out.tail() && staged.is_empty() {
             return Ok(Some(match end {
-                End::Full(bytes) => Progress::OutputFull(bytes),
+                End::Waits(Need::Bytes(bytes)) => Progress::OutputFull(bytes),
+                End::Waits(Need::File) => Progress::Refused,
                 End::Enough => Progress::Idle,
             }));
         }
-        let mut positions = around.reached.positions.clone();
-        positions.extend(staged);
+        let before = (around.reached.positions.clone(), around.reached.times);
+        around.reached.positions.extend(staged);
+        around.reached.times = times;
         if let Some(txn) = txn {
             let ending = Ending {
-                positions: &positions,
-                persisted: &around.reached.persisted,
-                shards: around.reached.shards,
+                reached: around.reached,
                 output: (around.out.id().0, around.out.staged_tail()),
+                untold: &self.gaps[self.told..],
+                had_untold: self.stored_gaps,
             };
-            ending.commit(txn, &mut self.changes)?;
+            if let Err(error) = ending.commit(txn, &mut self.changes) {
+                (around.reached.positions, around.reached.times) = before;
+                return Err(error.into());
+            }
         }
-        around.reached.persisted.clone_from(&positions);
-        around.reached.positions = positions;
+        let held_back = if around.store.is_some() { &[] } else { &self.gaps[self.told..] };
+        around.reached.committed(held_back);
         self.changes.committed();
         Ok(None)
     }
 
     /// It is published: the next one may be longer.
     pub(super) fn published(&mut self) {
-        self.gaps.clear();
+        self.gaps.drain(..std::mem::take(&mut self.told));
+        self.stored_gaps = !self.gaps.is_empty();
         self.records_max = self.records_max.saturating_mul(2);
     }
 
@@ -126,6 +151,7 @@ impl Batch {
         inputs: &mut BTreeMap<(u16, u16), Input>,
     ) {
         out.discard_staged();
+        self.told = 0;
         self.changes.take_back();
         inputs.values_mut().for_each(Input::take_back);
     }
@@ -140,8 +166,9 @@ impl Batch {
         &mut self,
         around: &mut Around<'_>,
         txn: &mut Option<WriteTxn<'_>>,
-    ) -> Result<End, EngineError> {
-        let Reached { positions, shards, .. } = &*around.reached;
+    ) -> Result<Staged, EngineError> {
+        let Reached { positions, shards, times, .. } = &*around.reached;
+        let (mut applied_us, cut_us) = (times.applied_us, times.cut_us);
         let mut left = self.records_max.min(RECORDS_MAX);
         let empty = MemoryStore::default();
         let mut work = Work {
@@ -150,6 +177,8 @@ impl Batch {
             changes: &mut self.changes,
             outputs: &mut self.outputs,
             keeps: txn.is_some(),
+            output_bytes_max: OUTPUT_BYTES_MAX,
+            refusal: around.refusal,
         };
         let mut end = End::Enough;
         let mut torn = false;
@@ -167,6 +196,7 @@ impl Batch {
             let mut staged = 0;
             let mut part = None;
             let mut stopped = false;
+            let mut cut = input.cut;
             for entry in input.rest() {
                 if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
                     stopped = true;
@@ -178,20 +208,34 @@ impl Batch {
                 }
                 let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
                 let at = Place { shard: *key, ring, position: entry.position };
+                let received_us = received_us(entry);
+                if cut.leaves_out(entry.position, received_us, cut_us) {
+                    match work.leave_out(at, cut) {
+                        Done::Waits(need) => end = End::Waits(need),
+                        _ => {
+                            staged += 1;
+                            continue;
+                        }
+                    }
+                    stopped = true;
+                    break;
+                }
                 let known = known.filter(|known| known.position == entry.position);
                 let from = known.map_or(0, |known| known.index);
                 match work.record(base, at, entry, from)? {
                     Done::Staged => {
+                        applied_us = applied_us.max(received_us.unwrap_or(0));
                         staged += 1;
                         continue;
                     }
                     Done::Part(index) => part = Some(index),
-                    Done::Full(bytes) => end = End::Full(bytes),
-                    Done::Torn(bytes) => (end, torn) = (End::Full(bytes), true),
+                    Done::Waits(need) => end = End::Waits(need),
+                    Done::Torn(need) => (end, torn) = (End::Waits(need), true),
                 }
                 stopped = true;
                 break;
             }
+            input.cut = cut;
             input.advance(staged, part);
             if stopped {
                 let served = staged > 0 && !torn;
@@ -204,25 +248,30 @@ impl Batch {
             *txn = None;
             self.take_back(around.out, around.inputs);
             self.records_max = 1;
+            applied_us = times.applied_us;
         }
-        Ok(end)
+        Ok(Staged { end, times: Times { applied_us, cut_us } })
     }
 
-    /// Stages the losses that are to be told first; gives the bytes that are missing for them, if any are.
+    /// Stages the losses that are to be told first, as many as there is room for; gives the bytes that are
+    /// missing if there is room for none.
     fn stage_gaps(&mut self, out: &mut Producer) -> Result<Option<usize>, EngineError> {
         let mut bytes = Vec::new();
+        self.told = 0;
         for gap in &self.gaps {
             let position = out.staged_tail();
             gap.encode(Origin { ring: out.id().0, position }, 0, &mut bytes);
             match stage_gap(out, 0, &bytes) {
-                Ok(()) => {}
-                Err(StageError::Full) => {
-                    out.discard_staged();
-                    return Ok(Some(bytes.len()));
-                }
+                Ok(()) => self.told += 1,
+                Err(StageError::Full) => return Ok((self.told == 0).then_some(bytes.len())),
                 Err(error) => return Err(EngineError::Stage(error)),
             }
         }
         Ok(None)
     }
+}
+
+/// When a record was received, if it says so.
+fn received_us(entry: Entry<'_>) -> Option<u64> {
+    Record::parse_head(entry.payload).ok().map(|record| record.header().received_us)
 }

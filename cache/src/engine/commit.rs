@@ -1,7 +1,7 @@
 //! A round: what waits is taken, committed as one batch, published and released.
 
 use mixcord_ring::Producer;
-use mixcord_state::{Checkpoint, StoreError};
+use mixcord_state::StoreError;
 
 use super::batch::Around;
 use super::input::{self, Input};
@@ -13,8 +13,8 @@ impl Engine {
         if !self.fill() {
             return Ok(Progress::Idle);
         }
-        let Self { out, store, settings, inputs, reached, batch, .. } = self;
-        let mut around = Around { out, store: store.as_ref(), settings, inputs, reached };
+        let Self { out, store, settings, inputs, reached, batch, refusal, .. } = self;
+        let mut around = Around { out, store: store.as_ref(), settings, inputs, reached, refusal };
         match batch.commit(&mut around) {
             Ok(None) => {}
             Ok(Some(progress)) => return Ok(progress),
@@ -35,15 +35,18 @@ impl Engine {
         self.take_back();
         let Some(store) = &mut self.store else { return Ok(Progress::Idle) };
         store.clear_stale_readers()?;
-        let grown = store.grow().unwrap_or_else(|error| {
-            tracing::error!("{error}");
-            false
-        });
+        let grown = store.grow();
         // A page that a batch touches is there twice until the batch ends: a shorter one may fit.
-        if grown || !self.batch.shorten() {
+        if matches!(grown, Ok(true)) || !self.batch.shorten() {
             return Ok(Progress::Worked);
         }
-        Ok(Progress::StoreFull { oldest_reader: store.oldest_reader() })
+        Ok(match grown {
+            Ok(_) => Progress::StoreFull { oldest_reader: store.oldest_reader() },
+            Err(error) => {
+                self.refusal = error.to_string();
+                Progress::Refused
+            }
+        })
     }
 
     /// Forgets the batch; nothing of it was committed.
@@ -54,8 +57,8 @@ impl Engine {
     /// Keeps the positions in the output ring too.
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
-        let checkpoint = Checkpoint { store, inputs: self.reached.positions.clone() };
-        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX, self.reached.shards);
+        let checkpoint = self.reached.to_checkpoint(store);
+        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
         }

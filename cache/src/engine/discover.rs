@@ -55,17 +55,15 @@ impl Engine {
             return;
         }
         counts.retain(|&count| Some(count) != current);
-        // In use first; of those the one whose gateway is gone, for it is the older.
-        let mut others = Vec::new();
-        for count in counts {
-            others.push((!self.is_in_use(count), self.is_alive(count), count));
+        counts.retain(|&count| current.is_none() || self.is_in_use(count));
+        // Of several the one with the oldest record; then one whose gateway lives.
+        if let &[_, _, ..] = counts.as_slice() {
+            counts.sort_by_cached_key(|&count| {
+                (self.oldest_unread_us(count).unwrap_or(u64::MAX), !self.is_alive(count))
+            });
         }
-        others.sort_unstable();
-        match others.first() {
-            Some(&(unused, _, count)) if !unused || current.is_none() => {
-                self.reached.shards = Some(count)
-            }
-            _ => {}
+        if let Some(&count) = counts.first() {
+            self.change_count(count);
         }
     }
 

@@ -11,6 +11,8 @@ use mixcord_ring::{
 };
 use mixcord_state::InputPosition;
 
+use super::cut::Cut;
+
 /// Records taken from a ring at once, and their bytes where one ring is read. Many rings share what
 /// four may have, so that memory stays bounded.
 const RECORDS_MAX: usize = 8192;
@@ -43,6 +45,8 @@ pub(super) struct Input {
     done: usize,
     /// Of the one behind those staged, the outputs before this index are staged too.
     part: Option<u16>,
+    /// What of it is left out after a change of the shard count.
+    pub(super) cut: Cut,
 }
 
 /// Which file a name stands for: device and number.
@@ -92,6 +96,7 @@ impl Input {
             staged: 0,
             done: 0,
             part: None,
+            cut: Cut::default(),
         }))
     }
 

@@ -7,11 +7,13 @@
 
 mod batch;
 mod commit;
+mod cut;
 mod discover;
 mod error;
 mod gap;
 mod input;
 mod limits;
+mod reached;
 mod startup;
 mod transaction;
 mod work;
@@ -23,10 +25,11 @@ use std::time::{Duration, Instant};
 use mixcord_ring::{Bell, Geometry, Namespace, Producer};
 use mixcord_state::StoreError;
 
-use self::batch::{Batch, Reached};
+use self::batch::Batch;
 pub use self::error::EngineError;
 use self::gap::Gap;
 use self::input::Input;
+use self::reached::Reached;
 use crate::settings::Settings;
 use crate::store::DiskStore;
 
@@ -54,6 +57,9 @@ pub enum Progress {
     Idle,
     /// A record waits for this many bytes in the output ring.
     OutputFull(usize),
+    /// The system refuses what has to be written: [`Engine::refusal`] says what. Nothing is lost, and it
+    /// is tried again.
+    Refused,
     /// The store may not grow any more.
     StoreFull {
         /// The process whose old read transaction keeps pages from reuse.
@@ -78,6 +84,8 @@ pub struct Engine {
     knew_positions: bool,
     /// Rings that cannot be read, and when that was said.
     complaints: BTreeMap<String, Instant>,
+    /// Why the system refused what was to be written last.
+    refusal: String,
     housekeeping: Instant,
     looked: Option<Instant>,
 }
@@ -96,6 +104,12 @@ impl Engine {
     #[must_use]
     pub fn bell(&self) -> &Bell {
         &self.bell
+    }
+
+    /// Why the system refused what was to be written when the progress was last [`Progress::Refused`].
+    #[must_use]
+    pub fn refusal(&self) -> &str {
+        &self.refusal
     }
 
     /// Does what is waiting, as one batch; says whether there was anything.
@@ -139,7 +153,7 @@ impl Engine {
                 let pause = if fits { FULL_PAUSE } else { FULL_LOOK };
                 self.bell.wait(ticket, timeout.min(pause));
             }
-            Progress::StoreFull { .. } => {
+            Progress::Refused | Progress::StoreFull { .. } => {
                 self.bell.wait(ticket, timeout);
             }
         }

@@ -5,27 +5,17 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use mixcord_event::{Reason, topology};
-use mixcord_ring::{Namespace, Position, Producer};
-use mixcord_state::{
-    Checkpoint, InputPosition, Inputs, Key, Read, StoreError, Table, compose, meta,
-};
+use mixcord_ring::{Namespace, Producer};
+use mixcord_state::{Checkpoint, InputPosition, StoreError};
 
-use super::batch::{Batch, Reached};
+use super::batch::Batch;
 use super::gap::Gap;
 use super::input::Input;
+use super::reached::{Reached, Stored};
 use super::{Engine, EngineError, Plan};
 use crate::annotate::forget_uncached;
 use crate::kill;
 use crate::store::{Changes, DiskStore, Fate, announce};
-
-/// What the store says about the rings.
-#[derive(Default, Debug)]
-struct Stored {
-    /// The output ring's id and the tail it was to reach.
-    output: Option<(u64, Position)>,
-    inputs: Inputs,
-    shards: Option<u16>,
-}
 
 impl Engine {
     /// Takes the output ring and the store, and makes them agree.
@@ -72,6 +62,7 @@ impl Engine {
             batch: Batch::default(),
             knew_positions: true,
             complaints: BTreeMap::new(),
+            refusal: String::new(),
             housekeeping: Instant::now(),
             looked: None,
         };
@@ -108,61 +99,50 @@ impl Engine {
             // A cache that has read nothing yet says which store it has, and no more.
             read.filter(|checkpoint| !checkpoint.inputs.is_empty())
         });
-        let stored = match &self.store {
-            Some(store) => stored(&store.env()?.read()?)?,
-            None => Stored::default(),
+        let Some(store) = &self.store else {
+            match checkpoint {
+                Some(checkpoint) => self.reached = Reached::of_checkpoint(checkpoint),
+                None => self.knew_positions = false,
+            }
+            return Ok(());
         };
+        let stored = Stored::read(&store.env()?.read()?)?;
         let (id, tail) = (self.out.id().0, self.out.tail());
-        self.reached.shards = stored.shards;
-        self.reached.persisted.clone_from(&stored.inputs);
-        match stored.output {
-            Some((ring, intended)) if ring == id => {
-                let behind = checkpoint.as_ref().is_some_and(|at| is_behind(&stored.inputs, at));
-                if intended < tail || behind {
-                    tracing::error!("the store is older than the output ring: beginning anew");
-                    return self.begin_anew(checkpoint);
-                }
-                self.reached.positions = stored.inputs;
-                if intended > tail {
-                    match self.out.restage(intended) {
-                        Ok(()) => {
-                            self.set_checkpoint();
-                            self.out.publish();
-                            tracing::info!(
-                                records = intended - tail,
-                                "published what was committed"
-                            );
-                        }
-                        Err(error) => {
-                            tracing::error!("what was committed cannot be published: {error}");
-                            self.tell(Reason::OutputLost);
-                        }
-                    }
-                }
-            }
-            Some(_) => {
-                tracing::error!("the output ring is another one than before");
-                self.reached.positions = stored.inputs;
-                self.tell(Reason::OutputLost);
-            }
-            None if checkpoint.is_some() && self.store.is_some() => {
-                tracing::error!("the store is lost: beginning anew");
-                self.take_positions(checkpoint);
-                self.tell(Reason::StateLost);
-            }
-            None if checkpoint.is_some() => self.take_positions(checkpoint),
-            None => self.knew_positions = false,
-        }
         if fate == Some(Fate::Discarded) {
             tracing::warn!("the store of an earlier run or version was discarded");
         }
+        // Whatever the tails say: what was written with another store, or none, this one has not seen.
+        let is_anothers = checkpoint.as_ref().is_some_and(|at| at.store != store.id());
+        let is_older = stored.output.is_some_and(|(ring, intended)| ring == id && intended < tail);
+        if is_anothers || is_older || (checkpoint.is_some() && stored.output.is_none()) {
+            tracing::error!(
+                "the output ring was written with another store, or a later one: beginning anew"
+            );
+            self.reached = Reached::of_checkpoint(checkpoint.unwrap_or_default());
+            return self.lose_state();
+        }
+        let Some((ring, intended)) = stored.output else {
+            self.knew_positions = false;
+            return Ok(());
+        };
+        self.reached = stored.reached;
+        self.batch.resume(stored.gaps);
+        if ring != id {
+            tracing::error!("the output ring is another one than before");
+            self.tell(Reason::OutputLost);
+        } else if intended > tail {
+            match self.out.restage(intended) {
+                Ok(()) => {
+                    self.out.publish();
+                    tracing::info!(records = intended - tail, "published what was committed");
+                }
+                Err(error) => {
+                    tracing::error!("what was committed cannot be published: {error}");
+                    self.tell(Reason::OutputLost);
+                }
+            }
+        }
         Ok(())
-    }
-
-    /// Empties the store, and goes on from the output ring's checkpoint.
-    fn begin_anew(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), EngineError> {
-        self.take_positions(checkpoint);
-        self.lose_state()
     }
 
     /// The state is of no use any more: it begins anew at the positions reached.
@@ -176,10 +156,6 @@ impl Engine {
         self.batch.changes = Changes::default();
         self.tell(Reason::StateLost);
         Ok(())
-    }
-
-    fn take_positions(&mut self, checkpoint: Option<Checkpoint>) {
-        self.reached.positions = checkpoint.map(|checkpoint| checkpoint.inputs).unwrap_or_default();
     }
 
     /// Tells a loss to every shard that was read before.
@@ -211,37 +187,4 @@ impl Engine {
         }
         self.inputs.insert(shard, input);
     }
-}
-
-fn stored(txn: &impl Read) -> Result<Stored, StoreError> {
-    let pair = |bytes: &[u8]| {
-        let mut ids = compose::ids(bytes);
-        Some((ids.next()?, ids.next()?))
-    };
-    let input = |bytes: &[u8]| {
-        let mut words = compose::ids(bytes);
-        let (ring, position) = (words.next()?, words.next()?);
-        let index = words.next().and_then(|index| u16::try_from(index).ok())?;
-        Some(InputPosition { ring, position, index })
-    };
-    let mut stored =
-        Stored { output: txn.get(Table::Meta, meta::OUTPUT)?.and_then(pair), ..Stored::default() };
-    let shards = txn.get(Table::Meta, meta::SHARDS)?.and_then(|bytes| compose::ids(bytes).next());
-    stored.shards = shards.and_then(|shards| u16::try_from(shards).ok());
-    txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
-        let shard = ((key.id() >> 16) as u16, key.id() as u16);
-        stored.inputs.extend(input(bytes).map(|input| (shard, input)));
-        true
-    })?;
-    Ok(stored)
-}
-
-/// Whether the output ring was written for positions that the store has not reached.
-fn is_behind(stored: &Inputs, checkpoint: &Checkpoint) -> bool {
-    checkpoint.inputs.iter().any(|(shard, reached)| {
-        stored.get(shard).is_some_and(|held| {
-            Checkpoint::is_ring(reached.ring, held.ring)
-                && (held.position, held.index) < (reached.position, reached.index)
-        })
-    })
 }

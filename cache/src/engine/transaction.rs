@@ -1,7 +1,9 @@
 //! The transaction of a batch: state, positions, intended tail.
 
-use mixcord_state::{Env, Inputs, Key, StoreError, Table, WriteTxn, meta};
+use mixcord_state::{Env, Key, StoreError, Table, WriteTxn, meta};
 
+use super::gap::Gap;
+use super::reached::{Reached, gap_bytes};
 use crate::kill;
 use crate::store::Changes;
 
@@ -22,12 +24,14 @@ pub(super) fn spill(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(),
 
 /// What a batch's transaction ends with, beside the last changes.
 pub(super) struct Ending<'a> {
-    pub(super) positions: &'a Inputs,
-    /// The positions that the store holds already.
-    pub(super) persisted: &'a Inputs,
-    pub(super) shards: Option<u16>,
+    /// How far everything is once it is committed, and what the store holds of that already.
+    pub(super) reached: &'a Reached,
     /// The output ring's id and the tail it is to reach.
     pub(super) output: (u64, u64),
+    /// Losses that are not told yet.
+    pub(super) untold: &'a [Gap],
+    /// Whether the store has such.
+    pub(super) had_untold: bool,
 }
 
 impl Ending<'_> {
@@ -37,18 +41,23 @@ impl Ending<'_> {
         changes: &mut Changes,
     ) -> Result<(), StoreError> {
         put_changes(&mut txn, changes)?;
-        for (shard, input) in self.positions {
-            if self.persisted.get(shard) != Some(input) {
+        let Reached { positions, persisted, shards, times } = self.reached;
+        for (shard, input) in positions {
+            if persisted.get(shard) != Some(input) {
                 let value = words([input.ring, input.position, input.index.into()]);
                 put(&mut txn, meta::input(shard.1, shard.0), &value)?;
             }
         }
-        for shard in self.persisted.keys().filter(|shard| !self.positions.contains_key(shard)) {
+        for shard in persisted.keys().filter(|shard| !positions.contains_key(shard)) {
             txn.delete(Table::Meta, meta::input(shard.1, shard.0))?;
             kill::point();
         }
-        if let Some(shards) = self.shards {
-            put(&mut txn, meta::SHARDS, &u64::from(shards).to_le_bytes())?;
+        if let Some(shards) = shards {
+            put(&mut txn, meta::SHARDS, &u64::from(*shards).to_le_bytes())?;
+        }
+        put(&mut txn, meta::TIMES, &words([times.applied_us, times.cut_us]))?;
+        if self.had_untold || !self.untold.is_empty() {
+            put(&mut txn, meta::GAPS, &gap_bytes(self.untold))?;
         }
         put(&mut txn, meta::OUTPUT, &words([self.output.0, self.output.1]))?;
         txn.commit()?;

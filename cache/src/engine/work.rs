@@ -20,9 +20,18 @@ pub(super) enum Done {
     /// Staged up to this index; the rest comes with another batch.
     Part(u16),
     /// It was not begun.
-    Full(usize),
-    /// It was begun and does not fit.
-    Torn(usize),
+    Waits(Need),
+    /// It was begun and cannot be ended.
+    Torn(Need),
+}
+
+/// What a record waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Need {
+    /// So many bytes in the output ring.
+    Bytes(usize),
+    /// That the system lets its file be made, for it is too long for the ring.
+    File,
 }
 
 /// Where a record stands.
@@ -42,6 +51,10 @@ pub(super) struct Work<'a> {
     pub(super) outputs: &'a mut Outputs,
     /// Whether changes are kept from one record to the next.
     pub(super) keeps: bool,
+    /// The longest output there may be, in bytes.
+    pub(super) output_bytes_max: u64,
+    /// Why the system refused a file, if it did.
+    pub(super) refusal: &'a mut String,
 }
 
 impl Work<'_> {
@@ -74,7 +87,7 @@ impl Work<'_> {
         let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;
         let done = match self.room(input.data_bytes()) {
             None => self.stage(&input, at, slice.from),
-            Some(bytes) => Done::Full(bytes),
+            Some(bytes) => Done::Waits(Need::Bytes(bytes)),
         };
         Ok(match done {
             Done::Staged => {
@@ -119,45 +132,59 @@ impl Work<'_> {
     fn stage(&mut self, input: &Record<'_>, at: Place, from: u16) -> Done {
         for place in 0..self.outputs.items().len() {
             let index = from.saturating_add(u16::try_from(place).unwrap_or(u16::MAX));
-            let output = &self.outputs.items()[place];
-            let staged = match stage_one(self.out, input, output, at, index, output.old.as_deref())
-            {
-                Err(error @ (StageError::TooLarge { .. } | StageError::Io(_))) => {
-                    tracing::error!(
-                        shard = at.shard.1,
-                        position = at.position,
-                        kind = input.kind_name(),
-                        "cannot write into the output ring: {error}: leaving out what came before"
-                    );
-                    stage_one(self.out, input, output, at, index, None)
-                }
-                staged => staged,
-            };
-            match staged {
+            let need = match self.stage_output(input, at, place, index) {
                 Ok(()) => continue,
-                Err(StageError::Full) => {}
-                Err(error) => {
+                Err(StageError::Full) => Need::Bytes(input.data_bytes().len()),
+                Err(error @ StageError::TooLarge { .. }) => {
                     tracing::error!("nor without it: {error}: the event is lost");
-                    if self.tell(at, index, Reason::Undeliverable) == Done::Staged {
-                        continue;
+                    match self.tell(at, index, Reason::Undeliverable) {
+                        Done::Waits(need) => need,
+                        _ => continue,
                     }
                 }
-            }
-            let bytes = input.data_bytes().len();
-            return if place == 0 { Done::Full(bytes) } else { Done::Torn(bytes) };
+                Err(error) => {
+                    *self.refusal = format!("an output that is too long for the ring: {error}");
+                    Need::File
+                }
+            };
+            return if place == 0 { Done::Waits(need) } else { Done::Torn(need) };
         }
         Done::Staged
     }
 
+    /// Stages an output; without `old` if it is too large with it.
+    fn stage_output(
+        &mut self,
+        input: &Record<'_>,
+        at: Place,
+        place: usize,
+        index: u16,
+    ) -> Result<(), StageError> {
+        let output = &self.outputs.items()[place];
+        let limit = self.output_bytes_max;
+        match stage_one(self.out, input, output, (at, index), output.old.as_deref(), limit) {
+            Err(error @ StageError::TooLarge { .. }) => {
+                tracing::error!(
+                    shard = at.shard.1,
+                    position = at.position,
+                    kind = input.kind_name(),
+                    "cannot write into the output ring: {error}: leaving out what came before"
+                );
+                stage_one(self.out, input, output, (at, index), None, limit)
+            }
+            staged => staged,
+        }
+    }
+
     /// Tells the loss of a record, or of one of its outputs, in its place.
-    fn tell(&mut self, at: Place, index: u16, reason: Reason) -> Done {
+    pub(super) fn tell(&mut self, at: Place, index: u16, reason: Reason) -> Done {
         let mut bytes = Vec::new();
         let origin = Origin { ring: at.ring, position: at.position };
         Gap { shard: at.shard, reason }.encode(origin, index, &mut bytes);
         match stage_gap(self.out, at.position, &bytes) {
             Ok(()) => Done::Staged,
             // A record so short lies in the ring: nothing but room is ever missing.
-            Err(_) => Done::Full(bytes.len()),
+            Err(_) => Done::Waits(Need::Bytes(bytes.len())),
         }
     }
 }
@@ -177,9 +204,9 @@ fn stage_one(
     out: &mut Producer,
     input: &Record<'_>,
     output: &Output,
-    at: Place,
-    index: u16,
+    (at, index): (Place, u16),
     old: Option<&[u8]>,
+    bytes_max: u64,
 ) -> Result<(), StageError> {
     let cut = old.is_none() && output.old.is_some();
     let header = Header {
@@ -194,6 +221,94 @@ fn stage_one(
     let data = output.data.bytes(input.data_bytes());
     let name = (output.kind == input.kind()).then(|| input.kind_name());
     let head = record::head(&header, name, data.len(), old.map(<[u8]>::len));
+    let bytes = (head.as_ref().len() + data.len() + old.map_or(0, <[u8]>::len)) as u64;
+    if bytes > bytes_max {
+        return Err(StageError::TooLarge { bytes, limit: bytes_max });
+    }
     let meta = Meta { key: output.key, tag: u64::from(output.kind.number()), source: at.position };
     out.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use mixcord_event::{Document, Shard, topology};
+    use mixcord_ring::{Geometry, GroupSpec, Limits, Namespace, Start};
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    /// A ring of a test's own; removed with it.
+    struct Rings(Namespace);
+
+    impl Drop for Rings {
+        fn drop(&mut self) {
+            let _ = self.0.remove_all();
+        }
+    }
+
+    fn record_of(kind: Kind, json: &str) -> Vec<u8> {
+        let data = Document::from_json(json).unwrap();
+        let shard = Shard { id: 0, count: 1 };
+        let header = Header { kind, key: 100, shard, ..Header::default() };
+        let mut bytes = Vec::new();
+        record::encode(&header, None, data.as_bytes(), None, &mut bytes);
+        bytes
+    }
+
+    /// An output that no ring takes is delivered without what came before; if that is no help either, its
+    /// loss is told.
+    #[test]
+    fn what_is_too_large_is_reduced_or_told() {
+        let name = format!("t{}-c-too-large", std::process::id());
+        let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+        let bell = rings.0.bell().unwrap();
+        let geometry = Geometry::new(64, 1 << 16, 4, 1, 4).unwrap();
+        let group = GroupSpec::durable("test").from(Start::Earliest);
+        let made = Producer::create(&rings.0, "out", geometry, std::slice::from_ref(&group), &bell);
+        let mut out = made.unwrap();
+        let (mut changes, mut outputs) = (Changes::default(), Outputs::default());
+        let (empty, settings, mut refusal) =
+            (MemoryStore::default(), Settings::default(), String::new());
+        let description = "x".repeat(3000);
+        let name = "y".repeat(2000);
+        let events = [
+            record_of(
+                Kind::GUILD_CREATE,
+                &format!(r#"{{"id": "100", "description": "{description}"}}"#),
+            ),
+            record_of(Kind::GUILD_UPDATE, r#"{"id": "100"}"#),
+            record_of(Kind::GUILD_UPDATE, &format!(r#"{{"id": "100", "name": "{name}"}}"#)),
+        ];
+        for (payload, position) in events.iter().zip(0..) {
+            let mut work = Work {
+                out: &mut out,
+                settings: &settings,
+                changes: &mut changes,
+                outputs: &mut outputs,
+                keeps: true,
+                output_bytes_max: 5000,
+                refusal: &mut refusal,
+            };
+            let at = Place { shard: (1, 0), ring: 7, position };
+            let entry = Entry { position, key: 100, tag: 0, source: 0, payload };
+            assert_eq!(work.record(&empty, at, entry, 0).unwrap(), Done::Staged);
+        }
+        out.publish();
+        let mut member = out.ring().join(&group, &bell).unwrap();
+        let batch = member.take(Limits { records: 64, bytes: 1 << 20 }).unwrap().unwrap();
+        let seen = batch.records().map(|entry| {
+            let record = Record::parse(entry.payload).unwrap();
+            let header = record.header();
+            (record.kind(), header.reason, header.flags.contains(Flags::WITHOUT_OLD))
+        });
+        assert_eq!(
+            seen.collect::<Vec<_>>(),
+            [
+                (Kind::GUILD_CREATE, Reason::Join, false),
+                (Kind::GUILD_UPDATE, Reason::None, true),
+                (Kind::GAP, Reason::Undeliverable, false),
+            ]
+        );
+        batch.ack();
+    }
 }

@@ -1,6 +1,7 @@
 //! An instance of a test's own: rings, a store, and their end.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mixcord_cache::engine::{Engine, Plan, Progress};
@@ -131,11 +132,23 @@ impl Drop for Instance {
     }
 }
 
-/// Publishes events into a shard's ring.
+/// Publishes events into a shard's ring; each is received after all that were sent before, to whatever ring.
 pub(crate) fn send(producer: &mut Producer, shard: (u16, u16), events: &[(&str, Json)]) {
-    for (kind, payload) in events {
+    static CLOCK_US: AtomicU64 = AtomicU64::new(1_700_000_000_000_000);
+    let us = CLOCK_US.fetch_add(events.len() as u64, Ordering::Relaxed);
+    send_at(producer, shard, events, us);
+}
+
+/// Publishes events that are received from `us` on.
+pub(crate) fn send_at(
+    producer: &mut Producer,
+    shard: (u16, u16),
+    events: &[(&str, Json)],
+    us: u64,
+) {
+    for ((kind, payload), us) in events.iter().zip(us..) {
         let seq = producer.staged_tail() + 1;
-        let at = At { shard: shard.0, shards: shard.1, seq, us: 1_700_000_000_000_000 + seq };
+        let at = At { shard: shard.0, shards: shard.1, seq, us };
         let bytes = record_bytes(kind, payload, at);
         let meta = Meta { key: 0, tag: 0, source: seq };
         producer.stage(&meta, &[&bytes]).expect("room");

@@ -34,7 +34,7 @@ fn without_a_cache_it_is_said_what_to_start_and_nothing_is_left_behind() {
 #[test]
 fn a_cache_without_a_store_says_so_to_every_handler() {
     let mut rig = Rig::new();
-    let none = Checkpoint::default().to_bytes(4032, None);
+    let none = Checkpoint::default().to_bytes(4032);
     rig.producer.as_mut().expect("a producer").set_checkpoint(&none).expect("it fits");
     rig.message(1, 1);
     let member = rig.consumer().group("bot").from_earliest().connect_blocking();
