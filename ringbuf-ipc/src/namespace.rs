@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mixcord_memory::__kill as kill;
+
 use crate::bell::Bell;
 use crate::core::locks;
 use crate::error::{AttachError, BellError, NameError, RemoveError};
@@ -89,6 +91,7 @@ impl Namespace {
         }
         // The ring first: what is left when this process dies here belongs to no ring.
         fs::remove_file(path_of(&segment))?;
+        kill::point();
         self.remove_parts(name)
     }
 
@@ -152,6 +155,7 @@ impl Namespace {
         for (name, path) in self.entries()? {
             if name.starts_with(&blobs) {
                 fs::remove_file(path)?;
+                kill::point();
             }
         }
         Ok(())

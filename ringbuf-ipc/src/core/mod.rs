@@ -242,6 +242,19 @@ impl Core {
         rung
     }
 
+    /// Rings everybody who has a bell, asleep or not: for a producer that died between its news and its
+    /// wakes, or amid these, when it had taken the bits of sleepers and not rung them yet.
+    pub(crate) fn ring_everybody(&self) {
+        for index in 0..self.layout.geometry.groups {
+            for member in 0..self.layout.geometry.members {
+                self.ring_word(self.layout.member(index, member) + group::MEMBER_BELL);
+            }
+        }
+        for slot in 0..control::OBSERVER_COUNT {
+            self.ring_word(CONTROL + control::OBSERVERS + slot * 8);
+        }
+    }
+
     /// Wakes the producer if it waits for a floor that is reached now.
     pub(crate) fn floor_reached(&self, floor: Position) {
         self.light_fence();

@@ -125,6 +125,7 @@ impl Bells {
         reserve(&file, BYTES as u64)?;
         for (offset, value) in [(0, MAGIC), (8, VERSION)] {
             file.write_all_at(&value.to_le_bytes(), offset)?;
+            mixcord_memory::__kill::point();
         }
         drop(map);
         Ok(())

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
+use mixcord_memory::__kill as kill;
 use nix::libc;
 
 use super::segment::{DIRECTORY, open_checked, path_of, reserve};
@@ -31,6 +32,7 @@ impl Blobs {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(&path)?;
+        kill::point();
         let written = fill(file, parts);
         if written.is_err() {
             remove(&path)?;
@@ -74,6 +76,7 @@ impl Blobs {
                 // Gone between the listing and the look.
                 let Ok(meta) = entry.metadata() else { continue };
                 found.push((position, meta.len()));
+                kill::point();
             }
         }
         found.sort_unstable();
@@ -91,12 +94,15 @@ fn fill(mut file: File, parts: &[&[u8]]) -> io::Result<()> {
     let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {
-        match file.write_vectored(left) {
+        // A kill point lies between the parts.
+        let together = if kill::ENABLED { 1 } else { left.len() };
+        match file.write_vectored(&left[..together]) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => IoSlice::advance_slices(&mut left, count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        kill::point();
     }
     Ok(())
 }
@@ -104,6 +110,10 @@ fn fill(mut file: File, parts: &[&[u8]]) -> io::Result<()> {
 fn remove(path: &std::path::Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            kill::point();
+            Ok(())
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use mixcord_memory::__kill as kill;
 use nix::libc;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
@@ -138,14 +139,19 @@ pub(crate) fn open_checked(name: &str) -> Result<File, AttachError> {
 
 /// Reserves the pages of a file, so that a later write cannot meet a full file system.
 pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    nix::fcntl::posix_fallocate(file, 0, bytes as i64).map_err(io::Error::from)
+    nix::fcntl::posix_fallocate(file, 0, bytes as i64)?;
+    kill::point();
+    Ok(())
 }
 
 /// Renames within the directory; false when the new name is taken.
 pub(crate) fn rename_exclusively(from: &str, to: &str) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, path_of(from), CWD, path_of(to), RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            kill::point();
+            Ok(true)
+        }
         Err(rustix::io::Errno::EXIST) => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -222,6 +228,7 @@ impl Map {
     pub(crate) fn create(name: &str, bytes: usize) -> Result<Self, CreateError> {
         let shmem =
             ShmemConf::new().os_id(format!("/{name}")).size(bytes).create().map_err(shmem_error)?;
+        kill::point();
         Self::adopt(shmem, bytes).map_err(CreateError::Io)
     }
 
@@ -304,6 +311,7 @@ fn sweep_drafts(name: &str) {
         });
         if !young && !super::lock::is_held(&file, locks::PRODUCER, 1) {
             let _ = fs::remove_file(entry.path());
+            kill::point();
         }
     }
 }

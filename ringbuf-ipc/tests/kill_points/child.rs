@@ -55,14 +55,23 @@ fn process() {
     match &*role {
         "creator" => creator(&namespace, last),
         "producer" => producer(&namespace, last, None),
+        "recorder" => recorder(&namespace, last),
+        "filler" => filler(&namespace, last),
+        "companion" => producer(&namespace, last, Some(24)),
+        "colleague" => member(&namespace, last, &group(), true),
+        "demolisher" => demolisher(&namespace, last),
         "restager" => restager(&namespace, last),
         "overwriter" => overwriter(&namespace, last),
-        "member" | "member_of_one" => member(&namespace, last, &group()),
+        "member" | "member_of_one" => member(&namespace, last, &group(), false),
         "lessee" => lessee(&namespace, last),
-        "thief" => member(&namespace, last, &group()),
-        "joiner" => member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest)),
-        "passer_by" => member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest)),
-        "returner" => member(&namespace, last, &group()),
+        "thief" => member(&namespace, last, &group(), false),
+        "joiner" => {
+            member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest), false)
+        }
+        "passer_by" => {
+            member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest), false)
+        }
+        "returner" => member(&namespace, last, &group(), false),
         "careless" => careless(&namespace, last),
         "holder" => holder(&namespace),
         "remover" => remover(&namespace, last),
@@ -72,9 +81,10 @@ fn process() {
     say("end", &[SHARED.count()]);
 }
 
+/// Makes everything there is, from the bells on.
 fn creator(namespace: &Namespace, last: u64) {
-    let bell = namespace.bell().unwrap();
     SHARED.arm(last);
+    let bell = namespace.bell().unwrap();
     let groups = [group(), GroupSpec::durable("h").from(Start::Earliest)];
     let mut producer =
         Producer::create(namespace, RING, Geometry::new(8, 1024, 2, 2, 2).unwrap(), &groups, &bell)
@@ -107,6 +117,48 @@ fn producer(namespace: &Namespace, last: u64, target: Option<u64>) {
     }
 }
 
+/// What a checkpoint of that number holds; longer for some, so that one shows through another.
+pub(crate) fn checkpoint(number: u64) -> Vec<u8> {
+    number.to_le_bytes().repeat(2 + number as usize % 3)
+}
+
+/// Publishes checkpoints with records and without, and records without checkpoints.
+fn recorder(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    SHARED.arm(last);
+    let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
+    for (number, records) in [(2, 1), (3, 0), (4, 0), (5, 2), (0, 1), (6, 0)] {
+        for _ in 0..records {
+            stage(&mut producer).unwrap();
+        }
+        if number != 0 {
+            producer.set_checkpoint(&checkpoint(number)).unwrap();
+            say("setting", &[number]);
+        }
+        producer.publish();
+        if number != 0 {
+            say("set", &[number]);
+        }
+    }
+}
+
+/// Fills the ring up beyond the tail, and publishes nothing.
+fn filler(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    SHARED.arm(last);
+    let mut producer = Producer::attach(namespace, RING, &bell).unwrap();
+    while stage(&mut producer).is_ok() {
+        say("staged", &[producer.staged_tail()]);
+    }
+}
+
+/// Removes a ring with large records.
+fn demolisher(namespace: &Namespace, last: u64) {
+    SHARED.arm(last);
+    namespace.remove_ring(RING).unwrap();
+    say("removed", &[]);
+}
+
 /// Finds records staged by a predecessor, adopts them, and goes on.
 fn restager(namespace: &Namespace, last: u64) {
     let bell = namespace.bell().unwrap();
@@ -129,7 +181,8 @@ fn overwriter(namespace: &Namespace, last: u64) {
     producer(namespace, last, Some(24 + 4 * BATCH));
 }
 
-fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
+/// Takes and acknowledges what there is; goes on without an `end` where others bring more.
+fn member(namespace: &Namespace, last: u64, group: &GroupSpec, endless: bool) {
     let bell = namespace.bell().unwrap();
     let ring = Ring::attach(namespace, RING).unwrap();
     SHARED.arm(last);
@@ -150,7 +203,9 @@ fn member(namespace: &Namespace, last: u64, group: &GroupSpec) {
             }
             Ok(None) => {
                 member.arm();
-                if !member.has_work() {
+                if endless {
+                    member.wait(std::time::Duration::from_millis(20));
+                } else if !member.has_work() {
                     break;
                 }
             }

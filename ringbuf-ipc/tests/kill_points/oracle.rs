@@ -10,7 +10,7 @@ use crate::common::Instance;
 use crate::{Words, every_k, run};
 
 /// A ring with so many records in it, and the group declared before them.
-fn filled(instance: &Instance, partitions: u16, groups: &[GroupSpec], records: u64) {
+pub(crate) fn filled(instance: &Instance, partitions: u16, groups: &[GroupSpec], records: u64) {
     let bell = instance.namespace.bell().unwrap();
     let sizes = geometry(partitions);
     let mut producer = Producer::create(&instance.namespace, RING, sizes, groups, &bell).unwrap();
@@ -21,7 +21,10 @@ fn filled(instance: &Instance, partitions: u16, groups: &[GroupSpec], records: u
 }
 
 /// Acknowledges everything the group has, and gives it.
-fn drain(instance: &Instance, spec: &GroupSpec) -> (Vec<u64>, Option<std::ops::Range<u64>>) {
+pub(crate) fn drain(
+    instance: &Instance,
+    spec: &GroupSpec,
+) -> (Vec<u64>, Option<std::ops::Range<u64>>) {
     let bell = instance.namespace.bell().unwrap();
     let ring = Ring::attach(&instance.namespace, RING).unwrap();
     let mut member = ring.join(spec, &bell).unwrap();
@@ -49,7 +52,7 @@ fn drain(instance: &Instance, spec: &GroupSpec) -> (Vec<u64>, Option<std::ops::R
 }
 
 /// A producer attaches and goes once round the ring: nothing that died is in its way.
-fn goes_round(instance: &Instance, spec: &GroupSpec) {
+pub(crate) fn goes_round(instance: &Instance, spec: &GroupSpec) {
     let bell = instance.namespace.bell().unwrap();
     let mut producer = Producer::attach(&instance.namespace, RING, &bell).unwrap();
     let first = producer.tail();
@@ -71,7 +74,7 @@ fn goes_round(instance: &Instance, spec: &GroupSpec) {
     assert!(files.len() <= 1 + 8, "large records are freed: {files:?}");
 }
 
-fn in_order_by_key(given: &[u64]) {
+pub(crate) fn in_order_by_key(given: &[u64]) {
     let mut last = BTreeMap::new();
     for &position in given {
         let before = last.insert(position % 5, position);
@@ -80,7 +83,11 @@ fn in_order_by_key(given: &[u64]) {
 }
 
 /// Nothing lost, nothing twice beyond what was not acknowledged, in order.
-fn nothing_lost_nothing_twice(words: &Words, given: &[u64], range: std::ops::Range<u64>) {
+pub(crate) fn nothing_lost_nothing_twice(
+    words: &Words,
+    given: &[u64],
+    range: std::ops::Range<u64>,
+) {
     in_order_by_key(given);
     let set = |word| words.all(word).flatten().copied().collect::<BTreeSet<u64>>();
     let (before, acknowledged) = (set("given"), set("acknowledged"));
@@ -103,7 +110,7 @@ fn a_creator() {
         "creator",
         |_| (),
         |instance, (), words| {
-            let bell = instance.namespace.bell().unwrap();
+            let bell = instance.namespace.bell().expect("the bells are whole, or made anew");
             match Producer::attach(&instance.namespace, RING, &bell) {
                 Ok(producer) => {
                     let groups: Vec<_> =

@@ -138,9 +138,7 @@ impl Writer {
         this.adopt_blobs(safe);
         this.set_safe(safe);
         this.end_stall_of_predecessor();
-        // Sleepers of a producer that died between its store and its wake.
-        fence(Ordering::SeqCst);
-        this.core.wake_readers();
+        this.core.ring_everybody();
         Ok(this)
     }
 
