@@ -249,7 +249,7 @@ fn bytes_that_are_no_record_are_a_loss_that_is_told() {
     let instance = Instance::new("garbage");
     instance.declare();
     let mut shard = instance.shard(0, 1);
-    let meta = mixcord_ring::Meta { key: 0, tag: 0, source: 1 };
+    let meta = mixcord_ring::Meta { source: 1, ..Default::default() };
     shard.stage(&meta, &[b"no record"]).unwrap();
     shard.publish();
     send(&mut shard, (0, 1), &[guild()]);

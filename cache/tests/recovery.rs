@@ -62,7 +62,7 @@ fn a_damaged_ring_stops_its_own_shard_until_it_is_made_anew() {
     send(&mut broken, (1, 2), &[typing(1)]);
     settle(&mut engine);
     let source = 0x5EED_0FDA_4A6E_0001;
-    broken.stage(&Meta { key: 0, tag: 0, source }, &[b"x"]).unwrap();
+    broken.stage(&Meta { key: 0, tag: 0, source, ..Meta::default() }, &[b"x"]).unwrap();
     damage(&instance, &topology::shard_ring(1, 2), source);
     broken.publish();
     send(&mut sound, (0, 2), &[typing(2), typing(3)]);

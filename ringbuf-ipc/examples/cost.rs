@@ -57,7 +57,7 @@ fn run(namespace: &Namespace, groups: u16, blob: bool) -> Result<(), Box<dyn Err
 #[inline(never)]
 fn publish(producer: &mut Producer) -> Result<(), Box<dyn Error>> {
     for _ in 0..BATCH {
-        producer.stage(&Meta { key: 7, tag: 1, source: 2 }, &[&[7; 512]])?;
+        producer.stage(&Meta { key: 7, tag: 1, source: 2, ..Meta::default() }, &[&[7; 512]])?;
         producer.publish();
     }
     Ok(())

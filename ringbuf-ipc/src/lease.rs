@@ -115,6 +115,11 @@ impl<'a> View<'a> {
         self.entry.source
     }
 
+    /// Its finer key, 0 where that is its key.
+    pub const fn order(&self) -> u64 {
+        self.entry.order
+    }
+
     /// Bytes of its payload.
     pub const fn len(&self) -> usize {
         self.entry.length as usize

@@ -39,9 +39,6 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// The longest checkpoint, in bytes.
-    pub const CHECKPOINT_MAX: usize = words::CHECKPOINT_MAX;
-
     /// Makes a ring with these groups, so that nothing is lost to who starts first.
     ///
     /// Memory is asked for before a page is touched. A creation that fails leaves nothing behind.
@@ -170,7 +167,7 @@ impl Producer {
     /// the next publish on, and not if that never happens.
     ///
     /// # Errors
-    /// Longer than [`CHECKPOINT_MAX`](Self::CHECKPOINT_MAX).
+    /// Longer than [`checkpoint_bytes`](Geometry::checkpoint_bytes).
     pub fn set_checkpoint(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
         self.writer.set_checkpoint(bytes)
     }

@@ -134,9 +134,9 @@ impl Ring {
 
     /// Whether the newest checkpoint begins with these bytes, and whatever else is in its two slots, too:
     /// a glance of some nanoseconds that may say false for a moment, when [`checkpoint`](Self::checkpoint)
-    /// tells. At most [`Producer::CHECKPOINT_MAX`](crate::Producer::CHECKPOINT_MAX) bytes.
+    /// tells. At most 64 bytes.
     pub fn checkpoint_begins_with<const N: usize>(&self, prefix: &[u8; N]) -> bool {
-        const { assert!(N <= crate::Producer::CHECKPOINT_MAX) };
+        const { assert!(N <= 64) };
         checkpoint::all_begin_with(&self.core, prefix)
     }
 

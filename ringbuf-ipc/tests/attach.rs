@@ -93,8 +93,8 @@ fn segments_are_private_and_others_are_refused() {
         assert!(wanted(why), "{error}");
     };
     damage(0, &|why| matches!(why, HeaderError::Magic { .. }));
-    damage(8, &|why| matches!(why, HeaderError::Version { found: 18, ours: 2 }));
-    for offset in (16..112).step_by(8) {
+    damage(8, &|why| matches!(why, HeaderError::Version { found: 19, ours: 3 }));
+    for offset in (16..256).step_by(8) {
         damage(offset, &|why| matches!(why, HeaderError::Checksum));
     }
     let length = file.metadata().unwrap().len();
@@ -234,14 +234,14 @@ fn a_damaged_floor_is_put_aside_and_the_others_go_on() {
     }
     // By README's drawing: the floor of the first group, and in the second round its cursor too.
     let file = fs::OpenOptions::new().write(true).open(instance.path("r")).unwrap();
-    let floor = 16384 + 768 + 128;
+    let floor = 65_536 + 896 + 128;
     file.write_all_at(&3u64.to_le_bytes(), floor).unwrap();
     assert_eq!(a.floor(), 3);
     for round in 0..40 {
         if round == 20 {
             assert!(!drain(&mut a).is_empty(), "a floor alone is made anew from the cursors");
             file.write_all_at(&3u64.to_le_bytes(), floor).unwrap();
-            file.write_all_at(&3u64.to_le_bytes(), floor - 128 + 640 + 8).unwrap();
+            file.write_all_at(&3u64.to_le_bytes(), floor - 128 + 768 + 8).unwrap();
         }
         while !producer.has_space(105) {
             producer.wait_space(105, Duration::from_millis(50));

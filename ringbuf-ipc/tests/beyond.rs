@@ -12,10 +12,10 @@ const MEMBERS: u16 = 4;
 
 /// Where the words of the first group stand; tests/layout.rs fixes it.
 mod at {
-    pub(crate) const GROUP: u64 = 16_384 + 768;
+    pub(crate) const GROUP: u64 = 65_536 + 896;
     pub(crate) const FLOOR: u64 = GROUP + 128;
     pub(crate) const CURSOR: u64 =
-        GROUP + (384 + super::MEMBERS as u64 * 64).next_multiple_of(128) + 8;
+        GROUP + (512 + super::MEMBERS as u64 * 64).next_multiple_of(128) + 8;
     pub(crate) const PARTITION_BYTES: u64 = 128;
 }
 

@@ -124,7 +124,7 @@ fn records_before_a_damaged_one_are_given_first() {
     producer.publish();
     let name = format!("{}.{}", instance.namespace.prefix(), damage::RING);
     let file = OpenOptions::new().write(true).open(Namespace::directory().join(name)).unwrap();
-    file.write_all_at(&[0xFF; 8], 20_480 + 2 * 64).unwrap();
+    file.write_all_at(&[0xFF; 8], 208_896 + 2 * 64).unwrap();
     let batch = member.take(Limits::default()).unwrap().unwrap();
     assert_eq!(batch.records().map(|entry| entry.position).collect::<Vec<_>>(), [0, 1]);
     batch.ack();

@@ -477,7 +477,9 @@ fn staged_records_can_be_staged_again_after_a_restart() {
     for key in 3..8 {
         put(&mut producer, key);
     }
-    producer.stage(&Meta { key: 1, tag: 0, source: 24 }, &[&vec![7; 9000]]).unwrap();
+    producer
+        .stage(&Meta { key: 1, tag: 0, source: 24, ..Meta::default() }, &[&vec![7; 9000]])
+        .unwrap();
     drop(producer);
     let mut producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
     assert!(producer.restage(10).is_err());

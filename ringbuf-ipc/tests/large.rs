@@ -26,7 +26,7 @@ fn filled(instance: &Instance, bell: &Bell, groups: &[GroupSpec], records: u64) 
     let mut producer =
         Producer::create(&instance.namespace, "r", one_partition(), groups, bell).unwrap();
     for position in 0..records {
-        let meta = Meta { key: 0, tag: position, source: position + 1 };
+        let meta = Meta { key: 0, tag: position, source: position + 1, ..Meta::default() };
         producer.stage(&meta, &[&payload(position)]).unwrap();
     }
     producer.publish();

@@ -26,8 +26,8 @@ impl Segment {
 }
 
 #[test]
-fn the_layout_is_version_2() {
-    assert_eq!(LAYOUT_VERSION, 2);
+fn the_layout_is_version_3() {
+    assert_eq!(LAYOUT_VERSION, 3);
     let instance = Instance::new("layout");
     let bell = instance.namespace.bell().unwrap();
     let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
@@ -40,7 +40,7 @@ fn the_layout_is_version_2() {
         &bell,
     )
     .unwrap();
-    let meta = Meta { key: 0x1111, tag: 0x2222, source: 0x3333 };
+    let meta = Meta { key: 0x1111, tag: 0x2222, source: 0x3333, order: 0x4444 };
     producer.stage(&meta, &[b"first"]).unwrap();
     producer.stage(&meta, &[&[7; 100]]).unwrap();
     producer.set_checkpoint(b"kept").unwrap();
@@ -52,63 +52,79 @@ fn the_layout_is_version_2() {
 
     let path = instance.path("ring");
     let segment = Segment(std::fs::File::open(path).unwrap());
-    assert_eq!(segment.0.metadata().unwrap().len(), 28_672);
-    assert_eq!(geometry.segment_bytes(), 28_672);
+    assert_eq!(segment.0.metadata().unwrap().len(), 262_144);
+    assert_eq!(geometry.segment_bytes(), 262_144 - 2 * 4096, "no memory for delivery words");
 
     // Header page.
     assert_eq!(segment.bytes(0, 8), b"MIXRING\0");
-    assert_eq!(segment.word(8), 2);
+    assert_eq!(segment.word(8), 3);
     assert_eq!(segment.word(16), ring.id().0);
-    let sizes: Vec<_> = (3..13).map(|word| segment.word(word * 8)).collect();
-    assert_eq!(sizes, [16, 4096, 2, 4, 4, 4096, 16_384, 20_480, 24_576, 28_672]);
-    let words: Vec<_> = (0..13).map(|word| segment.word(word * 8)).collect();
-    assert_eq!(segment.word(104), checksum(&words), "checksum");
+    let sizes: Vec<_> = (3..9).map(|word| segment.word(word * 8)).collect();
+    assert_eq!(sizes, [16, 4096, 2, 4, 4, 4032]);
+    let parts: Vec<_> = (9..31).map(|word| segment.word(word * 8)).collect();
+    let expected = [
+        [262_144, 4096].as_slice(), // length, producer page
+        &[65_536],                  // control part
+        &[66_432, 1280],            // groups, and one
+        &[512, 64, 768, 128],       // in a group: members, partitions
+        &[131_072, 4096],           // delivery words, and those of a group
+        &[196_608, 4096],           // checkpoints, and one
+        &[204_800, 8, 208_896, 64], // hashes, descriptors
+        &[212_992, 0, 0, 0, 0],     // payloads, spare words
+    ];
+    assert_eq!(parts, expected.concat());
+    let words: Vec<_> = (0..31).map(|word| segment.word(word * 8)).collect();
+    assert_eq!(segment.word(248), checksum(&words), "checksum");
 
-    // Producer pages.
+    // Producer page and checkpoints.
     assert_eq!(segment.word(4096), 2, "tail");
     assert_eq!(segment.word(4096 + 128), 0, "reserved");
     assert_ne!(segment.word(4096 + 256), 0, "bell of the producer + 1");
     assert_eq!(segment.word(4096 + 384), 1, "publishes");
     assert_eq!(segment.word(4096 + 424), 64 + 128, "payload head");
-    assert_eq!(segment.word(8192), 2, "checkpoint: tag");
-    assert_eq!(segment.word(8200), 4, "length");
-    assert_eq!(segment.word(8216), 1, "number");
-    assert_eq!(segment.bytes(8256, 4), b"kept");
+    assert_eq!(segment.word(196_608), 2, "checkpoint: tag");
+    assert_eq!(segment.word(196_616), 4, "length");
+    assert_eq!(segment.word(196_632), 1, "number");
+    assert_eq!(segment.bytes(196_672, 4), b"kept");
     let word = u64::from(u32::from_le_bytes(*b"kept"));
     let sum = checksum(&[checksum(&[2, 1, 4]), word]) | 1;
-    assert_eq!(segment.word(8208), sum, "checksum");
-    assert_eq!(segment.word(12_288 + 16), 0, "the other slot is empty");
+    assert_eq!(segment.word(196_624), sum, "checksum");
+    assert_eq!(segment.word(200_704 + 16), 0, "the other slot is empty");
 
-    // Control pages.
-    let control = 16_384;
-    assert_eq!(segment.word(control + 128), 0, "floor the producer waits for");
-    let first = control + 768;
+    // Control part.
+    let control = 65_536;
+    assert_eq!(segment.word(control + 256), 0, "floor the producer waits for");
+    let first = control + 896;
     assert_eq!(segment.word(first) & 0xFF, 2, "active");
     assert_eq!(segment.word(first + 8), 0, "durable");
     assert_eq!(segment.word(first + 16), 0, "no max_absence");
     assert_eq!(segment.word(first + 24), 0, "a member lives");
     assert_eq!(segment.word(first + 32), 7);
+    assert_eq!(segment.word(first + 56), 0, "in order");
     assert_eq!(segment.bytes(first + 64, 7), b"readers");
-    assert_eq!(segment.word(first + 384), bell_of(&segment), "bell of the first member");
+    assert_eq!(segment.word(first + 512), bell_of(&segment), "bell of the first member");
     let partition = u64::from(batch.partition());
-    let place = first + 640 + partition * 128;
+    let place = first + 768 + partition * 128;
     assert_eq!(segment.word(place) & 0xFFFF, 1, "held by the first member");
     assert_eq!(segment.word(place + 8), 1, "cursor");
-    let second = first + 1152;
+    let second = first + 1280;
     assert_eq!(segment.word(second), 0, "free");
     assert_eq!(segment.word(second + 128), u64::MAX, "holds nothing");
 
     // Descriptors.
-    let descriptor: Vec<_> = (0..6).map(|word| segment.word(20_480 + word * 8)).collect();
-    assert_eq!(descriptor, [0, 0, 5, 0x1111, 0x2222, 0x3333]);
-    let descriptor: Vec<_> = (0..6).map(|word| segment.word(20_544 + word * 8)).collect();
-    assert_eq!(descriptor, [1, 64, 100, 0x1111, 0x2222, 0x3333]);
+    let descriptor: Vec<_> = (0..7).map(|word| segment.word(208_896 + word * 8)).collect();
+    assert_eq!(descriptor, [0, 0, 5, 0x1111, 0x2222, 0x3333, 0x4444]);
+    let descriptor: Vec<_> = (0..7).map(|word| segment.word(208_960 + word * 8)).collect();
+    assert_eq!(descriptor, [1, 64, 100, 0x1111, 0x2222, 0x3333, 0x4444]);
     let sum = descriptor.iter().fold(ODD, |sum, word| (sum ^ word).wrapping_mul(ODD));
-    assert_eq!(segment.word(20_544 + 48), sum, "checksum");
+    assert_eq!(segment.word(208_960 + 56), sum, "checksum");
+
+    let hash = |key: u64| mix(key) >> 32 & 0x3FFF_FFFF;
+    assert_eq!(segment.word(204_808), hash(0x4444) << 30 | hash(0x1111), "hashes");
 
     // Payloads.
-    assert_eq!(segment.bytes(24_576, 5), b"first");
-    assert_eq!(segment.bytes(24_576 + 64, 100), [7; 100]);
+    assert_eq!(segment.bytes(212_992, 5), b"first");
+    assert_eq!(segment.bytes(212_992 + 64, 100), [7; 100]);
 }
 
 /// What is in use while somebody sleeps, the ring is full, and a group was away too long.
@@ -128,12 +144,12 @@ fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
     let mut member = ring.join(&groups[0], &bell).unwrap();
     let mut observer = ring.observe("o", Start::Latest, &bell).unwrap();
     let segment = Segment(std::fs::File::open(instance.path("ring")).unwrap());
-    let (pressure, control) = (4096, 16_384);
-    let [here, away, third] = [0, 1, 2].map(|group| control + 768 + group * 640);
+    let (pressure, control) = (4096, 65_536);
+    let [here, away, third] = [0, 1, 2].map(|group| control + 896 + group * 768);
     assert_eq!(segment.bytes(third + 64, 7), b"passing");
     assert_eq!(segment.word(third + 8), 1, "ephemeral");
     assert_eq!((segment.word(away + 8), segment.word(away + 16)), (0, 1), "max_absence in ms");
-    assert_eq!(segment.word(control + 256), bell_of(&segment), "bell of the first observer");
+    assert_eq!(segment.word(control + 384), bell_of(&segment), "bell of the first observer");
 
     // Who sleeps, and is rung.
     member.arm();
@@ -146,7 +162,7 @@ fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
     assert_eq!(segment.word(here + 256), 0);
     assert_eq!(segment.word(pressure + 392), 2, "bells rung");
     assert_eq!(segment.word(pressure + 440), 1, "out-of-line records");
-    assert_eq!(segment.word(20_480 + 16), 1 << 32 | 2000, "out of line, and its length");
+    assert_eq!(segment.word(208_896 + 16), 1 << 32 | 2000, "out of line, and its length");
 
     // A full ring, until what holds it is gone.
     while producer.stage(&Meta::default(), &[&[]]).is_ok() {
@@ -156,7 +172,7 @@ fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
     assert_ne!(segment.word(pressure + 416), 0, "stalled since");
     assert_ne!(segment.word(away + 24), 0, "absent since");
     assert!(!producer.arm_space(0));
-    assert_ne!(segment.word(control + 128), 0, "the floor waited for");
+    assert_ne!(segment.word(control + 256), 0, "the floor waited for");
     while let Some(batch) = member.take(Limits::default()).unwrap() {
         batch.ack();
     }
@@ -177,7 +193,7 @@ fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
         (1, reserved),
         "a loss, its end"
     );
-    let partition = away + 512;
+    let partition = away + 640;
     assert_eq!(segment.word(partition + 8), reserved, "cursor");
     assert_eq!(segment.word(partition + 16), 0, "cursor at the eviction");
 }

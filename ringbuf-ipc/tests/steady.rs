@@ -54,7 +54,7 @@ fn run(producer: &mut Producer, members: &mut [Member], rounds: u64) {
     let payload = [5; 1000];
     for round in 0..rounds {
         for i in 0..1 + round % 20 {
-            let meta = Meta { key: round + i, tag: 1, source: round };
+            let meta = Meta { key: round + i, tag: 1, source: round, ..Meta::default() };
             let length = ((round * 37 + i * 11) % 1000) as usize;
             if producer.stage(&meta, &[&payload[..length / 2], &payload[..length / 2]]).is_err() {
                 std::process::abort();

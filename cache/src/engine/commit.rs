@@ -1,6 +1,5 @@
 //! A round: what waits is taken, committed as one batch, published and released.
 
-use mixcord_ring::Producer;
 use mixcord_state::StoreError;
 
 use super::batch::Around;
@@ -58,7 +57,7 @@ impl Engine {
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
         let checkpoint = self.reached.to_checkpoint(store);
-        let bytes = checkpoint.to_bytes(Producer::CHECKPOINT_MAX);
+        let bytes = checkpoint.to_bytes(self.out.geometry().checkpoint_bytes as usize);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
         }

@@ -195,7 +195,7 @@ pub(super) fn stage_gap(
     source: Position,
     bytes: &[u8],
 ) -> Result<(), StageError> {
-    let meta = Meta { key: 0, tag: u64::from(Kind::GAP.number()), source };
+    let meta = Meta { key: 0, tag: u64::from(Kind::GAP.number()), source, ..Meta::default() };
     out.stage(&meta, &[bytes]).map(drop)
 }
 
@@ -225,7 +225,12 @@ fn stage_one(
     if bytes > bytes_max {
         return Err(StageError::TooLarge { bytes, limit: bytes_max });
     }
-    let meta = Meta { key: output.key, tag: u64::from(output.kind.number()), source: at.position };
+    let meta = Meta {
+        key: output.key,
+        tag: u64::from(output.kind.number()),
+        source: at.position,
+        ..Meta::default()
+    };
     out.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()]).map(drop)
 }
 
@@ -290,7 +295,7 @@ mod tests {
                 refusal: &mut refusal,
             };
             let at = Place { shard: (1, 0), ring: 7, position };
-            let entry = Entry { position, key: 100, tag: 0, source: 0, payload };
+            let entry = Entry { position, key: 100, tag: 0, source: 0, order: 0, payload };
             assert_eq!(work.record(&empty, at, entry, 0).unwrap(), Done::Staged);
         }
         out.publish();

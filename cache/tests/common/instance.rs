@@ -150,7 +150,7 @@ pub(crate) fn send_at(
         let seq = producer.staged_tail() + 1;
         let at = At { shard: shard.0, shards: shard.1, seq, us };
         let bytes = record_bytes(kind, payload, at);
-        let meta = Meta { key: 0, tag: 0, source: seq };
+        let meta = Meta { key: 0, tag: 0, source: seq, ..Meta::default() };
         producer.stage(&meta, &[&bytes]).expect("room");
     }
     producer.publish();

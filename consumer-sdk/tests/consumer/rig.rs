@@ -113,7 +113,8 @@ impl Rig {
 
     pub(crate) fn publish_bytes(&mut self, kind: Kind, key: u64, bytes: &[u8]) {
         let producer = self.producer.as_mut().expect("a producer");
-        let meta = Meta { key, tag: kind.number().into(), source: self.published };
+        let meta =
+            Meta { key, tag: kind.number().into(), source: self.published, ..Meta::default() };
         let deadline = Instant::now() + PATIENCE;
         loop {
             match producer.stage(&meta, &[bytes]) {

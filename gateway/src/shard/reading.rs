@@ -240,6 +240,7 @@ fn take(
         key: frame.partition_key(),
         tag: u64::from(frame.kind().unwrap_or(Kind::UNKNOWN).number()),
         source: delivery.seq,
+        ..Meta::default()
     };
     let record = frame.record(&RecordMeta {
         shard,

@@ -81,7 +81,7 @@ impl Records {
         };
         let mut bytes = Vec::with_capacity(data.len() + 80);
         record::encode(&header, None, &data, None, &mut bytes);
-        (Meta { key: 0, tag: u64::from(kind.number()), source: seq }, bytes)
+        (Meta { key: 0, tag: u64::from(kind.number()), source: seq, ..Meta::default() }, bytes)
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Entry<'a> {
     pub tag: u64,
     /// As its producer gave it.
     pub source: u64,
+    /// Its finer key, 0 where that is `key`.
+    pub order: u64,
     /// Its bytes; the first is 64-byte aligned.
     pub payload: &'a [u8],
 }
@@ -50,6 +52,7 @@ struct Head {
     key: u64,
     tag: u64,
     source: u64,
+    order: u64,
     at: usize,
     length: u32,
 }
@@ -120,6 +123,7 @@ impl Buffers {
             key: entry.key,
             tag: entry.tag,
             source: entry.source,
+            order: entry.order,
             at: self.used,
             length: entry.length,
         });
@@ -153,6 +157,7 @@ impl Buffers {
             key: head.key,
             tag: head.tag,
             source: head.source,
+            order: head.order,
             payload: &self.bytes.all()[head.at..head.at + head.length as usize],
         }
     }

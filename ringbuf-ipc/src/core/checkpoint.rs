@@ -4,7 +4,7 @@ use super::layout::{checksum, producer};
 use super::memory::{Ordering, fence};
 use super::{Core, Position};
 
-/// A checkpoint longer than [`CHECKPOINT_MAX`](crate::Producer::CHECKPOINT_MAX).
+/// A checkpoint longer than [`checkpoint_bytes`](crate::Geometry::checkpoint_bytes).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a checkpoint of {bytes} bytes is longer than {limit}")]
 pub struct CheckpointError {
@@ -32,6 +32,8 @@ pub(super) struct Checkpoint {
     stale: Option<(usize, Position, u64)>,
     /// Records before this one were adopted again.
     restaged: Position,
+    /// The longest there may be, in bytes.
+    limit: usize,
 }
 
 impl Checkpoint {
@@ -43,12 +45,13 @@ impl Checkpoint {
             .filter(|found| found.tag > tail)
             .map(|found| (found.slot, found.tag, found.number));
         let due = stale.is_some();
-        Self { current, number, due, waiting: false, bytes: Vec::new(), stale, restaged: 0 }
+        let limit = core.layout.geometry.checkpoint_bytes as usize;
+        Self { current, number, due, waiting: false, bytes: Vec::new(), stale, restaged: 0, limit }
     }
 
     /// Keeps `bytes` for the next publish.
     pub(super) fn set(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let limit = producer::CHECKPOINT_MAX;
+        let limit = self.limit;
         if bytes.len() > limit {
             return Err(CheckpointError { bytes: bytes.len(), limit });
         }
@@ -134,7 +137,7 @@ pub(crate) fn newest_checkpoint(core: &Core, tail: Position) -> Option<FoundChec
         let sum = word(producer::CHECKPOINT_SUM);
         let (tag, number) = (word(producer::CHECKPOINT_TAG), word(producer::CHECKPOINT_NUMBER));
         let length = word(producer::CHECKPOINT_LEN);
-        if sum == 0 || tag > tail || length > producer::CHECKPOINT_MAX as u64 {
+        if sum == 0 || tag > tail || length > core.layout.geometry.checkpoint_bytes.into() {
             continue;
         }
         let mut bytes = vec![0; length as usize];

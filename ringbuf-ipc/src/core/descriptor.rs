@@ -1,8 +1,8 @@
 //! One descriptor: written by the producer, copied once and checked by everybody else.
 
-use super::geometry::partition_of;
+use super::geometry::{hash_of, partition_of};
 use super::layout::{Layout, descriptor};
-use super::memory::{Memory, Ordering, fence};
+use super::memory::{Memory, Ordering};
 use super::{Core, Position};
 
 /// The longest record of all, whatever the ring: 256 MiB.
@@ -21,36 +21,28 @@ pub(crate) struct Descriptor {
     pub(crate) key: u64,
     pub(crate) tag: u64,
     pub(crate) source: u64,
+    pub(crate) order: u64,
 }
 
 impl Descriptor {
-    /// Its position first: who finds any other word of it finds that, too (see [`partition_at`](Self::partition_at)).
     #[inline]
     pub(crate) fn store(&self, memory: &Memory, layout: &Layout) {
         let at = layout.descriptor(self.position);
         let words = self.words();
-        let [position, offset, length, key, tag, source] = words;
+        let [position, offset, length, key, tag, source, order] = words;
         memory.expect_write(at + AHEAD * descriptor::BYTES);
-        memory.store_words(at, [position, offset, length, key, tag, source, sum(&words)]);
-    }
-
-    /// The partition of the record of `position`, unchecked but for that it is this record's; `None` when
-    /// another record stands there or is on its way.
-    #[inline]
-    pub(crate) fn partition_at(core: &Core, position: Position) -> Option<u16> {
-        let at = core.layout.descriptor(position);
-        let key = core.memory.load(at + descriptor::KEY, Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        let found = core.memory.load(at + descriptor::POSITION, Ordering::Relaxed);
-        (found == position).then(|| partition_of(key, core.layout.geometry.partitions))
+        // Release: who finds it finds the floors that let the record before it be overwritten.
+        let hashes = Hashes::of(layout, self).0;
+        memory.store(layout.hash(self.position), hashes, Ordering::Release);
+        memory.store_words(at, [position, offset, length, key, tag, source, order, sum(&words)]);
     }
 
     /// The descriptor of `position`, or `None` when what stands there is anything else.
     #[inline]
     pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
         let at = core.layout.descriptor(position);
-        let [found, offset, length, key, tag, source, checksum] = core.memory.load_words(at);
-        let expected = sum(&[found, offset, length, key, tag, source]);
+        let [found, offset, length, key, tag, source, order, checksum] = core.memory.load_words(at);
+        let expected = sum(&[found, offset, length, key, tag, source, order]);
         let this = Self {
             position,
             offset,
@@ -59,6 +51,7 @@ impl Descriptor {
             key,
             tag,
             source,
+            order,
         };
         (found == position && checksum == expected && this.fits(&core.layout)).then_some(this)
     }
@@ -106,7 +99,7 @@ impl Descriptor {
     }
 
     #[inline]
-    const fn words(&self) -> [u64; 6] {
+    const fn words(&self) -> [u64; 7] {
         [
             self.position,
             self.offset,
@@ -114,20 +107,64 @@ impl Descriptor {
             self.key,
             self.tag,
             self.source,
+            self.order,
         ]
+    }
+}
+
+/// What lies beside the descriptor of a record, dense, for those who look at every record: hashes of its keys.
+///
+/// ```text
+/// | lap 4 | hash of the finer key 30 | hash of the key 30 |
+/// ```
+/// A hint like all that a member remembers: a record is taken by its word or its partition, and its
+/// descriptor is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hashes(u64);
+
+impl Hashes {
+    fn of(layout: &Layout, entry: &Descriptor) -> Self {
+        let order = if entry.order == 0 { entry.key } else { entry.order };
+        let lap = layout.lap(entry.position) << 60;
+        Self(lap | u64::from(hash_of(order)) << 30 | u64::from(hash_of(entry.key)))
+    }
+
+    /// Those of the record of `position`; `None` when another record stands there or is on its way.
+    #[inline]
+    pub(crate) fn load(core: &Core, position: Position) -> Option<Self> {
+        let word = core.memory.load(core.layout.hash(position), Ordering::Acquire);
+        (word >> 60 == core.layout.lap(position) & 0xF).then_some(Self(word))
+    }
+
+    /// Of the key.
+    #[inline]
+    pub(crate) const fn key(self) -> u32 {
+        self.0 as u32 & 0x3FFF_FFFF
+    }
+
+    /// Of the finer key.
+    #[inline]
+    pub(crate) const fn order(self) -> u32 {
+        (self.0 >> 30) as u32 & 0x3FFF_FFFF
+    }
+
+    #[inline]
+    pub(crate) const fn partition(self, partitions: u16) -> u16 {
+        self.key() as u16 & (partitions - 1)
     }
 }
 
 /// Not against malice: against a descriptor torn by a crash or an overrun. Each word is mixed in by a
 /// bijection, so that one word changed always shows.
 #[inline]
-const fn sum(words: &[u64; 6]) -> u64 {
+const fn sum(words: &[u64; 7]) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
-    let [position, offset, length, key, tag, source] = *words;
+    let [position, offset, length, key, tag, source, order] = *words;
     let mut sum = (position ^ ODD).wrapping_mul(ODD);
     sum = (sum ^ offset).wrapping_mul(ODD);
     sum = (sum ^ length).wrapping_mul(ODD);
     sum = (sum ^ key).wrapping_mul(ODD);
     sum = (sum ^ tag).wrapping_mul(ODD);
-    (sum ^ source).wrapping_mul(ODD)
+    sum = (sum ^ source).wrapping_mul(ODD);
+    (sum ^ order).wrapping_mul(ODD)
 }

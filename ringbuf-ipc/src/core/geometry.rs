@@ -12,6 +12,11 @@ pub struct GeometryError {
     pub rule: &'static str,
 }
 
+/// The most groups.
+pub(crate) const GROUPS_MAX: u16 = 1024;
+const PARTITIONS_MAX: u16 = 1024;
+const CHECKPOINT_MAX: u32 = 1 << 20;
+
 /// Size of a ring, chosen at its creation and never changed.
 ///
 /// Memory is [`segment_bytes`](Self::segment_bytes), all of it reserved at creation.
@@ -21,12 +26,14 @@ pub struct Geometry {
     pub slots: u32,
     /// Bytes for payloads (each rounded up to 64); a power of two, 256 B to 64 GiB.
     pub payload_bytes: u64,
-    /// Reader groups at a time, 1 to 64.
+    /// Reader groups at a time, 1 to 1,024.
     pub groups: u16,
-    /// Partitions of each group, so the most members that work at a time; a power of two, 1 to 256.
+    /// Partitions of each group, so the most members that work at a time; a power of two, 1 to 1,024.
     pub partitions: u16,
     /// Members of each group at a time, 1 to 64.
     pub members: u16,
+    /// The longest checkpoint, in bytes; 64 B to 1 MiB.
+    pub checkpoint_bytes: u32,
 }
 
 impl Geometry {
@@ -41,17 +48,32 @@ impl Geometry {
         partitions: u16,
         members: u16,
     ) -> Result<Self, GeometryError> {
-        let geometry = Self { slots, payload_bytes, groups, partitions, members };
+        let checkpoint_bytes = Self::CHECKPOINT_BYTES;
+        let geometry = Self { slots, payload_bytes, groups, partitions, members, checkpoint_bytes };
         geometry.validate()?;
         Ok(geometry)
     }
 
-    /// Bytes of the whole segment in /dev/shm.
+    /// The longest checkpoint where nothing else is asked for: two slots then take two pages.
+    pub const CHECKPOINT_BYTES: u32 = 4032;
+
+    /// Room for checkpoints of so many bytes.
+    ///
+    /// # Errors
+    /// More or less than there may be.
+    pub fn checkpoints(self, bytes: u32) -> Result<Self, GeometryError> {
+        let geometry = Self { checkpoint_bytes: bytes, ..self };
+        geometry.validate()?;
+        Ok(geometry)
+    }
+
+    /// Bytes of /dev/shm that the ring takes. A group whose members settle in any order takes 8 bytes a slot
+    /// more while it is there.
     ///
     /// # Panics
     /// Never for a geometry made by [`new`](Self::new).
     pub fn segment_bytes(&self) -> u64 {
-        super::layout::Layout::new(*self).total as u64
+        super::layout::Layout::new(*self).reserved_bytes()
     }
 
     /// The longest record kept in the ring itself; a longer one travels in a file of its own.
@@ -67,17 +89,26 @@ impl Geometry {
         if !self.payload_bytes.is_power_of_two() || !(256..=1 << 36).contains(&self.payload_bytes) {
             return fail("payload_bytes", self.payload_bytes, "a power of two from 256 to 2^36");
         }
-        if !(1..=64).contains(&self.groups) {
-            return fail("groups", self.groups.into(), "1 to 64");
+        if !(1..=GROUPS_MAX).contains(&self.groups) {
+            return fail("groups", self.groups.into(), "1 to 1024");
         }
-        if !self.partitions.is_power_of_two() || !(1..=256).contains(&self.partitions) {
-            return fail("partitions", self.partitions.into(), "a power of two from 1 to 256");
+        if !self.partitions.is_power_of_two() || self.partitions > PARTITIONS_MAX {
+            return fail("partitions", self.partitions.into(), "a power of two from 1 to 1024");
+        }
+        if !(64..=CHECKPOINT_MAX).contains(&self.checkpoint_bytes) {
+            return fail("checkpoint_bytes", self.checkpoint_bytes.into(), "64 to 2^20");
         }
         if !(1..=64).contains(&self.members) {
             return fail("members", self.members.into(), "1 to 64");
         }
         Ok(())
     }
+}
+
+/// The hash of a key beside the descriptors: 30 bits, of which the low ones are its partition.
+#[inline]
+pub(crate) const fn hash_of(key: u64) -> u32 {
+    (mix(key) >> 32) as u32 & 0x3FFF_FFFF
 }
 
 /// The partition of a key: a fixed mix, the same in every process and version of this layout.
@@ -102,16 +133,19 @@ mod tests {
     #[test]
     fn ranges_are_kept() {
         assert!(Geometry::new(2, 256, 1, 1, 1).is_ok());
-        assert!(Geometry::new(1 << 24, 1 << 36, 64, 256, 64).is_ok());
+        assert!(Geometry::new(1 << 24, 1 << 36, 1024, 1024, 64).is_ok());
+        for bad in [0, 63, (1 << 20) + 1] {
+            assert!(Geometry::new(2, 256, 1, 1, 1).unwrap().checkpoints(bad).is_err());
+        }
         for bad in [
             Geometry::new(3, 256, 1, 1, 1),
             Geometry::new(1, 256, 1, 1, 1),
             Geometry::new(2, 128, 1, 1, 1),
             Geometry::new(2, 300, 1, 1, 1),
             Geometry::new(2, 256, 0, 1, 1),
-            Geometry::new(2, 256, 65, 1, 1),
+            Geometry::new(2, 256, 1025, 1, 1),
             Geometry::new(2, 256, 1, 3, 1),
-            Geometry::new(2, 256, 1, 512, 1),
+            Geometry::new(2, 256, 1, 2048, 1),
             Geometry::new(2, 256, 1, 1, 0),
             Geometry::new(2, 256, 1, 1, 65),
         ] {

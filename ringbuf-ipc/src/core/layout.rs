@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! header page        immutable after creation
-//! producer pages     tail, reserved, pressure, two checkpoint slots     written by the producer
-//! control pages      sleepers, wanted floor, groups, partitions, members  written by everybody
+//! producer page      tail, reserved, pressure                           written by the producer
+//! control part       sleepers, wanted floor, groups, partitions, members  written by everybody
+//! delivery words     8 bytes a slot and group that has them             written by everybody
+//! checkpoints        two slots                                          written by the producer
+//! hashes             8 bytes a record                                   written by the producer
 //! descriptor ring    64 bytes a record                                  written by the producer
 //! payload ring       64-byte aligned payloads                           written by the producer
 //! ```
@@ -11,17 +14,19 @@
 use super::geometry::{Geometry, GeometryError, mix};
 
 /// Version of everything in this module; a change of any offset or meaning raises it.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"MIXRING\0");
 pub(crate) const PAGE: usize = 4096;
+/// Where the right to write changes: a multiple of every page size there is.
+pub(crate) const PART: usize = 64 << 10;
 /// Two cache lines: the prefetcher of current x86 cores fetches lines in pairs.
 pub(crate) const LINE: usize = 128;
 
 /// Where the producer pages begin, in bytes from the start of the segment.
 pub(crate) const PRODUCER: usize = PAGE;
-/// Where the control pages begin.
-pub(crate) const CONTROL: usize = PRODUCER + producer::BYTES;
+/// Where the control part begins.
+pub(crate) const CONTROL: usize = PART;
 /// Up to here every segment is the same, whatever its geometry.
 pub(crate) const FIXED: usize = CONTROL + control::GROUPS;
 
@@ -35,18 +40,20 @@ pub(crate) mod header {
     pub(crate) const GROUPS: usize = 40;
     pub(crate) const PARTITIONS: usize = 48;
     pub(crate) const MEMBERS: usize = 56;
-    /// Offsets of the producer pages, the control pages, the descriptors and the payloads, and the
-    /// length of the segment: five words.
+    pub(crate) const CHECKPOINT_BYTES: usize = 64;
+    /// Length of the segment, then offset and stride of each part: 18 words.
     #[allow(dead_code)]
-    pub(crate) const OFFSETS: usize = 64;
-    pub(crate) const CHECKSUM: usize = 104;
+    pub(crate) const PARTS: usize = 72;
+    /// From here on: zeros that mean nothing yet.
+    pub(crate) const SPARE: usize = 216;
+    pub(crate) const CHECKSUM: usize = 248;
     /// Words covered by the checksum: all before it.
     pub(crate) const WORDS: usize = CHECKSUM / 8;
 }
 
-/// Offsets inside the producer pages.
+/// Offsets inside the producer page, and inside a checkpoint.
 pub(crate) mod producer {
-    use super::{LINE, PAGE};
+    use super::LINE;
 
     /// Records published; the only commit. Only grows; below 2^62.
     pub(crate) const TAIL: usize = 0;
@@ -70,31 +77,27 @@ pub(crate) mod producer {
     pub(crate) const EVICTIONS: usize = 3 * LINE + 48;
     pub(crate) const BLOBS: usize = 3 * LINE + 56;
 
-    /// Two checkpoint slots, a page each: tag, length, checksum, bytes.
-    pub(crate) const CHECKPOINTS: usize = PAGE;
+    /// Inside a checkpoint slot.
     pub(crate) const CHECKPOINT_TAG: usize = 0;
     pub(crate) const CHECKPOINT_LEN: usize = 8;
     pub(crate) const CHECKPOINT_SUM: usize = 16;
     /// Counts the checkpoints written, to tell two of one tail apart.
     pub(crate) const CHECKPOINT_NUMBER: usize = 24;
     pub(crate) const CHECKPOINT_BYTES: usize = 64;
-    pub(crate) const CHECKPOINT_MAX: usize = PAGE - CHECKPOINT_BYTES;
-
-    pub(crate) const BYTES: usize = 3 * PAGE;
 }
 
-/// Offsets inside the control pages, before the group table.
+/// Offsets inside the control part, before the group table.
 pub(crate) mod control {
     use super::LINE;
 
-    /// One bit a group some member of which sleeps.
-    pub(crate) const SLEEPERS: usize = 0;
     /// One bit an observer that sleeps.
-    pub(crate) const SLEEPING_OBSERVERS: usize = 8;
+    pub(crate) const SLEEPING_OBSERVERS: usize = 0;
+    /// One bit a group some member of which sleeps: a word for 64 groups.
+    pub(crate) const SLEEPERS: usize = 8;
     /// The floor the producer waits for, 1 to `TAIL`; 0 when it does not wait.
-    pub(crate) const WANTED: usize = LINE;
+    pub(crate) const WANTED: usize = 2 * LINE;
     /// A word an observer: its bell + 1, 0 for none.
-    pub(crate) const OBSERVERS: usize = 2 * LINE;
+    pub(crate) const OBSERVERS: usize = 3 * LINE;
     pub(crate) const OBSERVER_COUNT: usize = 64;
     pub(crate) const GROUPS: usize = OBSERVERS + OBSERVER_COUNT * 8;
 }
@@ -114,6 +117,8 @@ pub(crate) mod group {
     /// 1 while the loss of an eviction was not told to a member.
     pub(crate) const LOSS: usize = 40;
     pub(crate) const LOST_TO: usize = 48;
+    /// How its members take records; see [`mode`].
+    pub(crate) const MODE: usize = 56;
     pub(crate) const NAME: usize = 64;
     pub(crate) const NAME_MAX: usize = 64;
     /// Every record before it is acknowledged; u64::MAX when the group holds nothing. At most its lowest
@@ -121,11 +126,37 @@ pub(crate) mod group {
     pub(crate) const FLOOR: usize = LINE;
     /// One bit a member that sleeps.
     pub(crate) const SLEEPERS: usize = 2 * LINE;
-    pub(crate) const MEMBERS: usize = 3 * LINE;
+    /// Counts records that were let go while others of their key wait: who had looked in vain looks again.
+    pub(crate) const HANDED: usize = 2 * LINE + 8;
+    /// What the order key is, of groups with delivery words: one that asks for another is refused.
+    pub(crate) const ORDER: usize = 3 * LINE;
+    /// Where a move that was begun ends, while the state is that.
+    pub(crate) const MOVE_TO: usize = 3 * LINE + 8;
+    /// Raised with every change of the group's file.
+    pub(crate) const FILE_VERSION: usize = 3 * LINE + 16;
+    /// 1 while records are being set aside; the cursor passes none meanwhile.
+    pub(crate) const SETTING_ASIDE: usize = 3 * LINE + 24;
+    /// Records in the group's file that wait or are out.
+    pub(crate) const ASIDE: usize = 3 * LINE + 32;
+    /// Dead letters written, and of those, dropped for want of room.
+    pub(crate) const DEAD: usize = 3 * LINE + 40;
+    pub(crate) const DROPPED: usize = 3 * LINE + 48;
+    /// Records given more than once.
+    pub(crate) const REDELIVERED: usize = 3 * LINE + 56;
+    /// Records lost by an eviction of a group with delivery words: what was settled is not counted.
+    pub(crate) const LOST_RECORDS: usize = 3 * LINE + 64;
+    pub(crate) const MEMBERS: usize = 4 * LINE;
 
     pub(crate) const MEMBER_BYTES: usize = 64;
     /// Bell + 1 of a member, 0 for none.
     pub(crate) const MEMBER_BELL: usize = 0;
+    /// Records it settled since it joined.
+    pub(crate) const MEMBER_SETTLED: usize = 8;
+    /// When it last took or settled something, or had nothing to do (boot clock, ms).
+    pub(crate) const MEMBER_MOVED: usize = 16;
+    /// Its process, and when it joined (boot clock, ms).
+    pub(crate) const MEMBER_PROCESS: usize = 24;
+    pub(crate) const MEMBER_JOINED: usize = 32;
 
     pub(crate) const PARTITION_BYTES: usize = LINE;
     /// Claim count << 16 | member + 1; 0 in the low half when nobody holds it.
@@ -146,17 +177,34 @@ pub(crate) mod descriptor {
     pub(crate) const KEY: usize = 24;
     pub(crate) const TAG: usize = 32;
     pub(crate) const SOURCE: usize = 40;
-    pub(crate) const CHECKSUM: usize = 48;
+    /// The finer key; 0 when it is the same.
+    pub(crate) const ORDER: usize = 48;
+    pub(crate) const CHECKSUM: usize = 56;
     pub(crate) const BYTES: usize = 64;
 
     /// The payload is a file of its own.
     pub(crate) const BLOB: u32 = 1;
 }
 
+/// How the members of a group take records.
+pub(crate) mod mode {
+    /// Batches of a partition, acknowledged in order.
+    pub(crate) const IN_ORDER: u64 = 0;
+    /// One by one, settled in any order: the group has delivery words.
+    pub(crate) const ANY_ORDER: u64 = 1;
+    /// One member, in the order of the ring.
+    pub(crate) const FOLLOW: u64 = 2;
+}
+
 /// The parts of a segment of one geometry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) geometry: Geometry,
+    words: usize,
+    words_stride: usize,
+    pub(crate) checkpoints: usize,
+    checkpoint_stride: usize,
+    hashes: usize,
     pub(crate) descriptors: usize,
     pub(crate) payload: usize,
     pub(crate) total: usize,
@@ -167,15 +215,32 @@ pub(crate) struct Layout {
 impl Layout {
     /// `geometry` must be valid.
     pub(crate) fn new(geometry: Geometry) -> Self {
+        let (slots, groups) = (geometry.slots as usize, usize::from(geometry.groups));
         let partitions_at = (group::MEMBERS + usize::from(geometry.members) * group::MEMBER_BYTES)
             .next_multiple_of(LINE);
         let group_bytes = partitions_at + usize::from(geometry.partitions) * group::PARTITION_BYTES;
-        let control_bytes = control::GROUPS + usize::from(geometry.groups) * group_bytes;
-        let descriptors = (CONTROL + control_bytes).next_multiple_of(PAGE);
-        let payload =
-            (descriptors + geometry.slots as usize * descriptor::BYTES).next_multiple_of(PAGE);
-        let total = (payload + geometry.payload_bytes as usize).next_multiple_of(PAGE);
-        Self { geometry, descriptors, payload, total, group_bytes, partitions_at }
+        let words = (CONTROL + control::GROUPS + groups * group_bytes).next_multiple_of(PART);
+        let words_stride = (slots * 8).next_multiple_of(PAGE);
+        let checkpoints = (words + groups * words_stride).next_multiple_of(PART);
+        let checkpoint_stride = (producer::CHECKPOINT_BYTES + geometry.checkpoint_bytes as usize)
+            .next_multiple_of(PAGE);
+        let hashes = checkpoints + 2 * checkpoint_stride;
+        let descriptors = hashes + (slots * 8).next_multiple_of(PAGE);
+        let payload = (descriptors + slots * descriptor::BYTES).next_multiple_of(PAGE);
+        let total = (payload + geometry.payload_bytes as usize).next_multiple_of(PART);
+        Self {
+            geometry,
+            words,
+            words_stride,
+            checkpoints,
+            checkpoint_stride,
+            hashes,
+            descriptors,
+            payload,
+            total,
+            group_bytes,
+            partitions_at,
+        }
     }
 
     #[inline]
@@ -193,6 +258,33 @@ impl Layout {
         self.group(group) + self.partitions_at + usize::from(partition) * group::PARTITION_BYTES
     }
 
+    /// Where the delivery words of a group are, if it has any.
+    pub(crate) fn words(&self, group: u16) -> std::ops::Range<usize> {
+        let at = self.words + usize::from(group) * self.words_stride;
+        at..at + self.geometry.slots as usize * 8
+    }
+
+    /// What no memory is reserved for until a group is made that needs it.
+    pub(crate) const fn all_words(&self) -> std::ops::Range<usize> {
+        self.words..self.words + self.geometry.groups as usize * self.words_stride
+    }
+
+    /// Bytes of memory of the segment, without delivery words.
+    pub(crate) fn reserved_bytes(&self) -> u64 {
+        (self.total - self.all_words().len()) as u64
+    }
+
+    #[inline]
+    pub(crate) const fn hash(&self, position: u64) -> usize {
+        self.hashes + (position & (self.geometry.slots as u64 - 1)) as usize * 8
+    }
+
+    /// How often the ring had gone round at this position.
+    #[inline]
+    pub(crate) const fn lap(&self, position: u64) -> u64 {
+        position >> self.geometry.slots.trailing_zeros()
+    }
+
     #[inline]
     pub(crate) const fn descriptor(&self, position: u64) -> usize {
         self.descriptors
@@ -207,13 +299,14 @@ impl Layout {
 
     #[inline]
     pub(crate) const fn checkpoint(&self, slot: usize) -> usize {
-        PRODUCER + producer::CHECKPOINTS + slot * PAGE
+        self.checkpoints + slot * self.checkpoint_stride
     }
 
     /// The header's words but the checksum.
     pub(crate) fn header(&self, ring_id: u64) -> [u64; header::WORDS] {
         let g = &self.geometry;
-        [
+        let mut words = [0; header::WORDS];
+        let known = [
             MAGIC,
             LAYOUT_VERSION,
             ring_id,
@@ -222,12 +315,28 @@ impl Layout {
             g.groups.into(),
             g.partitions.into(),
             g.members.into(),
+            g.checkpoint_bytes.into(),
+            self.total as u64,
             PRODUCER as u64,
             CONTROL as u64,
+            (CONTROL + control::GROUPS) as u64,
+            self.group_bytes as u64,
+            group::MEMBERS as u64,
+            group::MEMBER_BYTES as u64,
+            self.partitions_at as u64,
+            group::PARTITION_BYTES as u64,
+            self.words as u64,
+            self.words_stride as u64,
+            self.checkpoints as u64,
+            self.checkpoint_stride as u64,
+            self.hashes as u64,
+            8,
             self.descriptors as u64,
+            descriptor::BYTES as u64,
             self.payload as u64,
-            self.total as u64,
-        ]
+        ];
+        words[..known.len()].copy_from_slice(&known);
+        words
     }
 }
 
@@ -308,10 +417,12 @@ pub(crate) fn parse_header(
         narrow(header::GROUPS),
         narrow(header::PARTITIONS),
         narrow(header::MEMBERS),
-    )?;
+    )?
+    .checkpoints(u32::try_from(at(header::CHECKPOINT_BYTES)).unwrap_or(u32::MAX))?;
     let layout = Layout::new(geometry);
     let ring_id = at(header::RING_ID);
-    if words[..header::WORDS] != layout.header(ring_id) || ring_id == 0 {
+    let known = header::SPARE / 8;
+    if words[..known] != layout.header(ring_id)[..known] || ring_id == 0 {
         return Err(HeaderError::Offsets);
     }
     if file_bytes != layout.total as u64 {
@@ -321,10 +432,14 @@ pub(crate) fn parse_header(
 }
 
 const _: () = assert!(control::GROUPS.is_multiple_of(LINE));
+const _: () =
+    assert!(control::SLEEPERS + super::geometry::GROUPS_MAX as usize / 8 <= control::WANTED);
+const _: () = assert!(group::LOST_RECORDS + 8 <= group::MEMBERS);
 const _: () = assert!(group::NAME + group::NAME_MAX <= group::FLOOR);
 const _: () = assert!(descriptor::CHECKSUM + 8 <= descriptor::BYTES);
 // Its words are moved as one row.
 const _: () = assert!(descriptor::POSITION == 0 && descriptor::OFFSET == 8);
 const _: () = assert!(descriptor::LENGTH == 16 && descriptor::KEY == 24);
 const _: () = assert!(descriptor::TAG == 32 && descriptor::SOURCE == 40);
-const _: () = assert!(descriptor::CHECKSUM == 48);
+const _: () = assert!(descriptor::ORDER == 48 && descriptor::CHECKSUM == 56);
+const _: () = assert!(header::SPARE == 27 * 8);

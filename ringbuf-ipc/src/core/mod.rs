@@ -31,7 +31,7 @@
 //! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire; a member that finds a record overwritten: Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_an_acknowledged_record_was_read`, `loom_two_acknowledgements_raise_the_floor`, `loom_a_late_member_finds_no_damage` |
 //! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_taking_after_another`, `loom_stealing_from_the_dead` |
 //! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_a_floor_raised_by_another`, `loom_two_acknowledgements_raise_the_floor` |
-//! | descriptor `POSITION` | producer: Relaxed, then Release fence, then the other words | by who may be overrun: another word, Acquire fence, then Relaxed | `loom_a_late_member_finds_no_damage` |
+//! | hashes | producer: Release, after the floors that let the record before it go | by who may be overrun: Acquire, and the lap must fit, else the floor | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
 pub(crate) mod buffers;
@@ -146,7 +146,7 @@ pub(crate) mod locks {
         4096 + group as u64 * 64 + member as u64
     }
     /// One past the last byte in use.
-    pub(crate) const END: u64 = 4096 + 64 * 64;
+    pub(crate) const END: u64 = 4096 + super::geometry::GROUPS_MAX as u64 * 64;
 }
 
 impl Core {
@@ -163,7 +163,7 @@ impl Core {
 
     /// Maps the pages of all records, for those who are about to use them all.
     pub(crate) fn populate(&self, for_writing: bool) {
-        self.memory.populate(self.layout.descriptors, for_writing);
+        self.memory.populate(self.layout.checkpoints, for_writing);
     }
 
     /// The fence of those who bring news, often: between the news and the look who waits for them.
@@ -211,11 +211,19 @@ impl Core {
         rung
     }
 
+    /// Words in which groups say that they sleep.
+    #[inline]
+    fn sleeper_words(&self) -> usize {
+        usize::from(self.layout.geometry.groups).div_ceil(64)
+    }
+
     /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
     #[inline]
     pub(crate) fn wake_readers(&self) -> u64 {
         let word = |offset| self.memory.load(CONTROL + offset, Ordering::Relaxed);
-        if word(control::SLEEPERS) | word(control::SLEEPING_OBSERVERS) == 0 {
+        let groups =
+            (0..self.sleeper_words()).fold(0, |all, i| all | word(control::SLEEPERS + i * 8));
+        if groups | word(control::SLEEPING_OBSERVERS) == 0 {
             return 0;
         }
         self.ring_readers()
@@ -224,9 +232,13 @@ impl Core {
     #[cold]
     fn ring_readers(&self) -> u64 {
         let mut rung = 0;
-        let sleepers = CONTROL + control::SLEEPERS;
-        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
-            for index in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
+        for word in 0..self.sleeper_words() {
+            let sleepers = CONTROL + control::SLEEPERS + word * 8;
+            if self.memory.load(sleepers, Ordering::Relaxed) == 0 {
+                continue;
+            }
+            for bit in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
+                let index = word as u32 * 64 + bit;
                 if index < u32::from(self.layout.geometry.groups) {
                     rung += self.wake_group(index as u16);
                 }

@@ -4,7 +4,7 @@
 //! entry a slot of the ring; nothing is allocated after creation. It is a hint: cursors decide what is
 //! still to be done, and every record is checked again when it is copied.
 
-use super::descriptor::Descriptor;
+use super::descriptor::Hashes;
 use super::layout::group;
 use super::memory::{Ordering, fence};
 use super::{Core, Position};
@@ -63,8 +63,8 @@ impl Pending {
             return Ok(());
         }
         while self.scanned < tail {
-            match Descriptor::partition_at(core, self.scanned) {
-                Some(partition) => self.push(partition),
+            match Hashes::load(core, self.scanned) {
+                Some(hashes) => self.push(hashes.partition(core.layout.geometry.partitions)),
                 None => {
                     // Others have acknowledged it, and it was overwritten before we came to see it: who
                     // finds the later record finds the floor that let it be written.

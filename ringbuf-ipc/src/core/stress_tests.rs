@@ -108,7 +108,7 @@ fn produce(core: &Arc<Core>, blocking: bool) {
     let mut writer = Writer::resume(Arc::clone(core)).unwrap();
     while writer.staged() < RECORDS {
         let position = writer.staged();
-        let meta = Meta { key: position % 11, tag: 1, source: position };
+        let meta = Meta { key: position % 11, tag: 1, source: position, ..Meta::default() };
         match writer.stage(&meta, &[&payload(position)]) {
             Ok(_) if position.is_multiple_of(5) => {
                 writer.publish();

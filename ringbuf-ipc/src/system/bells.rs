@@ -122,7 +122,7 @@ impl Bells {
         super::budget::check(path_of("").as_path(), BYTES as u64).map_err(creation)?;
         let map = Map::create(temporary, BYTES).map_err(creation)?;
         let file = open_checked(temporary)?;
-        reserve(&file, BYTES as u64)?;
+        reserve(&file, 0..BYTES as u64)?;
         for (offset, value) in [(0, MAGIC), (8, VERSION)] {
             file.write_all_at(&value.to_le_bytes(), offset)?;
             mixcord_memory::__kill::point();

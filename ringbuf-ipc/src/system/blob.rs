@@ -90,7 +90,7 @@ impl Blobs {
 
 fn fill(mut file: File, parts: &[&[u8]]) -> io::Result<()> {
     let bytes = parts.iter().map(|part| part.len() as u64).sum();
-    reserve(&file, bytes)?;
+    reserve(&file, 0..bytes)?;
     let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let mut left = &mut slices[..];
     while !left.is_empty() {

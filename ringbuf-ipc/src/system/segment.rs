@@ -9,6 +9,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ impl Segment {
     /// Makes an empty ring under a temporary name.
     pub(crate) fn draft(name: &str, layout: &Layout) -> Result<(Draft, Self), CreateError> {
         sweep_drafts(name);
-        super::budget::check(Path::new(DIRECTORY), layout.total as u64)?;
+        super::budget::check(Path::new(DIRECTORY), layout.reserved_bytes())?;
         let id = random_id()?;
         let temporary = format!("{name}.tmp-{id:016x}");
         let map = Map::create(&temporary, layout.total)?;
@@ -79,7 +80,9 @@ impl Segment {
 
     fn fill(temporary: &str, layout: &Layout, id: u64, map: Map) -> Result<Self, CreateError> {
         let file = open_checked(temporary)?;
-        reserve(&file, layout.total as u64)?;
+        let words = layout.all_words();
+        reserve(&file, 0..words.start as u64)?;
+        reserve(&file, words.end as u64..layout.total as u64)?;
         let memory = Memory::new(Box::new(map));
         initialise(&memory, layout, id);
         Ok(Self { memory, layout: *layout, id, file })
@@ -138,8 +141,19 @@ pub(crate) fn open_checked(name: &str) -> Result<File, AttachError> {
 }
 
 /// Reserves the pages of a file, so that a later write cannot meet a full file system.
-pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
-    nix::fcntl::posix_fallocate(file, 0, bytes as i64)?;
+pub(crate) fn reserve(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    let length = (bytes.end - bytes.start) as i64;
+    nix::fcntl::posix_fallocate(file, bytes.start as i64, length)?;
+    kill::point();
+    Ok(())
+}
+
+/// Gives the pages of a range back; it reads as zeros then.
+pub(crate) fn give_back(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let length = (bytes.end - bytes.start) as i64;
+    fallocate(file, flags, bytes.start as i64, length)?;
     kill::point();
     Ok(())
 }
@@ -253,10 +267,13 @@ impl Map {
     /// Takes the right to write from everything that is not `role`'s to write.
     fn protected(self, layout: &Layout, role: Role) -> io::Result<Self> {
         match role {
-            Role::Producer => self.protect(0..PRODUCER)?,
+            // The header alone shares its part with what the producer writes: where pages are larger
+            // than it, it stays open to the one process that has no reason to write there.
+            Role::Producer if page_size() <= PRODUCER => self.protect(0..PRODUCER)?,
+            Role::Producer => {}
             Role::Reader => {
                 self.protect(0..CONTROL)?;
-                self.protect(layout.descriptors..layout.total)?;
+                self.protect(layout.checkpoints..layout.total)?;
             }
         }
         Ok(self)
@@ -269,9 +286,13 @@ impl Map {
         // SAFETY: in bounds, checked above.
         let start = unsafe { self.base.add(range.start) };
         let start = std::ptr::NonNull::new(start.cast()).ok_or(io::ErrorKind::InvalidData)?;
-        // SAFETY: pages of this map, which nobody else knows yet; the layout starts parts on pages.
+        // SAFETY: pages of this map, which nobody else knows yet; the layout starts parts on pages of any size.
         unsafe { mprotect(start, range.len(), ProtFlags::PROT_READ) }.map_err(io::Error::from)
     }
+}
+
+fn page_size() -> usize {
+    rustix::param::page_size()
 }
 
 fn shmem_error(error: ShmemError) -> CreateError {

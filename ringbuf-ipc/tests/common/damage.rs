@@ -19,11 +19,11 @@ const SLOTS: u64 = 16;
 const PAYLOAD: u64 = 4096;
 const TAIL: u64 = 4096;
 const RESERVED: u64 = TAIL + 128;
-const CONTROL: u64 = 16_384;
-const GROUPS: u64 = CONTROL + 768;
-const GROUP_BYTES: u64 = 1152;
-const DESCRIPTORS: u64 = 20_480;
-const TOTAL: u64 = 28_672;
+const CONTROL: u64 = 65_536;
+const GROUPS: u64 = CONTROL + 896;
+const GROUP_BYTES: u64 = 1280;
+const DESCRIPTORS: u64 = 208_896;
+const TOTAL: u64 = 262_144;
 
 /// One thing done to the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -57,16 +57,16 @@ impl Damage {
         match self {
             Self::Word { at, value } => vec![(at, value)],
             Self::Descriptor { position, offset, size, key } => {
-                let words = [position, offset, size, key, key, key];
+                let words = [position, offset, size, key, key, key, key];
                 let at = DESCRIPTORS + position % SLOTS * 64;
-                let sum = [(at + 48, descriptor_sum(&words))];
+                let sum = [(at + 56, descriptor_sum(&words))];
                 (0..).map(|i| at + i * 8).zip(words).chain(sum).collect()
             }
             Self::Ends { tail, reserved } => vec![(TAIL, tail), (RESERVED, reserved)],
             Self::Cursors { group, floor, cursor, owner } => {
                 let at = GROUPS + group * GROUP_BYTES;
                 let partitions = (0..4).flat_map(|partition| {
-                    let at = at + 640 + partition * 128;
+                    let at = at + 768 + partition * 128;
                     [(at, owner), (at + 8, cursor), (at + 16, cursor)]
                 });
                 [(at + 128, floor)].into_iter().chain(partitions).collect()
@@ -85,7 +85,7 @@ impl Damage {
     }
 }
 
-fn descriptor_sum(words: &[u64; 6]) -> u64 {
+fn descriptor_sum(words: &[u64; 7]) -> u64 {
     const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
     words.iter().fold(ODD, |sum, word| (sum ^ word).wrapping_mul(ODD))
 }
@@ -97,7 +97,7 @@ pub(crate) fn sound(namespace: &Namespace, bell: &Bell) -> Vec<u8> {
     let mut producer = Producer::create(namespace, RING, geometry, &[group], bell).unwrap();
     for position in 0..12u64 {
         let length = if position == 5 { 2000 } else { position as usize * 9 };
-        let meta = Meta { key: position % 3, tag: position, source: position };
+        let meta = Meta { key: position % 3, tag: position, source: position, ..Meta::default() };
         producer.stage(&meta, &[&vec![position as u8; length]]).unwrap();
     }
     producer.set_checkpoint(b"checkpoint").unwrap();

@@ -63,7 +63,7 @@ pub fn payload(position: Position) -> Vec<u8> {
 
 pub fn put(producer: &mut Producer, key: u64) -> Position {
     let position = producer.staged_tail();
-    let meta = Meta { key, tag: key % 5, source: position * 3 };
+    let meta = Meta { key, tag: key % 5, source: position * 3, ..Meta::default() };
     producer.stage(&meta, &[&payload(position)]).unwrap()
 }
 

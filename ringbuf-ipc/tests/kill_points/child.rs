@@ -36,7 +36,10 @@ pub(crate) fn stage(producer: &mut Producer) -> Result<u64, mixcord_ring::StageE
     let position = producer.staged_tail();
     let bytes = payload(position);
     let (a, b) = bytes.split_at(bytes.len() / 3);
-    producer.stage(&Meta { key: position % 5, tag: position, source: position + 1 }, &[a, b])
+    producer.stage(
+        &Meta { key: position % 5, tag: position, source: position + 1, ..Meta::default() },
+        &[a, b],
+    )
 }
 
 fn say(word: &str, numbers: &[u64]) {

@@ -78,7 +78,8 @@ fn producer(namespace: &Namespace, stopped: impl Fn() -> bool) {
         for _ in 0..=mix(round) % 40 {
             let position = producer.staged_tail();
             payload(position, &mut bytes);
-            let meta = Meta { key: key(position), tag: position, source: position };
+            let meta =
+                Meta { key: key(position), tag: position, source: position, ..Meta::default() };
             if producer.stage(&meta, &[&bytes]).is_err() {
                 break;
             }

@@ -69,7 +69,12 @@ impl Shard {
         };
         let mut bytes = Vec::new();
         record::encode(&header, None, document.as_bytes(), None, &mut bytes);
-        let meta = Meta { key: guild, tag: header.kind.number().into(), source: header.seq };
+        let meta = Meta {
+            key: guild,
+            tag: header.kind.number().into(),
+            source: header.seq,
+            ..Meta::default()
+        };
         let deadline = Instant::now() + patience;
         loop {
             match self.producer.stage(&meta, &[&bytes]) {

@@ -196,7 +196,7 @@ fn key_of(partition: u16) -> u64 {
 
 fn put_in(writer: &mut Writer, key: u64) -> bool {
     let position = writer.staged();
-    let meta = Meta { key, tag: position + 100, source: 0 };
+    let meta = Meta { key, tag: position + 100, source: 0, ..Meta::default() };
     if writer.stage(&meta, &[&(position + 7).to_le_bytes()]).is_err() {
         return false;
     }

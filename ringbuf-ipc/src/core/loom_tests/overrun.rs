@@ -24,7 +24,7 @@ fn late_member(weaken: Weaken) {
         groups::declare(&core, &spec()).unwrap();
         let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
         for _ in 0..2 {
-            writer.stage(&Meta { key: key_of(0), tag: 0, source: 0 }, &[]).unwrap();
+            writer.stage(&Meta { key: key_of(0), ..Meta::default() }, &[]).unwrap();
             writer.publish();
         }
         let mut pending = Pending::new(&core, 0);
@@ -34,8 +34,16 @@ fn late_member(weaken: Weaken) {
         let others = thread::spawn(move || {
             theirs.memory.store(floor, 2, Ordering::Release);
             fence(Ordering::SeqCst);
-            let entry =
-                Descriptor { position: 2, offset: 0, length: 0, flags: 0, key, tag: 0, source: 0 };
+            let entry = Descriptor {
+                position: 2,
+                offset: 0,
+                length: 0,
+                flags: 0,
+                key,
+                tag: 0,
+                source: 0,
+                order: 0,
+            };
             entry.store(&theirs.memory, &theirs.layout);
         });
         assert_eq!(pending.scan(&core, 0, 2), Ok(()), "a sound ring is called damaged");

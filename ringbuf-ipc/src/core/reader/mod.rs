@@ -186,8 +186,8 @@ impl Reader {
         let core = &self.seat.core;
         let group = core.layout.group(self.seat.group) + group::SLEEPERS;
         core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
-        let all = CONTROL + control::SLEEPERS;
-        core.memory.fetch_or(all, 1 << self.seat.group, Ordering::SeqCst);
+        let all = CONTROL + control::SLEEPERS + usize::from(self.seat.group / 64) * 8;
+        core.memory.fetch_or(all, 1 << (self.seat.group % 64), Ordering::SeqCst);
         core.heavy_fence();
         // Behind the fence: who lets go of a partition from now on sees a sleeper, and one let go of
         // before is moved on here.

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::super::Position;
+use super::super::layout::FIXED;
 use super::super::memory::{Memory, Ordering};
 use super::cursor;
 use super::desk::{Desk, Left, Offer, Peers, Terms};
@@ -16,8 +17,8 @@ use super::word::{Counts, Epoch, Stand, State, Word};
 use mixcord_memory::Heap;
 
 const SLOTS: u32 = 16;
-const CURSOR: usize = 24 << 10;
-const WORDS: usize = 25 << 10;
+const CURSOR: usize = 64;
+const WORDS: usize = 128;
 const SEATS: u16 = 3;
 
 /// Deterministic noise.
@@ -85,7 +86,7 @@ struct Scene {
 impl Scene {
     fn new(seed: u64) -> Self {
         let mut noise = Noise(seed * 2_654_435_761 + 88_172_645_463_325_252);
-        let memory = Memory::new(Box::new(Heap::new(32 << 10)));
+        let memory = Memory::new(Box::new(Heap::new(FIXED)));
         // Near the bounds of both, now and then.
         let generation = if noise.below(2) == 0 { 4_090 } else { 7 };
         let base = if noise.below(2) == 0 { u64::from(SLOTS) * ((1 << 24) - 3) } else { 0 };

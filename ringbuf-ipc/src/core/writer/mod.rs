@@ -28,6 +28,8 @@ pub struct Meta {
     pub tag: u64,
     /// Free for the user; meant for the position in whatever this record came from.
     pub source: u64,
+    /// A finer key, for groups that keep order by it alone; 0 where it is the same as `key`.
+    pub order: u64,
 }
 
 /// Why a record was not staged. Nothing was written.
@@ -180,8 +182,8 @@ impl Writer {
     fn describe(&mut self, meta: &Meta, offset: u64, length: u64, flags: u32) -> Position {
         let position = self.staged;
         let length = length as u32;
-        let Meta { key, tag, source } = *meta;
-        let entry = Descriptor { position, offset, length, flags, key, tag, source };
+        let Meta { key, tag, source, order } = *meta;
+        let entry = Descriptor { position, offset, length, flags, key, tag, source, order };
         entry.store(&self.core.memory, &self.core.layout);
         self.staged = position + 1;
         self.head = entry.end();

@@ -199,7 +199,7 @@ impl Ends {
             // Before the look: what comes out until then is seen by it.
             let last_look = done.load(Ordering::Acquire);
             while let Some(record) = records.get(next) {
-                let meta = Meta { key: 0, tag: 0, source: next as u64 };
+                let meta = Meta { key: 0, tag: 0, source: next as u64, ..Meta::default() };
                 if self.shard.stage(&meta, &[record]).is_err() {
                     break;
                 }
