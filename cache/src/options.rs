@@ -67,6 +67,8 @@ enum StoreKind {
 const GROUPS: u16 = 64;
 const PARTITIONS: u16 = 64;
 const MEMBERS: u16 = 64;
+/// Room for the positions of 1,024 shards, of the old count and of a new one.
+const CHECKPOINT_BYTES: u32 = 64 << 10;
 
 /// LMDB cannot make even an empty store in much less.
 const STATE_BYTES_MIN: u64 = 64 << 10;
@@ -85,6 +87,7 @@ impl Options {
         }
         let output =
             Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
+                .and_then(|geometry| geometry.checkpoints(CHECKPOINT_BYTES))
                 .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
         if self.store == StoreKind::Lmdb && self.state_max < STATE_BYTES_MIN {
             return Err("--state-max has to be at least 64KiB".to_owned());

@@ -143,6 +143,7 @@ impl Hashes {
     }
 
     /// Of the finer key.
+    #[allow(dead_code)] // joined to members next
     #[inline]
     pub(crate) const fn order(self) -> u32 {
         (self.0 >> 30) as u32 & 0x3FFF_FFFF

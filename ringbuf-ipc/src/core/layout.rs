@@ -103,6 +103,7 @@ pub(crate) mod control {
 }
 
 /// Offsets inside one entry of the group table.
+#[allow(dead_code)] // joined to members next
 pub(crate) mod group {
     use super::LINE;
 
@@ -187,6 +188,7 @@ pub(crate) mod descriptor {
 }
 
 /// How the members of a group take records.
+#[allow(dead_code)] // joined to members next
 pub(crate) mod mode {
     /// Batches of a partition, acknowledged in order.
     pub(crate) const IN_ORDER: u64 = 0;
@@ -259,6 +261,7 @@ impl Layout {
     }
 
     /// Where the delivery words of a group are, if it has any.
+    #[allow(dead_code)] // joined to members next
     pub(crate) fn words(&self, group: u16) -> std::ops::Range<usize> {
         let at = self.words + usize::from(group) * self.words_stride;
         at..at + self.geometry.slots as usize * 8
