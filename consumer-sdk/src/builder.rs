@@ -203,6 +203,10 @@ impl Builder {
     ///
     /// # Errors
     /// See [`Error`]; none of them goes away by itself.
+    ///
+    /// # Panics
+    /// On a tokio runtime without a timer, as everything async here: `#[tokio::main]` has one, a
+    /// `runtime::Builder` wants `enable_time()`.
     pub async fn connect(self) -> Result<Consumer, Error> {
         let mut search = Search::new(self)?;
         loop {

@@ -38,6 +38,11 @@ impl Member {
         &self.ring
     }
 
+    /// The first record of the group, if joining it made it; `None` when it was there.
+    pub fn began_at(&self) -> Option<Position> {
+        self.reader.began
+    }
+
     /// Takes hold of one partition that has records, and copies some of them out. Does not wait;
     /// `None` when there is nothing that nobody else holds.
     ///

@@ -91,6 +91,11 @@ impl Consumer {
             tracing::warn!(instance = self.options.instance, "the output ring was replaced");
             self.source =
                 Source::join(&self.options, &new, Start::Earliest, &self.state, doorbell)?;
+            // Records that went before any member of the group was there.
+            if let Some(lost) = self.source.missed_before_joining() {
+                self.lost.push_back(lost);
+                return Ok(None);
+            }
         }
     }
 

@@ -54,8 +54,9 @@ impl Consumer {
                 && let Some(doorbell) = &self.doorbell
             {
                 tracing::warn!(instance = self.options.instance, "the output ring was replaced");
+                // Not from the earliest: what went before it was there is lost, and is told.
                 self.source =
-                    Source::join(&self.options, &new, Start::Earliest, &self.state, doorbell)?;
+                    Source::join(&self.options, &new, Start::At(0), &self.state, doorbell)?;
                 continue;
             }
             return Ok(Poll::Wait(None));

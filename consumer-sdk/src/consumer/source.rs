@@ -57,6 +57,12 @@ impl Source {
         let order = Order::default();
         Ok(Self::Group { member, ring, lanes: Vec::new(), turn: 0, order })
     }
+
+    /// How many of the ring's first records were gone when this member made the group.
+    pub(super) fn missed_before_joining(&self) -> Option<u64> {
+        let Self::Group { member, .. } = self else { return None };
+        member.began_at().filter(|first| *first > 0)
+    }
 }
 
 /// The output ring that took the place of the one with this id, when one did.

@@ -114,7 +114,7 @@ impl Lane {
                     self.attempts = 0;
                 }
                 Standing::Idle | Standing::Abandoned => {
-                    self.retry_at = Some(Instant::now() + self.pause());
+                    self.retry_at = Some(Instant::now() + pause(self.retry, self.attempts));
                 }
             }
             self.given = false;
@@ -154,12 +154,6 @@ impl Lane {
         Ok(Turn::Done)
     }
 
-    /// How long the event that failed rests.
-    fn pause(&self) -> Duration {
-        let doublings = self.attempts.saturating_sub(1).min(30);
-        self.retry.0.saturating_mul(1 << doublings).min(self.retry.1)
-    }
-
     /// When the pause after a failure is over.
     pub(crate) fn resumes_at(&self) -> Option<Instant> {
         self.retry_at
@@ -174,6 +168,13 @@ impl Drop for Lane {
     }
 }
 
+/// How long an event rests whose attempts so far have failed: the first pause, doubled after each
+/// further one, and never more than the longest.
+fn pause((first, longest): (Duration, Duration), attempts: u32) -> Duration {
+    let doublings = attempts.saturating_sub(1).min(30);
+    first.saturating_mul(1 << doublings).min(longest)
+}
+
 /// The record of an entry, when it is wanted.
 pub(crate) fn wanted<'a>(
     entry: &Entry<'a>,
@@ -184,4 +185,21 @@ pub(crate) fn wanted<'a>(
     }
     let record = Record::parse(entry.payload)?;
     Ok(filter.admits(record.kind(), record.kind_name()).then_some(record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_with_each_failure_up_to_the_longest() {
+        let (first, longest) = (Duration::from_millis(50), Duration::from_secs(30));
+        let pauses: Vec<_> =
+            (1..=12).map(|attempts| pause((first, longest), attempts).as_millis()).collect();
+        let doubled = [50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600];
+        assert_eq!(pauses[..10], doubled);
+        assert_eq!(pauses[10..], [30_000, 30_000]);
+        assert_eq!(pause((first, longest), u32::MAX), longest);
+        assert_eq!(pause((longest, first), 1), first);
+    }
 }

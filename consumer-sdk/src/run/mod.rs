@@ -15,6 +15,8 @@ use crate::received::Event;
 use crate::{Error, Stop};
 
 /// What a handler returns: nothing, or a `Result` whose error says why the event is to be given again.
+///
+/// The error is shown as `{error:#}`: with `anyhow` and its like that is the whole chain of causes.
 pub trait Outcome {
     /// Why the event is not handled; `None` when it is.
     fn failure(self) -> Option<String>;
@@ -28,7 +30,7 @@ impl Outcome for () {
 
 impl<E: fmt::Display> Outcome for Result<(), E> {
     fn failure(self) -> Option<String> {
-        self.err().map(|error| error.to_string())
+        self.err().map(|error| format!("{error:#}"))
     }
 }
 

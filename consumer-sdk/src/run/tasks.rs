@@ -28,6 +28,9 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`Error`]; the handlers at work are finished before it returns.
+    ///
+    /// # Panics
+    /// On a tokio runtime without a timer ([`connect`](crate::Builder::connect)).
     pub async fn run<F, Fut>(mut self, handler: F) -> Result<(), Error>
     where
         F: Fn(Event) -> Fut + Send + Sync + 'static,

@@ -14,7 +14,8 @@ use crate::{Error, Stop};
 impl Consumer {
     /// [`run`](Self::run) on threads of its own, as many as the
     /// [`concurrency`](crate::Builder::concurrency), for programs without an async runtime. Once stopped it
-    /// waits for the handlers at work, however long they take.
+    /// waits for the handlers at work, however long they take; a program that
+    /// [stops on signals](crate::Stop::on_signals) ends before that if they take too long.
     ///
     /// # Errors
     /// See [`Error`]; the handlers at work are finished before it returns.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use mixcord::{Event, Stop};
+use mixcord::{Event, Outcome as _, Stop};
 
 use crate::rig::{PATIENCE, Rig};
 
@@ -59,6 +59,22 @@ fn a_clone_of_a_failed_attempt_cannot_acknowledge_the_next_one() {
         if event.attempt() == 2 { Err("still away".to_owned()) } else { Ok(()) }
     });
     assert_eq!(calls, [(1, 1), (1, 2), (1, 3), (2, 1)]);
+}
+
+/// An error that shows its cause where it is asked for it, as anyhow's does.
+struct Deep;
+
+impl fmt::Display for Deep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if f.alternate() { "no answer: the database is away" } else { "no answer" })
+    }
+}
+
+#[test]
+fn why_a_handler_failed_is_told_with_its_causes() {
+    let failure = Err::<(), _>(Deep).failure();
+    assert_eq!(failure.as_deref(), Some("no answer: the database is away"));
+    assert_eq!(Ok::<(), Deep>(()).failure(), None);
 }
 
 /// An error that cannot be shown.

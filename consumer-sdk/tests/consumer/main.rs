@@ -5,6 +5,7 @@ mod attempts;
 mod commanding;
 mod deaths;
 mod delivery;
+mod ending;
 mod greeter;
 mod handlers;
 mod looking_on;

@@ -109,6 +109,28 @@ fn a_replaced_ring_is_followed_from_its_first_record() {
     assert_eq!(seen, [1, 2, 3]);
 }
 
+/// P3: the new ring went round before anybody of the group was there.
+#[test]
+fn what_a_replaced_ring_lost_before_it_was_joined_is_told_first() {
+    let mut rig = Rig::new();
+    let join = |rig: &Rig| rig.consumer().group("bot").connect_blocking().expect("connected");
+    let (mut first, mut second) = (join(&rig), join(&rig));
+    let mut observer = rig.consumer().observer().connect_blocking().expect("connected");
+    rig.replace_ring();
+    // Nobody holds the ring, and it has 256 slots.
+    (1..=600).for_each(|number| rig.message(1, number));
+    for consumer in [&mut first, &mut observer] {
+        let lost = next(consumer).lost().expect("a loss");
+        assert!((344..600).contains(&lost), "{lost}");
+        let event = next(consumer);
+        assert_eq!(event.seq(), lost + 1);
+        event.ack();
+    }
+    // The others of the group are not told again.
+    drop(first);
+    assert_eq!(next(&mut second).lost(), None);
+}
+
 #[test]
 fn a_damaged_record_is_an_error_that_names_it_and_stays() {
     let mut rig = Rig::new();

@@ -23,6 +23,8 @@ use crate::core::{Core, Position, groups, locks, patience};
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) seat: Arc<Seat>,
+    /// The first record of the group, if this member made it.
+    pub(crate) began: Option<Position>,
     pending: Pending,
     /// Partition to look at first, so that each has its turn.
     turn: u16,
@@ -68,7 +70,7 @@ impl Reader {
         spec: &GroupSpec,
         bell: Option<u64>,
     ) -> Result<Self, JoinError> {
-        let (index, _) = groups::declare(core, spec)?;
+        let (index, made) = groups::declare(core, spec)?;
         let limit = core.layout.geometry.members;
         for member in 0..limit {
             let Some(life) = core.environment.hold(locks::member(index, member))? else {
@@ -91,6 +93,7 @@ impl Reader {
             let floor = core.group_floor(index).min(core.tail());
             return Ok(Self {
                 seat: Arc::new(seat),
+                began: made.then_some(floor),
                 pending: Pending::new(core, floor),
                 turn: member % core.layout.geometry.partitions,
                 swept: floor,
