@@ -231,6 +231,13 @@ mod tests {
     }
 
     #[test]
+    fn more_time_can_be_allowed_and_less_cannot() {
+        allow(LIMIT * 2);
+        allow(LIMIT / 2);
+        assert_eq!(state().limit, LIMIT * 2);
+    }
+
+    #[test]
     fn a_second_signal_never_gives_more_time() {
         let first = Instant::now();
         let limit = TOGETHER / 2;

@@ -2,7 +2,7 @@
 //! would be by a supervisor.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 /// Names what the program is to do when it runs once more.
 const ROLE: &str = "SPECIMEN";
 
-/// No test is this fast or slow: it is the bound of what would never end.
+/// The bound of what would never end.
 const NEVER: Duration = Duration::from_secs(60);
 
 /// Lines of 1 kB: more than may wait.
@@ -64,6 +64,14 @@ fn specimen() {
     }
 }
 
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < NEVER, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A specimen that has begun to play.
 struct Specimen(Child);
 
@@ -74,24 +82,22 @@ impl Specimen {
 
     /// Started by a shell, which can ignore signals first.
     fn start_with(script: &str, role: &str, stderr: impl Into<Stdio>) -> Self {
-        let mut child = Command::new("sh")
+        let output = tempfile::NamedTempFile::new().expect("a file");
+        let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(std::env::current_exe().expect("this test"))
             .args(["--ignored", "--exact", "specimen", "--nocapture"])
             .env(ROLE, role)
             .env_remove("RUST_BACKTRACE")
-            .stdout(Stdio::piped())
+            .stdout(output.reopen().expect("writable"))
             .stderr(stderr)
             .spawn()
             .expect("it starts");
-        let mut told = Vec::new();
-        let mut stdout = child.stdout.take().expect("piped");
-        while !told.ends_with(b"plays\n") {
-            let mut byte = [0];
-            assert_eq!(stdout.read(&mut byte).expect("readable"), 1, "it ended early");
-            told.push(byte[0]);
-        }
-        Self(child)
+        let specimen = Self(child);
+        until("it to play", || {
+            std::fs::read(output.path()).is_ok_and(|said| said.ends_with(b"plays\n"))
+        });
+        specimen
     }
 
     fn signal(&self, signal: Signal) {
@@ -99,14 +105,12 @@ impl Specimen {
     }
 
     fn end(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait().expect("waits") {
-                return status;
-            }
-            assert!(begun.elapsed() < NEVER, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let mut ended = None;
+        until("its end", || {
+            ended = self.0.try_wait().expect("waits");
+            ended.is_some()
+        });
+        ended.expect("it has ended")
     }
 }
 
