@@ -3,9 +3,11 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint build test doc e2e proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other build test doc e2e proofs
 #
-# Needs Rust and a C compiler; what else is missing it installs, or names in one line.
+# Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
+# or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
+# line with what was left out for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +16,7 @@ wanted=()
 for argument in "$@"; do
     case "$argument" in
         --full) full=1 ;;
-        -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) echo "test.sh: no such option: $argument (see --help)" >&2; exit 2 ;;
         *) wanted+=("$argument") ;;
     esac
@@ -42,25 +44,53 @@ sweep() {
 }
 trap sweep EXIT
 
-nextest() {
-    if cargo nextest --version >/dev/null 2>&1; then
+runner=${MIXCORD_TEST_RUNNER:-}
+case "$runner" in
+    nextest) cargo nextest --version >/dev/null 2>&1 || { echo "test.sh: cargo-nextest is not installed" >&2; exit 78; } ;;
+    cargo) ;;
+    '') if cargo nextest --version >/dev/null 2>&1; then runner=nextest; else runner=cargo; fi ;;
+    *) echo "test.sh: MIXCORD_TEST_RUNNER is nextest or cargo" >&2; exit 78 ;;
+esac
+
+run_tests() {
+    if [ "$runner" = nextest ]; then
         cargo nextest run --no-fail-fast "$@"
     else
         cargo test --no-fail-fast "$@"
     fi
 }
 
+skipped() { echo "${dim}left out: $*${plain}"; }
+
 stage_fmt() { cargo fmt --all --check; }
 # Stages run in a condition, where bash ignores `set -e`: chain their commands with &&.
 stage_lint() { cargo clippy --workspace --all-targets --all-features -- -D warnings; }
+# Licences, advisories and sources of everything we link.
+stage_deny() {
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny check
+    else
+        skipped "cargo deny is not installed (cargo install cargo-deny)"
+    fi
+}
+# The other machine that the rings are for. What links C needs its compiler as well.
+stage_other() {
+    local target=aarch64-unknown-linux-gnu
+    if [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; then
+        cargo check --quiet --target "$target" -p mixcord-memory -p mixcord-ring -p mixcord-event \
+            -p mixcord-process --features mixcord-ring/tokio
+    else
+        skipped "the target $target is not installed (rustup target add $target)"
+    fi
+}
 stage_build() { cargo build --bins --examples; }
 # The end-to-end tests start many processes each and come in a stage of their own.
-stage_test() { nextest --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
+stage_test() { run_tests --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
 stage_doc() {
     cargo test --doc --features mixcord/twilight &&
         RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet --features mixcord/twilight
 }
-stage_e2e() { nextest -p mixcord-e2e; }
+stage_e2e() { run_tests -p mixcord-e2e; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
@@ -71,4 +101,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint build test doc e2e proofs}"
+run_stages "${wanted[@]:-fmt lint deny other build test doc e2e proofs}"

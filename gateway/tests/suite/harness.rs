@@ -158,7 +158,7 @@ impl Instance {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("gw{}-{number}", std::process::id());
+        let name = format!("t{}-gw-{number}", std::process::id());
         Self { name, folder: tempfile::tempdir().expect("a folder"), starts: AtomicUsize::new(0) }
     }
 
