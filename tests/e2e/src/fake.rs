@@ -191,6 +191,14 @@ impl Fake {
         })
     }
 
+    /// Sends the server a signal: stopped, it hangs.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) -> Result<()> {
+        self.program.signal(signal)
+    }
+
     /// A command to the server, such as `/fake/disconnect?shard=0&how=cut`.
     ///
     /// # Errors

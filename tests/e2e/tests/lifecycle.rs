@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mixcord_e2e::{Fake, FakeOptions, Follower, Order, Program, Stack, compare, until};
+use nix::sys::signal::Signal;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// What DESIGN §8 promises for an end after SIGTERM.
@@ -86,6 +87,23 @@ fn each_process_ends_on_sigterm_while_it_waits_alone() -> Result<()> {
         waiting(&program)?;
         let exit = program.terminate(END)?;
         assert_eq!(exit.code, Some(0), "the {name} said: {}", exit.stderr);
+    }
+    Ok(())
+}
+
+/// Killed where it stands it would end as well, but with another code (O-4).
+#[test]
+fn a_gateway_whose_server_hangs_ends_in_order() -> Result<()> {
+    let stack = Stack::new()?;
+    let fake = Fake::start(stack.folder(), &FakeOptions { events: 50, ..FakeOptions::default() })?;
+    for _ in 0..5 {
+        let gateway = stack.gateway(&fake, "4", &["--ring-bytes", "1MiB"])?;
+        let connected = || gateway.stderr().matches("connected").count() >= 4;
+        until("all shards to connect", DEADLINE, connected)?;
+        fake.signal(Signal::SIGSTOP)?;
+        let exit = gateway.terminate(DEADLINE)?;
+        fake.signal(Signal::SIGCONT)?;
+        assert_eq!(exit.code, Some(0), "it said: {}", exit.stderr);
     }
     Ok(())
 }
