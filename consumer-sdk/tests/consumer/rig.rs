@@ -79,6 +79,7 @@ impl Rig {
     }
 
     /// The file of the output ring, to damage it.
+    #[allow(dead_code, reason = "the CLI's tests, which share this file, do")]
     pub(crate) fn segment(&self) -> std::fs::File {
         let name = format!("{}.{}", self.namespace.prefix(), topology::OUTPUT_RING);
         let path = Namespace::directory().join(name);
