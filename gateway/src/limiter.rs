@@ -62,18 +62,24 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// For a connection that beats every `heartbeat`.
+    /// For a new connection, which beats every `heartbeat`.
     pub fn new(heartbeat: Duration) -> Self {
-        let beats = SENDS_WINDOW.as_millis() / heartbeat.as_millis().max(1);
-        let beats = usize::try_from(beats).unwrap_or(SENDS_MAX).min(SENDS_MAX);
-        // One beat more than fit in the window, one that the server may ask for (op 1), and RESUME.
-        let reserve = beats + 3;
-        Self {
+        let mut limiter = Self {
             sends: Window::new(SENDS_MAX, SENDS_WINDOW),
             presences: Window::new(PRESENCES_MAX, PRESENCES_WINDOW),
-            beats,
-            reserve: reserve.min(RESERVE_MAX),
-        }
+            beats: 0,
+            reserve: 0,
+        };
+        limiter.beats_every(heartbeat);
+        limiter
+    }
+
+    /// The server has told how often the connection beats. What was sent counts on.
+    pub fn beats_every(&mut self, heartbeat: Duration) {
+        let beats = SENDS_WINDOW.as_millis() / heartbeat.as_millis().max(1);
+        self.beats = usize::try_from(beats).unwrap_or(SENDS_MAX).min(SENDS_MAX);
+        // One beat more than fit in the window, one that the server may ask for (op 1), and RESUME.
+        self.reserve = (self.beats + 3).min(RESERVE_MAX);
     }
 
     /// Is there room for a heartbeat that the server asks for (G-9) beside those that are due? A server
@@ -130,7 +136,7 @@ mod tests {
         }
         for (first, at) in sent.iter().enumerate() {
             let within = sent[first..].iter().take_while(|s| **s < *at + SENDS_WINDOW).count();
-            assert!(within <= SENDS_MAX, "{within} sends in a minute");
+            assert!(within <= 120, "{within} sends in a minute");
         }
         assert!(sent.len() > 6 * 100, "the budget is used: {}", sent.len());
     }
@@ -152,7 +158,7 @@ mod tests {
                 answered += 1;
             }
         }
-        assert!((110..=SENDS_MAX).contains(&answered), "{answered}");
+        assert!((110..=120).contains(&answered), "{answered}");
         assert!(!limiter.may_answer(start + Duration::from_secs(59)));
         assert!(limiter.may_answer(start + Duration::from_secs(61)));
         let mut wanting = Limiter::new(Duration::from_millis(100));
@@ -160,11 +166,43 @@ mod tests {
         assert!(wanting.may_answer(start));
     }
 
+    /// Commands, what the server asks for and the beats that are due fill the window, and no more.
+    #[test]
+    fn g28_a_full_window_holds_120_sends() {
+        let start = Instant::now();
+        let mut limiter = Limiter::new(Duration::from_millis(41_250));
+        let mut sent = 0;
+        while limiter.take(start, false).is_ok() {
+            sent += 1;
+        }
+        while limiter.may_answer(start) {
+            limiter.note(start);
+            sent += 1;
+        }
+        for beat in [0, 41_250] {
+            limiter.note(start + Duration::from_millis(beat));
+            sent += 1;
+        }
+        assert_eq!(sent, 120);
+        assert!(limiter.take(start + Duration::from_secs(59), false).is_err());
+        assert!(!limiter.may_answer(start + Duration::from_secs(59)));
+    }
+
+    #[test]
+    fn g28_what_was_sent_before_the_interval_is_known_counts() {
+        let now = Instant::now();
+        let mut limiter = Limiter::new(Duration::from_secs(41));
+        (0..100).for_each(|_| limiter.note(now));
+        limiter.beats_every(Duration::from_secs(30));
+        let more = std::iter::from_fn(|| limiter.take(now, false).ok()).count();
+        assert_eq!(more, 15, "two beats a minute, and three more, are kept free");
+    }
+
     #[test]
     fn g29_five_presences_in_twenty_seconds() {
         let now = Instant::now();
         let mut limiter = Limiter::new(Duration::from_secs(41));
-        for _ in 0..PRESENCES_MAX {
+        for _ in 0..5 {
             assert_eq!(limiter.take(now, true), Ok(()));
         }
         assert_eq!(limiter.take(now + Duration::from_secs(5), true), Err(Duration::from_secs(15)));
@@ -183,7 +221,7 @@ mod tests {
                 Err(wait) => break wait,
             }
         };
-        assert!((100..SENDS_MAX).contains(&count), "{count}");
+        assert!((100..120).contains(&count), "{count}");
         assert_eq!(limiter.take(now + wait, false), Ok(()));
     }
 }

@@ -136,4 +136,46 @@ mod tests {
         talk(ours, &desk, Duration::from_millis(20)).await.expect("ends well");
         assert_eq!(theirs.read(&mut [0]).await.expect("closed"), 0);
     }
+
+    /// P9: whoever gets past the file's mode is still not let in. Needs another user, so it runs as root
+    /// alone; only this test's own thread becomes that user, and only to connect.
+    #[tokio::test]
+    async fn p9_another_user_is_turned_away() {
+        use std::os::unix::fs::PermissionsExt;
+
+        use rustix::process::Uid;
+        use rustix::thread::set_thread_res_uid;
+
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: only root can be somebody else");
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let server = Server::bind(path.clone()).expect("listens");
+        for (path, mode) in [(folder.path(), 0o755), (&path, 0o666)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+        }
+        let connect = |uid: Option<u32>| {
+            let path = path.clone();
+            // The thread ends with this call, and its user with it.
+            let connecting = std::thread::spawn(move || {
+                let kind = SockType::SeqPacket;
+                let client = socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC, None)
+                    .expect("a socket");
+                if let Some(uid) = uid {
+                    set_thread_res_uid(None, Uid::from_raw(uid), None).expect("root may");
+                }
+                let address = UnixAddr::new(&path).expect("an address");
+                nix::sys::socket::connect(client.as_raw_fd(), &address).expect("connects");
+                client
+            });
+            connecting.join().expect("connected")
+        };
+        let _stranger = connect(Some(65_534));
+        let _own = connect(None);
+        let accepted = server.accept().await.expect("somebody");
+        let uid = accepted.peer_cred().expect("a user").uid();
+        assert_eq!(uid, nix::unistd::geteuid().as_raw(), "the stranger came first");
+    }
 }

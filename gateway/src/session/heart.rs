@@ -6,7 +6,7 @@ use super::Reading;
 use crate::random::Random;
 
 /// What Discord announces today; taken when HELLO has no usable number.
-const USUAL_INTERVAL: Duration = Duration::from_millis(41_250);
+pub const USUAL_INTERVAL: Duration = Duration::from_millis(41_250);
 /// A server that asks for less would make us break the send limit (G-28).
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// A longer one would leave dead connections standing.

@@ -29,7 +29,7 @@ use std::time::Instant;
 pub use action::{Action, Ended, Endpoint, Payload};
 pub use close::{Fatal, RESUMABLE_CLOSE};
 pub use gap::{Gap, GapReason};
-pub use heart::Latencies;
+pub use heart::{Latencies, USUAL_INTERVAL};
 pub use incoming::{Delivery, Event, Incoming, Verdict};
 pub use state::{Lost, Reading, State};
 pub use stored::{Restored, SessionInfo};

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::task::Runner;
-use crate::session::Endpoint;
+use crate::limiter::Limiter;
+use crate::session::{Endpoint, USUAL_INTERVAL};
 use crate::wire::{Socket, connect, gateway_url};
 
 /// A connection, or for how long the server wants to be left alone.
@@ -43,6 +44,7 @@ impl Runner {
         match opened {
             Ok(socket) => {
                 self.socket = Some(*socket);
+                self.limiter = Limiter::new(USUAL_INTERVAL);
                 self.session.connected(now);
             }
             Err(pause) => self.session.connect_failed(now, pause),

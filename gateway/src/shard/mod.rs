@@ -1,5 +1,6 @@
 //! One shard: the shell around its session, from the socket to the ring.
 
+mod burst;
 mod connecting;
 mod context;
 mod news;

@@ -340,3 +340,6 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
+use super::burst::{Feed, take_burst};
 use super::context::ShardError;
 use super::news;
 use super::now_us;
@@ -18,20 +19,39 @@ use super::output::{Entry, Output};
 use super::task::Runner;
 use crate::session::{Event, Incoming, Session, Verdict};
 
-/// One read of the socket takes at most this much before it commits: heartbeats are looked at in
-/// between.
-const BURST_BYTES: usize = 512 << 10;
+/// A message, an error or the end.
+type Received = Option<Result<Message, WsError>>;
+
+/// A shard while it reads.
+struct Reading<'r> {
+    runner: &'r mut Runner,
+    decoder: &'r mut Decoder,
+}
+
+impl Feed for Reading<'_> {
+    type Received = Received;
+
+    fn handle(&mut self, received: Received) -> Result<usize, ShardError> {
+        self.runner.message(received, self.decoder)
+    }
+
+    fn ready(&mut self) -> Option<Received> {
+        // What the session wants done comes first.
+        if self.runner.session.has_actions() || !self.runner.output.has_room() {
+            return None;
+        }
+        self.runner.socket.as_mut()?.next().now_or_never()
+    }
+}
 
 impl Runner {
     /// Takes everything that has already arrived, and commits it at once.
-    pub(super) fn burst(
-        &mut self,
-        first: Option<Result<Message, WsError>>,
-    ) -> Result<(), ShardError> {
+    pub(super) fn burst(&mut self, first: Received) -> Result<(), ShardError> {
         let context = self.context.clone();
         let mut workbench = context.workbenches.take();
         self.inflater.lend(&mut workbench.inflated);
-        let read = self.read(first, &mut workbench.decoder);
+        let mut reading = Reading { runner: self, decoder: &mut workbench.decoder };
+        let read = take_burst(&mut reading, first);
         self.inflater.give_back(&mut workbench.inflated);
         news::tell(&workbench.decoder.take_warnings());
         context.workbenches.give_back(workbench);
@@ -39,29 +59,7 @@ impl Runner {
         self.commit()
     }
 
-    fn read(
-        &mut self,
-        first: Option<Result<Message, WsError>>,
-        decoder: &mut Decoder,
-    ) -> Result<(), ShardError> {
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            bytes += self.message(message, decoder)?;
-            let Some(socket) = &mut self.socket else { break };
-            if self.session.has_actions() || bytes >= BURST_BYTES || !self.output.has_room() {
-                break;
-            }
-            next = socket.next().now_or_never();
-        }
-        Ok(())
-    }
-
-    fn message(
-        &mut self,
-        message: Option<Result<Message, WsError>>,
-        decoder: &mut Decoder,
-    ) -> Result<usize, ShardError> {
+    fn message(&mut self, message: Received, decoder: &mut Decoder) -> Result<usize, ShardError> {
         let now = Instant::now();
         match message {
             Some(Ok(Message::Text(text))) => {

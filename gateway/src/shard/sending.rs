@@ -11,7 +11,6 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::task::{CLOSE_TIMEOUT, Runner};
 use crate::commands::Ask;
-use crate::limiter::Limiter;
 use crate::session::{Incoming, Payload};
 
 /// A message of ours that is not taken within this time never will be.
@@ -39,9 +38,8 @@ impl Runner {
                 Outgoing::Resume(Resume { token: token(), session_id, seq })
             }
         };
-        if outgoing.op() != 1 {
-            let interval = self.session.heartbeat_interval().unwrap_or(Duration::from_secs(41));
-            self.limiter = Limiter::new(interval);
+        if let Some(interval) = self.session.heartbeat_interval() {
+            self.limiter.beats_every(interval);
         }
         self.limiter.note(Instant::now());
         if let Err(error) = self.encode(&outgoing) {

@@ -25,7 +25,7 @@ use crate::checkpoint::Settings;
 use crate::commands::Ask;
 use crate::limiter::Limiter;
 use crate::random::Random;
-use crate::session::{Action, Ended, Endpoint, Reading, Session, State};
+use crate::session::{Action, Ended, Endpoint, Reading, Session, State, USUAL_INTERVAL};
 use crate::wire::{Inflater, Socket};
 
 /// How long closing may take.
@@ -96,7 +96,7 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         session,
         output,
         inflater: Inflater::new(context.compression, context.message_max),
-        limiter: Limiter::new(Duration::from_secs(41)),
+        limiter: Limiter::new(USUAL_INTERVAL),
         bell,
         stop,
         asks: context.desk.open(shard.id),

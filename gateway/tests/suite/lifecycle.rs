@@ -248,3 +248,22 @@ fn a_damaged_ring_stops_its_shard_alone() {
     compare(&fake, &reader.events());
     assert!(gateway.is_running());
 }
+
+/// G-22: at SIGTERM the server gets the close code that keeps the sessions, not just an end of TCP.
+#[test]
+fn g22_the_server_gets_a_resumable_close_code_at_sigterm() {
+    let fake = Fake::start(|config| {
+        config.shards = 8;
+        config.guilds = 8;
+    });
+    let instance = Instance::new();
+    let mut gateway = instance.start(&fake.api_url(), &[]);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    gateway.signal(SIGTERM);
+    assert_eq!(gateway.wait().code(), Some(0), "{}", gateway.log());
+    until("the end of all connections", || fake.logged("left").len() == 8);
+    for left in fake.logged("left") {
+        assert_eq!(left["detail"], 4000, "{left}");
+    }
+}

@@ -64,3 +64,44 @@ fn an_absurd_heartbeat_interval_does_not_flood_the_server() {
     assert!(start.elapsed() >= Duration::from_millis(700), "one every 100 ms at most");
     drop(gateway);
 }
+
+/// What is sent while a shard waits for its turn to identify counts on the same connection.
+#[test]
+fn g28_heartbeats_before_identify_count() {
+    static SENT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+    let server = Hostile::start(|mut peer: Peer| {
+        Box::pin(async move {
+            peer.hello().await;
+            for _ in 0..70 {
+                peer.say(&json!({"op": 1, "d": null})).await;
+            }
+            let mut sent = 0;
+            while let Some(payload) = peer.any().await {
+                sent += 1;
+                if payload["op"] == 2 {
+                    break;
+                }
+            }
+            peer.dispatch(1, "READY", json!({"session_id": "s", "guilds": []})).await;
+            for _ in 0..140 {
+                peer.say(&json!({"op": 1, "d": null})).await;
+            }
+            peer.say(&json!({"op": 7, "d": null})).await;
+            while peer.any().await.is_some() {
+                sent += 1;
+            }
+            SENT.lock().expect("whole").push(sent);
+        })
+    });
+    let instance = Instance::new();
+    let mut command = instance.command();
+    command
+        .env("MIXCORD_IDENTIFY_SPACING_MS", "1500")
+        .args(["--api-url", &server.api_url(), "--shards", "2"])
+        .args(JSON);
+    let gateway = instance.spawn(command);
+    until("both connections to end", || SENT.lock().expect("whole").len() >= 2);
+    drop(gateway);
+    let sent = SENT.lock().expect("whole");
+    assert!(sent.iter().all(|sent| (100..=120).contains(sent)), "{sent:?}");
+}

@@ -1,0 +1,151 @@
+//! What goes together is committed together, however full the ring is.
+
+use mixcord_event::{Encoding, Kind, Record, Shard, topology};
+use mixcord_ring::{Bell, Geometry, GroupSpec, Limits, Member, Namespace, Ring, Start};
+
+use super::*;
+use crate::config::Fingerprint;
+use crate::session::GapReason;
+
+const RING: &str = "shard-0-1";
+/// Bytes of a record that fills the ring, and of the event behind the gap.
+const FILLER: usize = 1_024;
+const EVENT: usize = 2_048;
+
+/// A small ring with a group that reads it; removed when dropped.
+struct Rig {
+    name: String,
+    output: Output,
+    member: Member,
+    _bell: Bell,
+}
+
+impl Rig {
+    fn new(test: &str, slots: u32) -> Self {
+        let name = format!("t{}-{test}", std::process::id());
+        let namespace = Namespace::new(&topology::namespace(&name)).expect("a name");
+        let bell = namespace.bell().expect("a doorbell");
+        let geometry = Geometry::new(slots, 64 << 10, 4, 1, 4).expect("a geometry");
+        let producer = Producer::create(&namespace, RING, geometry, &[], &bell).expect("a ring");
+        let group = GroupSpec::durable("reader").from(Start::Earliest);
+        let ring = Ring::attach(&namespace, RING).expect("a ring");
+        let member = ring.join(&group, &bell).expect("joins");
+        let settings = Settings::new(0, 1, 513, Encoding::Etf, Fingerprint([1; 16]));
+        let records = Records::new(Shard { id: 0, count: 1 });
+        let output = Output::new(producer, records, settings, Checkpoint::default(), 1 << 20);
+        Self { name, output, member, _bell: bell }
+    }
+
+    /// An event of so many bytes; its first byte says what it is.
+    fn event(&mut self, first: u8, bytes: usize, seq: u64) {
+        let bytes = vec![first; bytes];
+        self.output.event(entry(&bytes, seq)).expect("written");
+    }
+
+    /// Leaves about so many bytes of the ring free.
+    fn fill(&mut self, room: usize) {
+        let free =
+            |rig: &mut Self| usize::try_from(rig.output.producer.free_payload()).expect("small");
+        while free(self) > room + FILLER {
+            self.event(b'f', FILLER, 1);
+        }
+        let rest = free(self).saturating_sub(room);
+        if rest > 0 {
+            self.event(b'f', rest, 1);
+        }
+        self.output.commit().expect("committed");
+        assert!(!self.output.is_waiting());
+    }
+
+    fn tail(&self) -> u64 {
+        self.output.producer.tail()
+    }
+
+    /// Takes all there is.
+    fn read(&mut self) -> Vec<Vec<u8>> {
+        let mut got = Vec::new();
+        while let Some(batch) =
+            self.member.take(Limits { records: 512, bytes: 1 << 20 }).expect("a sound ring")
+        {
+            got.extend(batch.records().map(|record| record.payload.to_vec()));
+            batch.ack();
+        }
+        got
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let prefix = format!("mixcord.{}.", self.name);
+        for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn entry(bytes: &[u8], seq: u64) -> Entry<'_> {
+    let meta = Meta { source: seq, ..Meta::default() };
+    Entry { meta, bytes, counter: 1, resume_at: seq }
+}
+
+fn is_gap(bytes: &[u8]) -> bool {
+    Record::parse(bytes).is_ok_and(|record| record.kind() == Kind::GAP)
+}
+
+/// A gap and the event behind it, into a ring that `fill` has left little room in: no commit holds one
+/// without the other, and what was staged before them is not lost.
+fn gap_with_its_event(rig: &mut Rig, what: &str) {
+    let before = rig.tail();
+    rig.event(b's', 8, 3);
+    let staged = u64::from(!rig.output.is_waiting());
+    let gap = Gap { counter: 1, from_seq: 4, to_seq: Some(6), reason: GapReason::Hole };
+    let event = vec![b'e'; EVENT];
+    rig.output.gap_and_event(&gap, entry(&event, 7), None).expect("written");
+    let looks = |rig: &Rig| rig.tail() - before;
+    assert!([0, staged, 3].contains(&looks(rig)), "{what}: {} before the commit", looks(rig));
+    let committed = rig.output.commit().expect("committed");
+    assert!([staged, 3].contains(&looks(rig)), "{what}: {} records", looks(rig));
+    let whole = looks(rig) == 3;
+    assert_eq!(committed.expect("a number").1 == 7, whole, "{what}: RESUME carries what is there");
+    // With space they come, in order.
+    let mut got = rig.read();
+    for _ in 0..3 {
+        rig.output.drain().expect("staged");
+        rig.output.commit().expect("committed");
+        got.extend(rig.read());
+    }
+    let [.., small, told, last] = &got[..] else { panic!("{what}: {} records", got.len()) };
+    assert_eq!((small[0], is_gap(told), last == &event), (b's', true, true), "{what}");
+    assert_eq!(rig.output.commit().expect("committed"), Some((1, 7)));
+    assert_eq!(rig.tail() - before, 3, "{what}");
+}
+
+/// At every amount of free payload: with room for nothing, for the gap alone, for both.
+#[test]
+fn p3_a_gap_and_its_event_are_one_commit_however_little_space_there_is() {
+    let mut alone = 0;
+    let mut rig = Rig::new("gap-bytes", 256);
+    for room in (0..4_096).step_by(64) {
+        rig.fill(room);
+        alone += usize::from((512..2_048).contains(&room));
+        gap_with_its_event(&mut rig, &format!("{room} bytes free"));
+        assert!(rig.read().is_empty());
+    }
+    assert!(alone > 0, "a gap alone had room");
+}
+
+/// At every number of free descriptors.
+#[test]
+fn p3_a_gap_and_its_event_are_one_commit_however_few_slots_there_are() {
+    let mut rig = Rig::new("gap-slots", 64);
+    for free in 0..5 {
+        while rig.output.producer.free_records() > free {
+            rig.event(b'f', 8, 1);
+        }
+        rig.output.commit().expect("committed");
+        gap_with_its_event(&mut rig, &format!("{free} slots free"));
+        assert!(rig.read().is_empty());
+    }
+}
