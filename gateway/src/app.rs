@@ -1,26 +1,35 @@
 //! The process: from options to running shards, and to an exit code.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mixcord_event::send::Identify;
 use mixcord_event::{Outgoing, Shard, topology};
+use mixcord_ring::Namespace;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
+use crate::checkpoint::Settings;
 use crate::commands::{Desk, Server};
-use crate::config::{Options, Token};
+use crate::config::{Options, ShardSet, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
-use crate::failure::Failure;
+use crate::failure::{Failure, foreign, foreign_owner};
+use crate::files;
 use crate::gateway::Gateway;
-use crate::identify::{BookFile, Gate, Rules};
+use crate::identify::{BookFile, Gate};
 use crate::random::Random;
+use crate::recommendation::{self, advise};
 use crate::rings::Rings;
-use crate::session::{Ended, Times};
-use crate::shard::{self, Context, Workbenches, supervise};
+use crate::session::Ended;
+use crate::shard::{self, Context, supervise};
+use crate::survey::Survey;
 use crate::wire::Tls;
+
+/// How often Discord is asked for the budget and its recommendation while all is well.
+const REFRESH: Duration = Duration::from_secs(1_800);
 
 /// Runs until `stop` says so.
 ///
@@ -32,53 +41,52 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let tls = Tls::new(options.ca_file.as_deref()).map_err(Failure::configuration)?;
-    let backoff = Backoff {
-        min: Duration::from_millis(options.reconnect_min_ms.into()),
-        max: Duration::from_millis(options.reconnect_max_ms.into()),
-    };
-    let found = tokio::select! {
-        found = discover(&options, &token, &tls, backoff) => found?,
+    check_identify(&options, &token)?;
+    let namespace =
+        Namespace::new(&topology::namespace(&options.instance)).map_err(Failure::configuration)?;
+    let survey = survey(&namespace, &options, &token)?;
+    let gateway = Gateway::new(&options.api_url, &token, &tls);
+    let backoff = Backoff::of(&options);
+    let (shards, said) = tokio::select! {
+        chosen = recommendation::choose(&options.shards, &survey, &gateway, backoff) => chosen?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    let (gateway, discovered) = found;
-    let shards = options.shards.resolve(discovered.shards).ok_or_else(|| {
-        Failure::trouble(format!("Discord recommends {} shards", discovered.shards))
-    })?;
-    check_identify(&options, &token)?;
-    let mut rings = Rings::open(&options, &shards)?;
-    let result = serve(&options, token, tls, gateway, &discovered, &mut rings, stop).await;
+    refuse_beside(&survey, &shards, &options)?;
+    files::raise(&shards)?;
+    let mut rings = Rings::open(&namespace, &options, &shards)?;
+    let result = async {
+        // Whoever started at the same time has seen as little as we had.
+        let survey = self::survey(&namespace, &options, &token)?;
+        refuse_beside(&survey, &shards, &options)?;
+        let (gate, needed) = open_gate(&options, &token, said.as_ref(), &survey, &rings).await?;
+        let desk = Arc::new(Desk::new(shards.clone()));
+        let replaces = survey.has_ended_count(shards.count);
+        let context = Context::new(&options, token, tls, gateway, gate, desk, replaces);
+        serve(&options, context, said, needed, &mut rings, stop).await
+    }
+    .await;
     if result.is_err() {
         rings.remove_unused();
     }
     result
 }
 
-/// Asks until there is an answer.
-async fn discover(
-    options: &Options,
-    token: &Token,
-    tls: &Tls,
-    backoff: Backoff,
-) -> Result<(Gateway, Discovered), Failure> {
-    let mut random = Random::unseeded();
-    let mut attempt = 0;
-    loop {
-        match Gateway::discover(&options.api_url, token, tls).await {
-            Ok(found) => return Ok(found),
-            Err(DiscoveryError::Later { url, why, after }) => {
-                attempt += 1;
-                let delay = backoff.delay(attempt, &mut random).max(after.unwrap_or_default());
-                tracing::warn!(
-                    url,
-                    why,
-                    delay_ms = delay.as_millis(),
-                    "Discord cannot be asked yet"
-                );
-                tokio::time::sleep(delay).await;
-            }
-            Err(error) => return Err(Failure::configuration(error)),
-        }
-    }
+/// What there is of the instance.
+fn survey(namespace: &Namespace, options: &Options, token: &Token) -> Result<Survey, Failure> {
+    let settings = |shard, count| {
+        Settings::new(shard, count, options.intents.bits(), options.encoding, token.fingerprint())
+    };
+    Survey::of(namespace, settings).map_err(Failure::trouble)
+}
+
+/// Two counts at once give every event twice, in rings that do not know of each other.
+fn refuse_beside(survey: &Survey, shards: &ShardSet, options: &Options) -> Result<(), Failure> {
+    let Some((count, ring)) = survey.runs_beside(shards.count) else { return Ok(()) };
+    Err(Failure::configuration(format!(
+        "a mixcord-gateway runs instance {} with {count} shards (it writes {ring}): stop it before you \
+         start one of {} shards, or give --shards {count}, or another --instance",
+        options.instance, shards.count
+    )))
 }
 
 /// Refuses what no connection could ever send (G-30).
@@ -97,58 +105,47 @@ fn check_identify(options: &Options, token: &Token) -> Result<(), Failure> {
     })
 }
 
+/// The identify queue, and how many shards have to go through it.
+async fn open_gate(
+    options: &Options,
+    token: &Token,
+    said: Option<&Discovered>,
+    survey: &Survey,
+    rings: &Rings,
+) -> Result<(Gate, u64), Failure> {
+    let resumable = survey.resumable(rings.shards());
+    let to_identify: Vec<u16> = rings.ready().filter(|id| !resumable.contains(id)).collect();
+    let needed = to_identify.len() as u64;
+    if let Some(shortage) = said.and_then(|said| shortage(&said.session_start_limit, needed)) {
+        // G-16. Who resumes spends nothing, and its session ends if it waits with the others.
+        if resumable.is_empty() {
+            return Err(Failure::trouble(shortage));
+        }
+        tracing::warn!("{shortage}; they wait for that, and {} resume", resumable.len());
+    }
+    let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
+    let unusable = |error: std::io::Error| unusable_book(&folder, &error);
+    let book = BookFile::new(&folder, token.fingerprint_at(&options.api_url)).map_err(unusable)?;
+    let spacing = Duration::from_millis(options.identify_spacing_ms.into());
+    let gate = Gate::new(book, spacing, to_identify);
+    if let Some(said) = said {
+        gate.tell(&said.session_start_limit).await.map_err(unusable)?;
+    }
+    Ok((gate, needed))
+}
+
 async fn serve(
     options: &Options,
-    token: Token,
-    tls: Tls,
-    gateway: Gateway,
-    discovered: &Discovered,
+    context: Context,
+    said: Option<Discovered>,
+    needed: u64,
     rings: &mut Rings,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let count = rings.shards().count;
-    let limit = &discovered.session_start_limit;
-    check_budget(limit, rings.without_session())?;
-    let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
-    let book = BookFile::new(&folder, token.fingerprint_at(&options.api_url))
-        .map_err(|error| unusable_book(&folder, &error))?;
-    let rules = Rules {
-        max_concurrency: limit.max_concurrency,
-        spacing: Duration::from_millis(options.identify_spacing_ms.into()),
-        total: limit.total,
-    };
-    let gate = Gate::new(book, rules, rings.ready());
-    gate.tell(limit).await.map_err(|error| unusable_book(&folder, &error))?;
-    let desk = Arc::new(Desk::new(rings.shards().clone()));
+    let (context, count) = (Arc::new(context), rings.shards().count);
     let socket = topology::command_socket(&options.instance, rings.shards().first, count);
-    let server = Server::bind(socket.clone().into())
-        .map_err(|error| Failure::trouble(format!("command socket {socket}: {error}")))?;
-    let context = Arc::new(Context {
-        gateway,
-        gate,
-        desk: desk.clone(),
-        tls,
-        intents: options.intents.bits(),
-        encoding: options.encoding,
-        compression: options.compression,
-        message_max: usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX),
-        workbenches: Workbenches::new(
-            usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX),
-        ),
-        buffer: usize::try_from(options.buffer_bytes.0).unwrap_or(usize::MAX),
-        presence: options.presence.clone(),
-        large_threshold: options.large_threshold,
-        replaces_other_count: rings.replace_other_count(),
-        backoff: Backoff {
-            min: Duration::from_millis(options.reconnect_min_ms.into()),
-            max: Duration::from_millis(options.reconnect_max_ms.into()),
-        },
-        times: Times {
-            hello: Duration::from_millis(options.hello_timeout_ms.into()),
-            ..Times::default()
-        },
-        token,
-    });
+    let server =
+        Server::bind(socket.clone().into()).map_err(|error| socket_failure(&socket, &error))?;
     tracing::info!(
         instance = options.instance,
         shards = format!("{}..{}/{count}", rings.shards().first, rings.shards().last),
@@ -170,7 +167,68 @@ async fn serve(
     }
     tokio::select! {
         result = wait(tasks, all_stop, stop) => result,
-        () = server.serve(desk) => Err(Failure::trouble("the command socket ended")),
+        () = server.serve(context.desk.clone()) => Err(Failure::trouble("the command socket ended")),
+        never = keep_asking(options, &context, count, said, needed) => match never {},
+    }
+}
+
+/// Asks Discord until it answers, where that was not waited for, and again from time to time: others
+/// use the same budget, and the bot grows.
+async fn keep_asking(
+    options: &Options,
+    context: &Context,
+    count: u16,
+    said: Option<Discovered>,
+    needed: u64,
+) -> Infallible {
+    let mut random = Random::unseeded();
+    let mut needed = said.is_none().then_some(needed);
+    let mut advised = said.as_ref().map(|said| said.shards);
+    let mut pause = Duration::ZERO;
+    if let Some(said) = said {
+        advise(&options.shards, count, &said);
+        pause = random.between(REFRESH / 2, REFRESH);
+    }
+    let mut failures = 0;
+    loop {
+        let doubt = async {
+            context.gate.doubt().await;
+            // However many shards wait for it, and whatever it says.
+            tokio::time::sleep(context.backoff.max).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = doubt => {}
+        }
+        match context.gateway.ask().await {
+            Ok(said) => {
+                failures = 0;
+                pause = random.between(REFRESH / 2, REFRESH);
+                let limit = &said.session_start_limit;
+                if let Some(shortage) = needed.take().and_then(|needed| shortage(limit, needed)) {
+                    tracing::warn!("{shortage}; they wait for that");
+                }
+                if let Err(error) = context.gate.tell(limit).await {
+                    tracing::warn!(%error, "the common identify queue cannot be used");
+                }
+                if advised.replace(said.shards) != Some(said.shards) {
+                    advise(&options.shards, count, &said);
+                }
+            }
+            Err(error) => {
+                failures += 1;
+                let after = match &error {
+                    DiscoveryError::Later { after, .. } => after.unwrap_or_default(),
+                    _ => Duration::ZERO,
+                };
+                pause = context.backoff.delay(failures, &mut random).max(after);
+                tracing::warn!(
+                    %error,
+                    delay_ms = pause.as_millis(),
+                    "Discord cannot be asked yet: sessions go on, identifies wait"
+                );
+            }
+        }
     }
 }
 
@@ -202,21 +260,33 @@ async fn wait(
     }
 }
 
+fn socket_failure(socket: &str, error: &std::io::Error) -> Failure {
+    match foreign_owner(Path::new(socket)) {
+        Some(owner) => Failure::configuration(foreign(socket, owner)),
+        None => Failure::trouble(format!("command socket {socket}: {error}")),
+    }
+}
+
 fn unusable_book(folder: &Path, error: &std::io::Error) -> Failure {
+    if let Some(owner) = foreign_owner(folder) {
+        let advice = foreign(&folder.display().to_string(), owner);
+        return Failure::configuration(format!(
+            "{advice}, or name another folder with --identify-dir"
+        ));
+    }
     Failure::configuration(format!(
         "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
         folder.display()
     ))
 }
 
-/// G-16: identifying past the budget would cost the token.
-fn check_budget(limit: &StartLimit, needed: u64) -> Result<(), Failure> {
-    if limit.remaining >= needed {
-        return Ok(());
-    }
+/// Whether fewer identifies are left than are needed (G-16).
+fn shortage(limit: &StartLimit, needed: u64) -> Option<String> {
     let minutes = limit.reset_after.div_ceil(60_000);
-    Err(Failure::trouble(format!(
-        "{needed} shards have to identify and only {} of {} identifies are left; the budget is full again in {minutes} minutes",
-        limit.remaining, limit.total
-    )))
+    (limit.remaining < needed).then(|| {
+        format!(
+            "{needed} shards have to identify and only {} of {} identifies are left; the budget is full again in {minutes} minutes",
+            limit.remaining, limit.total
+        )
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::Options;
 use crate::random::Random;
 
 /// A delay that doubles from `min` to `max`, with jitter, so that shards cut off together do not
@@ -15,6 +16,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The operator's.
+    pub fn of(options: &Options) -> Self {
+        Self {
+            min: Duration::from_millis(options.reconnect_min_ms.into()),
+            max: Duration::from_millis(options.reconnect_max_ms.into()),
+        }
+    }
+
     /// The same with no delay longer than `max`.
     pub fn within(self, max: Duration) -> Self {
         Self { max: self.max.min(max), ..self }

@@ -1,5 +1,8 @@
 //! How the process ends when it does not end well.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
 /// Why the process ends with an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,4 +33,20 @@ impl Failure {
     pub(crate) fn trouble(reason: impl ToString) -> Self {
         Self::Trouble(reason.to_string())
     }
+}
+
+/// Who owns what stands at `path`, if that is another user. /dev/shm is open to all, and nobody can
+/// remove there what is not his own.
+pub(crate) fn foreign_owner(path: &Path) -> Option<u32> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    (found.uid() != nix::unistd::getuid().as_raw()).then(|| found.uid())
+}
+
+/// What to do about it.
+pub(crate) fn foreign(path: &str, owner: u32) -> String {
+    let name = nix::unistd::User::from_uid(owner.into()).ok().flatten();
+    let name = name.map_or_else(String::new, |user| format!(" ({})", user.name));
+    format!(
+        "{path} belongs to user {owner}{name}: run as that user, have it removed, or use another --instance"
+    )
 }

@@ -1,9 +1,9 @@
-//! Where to connect: the URL of `GET /gateway/bot`, kept until it fails (G-2).
+//! What `GET /gateway/bot` says (G-1, G-2): where to connect, kept until it fails, and the identify
+//! budget.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::Instant;
 
 use crate::config::Token;
@@ -20,29 +20,20 @@ pub struct Gateway {
     api_url: String,
     token: Token,
     tls: Tls,
-    url: Mutex<String>,
-    asked: AsyncMutex<Instant>,
+    said: watch::Sender<Option<Discovered>>,
+    asked: AsyncMutex<Option<Instant>>,
 }
 
 impl Gateway {
-    /// Asks for the first time.
-    ///
-    /// # Errors
-    /// When there is no usable answer.
-    pub async fn discover(
-        api_url: &str,
-        token: &Token,
-        tls: &Tls,
-    ) -> Result<(Self, Discovered), DiscoveryError> {
-        let discovered = ask(api_url, token, tls).await?;
-        let gateway = Self {
+    /// An API that was not asked yet.
+    pub fn new(api_url: &str, token: &Token, tls: &Tls) -> Self {
+        Self {
             api_url: api_url.to_owned(),
             token: token.clone(),
             tls: tls.clone(),
-            url: Mutex::new(discovered.url.clone()),
-            asked: AsyncMutex::new(Instant::now()),
-        };
-        Ok((gateway, discovered))
+            said: watch::channel(None).0,
+            asked: AsyncMutex::new(None),
+        }
     }
 
     /// Must connections be encrypted, because the API is?
@@ -50,32 +41,52 @@ impl Gateway {
         self.api_url.starts_with("https://")
     }
 
-    /// The URL; asked for again first when it failed. The old one when the API does not answer.
+    /// Asks once.
+    ///
+    /// # Errors
+    /// When there is no usable answer.
+    pub async fn ask(&self) -> Result<Discovered, DiscoveryError> {
+        let (api_url, token, tls) = (self.api_url.clone(), self.token.clone(), self.tls.clone());
+        let url = api_url.clone();
+        let asked = tokio::task::spawn_blocking(move || discover(&api_url, &token, &tls)).await;
+        let answer = asked.unwrap_or_else(|error| {
+            Err(DiscoveryError::Later { url, why: error.to_string(), after: None })
+        })?;
+        self.said.send_replace(Some(answer.clone()));
+        Ok(answer)
+    }
+
+    /// Where to connect; asked for again first when that failed. Waits for the first answer.
     pub async fn url(&self, ask_again: bool, gate: &Gate) -> String {
         if ask_again {
-            let mut asked = self.asked.lock().await;
-            if asked.elapsed() >= FRESH {
-                match ask(&self.api_url, &self.token, &self.tls).await {
-                    Ok(discovered) => {
-                        // Whoever asks for a permit next hears of it.
-                        if let Err(error) = gate.tell(&discovered.session_start_limit).await {
-                            tracing::warn!(%error, "the common identify queue cannot be used");
-                        }
-                        *self.url.lock().unwrap_or_else(PoisonError::into_inner) = discovered.url;
-                    }
-                    Err(error) => tracing::warn!(%error, "the gateway's URL cannot be asked for"),
-                }
-                *asked = Instant::now();
-            }
+            self.refresh(gate).await;
         }
-        self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut said = self.said.subscribe();
+        let url = match said.wait_for(Option::is_some).await {
+            Ok(said) => said.as_ref().map(|answer| answer.url.clone()),
+            // Cannot be: the sender is ours.
+            Err(_) => None,
+        };
+        match url {
+            Some(url) => url,
+            None => std::future::pending().await,
+        }
     }
-}
 
-async fn ask(api_url: &str, token: &Token, tls: &Tls) -> Result<Discovered, DiscoveryError> {
-    let (api_url, token, tls) = (api_url.to_owned(), token.clone(), tls.clone());
-    let url = api_url.clone();
-    tokio::task::spawn_blocking(move || discover(&api_url, &token, &tls)).await.unwrap_or_else(
-        |error| Err(DiscoveryError::Later { url, why: error.to_string(), after: None }),
-    )
+    async fn refresh(&self, gate: &Gate) {
+        let mut asked = self.asked.lock().await;
+        if asked.is_some_and(|asked| asked.elapsed() < FRESH) {
+            return;
+        }
+        match self.ask().await {
+            // Whoever asks for a permit next hears of it.
+            Ok(answer) => {
+                if let Err(error) = gate.tell(&answer.session_start_limit).await {
+                    tracing::warn!(%error, "the common identify queue cannot be used");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the gateway's URL cannot be asked for"),
+        }
+        *asked = Some(Instant::now());
+    }
 }

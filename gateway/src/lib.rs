@@ -17,13 +17,16 @@ pub mod commands;
 pub mod config;
 pub mod discovery;
 mod failure;
+mod files;
 pub mod gateway;
 pub mod identify;
 pub mod limiter;
 pub mod random;
+mod recommendation;
 mod rings;
 pub mod session;
 pub mod shard;
+mod survey;
 pub mod wire;
 
 pub use failure::Failure;

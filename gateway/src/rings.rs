@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use mixcord_event::topology;
 use mixcord_ring::{
-    AsyncBell, AttachError, Bell, CreateError, Geometry, GroupSpec, Namespace, Producer, Ring,
-    Start,
+    AsyncBell, AttachError, Bell, BellError, CreateError, Geometry, GroupSpec, Namespace, Producer,
+    Ring, Start,
 };
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{Options, ShardSet};
-use crate::failure::Failure;
+use crate::failure::{Failure, foreign, foreign_owner};
 use crate::shard::ShardError;
 
 /// Groups a shard ring has room for.
@@ -31,24 +31,24 @@ pub(crate) struct Rings {
     bell: AsyncBell,
     producers: BTreeMap<u16, Producer>,
     created: Vec<String>,
-    replace_other_count: bool,
 }
 
 impl Rings {
     /// Opens or creates the ring of every shard; on an error nothing created stays. A ring that is
     /// damaged is left to its shard, which tries again, unless they all are (P8).
-    pub(crate) fn open(options: &Options, shards: &ShardSet) -> Result<Self, Failure> {
-        let namespace = Namespace::new(&topology::namespace(&options.instance))
-            .map_err(Failure::configuration)?;
+    pub(crate) fn open(
+        namespace: &Namespace,
+        options: &Options,
+        shards: &ShardSet,
+    ) -> Result<Self, Failure> {
+        let namespace = namespace.clone();
         let geometry =
             Geometry::new(options.ring_slots, options.ring_bytes.0, RING_GROUPS, 1, RING_MEMBERS)
                 .map_err(|error| {
                 Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
             })?;
         let empty_before = namespace.rings().map_err(Failure::trouble)?.is_empty();
-        let replace_other_count =
-            has_ended_count(&namespace, shards.count).map_err(Failure::trouble)?;
-        let bell = namespace.bell().map_err(Failure::trouble)?;
+        let bell = namespace.bell().map_err(|error| bells_failure(&error))?;
         let mut created = Vec::new();
         let opened = open_all(&namespace, geometry, shards, &bell, &mut created, options);
         let result = opened.and_then(|producers| {
@@ -56,25 +56,14 @@ impl Rings {
             Ok((producers, bell))
         });
         match result {
-            Ok((producers, bell)) => Ok(Self {
-                namespace,
-                geometry,
-                shards: shards.clone(),
-                bell,
-                producers,
-                created,
-                replace_other_count,
-            }),
+            Ok((producers, bell)) => {
+                Ok(Self { namespace, geometry, shards: shards.clone(), bell, producers, created })
+            }
             Err(failure) => {
                 remove(&namespace, &created, empty_before);
                 Err(failure)
             }
         }
-    }
-
-    /// How many shards have no session to resume, as far as can be known.
-    pub(crate) fn without_session(&self) -> u64 {
-        self.producers.values().filter(|producer| !began(&producer.ring())).count() as u64
     }
 
     /// The shards.
@@ -85,13 +74,6 @@ impl Rings {
     /// Those of them whose ring can be written.
     pub(crate) fn ready(&self) -> impl Iterator<Item = u16> + '_ {
         self.producers.keys().copied()
-    }
-
-    /// Sessions of another shard count ended: a shard of this count that never had one misses what
-    /// happened since (P3). That is looked at shard by shard: others may have begun in a process that
-    /// started earlier, or before a crash.
-    pub(crate) fn replace_other_count(&self) -> bool {
-        self.replace_other_count
     }
 
     /// Hands over the ring of a shard.
@@ -148,16 +130,6 @@ impl ShardRing {
     }
 }
 
-/// Is there a shard ring of another count in which sessions began, and which nobody writes to any
-/// more? While somebody does, those sessions go on beside ours (G-40).
-fn has_ended_count(namespace: &Namespace, count: u16) -> std::io::Result<bool> {
-    let of_other_count =
-        |name: &String| topology::parse_shard_ring(name).is_some_and(|(_, other)| other != count);
-    Ok(namespace.rings()?.iter().filter(|name| of_other_count(name)).any(|name| {
-        Ring::attach(namespace, name).is_ok_and(|ring| !ring.producer_alive() && began(&ring))
-    }))
-}
-
 /// Did a session ever begin in this ring?
 fn began(ring: &Ring) -> bool {
     ring.checkpoint().is_some_and(|bytes| {
@@ -194,7 +166,7 @@ fn open_all(
     options: &Options,
 ) -> Result<BTreeMap<u16, Producer>, Failure> {
     let mut producers = BTreeMap::new();
-    let mut damaged = None;
+    let (mut damaged, mut other_size) = (None, None);
     for shard in shards.ids() {
         let name = topology::shard_ring(shard, shards.count);
         let producer = match create(namespace, &name, geometry, bell) {
@@ -203,7 +175,12 @@ fn open_all(
                 producer
             }
             Err(CreateError::Exists { .. }) => match Producer::attach(namespace, &name, bell) {
-                Ok(producer) => producer,
+                Ok(producer) => {
+                    if producer.geometry() != geometry {
+                        other_size.get_or_insert((name, producer.geometry()));
+                    }
+                    producer
+                }
                 Err(error) if is_of_this_ring_alone(&error) => {
                     let failure = attach_failure(shard, &error, options);
                     tracing::error!(shard, "{failure}; the shard waits for that");
@@ -214,13 +191,23 @@ fn open_all(
             },
             Err(error @ (CreateError::NoSpace { .. } | CreateError::Geometry(_))) => {
                 return Err(Failure::configuration(format!(
-                    "the rings of {} shards do not fit: {error}; use a smaller --ring-bytes or fewer --shards",
+                    "the ring of shard {shard}, one of {}, does not fit: {error}; use a smaller --ring-bytes or fewer --shards",
                     shards.len()
                 )));
             }
             Err(error) => return Err(Failure::trouble(format!("ring of shard {shard}: {error}"))),
         };
         producers.insert(shard, producer);
+    }
+    if let Some((name, found)) = other_size {
+        tracing::warn!(
+            ring = name,
+            slots = found.slots,
+            bytes = found.payload_bytes,
+            "--ring-slots {} and --ring-bytes {} are not in force: rings that exist keep their size",
+            geometry.slots,
+            geometry.payload_bytes
+        );
     }
     // Where no shard could run, waiting would only hide it.
     match damaged {
@@ -252,12 +239,30 @@ fn is_of_this_ring_alone(error: &AttachError) -> bool {
     )
 }
 
+/// The bells come before any ring: where they do not fit, nothing does.
+fn bells_failure(error: &BellError) -> Failure {
+    match error {
+        BellError::Segment(AttachError::NotOurs { name }) => not_ours(name),
+        BellError::Io(_) | BellError::Full { .. } => Failure::trouble(error),
+        error => Failure::configuration(error),
+    }
+}
+
+fn not_ours(name: &str) -> Failure {
+    let path = Namespace::directory().join(name);
+    match foreign_owner(&path) {
+        Some(owner) => Failure::configuration(foreign(&path.display().to_string(), owner)),
+        None => Failure::configuration(AttachError::NotOurs { name: name.to_owned() }),
+    }
+}
+
 fn attach_failure(shard: u16, error: &AttachError, options: &Options) -> Failure {
     match error {
         AttachError::Locked { .. } => Failure::configuration(format!(
             "shard {shard} of instance {} already runs in another mixcord-gateway",
             options.instance
         )),
+        AttachError::NotOurs { name } => not_ours(name),
         error => Failure::configuration(format!("ring of shard {shard}: {error}")),
     }
 }

@@ -171,6 +171,9 @@ pub enum BellError {
     /// Its file is not as it must be.
     #[error(transparent)]
     Segment(#[from] AttachError),
+    /// There is no memory for them.
+    #[error("bells: {0}")]
+    NoSpace(#[source] Box<CreateError>),
     /// The system refused.
     #[error("bells: {0}")]
     Io(#[from] io::Error),

@@ -34,6 +34,11 @@ impl ShardSet {
         self.first..=self.last
     }
 
+    /// All shards of a bot that has so many.
+    pub fn whole(count: u16) -> Self {
+        Self { first: 0, last: count - 1, count }
+    }
+
     /// How many this process runs.
     pub fn len(&self) -> u16 {
         self.last - self.first + 1
@@ -46,14 +51,11 @@ impl ShardSet {
 }
 
 impl Shards {
-    /// Decides, given Discord's recommendation; `None` when that makes no sense.
-    pub fn resolve(&self, recommended: u64) -> Option<ShardSet> {
+    /// The shards, unless Discord is to say how many.
+    pub fn fixed(&self) -> Option<ShardSet> {
         match self {
-            Self::Auto => {
-                let count = u16::try_from(recommended).ok().filter(|count| *count > 0)?;
-                Some(ShardSet { first: 0, last: count - 1, count })
-            }
-            Self::All(count) => Some(ShardSet { first: 0, last: count - 1, count: *count }),
+            Self::Auto => None,
+            Self::All(count) => Some(ShardSet::whole(*count)),
             Self::Range(range, count) => {
                 Some(ShardSet { first: *range.start(), last: *range.end(), count: *count })
             }
@@ -102,15 +104,14 @@ mod tests {
 
     #[test]
     fn the_three_forms() {
-        assert_eq!(
-            "auto".parse::<Shards>().unwrap().resolve(3),
-            Some(ShardSet { first: 0, last: 2, count: 3 })
-        );
+        assert_eq!("auto".parse(), Ok(Shards::Auto));
+        assert_eq!(Shards::Auto.fixed(), None);
         assert_eq!("16".parse(), Ok(Shards::All(16)));
         assert_eq!("0..7/16".parse(), Ok(Shards::Range(0..=7, 16)));
         assert_eq!("5/16".parse(), Ok(Shards::Range(5..=5, 16)));
-        assert_eq!(Shards::Auto.resolve(0), None);
-        assert_eq!(Shards::Auto.resolve(70_000), None);
+        assert_eq!(Shards::All(3).fixed(), Some(ShardSet { first: 0, last: 2, count: 3 }));
+        let range = ShardSet { first: 5, last: 7, count: 16 };
+        assert_eq!(Shards::Range(5..=7, 16).fixed(), Some(range));
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Identifies that may be spent on sessions that do not last, as parts of 100 of the day's budget
+/// Identifies that may follow failures without being paced, as parts of 100 of the day's budget
 /// (G-16).
 const FAILURES_PERCENT: u64 = 30;
 /// The budget's period, in hours.
 const DAY: u64 = 24;
 const HOUR_MS: u64 = 3_600_000;
+/// The bucket that paces identifies after failures, beside those of Discord. It is kept among them so
+/// that gateways of the release before, which know of no pace, read the same book.
+const PACE: u32 = u32::MAX;
 /// Buckets that a file may hold; more are never in use within one spacing.
 const BUCKETS_MAX: usize = 4096;
 
@@ -61,9 +64,18 @@ pub enum Claim {
     Granted,
     /// The bucket is in use: ask again after this time.
     Wait(Duration),
-    /// The day's budget, or the part of it for identifies after failures, is used up: ask again after
-    /// this time, and let others of the bucket pass meanwhile.
+    /// So many identifies followed failures that the next one has to wait this long, or whoever has not
+    /// failed would find nothing left. Others of the bucket may pass meanwhile.
+    Paced(Duration),
+    /// Discord would allow no identify at all: ask again after this time.
     Spent(Duration),
+}
+
+/// What may be identified from now on.
+struct Account {
+    left: u64,
+    /// When the budget is whole again.
+    until_ms: u64,
 }
 
 impl Book {
@@ -75,20 +87,27 @@ impl Book {
             return Claim::Wait(Duration::from_millis(free - now_ms));
         }
         // G-13: one more than the budget would cost the token.
-        if let Some(Told { left: 0, until_ms }) = self.told {
-            return Claim::Spent(Duration::from_millis(until_ms - now_ms));
-        }
-        if self.spent(|hour| hour.all) >= rules.total.max(1) {
-            return self.spent_until(now_ms, |hour| hour.all);
+        let account = self.account(now_ms, rules);
+        let until = Duration::from_millis(account.until_ms.saturating_sub(now_ms).max(1));
+        if account.left == 0 {
+            return Claim::Spent(until);
         }
         let allowed = (rules.total * FAILURES_PERCENT / 100).max(1);
-        if failures > 0 && self.spent(|hour| hour.after_failure) >= allowed {
-            return self.spent_until(now_ms, |hour| hour.after_failure);
+        let paced = failures > 0 && self.spent(|hour| hour.after_failure) >= allowed;
+        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == PACE)
+            && paced
+        {
+            return Claim::Paced(Duration::from_millis(free - now_ms).min(until));
         }
         if self.buckets.len() >= BUCKETS_MAX {
             return Claim::Wait(rules.spacing.max(Duration::from_millis(1)));
         }
         self.buckets.push((key, now_ms + millis(rules.spacing)));
+        if paced {
+            // The other half stays for those that have not failed.
+            let interval = millis(until) / (account.left / 2).max(1);
+            self.buckets.push((PACE, now_ms + interval));
+        }
         let at = now_ms / HOUR_MS;
         if self.hours.last().is_none_or(|newest| newest.at != at) {
             self.hours.push(Hour { at, ..Hour::default() });
@@ -107,20 +126,35 @@ impl Book {
     pub fn tell(&mut self, now_ms: u64, remaining: u64, reset_after: Duration, rules: &Rules) {
         self.tidy(now_ms, rules);
         // What was granted just now may not have reached Discord when it counted.
-        let left = remaining.saturating_sub(self.buckets.len() as u64);
+        let just_now = self.buckets.iter().filter(|(bucket, _)| *bucket != PACE).count();
+        let left = remaining.saturating_sub(just_now as u64);
         let until_ms = now_ms.saturating_add(millis(reset_after).min(DAY * HOUR_MS));
         self.told = (until_ms > now_ms).then_some(Told { left, until_ms });
     }
 
-    fn spent(&self, of: impl Fn(&Hour) -> u32) -> u64 {
-        self.hours.iter().map(|hour| u64::from(of(hour))).sum()
+    /// The permit of `shard` was used just now: Discord counts the time from here.
+    pub fn used(&mut self, now_ms: u64, shard: u16, rules: &Rules) {
+        self.tidy(now_ms, rules);
+        let key = u32::from(shard) % rules.max_concurrency.max(1);
+        self.buckets.retain(|(bucket, _)| *bucket != key);
+        self.buckets.push((key, now_ms + millis(rules.spacing)));
     }
 
-    /// Until the oldest hour that counts is a day old.
-    fn spent_until(&self, now_ms: u64, of: impl Fn(&Hour) -> u32) -> Claim {
-        let oldest = self.hours.iter().find(|hour| of(hour) > 0).map_or(0, |hour| hour.at);
-        let free = (oldest + DAY + 1) * HOUR_MS;
-        Claim::Spent(Duration::from_millis(free.saturating_sub(now_ms).max(1)))
+    /// What Discord said, or else our own account of a day.
+    fn account(&self, now_ms: u64, rules: &Rules) -> Account {
+        if let Some(Told { left, until_ms }) = self.told {
+            return Account { left, until_ms };
+        }
+        // Whole again once the oldest hour that counts is a day old.
+        let oldest = self.hours.first().map_or(now_ms / HOUR_MS, |hour| hour.at);
+        Account {
+            left: rules.total.max(1).saturating_sub(self.spent(|hour| hour.all)),
+            until_ms: (oldest + DAY + 1) * HOUR_MS,
+        }
+    }
+
+    fn spent(&self, of: impl Fn(&Hour) -> u32) -> u64 {
+        self.hours.iter().map(|hour| u64::from(of(hour))).sum()
     }
 
     /// The book of which nothing can be read: every bucket is taken to have been used just now.
@@ -132,10 +166,15 @@ impl Book {
 
     /// Drops what is past, and what a clock that jumped back makes senseless.
     fn tidy(&mut self, now_ms: u64, rules: &Rules) {
-        let spacing = millis(rules.spacing);
-        self.buckets.retain(|(_, free)| *free > now_ms && *free - now_ms <= spacing);
-        let sensible = now_ms + 1..=now_ms + DAY * HOUR_MS;
-        self.told = self.told.filter(|told| sensible.contains(&told.until_ms));
+        let longest = |bucket| if bucket == PACE { DAY * HOUR_MS } else { millis(rules.spacing) };
+        self.buckets.retain(|&(bucket, free)| free > now_ms && free - now_ms <= longest(bucket));
+        if self.told.is_some_and(|told| told.until_ms <= now_ms) {
+            // Discord's day is over: whatever was spent in it counts no more.
+            *self = Self { buckets: std::mem::take(&mut self.buckets), ..Self::default() };
+            self.buckets.retain(|(bucket, _)| *bucket != PACE);
+        }
+        let latest = now_ms + DAY * HOUR_MS;
+        self.told = self.told.filter(|told| told.until_ms <= latest);
         let hour = now_ms / HOUR_MS;
         // An hour counts until its last minute is a day old.
         self.hours.retain(|past| past.at <= hour && past.at + DAY >= hour);
@@ -168,26 +207,94 @@ mod tests {
         assert_eq!(book.claim(START + 5_000, 3, 0, &rules), Claim::Granted);
     }
 
-    #[test]
-    fn g16_a_day_of_failures_stays_under_thirty_percent() {
-        let (mut book, rules) = (Book::default(), rules(1));
-        let (mut now, mut granted) = (START, 0);
-        while now < START + DAY * HOUR_MS {
-            match book.claim(now, 0, 1, &rules) {
-                Claim::Granted => granted += 1,
-                Claim::Wait(wait) | Claim::Spent(wait) => {
-                    now += u64::try_from(wait.as_millis()).expect("short");
+    /// Grants every permit that a shard can have until `end`, after so many failures.
+    fn all_grants(book: &mut Book, end: u64, failures: u32, rules: &Rules) -> Vec<u64> {
+        let (mut now, mut granted) = (START, Vec::new());
+        while now < end {
+            match book.claim(now, 0, failures, rules) {
+                Claim::Granted => granted.push(now),
+                Claim::Wait(wait) | Claim::Paced(wait) | Claim::Spent(wait) => {
+                    assert!(!wait.is_zero());
+                    now += millis(wait);
                 }
             }
         }
-        assert_eq!(granted, 300);
-        assert!(matches!(book.claim(now - 1, 0, 1, &rules), Claim::Spent(_)));
-        assert_eq!(
-            book.claim(now, 0, 0, &rules),
-            Claim::Granted,
-            "a first identify is not held up"
-        );
-        assert!(book.hours.len() <= 25);
+        granted
+    }
+
+    /// Beyond thirty percent failures are paced: half of what is left stays for those that have not
+    /// failed, and nobody is stopped while Discord would still allow an identify.
+    #[test]
+    fn g16_failures_are_paced_beyond_thirty_percent_and_never_stopped() {
+        for (told, day) in [(true, DAY * HOUR_MS), (false, (DAY + 1) * HOUR_MS)] {
+            let (mut book, rules) = (Book::default(), rules(1));
+            if told {
+                book.tell(START, 1_000, Duration::from_millis(day), &rules);
+            }
+            let granted = all_grants(&mut book, START + DAY * HOUR_MS - 1, 1, &rules);
+            let quick = granted.windows(2).take_while(|two| two[1] - two[0] <= 5_000).count();
+            assert!((299..=301).contains(&quick), "{quick}");
+            // At noon most of the other seven hundred are still there for those that have not failed.
+            let noon = granted.iter().filter(|at| **at < START + day / 2).count();
+            assert!((400..=520).contains(&noon), "{noon}");
+            let longest = granted.windows(2).map(|two| two[1] - two[0]).max().expect("many");
+            assert!(longest <= day / 350 * 2, "{longest}");
+            assert!(granted.len() < 1_000, "{}", granted.len());
+            let claim = book.claim(START + DAY * HOUR_MS - 1, 1, 0, &rules);
+            assert_eq!(claim, Claim::Granted, "a first identify is not held up");
+            assert!(book.hours.len() <= 25);
+        }
+    }
+
+    /// Four failures of a budget of ten, a minute before it is whole again: nobody waits beyond that.
+    #[test]
+    fn g16_no_wait_is_longer_than_until_the_budget_is_whole() {
+        let (mut book, rules) = (Book::default(), Rules { total: 10, ..rules(1) });
+        for remaining in 1..=10 {
+            let mut now = START;
+            book.tell(now, remaining, Duration::from_secs(60), &rules);
+            let mut left = remaining;
+            while now < START + 59_999 {
+                match book.claim(now, 0, 1, &rules) {
+                    Claim::Granted => left -= 1,
+                    Claim::Wait(wait) => now += millis(wait),
+                    Claim::Paced(wait) => {
+                        assert!(left > 0 && now + millis(wait) <= START + 60_000);
+                        now += millis(wait);
+                    }
+                    Claim::Spent(wait) => {
+                        assert_eq!((left, now + millis(wait)), (0, START + 60_000));
+                        now += millis(wait);
+                    }
+                }
+            }
+            assert_eq!(book.claim(START + 60_000 + 5_000, 0, 1, &rules), Claim::Granted);
+            book = Book {
+                hours: vec![Hour { at: START / HOUR_MS, all: 9, after_failure: 9 }],
+                ..Book::default()
+            };
+        }
+    }
+
+    /// What was spent before Discord's day ended holds nobody up in the next.
+    #[test]
+    fn g16_a_new_day_begins_when_discord_says_so() {
+        let (mut book, rules) = (Book::default(), Rules { total: 10, ..rules(1) });
+        book.tell(START, 10, Duration::from_secs(600), &rules);
+        assert_eq!(all_grants(&mut book, START + 599_999, 0, &rules).len(), 10);
+        assert!(matches!(book.claim(START + 599_999, 0, 0, &rules), Claim::Spent(_)));
+        assert_eq!(book.claim(START + 605_000, 0, 0, &rules), Claim::Granted);
+    }
+
+    /// The time of a bucket runs from when IDENTIFY was written.
+    #[test]
+    fn g14_a_permit_used_late_holds_its_bucket_from_then_on() {
+        let (mut book, rules) = (Book::default(), rules(2));
+        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
+        book.used(START + 4_000, 0, &rules);
+        assert_eq!(book.claim(START + 5_000, 2, 0, &rules), Claim::Wait(Duration::from_secs(4)));
+        assert_eq!(book.claim(START + 5_000, 1, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START + 9_000, 2, 0, &rules), Claim::Granted);
     }
 
     /// Sessions that last are no failures, and still nobody identifies more often than Discord allows.
@@ -199,9 +306,7 @@ mod tests {
         while now < START + 3 * DAY * HOUR_MS {
             match book.claim(now, 0, 0, &rules) {
                 Claim::Granted => granted.push(now),
-                Claim::Wait(wait) | Claim::Spent(wait) => {
-                    now += u64::try_from(wait.as_millis()).expect("short");
-                }
+                Claim::Wait(wait) | Claim::Paced(wait) | Claim::Spent(wait) => now += millis(wait),
             }
         }
         for (first, at) in granted.iter().enumerate() {

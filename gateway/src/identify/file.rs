@@ -5,11 +5,11 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mixcord_ring::Namespace;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
 use super::book::{Book, Claim, Rules};
 use crate::config::Fingerprint;
@@ -20,6 +20,38 @@ const BYTES_MAX: usize = 128 << 10;
 const VERSION: u8 = 1;
 /// How soon to try again when another process holds the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(20);
+
+/// A permit to identify. As long as it is there nobody else identifies in its bucket, also when the
+/// time that the book knows has passed: an IDENTIFY may be on its way for seconds on a busy host. The
+/// kernel ends it with its process.
+#[derive(Debug)]
+pub struct Permit {
+    file: BookFile,
+    shard: u16,
+    rules: Rules,
+    _bucket: File,
+}
+
+impl Permit {
+    /// IDENTIFY was written: the bucket's time runs from now.
+    ///
+    /// # Errors
+    /// When the files cannot be opened, read or written.
+    pub fn used(self) -> io::Result<()> {
+        let written = Instant::now();
+        let used = |book: &mut Book, now_ms: u64| {
+            let since = u64::try_from(written.elapsed().as_millis()).unwrap_or(u64::MAX);
+            book.used(now_ms.saturating_sub(since), self.shard, &self.rules);
+        };
+        // Whoever has the book may be stopped; after the spacing there is nothing left to say.
+        while written.elapsed() < self.rules.spacing
+            && self.file.locked(&self.rules, used)?.is_none()
+        {
+            std::thread::sleep(LOCK_RETRY);
+        }
+        Ok(())
+    }
+}
 
 /// The place of a token's book.
 #[derive(Debug, Clone)]
@@ -58,10 +90,24 @@ impl BookFile {
     ///
     /// # Errors
     /// When the files cannot be opened, read or written.
-    pub fn claim(&self, shard: u16, failures: u32, rules: &Rules) -> io::Result<Claim> {
+    pub fn claim(
+        &self,
+        shard: u16,
+        failures: u32,
+        rules: &Rules,
+    ) -> io::Result<Result<Permit, Claim>> {
+        let key = u32::from(shard) % rules.max_concurrency.max(1);
+        let Some(bucket) = hold(open(&self.path)?, key)? else {
+            return Ok(Err(Claim::Wait(LOCK_RETRY)));
+        };
         let claim =
             self.locked(rules, |book, now_ms| book.claim(now_ms, shard, failures, rules))?;
-        Ok(claim.unwrap_or(Claim::Wait(LOCK_RETRY)))
+        Ok(match claim.unwrap_or(Claim::Wait(LOCK_RETRY)) {
+            Claim::Granted => {
+                Ok(Permit { file: self.clone(), shard, rules: *rules, _bucket: bucket })
+            }
+            refused => Err(refused),
+        })
     }
 
     /// [`Book::tell`] on the shared book; waits for whoever has it.
@@ -130,6 +176,23 @@ impl BookFile {
     }
 }
 
+/// Locks the byte of a bucket; `None` when another description has it. The lock of the book is one of
+/// the other kind, which this one does not meet.
+fn hold(file: File, key: u32) -> io::Result<Option<File>> {
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: i64::from(key),
+        l_len: 1,
+        l_pid: 0,
+    };
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(Some(file)),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -153,6 +216,35 @@ mod tests {
         Rules { max_concurrency: 1, spacing: Duration::from_secs(3600), total: 1_000 }
     }
 
+    fn granted(file: &BookFile, shard: u16, rules: &Rules) -> Permit {
+        file.claim(shard, 0, rules).expect("works").expect("granted")
+    }
+
+    fn refused(file: &BookFile, shard: u16, rules: &Rules) -> Claim {
+        file.claim(shard, 0, rules).expect("works").expect_err("refused")
+    }
+
+    /// The IDENTIFY of a permit may be written long after it was granted; until then nobody of its bucket
+    /// gets another, whatever the clock says, and the time runs from when it was written.
+    #[test]
+    fn g14_a_permit_that_is_not_used_yet_holds_its_bucket() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("made");
+        let second = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("found");
+        // All that the book alone would wait for is over at once.
+        let quick = Rules { max_concurrency: 2, spacing: Duration::ZERO, total: 1_000 };
+        let permit = granted(&first, 0, &quick);
+        assert!(matches!(refused(&second, 2, &quick), Claim::Wait(_)));
+        granted(&second, 1, &quick);
+        drop(permit);
+        granted(&second, 2, &quick);
+        let slow = Rules { spacing: Duration::from_secs(3_600), ..quick };
+        let permit = granted(&first, 0, &quick);
+        Permit { rules: slow, ..permit }.used().expect("works");
+        assert!(matches!(refused(&second, 2, &slow), Claim::Wait(_)));
+        granted(&second, 1, &slow);
+    }
+
     #[test]
     fn two_openers_share_one_book() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -160,9 +252,9 @@ mod tests {
         let first = BookFile::new(&folder, Fingerprint([1; 16])).expect("made");
         let second = BookFile::new(&folder, Fingerprint([1; 16])).expect("found");
         let other = BookFile::new(&folder, Fingerprint([2; 16])).expect("found");
-        assert_eq!(first.claim(0, 0, &rules()).expect("works"), Claim::Granted);
-        assert!(matches!(second.claim(1, 0, &rules()).expect("works"), Claim::Wait(_)));
-        assert_eq!(other.claim(1, 0, &rules()).expect("works"), Claim::Granted);
+        granted(&first, 0, &rules()).used().expect("works");
+        assert!(matches!(refused(&second, 1, &rules()), Claim::Wait(_)));
+        granted(&other, 1, &rules());
     }
 
     #[test]
@@ -170,7 +262,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = BookFile::new(&folder.path().join("new"), Fingerprint([1; 16])).expect("made");
         fs::write(file.book(), [0xff; 40]).expect("written");
-        assert!(matches!(file.claim(0, 0, &rules()).expect("works"), Claim::Wait(_)));
+        assert!(matches!(refused(&file, 0, &rules()), Claim::Wait(_)));
         assert!(file.read().expect("reads").is_some());
     }
 
@@ -180,12 +272,12 @@ mod tests {
     fn a_kill_at_any_byte_of_a_write_keeps_the_account() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = BookFile::new(&folder.path().join("new"), Fingerprint([1; 16])).expect("made");
-        assert_eq!(file.claim(0, 0, &rules()).expect("works"), Claim::Granted);
+        granted(&file, 0, &rules());
         file.tell(7, Duration::from_secs(600), &rules()).expect("works");
         let (kept, whole) = (file.read().expect("reads"), fs::read(file.book()).expect("a book"));
         for cut in 0..=whole.len() {
             fs::write(file.path.with_extension("new"), &whole[..cut]).expect("written");
-            assert!(matches!(file.claim(1, 0, &rules()).expect("works"), Claim::Wait(_)));
+            assert!(matches!(refused(&file, 1, &rules()), Claim::Wait(_)));
             assert_eq!(file.read().expect("reads"), kept, "cut at {cut}");
         }
         for cut in 0..whole.len() {
@@ -202,8 +294,8 @@ mod tests {
         let second = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("found");
         let rules = Rules { max_concurrency: 16, ..rules() };
         first.tell(1, Duration::from_secs(600), &rules).expect("works");
-        assert_eq!(second.claim(0, 0, &rules).expect("works"), Claim::Granted);
-        assert!(matches!(first.claim(1, 0, &rules).expect("works"), Claim::Spent(_)));
+        granted(&second, 0, &rules);
+        assert!(matches!(refused(&first, 1, &rules), Claim::Spent(_)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::discovery::StartLimit;
 pub use book::{Book, Claim, Rules};
-pub use file::BookFile;
+pub use file::{BookFile, Permit};
 
 /// How long a shard waits for lower ones that were announced and have not come.
 const COURTESY: Duration = Duration::from_secs(5);
@@ -25,22 +25,36 @@ const COURTESY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Gate {
     file: BookFile,
-    rules: Mutex<Rules>,
+    /// Time between two identifies of a bucket.
+    spacing: Duration,
+    /// What Discord said last; before that nobody may identify.
+    told: Mutex<Option<Told>>,
     /// Shards that wait (true) or are expected to (false).
     waiting: Mutex<BTreeMap<u16, bool>>,
     moved: Notify,
-    until: Instant,
+    doubt: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    rules: Rules,
+    /// Until then shards that are expected are waited for.
+    patient_until: Instant,
+    /// How often Discord said something.
+    heard: u64,
 }
 
 impl Gate {
-    /// A queue in which `expected` shards will ask for their first permit soon.
-    pub fn new(file: BookFile, rules: Rules, expected: impl IntoIterator<Item = u16>) -> Self {
+    /// A queue in which `expected` shards will ask for their first permit soon. Nobody gets one before
+    /// [`tell`](Self::tell).
+    pub fn new(file: BookFile, spacing: Duration, expected: impl IntoIterator<Item = u16>) -> Self {
         Self {
             file,
-            rules: Mutex::new(rules),
+            spacing,
+            told: Mutex::new(None),
             waiting: Mutex::new(expected.into_iter().map(|shard| (shard, false)).collect()),
             moved: Notify::new(),
-            until: Instant::now() + COURTESY.min(rules.spacing),
+            doubt: Notify::new(),
         }
     }
 
@@ -52,90 +66,130 @@ impl Gate {
         let rules = Rules {
             max_concurrency: limit.max_concurrency,
             total: limit.total,
-            spacing: self.rules().spacing,
+            spacing: self.spacing,
         };
-        self.set_rules(rules);
         let (file, remaining) = (self.file.clone(), limit.remaining);
         let reset_after = Duration::from_millis(limit.reset_after);
+        // The book first: whoever waits asks it as soon as there are rules.
         tokio::task::spawn_blocking(move || file.tell(remaining, reset_after, &rules))
             .await
-            .map_err(io::Error::other)?
+            .map_err(io::Error::other)??;
+        self.set_rules(rules);
+        Ok(())
     }
 
     fn set_rules(&self, rules: Rules) {
-        *lock(&self.rules) = rules;
+        let mut told = lock(&self.told);
+        let first = || Instant::now() + COURTESY.min(self.spacing);
+        let patient_until = told.map_or_else(first, |told| told.patient_until);
+        let heard = told.map_or(1, |told| told.heard + 1);
+        *told = Some(Told { rules, patient_until, heard });
+        drop(told);
         self.moved.notify_waiters();
     }
 
-    /// The rules in force.
-    pub fn rules(&self) -> Rules {
-        *lock(&self.rules)
+    fn heard(&self) -> u64 {
+        lock(&self.told).map_or(0, |told| told.heard)
     }
 
     /// Waits until `shard` may identify. Dropping the future gives the place up.
     ///
     /// # Errors
     /// When the common book cannot be used.
-    pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<()> {
+    pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<Permit> {
+        let mut told = false;
         loop {
             let place = Place::take(self, shard);
-            self.turn(shard).await;
-            match self.claim(shard, failures).await? {
-                Claim::Granted => return Ok(()),
-                Claim::Wait(wait) => tokio::time::sleep(wait).await,
-                Claim::Spent(wait) => {
-                    // Hours, maybe: whoever has not failed goes first until then.
+            let rules = self.turn(shard).await;
+            match self.claim(shard, failures, rules).await? {
+                Ok(permit) => return Ok(permit),
+                Err(Claim::Granted) => {}
+                Err(Claim::Wait(wait)) => tokio::time::sleep(wait).await,
+                Err(claim @ (Claim::Paced(wait) | Claim::Spent(wait))) => {
                     drop(place);
-                    tracing::warn!(
-                        shard,
-                        wait_s = wait.as_secs(),
-                        "the day's budget of identifies, or the part of it for sessions that do not last, is used up"
-                    );
-                    tokio::time::sleep(wait).await;
+                    if !std::mem::replace(&mut told, true) {
+                        warn(shard, claim, wait);
+                    }
+                    self.doubt.notify_one();
+                    self.rest(wait).await;
                 }
             }
         }
     }
 
-    /// Waits until nobody of the bucket is before `shard`.
-    async fn turn(&self, shard: u16) {
+    /// Until a shard is held up by what Discord said: it may say something else by now.
+    pub async fn doubt(&self) {
+        self.doubt.notified().await;
+    }
+
+    /// Waits for minutes, maybe, without a place in the queue: whoever has not failed goes first. Ends
+    /// early when Discord says something new.
+    async fn rest(&self, wait: Duration) {
+        let heard = self.heard();
+        let news = async {
+            loop {
+                let moved = self.moved.notified();
+                if self.heard() != heard {
+                    return;
+                }
+                moved.await;
+            }
+        };
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    /// Waits until Discord said how many may identify, and nobody of the bucket is before `shard`.
+    async fn turn(&self, shard: u16) -> Rules {
         loop {
             let moved = self.moved.notified();
-            if self.is_first(shard) {
-                return;
+            let told = *lock(&self.told);
+            let Some(Told { rules, patient_until, .. }) = told else {
+                moved.await;
+                continue;
+            };
+            let patient = Instant::now() < patient_until;
+            if self.is_first(shard, &rules, patient) {
+                return rules;
             }
             tokio::select! {
                 () = moved => {}
-                () = tokio::time::sleep_until(self.until), if Instant::now() < self.until => {}
+                () = tokio::time::sleep_until(patient_until), if patient => {}
             }
         }
     }
 
-    async fn claim(&self, shard: u16, failures: u32) -> io::Result<Claim> {
-        let (file, rules) = (self.file.clone(), self.rules());
+    async fn claim(
+        &self,
+        shard: u16,
+        failures: u32,
+        rules: Rules,
+    ) -> io::Result<Result<Permit, Claim>> {
+        let file = self.file.clone();
         let claim = tokio::task::spawn_blocking(move || file.claim(shard, failures, &rules)).await;
         claim.map_err(io::Error::other)?
     }
 
-    /// The shard expects no first permit after all: it resumes.
-    pub fn unexpect(&self, shard: u16) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.get(&shard) == Some(&false) {
-            waiting.remove(&shard);
-        }
-        drop(waiting);
-        self.moved.notify_waiters();
-    }
-
     /// Is nobody with a lower number before `shard` in its bucket?
-    fn is_first(&self, shard: u16) -> bool {
-        let concurrency = self.rules().max_concurrency.max(1);
+    fn is_first(&self, shard: u16, rules: &Rules, patient: bool) -> bool {
+        let concurrency = rules.max_concurrency.max(1);
         let bucket = |id: u16| u32::from(id) % concurrency;
-        let patient = Instant::now() < self.until;
         !lock(&self.waiting)
             .range(..shard)
             .any(|(other, present)| bucket(*other) == bucket(shard) && (*present || patient))
     }
+}
+
+fn warn(shard: u16, claim: Claim, wait: Duration) {
+    let why = match claim {
+        Claim::Paced(_) => {
+            "sessions of this token do not last: identifies after failures are paced"
+        }
+        _ => "the day's budget of identifies is used up: the shard waits until it is whole again",
+    };
+    tracing::warn!(shard, wait_s = wait.as_secs(), "{why}");
 }
 
 /// A place in the queue, given up when dropped.
@@ -170,10 +224,44 @@ mod tests {
     use super::*;
     use crate::config::Fingerprint;
 
-    fn gate(folder: &std::path::Path, max_concurrency: u32, expected: &[u16]) -> Arc<Gate> {
+    const SPACING: Duration = Duration::from_millis(30);
+
+    /// A queue that Discord has said nothing to.
+    fn silent(folder: &std::path::Path, expected: &[u16]) -> Arc<Gate> {
         let file = BookFile::new(&folder.join("book"), Fingerprint([7; 16])).expect("made");
-        let rules = Rules { max_concurrency, spacing: Duration::from_millis(30), total: 1_000 };
-        Arc::new(Gate::new(file, rules, expected.iter().copied()))
+        Arc::new(Gate::new(file, SPACING, expected.iter().copied()))
+    }
+
+    fn gate(folder: &std::path::Path, max_concurrency: u32, expected: &[u16]) -> Arc<Gate> {
+        let gate = silent(folder, expected);
+        gate.set_rules(Rules { max_concurrency, spacing: SPACING, total: 1_000 });
+        gate
+    }
+
+    /// Until the shard has a place, or gave it up.
+    async fn has_place(gate: &Gate, shard: u16, place: bool) {
+        while lock(&gate.waiting).contains_key(&shard) != place {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sessions resume without a word from Discord; nobody identifies before it.
+    #[tokio::test]
+    async fn g13_nobody_identifies_before_discord_has_said_how_many_may() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gate = silent(folder.path(), &[]);
+        let early = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.permit(0, 0).await }
+        });
+        has_place(&gate, 0, true).await;
+        let limit = StartLimit { remaining: 0, reset_after: 3_600_000, ..StartLimit::default() };
+        gate.tell(&limit).await.expect("works");
+        // It hears that there is nothing, and later that there is again.
+        has_place(&gate, 0, false).await;
+        assert!(!early.is_finished());
+        gate.tell(&StartLimit::default()).await.expect("works");
+        early.await.expect("no panic").expect("granted");
     }
 
     /// §15 line 12: buckets in order, 0…c-1, then c…2c-1.
@@ -204,33 +292,34 @@ mod tests {
     #[tokio::test]
     async fn a_shard_that_never_comes_or_leaves_holds_nobody_up() {
         let folder = tempfile::tempdir().expect("a folder");
-        let gate = gate(folder.path(), 1, &[0, 1, 2]);
-        gate.unexpect(0);
+        let gate = gate(folder.path(), 1, &[1, 2]);
         // Shard 1 asks and goes away again.
         let given_up = tokio::time::timeout(Duration::ZERO, gate.permit(1, 0)).await;
         let _ = given_up;
         gate.permit(2, 0).await.expect("granted");
     }
 
-    /// A shard whose failures have used up the budget waits for hours, and nobody behind it does.
+    /// A shard whose failures have used up their part waits for long, and nobody behind it does.
     #[tokio::test]
     async fn g16_a_shard_that_waits_for_the_budget_lets_others_of_its_bucket_pass() {
         let folder = tempfile::tempdir().expect("a folder");
         let gate = gate(folder.path(), 1, &[]);
-        gate.set_rules(Rules { total: 4, ..gate.rules() });
+        let limit =
+            StartLimit { total: 4, remaining: 4, reset_after: 3_600_000, ..StartLimit::default() };
+        gate.tell(&limit).await.expect("works");
         gate.permit(0, 1).await.expect("the only identify for failures");
-        let spent = tokio::spawn({
+        gate.permit(0, 1).await.expect("the first that is paced");
+        let paced = tokio::spawn({
             let gate = gate.clone();
             async move { gate.permit(0, 1).await }
         });
-        while !lock(&gate.waiting).contains_key(&0) {
-            tokio::task::yield_now().await;
-        }
+        has_place(&gate, 0, true).await;
+        has_place(&gate, 0, false).await;
         tokio::time::timeout(Duration::from_secs(30), gate.permit(1, 0))
             .await
             .expect("shard 1 does not wait for shard 0")
             .expect("granted");
-        assert!(!spent.is_finished());
-        spent.abort();
+        assert!(!paced.is_finished());
+        paced.abort();
     }
 }

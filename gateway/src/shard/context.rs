@@ -1,6 +1,7 @@
 //! What a shard is given to run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::{Encoding, Shard};
@@ -11,7 +12,7 @@ use super::output::OutputError;
 use super::workbench::Workbenches;
 use crate::backoff::Backoff;
 use crate::commands::Desk;
-use crate::config::Token;
+use crate::config::{Options, Token};
 use crate::gateway::Gateway;
 use crate::identify::Gate;
 use crate::session::Times;
@@ -52,6 +53,42 @@ pub struct Context {
     pub backoff: Backoff,
     /// Limits of the session.
     pub times: Times,
+}
+
+impl Context {
+    /// What the operator decided, and what was made of it at the start.
+    pub fn new(
+        options: &Options,
+        token: Token,
+        tls: Tls,
+        gateway: Gateway,
+        gate: Gate,
+        desk: Arc<Desk>,
+        replaces_other_count: bool,
+    ) -> Self {
+        let message_max = usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX);
+        Self {
+            gateway,
+            token,
+            gate,
+            desk,
+            tls,
+            intents: options.intents.bits(),
+            encoding: options.encoding,
+            compression: options.compression,
+            message_max,
+            workbenches: Workbenches::new(message_max),
+            buffer: usize::try_from(options.buffer_bytes.0).unwrap_or(usize::MAX),
+            presence: options.presence.clone(),
+            large_threshold: options.large_threshold,
+            replaces_other_count,
+            backoff: Backoff::of(options),
+            times: Times {
+                hello: Duration::from_millis(options.hello_timeout_ms.into()),
+                ..Times::default()
+            },
+        }
+    }
 }
 
 /// What one run of a shard begins with.

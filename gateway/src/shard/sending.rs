@@ -52,6 +52,15 @@ impl Runner {
             return;
         }
         self.transmit(outgoing.op()).await;
+        if let Some(permit) = self.permitted.take_if(|_| matches!(outgoing, Outgoing::Identify(_)))
+        {
+            // The bucket stays ours until the book knows.
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = permit.used() {
+                    tracing::warn!(%error, "the common identify queue cannot be written");
+                }
+            });
+        }
     }
 
     /// Carries out a consumer's command, or says why not (G-28 to G-33).

@@ -23,6 +23,7 @@ use super::restore::restore;
 use super::stall::{STALL_WARNING, Turn};
 use crate::checkpoint::Settings;
 use crate::commands::Ask;
+use crate::identify::Permit;
 use crate::limiter::Limiter;
 use crate::random::Random;
 use crate::session::{Action, Ended, Endpoint, Reading, Session, State, USUAL_INTERVAL};
@@ -46,7 +47,9 @@ pub(super) struct Runner {
     /// Wanted as soon as there is room for what it brings.
     pub(super) endpoint: Option<Endpoint>,
     pub(super) connecting: Option<Task<Opened>>,
-    pub(super) permit: Option<Task<std::io::Result<()>>>,
+    pub(super) permit: Option<Task<std::io::Result<Permit>>>,
+    /// Had, and not used yet.
+    pub(super) permitted: Option<Permit>,
     pub(super) closing: Option<JoinHandle<()>>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
@@ -57,7 +60,7 @@ enum Wake {
     Stop,
     Deadline,
     Connected(Opened),
-    Permit(std::io::Result<()>),
+    Permit(std::io::Result<Permit>),
     Space,
     Ask(Ask),
     Message(Option<Result<Message, WsError>>),
@@ -83,9 +86,6 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context.token.fingerprint(),
     );
     let (checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
-    if restored.session.is_some() {
-        context.gate.unexpect(shard.id);
-    }
     let now = Instant::now();
     let mut session =
         Session::new(now, restored, context.backoff, context.times, Random::unseeded());
@@ -104,6 +104,7 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         endpoint: None,
         connecting: None,
         permit: None,
+        permitted: None,
         closing: None,
         outgoing: Vec::new(),
         complaint: Complaint::default(),
@@ -126,7 +127,7 @@ impl Runner {
                 Wake::Connected(opened) => self.connected(opened),
                 Wake::Permit(granted) => {
                     self.permit = None;
-                    granted.map_err(ShardError::Permit)?;
+                    self.permitted = Some(granted.map_err(ShardError::Permit)?);
                     self.session.permit();
                 }
                 Wake::Space => {
@@ -183,11 +184,13 @@ impl Runner {
                 Action::Connect(endpoint) => self.endpoint = Some(endpoint),
                 Action::Send(payload) => self.send(payload).await,
                 Action::AskPermit { failures } => {
+                    // One that was not used would hold its own bucket up.
+                    self.permitted = None;
                     let (context, shard) = (self.context.clone(), self.shard.id);
                     self.permit =
                         Some(Box::pin(async move { context.gate.permit(shard, failures).await }));
                 }
-                Action::CancelPermit => self.permit = None,
+                Action::CancelPermit => (self.permit, self.permitted) = (None, None),
                 Action::Close(code) => self.close(code),
                 Action::State(state) => {
                     let counter = self.session.counter();

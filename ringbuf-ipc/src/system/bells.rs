@@ -135,6 +135,7 @@ impl Bells {
 fn creation(error: CreateError) -> BellError {
     match error {
         CreateError::Io(error) => BellError::Io(error),
+        error @ CreateError::NoSpace { .. } => BellError::NoSpace(Box::new(error)),
         error => BellError::Io(io::Error::other(error)),
     }
 }

@@ -1,0 +1,172 @@
+//! How many shards: what the operator said, what runs, and what Discord recommends (G-4, G-15).
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::config::{ShardSet, Shards};
+use crate::discovery::{Discovered, DiscoveryError};
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::random::Random;
+use crate::survey::Survey;
+
+/// Discord recommends a shard for this many guilds…
+const GUILDS_RECOMMENDED: u64 = 1_000;
+/// …and refuses to identify one that has more than this many.
+const GUILDS_MAX: u64 = 2_500;
+/// So long Discord is given to say that the present number of shards will not do. Sessions that wait
+/// meanwhile live for minutes.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The shards of this process, and what Discord said if it had to be asked.
+pub(crate) type Chosen = (ShardSet, Option<Discovered>);
+
+/// Decides. Discord is waited for only where it has to be: when its word decides, or when there is no
+/// session that could be resumed without it.
+///
+/// # Errors
+/// When Discord refuses the token, or is none.
+pub(crate) async fn choose(
+    shards: &Shards,
+    survey: &Survey,
+    gateway: &Gateway,
+    backoff: Backoff,
+) -> Result<Chosen, Failure> {
+    let has_sessions = |shards: &ShardSet| !survey.resumable(shards).is_empty();
+    if let Some(fixed) = shards.fixed() {
+        let said = match has_sessions(&fixed) {
+            true => None,
+            false => Some(ask(gateway, backoff).await?),
+        };
+        return Ok((fixed, said));
+    }
+    let Some(kept) = survey.kept() else {
+        let said = ask(gateway, backoff).await?;
+        return Ok((recommended(&said)?, Some(said)));
+    };
+    let said = if has_sessions(&ShardSet::whole(kept)) {
+        tokio::time::timeout(PATIENCE, gateway.ask()).await.ok().and_then(Result::ok)
+    } else {
+        Some(ask(gateway, backoff).await?)
+    };
+    match said.as_ref().and_then(|said| Some((said, refusal(kept, said)?))) {
+        Some((said, why)) => {
+            tracing::warn!(
+                "the sessions of {kept} shards end: {why}; {} begin as Discord recommends",
+                said.shards
+            );
+            Ok((recommended(said)?, Some(said.clone())))
+        }
+        None => Ok((ShardSet::whole(kept), said)),
+    }
+}
+
+/// What the operator should know of Discord's recommendation.
+pub(crate) fn advise(shards: &Shards, count: u16, said: &Discovered) {
+    if let Some(advice) = advice(shards, count, said) {
+        tracing::warn!("{advice}");
+    }
+}
+
+fn advice(shards: &Shards, count: u16, said: &Discovered) -> Option<String> {
+    let recommended = said.shards;
+    let near = |part: u64| recommended * GUILDS_RECOMMENDED > u64::from(count) * part;
+    let asks_for_more = match shards {
+        Shards::Auto => recommended != u64::from(count),
+        // Whoever chose a number hears of it when a shard has four fifths of what it may have.
+        Shards::All(_) | Shards::Range(..) => near(GUILDS_MAX / 5 * 4),
+    };
+    asks_for_more.then(|| {
+        format!(
+            "Discord recommends {recommended} shards and the sessions of {count} go on: to change, stop \
+             every gateway of the instance and start with --shards {recommended} (each shard identifies \
+             anew, behind a gap)"
+        )
+    })
+}
+
+/// Why Discord would let no shard of this count identify.
+fn refusal(count: u16, said: &Discovered) -> Option<String> {
+    let count = u64::from(count);
+    let guilds = said.shards.saturating_mul(GUILDS_RECOMMENDED);
+    if guilds > count * GUILDS_MAX {
+        return Some(format!("about {guilds} guilds are more than {GUILDS_MAX} a shard"));
+    }
+    let multiple = u64::from(said.session_start_limit.max_concurrency);
+    let large = multiple > 1 && count > multiple && said.shards.is_multiple_of(multiple);
+    (large && !count.is_multiple_of(multiple))
+        .then(|| format!("Discord takes multiples of {multiple} from this bot"))
+}
+
+fn recommended(said: &Discovered) -> Result<ShardSet, Failure> {
+    let count = u16::try_from(said.shards).ok().filter(|count| *count > 0);
+    count
+        .map(ShardSet::whole)
+        .ok_or_else(|| Failure::trouble(format!("Discord recommends {} shards", said.shards)))
+}
+
+/// Asks until there is an answer.
+async fn ask(gateway: &Gateway, backoff: Backoff) -> Result<Discovered, Failure> {
+    let mut random = Random::unseeded();
+    let mut attempt = 0;
+    loop {
+        match gateway.ask().await {
+            Ok(said) => return Ok(said),
+            Err(DiscoveryError::Later { url, why, after }) => {
+                attempt += 1;
+                let delay = backoff.delay(attempt, &mut random).max(after.unwrap_or_default());
+                tracing::warn!(
+                    url,
+                    why,
+                    delay_ms = delay.as_millis(),
+                    "Discord cannot be asked yet"
+                );
+                tokio::time::sleep(delay).await;
+            }
+            Err(error) => return Err(Failure::configuration(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::StartLimit;
+
+    fn said(shards: u64, max_concurrency: u32) -> Discovered {
+        let session_start_limit = StartLimit { max_concurrency, ..StartLimit::default() };
+        Discovered { url: "wss://x".into(), shards, session_start_limit }
+    }
+
+    #[test]
+    fn g4_a_count_is_kept_until_discord_would_refuse_it() {
+        for (count, recommended, max_concurrency, refused) in [
+            (2, 3, 1, false),
+            (2, 3, 16, false),
+            (2, 5, 1, false),
+            (2, 6, 1, true),
+            (16, 32, 16, false),
+            (17, 32, 16, true),
+            (17, 33, 16, false),
+            (48, 32, 16, false),
+            (u16::MAX, u64::MAX, 1, true),
+        ] {
+            let refusal = refusal(count, &said(recommended, max_concurrency));
+            assert_eq!(refusal.is_some(), refused, "{count} of {recommended}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn the_operator_hears_of_another_number_in_one_line() {
+        let advice = |shards: &str, count, recommended| {
+            advice(&shards.parse().expect("shards"), count, &said(recommended, 1))
+        };
+        assert_eq!(advice("auto", 3, 3), None);
+        let text = advice("auto", 16, 17).expect("one");
+        assert!(text.contains("--shards 17") && !text.contains('\n'), "{text}");
+        assert_eq!(advice("16", 16, 17), None);
+        assert_eq!(advice("16", 16, 32), None);
+        assert!(advice("16", 16, 33).is_some());
+        assert!(advice("0..7/16", 16, 33).is_some());
+    }
+}
