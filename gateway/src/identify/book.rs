@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn g16_failures_are_paced_beyond_thirty_percent_and_never_stopped() {
         for (told, day) in [(true, DAY * HOUR_MS), (false, (DAY + 1) * HOUR_MS)] {
-            let (mut book, rules) = (Book::default(), rules(1));
+            let (mut book, rules) = (Book::default(), rules(2));
             if told {
                 book.tell(START, 1_000, Duration::from_millis(day), &rules);
             }

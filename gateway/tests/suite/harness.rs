@@ -61,6 +61,11 @@ impl Fake {
         ureq::post(format!("{}{path}", self.url)).send_empty().expect("accepted");
     }
 
+    /// Changes how the fake answers: `/fake/bot`, `/fake/rest`, `/fake/upgrade`.
+    pub(crate) fn change(&self, path: &str, how: &Value) {
+        ureq::post(format!("{}{path}", self.url)).send(how.to_string()).expect("accepted");
+    }
+
     pub(crate) fn status(&self) -> Value {
         serde_json::from_str(&self.get("/fake/status")).expect("json")
     }
@@ -125,6 +130,12 @@ impl Gateway {
             assert!(start.elapsed() < DEADLINE, "the gateway does not end: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Ends it as an operator does.
+    pub(crate) fn stop(&mut self) {
+        self.signal(SIGTERM);
+        assert_eq!(self.wait().code(), Some(0), "{}", self.log());
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -308,21 +308,6 @@ fn p3_a_changed_shard_count_is_a_gap_before_every_new_session() {
     drop(gateway);
 }
 
-/// G-40: while the old count still runs nothing is missing, and nothing is said to be.
-#[test]
-fn g40_another_shard_count_beside_the_running_one_is_no_gap() {
-    let fake = Fake::start(|config| config.events = Some(60));
-    let instance = Instance::new();
-    let mut reader = Reader::new(&instance);
-    let old = instance.start(&fake.api_url(), &["--shards", "2"]);
-    reader.until_all(&fake);
-    let new = instance.start(&fake.api_url(), &["--shards", "4"]);
-    let ready = |got: &&Got| got.kind == "READY";
-    reader.until("six sessions", |got| got.iter().filter(ready).count() == 6);
-    assert!(reader.gaps().is_empty(), "{:?}", reader.gaps());
-    drop((old, new));
-}
-
 /// §15 line 26: two sessions of the same shard, each with its own process, instance and copy of
 /// everything; the identify queue is common (G-16), and when one goes the other does not notice.
 #[test]

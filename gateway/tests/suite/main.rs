@@ -13,4 +13,5 @@ mod packing;
 mod pressure;
 mod refusals;
 mod scale;
+mod startup;
 mod tls;

@@ -1,8 +1,15 @@
 //! What cannot work: one clear line, exit code 78, nothing left behind.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 
-use crate::harness::{Fake, Gateway, Instance, until};
+use mixcord_ring::Namespace;
+use serde_json::json;
+
+use crate::harness::{Fake, Gateway, Instance, Reader, until};
 
 fn refused(instance: &Instance, mut gateway: Gateway, about: &str) {
     let status = gateway.wait();
@@ -82,6 +89,98 @@ fn shards_that_run_already() {
     let third = instance.start(&fake.api_url(), &["--shards", "2..3/4"]);
     until("all four shards", || fake.logged("identify").len() == 4);
     drop(third);
+}
+
+/// Two counts at once would give every event twice; whoever started first is not disturbed.
+#[test]
+fn another_shard_count_beside_one_that_runs() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut first = instance.start(&fake.api_url(), &["--shards", "2"]);
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    let before = instance.segments();
+    for shards in ["4", "1..3/4", "1"] {
+        let mut second = instance.start(&fake.api_url(), &["--shards", shards]);
+        assert_eq!(second.wait().code(), Some(78));
+        let log = second.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("with 2 shards") && last.contains("stop it before"), "{log}");
+        assert_eq!(instance.segments(), before, "the refused start left something behind");
+    }
+    // As many as run already, and so the same ones.
+    fake.change("/fake/bot", &json!({"shards": 4}));
+    let mut second = instance.start(&fake.api_url(), &["--shards", "auto"]);
+    assert_eq!(second.wait().code(), Some(78));
+    assert!(second.log().contains("already runs"), "{}", second.log());
+    assert!(first.is_running());
+    assert_eq!(fake.logged("identify").len(), 2);
+    // Once it is gone another count may take its place.
+    first.stop();
+    let next = instance.start(&fake.api_url(), &["--shards", "3"]);
+    until("three shards", || fake.logged("identify").len() == 5);
+    drop(next);
+}
+
+/// Names that another user has taken in /dev/shm, where nobody else can remove them.
+#[test]
+fn names_that_belong_to_another_user() {
+    const NOBODY: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let fake = Fake::start(|config| config.shards = 1);
+    for name in ["bells", "shard-0-1", "cmd-0-1", "identify"] {
+        let instance = Instance::new();
+        fs::set_permissions(instance.folder(), PermissionsExt::from_mode(0o755)).expect("ours");
+        let identify = instance.folder().join("identify");
+        fs::create_dir(&identify).expect("made");
+        let planted = match name {
+            "identify" => identify,
+            name => {
+                chown(&identify, Some(NOBODY), Some(NOBODY)).expect("given away");
+                let prefix = instance.namespace().prefix().to_owned();
+                let path = Namespace::directory().join(format!("{prefix}.{name}"));
+                fs::write(&path, [0; 64]).expect("written");
+                path
+            }
+        };
+        let mut command = instance.command();
+        command.uid(NOBODY).gid(NOBODY).args(["--api-url", &fake.api_url()]);
+        let mut gateway = instance.spawn(command);
+        assert_eq!(gateway.wait().code(), Some(78), "{}", gateway.log());
+        let log = gateway.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains(&planted.display().to_string()), "{log}");
+        assert!(last.contains("user 0 (root)"), "{log}");
+    }
+}
+
+/// Open files that do not last: said at the start, not when a connection is lost.
+#[test]
+fn too_few_open_files() {
+    let fake = Fake::start(|config| config.shards = 16);
+    let instance = Instance::new();
+    let limited = |limit: &str| {
+        let command = instance.command();
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
+        limited.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        limited.args(["--api-url", &fake.api_url()]);
+        instance.spawn(limited)
+    };
+    refused(&instance, limited("-n 100"), "ulimit -n");
+    // The soft limit is no limit.
+    let gateway = limited("-Sn 32");
+    let mut reader = Reader::new(&instance);
+    reader.until_all(&fake);
+    drop(gateway);
 }
 
 /// §15 line 13, G-16: not one identify when the budget does not last for all.

@@ -1,0 +1,172 @@
+//! Starting again: sessions that can be resumed come first, whatever REST and the budget say.
+
+use std::fs;
+
+use mixcord_ring::Namespace;
+use serde_json::json;
+
+use crate::harness::{Fake, Instance, Reader, until};
+
+/// A run that leaves a session in every ring.
+fn run_once(fake: &Fake, instance: &Instance, reader: &mut Reader, shards: usize) {
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", &shards.to_string()]);
+    until("all shards", || gateway.log().matches("connected session=").count() == shards);
+    reader.until_all(fake);
+    gateway.stop();
+}
+
+fn remove_ring(instance: &Instance, name: &str) {
+    let prefix = instance.namespace().prefix().to_owned();
+    fs::remove_file(Namespace::directory().join(format!("{prefix}.{name}"))).expect("removed");
+}
+
+/// Discord's number rises as the bot grows. Sessions that live are worth more.
+#[test]
+fn g4_auto_keeps_the_count_whose_sessions_live() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 2);
+    fake.change("/fake/bot", &json!({"shards": 3}));
+    let mut gateway = instance.start(&fake.api_url(), &[]);
+    until("two resumes", || fake.logged("resume").len() == 2);
+    until("advice", || gateway.log().contains("Discord recommends 3 shards"));
+    assert_eq!(gateway.log().matches("--shards 3").count(), 1, "{}", gateway.log());
+    assert_eq!(fake.logged("identify").len(), 2);
+    gateway.stop();
+    // More guilds than Discord lets two shards have: there is no choice.
+    fake.change("/fake/bot", &json!({"shards": 6}));
+    let gateway = instance.start(&fake.api_url(), &[]);
+    until("six shards", || fake.logged("identify").len() == 8);
+    assert!(gateway.log().contains("the sessions of 2 shards end"), "{}", gateway.log());
+    drop(gateway);
+}
+
+/// The count that ran last, not the one with more rings.
+#[test]
+fn auto_goes_on_with_the_count_that_ran_last() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 4);
+    run_once(&fake, &instance, &mut reader, 2);
+    fake.change("/fake/bot", &json!({"shards": 4}));
+    let gateway = instance.start(&fake.api_url(), &[]);
+    until("two resumes", || fake.logged("resume").len() == 2);
+    assert_eq!(fake.logged("identify").len(), 6);
+    drop(gateway);
+}
+
+/// A resume costs nothing. Were the process to end for the shard that has to identify, two more would
+/// have to.
+#[test]
+fn g16_who_can_resume_does_although_the_budget_is_used_up() {
+    let fake = Fake::start(|config| {
+        config.shards = 3;
+        config.identifies = 3;
+    });
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 3);
+    remove_ring(&instance, "shard-2-3");
+    let mut gateway =
+        instance.start(&fake.api_url(), &["--shards", "3", "--reconnect-max-ms", "200"]);
+    until("two resumes", || fake.logged("resume").len() == 2);
+    until("a warning", || gateway.log().contains("only 0 of 1000 identifies are left"));
+    until("the third to wait", || gateway.log().contains("is used up"));
+    assert_eq!(fake.logged("identify").len(), 3);
+    assert!(gateway.is_running());
+    // Discord is asked meanwhile: an early end of the wait is noticed.
+    fake.change("/fake/bot", &json!({"remaining": 5}));
+    until("the third", || fake.logged("identify").len() == 4);
+    drop(gateway);
+}
+
+/// REST and the gateway fail apart.
+#[test]
+fn g20_sessions_resume_while_rest_is_down_and_identifies_wait_for_it() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 2);
+    remove_ring(&instance, "shard-1-2");
+    fake.change("/fake/bot", &json!({"status": 503}));
+    for (resumes, shards) in [(1, "2"), (2, "auto")] {
+        let mut gateway =
+            instance.start(&fake.api_url(), &["--shards", shards, "--reconnect-max-ms", "100"]);
+        until("the session", || fake.logged("resume").len() == resumes);
+        until("a complaint", || gateway.log().contains("cannot be asked yet"));
+        assert_eq!(fake.logged("identify").len(), 2);
+        if resumes == 2 {
+            fake.change("/fake/bot", &json!({"status": 200}));
+            until("the other shard", || fake.logged("identify").len() == 3);
+        }
+        gateway.stop();
+    }
+    // Nor does an API that hangs hold them up.
+    fake.change("/fake/bot", &json!({"delay_ms": 600_000}));
+    let gateway = instance.start(&fake.api_url(), &["--shards", "auto"]);
+    until("both sessions", || fake.logged("resume").len() == 4);
+    drop(gateway);
+}
+
+/// An outage of op 9: the shard is back as soon as Discord lets it, not a day later.
+#[test]
+fn g16_a_shard_whose_sessions_fail_is_not_left_in_the_dark() {
+    let fake = Fake::start(|config| config.shards = 1);
+    fake.change(
+        "/fake/bot",
+        &json!({"total": 10, "remaining": 10, "reset_after": 4_000, "max_concurrency": 1}),
+    );
+    let instance = Instance::new();
+    let gateway = instance.start(&fake.api_url(), &["--reconnect-max-ms", "100"]);
+    for identifies in 1..=8 {
+        until("a session", || fake.logged("identify").len() == identifies);
+        let connected = || gateway.log().matches("connected session=").count() == identifies;
+        until("its READY", connected);
+        if identifies == 6 {
+            assert!(gateway.log().contains("are paced"), "{}", gateway.log());
+            // The rest of this budget is paced over four seconds, and then there is another.
+            fake.change("/fake/bot", &json!({"reset_after": 4_000}));
+        }
+        fake.post("/fake/disconnect?how=op9false");
+    }
+    drop(gateway);
+}
+
+/// G-13: what Discord says when its URL is asked for again is the account from then on.
+#[test]
+fn g13_the_budget_is_taken_over_when_the_url_is_asked_for_again() {
+    let fake = Fake::start(|config| config.shards = 1);
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", "1"]);
+    reader.until_all(&fake);
+    fake.change("/fake/bot", &json!({"remaining": 0, "reset_after": 3_600_000}));
+    fake.change("/fake/upgrade", &json!({"status": 503, "times": 1}));
+    fake.post("/fake/disconnect?how=op9false");
+    until("the shard to wait", || gateway.log().contains("is used up"));
+    assert_eq!(fake.logged("gateway_bot").len(), 2);
+    assert_eq!(fake.logged("identify").len(), 1);
+    assert!(gateway.is_running());
+    drop(gateway);
+}
+
+/// Nobody takes an option for in force that is not.
+#[test]
+fn rings_that_keep_their_size_are_told() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 2);
+    for (size, told) in [("1MiB", 0), ("2MiB", 1)] {
+        let mut gateway = instance.start(&fake.api_url(), &["--ring-bytes", size]);
+        until("a start", || gateway.log().contains("mixcord-gateway runs"));
+        let log = gateway.log();
+        assert_eq!(log.matches("keep their size").count(), told, "{log}");
+        if told == 1 {
+            assert!(log.contains("--ring-bytes 2097152") && log.contains("bytes=1048576"), "{log}");
+        }
+        gateway.stop();
+    }
+}
