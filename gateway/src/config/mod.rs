@@ -121,7 +121,9 @@ mod tests {
             else {
                 continue;
             };
-            let variable = format!("MIXCORD_{}", long.to_ascii_uppercase().replace('-', "_"));
+            // All programs call this one so.
+            let name = if long == "log-level" { "log" } else { long };
+            let variable = format!("MIXCORD_{}", name.to_ascii_uppercase().replace('-', "_"));
             assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(&*variable), "{long}");
         }
     }
