@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/keyhash.rs");
     let out = env::var("OUT_DIR")?;
 
-    let keys = read("keys.txt")?;
+    let List { lines: keys, frozen } = read("keys.txt")?;
     let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
     let flags: Vec<&str> = keys
         .iter()
@@ -24,9 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => Err(format!("keys.txt: '{name}' is marked '{flag}', which means nothing")),
         })
         .collect::<Result<_, _>>()?;
-    let mut code = table(&names, 11, &flags)?;
+    let mut code = table(&names, frozen, 11, &flags)?;
+    writeln!(code, "/// Of the frozen lines, marks included.")?;
+    writeln!(code, "pub(crate) const CHECKSUM: u64 = {:#x};", checksum(&keys[..frozen]))?;
     let ids: Vec<String> = flags.iter().map(|flag| format!("crate::atom::Ids::{flag}")).collect();
-    writeln!(code, "static IDS: [crate::atom::Ids; COUNT] = [{}];", ids.join(", "))?;
+    writeln!(code, "static IDS: [crate::atom::Ids; {}] = [{}];", ids.len(), ids.join(", "))?;
     writeln!(
         code,
         "/// One constant for every documented key.\npub mod atoms {{\n    use super::Atom;"
@@ -39,46 +41,85 @@ fn main() -> Result<(), Box<dyn Error>> {
     writeln!(code, "}}")?;
     fs::write(Path::new(&out).join("keys.rs"), code)?;
 
-    let kinds = read("kinds.txt")?;
+    let List { lines: kinds, frozen } = read("kinds.txt")?;
     let names: Vec<&str> = kinds.iter().map(|(name, _)| name.as_str()).collect();
-    let mut code = table(&names, 8, &[])?;
+    let mut code = table(&names, frozen, 8, &[])?;
+    writeln!(code, "/// Of the frozen lines.")?;
+    writeln!(code, "pub(crate) const CHECKSUM: u64 = {:#x};", checksum(&kinds[..frozen]))?;
     writeln!(code, "impl Kind {{")?;
     for (index, name) in names.iter().enumerate() {
-        writeln!(code, "    /// `{name}`.\n    pub const {name}: Self = Self({});", index + 1)?;
+        // Behind the frozen ones, whose numbers stand in records, and the numbers of Mixcord's own.
+        let id = if index < frozen { index + 1 } else { 0x8000 + index };
+        writeln!(code, "    /// `{name}`.\n    pub const {name}: Self = Self({id});")?;
     }
     writeln!(code, "}}")?;
     fs::write(Path::new(&out).join("kinds.rs"), code)?;
     Ok(())
 }
 
-/// The lines of a list: name and what stands behind it.
-fn read(path: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-    let text = fs::read_to_string(path)?;
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    Ok(lines
-        .map(|line| {
-            let (name, flag) = line.split_once(' ').unwrap_or((line, ""));
-            (name.to_owned(), flag.to_owned())
-        })
-        .collect())
+/// A list of names.
+struct List {
+    /// Name and what stands behind it.
+    lines: Vec<(String, String)>,
+    /// How many of them have a number in records. Those that follow travel by name.
+    frozen: usize,
 }
 
-/// The statics of one table: names, slots, displacements and the seed of the hash.
-fn table(names: &[&str], bits: u32, flags: &[&str]) -> Result<String, Box<dyn Error>> {
+/// Ends the frozen part of a list.
+const LATER: &str = "[later]";
+
+fn read(path: &str) -> Result<List, Box<dyn Error>> {
+    let text = fs::read_to_string(path)?;
+    let mut lines = Vec::new();
+    let mut frozen = None;
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        if line == LATER {
+            frozen = Some(lines.len());
+            continue;
+        }
+        let (name, flag) = line.split_once(' ').unwrap_or((line, ""));
+        lines.push((name.to_owned(), flag.to_owned()));
+    }
+    let frozen = frozen.ok_or_else(|| format!("{path} has no line {LATER}"))?;
+    Ok(List { lines, frozen })
+}
+
+/// FNV-1a.
+fn checksum(lines: &[(String, String)]) -> u64 {
+    let bytes = lines.iter().flat_map(|(name, flag)| format!("{name} {flag}\n").into_bytes());
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+/// The statics of one table: all names, and of the frozen ones slots, displacements and the seed of
+/// the hash.
+fn table(
+    names: &[&str],
+    frozen: usize,
+    bits: u32,
+    flags: &[&str],
+) -> Result<String, Box<dyn Error>> {
+    let mut unique = names.to_vec();
+    unique.sort_unstable();
+    if let Some(twice) = unique.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("'{}' is listed twice", twice[0]).into());
+    }
     // An odd constant and its multiples: one of the first few does.
     let (seed, slots, displacements) = (1_u64..1000)
         .map(|factor| 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(2 * factor + 1))
         .find_map(|seed| {
-            let (slots, displacements) = place(names, bits, seed)?;
+            let (slots, displacements) = place(&names[..frozen], bits, seed)?;
             Some((seed, slots, displacements))
         })
-        .ok_or("no seed fits: is a name listed twice?")?;
+        .ok_or("no seed fits")?;
 
     let mut code = String::new();
-    writeln!(code, "const COUNT: usize = {};", names.len())?;
+    writeln!(code, "/// How many names have a number in records.")?;
+    writeln!(code, "const FROZEN: usize = {frozen};")?;
     writeln!(code, "const BITS: u32 = {bits};")?;
     writeln!(code, "const SEED: u64 = {seed};")?;
-    writeln!(code, "static NAMES: [&str; COUNT] = {names:?};")?;
+    writeln!(code, "static NAMES: [&str; {}] = {names:?};", names.len())?;
     writeln!(code, "static DISPLACEMENTS: [u16; 256] = {displacements:?};")?;
     writeln!(code, "static SLOTS: [crate::names::Slot; 1 << BITS] = [")?;
     for slot in slots {

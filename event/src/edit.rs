@@ -48,7 +48,7 @@ fn covers(base: Map<'_>, over: Map<'_>) -> bool {
 pub fn without(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
     let open = put::open(out, wide(map.as_bytes().len()));
     for (key, value) in map.raw_entries() {
-        if !keys.iter().any(|dropped| key == RawKey::Atom(dropped.number())) {
+        if !keys.iter().any(|dropped| key == dropped.raw()) {
             raw_entry(out, key, value);
         }
     }
@@ -61,10 +61,7 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
     let open = put::open(out, wide(map.as_bytes().len()));
     let set = |key: Atom| members.iter().rev().find(|(candidate, _)| *candidate == key);
     for (key, value) in map.raw_entries() {
-        let replacement = match key {
-            RawKey::Atom(number) => Atom::from_number(number).and_then(set),
-            RawKey::Text(_) => None,
-        };
+        let replacement = Key::of(key).atom().and_then(set);
         match replacement {
             Some((key, value)) => atom_entry(out, *key, *value),
             None => raw_entry(out, key, value),
@@ -83,7 +80,7 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
 pub fn only(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
     let open = put::open(out, wide(map.as_bytes().len()));
     for (key, value) in map.raw_entries() {
-        if keys.iter().any(|kept| key == RawKey::Atom(kept.number())) {
+        if keys.iter().any(|kept| key == kept.raw()) {
             raw_entry(out, key, value);
         }
     }
@@ -162,7 +159,7 @@ pub fn merge_changes(base: Map<'_>, over: Map<'_>) -> bool {
 pub fn merge_changes_except(base: Map<'_>, over: Map<'_>, except: &[Atom]) -> bool {
     let mut base = Index::new(base);
     over.raw_entries().any(|(key, value)| {
-        !except.iter().any(|aside| key == RawKey::Atom(aside.number()))
+        !except.iter().any(|aside| key == aside.raw())
             && base.find(key).is_none_or(|old| !compare::raw_equal(old, value, 1))
     })
 }

@@ -2,12 +2,24 @@
 
 use std::{fmt, ops::BitOr};
 
-use crate::kind::Kind;
+use crate::{
+    atom,
+    kind::{self, Kind},
+};
 
 /// Bytes of the fixed header.
 pub(crate) const HEADER_LEN: usize = 65;
 /// The layout of records and documents; another one is refused.
 pub(crate) const LAYOUT: u8 = 1;
+
+/// What belongs to the layout beside its bytes: the keys and kinds that have numbers. Where this does
+/// not hold, a line before `[later]` in `keys.txt` or `kinds.txt` was changed, which no reader that is
+/// already built would understand (P11): put what is new behind `[later]`. Only a new layout may take it
+/// into the frozen part, and then has other checksums here.
+const _: () = assert!(
+    atom::CHECKSUM == 0x4ba8e9e65124212c && kind::CHECKSUM == 0xf2fb78437d09a6c6,
+    "keys.txt or kinds.txt was changed before [later]"
+);
 
 /// Which shard of how many.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{atom::Atom, format::RawKey};
+use crate::{atom::Atom, format::RawKey, value};
 
 /// One step of a path through a document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,22 +40,41 @@ pub enum Key<'a> {
     Atom(Atom),
     /// Any other.
     Text(&'a str),
+    /// A number that the record layout does not have: who wrote the document follows another layout.
+    /// [`Record::parse`](crate::Record::parse) and the cache's store refuse such documents before.
+    Unknown(u16),
 }
 
 impl<'a> Key<'a> {
-    /// The key as Discord spells it.
+    /// The key as Discord spells it; `"?"` for [`Key::Unknown`].
     pub fn as_str(self) -> &'a str {
         match self {
             Self::Atom(atom) => atom.as_str(),
             Self::Text(text) => text,
+            Self::Unknown(_) => "?",
         }
     }
 
     /// The key as it stands in a map.
-    pub(crate) const fn raw(self) -> RawKey<'a> {
+    pub(crate) fn raw(self) -> RawKey<'a> {
         match self {
-            Self::Atom(atom) => RawKey::Atom(atom.number()),
+            Self::Atom(atom) => atom.raw(),
             Self::Text(text) => RawKey::Text(text.as_bytes()),
+            Self::Unknown(number) => RawKey::Atom(number),
+        }
+    }
+
+    /// What stands in a map as this.
+    #[inline]
+    pub(crate) fn of(raw: RawKey<'a>) -> Self {
+        match raw {
+            RawKey::Atom(number) => {
+                Atom::from_number(number).map_or(Self::Unknown(number), Self::Atom)
+            }
+            RawKey::Text(name) => match Atom::later(name) {
+                Some(later) => Self::Atom(later),
+                None => Self::Text(value::text(name)),
+            },
         }
     }
 
@@ -63,7 +82,7 @@ impl<'a> Key<'a> {
     pub const fn atom(self) -> Option<Atom> {
         match self {
             Self::Atom(atom) => Some(atom),
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Unknown(_) => None,
         }
     }
 }

@@ -12,7 +12,8 @@ const TABLE: Table<{ 1 << BITS }> =
 /// The kind of an event.
 ///
 /// Discord's names have the number of their place in `kinds.txt`; a name that is not there is
-/// [`Kind::UNKNOWN`], and its record carries the name.
+/// [`Kind::UNKNOWN`], and its record carries the name. So does the record of a kind that Discord added
+/// after the layout of records was made ([`Kind::is_later`]), so that every reader of the layout reads it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind(u16);
 
@@ -23,11 +24,13 @@ impl Kind {
     pub const GAP: Self = Self(0x0100);
     /// Mixcord's own: a shard changed its state (`shard`, `state`, `session_id`, `latency_ms`).
     pub const SHARD_STATE: Self = Self(0x0101);
+    /// The first of those that travel by name: no number in a record.
+    const LATER: u16 = 0x8000;
 
     /// The kind with this name; `None` when the table lacks it.
     #[inline]
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        match Self::dispatch_in(name, name.len()) {
+        match Self::from_dispatch(name) {
             Some(kind) => Some(kind),
             None if name == b"GAP" => Some(Self::GAP),
             None if name == b"SHARD_STATE" => Some(Self::SHARD_STATE),
@@ -38,26 +41,50 @@ impl Kind {
     /// The kind of a dispatch that came from Discord: never one of Mixcord's own.
     #[inline]
     pub fn from_dispatch(name: &[u8]) -> Option<Self> {
-        Self::dispatch_in(name, name.len())
+        match Self::dispatch_in(name, name.len()) {
+            Some(kind) => Some(kind),
+            None => Self::later(name),
+        }
     }
 
-    /// Looks up the first `len` bytes of `bytes`, which are no fewer, among Discord's names.
+    /// The kind that travels by this name.
+    pub(crate) fn later(name: &[u8]) -> Option<Self> {
+        let place = NAMES[FROZEN..].iter().position(|later| later.as_bytes() == name)?;
+        Some(Self(Self::LATER + (FROZEN + place) as u16))
+    }
+
+    /// Looks up the first `len` bytes of `bytes`, which are no fewer, among the kinds with a number.
     #[inline(always)]
     pub(crate) fn dispatch_in(bytes: &[u8], len: usize) -> Option<Self> {
         TABLE.find(bytes, len).map(|slot| Self(slot.index + 1))
     }
 
-    /// The kind with this number, if there is one.
+    /// The kind with this number in records, if there is one.
     #[inline]
     pub fn from_number(number: u16) -> Option<Self> {
         let kind = Self(number);
-        (usize::from(number) <= COUNT || kind.is_internal()).then_some(kind)
+        (usize::from(number) <= FROZEN || kind.is_internal()).then_some(kind)
     }
 
-    /// The number that stands in records.
+    /// The number that stands in records: that of [`Kind::UNKNOWN`] for those that travel by name.
     #[inline]
     pub const fn number(self) -> u16 {
-        self.0
+        if self.is_later() { Self::UNKNOWN.0 } else { self.0 }
+    }
+
+    /// Whether it came after the layout of records: its records carry its name.
+    #[inline]
+    pub const fn is_later(self) -> bool {
+        self.0 >= Self::LATER
+    }
+
+    /// The name that a record of this kind carries; `unknown` is that of an unknown one.
+    pub(crate) fn carried<'a>(self, unknown: &'a str) -> &'a str {
+        match self {
+            Self::UNKNOWN => unknown,
+            later if later.is_later() => later.name(),
+            _ => "",
+        }
     }
 
     /// Its name; `"UNKNOWN"` for [`Kind::UNKNOWN`], whose real name stands in the record.
@@ -67,7 +94,10 @@ impl Kind {
             Self::UNKNOWN => "UNKNOWN",
             Self::GAP => "GAP",
             Self::SHARD_STATE => "SHARD_STATE",
-            Self(number) => NAMES[usize::from(number) - 1],
+            Self(number) => match number.checked_sub(Self::LATER) {
+                Some(later) => NAMES[usize::from(later)],
+                None => NAMES[usize::from(number) - 1],
+            },
         }
     }
 
@@ -79,7 +109,8 @@ impl Kind {
 
     /// Discord's documented names, in the order of the documentation.
     pub fn documented() -> impl Iterator<Item = Self> {
-        (1..=COUNT as u16).map(Self)
+        let later = FROZEN as u16..NAMES.len() as u16;
+        (1..=FROZEN as u16).map(Self).chain(later.map(|place| Self(Self::LATER + place)))
     }
 }
 

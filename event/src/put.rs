@@ -98,7 +98,15 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &[u8]) {
 
 #[inline]
 pub(crate) fn atom_key(out: &mut Vec<u8>, key: Atom) {
+    if key.is_later() {
+        return text_key(out, key.as_str());
+    }
     out.extend_from_slice(&key.number().to_le_bytes());
+}
+
+/// A number that is none of this layout's keys, copied from another document.
+pub(crate) fn unknown_key(out: &mut Vec<u8>, number: u16) {
+    out.extend_from_slice(&(number & !TEXT_KEY).to_le_bytes());
 }
 
 /// A key outside the table; longer ones than the format can hold are cut at a character.

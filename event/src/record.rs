@@ -15,7 +15,7 @@ pub(crate) const HEAD_MAX: usize = HEADER_LEN + NAME_MAX;
 
 /// Appends a whole record to `out`.
 ///
-/// `name` is that of a [`Kind::UNKNOWN`], cut at [`NAME_MAX`] bytes; other kinds carry none.
+/// `name` is that of a [`Kind::UNKNOWN`], cut at [`NAME_MAX`] bytes; other kinds need none.
 pub fn encode(
     header: &Header,
     name: Option<&str>,
@@ -31,7 +31,7 @@ pub fn encode(
 /// What stands before the documents, for writers that gather a record from its parts:
 /// head, data, old.
 pub fn head(header: &Header, name: Option<&str>, data_len: usize, old_len: Option<usize>) -> Head {
-    let name = if header.kind == Kind::UNKNOWN { cut(name.unwrap_or("")) } else { "" };
+    let name = cut(header.kind.carried(name.unwrap_or("")));
     let mut bytes = [0; HEAD_MAX];
     if let Some(fixed) = bytes.first_chunk_mut() {
         header.write(fixed, name.len() as u8, data_len as u32, old_len.unwrap_or(0) as u32);
@@ -92,7 +92,7 @@ impl<'a> Record<'a> {
             return Err(RecordError::Layout { found: fixed[0] });
         }
         let number = u16::from_le_bytes(field(fixed, 2));
-        let header = Header::from_bytes(fixed).ok_or(RecordError::Kind { number })?;
+        let mut header = Header::from_bytes(fixed).ok_or(RecordError::Kind { number })?;
 
         let data_len = u32::from_le_bytes(field(fixed, 56)) as usize;
         let old_len = u32::from_le_bytes(field(fixed, 60)) as usize;
@@ -110,7 +110,13 @@ impl<'a> Record<'a> {
         let (name, documents) = rest.split_at(name_len);
         let (data, old) = documents.split_at(data_len);
         let name = simdutf8::basic::from_utf8(name).map_err(|_| RecordError::Name)?;
-        let name = if header.kind == Kind::UNKNOWN { name } else { header.kind.name() };
+        let name = match header.kind {
+            Kind::UNKNOWN => {
+                header.kind = Kind::later(name.as_bytes()).unwrap_or(Kind::UNKNOWN);
+                name
+            }
+            kind => kind.name(),
+        };
         Ok(Self { header, name, data, old: (!old.is_empty()).then_some(old) })
     }
 

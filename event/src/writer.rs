@@ -78,6 +78,10 @@ impl MapWriter<'_> {
         match key {
             Key::Atom(key) => self.entry(key, value),
             Key::Text(key) => self.named(key, value),
+            Key::Unknown(number) => {
+                put::unknown_key(self.out, number);
+                value.into().write_to(self.out);
+            }
         }
     }
 

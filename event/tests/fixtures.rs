@@ -45,7 +45,7 @@ fn the_key_table_is_its_own_inverse() {
     assert_eq!(names.len(), Atom::all().count());
     for atom in Atom::all() {
         assert_eq!(Atom::lookup(atom.as_str().as_bytes()), Some(atom));
-        assert_eq!(Atom::from_number(atom.number()), Some(atom));
+        assert_eq!(Atom::from_number(atom.number()), Some(atom).filter(|atom| !atom.is_later()));
         let longer = format!("{atom}x");
         assert!(Atom::lookup(longer.as_bytes()).is_none_or(|found| found.as_str() == longer));
         let shorter = &atom.as_str()[1..];

@@ -96,11 +96,9 @@ impl Frame<'_> {
             ..Header::default()
         };
         let Decoder { buffer, end, notes, .. } = &mut *self.decoder;
-        let mut start = HEAD_MAX;
-        if self.kind == Some(Kind::UNKNOWN) {
-            start -= notes.name.len();
-            buffer[start..HEAD_MAX].copy_from_slice(notes.name.as_bytes());
-        }
+        let name = self.kind.map_or("", |kind| kind.carried(&notes.name)).as_bytes();
+        let start = HEAD_MAX - name.len();
+        buffer[start..HEAD_MAX].copy_from_slice(name);
         if let Some(fixed) = buffer[..start].last_chunk_mut() {
             header.write(fixed, (HEAD_MAX - start) as u8, (*end - HEAD_MAX) as u32, 0);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Value, text};
+use super::Value;
 use crate::{
     atom::Atom,
     format::{self, RawKey},
@@ -23,6 +23,9 @@ impl<'a> Map<'a> {
     /// The member under `key`.
     #[inline]
     pub fn get(self, key: Atom) -> Option<Value<'a>> {
+        if key.is_later() {
+            return self.get_raw(key.raw());
+        }
         let mut rest = format::content(self.raw);
         loop {
             let (word, after) = rest.split_first_chunk::<2>()?;
@@ -43,10 +46,15 @@ impl<'a> Map<'a> {
     pub fn get_named(self, key: &str) -> Option<Value<'a>> {
         match Atom::lookup(key.as_bytes()) {
             Some(atom) => self.get(atom),
-            None => self.raw_entries().find_map(|(candidate, value)| {
-                (candidate == RawKey::Text(key.as_bytes())).then(|| Value::from_raw(value))
-            }),
+            None => self.get_raw(RawKey::Text(key.as_bytes())),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_raw(self, key: RawKey<'_>) -> Option<Value<'a>> {
+        let found = self.raw_entries().find(|(candidate, _)| *candidate == key);
+        found.map(|(_, value)| Value::from_raw(value))
     }
 
     /// The member under a key of this or another map.
@@ -54,6 +62,7 @@ impl<'a> Map<'a> {
         match key {
             Key::Atom(atom) => self.get(atom),
             Key::Text(text) => self.get_named(text),
+            Key::Unknown(number) => self.get_raw(RawKey::Atom(number)),
         }
     }
 
@@ -78,7 +87,7 @@ impl<'a> Map<'a> {
             let (key, _) = entries.next()?;
             let atom = match key {
                 RawKey::Atom(number) => Atom::from_number(number),
-                RawKey::Text(_) => None,
+                RawKey::Text(name) => Atom::later(name),
             };
             Some((atom, &all[..all.len() - entries.rest.len()]))
         })
@@ -133,11 +142,7 @@ impl<'a> Iterator for MapIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.entries.next()?;
-        let key = match key {
-            RawKey::Atom(number) => Key::Atom(Atom::from_number(number)?),
-            RawKey::Text(bytes) => Key::Text(text(bytes)),
-        };
-        Some((key, Value::from_raw(value)))
+        Some((Key::of(key), Value::from_raw(value)))
     }
 }
 

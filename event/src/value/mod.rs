@@ -261,6 +261,6 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 /// Text that was checked before; empty where it is not UTF-8 after all.
 #[inline]
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     simdutf8::basic::from_utf8(bytes).unwrap_or_default()
 }

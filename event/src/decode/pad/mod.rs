@@ -18,14 +18,14 @@ use super::{
     notes::{Entry, Notes, Stop, Warning},
 };
 use crate::{
-    atom::{ATOMS, Atom, Ids, atoms},
+    atom::{ATOMS_ALL, Atom, Ids, atoms},
     format::{self, KEY_LEN_MAX, RawKey, TEXT_KEY},
 };
 
 /// Words of a set of atoms; a power of two, so that an index is cut to it by a mask.
-const WORDS: usize = ATOMS.div_ceil(64).next_power_of_two();
+const WORDS: usize = ATOMS_ALL.div_ceil(64).next_power_of_two();
 /// The last bit is no atom's.
-const _: () = assert!(ATOMS < 64 * WORDS);
+const _: () = assert!(ATOMS_ALL < 64 * WORDS);
 /// From how many bytes of input on containers are guessed to need the wide header.
 const WIDE_FROM: usize = 48 * 1024;
 
@@ -184,7 +184,7 @@ impl Pad<'_> {
         Ok(position + 2)
     }
 
-    /// Writes the key that the first `len` bytes of `bytes` are, if the table has it. `ids` are the
+    /// Writes the key that the first `len` bytes of `bytes` are, if it has a number. `ids` are the
     /// map's own.
     #[inline(always)]
     pub(crate) fn listed_key(
@@ -228,8 +228,12 @@ impl Pad<'_> {
         room[..2].copy_from_slice(&(TEXT_KEY | text.len() as u16).to_le_bytes());
         room[2..].copy_from_slice(text.as_bytes());
         let position = position + 2 + text.len();
+        if let Some(later) = Atom::later(key) {
+            keys.add(later.number());
+            return Ok((later.ids(), position));
+        }
         keys.add_text();
-        if !key.iter().all(u8::is_ascii_digit) && Atom::lookup(key).is_none() {
+        if !key.iter().all(u8::is_ascii_digit) {
             self.notes.warn_once(key, || Warning::Key(text.into()));
         }
         Ok((ids.of_unlisted(), position))
