@@ -34,6 +34,7 @@ mod kind;
 mod names;
 mod put;
 pub mod record;
+pub mod sections;
 pub mod send;
 mod ser;
 pub mod status;

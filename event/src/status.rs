@@ -1,14 +1,28 @@
-//! How a shard stands: the beginning of its ring's checkpoint, for anybody to read.
+//! How a shard stands: a section of its ring's checkpoint, for anybody to read.
+//!
+//! The gateway's checkpoint is the byte [`CHECKPOINT`] and [sections](crate::sections):
+//! [`WRITER`](crate::sections::WRITER), what only a gateway needs ([`PROGRESS`], [`SESSION`]), and the
+//! status, without which every session goes on just as well.
 
 use serde::{Deserialize, Serialize};
 
-/// The layout of these bytes. Another one is not read.
-const VERSION: u8 = 2;
-/// No status is larger.
-const BYTES_MAX: usize = 1 << 10;
+use crate::sections;
+
+/// The first byte of a checkpoint made of sections.
+pub const CHECKPOINT: u8 = 3;
+/// The section that says how far the shard's sessions came; the gateway's own.
+pub const PROGRESS: u8 = 2;
+/// The section with the session that can be resumed; the gateway's own.
+pub const SESSION: u8 = 3;
+/// The section with the status.
+const STATUS: u8 = 4;
+/// Raised only when the fields it has begin to mean something else.
+const VERSION: u8 = 1;
 
 /// What the gateway keeps of a shard beside its records. It is committed with them, and with every
 /// answered heartbeat.
+///
+/// A new field goes to the end, and 0 (or nothing) in it says that nothing is known.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct ShardStatus {
     /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected` or `stopped`.
@@ -34,26 +48,69 @@ pub struct ShardStatus {
     pub stalled_since_us: Option<u64>,
 }
 
-fn configuration() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<BYTES_MAX>()
-}
-
 impl ShardStatus {
-    /// The beginning of a checkpoint, behind which the gateway puts what only it needs.
+    /// Appends the section to a checkpoint.
+    pub fn put(&self, checkpoint: &mut Vec<u8>) {
+        // Texts and latencies are bounded by who fills them in; a checkpoint without a status says
+        // nothing wrong.
+        let content = bincode::serde::encode_to_vec(self, bincode::config::standard());
+        sections::put(checkpoint, STATUS, VERSION, &content.unwrap_or_default());
+    }
+
+    /// A checkpoint with nothing else.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        // Texts and latencies are bounded by who fills them in; an empty status says nothing wrong.
-        bytes.extend(bincode::serde::encode_to_vec(self, configuration()).unwrap_or_default());
+        let mut bytes = vec![CHECKPOINT];
+        self.put(&mut bytes);
         bytes
     }
 
-    /// Reads the beginning of a checkpoint, and gives what is behind it.
-    pub fn decode(checkpoint: &[u8]) -> Option<(Self, &[u8])> {
-        let (version, bytes) = checkpoint.split_first()?;
-        let (status, used): (Self, usize) =
-            bincode::serde::decode_from_slice(bytes, configuration()).ok()?;
-        (*version == VERSION).then_some((status, bytes.get(used..)?))
+    /// Reads it from a checkpoint, if that has one.
+    pub fn decode(checkpoint: &[u8]) -> Option<Self> {
+        match checkpoint.split_first()? {
+            (&CHECKPOINT, sections) => {
+                sections::find(sections, STATUS, VERSION).and_then(sections::read)
+            }
+            _ => decode_v2(checkpoint).map(|(status, _)| status),
+        }
     }
+}
+
+/// Reads the status at the beginning of a checkpoint as Mixcord wrote it before it had sections, and
+/// gives what is behind it.
+pub fn decode_v2(checkpoint: &[u8]) -> Option<(ShardStatus, &[u8])> {
+    /// Never changes.
+    #[derive(Deserialize)]
+    struct Before {
+        state: String,
+        session: u32,
+        seq: Option<u64>,
+        latencies_us: Vec<u64>,
+        reconnects: u64,
+        undecodable: u64,
+        gaps: u64,
+        stalls: u64,
+        stalled_ms: u64,
+        stalled_since_us: Option<u64>,
+    }
+
+    let (&2, bytes) = checkpoint.split_first()? else { return None };
+    let configuration = bincode::config::standard().with_limit::<1024>();
+    let (before, used): (Before, usize) =
+        bincode::serde::decode_from_slice(bytes, configuration).ok()?;
+    let status = ShardStatus {
+        state: before.state,
+        session: before.session,
+        seq: before.seq,
+        latencies_us: before.latencies_us,
+        reconnects: before.reconnects,
+        undecodable: before.undecodable,
+        gaps: before.gaps,
+        stalls: before.stalls,
+        stalled_ms: before.stalled_ms,
+        stalled_since_us: before.stalled_since_us,
+        ..ShardStatus::default()
+    };
+    Some((status, bytes.get(used..)?))
 }
 
 #[cfg(test)]
@@ -61,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_follows_a_status_is_left_to_others() {
+    fn p8_other_bytes_are_no_status() {
         let status = ShardStatus {
             state: "connected".into(),
             seq: Some(9),
@@ -69,12 +126,12 @@ mod tests {
             ..ShardStatus::default()
         };
         let mut bytes = status.encode();
-        let length = bytes.len();
-        bytes.extend_from_slice(b"rest");
-        assert_eq!(ShardStatus::decode(&bytes), Some((status, &b"rest"[..])));
-        for end in 0..length {
+        for end in 0..bytes.len() {
             assert_eq!(ShardStatus::decode(&bytes[..end]), None, "{end}");
         }
+        bytes.extend_from_slice(b"rest");
+        assert_eq!(ShardStatus::decode(&bytes), Some(status));
         assert_eq!(ShardStatus::decode(&[0xff; 100]), None);
+        assert_eq!(ShardStatus::decode(&[2; 100]), None);
     }
 }

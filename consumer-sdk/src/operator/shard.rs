@@ -46,7 +46,7 @@ impl ShardStatus {
     }
 
     fn read(shard: u16, shards: u16, checkpoint: &[u8], now_us: u128, alive: bool) -> Option<Self> {
-        let (status, _) = status::ShardStatus::decode(checkpoint)?;
+        let status = status::ShardStatus::decode(checkpoint)?;
         let seconds = |us: u128| us as f64 / 1e6;
         // A process that is gone reads nothing, and no longer waits to.
         let stalled_now_seconds = status

@@ -392,7 +392,7 @@ fn a_shards_status_is_in_its_ring() {
     let ring = Ring::attach(&instance.namespace(), "shard-0-1").expect("a ring");
     let status = || {
         let bytes = ring.checkpoint().expect("a checkpoint");
-        ShardStatus::decode(&bytes).expect("a status").0
+        ShardStatus::decode(&bytes).expect("a status")
     };
     until("ten latencies", || status().latencies_us.len() == 10);
     let last = fake.last_seqs().into_values().max();

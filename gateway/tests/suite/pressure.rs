@@ -49,7 +49,7 @@ fn g6_a_full_ring_stops_reading_and_nothing_else() {
 
 fn status(instance: &Instance) -> ShardStatus {
     let ring = Ring::attach(&instance.namespace(), "shard-0-1").expect("a ring");
-    ShardStatus::decode(&ring.checkpoint().expect("a checkpoint")).expect("a status").0
+    ShardStatus::decode(&ring.checkpoint().expect("a checkpoint")).expect("a status")
 }
 
 /// P2 with a full ring: what was decoded and not yet in the ring comes again after SIGKILL.
