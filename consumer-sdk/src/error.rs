@@ -86,6 +86,24 @@ pub enum Error {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// A record of the output ring is whole, but written by a newer release than this program was built
+    /// with. It stays unacknowledged, and waits for the program that can read it.
+    #[error(
+        "record {position} in the output ring of instance \"{instance}\" is from {writer}, which is newer than \
+         this program ({source}): rebuild this program with mixcord {} or newer; it has {}",
+        version_of(.writer),
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer {
+        /// The instance.
+        instance: String,
+        /// Its position in the output ring.
+        position: u64,
+        /// Which program writes the ring.
+        writer: String,
+        /// What cannot be read.
+        source: RecordError,
+    },
     /// The state cannot be asked.
     #[error(transparent)]
     State(#[from] crate::state::Error),
@@ -99,6 +117,11 @@ pub enum Error {
     },
 }
 
+/// The version in `mixcord-cache 1.2.3`.
+fn version_of(writer: &str) -> &str {
+    writer.split_once(' ').map_or("of its version", |(_, version)| version)
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -110,7 +133,7 @@ impl Error {
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         match self {
-            Self::Instance { .. } | Self::NoGroup | Self::Options(_) => true,
+            Self::Instance { .. } | Self::NoGroup | Self::Options(_) | Self::Newer { .. } => true,
             Self::Join { source, .. } => {
                 matches!(source, ring::JoinError::Group(ring::GroupError::Name { .. }))
             }

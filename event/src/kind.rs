@@ -6,6 +6,9 @@ use crate::names::Table;
 
 include!(concat!(env!("OUT_DIR"), "/kinds.rs"));
 
+/// How many kinds have a number in records, beside Mixcord's own.
+pub(crate) const KINDS: usize = FROZEN;
+
 const TABLE: Table<{ 1 << BITS }> =
     Table { slots: &SLOTS, displacements: &DISPLACEMENTS, seed: SEED, names: &NAMES };
 

@@ -1,13 +1,20 @@
 //! A record: fixed header, the name of an unknown kind, the event's data, the entity before it.
 
 use crate::{
-    atom::atoms,
-    header::{HEADER_LEN, Header, LAYOUT, field},
-    kind::Kind,
+    atom::{self, atoms},
+    header::{self, HEADER_LEN, Header, field},
+    kind::{self, Kind},
     validate::{self, DocumentError},
     value::Value,
 };
 
+/// The layout of records and documents, their keys' and kinds' numbers included. Every release with the
+/// same one reads what the others write.
+pub const LAYOUT: u8 = header::LAYOUT;
+/// How many keys have a number in this layout; all others travel by name.
+pub const KEYS: usize = atom::ATOMS;
+/// How many of Discord's kinds have a number in this layout.
+pub const KINDS: usize = kind::KINDS;
 /// The longest name of an unknown kind, in bytes.
 pub const NAME_MAX: usize = 255;
 /// The most bytes a head may take: fixed header and name.
@@ -183,15 +190,16 @@ pub enum RecordError {
         /// How many.
         extra: usize,
     },
-    /// Another layout of records.
+    /// Another layout of records. Layout 0 never was: it is damage.
     #[error(
-        "record has layout {found}, this build reads {LAYOUT}: run the Mixcord that wrote it until the ring is drained"
+        "record has layout {found}, this build reads {LAYOUT}: update this one, or run the Mixcord that wrote it \
+         until the ring is drained"
     )]
     Layout {
         /// The layout it has.
         found: u8,
     },
-    /// A kind that is not in this build's table.
+    /// A kind that has no number in this layout.
     #[error("kind number {number} is unknown here: written by a newer Mixcord, update this one")]
     Kind {
         /// Its number.
@@ -206,4 +214,18 @@ pub enum RecordError {
     /// The old entity is no document.
     #[error("old entity of the record: {0}")]
     Old(DocumentError),
+}
+
+impl RecordError {
+    /// Whether the bytes may be a whole record that another release of Mixcord wrote, and reads. Then
+    /// nothing is lost yet: whoever cannot read it stops in front of it, until it is updated (P11).
+    #[must_use]
+    pub const fn is_of_another_release(&self) -> bool {
+        match self {
+            Self::Layout { found } => *found != 0,
+            Self::Kind { .. } => true,
+            Self::Data(error) | Self::Old(error) => error.is_of_another_release(),
+            _ => false,
+        }
+    }
 }

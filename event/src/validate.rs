@@ -61,6 +61,14 @@ pub enum DocumentError {
     },
 }
 
+impl DocumentError {
+    /// Whether the bytes may be a document that another release of Mixcord wrote, and reads.
+    #[must_use]
+    pub const fn is_of_another_release(&self) -> bool {
+        matches!(self, Self::Key { .. })
+    }
+}
+
 /// Checks that `bytes` are exactly one document. Neither recursion nor heap.
 pub(crate) fn document(bytes: &[u8]) -> Result<(), DocumentError> {
     let mut open = [(0_usize, false); DEPTH_MAX];

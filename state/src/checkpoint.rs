@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use mixcord_event::sections;
+
 /// How far a shard's ring was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InputPosition {
@@ -49,9 +51,21 @@ pub struct Checkpoint {
 #[error("the output ring's checkpoint was written by another version of mixcord-cache")]
 pub struct CheckpointError;
 
+/// The head is what it always was, so that consumers of any release find the store in it.
 const VERSION: u8 = 1;
-/// Bytes before the positions: the version and the store.
+/// Bytes of the head: the version and the store.
 const HEAD: usize = 9;
+/// Stands behind the head when sections follow. Before there were any, positions followed, which
+/// begin with a shard count.
+const SECTIONS: [u8; 2] = [0; 2];
+/// The section with the positions.
+const INPUTS: u8 = 2;
+/// Raised only when positions begin to mean something else: they are lost to older caches then.
+const INPUTS_VERSION: u8 = 1;
+/// Who writes this.
+const WRITER: &str = concat!("mixcord-cache ", env!("CARGO_PKG_VERSION"));
+/// Bytes that are not positions: the head, and two sections' own.
+const OVERHEAD: usize = HEAD + SECTIONS.len() + 2 * 6 + WRITER.len();
 /// A position: shard count, shard, ring, position. Or, with 0 for the shard count, what is delivered
 /// of the record at one: 0, shard count, shard, index, and six bytes of 0. Or, with 0 for both, a fact:
 /// 0, 0, which, and a number of eight bytes; whoever does not know which leaves it out.
@@ -67,13 +81,11 @@ const CUT: u16 = 2;
 impl Checkpoint {
     /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first, and
     /// before them those that are not of the shard count whose rings are read. With 256
-    /// shards there is room to say of 28 that a record of theirs is delivered in part; one of which it
+    /// shards there is room to say of 26 that a record of theirs is delivered in part; one of which it
     /// is not said would begin again, if the store were lost right then.
     #[must_use]
     pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + self.inputs.len() * ENTRY);
-        bytes.extend_from_slice(&Self::head(self.store));
-        let room = limit.saturating_sub(HEAD) / ENTRY;
+        let room = limit.saturating_sub(OVERHEAD) / ENTRY;
         let entries = [true, false].into_iter().flat_map(|of_current| {
             let inputs = self.inputs.iter();
             let inputs = inputs.filter(move |(of, _)| (Some(of.0) == self.shards) == of_current);
@@ -86,7 +98,12 @@ impl Checkpoint {
             (CUT, self.cut_us),
         ];
         let facts = facts.into_iter().filter(|(_, number)| *number > 0).map(fact);
-        bytes.extend(facts.chain(entries).take(room).flatten());
+        let entries: Vec<u8> = facts.chain(entries).take(room).flatten().collect();
+        let mut bytes = Vec::with_capacity(OVERHEAD + entries.len());
+        bytes.extend_from_slice(&Self::head(self.store));
+        bytes.extend_from_slice(&SECTIONS);
+        sections::put(&mut bytes, INPUTS, INPUTS_VERSION, &entries);
+        sections::put(&mut bytes, sections::WRITER, 1, WRITER.as_bytes());
         bytes
     }
 
@@ -106,10 +123,21 @@ impl Checkpoint {
         }
     }
 
-    /// Reads what [`Checkpoint::to_bytes`] wrote.
+    /// Which program wrote a checkpoint, if it says so.
+    #[must_use]
+    pub fn writer_in(bytes: &[u8]) -> Option<&str> {
+        let (_, rest) = bytes.split_first_chunk::<HEAD>()?;
+        sections::writer(rest.strip_prefix(&SECTIONS)?)
+    }
+
+    /// Reads what [`Checkpoint::to_bytes`] of any release wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let (head, entries) = bytes.split_first_chunk::<HEAD>().ok_or(CheckpointError)?;
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or(CheckpointError)?;
         let [version, store @ ..] = *head;
+        let entries = match rest.strip_prefix(&SECTIONS) {
+            Some(sections) => sections::find(sections, INPUTS, INPUTS_VERSION).unwrap_or_default(),
+            None => rest,
+        };
         if version != VERSION || entries.len() % ENTRY != 0 {
             return Err(CheckpointError);
         }
@@ -212,7 +240,7 @@ mod tests {
             .to_bytes(4032);
         let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
         assert_eq!(read.len(), 256);
-        assert_eq!(read.values().filter(|input| input.index == 9).count(), 28);
+        assert_eq!(read.values().filter(|input| input.index == 9).count(), 26);
     }
 
     #[test]
@@ -226,6 +254,35 @@ mod tests {
         let read = Checkpoint::from_bytes(&bytes).unwrap().inputs;
         assert_eq!(read.keys().filter(|of| of.0 == 140).count(), 140);
         assert!(read.iter().filter(|(of, _)| of.0 == 140).all(|(_, input)| input.index == 1));
+    }
+
+    /// What the cache of 2026-11 left, before there were sections: two positions, one of them in part.
+    const BEFORE: &[u8] = b"\x01\x05\x00\x00\x00\x00\x00\x00\x00\
+        \x02\x00\x00\x00\xaa\xaa\xaa\xaa\x01\x00\x00\x00\x00\x00\
+        \x02\x00\x01\x00\xbb\xbb\xbb\xbb\x4d\x00\x00\x00\x00\x00\
+        \x00\x00\x02\x00\x01\x00\x05\x00\x00\x00\x00\x00\x00\x00";
+
+    #[test]
+    fn p11_the_positions_of_older_and_newer_caches_are_read() {
+        let mut inputs = Inputs::new();
+        inputs.insert((2, 0), InputPosition::whole(0xaaaa_aaaa, 1));
+        inputs.insert((2, 1), InputPosition { ring: 0xbbbb_bbbb, position: 77, index: 5 });
+        let expected = Checkpoint { store: 5, inputs, ..Checkpoint::default() };
+        assert_eq!(Checkpoint::from_bytes(BEFORE).unwrap(), expected);
+        assert_eq!(Checkpoint::writer_in(BEFORE), None);
+        let now = expected.to_bytes(4032);
+        assert_eq!(Checkpoint::from_bytes(&now).unwrap(), expected);
+        assert_eq!(Checkpoint::writer_in(&now), Some(WRITER));
+        // Of a release that has more to say, before and behind.
+        let mut newer = now[..HEAD + 2].to_vec();
+        sections::put(&mut newer, 99, 1, &[0xff; 3]);
+        newer.extend_from_slice(&now[HEAD + 2..]);
+        sections::put(&mut newer, 98, 7, b"");
+        assert_eq!(Checkpoint::from_bytes(&newer).unwrap(), expected);
+        assert_eq!(Checkpoint::store_in(&newer).unwrap(), 5);
+        assert!(
+            newer.starts_with(&Checkpoint::head(5)) && BEFORE.starts_with(&Checkpoint::head(5))
+        );
     }
 
     #[test]

@@ -24,15 +24,27 @@ pub enum OpenError {
         /// The directory.
         dir: PathBuf,
     },
-    /// Another version wrote it, or the system was started anew since, so that pages may be missing.
+    /// An older version wrote it, or the system was started anew since, so that pages may be missing.
     #[error(
-        "the store in {} was written by another version of mixcord-cache or before the system was \
+        "the store in {} was written by an older version of mixcord-cache or before the system was \
          started: start mixcord-cache, which makes it anew",
         dir.display()
     )]
     Foreign {
         /// The directory.
         dir: PathBuf,
+    },
+    /// It holds what this release does not know.
+    #[error(
+        "the store in {} was written by {by}, which is newer than this program: update it (rebuild it with \
+         the mixcord of that version)",
+        dir.display()
+    )]
+    Newer {
+        /// The directory.
+        dir: PathBuf,
+        /// Which program wrote it.
+        by: String,
     },
     /// The store is open in this process already.
     #[error("the store in {} is open in this process already", dir.display())]

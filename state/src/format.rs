@@ -1,9 +1,11 @@
-//! The files of a store, and the one that says who may read them.
+//! The files of a store, and those that say who may read them.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use mixcord_event::record::{KEYS, KINDS, LAYOUT};
 
 use crate::OpenError;
 
@@ -13,21 +15,89 @@ pub const DATA_FILE: &str = "data.mdb";
 pub const LOCK_FILE: &str = "lock.mdb";
 /// Held by the cache that writes the store.
 pub const WRITER_FILE: &str = "writer.lock";
+/// Says which cache wrote the store last, and what it may have put into it ([`written_by`]).
+pub const WRITTEN_BY_FILE: &str = "written-by";
 /// Written last when a store is made and removed first when it is unmade, so that a store with it
-/// is whole.
+/// is whole ([`text`]).
 pub const FORMAT_FILE: &str = "format";
 
 /// Every file of a store, the one that says that it is whole first.
-pub const FILES: [&str; 4] = [FORMAT_FILE, DATA_FILE, LOCK_FILE, WRITER_FILE];
+pub const FILES: [&str; 5] = [FORMAT_FILE, DATA_FILE, LOCK_FILE, WRITER_FILE, WRITTEN_BY_FILE];
 
-const FORMAT: &str = "mixcord-state 3";
+const FORMAT: &str = "mixcord-state ";
+/// How tables and files lie. A store of a higher version is not touched.
+const VERSION: u32 = 3;
+/// This release, as a cache.
+const WRITER: &str = concat!("mixcord-cache ", env!("CARGO_PKG_VERSION"));
 
-/// What the format file says: the layout, and the run of the system whose crash would lose what was
+/// What the format file says: the version, and the run of the system whose crash would lose what was
 /// not synced.
 #[must_use]
 pub fn text() -> String {
+    format!("{FORMAT}{VERSION}\n{}\n", boot())
+}
+
+fn boot() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    format!("{FORMAT}\n{}\n", boot.trim())
+    boot.trim().to_owned()
+}
+
+/// What the file [`WRITTEN_BY_FILE`] says: the program, then the layout of the documents and how many keys
+/// and kinds have numbers in it, one a line. Later lines may say more.
+#[must_use]
+pub fn written_by() -> String {
+    format!("{WRITER}\nlayout {LAYOUT}\nkeys {KEYS}\nkinds {KINDS}\n")
+}
+
+/// What a store is to this release.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It can be read and written.
+    Readable,
+    /// It is of an older version or of another run of the system: nothing in it is of use any more.
+    Void,
+    /// It holds what this release does not know; it is as good as ever for who wrote it.
+    Newer {
+        /// Which program wrote it.
+        by: String,
+    },
+}
+
+/// How the store in `dir` stands.
+///
+/// # Errors
+/// `NotFound` where there is none, and what the system says.
+pub fn standing(dir: &Path) -> io::Result<Standing> {
+    let format = fs::read_to_string(dir.join(FORMAT_FILE))?;
+    let written_by = match fs::read_to_string(dir.join(WRITTEN_BY_FILE)) {
+        // Before there was such a file, there was but one layout.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read?,
+    };
+    Ok(judge(&format, &written_by))
+}
+
+fn judge(format: &str, written_by: &str) -> Standing {
+    let mut lines = format.lines();
+    let version = lines.next().and_then(|line| line.strip_prefix(FORMAT));
+    // What is said behind the number is of a newer release too.
+    let number = version.map(|said| said.parse::<u32>().unwrap_or(u32::MAX));
+    let (Some(number), Some(found)) = (number, lines.next()) else { return Standing::Void };
+    if number < VERSION || found != boot() {
+        return Standing::Void;
+    }
+    let mut lines = written_by.lines();
+    let by = lines.next().unwrap_or("a newer mixcord-cache");
+    let known = [("layout", u64::from(LAYOUT)), ("keys", KEYS as u64), ("kinds", KINDS as u64)];
+    let is_more = |line: &str| {
+        let Some((what, count)) = line.split_once(' ') else { return false };
+        let known = known.iter().find(|(name, _)| *name == what);
+        known.is_some_and(|(_, known)| count.parse::<u64>().is_ok_and(|count| count > *known))
+    };
+    if number > VERSION || lines.any(is_more) {
+        return Standing::Newer { by: by.to_owned() };
+    }
+    Standing::Readable
 }
 
 /// Tells one making of a store from another.
@@ -48,11 +118,48 @@ pub(crate) fn check(dir: &Path) -> Result<Seal, OpenError> {
     if folder.uid() != nix::unistd::geteuid().as_raw() || folder.mode() & 0o077 != 0 {
         return Err(OpenError::NotOurs { dir: at() });
     }
-    let path = dir.join(FORMAT_FILE);
-    let found = fs::read_to_string(&path).map_err(fail)?;
-    if found != text() {
-        return Err(OpenError::Foreign { dir: at() });
+    match standing(dir).map_err(fail)? {
+        Standing::Readable => {}
+        Standing::Void => return Err(OpenError::Foreign { dir: at() }),
+        Standing::Newer { by } => return Err(OpenError::Newer { dir: at(), by }),
     }
-    let made = fs::metadata(&path).map_err(fail)?;
+    let made = fs::metadata(dir.join(FORMAT_FILE)).map_err(fail)?;
     Ok(Seal { inode: made.ino(), made_ns: (made.mtime(), made.mtime_nsec()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_a_store_says_what_is_in_it() {
+        let newer = |by: &str| Standing::Newer { by: by.to_owned() };
+        let ours = text();
+        assert_eq!(judge(&ours, &written_by()), Standing::Readable);
+        // Of the release before this file, and of one that says more than it has to.
+        assert_eq!(judge(&ours, ""), Standing::Readable);
+        let more = written_by() + "shapes 9\n";
+        assert_eq!(judge(&ours, &more.replace(WRITER, "mixcord-cache 9.0.0")), Standing::Readable);
+
+        for (what, known) in
+            [("layout", u64::from(LAYOUT)), ("keys", KEYS as u64), ("kinds", KINDS as u64)]
+        {
+            let said = format!("mixcord-cache 9.0.0\n{what} {}\n", known + 1);
+            assert_eq!(judge(&ours, &said), newer("mixcord-cache 9.0.0"), "{what}");
+        }
+        let boot = boot();
+        for version in ["4", "11", "3 keys=900"] {
+            let said = format!("mixcord-state {version}\n{boot}\n");
+            assert_eq!(judge(&said, "mixcord-cache 9.0.0\n"), newer("mixcord-cache 9.0.0"));
+            assert_eq!(judge(&said, ""), newer("a newer mixcord-cache"));
+        }
+        for void in [
+            "",
+            "nonsense",
+            "mixcord-state 4\nanother boot\n",
+            &format!("mixcord-state 2\n{boot}\n"),
+        ] {
+            assert_eq!(judge(void, &written_by()), Standing::Void, "{void:?}");
+        }
+    }
 }

@@ -196,6 +196,7 @@ impl Batch {
             let mut staged = 0;
             let mut part = None;
             let mut stopped = false;
+            let mut newer = None;
             let mut cut = input.cut;
             for entry in input.rest() {
                 if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
@@ -231,12 +232,19 @@ impl Batch {
                     Done::Part(index) => part = Some(index),
                     Done::Waits(need) => end = End::Waits(need),
                     Done::Torn(need) => (end, torn) = (End::Waits(need), true),
+                    Done::Newer(error) => {
+                        newer = Some((entry.position, error));
+                        break;
+                    }
                 }
                 stopped = true;
                 break;
             }
             input.cut = cut;
             input.advance(staged, part);
+            if let Some((position, error)) = newer {
+                input.stop_before(position, error);
+            }
             if stopped {
                 let served = staged > 0 && !torn;
                 self.first = if served { (key.0, key.1.saturating_add(1)) } else { *key };

@@ -16,7 +16,10 @@ impl Engine {
         let mut around = Around { out, store: store.as_ref(), settings, inputs, reached, refusal };
         match batch.commit(&mut around) {
             Ok(None) => {}
-            Ok(Some(progress)) => return Ok(progress),
+            Ok(Some(progress)) => {
+                self.inputs.values_mut().for_each(Input::leave);
+                return Ok(progress);
+            }
             Err(EngineError::Store(StoreError::Full)) => return self.make_room(),
             Err(error) => return Err(error),
         }
@@ -24,6 +27,7 @@ impl Engine {
         self.out.publish();
         kill::point();
         self.inputs.values_mut().for_each(Input::release);
+        self.inputs.values_mut().for_each(Input::leave);
         self.batch.published();
         self.knew_positions = true;
         Ok(Progress::Worked)

@@ -50,6 +50,7 @@ impl EngineError {
             Self::Disk(error) => match error {
                 DiskError::Locked { .. }
                 | DiskError::NotOurs { .. }
+                | DiskError::Newer { .. }
                 | DiskError::NoSpace { .. } => true,
                 DiskError::Io { source, .. } => matches!(
                     source.kind(),

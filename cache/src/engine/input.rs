@@ -3,8 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use mixcord_event::Reason;
 use mixcord_event::topology::CACHE_GROUP;
+use mixcord_event::{Reason, RecordError, sections};
 use mixcord_ring::{
     AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
     Ring, Start, TakeError,
@@ -47,6 +47,8 @@ pub(super) struct Input {
     part: Option<u16>,
     /// What of it is left out after a change of the shard count.
     pub(super) cut: Cut,
+    /// The one behind those staged is of another release: the ring is left when these are committed.
+    leaves: bool,
 }
 
 /// Which file a name stands for: device and number.
@@ -97,6 +99,7 @@ impl Input {
             done: 0,
             part: None,
             cut: Cut::default(),
+            leaves: false,
         }))
     }
 
@@ -202,6 +205,32 @@ impl Input {
     pub(super) fn take_back(&mut self) {
         self.staged = self.done;
         self.part = None;
+        self.leaves = false;
+    }
+
+    /// The record at `position` was written by another release. It stays where it is, and all behind
+    /// it: whoever can read it finds everything (P11).
+    pub(super) fn stop_before(&mut self, position: Position, error: RecordError) {
+        let checkpoint = self.ring.checkpoint().unwrap_or_default();
+        let writer = checkpoint.get(1..).and_then(sections::writer);
+        tracing::error!(
+            ring = self.ring.name(),
+            position,
+            "the shard stands still, and loses nothing: {error}. Update mixcord-cache, which is {}: the \
+             ring is written by {}",
+            env!("CARGO_PKG_VERSION"),
+            writer.unwrap_or("another mixcord-gateway"),
+        );
+        self.leaves = true;
+    }
+
+    /// Lets go of the ring for a while, if it stopped and all before that is committed.
+    pub(super) fn leave(&mut self) {
+        if std::mem::take(&mut self.leaves) {
+            self.batch = None;
+            self.member = None;
+            self.retry = Some(Instant::now() + RETRY);
+        }
     }
 
     /// Where what is staged ends, if anything is.

@@ -1,6 +1,6 @@
 //! One record: annotated, and its outputs staged.
 
-use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, record};
+use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, RecordError, record};
 use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
 use mixcord_state::{Read, StoreError};
 
@@ -23,6 +23,8 @@ pub(super) enum Done {
     Waits(Need),
     /// It was begun and cannot be ended.
     Torn(Need),
+    /// A newer gateway wrote it: it is whole, and cannot be read here.
+    Newer(RecordError),
 }
 
 /// What a record waits for.
@@ -68,6 +70,7 @@ impl Work<'_> {
     ) -> Result<Done, StoreError> {
         let input = match Record::parse(entry.payload) {
             Ok(input) => input,
+            Err(error) if error.is_of_another_release() => return Ok(Done::Newer(error)),
             Err(error) => {
                 let (shard, position, seq) = (at.shard.1, at.position, entry.source);
                 tracing::error!(shard, position, seq, "unreadable record: {error}");

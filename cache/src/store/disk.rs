@@ -9,7 +9,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mixcord_state::format::{self, DATA_FILE, FORMAT_FILE, LOCK_FILE, WRITER_FILE};
+use mixcord_state::format::{
+    self, DATA_FILE, FORMAT_FILE, LOCK_FILE, Standing, WRITER_FILE, WRITTEN_BY_FILE,
+};
 use mixcord_state::{Env, OpenError, PAGE_BYTES, StoreError, Table, meta};
 use nix::fcntl::{Flock, FlockArg, posix_fallocate};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
@@ -21,7 +23,7 @@ pub enum Fate {
     Kept,
     /// There was none.
     New,
-    /// It could not be trusted: another version wrote it, or the system was started anew since.
+    /// It could not be trusted: an older version wrote it, or the system was started anew since.
     Discarded,
 }
 
@@ -40,6 +42,18 @@ pub enum DiskError {
     NotOurs {
         /// The directory.
         dir: PathBuf,
+    },
+    /// A newer cache wrote it, and may yet come back.
+    #[error(
+        "the store in {} was written by {by}, which is newer than this mixcord-cache: it is kept as it is. \
+         Run that version, or, to go back for good, remove the directory first: the state is lost with it",
+        dir.display()
+    )]
+    Newer {
+        /// The directory.
+        dir: PathBuf,
+        /// Which program wrote it.
+        by: String,
     },
     /// No room for the store's file.
     #[error(
@@ -101,11 +115,11 @@ impl DiskStore {
         let in_memory = statfs(dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
         let mut store =
             Self { env: None, dir: dir.to_owned(), bytes_max, in_memory, id: 0, _lock: lock };
-        let found = fs::read_to_string(dir.join(FORMAT_FILE));
-        let fate = match &found {
-            Ok(found) if *found == format::text() => Fate::Kept,
+        let fate = match format::standing(dir) {
+            Ok(Standing::Readable) => Fate::Kept,
+            Ok(Standing::Newer { by }) => return Err(DiskError::Newer { dir: dir.to_owned(), by }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::New,
-            _ => Fate::Discarded,
+            Ok(Standing::Void) | Err(_) => Fate::Discarded,
         };
         let attached = match fate {
             Fate::Kept => match store.attach() {
@@ -124,6 +138,7 @@ impl DiskStore {
             drop(txn);
             if let Some(id) = id {
                 store.id = id;
+                store.sign()?;
                 return Ok((store, fate));
             }
         }
@@ -149,8 +164,23 @@ impl DiskStore {
         let mut txn = self.env()?.write()?;
         txn.put(Table::Meta, meta::STORE, &self.id.to_le_bytes())?;
         txn.commit()?;
-        let (path, draft) = (self.dir.join(FORMAT_FILE), self.dir.join("format.new"));
-        fs::write(&draft, format::text())
+        self.sign()?;
+        self.put_file(FORMAT_FILE, &format::text())
+    }
+
+    /// Leaves word which release writes here, before it does.
+    fn sign(&self) -> Result<(), DiskError> {
+        let signed = fs::read_to_string(self.dir.join(WRITTEN_BY_FILE)).unwrap_or_default();
+        if signed == format::written_by() {
+            return Ok(());
+        }
+        self.put_file(WRITTEN_BY_FILE, &format::written_by())
+    }
+
+    /// Puts a small file in its place, whole.
+    fn put_file(&self, name: &str, text: &str) -> Result<(), DiskError> {
+        let (path, draft) = (self.dir.join(name), self.dir.join(format!("{name}.new")));
+        fs::write(&draft, text)
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(|source| DiskError::Io { path, source })
     }

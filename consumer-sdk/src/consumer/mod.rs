@@ -199,7 +199,12 @@ impl Consumer {
 
     pub(crate) fn damaged(&self, damaged: &Damaged) -> Error {
         let Damaged { position, source } = *damaged;
-        Error::Record { instance: self.options.instance.clone(), position, source }
+        let instance = self.options.instance.clone();
+        if !source.is_of_another_release() {
+            return Error::Record { instance, position, source };
+        }
+        let writer = self.source.writer().unwrap_or_else(|| "another mixcord-cache".to_owned());
+        Error::Newer { instance, position, writer, source }
     }
 }
 

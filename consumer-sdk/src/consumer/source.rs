@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mixcord_event::topology;
 use mixcord_ring::{Member, Namespace, Observed, Observer, Ring, RingId, Start, TakeError};
+use mixcord_state::Checkpoint;
 
 use super::order::Order;
 use crate::builder::Builder;
@@ -62,6 +63,12 @@ impl Source {
     pub(super) fn missed_before_joining(&self) -> Option<u64> {
         let Self::Group { member, .. } = self else { return None };
         member.began_at().filter(|first| *first > 0)
+    }
+
+    /// Which program writes the ring, if it says so.
+    pub(super) fn writer(&self) -> Option<String> {
+        let (Self::Group { ring, .. } | Self::Observer { ring, .. }) = self else { return None };
+        Checkpoint::writer_in(&ring.checkpoint()?).map(str::to_owned)
     }
 }
 

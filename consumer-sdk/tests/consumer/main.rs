@@ -12,4 +12,5 @@ mod looking_on;
 mod model;
 mod operating;
 mod rig;
+mod skew;
 mod starting;
