@@ -62,6 +62,21 @@ mod tests {
         assert!(!filter.admits_tag(tag_of(Kind::UNKNOWN)));
     }
 
+    /// P11: its records have the number of the unknown ones.
+    #[test]
+    fn a_kind_that_travels_by_name_is_found_by_its_constant_and_by_its_name() {
+        let later = Kind::GUILD_SCHEDULED_EVENT_EXCEPTION_CREATE;
+        let (mut by_kind, mut by_name) = (Filter::default(), Filter::default());
+        by_kind.add(later);
+        by_name.add_name(later.name());
+        for filter in [by_kind, by_name] {
+            assert!(filter.admits_tag(tag_of(Kind::UNKNOWN)) && filter.admits_tag(tag_of(later)));
+            assert!(filter.admits(later, later.name()));
+            assert!(!filter.admits(Kind::UNKNOWN, "OTHER_THING"));
+            assert!(!filter.admits_tag(tag_of(Kind::MESSAGE_CREATE)));
+        }
+    }
+
     #[test]
     fn a_name_newer_than_this_build_can_be_asked_for() {
         let mut filter = Filter::default();

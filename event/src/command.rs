@@ -4,6 +4,11 @@
 //! The socket is `SOCK_SEQPACKET`: one [`Request`] a packet, answered by one [`Reply`] a packet, in
 //! order. Both are a version byte and bincode with a limit.
 //!
+//! Consumer and gateway may be of different releases (P11). What stands in a packet never changes:
+//! a command with one field more is a new [`Command`] at the end of the list, which an older gateway
+//! answers with [`Refusal::Malformed`]. No release answers with a refusal that an older consumer
+//! does not know: what is new is [`Refusal::Other`].
+//!
 //! ```
 //! use mixcord_event::command::{Command, Request, Target};
 //! use mixcord_event::send::VoiceState;
@@ -96,8 +101,8 @@ pub enum Reply {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The packet is no request of this version.
-    #[error("not a request this gateway understands: use the same version on both sides")]
+    /// The packet is no request that this gateway knows.
+    #[error("the gateway does not know such a request: update mixcord-gateway")]
     Malformed,
     /// The request could never be carried out.
     #[error("{0}")]
@@ -119,6 +124,14 @@ pub enum Refusal {
     RateLimited {
         /// When to try again.
         retry_after_ms: u64,
+    },
+    /// Any other reason, which came later than the ones above.
+    #[error("{why}")]
+    Other {
+        /// Why, and what to do about it.
+        why: String,
+        /// When to try again; `None` when that is no use.
+        retry_after_ms: Option<u64>,
     },
 }
 

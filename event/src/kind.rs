@@ -82,7 +82,7 @@ impl Kind {
     }
 
     /// The name that a record of this kind carries; `unknown` is that of an unknown one.
-    pub(crate) fn carried<'a>(self, unknown: &'a str) -> &'a str {
+    pub(crate) fn carried(self, unknown: &str) -> &str {
         match self {
             Self::UNKNOWN => unknown,
             later if later.is_later() => later.name(),

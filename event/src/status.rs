@@ -97,6 +97,7 @@ pub fn decode_v2(checkpoint: &[u8]) -> Option<(ShardStatus, &[u8])> {
     let configuration = bincode::config::standard().with_limit::<1024>();
     let (before, used): (Before, usize) =
         bincode::serde::decode_from_slice(bytes, configuration).ok()?;
+    #[allow(clippy::needless_update, reason = "fields come later")]
     let status = ShardStatus {
         state: before.state,
         session: before.session,

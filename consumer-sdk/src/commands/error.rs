@@ -38,9 +38,31 @@ pub enum Error {
         /// When there is room again.
         retry_after: Duration,
     },
-    /// The gateway process does not understand this crate, or this crate not its answer.
-    #[error("the gateway speaks another version: use the same version of Mixcord on both sides")]
+    /// The gateway process is older than this crate and does not know the command: nothing was sent.
+    #[error(
+        "the mixcord-gateway of instance \"{instance}\" is older than this program and does not know the command: \
+         update it to {} or newer",
+        env!("CARGO_PKG_VERSION")
+    )]
+    OldGateway {
+        /// The instance.
+        instance: String,
+    },
+    /// The answer is none that this crate knows. Whether the command was sent is not known.
+    #[error(
+        "the gateway's answer is none that mixcord {} knows: rebuild this program with the mixcord of that \
+         gateway; whether the command was sent is not known",
+        env!("CARGO_PKG_VERSION")
+    )]
     Version,
+    /// The gateway did not send it, for a reason that came later than this list.
+    #[error("{why}")]
+    Refused {
+        /// Why, and what to do about it.
+        why: String,
+        /// When to try again; `None` when that is no use.
+        retry_after: Option<Duration>,
+    },
     /// The gateway process did not answer in time. Whether it sent the command is not known.
     #[error(
         "no answer from the gateway within {waited:?}: whether the command was sent is not known"
@@ -103,6 +125,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Refused { retry_after, .. } => *retry_after,
             Self::NotConnected { .. } | Self::NoGateway { .. } | Self::Stranger { .. } => {
                 Some(SOON)
             }
@@ -117,7 +140,7 @@ impl Error {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Invalid(_) => true,
+            Self::Invalid(_) | Self::OldGateway { .. } => true,
             Self::Partly { failed, .. } => failed.iter().all(|it| it.error.is_configuration()),
             _ => false,
         }
@@ -132,6 +155,10 @@ impl Error {
             Refusal::NotConnected { shard } => Self::NotConnected { shard },
             Refusal::RateLimited { retry_after_ms } => {
                 Self::RateLimited { retry_after: Duration::from_millis(retry_after_ms) }
+            }
+            Refusal::Malformed => Self::OldGateway { instance: instance.to_owned() },
+            Refusal::Other { why, retry_after_ms } => {
+                Self::Refused { why, retry_after: retry_after_ms.map(Duration::from_millis) }
             }
             _ => Self::Version,
         }

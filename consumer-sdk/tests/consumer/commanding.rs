@@ -157,9 +157,10 @@ async fn every_refusal_is_an_error_of_its_own() {
         refused(Refusal::WrongShard { shard: 0 }),
         Some(b"what is that".to_vec()),
         Some(vec![0xff; 3 * PACKET_MAX]),
+        refused(Refusal::Other { why: "not on Sundays".into(), retry_after_ms: Some(5) }),
         None,
     ];
-    let _gateway = Gateway::start(&rig, 0, 1, Box::new(move |n| replies[n % 8].clone()));
+    let _gateway = Gateway::start(&rig, 0, 1, Box::new(move |n| replies[n % 9].clone()));
     let commands = Commands::open(&rig.instance).expect("a name");
     for round in 0..2 {
         let ask = async || match round {
@@ -170,10 +171,15 @@ async fn every_refusal_is_an_error_of_its_own() {
         assert!(matches!(ask().await, Err(Error::NotConnected { shard: 0 })));
         let limited = ask().await.expect_err("limited");
         assert_eq!(limited.retry_after(), Some(Duration::from_millis(1_500)));
-        assert!(matches!(ask().await, Err(Error::Version)));
+        let old = ask().await.expect_err("nobody knows such a command");
+        assert!(matches!(old, Error::OldGateway { .. }) && old.is_configuration(), "{old}");
+        assert!(old.to_string().contains("update it to"), "{old}");
         assert!(matches!(ask().await, Err(Error::NoGateway { shard: Some(0), .. })));
         assert!(matches!(ask().await, Err(Error::Version)));
         assert!(matches!(ask().await, Err(Error::Version)));
+        let other = ask().await.expect_err("refused");
+        assert_eq!(other.to_string(), "not on Sundays");
+        assert_eq!(other.retry_after(), Some(Duration::from_millis(5)));
         let ended = ask().await.expect_err("it hung up");
         assert!(matches!(ended, Error::Ended), "{ended}");
         assert_eq!(ended.retry_after(), None, "it may have been sent");
