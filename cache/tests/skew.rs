@@ -38,7 +38,7 @@ fn foreign(how: &str) -> Vec<u8> {
 
 fn publish(shard: &mut Producer, bytes: &[u8]) {
     let source = shard.staged_tail() + 1;
-    shard.stage(&Meta { key: 100, tag: 0, source }, &[bytes]).unwrap();
+    shard.stage(&Meta { key: 100, order: 100, tag: 0, source }, &[bytes]).unwrap();
     shard.publish();
 }
 

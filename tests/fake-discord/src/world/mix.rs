@@ -16,7 +16,7 @@ pub(crate) enum Step {
 }
 
 /// The names, with the weight each has when nothing else is asked for: about what a large bot sees.
-const STEPS: [(&str, u32, Step); 65] = [
+const STEPS: [(&str, u32, Step); 66] = [
     ("presence", 4000, Step::Guild(people::presence)),
     ("message", 2500, Step::Guild(message::create)),
     ("typing", 900, Step::Guild(people::typing)),
@@ -79,6 +79,7 @@ const STEPS: [(&str, u32, Step); 65] = [
     ("guild-come-and-go", 3, Step::Lane(guilds::come_and_go)),
     // Only on demand.
     ("unknown", 0, Step::Guild(oddity::unknown)),
+    ("new-keys", 0, Step::Guild(oddity::new_keys)),
     ("stale-update", 0, Step::Guild(oddity::stale_update)),
     ("stray-presence", 0, Step::Lane(oddity::stray_presence)),
     ("hidden-channel", 0, Step::Guild(oddity::hidden_channel)),

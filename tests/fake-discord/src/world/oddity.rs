@@ -6,7 +6,7 @@ use super::guild::Guild;
 use super::kind::Kind;
 use super::lane::Lane;
 use super::member::{Presence, offline};
-use super::{channel, guilds, message, people};
+use super::{channel, guilds, message, people, role};
 use crate::value::{Obj, Val, obj};
 
 /// Channels of a guild that are hidden at once.
@@ -22,6 +22,18 @@ pub(crate) fn unknown(lane: &mut Lane, guild: &mut Guild) {
         "version" => Val::Id(lane.clock.id()),
     };
     lane.emit(Event::guild(Kind::GUILD_UPDATE, guild.id, body).named(name));
+}
+
+/// A role with keys that Discord does not document; it keeps them.
+pub(crate) fn new_keys(lane: &mut Lane, guild: &mut Guild) {
+    let id = lane.clock.id();
+    let level = lane.dice.between(1, 9);
+    let at = lane.dice.below(guild.roles.len());
+    let role = &mut guild.roles[at];
+    role.set("something_new", obj! { "level" => level });
+    role.set("something_new_id", Val::Id(id)).set("something_new_ids", Val::ids(&[id]));
+    let role = role.clone();
+    role::emit(lane, Kind::GUILD_ROLE_UPDATE, guild.id, role);
 }
 
 /// An edit, then once more the edit before it (G-48): `edited_timestamp` tells which is newer.

@@ -100,6 +100,6 @@ pub(crate) fn delete(lane: &mut Lane, guild: &mut Guild) {
     lane.emit(Event::guild(Kind::GUILD_ROLE_DELETE, guild.id, body));
 }
 
-fn emit(lane: &mut Lane, kind: Kind, guild: u64, role: Obj) {
+pub(super) fn emit(lane: &mut Lane, kind: Kind, guild: u64, role: Obj) {
     lane.emit(Event::guild(kind, guild, obj! { "guild_id" => Val::Id(guild), "role" => role }));
 }
