@@ -125,6 +125,28 @@ fn records_that_the_group_lost_are_a_gap() {
     assert!(first > 1 && seen.len() as u64 == 2 + 601 - first, "from {first} on all are there");
 }
 
+/// Somebody removed the file of an event too long for its ring: that event alone is a gap, in its place.
+#[test]
+fn an_event_whose_file_is_gone_is_a_gap_in_its_place() {
+    let instance = Instance::new("gone");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut consumer = instance.consumer();
+    send(&mut shard, (0, 1), &[typing(0), guild(100, &"x".repeat(70_000)), typing(2)]);
+    let (prefix, id) = (instance.namespace.prefix(), shard.id().0);
+    let name = format!("{prefix}.{}.blob-{id:016x}-1", topology::shard_ring(0, 1));
+    std::fs::remove_file(Namespace::directory().join(name)).unwrap();
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    assert_eq!(kinds(&seen), ["TYPING_START", "GAP", "TYPING_START"]);
+    assert_eq!((gaps(&seen), seen[1].origin), (vec![(0, "records_lost")], (id, 1)));
+    // Told once, and nothing stands in the way of what comes.
+    send(&mut shard, (0, 1), &[typing(3)]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    assert_eq!((kinds(&seen), seen[0].origin), (vec!["TYPING_START"], (id, 3)));
+}
+
 #[test]
 fn a_damaged_entry_begins_the_state_anew_after_a_gap() {
     let instance = Instance::new("entry");

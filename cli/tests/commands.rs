@@ -6,7 +6,6 @@ mod rig;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
@@ -369,9 +368,7 @@ fn ls_says_which_group_is_damaged() {
     rig.operator().create_group("g", true, false, None).expect("a group");
     let shows = || text(&run(&rig, &["ls"]).stdout).contains("damaged");
     assert!(!shows());
-    // The floor of the first group, where `mixcord-ring` draws it.
-    let segment = rig.segment();
-    segment.write_all_at(&(1u64 << 40).to_le_bytes(), 16_384 + 768 + 128).expect("written");
+    rig.damage_first_group();
     assert!(shows());
     let listing = text(&run(&rig, &["ls", "--json"]).stdout);
     assert!(listing.contains(r#""damaged":true"#), "{listing}");

@@ -3,8 +3,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use mixcord_event::record::{self, Record};
-use mixcord_event::{Document, Flags, Header, Kind, Reason, Shard, Value, from_value};
-use mixcord_ring::Observed;
+use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Shard, Value, from_value};
+use mixcord_ring::{Entry, Observed, RingId};
 use serde::Deserialize;
 
 use crate::State;
@@ -34,6 +34,8 @@ pub(crate) enum Holder {
     Seen(Arc<Seen>, u32),
     /// In a record made here.
     Lost(Arc<Lost>),
+    /// In a record made here, in the place of one whose bytes are gone, in a batch.
+    Gone(Arc<Held>, Giving, Arc<Lost>),
 }
 
 /// What an observer read, shared with the events of it.
@@ -70,6 +72,16 @@ impl fmt::Display for Identity {
     }
 }
 
+impl Lost {
+    /// A record named `LOST`.
+    fn new(header: &Header, count: u64, data: &str, state: &State) -> Option<Self> {
+        let data = Document::from_json(data).ok()?;
+        let mut record = Vec::new();
+        record::encode(header, Some("LOST"), data.as_bytes(), None, &mut record);
+        Some(Self { record, count, state: state.clone() })
+    }
+}
+
 impl Event {
     /// The event of a record that was read from what `holder` holds.
     pub(crate) fn new(record: &Record<'_>, bytes: &[u8], holder: Holder, attempt: u32) -> Self {
@@ -87,13 +99,36 @@ impl Event {
 
     /// The event that says that `count` records were lost.
     pub(crate) fn lost_records(count: u64, state: &State) -> Option<Self> {
-        let data = Document::from_json(&format!("{{\"count\":{count}}}")).ok()?;
         let header = Header { kind: Kind::UNKNOWN, ..Header::default() };
-        let mut bytes = Vec::new();
-        record::encode(&header, Some("LOST"), data.as_bytes(), None, &mut bytes);
-        let lost = Arc::new(Lost { record: bytes, count, state: state.clone() });
+        let lost = Arc::new(Lost::new(&header, count, &format!("{{\"count\":{count}}}"), state)?);
         let record = Record::parse(&lost.record).ok()?;
         Some(Self::new(&record, &lost.record, Holder::Lost(Arc::clone(&lost)), 1))
+    }
+
+    /// The event in the place of a record whose bytes are gone: which one it was, as far as the ring says it.
+    pub(crate) fn gone(
+        entry: &Entry<'_>,
+        ring: RingId,
+        state: &State,
+        held: Option<(Arc<Held>, Giving)>,
+        attempt: u32,
+    ) -> Option<Self> {
+        let kind = u16::try_from(entry.tag).ok().and_then(Kind::from_number);
+        let kind = kind.map_or_else(|| "null".to_owned(), |kind| format!("\"{}\"", kind.name()));
+        let (position, source) = (entry.position, entry.source);
+        let data = format!(
+            r#"{{"count":1,"position":{position},"kind":{kind},"source_position":{source}}}"#
+        );
+        let origin = Origin { ring: ring.0, position };
+        let (key, reason) = (entry.key, Reason::RecordsLost);
+        let header = Header { kind: Kind::UNKNOWN, reason, key, origin, ..Header::default() };
+        let lost = Arc::new(Lost::new(&header, 1, &data, state)?);
+        let record = Record::parse(&lost.record).ok()?;
+        let holder = match held {
+            Some((held, giving)) => Holder::Gone(held, giving, Arc::clone(&lost)),
+            None => Holder::Lost(Arc::clone(&lost)),
+        };
+        Some(Self::new(&record, &lost.record, holder, attempt))
     }
 
     fn bytes(&self) -> &[u8] {
@@ -102,7 +137,15 @@ impl Event {
             Holder::Seen(seen, index) => {
                 seen.records.get(*index as usize).map_or(&[], |entry| entry.payload)
             }
-            Holder::Lost(lost) => &lost.record,
+            Holder::Lost(lost) | Holder::Gone(_, _, lost) => &lost.record,
+        }
+    }
+
+    /// The batch that waits for what becomes of this event.
+    fn held(&self) -> Option<(&Held, Giving)> {
+        match &self.holder {
+            Holder::Held(held, giving) | Holder::Gone(held, giving, _) => Some((held, *giving)),
+            Holder::Seen(..) | Holder::Lost(_) => None,
         }
     }
 
@@ -264,12 +307,13 @@ impl Event {
         match &self.holder {
             Holder::Held(held, _) => held.state(),
             Holder::Seen(seen, _) => &seen.state,
-            Holder::Lost(lost) => &lost.state,
+            Holder::Lost(lost) | Holder::Gone(_, _, lost) => &lost.state,
         }
     }
 
     /// What names this event for ever. Of a [`lost`](Self::lost) event, which was made here and never
-    /// comes again, it is all zeros.
+    /// comes again, it is all zeros; but of one in the place of a single record it is the output ring's id
+    /// and the record's position there, and it comes again until it is acknowledged.
     #[must_use]
     pub fn identity(&self) -> Identity {
         Identity {
@@ -283,12 +327,13 @@ impl Event {
     /// How many records were lost, where the event says that. An observer that fell behind is told
     /// exactly how many, between the event before and the next one. A group that was let go after its
     /// `max_absence` is told how many it may have lost at most: those between the oldest it had not
-    /// acknowledged and the oldest it still gets. Counted before any filter, and delivered whatever
-    /// the filter.
+    /// acknowledged and the oldest it still gets. In the place of a record whose file was removed stands an
+    /// event that says 1, and in its [`data`](Self::data) the position, kind and source position of that
+    /// record. Counted before any filter, and delivered whatever the filter.
     #[must_use]
     pub fn lost(&self) -> Option<u64> {
         match &self.holder {
-            Holder::Lost(lost) => Some(lost.count),
+            Holder::Lost(lost) | Holder::Gone(_, _, lost) => Some(lost.count),
             Holder::Held(..) | Holder::Seen(..) => None,
         }
     }
@@ -306,8 +351,8 @@ impl Event {
     ///
     /// It counts while the [`Consumer`](crate::Consumer) lives; afterwards the event belongs to others.
     pub fn ack(&self) {
-        if let Holder::Held(held, giving) = &self.holder {
-            held.ack(*giving);
+        if let Some((held, giving)) = self.held() {
+            held.ack(giving);
         }
     }
 }
@@ -315,21 +360,24 @@ impl Event {
 impl Event {
     /// The handler failed: the event is given again, even while clones of it live.
     pub(crate) fn fail(&self) {
-        if let Holder::Held(held, giving) = &self.holder {
-            held.fail(*giving);
+        if let Some((held, giving)) = self.held() {
+            held.fail(giving);
         }
     }
 }
 
 impl Clone for Event {
     fn clone(&self) -> Self {
+        if let Some((held, giving)) = self.held() {
+            held.join(giving);
+        }
         let holder = match &self.holder {
-            Holder::Held(held, giving) => {
-                held.join(*giving);
-                Holder::Held(Arc::clone(held), *giving)
-            }
+            Holder::Held(held, giving) => Holder::Held(Arc::clone(held), *giving),
             Holder::Seen(seen, index) => Holder::Seen(Arc::clone(seen), *index),
             Holder::Lost(lost) => Holder::Lost(Arc::clone(lost)),
+            Holder::Gone(held, giving, lost) => {
+                Holder::Gone(Arc::clone(held), *giving, Arc::clone(lost))
+            }
         };
         let (name, data, old) = (self.name.clone(), self.data.clone(), self.old.clone());
         Self { holder, header: self.header, attempt: self.attempt, name, data, old }
@@ -338,8 +386,8 @@ impl Clone for Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if let Holder::Held(held, giving) = &self.holder {
-            held.leave(*giving);
+        if let Some((held, giving)) = self.held() {
+            held.leave(giving);
         }
     }
 }

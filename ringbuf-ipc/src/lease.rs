@@ -143,10 +143,13 @@ impl<'a> View<'a> {
     /// Appends its payload to `into`, wherever it lies.
     ///
     /// # Errors
-    /// The file of an out-of-line record could not be read. `into` is as it was.
+    /// The file of an out-of-line record could not be read; of one that is gone the error's kind is `NotFound`.
+    /// `into` is as it was.
     pub fn copy_to(&self, into: &mut Vec<u8>) -> Result<(), TakeError> {
         let blob = |error| TakeError::Blob { position: self.entry.position, error };
-        self.entry.check_blob(self.core).map_err(blob)?;
+        if !self.entry.is_there(self.core).map_err(blob)? {
+            return Err(blob(std::io::ErrorKind::NotFound.into()));
+        }
         let old = into.len();
         into.resize(old + self.len(), 0);
         self.entry.copy(self.core, &mut into[old..]).map_err(|error| {

@@ -11,7 +11,7 @@ use crate::core::reader::hold::Hold;
 use crate::core::reader::seat::Pool;
 use crate::ring::{Ring, recycle};
 use crate::spin::Spin;
-use crate::{GroupInfo, Lease, Position};
+use crate::{GroupInfo, Lease, Position, RingId};
 
 /// The longest single sleep while a partition with work is held by another member, whose death rings no bell.
 const CONTENDED_TICK: Duration = Duration::from_millis(10);
@@ -166,6 +166,11 @@ impl Batch {
     fn new(hold: Hold, buffers: Buffers) -> Self {
         let pool = Arc::clone(&hold.seat.pool);
         Self { records: Records { buffers, pool }, claim: Claim { hold } }
+    }
+
+    /// The ring it was taken from.
+    pub fn ring(&self) -> RingId {
+        RingId(self.claim.hold.seat.core.id)
     }
 
     /// The partition held.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,7 +74,8 @@ impl Namespace {
         Ok(found)
     }
 
-    /// Removes a ring and its out-of-line records.
+    /// Removes a ring and its out-of-line records. What another user gave such a name is no part of it, and
+    /// stays.
     ///
     /// # Errors
     /// It is in use by a living process; there is none; the system refused.
@@ -86,16 +88,22 @@ impl Namespace {
             }
             Err(error) => return Err(RemoveError::Io(io::Error::other(error))),
         };
-        if lock::is_held(&file, 0, locks::END) {
+        // Whoever attaches from now on finds its lock held, or the ring gone.
+        let hold = |byte| lock::hold(&file, byte);
+        let (Some(_producer), Some(_table)) = (hold(locks::PRODUCER)?, hold(locks::TABLE)?) else {
+            return Err(RemoveError::InUse { name: segment });
+        };
+        if lock::is_held(&file, locks::TABLE + 1, locks::END) {
             return Err(RemoveError::InUse { name: segment });
         }
         // The ring first: what is left when this process dies here belongs to no ring.
         fs::remove_file(path_of(&segment))?;
         kill::point();
-        self.remove_parts(name)
+        self.remove_parts(|part| part.ring == name && part.kind == PartKind::Blob)
     }
 
-    /// Removes every segment of the namespace: rings, their out-of-line records, bells.
+    /// Removes every segment of the namespace: rings, their out-of-line records, bells. Of a name that is no
+    /// segment's nothing is removed; nor is what another user gave such a name.
     ///
     /// # Errors
     /// Something is in use, and nothing was removed; or the system refused.
@@ -116,11 +124,7 @@ impl Namespace {
             self.remove_ring(name)?;
         }
         // Also parts of rings that are gone.
-        for (name, path) in self.entries()? {
-            if name.contains(".blob-") || name.contains(".tmp-") {
-                fs::remove_file(path)?;
-            }
-        }
+        self.remove_parts(|_| true)?;
         match fs::remove_file(path_of(&bells)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
@@ -150,10 +154,10 @@ impl Namespace {
         Ok(bells)
     }
 
-    fn remove_parts(&self, ring: &str) -> Result<(), RemoveError> {
-        let blobs = format!("{ring}.blob-");
+    /// Removes the parts that are `wanted`, and ours.
+    fn remove_parts(&self, wanted: impl Fn(&Part<'_>) -> bool) -> Result<(), RemoveError> {
         for (name, path) in self.entries()? {
-            if name.starts_with(&blobs) {
+            if Part::parse(&name).is_some_and(|part| wanted(&part)) && is_ours(&path) {
                 fs::remove_file(path)?;
                 kill::point();
             }
@@ -179,14 +183,52 @@ impl Namespace {
     }
 }
 
-/// 1 to 64 of `[a-z0-9_-]`, not `bells`. No dot: those separate what belongs to a ring from its name.
+/// A file beside a segment: `{ring}.blob-{16 hex}-{position}`, `{ring}.tmp-{16 hex}`, `bells.tmp-{16 hex}`.
+///
+/// A namespace may begin with another one and a dot (`a.eu`, `a`): a name is this namespace's only if it is
+/// such a name from the first letter to the last.
+struct Part<'a> {
+    ring: &'a str,
+    kind: PartKind,
+}
+
+#[derive(PartialEq, Eq)]
+enum PartKind {
+    Blob,
+    Draft,
+}
+
+impl<'a> Part<'a> {
+    /// `name` is what follows the namespace and its dot.
+    fn parse(name: &'a str) -> Option<Self> {
+        let (ring, rest) = name.split_once('.')?;
+        let is_id = |id: &str| id.len() == 16 && u64::from_str_radix(id, 16).is_ok();
+        let kind = if let Some(rest) = rest.strip_prefix("blob-") {
+            let (id, position) = rest.split_once('-')?;
+            (is_id(id) && position.parse::<u64>().is_ok()).then_some(PartKind::Blob)?
+        } else {
+            is_id(rest.strip_prefix("tmp-")?).then_some(PartKind::Draft)?
+        };
+        (ring == BELLS || check_ring_name(ring).is_ok()).then_some(Self { ring, kind })
+    }
+}
+
+/// Whether it is a file, or a link, of this user.
+fn is_ours(path: &Path) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_dir() && meta.uid() == own)
+}
+
+/// 1 to 64 of `[a-z0-9_-]`, not `bells`. No dot: those separate what belongs to a ring from its name. Not as
+/// those parts begin: `a.r.tmp-1` would be a draft of ring `r` of `a`, and a ring of `a.r`.
 fn check_ring_name(name: &str) -> Result<(), NameError> {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    if name.is_empty() || name.len() > 64 || name == BELLS || !name.bytes().all(legal) {
+    let is_part = name.starts_with("blob-") || name.starts_with("tmp-");
+    if name.is_empty() || name.len() > 64 || name == BELLS || is_part || !name.bytes().all(legal) {
         return Err(NameError {
             name: name.to_owned(),
             what: "ring",
-            rule: "1 to 64 of a-z, 0-9, '_', '-', and not \"bells\"",
+            rule: "1 to 64 of a-z, 0-9, '_', '-', not \"bells\", and not beginning with \"blob-\" or \"tmp-\"",
         });
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::bell::{Bell, Ticket};
@@ -13,11 +14,14 @@ use crate::system::nudge::Nudge;
 /// The longest wait: news whose bringer was killed before it rang are found by then.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A bound beyond which a wait is bounded by nothing that anybody lives to see.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// A bell to await. A clone shares the thread; one is enough for a process.
 #[derive(Debug, Clone)]
 pub struct AsyncBell {
     shared: Arc<Shared>,
-    /// Ends the thread with the last clone.
+    /// Ends the thread with the last clone, and gives the bell back.
     _end: Arc<End>,
 }
 
@@ -47,13 +51,23 @@ struct Waiter {
 }
 
 #[derive(Debug)]
-struct End(Arc<Shared>);
+struct End {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Drop for End {
+    /// Waits for the thread, which is about to end: the bell is free when this is done.
     fn drop(&mut self) {
-        self.0.state().ended = true;
-        self.0.news.notify_all();
-        self.0.nudge.nudge();
+        self.shared.state().ended = true;
+        self.shared.news.notify_all();
+        self.shared.nudge.nudge();
+        // Not when the last clone went with a task that the thread itself was waking.
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -66,8 +80,11 @@ impl AsyncBell {
         let (state, news, nudge) = (Mutex::default(), Condvar::new(), Nudge::default());
         let shared = Arc::new(Shared { bell, state, news, nudge });
         let for_thread = Arc::clone(&shared);
-        std::thread::Builder::new().name("ring-bell".to_owned()).spawn(move || for_thread.run())?;
-        Ok(Self { _end: Arc::new(End(Arc::clone(&shared))), shared })
+        let thread = std::thread::Builder::new()
+            .name("ring-bell".to_owned())
+            .spawn(move || for_thread.run())?;
+        let end = End { shared: Arc::clone(&shared), thread: Some(thread) };
+        Ok(Self { _end: Arc::new(end), shared })
     }
 
     /// Take it before arming, as with [`Bell::ticket`].
@@ -88,7 +105,7 @@ impl AsyncBell {
 
     /// The same with another bound.
     pub async fn notified_within(&self, ticket: Ticket, bound: Duration) {
-        let until = Instant::now() + bound;
+        let until = Instant::now() + bound.min(FOREVER);
         Notified { shared: &self.shared, ticket, until, number: None }.await;
     }
 }
@@ -156,8 +173,13 @@ impl Shared {
             let (ticket, seen) = (self.bell.ticket(), self.nudge.seen());
             let now = Instant::now();
             let due = |waiter: &mut Waiter| waiter.ticket != ticket || waiter.until <= now;
-            for waiter in state.waiters.extract_if(.., due) {
-                waiter.waker.wake();
+            let due: Vec<_> = state.waiters.extract_if(.., due).collect();
+            if !due.is_empty() {
+                // Unlocked: what is woken, or ends with its waker, may come back here.
+                drop(state);
+                due.into_iter().for_each(|waiter| waiter.waker.wake());
+                state = self.state();
+                continue;
             }
             let Some(until) = state.waiters.iter().map(|waiter| waiter.until).min() else {
                 state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);

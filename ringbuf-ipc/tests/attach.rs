@@ -38,6 +38,91 @@ fn a_second_producer_is_refused_until_the_first_is_gone() {
     assert_eq!(next.ring().groups()[0].name, "g");
 }
 
+/// A namespace may begin with another one and a dot.
+#[test]
+fn a_namespace_is_removed_and_no_other_with_it() {
+    let instance = Instance::new("inner");
+    let outer = Namespace::new(instance.namespace.prefix()).unwrap();
+    let inner = Namespace::new(&format!("{}.eu", outer.prefix())).unwrap();
+    let bell = inner.bell().unwrap();
+    let mut producer = Producer::create(&inner, "r", small(), &[group()], &bell).unwrap();
+    producer.stage(&Default::default(), &[&[1; 9000]]).unwrap();
+    producer.publish();
+    // What is left of a creator that was killed, and what is none of ours.
+    let draft = instance.path("eu.r.tmp-0123456789abcdef");
+    fs::write(&draft, []).unwrap();
+    let ours =
+        ["r.tmp-0123456789abcdef", "bells.tmp-0123456789abcdef", "s.blob-0123456789abcdef-7"];
+    let others =
+        ["r.tmp-12", "s.blob-0123456789abcdef-x", "a.b.tmp-0123456789abcdef", "note.blob-"];
+    for name in ours.iter().chain(&others) {
+        fs::write(instance.path(name), []).unwrap();
+    }
+    fs::create_dir(instance.path("t.blob-0123456789abcdef-1")).unwrap();
+    outer.remove_all().unwrap();
+    let files = instance.files();
+    assert!(ours.iter().all(|name| !files.iter().any(|file| file == name)), "{files:?}");
+    assert!(others.iter().all(|name| files.iter().any(|file| file == name)), "{files:?}");
+    assert!(draft.exists());
+    fs::remove_dir(instance.path("t.blob-0123456789abcdef-1")).unwrap();
+    let mut member = producer.ring().join(&group(), &bell).unwrap();
+    assert_eq!(
+        member.take(Limits::default()).unwrap().unwrap().first().unwrap().payload.len(),
+        9000
+    );
+    for name in ["tmp-0123456789abcdef", "blob-1"] {
+        assert!(Producer::create(&outer, name, small(), &[], &bell).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn drafts_of_dead_creators_go_and_those_of_the_future_stay() {
+    let instance = Instance::new("drafts");
+    let day = Duration::from_secs(86_400);
+    let now = std::time::SystemTime::now();
+    for name in ["r", "bells"] {
+        for (number, made) in [(1, now - day), (2, now), (3, now + day)] {
+            let path = instance.path(&format!("{name}.tmp-000000000000000{number}"));
+            let file = fs::File::create(&path).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            file.set_modified(made).unwrap();
+        }
+    }
+    let bell = instance.namespace.bell().unwrap();
+    let _producer = Producer::create(&instance.namespace, "r", small(), &[], &bell).unwrap();
+    let left: Vec<_> = instance.files().into_iter().filter(|name| name.contains("tmp-")).collect();
+    let kept = |name| [2, 3].map(|number| format!("{name}.tmp-000000000000000{number}"));
+    assert_eq!(left, [kept("bells"), kept("r")].concat());
+}
+
+/// Whoever attaches while the ring is removed has it, or has nothing: never a file without a name.
+#[test]
+fn a_ring_is_not_removed_under_a_producer_that_attaches() {
+    let instance = Instance::new("race");
+    let bell = instance.namespace.bell().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = instance.namespace.remove_ring("r");
+            }
+        });
+        let rounds = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..500 {
+                let made = Producer::create(&instance.namespace, "r", one_partition(), &[], &bell);
+                drop(made);
+                let Ok(producer) = Producer::attach(&instance.namespace, "r", &bell) else {
+                    continue;
+                };
+                let named = Ring::attach(&instance.namespace, "r").map(|ring| ring.id());
+                assert_eq!(named.ok(), Some(producer.id()), "it writes what nobody can find");
+            }
+        }));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        rounds.unwrap();
+    });
+}
+
 #[test]
 fn a_creation_that_fails_leaves_nothing() {
     let instance = Instance::new("nothing");

@@ -68,6 +68,11 @@ impl Work<'_> {
         entry: Entry<'_>,
         from: u16,
     ) -> Result<Done, StoreError> {
+        if entry.lost {
+            let (shard, position, seq) = (at.shard.1, at.position, entry.source);
+            tracing::error!(shard, position, seq, "the file of a large record is gone: it is lost");
+            return Ok(self.tell(at, 0, Reason::RecordsLost));
+        }
         let input = match Record::parse(entry.payload) {
             Ok(input) => input,
             Err(error) if error.is_of_another_release() => return Ok(Done::Newer(error)),
@@ -298,7 +303,8 @@ mod tests {
                 refusal: &mut refusal,
             };
             let at = Place { shard: (1, 0), ring: 7, position };
-            let entry = Entry { position, key: 100, tag: 0, source: 0, order: 0, payload };
+            let entry =
+                Entry { position, key: 100, tag: 0, source: 0, order: 0, payload, lost: false };
             assert_eq!(work.record(&empty, at, entry, 0).unwrap(), Done::Staged);
         }
         out.publish();

@@ -7,7 +7,7 @@ use mixcord_ring::Start;
 use super::source::{Source, nothing_seen, replacement, take_error};
 use super::{BATCH, Consumer, Poll};
 use crate::Error;
-use crate::lane::{Damaged, wanted};
+use crate::lane::{Damaged, Wanted, wanted};
 use crate::received::{Event, Holder};
 
 impl Consumer {
@@ -20,11 +20,17 @@ impl Consumer {
                 let index = *next;
                 *next += 1;
                 match wanted(&entry, &self.options.filter) {
-                    Ok(Some(record)) => {
+                    Ok(Wanted::Record(record)) => {
                         let holder = Holder::Seen(Arc::clone(seen), index);
                         return Ok(Poll::Event(Event::new(&record, entry.payload, holder, 1)));
                     }
-                    Ok(None) => {}
+                    Ok(Wanted::Gone) => {
+                        let gone = Event::gone(&entry, ring.id(), &self.state, None, 1);
+                        if let Some(event) = gone {
+                            return Ok(Poll::Event(event));
+                        }
+                    }
+                    Ok(Wanted::No) => {}
                     Err(source) => {
                         let damaged = Damaged { position: entry.position, source };
                         return Err(self.damaged(&damaged));

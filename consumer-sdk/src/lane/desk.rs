@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mixcord_ring::{Batch, Claim, Records};
+use mixcord_ring::{Batch, Claim, Records, RingId};
 
 use super::Mode;
 use crate::State;
@@ -11,6 +11,7 @@ use crate::doorbell::Doorbell;
 /// A batch of one partition, shared by the consumer and the events that are out.
 pub(crate) struct Held {
     records: Records,
+    ring: RingId,
     mode: Mode,
     /// Whom to wake when the event that is out is settled; nobody, where the one who gave it out
     /// also settles it.
@@ -58,6 +59,7 @@ impl Held {
         state: &State,
         doorbell: Option<Arc<Doorbell>>,
     ) -> Self {
+        let ring = batch.ring();
         let (records, claim) = batch.split();
         let desk = Desk {
             claim: Some(claim),
@@ -65,11 +67,16 @@ impl Held {
             holders: 0,
             standing: Standing::Idle,
         };
-        Self { records, mode, doorbell, state: state.clone(), desk: Mutex::new(desk) }
+        Self { records, ring, mode, doorbell, state: state.clone(), desk: Mutex::new(desk) }
     }
 
     pub(super) fn records(&self) -> &Records {
         &self.records
+    }
+
+    /// The ring they are from.
+    pub(super) fn ring(&self) -> RingId {
+        self.ring
     }
 
     /// The state of the instance whose records these are.

@@ -91,8 +91,8 @@ impl Lane {
             // A record is looked at once, however often its lane is asked.
             if self.looked_at != Some(self.next) {
                 match wanted(&entry, filter) {
-                    Ok(Some(_)) => self.looked_at = Some(self.next),
-                    Ok(None) => {
+                    Ok(Wanted::Record(_) | Wanted::Gone) => self.looked_at = Some(self.next),
+                    Ok(Wanted::No) => {
                         self.next += 1;
                         continue;
                     }
@@ -134,7 +134,7 @@ impl Lane {
         }
         while let Some(entry) = self.held.records().get(self.next as usize) {
             match wanted(&entry, filter) {
-                Ok(Some(record)) => {
+                Ok(Wanted::Record(record)) => {
                     self.attempts += 1;
                     self.given = true;
                     let giving = self.held.give(self.next);
@@ -146,7 +146,19 @@ impl Lane {
                         self.attempts,
                     )));
                 }
-                Ok(None) => self.next += 1,
+                Ok(Wanted::Gone) => {
+                    self.attempts += 1;
+                    self.given = true;
+                    let held = Some((Arc::clone(&self.held), self.held.give(self.next)));
+                    let (ring, state) = (self.held.ring(), self.held.state());
+                    let (position, attempts) = (entry.position, self.attempts);
+                    tracing::error!(position, "the file of a large record is gone: it is lost");
+                    if let Some(event) = Event::gone(&entry, ring, state, held, attempts) {
+                        return Ok(Turn::Event(event));
+                    }
+                    (self.next, self.given) = (self.next + 1, false);
+                }
+                Ok(Wanted::No) => self.next += 1,
                 Err(source) => return Err(Damaged { position: entry.position, source }),
             }
         }
@@ -175,16 +187,28 @@ fn pause((first, longest): (Duration, Duration), attempts: u32) -> Duration {
     first.saturating_mul(1 << doublings).min(longest)
 }
 
+/// What a consumer wants of an entry.
+pub(crate) enum Wanted<'a> {
+    Record(Record<'a>),
+    /// To be told that its bytes are gone, whatever the filter.
+    Gone,
+    No,
+}
+
 /// The record of an entry, when it is wanted.
 pub(crate) fn wanted<'a>(
     entry: &Entry<'a>,
     filter: &Filter,
-) -> Result<Option<Record<'a>>, mixcord_event::record::RecordError> {
+) -> Result<Wanted<'a>, mixcord_event::record::RecordError> {
+    if entry.lost {
+        return Ok(Wanted::Gone);
+    }
     if !filter.admits_tag(entry.tag) {
-        return Ok(None);
+        return Ok(Wanted::No);
     }
     let record = Record::parse(entry.payload)?;
-    Ok(filter.admits(record.kind(), record.kind_name()).then_some(record))
+    let admitted = filter.admits(record.kind(), record.kind_name());
+    Ok(if admitted { Wanted::Record(record) } else { Wanted::No })
 }
 
 #[cfg(test)]

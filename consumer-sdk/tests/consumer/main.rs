@@ -6,6 +6,7 @@ mod commanding;
 mod deaths;
 mod delivery;
 mod ending;
+mod gone;
 mod greeter;
 mod handlers;
 mod looking_on;

@@ -1,5 +1,6 @@
 //! An output ring made by hand, in an instance of its own.
 
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -78,12 +79,14 @@ impl Rig {
         ring.groups.into_iter().find(|group| group.name == name).expect("the group")
     }
 
-    /// The file of the output ring, to damage it.
-    #[allow(dead_code, reason = "the CLI's tests, which share this file, do")]
-    pub(crate) fn segment(&self) -> std::fs::File {
+    /// The floor of the output ring's first group says what cannot be.
+    pub(crate) fn damage_first_group(&self) {
+        /// Where that word stands; `ringbuf-ipc/tests/layout.rs` fixes it.
+        const FLOOR: u64 = 65_536 + 896 + 128;
         let name = format!("{}.{}", self.namespace.prefix(), topology::OUTPUT_RING);
         let path = Namespace::directory().join(name);
-        std::fs::OpenOptions::new().write(true).open(path).expect("the ring's segment")
+        let segment = std::fs::OpenOptions::new().write(true).open(path).expect("the segment");
+        segment.write_all_at(&(1u64 << 40).to_le_bytes(), FLOOR).expect("written");
     }
 
     pub(crate) fn message(&mut self, guild: u64, number: u64) {

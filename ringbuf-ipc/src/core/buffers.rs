@@ -36,6 +36,10 @@ pub struct Entry<'a> {
     pub order: u64,
     /// Its bytes; the first is 64-byte aligned.
     pub payload: &'a [u8],
+    /// Whether its bytes are gone: they were in a file of their own, and somebody removed or cut it.
+    /// [`payload`](Self::payload) is empty then. The record stands in its place all the same, to be told as
+    /// a loss and acknowledged like any other.
+    pub lost: bool,
 }
 
 /// Memory for the records of a batch, used again and again.
@@ -54,18 +58,19 @@ struct Head {
     source: u64,
     order: u64,
     at: usize,
-    length: u32,
+    /// Bytes of the payload; `None` for one that is gone.
+    length: Option<u32>,
 }
 
 impl Descriptor {
-    /// An error when the payload is a file that is not there, or of another length; asked before memory
-    /// is taken for it.
+    /// Whether the payload is there; asked before memory is taken for it. What is no file always is; an
+    /// error when it cannot be told now.
     #[inline]
-    pub(crate) fn check_blob(&self, core: &Core) -> io::Result<()> {
-        if self.is_blob() {
-            core.environment.check_blob(self.position, self.length.into())?;
+    pub(crate) fn is_there(&self, core: &Core) -> io::Result<bool> {
+        if !self.is_blob() {
+            return Ok(true);
         }
-        Ok(())
+        core.environment.has_blob(self.position, self.length.into())
     }
 
     /// Copies the payload out, from the ring or from its file; `into` is as long as it is.
@@ -93,7 +98,8 @@ impl Buffers {
         self.used
     }
 
-    /// Appends the record of a descriptor that was checked; an error only when its file cannot be read.
+    /// Appends the record of a descriptor that was checked, without its payload when that is gone; an error
+    /// only when its file cannot be read now.
     #[inline]
     pub(crate) fn push(&mut self, core: &Core, entry: &Descriptor) -> io::Result<()> {
         if entry.is_blob() {
@@ -102,22 +108,27 @@ impl Buffers {
         // All of its lines, padding too: whole lines are copied best.
         let into = self.bytes.room(self.used, entry.lines());
         core.memory.read(core.layout.payload_at(entry.offset), into);
-        self.note(entry);
+        self.note(entry, Some(entry.length));
+        self.used += entry.lines();
         Ok(())
     }
 
     #[cold]
     fn push_blob(&mut self, core: &Core, entry: &Descriptor) -> io::Result<()> {
-        entry.check_blob(core)?;
+        if !entry.is_there(core)? {
+            self.note(entry, None);
+            return Ok(());
+        }
         let into = self.bytes.room(self.used, entry.lines());
         entry.copy(core, &mut into[..entry.length as usize])?;
-        self.note(entry);
+        self.note(entry, Some(entry.length));
+        self.used += entry.lines();
         Ok(())
     }
 
-    /// Its payload stands where the next one goes.
+    /// Its payload, if it has one, stands where the next one goes.
     #[inline]
-    fn note(&mut self, entry: &Descriptor) {
+    fn note(&mut self, entry: &Descriptor, length: Option<u32>) {
         self.heads.push(Head {
             position: entry.position,
             key: entry.key,
@@ -125,9 +136,8 @@ impl Buffers {
             source: entry.source,
             order: entry.order,
             at: self.used,
-            length: entry.length,
+            length,
         });
-        self.used += entry.lines();
     }
 
     /// Drops the first `count` records.
@@ -158,7 +168,8 @@ impl Buffers {
             tag: head.tag,
             source: head.source,
             order: head.order,
-            payload: &self.bytes.all()[head.at..head.at + head.length as usize],
+            payload: &self.bytes.all()[head.at..head.at + head.length.unwrap_or(0) as usize],
+            lost: head.length.is_none(),
         }
     }
 }

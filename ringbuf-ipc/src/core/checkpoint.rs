@@ -133,7 +133,7 @@ pub(crate) fn newest_checkpoint(core: &Core, tail: Position) -> Option<FoundChec
     let mut best: Option<FoundCheckpoint> = None;
     for slot in 0..2 {
         let at = core.layout.checkpoint(slot);
-        let word = |offset| core.memory.load(at + offset, Ordering::Acquire);
+        let word = |offset| core.acquire(at + offset);
         let sum = word(producer::CHECKPOINT_SUM);
         let (tag, number) = (word(producer::CHECKPOINT_TAG), word(producer::CHECKPOINT_NUMBER));
         let length = word(producer::CHECKPOINT_LEN);
@@ -173,10 +173,10 @@ pub(crate) fn all_begin_with<const N: usize>(core: &Core, prefix: &[u8; N]) -> b
     let mut some = false;
     for slot in 0..2 {
         let at = core.layout.checkpoint(slot);
-        if core.memory.load(at + producer::CHECKPOINT_NUMBER, Ordering::Acquire) == 0 {
+        if core.acquire(at + producer::CHECKPOINT_NUMBER) == 0 {
             continue;
         }
-        let length = core.memory.load(at + producer::CHECKPOINT_LEN, Ordering::Acquire);
+        let length = core.acquire(at + producer::CHECKPOINT_LEN);
         let mut found = [0; N];
         core.memory.read(at + producer::CHECKPOINT_BYTES, &mut found);
         // Behind a short one stand bytes of the one before.

@@ -49,8 +49,11 @@ pub enum TakeError {
         /// Where.
         position: Position,
     },
-    /// The file of an out-of-line record could not be read.
-    #[error("out-of-line record {position}: {error}")]
+    /// The file of an out-of-line record is there and could not be read. (Of one that is gone, the record is
+    /// given as [lost](crate::Entry::lost).)
+    #[error(
+        "the file of out-of-line record {position} cannot be read: {error}; mend that and take again"
+    )]
     Blob {
         /// Which.
         position: Position,

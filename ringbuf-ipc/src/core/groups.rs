@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::group_spec::{GroupError, GroupSpec, Policy, Start, check_name};
-use super::layout::{PRODUCER, group, producer};
+use super::layout::group;
 use super::memory::{Memory, Ordering, fence};
 use super::{Core, Position, locks};
 
@@ -221,8 +221,7 @@ fn hold(core: &Core, index: u16, wish: Position) -> Position {
     let floor = core.layout.group(index) + group::FLOOR;
     core.memory.store(floor, wish, Ordering::Release);
     fence(Ordering::SeqCst);
-    let reserved = core.memory.load(PRODUCER + producer::RESERVED, Ordering::Acquire);
-    wish.max(reserved)
+    wish.max(core.reserved())
 }
 
 /// Puts right what a process left that died with the table lock.

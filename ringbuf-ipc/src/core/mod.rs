@@ -57,10 +57,11 @@ pub(crate) mod words;
 pub(crate) mod writer;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
-use memory::{Memory, Ordering};
+use memory::{Memory, Ordering, fence};
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -71,8 +72,9 @@ pub(crate) struct Core {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
     pub(crate) id: u64,
-    /// Whether those who sleep fence for this process, too.
-    paired: bool,
+    /// Whether those who sleep fence for this process, too; false from the first time on that this process
+    /// cannot fence for others.
+    paired: AtomicBool,
     pub(crate) environment: Box<dyn Environment>,
 }
 
@@ -108,9 +110,10 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn now_ns(&self) -> u64;
     /// Writes the payload of a record too long for the ring.
     fn create_blob(&self, position: Position, parts: &[&[u8]]) -> io::Result<()>;
-    /// An error unless such a payload is there and exactly so long; asked before memory is taken for it.
-    fn check_blob(&self, position: Position, bytes: u64) -> io::Result<()>;
-    /// Reads such a payload; an error when it is not exactly as long as `into`.
+    /// Whether such a payload is there and exactly so long; asked before memory is taken for it. Where it is
+    /// not, it never will be again; an error says that this cannot be told now.
+    fn has_blob(&self, position: Position, bytes: u64) -> io::Result<bool>;
+    /// Reads such a payload; an error when it is not there exactly as long as `into`.
     fn read_blob(&self, position: Position, into: &mut [u8]) -> io::Result<()>;
     /// Removes such a payload; no error when there is none.
     fn remove_blob(&self, position: Position);
@@ -158,7 +161,8 @@ impl Core {
         environment: Box<dyn Environment>,
     ) -> Self {
         assert!(memory.len() >= layout.total);
-        Self { memory, layout, id, paired: environment.joins_barriers(), environment }
+        let paired = AtomicBool::new(environment.joins_barriers());
+        Self { memory, layout, id, paired, environment }
     }
 
     /// Maps the pages of all records, for those who are about to use them all.
@@ -171,28 +175,53 @@ impl Core {
     /// of this kind do not.
     #[inline]
     pub(crate) fn light_fence(&self) {
-        self.memory.light_fence(self.paired);
+        self.memory.light_fence(self.is_paired());
     }
 
     /// The longest sleep after which to look again, bell or no bell: a producer may be killed before it
     /// rings, and where this process cannot fence for others, they may miss that it sleeps.
     pub(crate) fn tick(&self) -> Duration {
-        Duration::from_millis(if self.paired { 100 } else { 10 })
+        Duration::from_millis(if self.is_paired() { 100 } else { 10 })
     }
 
     /// The fence of those who are about to sleep, seldom: between saying so and the last look.
     pub(crate) fn heavy_fence(&self) {
-        self.memory.heavy_fence(|| self.environment.barrier());
+        self.memory.heavy_fence(|| {
+            let done = self.environment.barrier();
+            if !done && self.is_paired() {
+                // A filter of system calls that came later. What is missed now is found at the next tick,
+                // and from now on ticks are short.
+                self.paired.store(false, Relaxed);
+            }
+            done
+        });
+    }
+
+    fn is_paired(&self) -> bool {
+        self.paired.load(Relaxed)
     }
 
     #[inline]
     pub(crate) fn tail(&self) -> Position {
-        self.memory.load(PRODUCER + producer::TAIL, Ordering::Acquire)
+        self.acquire(PRODUCER + producer::TAIL)
     }
 
     #[inline]
     pub(crate) fn reserved(&self) -> Position {
-        self.memory.load(PRODUCER + producer::RESERVED, Ordering::Acquire)
+        self.acquire(PRODUCER + producer::RESERVED)
+    }
+
+    /// An Acquire load of a word in the producer's pages. Readers have these mapped read-only, where a
+    /// relaxed load is all that the standard library promises to be a load: the fence makes up for it.
+    #[inline]
+    pub(crate) fn acquire(&self, word: usize) -> u64 {
+        // Fences are what ThreadSanitizer does not see; its memory is never read-only.
+        if cfg!(ring_plain) {
+            return self.memory.load(word, Ordering::Acquire);
+        }
+        let value = self.memory.load(word, Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        value
     }
 
     /// Wakes every sleeping member of a group.

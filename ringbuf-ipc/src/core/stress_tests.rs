@@ -33,6 +33,8 @@ const LIMITS: Limits = Limits { records: 7, bytes: 2048 };
 struct World {
     held: Arc<[AtomicBool]>,
     now: AtomicU64,
+    /// Whether the kernel has barriers, and this process may call them.
+    barriers: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Drop for Held {
 impl World {
     fn new() -> Self {
         let held = (0..locks::END).map(|_| AtomicBool::new(false)).collect();
-        Self { held, now: AtomicU64::new(1) }
+        Self { held, now: AtomicU64::new(1), barriers: Arc::default() }
     }
 }
 
@@ -73,13 +75,19 @@ impl Environment for World {
         }
         Ok(held)
     }
+    fn joins_barriers(&self) -> bool {
+        self.barriers.load(Ordering::Relaxed)
+    }
+    fn barrier(&self) -> bool {
+        self.barriers.load(Ordering::Relaxed)
+    }
     fn now_ns(&self) -> u64 {
         self.now.fetch_add(1_000_000, Ordering::Relaxed)
     }
     fn create_blob(&self, _: Position, _: &[&[u8]]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    fn check_blob(&self, _: Position, _: u64) -> io::Result<()> {
+    fn has_blob(&self, _: Position, _: u64) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -93,11 +101,15 @@ impl Environment for World {
 }
 
 pub(super) fn ring(partitions: u16) -> Arc<Core> {
+    ring_in(World::new(), partitions)
+}
+
+fn ring_in(world: World, partitions: u16) -> Arc<Core> {
     let geometry = Geometry::new(32, 8 << 10, 4, partitions, 4).unwrap();
     let layout = Layout::new(geometry);
     let memory = Memory::new(Box::new(Heap::new(layout.total)));
     initialise(&memory, &layout, 1);
-    Arc::new(Core::new(memory, layout, 1, Box::new(World::new())))
+    Arc::new(Core::new(memory, layout, 1, Box::new(world)))
 }
 
 fn payload(position: Position) -> Vec<u8> {
@@ -248,4 +260,20 @@ fn an_observer_under_pressure_gets_whole_records_and_exact_losses() {
     };
     produce(&core, false);
     watcher.join().unwrap();
+}
+
+/// Others rely on the barriers of those who sleep: who cannot have them any more looks again sooner, and
+/// fences for itself.
+#[test]
+fn a_barrier_that_fails_is_not_relied_on_again() {
+    let (world, barriers) = (World::new(), Arc::new(AtomicBool::new(true)));
+    let core = ring_in(World { barriers: Arc::clone(&barriers), ..world }, 1);
+    core.heavy_fence();
+    assert_eq!(core.tick(), Duration::from_millis(100));
+    barriers.store(false, Ordering::Relaxed);
+    core.heavy_fence();
+    assert_eq!(core.tick(), Duration::from_millis(10));
+    barriers.store(true, Ordering::Relaxed);
+    core.heavy_fence();
+    assert_eq!(core.tick(), Duration::from_millis(10), "those who missed it are not paired again");
 }

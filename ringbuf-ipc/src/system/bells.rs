@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::lock::{self, Held};
 #[cfg(feature = "tokio")]
 use super::nudge::Nudge;
-use super::segment::{Map, open_checked, path_of, random_id, rename_exclusively, reserve};
+use super::segment::{
+    Map, open_checked, path_of, random_id, rename_exclusively, reserve, sweep_drafts,
+};
 use crate::core::doorbell::{BYTES, COUNT, Doorbells, Memory};
 use crate::error::{AttachError, BellError, CreateError};
 
@@ -110,6 +112,7 @@ impl Bells {
     }
 
     fn create(name: &str) -> Result<(), BellError> {
+        sweep_drafts(name);
         let temporary = format!("{name}.tmp-{:016x}", random_id()?);
         let made = Self::fill(&temporary).and_then(|()| Ok(rename_exclusively(&temporary, name)?));
         if !matches!(made, Ok(true)) {

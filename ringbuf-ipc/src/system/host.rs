@@ -26,6 +26,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(file: File, bells: Arc<Bells>, blobs: Blobs) -> io::Result<Self> {
+        super::fork::watch();
         let table = Mutex::new(lock::reopen(&file)?);
         Ok(Self { probe: file, table, bells, blobs })
     }
@@ -133,8 +134,8 @@ impl Environment for Host {
         self.blobs.create(position, parts)
     }
 
-    fn check_blob(&self, position: Position, bytes: u64) -> io::Result<()> {
-        self.blobs.check(position, bytes)
+    fn has_blob(&self, position: Position, bytes: u64) -> io::Result<bool> {
+        self.blobs.has(position, bytes)
     }
 
     fn read_blob(&self, position: Position, into: &mut [u8]) -> io::Result<()> {

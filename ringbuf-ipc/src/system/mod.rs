@@ -4,6 +4,7 @@ pub(crate) mod barrier;
 pub(crate) mod bells;
 pub(crate) mod blob;
 pub(crate) mod budget;
+pub(crate) mod fork;
 pub(crate) mod host;
 #[allow(dead_code)] // joined to members with layout 3
 pub(crate) mod letters;

@@ -71,7 +71,8 @@ impl Segment {
         sweep_drafts(name);
         super::budget::check(Path::new(DIRECTORY), layout.reserved_bytes())?;
         let id = random_id()?;
-        let temporary = format!("{name}.tmp-{id:016x}");
+        // Of its own: the ring's id names files of the ring, and need not be known before they are there.
+        let temporary = format!("{name}.tmp-{:016x}", random_id()?);
         let map = Map::create(&temporary, layout.total)?;
         let draft = Draft { temporary, placed: false };
         let segment = Self::fill(&draft.temporary, layout, id, map)?;
@@ -320,7 +321,7 @@ fn read_header(file: &File, bytes: u64) -> Result<[u64; header::WORDS + 1], Head
 }
 
 /// Removes what creators left that were killed: drafts nobody holds the producer's lock of.
-fn sweep_drafts(name: &str) {
+pub(crate) fn sweep_drafts(name: &str) {
     let Ok(entries) = fs::read_dir(DIRECTORY) else { return };
     let prefix = format!("{name}.tmp-");
     for entry in entries.flatten() {
@@ -328,8 +329,9 @@ fn sweep_drafts(name: &str) {
         let Some(draft) = file_name.to_str().filter(|n| n.starts_with(&prefix)) else { continue };
         let Ok(file) = open_checked(draft) else { continue };
         // A creator locks its draft right after it has made it; give it that moment.
+        // One of the future is young: the clock was set back.
         let young = file.metadata().and_then(|meta| meta.modified()).is_ok_and(|made| {
-            made.elapsed().is_ok_and(|age| age < std::time::Duration::from_secs(10))
+            made.elapsed().map_or(true, |age| age < std::time::Duration::from_secs(10))
         });
         if !young && !super::lock::is_held(&file, locks::PRODUCER, 1) {
             let _ = fs::remove_file(entry.path());

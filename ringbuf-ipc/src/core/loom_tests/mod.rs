@@ -91,7 +91,7 @@ impl Environment for World {
     fn create_blob(&self, _: Position, _: &[&[u8]]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    fn check_blob(&self, _: Position, _: u64) -> io::Result<()> {
+    fn has_blob(&self, _: Position, _: u64) -> io::Result<bool> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

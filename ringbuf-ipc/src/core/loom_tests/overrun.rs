@@ -8,7 +8,7 @@ use loom::thread;
 
 use super::super::descriptor::Descriptor;
 use super::super::groups;
-use super::super::layout::group;
+use super::super::layout::{PRODUCER, group, producer};
 use super::super::memory::{Ordering, Weaken, fence};
 use super::super::pending::Pending;
 use super::super::reader::Reader;
@@ -88,4 +88,29 @@ fn loom_a_group_behind_reserved_holds_the_next_producer() {
         assert!(next.safe() <= floor);
     });
     MET.check();
+}
+
+/// A producer that attaches has not announced what its predecessor announced: a group that missed that
+/// announcement is seen by it.
+#[test]
+fn loom_the_next_producer_sees_who_missed_the_announcement() {
+    static MET: AtomicU32 = AtomicU32::new(0);
+    explore(Weaken::Nothing, 3, || {
+        let (core, _) = ring(2, 1, 0);
+        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
+        assert!(put(&mut writer) && put(&mut writer));
+        let (dying, next) = (Arc::clone(&core), Arc::clone(&core));
+        let dying = thread::spawn(move || {
+            // Killed behind this store.
+            dying.memory.store(PRODUCER + producer::RESERVED, 1, Ordering::Relaxed);
+        });
+        let next = thread::spawn(move || Writer::resume(next).unwrap().safe());
+        let reader = ManuallyDrop::new(Reader::join(&core, &spec(), None).unwrap());
+        let floor = core.group_floor(reader.seat.group);
+        let safe = next.join().unwrap();
+        dying.join().unwrap();
+        assert!(safe <= floor, "{safe} may be overwritten, the group is at {floor}");
+        MET.fetch_add(u32::from(safe == 1), Relaxed);
+    });
+    assert_ne!(MET.load(Relaxed), 0, "no run saw the announcement");
 }

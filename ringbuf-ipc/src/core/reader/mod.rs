@@ -82,6 +82,7 @@ impl Reader {
                 member,
                 state: core.group_state(index),
                 pool: Pool::default(),
+                process: seat::process(),
                 life: Some(life),
             };
             let bells = core.layout.member(index, member) + group::MEMBER_BELL;

@@ -1,5 +1,6 @@
 //! A member's place in its group, and the owner words of the partitions it takes hold of.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::core::buffers::Buffers;
@@ -10,6 +11,19 @@ use crate::core::{Core, Life, Position, groups, locks, patience};
 /// Buffers of batches that are done, to be used again.
 pub(crate) type Pool = Arc<Mutex<Vec<Buffers>>>;
 
+/// How many forks without exec lie between this process and the first one.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// This process is a child. Callable from a signal's handler.
+pub(crate) extern "C" fn forked() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
+/// The process as such: a child's is another.
+pub(crate) fn process() -> u32 {
+    FORKS.load(Relaxed)
+}
+
 /// What a member's batches share with it: the place in the group, held until the last of them is gone.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -19,6 +33,8 @@ pub(crate) struct Seat {
     /// State word of the group at the time of joining.
     pub(crate) state: u64,
     pub(crate) pool: Pool,
+    /// Whose seat it is: a child that was forked has a copy, and no say.
+    pub(crate) process: u32,
     /// What keeps the member's lock; let go only when no partition word will be written again.
     pub(crate) life: Option<Life>,
 }
@@ -26,6 +42,9 @@ pub(crate) struct Seat {
 impl Drop for Seat {
     /// Leaves the group: an ephemeral one ends with its last member.
     fn drop(&mut self) {
+        if self.process != process() {
+            return;
+        }
         let core = &self.core;
         let bell = core.layout.member(self.group, self.member) + group::MEMBER_BELL;
         core.memory.store(bell, 0, Ordering::Relaxed);
@@ -93,6 +112,9 @@ impl Seat {
 
     /// Lets go of a partition whose next record is `next`; others are woken when there are more.
     pub(super) fn release(&self, partition: u16, next: Position) {
+        if self.process != process() {
+            return;
+        }
         let core = &self.core;
         let at = self.owner_of(partition);
         let word = core.memory.load(at, Ordering::Relaxed);
