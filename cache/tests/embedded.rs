@@ -120,11 +120,12 @@ fn another_form_is_compared_once() {
 fn a_member_and_its_user_change_apart() {
     let mut cache = guild(Settings::default());
     let renamed = message(&user(1, "renamed"), &member("one"));
-    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &renamed), [Table::Users]);
+    // The member is told with it, as it was and as it is.
+    assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &renamed), [Table::Users, Table::Members]);
     assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &renamed), NONE);
     assert_eq!(username(&cache, 1), "renamed");
     let called = message(&user(1, "renamed"), &member("nick"));
-    assert!(!asked(&mut cache, "MESSAGE_CREATE", &called).contains(&Table::Users));
+    assert!(asked(&mut cache, "MESSAGE_CREATE", &called).contains(&Table::Members));
     assert_eq!(asked(&mut cache, "MESSAGE_CREATE", &called), NONE);
     assert_eq!(nick(&cache, 1), "nick");
 }
@@ -154,7 +155,7 @@ fn every_guild_that_lists_a_user_holds_it() {
     assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_none());
     assert_eq!(
         asked(&mut cache, "TYPING_START", &typing(&whole(1, "one"))),
-        [Table::Members, Table::Members, Table::Users],
+        [Table::Members, Table::Users],
         "nothing is known of who is not held"
     );
 }
@@ -168,4 +169,88 @@ fn a_user_inside_its_member_is_refreshed_with_it() {
     }
     let held = cache.store.get(Table::Members, Key::pair(100, 1)).unwrap().unwrap();
     assert_eq!(common::json(held)["user"], user(1, "renamed"));
+}
+
+/// One that differs in nick and name.
+fn changed() -> Json {
+    message(&user(1, "renamed"), &member("nick"))
+}
+
+/// GUILD_MEMBER_UPDATE as Discord sends it after that.
+fn update() -> Json {
+    with(with(member("nick"), "user", user(1, "renamed")), "guild_id", json!("100"))
+}
+
+#[test]
+fn where_members_have_events_of_their_own_these_have_the_old() {
+    for event in ["MESSAGE_CREATE", "TYPING_START", "THREAD_MEMBERS_UPDATE"] {
+        let mut cache = guild(Settings::default());
+        cache.at.member_events = true;
+        let within = with(member("nick"), "user", user(1, "renamed"));
+        let payload = match event {
+            "MESSAGE_CREATE" => changed(),
+            "TYPING_START" => typing(&within),
+            _ => {
+                json!({"id": "201", "guild_id": "100", "added_members": [{"user_id": "1", "member": within}]})
+            }
+        };
+        for _ in 0..2 {
+            assert_eq!(cache.feed(event, payload.clone()).len(), 1, "{event}");
+        }
+        assert_eq!((nick(&cache, 1), username(&cache, 1)), (json!("one"), json!("name")));
+        let seen = cache.feed("GUILD_MEMBER_UPDATE", update());
+        assert_eq!((&seen[0].old["nick"], &seen[0].data["nick"]), (&json!("one"), &json!("nick")));
+        assert_eq!(seen[0].old["user"]["username"], "name");
+        assert_eq!(seen[1].kind, "USER_UPDATE");
+        assert_eq!(seen[1].old["username"], "name");
+    }
+}
+
+/// A user whom another guild holds, when a member of this one is met.
+#[test]
+fn a_member_that_is_met_takes_nobodys_old() {
+    for member_events in [true, false] {
+        let mut cache = guild(Settings::default());
+        cache.feed("GUILD_CREATE", json!({"id": "101", "channels": [{"id": "202", "type": 0}]}));
+        cache.at.member_events = member_events;
+        let met = with(changed(), "guild_id", json!("101"));
+        let seen = cache.feed("MESSAGE_CREATE", with(met, "channel_id", json!("202")));
+        let told: Vec<_> =
+            seen[1..].iter().map(|seen| (&*seen.kind, &seen.old["username"])).collect();
+        if member_events {
+            assert_eq!((told, username(&cache, 1)), (vec![], json!("name")));
+        } else {
+            let name = json!("name");
+            assert_eq!(
+                (told, username(&cache, 1)),
+                (vec![("USER_UPDATE", &name)], json!("renamed"))
+            );
+        }
+        // Both guilds hold the user.
+        for guild in ["100", "101"] {
+            assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_some());
+            let remove = json!({"guild_id": guild, "user": {"id": "1"}});
+            cache.feed("GUILD_MEMBER_REMOVE", remove);
+        }
+        assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_none());
+    }
+}
+
+#[test]
+fn where_they_have_none_the_difference_is_told() {
+    for off in [None, Some(Resource::Users)] {
+        let settings = off.into_iter().fold(Settings::default(), Settings::without);
+        let mut cache = guild(settings);
+        let seen = cache.feed("MESSAGE_CREATE", changed());
+        assert_eq!((&*seen[1].kind, seen[1].reason), ("GUILD_MEMBER_UPDATE", Some("derived")));
+        assert_eq!((&seen[1].old["nick"], &seen[1].data["nick"]), (&json!("one"), &json!("nick")));
+        let names = (&seen[1].old["user"]["username"], &seen[1].data["user"]["username"]);
+        assert_eq!(names, (&json!("name"), &json!("renamed")));
+        assert_eq!(seen[1].data["guild_id"], "100");
+        let users: Vec<_> =
+            seen[2..].iter().map(|seen| (&*seen.kind, &seen.old["username"])).collect();
+        let name = json!("name");
+        assert_eq!(users, if off.is_none() { vec![("USER_UPDATE", &name)] } else { vec![] });
+        assert_eq!(cache.feed("MESSAGE_CREATE", changed()).len(), 1, "told once");
+    }
 }

@@ -133,7 +133,10 @@ fn who_left_long_ago_may_have_come_back_unseen() {
     };
     cache.feed("VOICE_STATE_UPDATE", voice.clone());
     assert!(!speaks(&cache), "a moment ago");
-    cache.at.us += 61_000_000;
+    cache.at.us += 59_000_000;
+    cache.feed("VOICE_STATE_UPDATE", voice.clone());
+    assert!(!speaks(&cache), "within a minute");
+    cache.at.us += 2_000_000;
     cache.feed("VOICE_STATE_UPDATE", voice);
     assert!(speaks(&cache), "long ago");
 }
@@ -181,4 +184,54 @@ fn whoever_comes_back_is_present_again_also_where_members_are_not_cached() {
         };
         assert!(present(&mut cache), "{how}");
     }
+}
+
+/// The welcome message is another service's event, and may come before GUILD_MEMBER_ADD.
+#[test]
+fn whoever_is_seen_before_they_are_added_is_counted_when_they_are() {
+    for early in ["MESSAGE_CREATE", "GUILD_MEMBER_UPDATE"] {
+        let mut cache = guild(&[1]);
+        let payload = match early {
+            "MESSAGE_CREATE" => message("welcome"),
+            _ => of_guild(member(2)),
+        };
+        cache.feed(early, payload);
+        assert!(is_member(&cache, 2));
+        assert_eq!(count(&mut cache), json!(2), "{early}");
+        let seen = cache.one("GUILD_MEMBER_ADD", of_guild(member(2)));
+        assert_eq!(seen.old["user"], user(2), "{early}");
+        assert_eq!(count(&mut cache), json!(3), "{early}");
+        cache.feed("GUILD_MEMBER_ADD", of_guild(member(2)));
+        assert_eq!(count(&mut cache), json!(3), "the same join");
+        cache.feed("GUILD_MEMBER_REMOVE", of_guild(json!({"user": user(2)})));
+        assert_eq!(count(&mut cache), json!(2), "{early}");
+    }
+}
+
+/// Who is only seen does not make it so that everybody is known.
+#[test]
+fn a_real_member_is_not_taken_for_a_stranger_because_others_were_seen() {
+    // 9 is a member and not listed.
+    let mut cache = guild(&[1]);
+    cache.feed("MESSAGE_CREATE", message("welcome"));
+    for added in [false, true] {
+        if added {
+            cache.feed("GUILD_MEMBER_ADD", of_guild(member(2)));
+        }
+        let presence = of_guild(json!({"user": {"id": "9"}, "status": "online"}));
+        cache.feed("PRESENCE_UPDATE", presence.clone());
+        assert_eq!(cache.one("PRESENCE_UPDATE", presence.clone()).old, presence, "{added}");
+        cache.feed("GUILD_MEMBER_UPDATE", of_guild(member(9)));
+        let seen = cache.one("GUILD_MEMBER_UPDATE", of_guild(member(9)));
+        assert_eq!(seen.old["user"], user(9), "{added}");
+    }
+    // A list names whom it counts.
+    cache.feed(
+        "GUILD_MEMBERS_CHUNK",
+        of_guild(json!({"members": [member(1), member(2), member(9)]})),
+    );
+    assert_eq!(count(&mut cache), json!(3));
+    assert_eq!(cache.store.len(Table::Uncounted), 0);
+    cache.feed("GUILD_MEMBER_UPDATE", of_guild(member(3)));
+    assert!(!is_member(&cache, 3), "now everybody is known");
 }

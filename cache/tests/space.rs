@@ -137,6 +137,8 @@ fn a_store_of_another_boot_or_version_is_discarded() {
     drop(store);
     let format = mixcord_state::format::text();
     let (version, boot) = format.split_once('\n').unwrap();
+    let this = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    assert!(format.contains(this.trim()), "{format}");
     for foreign in [format!("{version}\nanother-boot\n"), format!("mixcord-state 0\n{boot}")] {
         let before = disk_id(dir.path());
         std::fs::write(dir.path().join("format"), foreign).unwrap();
@@ -167,6 +169,18 @@ fn a_directory_that_others_may_enter_is_refused() {
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let error = DiskStore::open(dir.path(), 1 << 26).unwrap_err();
     assert!(error.to_string().contains("0700"), "{error}");
+}
+
+#[test]
+fn nobody_else_may_read_a_file_of_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = private_dir();
+    drop(disk(dir.path()));
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
 }
 
 #[test]

@@ -15,7 +15,9 @@ use crate::populate::populate;
 use crate::readers::slots;
 use crate::{Key, OpenError, Read, ReaderSlot, StoreError, Table};
 
-type Tables = [heed::Database<'static, Bytes, Bytes>; Table::COUNT];
+type Database = heed::Database<'static, Bytes, Bytes>;
+/// A table that is missing is of a store that an older cache writes: to a reader it is empty.
+type Tables = [Option<Database>; Table::COUNT];
 
 /// Address space of a reader's map; no memory is behind it beyond the file.
 const READER_MAP_BYTES: usize = 1 << 38;
@@ -54,15 +56,12 @@ impl Env {
         let txn = env.read_txn().map_err(fail)?;
         let tables = env
             .open_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-                let mut tables = Vec::with_capacity(Table::COUNT);
+                let mut tables = [None; Table::COUNT];
                 for table in Table::ALL {
-                    match opener.open_database::<Bytes, Bytes>(txn, Some(table.name()))? {
-                        Some(database) => tables.push(database),
-                        None => return Ok(CommitOrAbort::Abort(())),
-                    }
+                    tables[table.index()] = opener.open_database(txn, Some(table.name()))?;
                 }
-                Ok(<[_; Table::COUNT]>::try_from(tables)
-                    .map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
+                let is_store = tables[Table::Meta.index()].is_some();
+                Ok(if is_store { CommitOrAbort::Commit(tables) } else { CommitOrAbort::Abort(()) })
             })
             .map_err(fail)?;
         match tables {
@@ -161,12 +160,12 @@ impl PreparedEnv {
         let tables = self
             .env
             .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
-                let mut tables = Vec::with_capacity(Table::COUNT);
+                let mut tables = [None; Table::COUNT];
                 for table in Table::ALL {
-                    tables.push(opener.create_database::<Bytes, Bytes>(txn, Some(table.name()))?);
+                    let made = opener.create_database(txn, Some(table.name()))?;
+                    tables[table.index()] = Some(made);
                 }
-                Ok(<[_; Table::COUNT]>::try_from(tables)
-                    .map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
+                Ok(CommitOrAbort::<_, ()>::Commit(tables))
             })
             .map_err(fail)?;
         match tables {
@@ -191,7 +190,8 @@ impl fmt::Debug for Txn<'_> {
 impl Txn<'_> {
     /// How many entries a table has, and the bytes of its pages.
     pub fn size(&self, table: Table) -> Result<(u64, u64), StoreError> {
-        let stat = self.tables[table.index()].stat(&self.txn)?;
+        let Some(database) = &self.tables[table.index()] else { return Ok((0, 0)) };
+        let stat = database.stat(&self.txn)?;
         let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         Ok((stat.entries as u64, pages as u64 * u64::from(stat.page_size)))
     }
@@ -228,15 +228,15 @@ impl WriteTxn<'_> {
     /// Stores `value` under `key`.
     pub fn put(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
         let bytes = key.to_bytes();
-        let (table, key) = (&self.tables[table.index()], &bytes[..width(table)]);
-        Ok(table.put(&mut self.txn, key, value)?)
+        let database = self.database(table)?;
+        Ok(database.put(&mut self.txn, &bytes[..width(table)], value)?)
     }
 
     /// Stores `value` under `key`, which is likely to come behind all others of the table: then the last
     /// page is filled to its end, where it would be split otherwise.
     pub fn append(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
         let bytes = key.to_bytes();
-        let (database, last) = (&self.tables[table.index()], &bytes[..width(table)]);
+        let (database, last) = (self.database(table)?, &bytes[..width(table)]);
         match database.put_with_flags(&mut self.txn, PutFlags::APPEND, last, value) {
             Err(heed::Error::Mdb(MdbError::KeyExist)) => self.put(table, key, value),
             done => Ok(done?),
@@ -246,13 +246,17 @@ impl WriteTxn<'_> {
     /// Removes what stands under `key`, if anything does.
     pub fn delete(&mut self, table: Table, key: Key) -> Result<(), StoreError> {
         let bytes = key.to_bytes();
-        self.tables[table.index()].delete(&mut self.txn, &bytes[..width(table)])?;
+        self.database(table)?.delete(&mut self.txn, &bytes[..width(table)])?;
         Ok(())
     }
 
     /// Removes everything from a table; takes no memory for what goes.
     pub fn clear(&mut self, table: Table) -> Result<(), StoreError> {
-        Ok(self.tables[table.index()].clear(&mut self.txn)?)
+        Ok(self.database(table)?.clear(&mut self.txn)?)
+    }
+
+    fn database(&self, table: Table) -> Result<Database, StoreError> {
+        self.tables[table.index()].ok_or(StoreError::Damaged { table, key: Key::one(0) })
     }
 
     /// Makes all of it the state, at once.
@@ -283,7 +287,8 @@ fn get<'t>(
     key: Key,
 ) -> Result<Option<&'t [u8]>, StoreError> {
     let bytes = key.to_bytes();
-    Ok(tables[table.index()].get(txn, &bytes[..width(table)])?)
+    let Some(database) = &tables[table.index()] else { return Ok(None) };
+    Ok(database.get(txn, &bytes[..width(table)])?)
 }
 
 fn scan(
@@ -295,7 +300,8 @@ fn scan(
 ) -> Result<(), StoreError> {
     let (from, to) = bounds(table, range);
     let bounds = (Bound::Included(&from[..width(table)]), Bound::Included(&to[..width(table)]));
-    for entry in tables[table.index()].range(txn, &bounds)? {
+    let Some(database) = &tables[table.index()] else { return Ok(()) };
+    for entry in database.range(txn, &bounds)? {
         let (key, value) = entry?;
         if !visit(key_of(table, key)?, value) {
             break;

@@ -15,7 +15,7 @@ pub struct GuildFacts {
     pub created: bool,
     /// How many members it has, if Discord said so.
     pub member_count: Option<u64>,
-    /// How many of them are cached.
+    /// How many of them are cached, those aside that only other events told.
     pub members_cached: u64,
 }
 

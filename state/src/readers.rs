@@ -17,20 +17,21 @@ pub struct ReaderSlot {
 const HEAD: u64 = 128;
 /// A slot begins with the transaction's number and the process.
 const SLOT: usize = 64;
+/// More than all slots take.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// The places that are taken.
 pub(crate) fn slots(file: &File) -> Vec<ReaderSlot> {
-    let mut found = Vec::new();
-    let mut slot = [0; SLOT];
-    let mut at = HEAD;
-    while file.read_exact_at(&mut slot, at).is_ok() {
-        at += SLOT as u64;
-        let [t0, t1, t2, t3, t4, t5, t6, t7, p0, p1, p2, p3, ..] = slot;
+    let len = file.metadata().map_or(0, |file| file.len()).saturating_sub(HEAD).min(BYTES_MAX);
+    let mut bytes = vec![0; len as usize];
+    if file.read_exact_at(&mut bytes, HEAD).is_err() {
+        return Vec::new();
+    }
+    let slots = bytes.as_chunks::<SLOT>().0.iter().filter_map(|slot| {
+        let [t0, t1, t2, t3, t4, t5, t6, t7, p0, p1, p2, p3, ..] = *slot;
         let commit = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
         let pid = u32::from_le_bytes([p0, p1, p2, p3]);
-        if pid != 0 {
-            found.push(ReaderSlot { pid, commit: (commit != u64::MAX).then_some(commit) });
-        }
-    }
-    found
+        (pid != 0).then_some(ReaderSlot { pid, commit: (commit != u64::MAX).then_some(commit) })
+    });
+    slots.collect()
 }

@@ -50,6 +50,9 @@ pub enum Table {
     AutomodRules,
     /// guild, user → when it left, in microseconds since 1970, eight bytes; for a while only.
     Departed,
+    /// guild, user → nothing: a member that only other events told, which `member_count` does not count
+    /// before its GUILD_MEMBER_ADD.
+    Uncounted,
 }
 
 impl Table {
@@ -57,7 +60,7 @@ impl Table {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Meta,
         Self::Guilds,
         Self::GuildFacts,
@@ -80,10 +83,11 @@ impl Table {
         Self::Integrations,
         Self::AutomodRules,
         Self::Departed,
+        Self::Uncounted,
     ];
 
     /// Those under a guild whose keys begin with its id, in the order they are freed.
-    pub const OF_GUILD: [Self; 16] = [
+    pub const OF_GUILD: [Self; 17] = [
         Self::Guilds,
         Self::GuildFacts,
         Self::Emojis,
@@ -100,6 +104,7 @@ impl Table {
         Self::Integrations,
         Self::AutomodRules,
         Self::Departed,
+        Self::Uncounted,
     ];
 
     /// Its place in [`Table::ALL`].
@@ -149,6 +154,7 @@ impl Table {
             Self::Integrations => "integrations",
             Self::AutomodRules => "automod_rules",
             Self::Departed => "departed",
+            Self::Uncounted => "uncounted",
         }
     }
 
@@ -177,7 +183,8 @@ impl Table {
             | Self::RoleOrder
             | Self::ChannelFacts
             | Self::ChannelMap
-            | Self::Departed => return None,
+            | Self::Departed
+            | Self::Uncounted => return None,
         })
     }
 }

@@ -34,7 +34,6 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     for thread in threads {
         step.world.erase_channel(Table::Threads, guild, thread)?;
     }
-    step.world.move_channel(Key::pair(guild, id))?;
     step.world.erase_channel(Table::Channels, guild, id)
 }
 

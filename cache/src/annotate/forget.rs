@@ -30,6 +30,7 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     // Members are what holds users; and they have theirs inside where users are not kept apart.
     if !settings.caches(Resource::Members) || changed & 1 << Resource::Users as u64 != 0 {
         store.clear(Table::Members)?;
+        store.clear(Table::Uncounted)?;
         store.clear(Table::Users)?;
         rewrite(store, Table::GuildFacts, |bytes| {
             let facts = GuildFacts::from_bytes(bytes).filter(|facts| facts.members_cached > 0)?;
@@ -43,7 +44,35 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
             Some(facts.as_bytes().to_vec())
         })?;
     }
+    forget_strays(store)?;
     store.set(Table::Meta, meta::RESOURCES, &cached.to_le_bytes())
+}
+
+/// Forgets what is known about channels that are not cached and have no messages.
+fn forget_strays(store: &mut dyn Tables) -> Result<(), StoreError> {
+    let mut next = Some(Key::one(0));
+    while let Some(from) = next.take() {
+        let mut known = Vec::new();
+        store.scan(Table::ChannelFacts, from..=*Key::all().end(), &mut |key, bytes| {
+            if known.len() == PAGE {
+                next = Some(key);
+                return false;
+            }
+            if ChannelFacts::from_bytes(bytes).is_some_and(|facts| facts.count() == 0) {
+                known.push(key);
+            }
+            true
+        })?;
+        for key in known {
+            let is_cached = store.get(Table::Channels, key)?.is_some()
+                || store.get(Table::Threads, key)?.is_some();
+            if !is_cached {
+                store.remove(Table::ChannelFacts, key)?;
+                store.remove(Table::ChannelMap, Key::one(key.id()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Values that are replaced at once.

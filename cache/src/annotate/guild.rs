@@ -4,7 +4,8 @@ use mixcord_event::{Atom, List, Map, Reason, Value, atoms, edit};
 use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose};
 
 use super::entity::{self, Family};
-use super::world::{Insert, World};
+use super::people::Insert;
+use super::world::World;
 use super::{Step, id_in, member};
 
 /// Members of GUILD_CREATE that are entities of their own, or facts (R8, R10).
@@ -36,7 +37,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     }
     step.main.reason = if facts.pending {
         Reason::Startup
-    } else if facts.unavailable || says == Some(false) {
+    } else if facts.created || facts.unavailable || says == Some(false) {
         Reason::Available
     } else {
         Reason::Join

@@ -3,7 +3,7 @@
 use mixcord_event::{Kind, Map, Value, atoms, edit};
 use mixcord_state::{GuildFacts, Resource, StoreError, compose};
 
-use super::world::{Insert, MemberPut};
+use super::people::{Insert, MemberPut};
 use super::{Step, guild, id_in, maps};
 
 pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -46,7 +46,7 @@ fn put(
     let Some(mut facts) = facts else {
         // The user may be known from elsewhere.
         let user = step.world.put_user(user, 0)?;
-        return Ok(MemberPut { new: false, user });
+        return Ok(MemberPut { counts: false, user });
     };
     let cached = step.world.settings.caches(Resource::Members);
     let mut old = step.buffer();
@@ -56,7 +56,7 @@ fn put(
     if insert == Insert::Always {
         step.world.forget_departed(guild, [user_id].into_iter())?;
     }
-    if counts && !known {
+    if counts && (put.counts || !cached) {
         facts.member_count = facts.member_count.map(|count| count + 1);
     }
     if facts != before {

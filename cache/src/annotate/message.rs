@@ -130,7 +130,7 @@ fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, 
     if let Some(held) = compose::channel_facts(&*step.world.store, at.owner(), at.id())? {
         return Ok(Some(held.copied_into(buffer)));
     }
-    if step.world.move_channel(at)?.is_none() {
+    if !step.world.move_channel(at)? {
         return Ok(None);
     }
     let moved = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
@@ -166,14 +166,18 @@ fn add(step: &mut Step<'_>, at: Key, mut facts: ChannelFacts<'_>, id: u64) {
 /// Adds the payload to a history, and takes out of it what is too much or too old.
 fn insert(step: &mut Step<'_>, facts: &mut ChannelFacts<'_>, id: u64) {
     let (received_us, oldest_us) = (step.world.now_us, oldest_us(step));
-    // One that comes again keeps its place.
+    let messages_max = step.world.settings.messages_per_channel as usize;
+    // One that comes again keeps its place; one from before a full history has none.
     let held = facts.message(id).filter(|held| held.received_us >= oldest_us);
-    let message = held.unwrap_or(Cached { id, received_us });
-    if let Some(before) = facts.insert(message).filter(|before| *before != message) {
-        step.world.store.delete(Table::Messages, before.key());
+    let is_before = facts.history().next().is_some_and(|first| id < first.id);
+    if held.is_some() || !is_before || facts.count() < messages_max {
+        let message = held.unwrap_or(Cached { id, received_us });
+        if let Some(before) = facts.insert(message).filter(|before| *before != message) {
+            step.world.store.delete(Table::Messages, before.key());
+        }
+        put(step, message, step.data.as_bytes());
     }
-    put(step, message, step.data.as_bytes());
-    let excess = facts.count().saturating_sub(step.world.settings.messages_per_channel as usize);
+    let excess = facts.count().saturating_sub(messages_max);
     let mut gone = 0;
     for first in facts.history() {
         if gone >= excess && first.received_us >= oldest_us {
@@ -237,10 +241,10 @@ fn keep_or_forget(
     Ok(())
 }
 
-/// Whether a channel is neither cached nor in a guild that is, with which it would go.
+/// Whether a channel is cached neither as one nor as a thread: only its messages are known.
 fn is_stray(step: &Step<'_>, at: Key) -> Result<bool, StoreError> {
-    let cached = step.world.store.get(Table::Channels, at)?.is_some();
-    Ok(!cached && (at.owner() == 0 || step.world.created_guild(at.owner())?.is_none()))
+    let store = &step.world.store;
+    Ok(store.get(Table::Channels, at)?.is_none() && store.get(Table::Threads, at)?.is_none())
 }
 
 /// So many messages are taken out at once at most: more than come from one time to the next.

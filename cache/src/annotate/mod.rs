@@ -11,6 +11,7 @@ mod guild;
 mod member;
 mod message;
 mod output;
+mod people;
 mod reaction;
 mod refresh;
 mod role;
@@ -74,7 +75,12 @@ pub fn annotate(
     let header = record.header();
     let guild = record.guild_id();
     let mut step = Step {
-        world: World { store, settings, now_us: header.received_us },
+        world: World {
+            store,
+            settings,
+            now_us: header.received_us,
+            member_events: header.flags.contains(Flags::MEMBER_EVENTS),
+        },
         data: record.data().as_map().unwrap_or(Map::EMPTY),
         shard: (header.shard.id, header.shard.count),
         guild,

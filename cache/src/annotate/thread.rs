@@ -3,8 +3,7 @@
 use mixcord_event::{Map, Value, atoms, edit};
 use mixcord_state::{Key, StoreError, Table, compose};
 
-use super::world::Insert;
-use super::{Step, channel, guild, id_in, ids, maps};
+use super::{Step, channel, guild, id_in, ids, maps, refresh};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     channel::put(step, Table::Threads, true)
@@ -18,7 +17,6 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
     channel::old(step, Table::Threads, guild, id)?;
-    step.world.move_channel(Key::pair(guild, id))?;
     step.world.erase_channel(Table::Threads, guild, id)
 }
 
@@ -101,8 +99,9 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
             out.append(&mut merged);
         }
     })?;
-    let Some(mut facts) = step.world.created_guild(guild)? else { return Ok(()) };
-    let before = facts;
+    if step.world.created_guild(guild)?.is_none() {
+        return Ok(());
+    }
     for added in maps(data.get(atoms::ADDED_MEMBERS)) {
         let Some(member) = added.get(atoms::MEMBER).and_then(Value::as_map) else { continue };
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
@@ -110,13 +109,10 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
         if step.world.has_departed(guild, user_id)? {
             continue;
         }
-        step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
+        refresh::person(step, Some(member), user)?;
         if let Some(presence) = added.get(atoms::PRESENCE).and_then(Value::as_map) {
             guild::put_presence(&mut step.world, guild, presence)?;
         }
-    }
-    if facts != before {
-        step.world.put_guild_facts(guild, facts);
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -180,7 +180,7 @@ impl DiskStore {
     /// Puts a small file in its place, whole.
     fn put_file(&self, name: &str, text: &str) -> Result<(), DiskError> {
         let (path, draft) = (self.dir.join(name), self.dir.join(format!("{name}.new")));
-        fs::write(&draft, text)
+        write_private(&draft, text)
             .and_then(|()| fs::rename(&draft, &path))
             .map_err(|source| DiskError::Io { path, source })
     }
@@ -272,6 +272,13 @@ impl DiskStore {
 /// Whole pages of at least `bytes`.
 fn pages(bytes: u64) -> u64 {
     bytes.next_multiple_of(PAGE_BYTES as u64)
+}
+
+/// Writes a file that only this user can read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Makes a directory that only this user can enter, or sees that it is one.

@@ -64,6 +64,11 @@ impl Tables for MemoryStore {
         Ok(())
     }
 
+    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError> {
+        self.delete(table, key);
+        Ok(())
+    }
+
     fn clear(&mut self, table: Table) -> Result<(), StoreError> {
         self.tables.retain(|(held, _), _| *held != table);
         Ok(())

@@ -61,6 +61,9 @@ pub trait Tables: Read {
     /// Stores `value` under `key`.
     fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError>;
 
+    /// Removes what stands under `key`, if anything does.
+    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError>;
+
     /// Removes everything from a table.
     fn clear(&mut self, table: Table) -> Result<(), StoreError>;
 }
@@ -68,6 +71,12 @@ pub trait Tables: Read {
 impl Tables for WriteTxn<'_> {
     fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
         self.put(table, key, value)?;
+        kill::point();
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError> {
+        self.delete(table, key)?;
         kill::point();
         Ok(())
     }

@@ -38,9 +38,11 @@ impl Subject {
 }
 
 /// The notes, 8 MiB of them at most.
+#[derive(Default)]
 pub(super) struct Notes {
     /// Seeded by chance, so that nobody can aim at the print of another document.
     hasher: RandomState,
+    /// None until there is a note: without a store there never is.
     buckets: Vec<Bucket>,
     /// Places written since the last commit, in order: bucket and place in it.
     fresh: Vec<u32>,
@@ -59,29 +61,24 @@ struct Bucket([u64; PLACES]);
 /// subject's as well.
 const TAG: u64 = 0xFF << 56;
 
-impl Default for Notes {
-    fn default() -> Self {
-        Self {
-            hasher: RandomState::default(),
-            buckets: vec![Bucket::default(); BUCKETS],
-            fresh: Vec::new(),
-        }
-    }
-}
-
 impl Notes {
     /// Whether `document` without the fields under `except` is noted.
     pub(super) fn has(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {
         let hash = self.hasher.hash_one(subject);
         // It is far away, mostly: fetched now, it comes while the print is made.
-        let prints = std::hint::black_box(self.buckets[bucket(hash)].0);
-        prints.contains(&self.print(hash, document, except))
+        let Some(prints) = std::hint::black_box(self.buckets.get(bucket(hash)).copied()) else {
+            return false;
+        };
+        prints.0.contains(&self.print(hash, document, except))
     }
 
     /// Notes it; another note may have to go.
     pub(super) fn add(&mut self, subject: Subject, document: Map<'_>, except: &[Atom]) {
         let hash = self.hasher.hash_one(subject);
         let print = self.print(hash, document, except);
+        if self.buckets.is_empty() {
+            self.buckets.resize(BUCKETS, Bucket::default());
+        }
         let prints = &mut self.buckets[bucket(hash)].0;
         if prints.contains(&print) {
             return;
@@ -95,7 +92,8 @@ impl Notes {
     /// The subject changes.
     pub(super) fn forget(&mut self, subject: Subject) {
         let hash = self.hasher.hash_one(subject);
-        for print in &mut self.buckets[bucket(hash)].0 {
+        let Some(prints) = self.buckets.get_mut(bucket(hash)) else { return };
+        for print in &mut prints.0 {
             if *print & TAG == hash & TAG {
                 *print = 0;
             }
@@ -158,6 +156,15 @@ mod tests {
     }
 
     const ANN: &str = r#"{"nick": "ann", "roles": ["30"], "deaf": true, "mute": false, "new": 1}"#;
+
+    #[test]
+    fn without_a_note_they_take_no_memory() {
+        let mut notes = Notes::default();
+        assert!(!has(&notes, MEMBER, ANN));
+        notes.forget(MEMBER);
+        notes.take_back(0);
+        assert_eq!(notes.buckets.capacity(), 0);
+    }
 
     #[test]
     fn a_note_is_of_the_fields_in_any_order() {

@@ -148,7 +148,7 @@ pub(crate) fn send_at(
 ) {
     for ((kind, payload), us) in events.iter().zip(us..) {
         let seq = producer.staged_tail() + 1;
-        let at = At { shard: shard.0, shards: shard.1, seq, us };
+        let at = At { shard: shard.0, shards: shard.1, seq, us, ..At::default() };
         let bytes = record_bytes(kind, payload, at);
         let meta = Meta { key: 0, tag: 0, source: seq, ..Meta::default() };
         producer.stage(&meta, &[&bytes]).expect("room");

@@ -28,7 +28,7 @@ pub(crate) fn record_bytes(kind: &str, payload: &Json, at: At) -> Vec<u8> {
     let kind_of = known.unwrap_or(Kind::UNKNOWN);
     let header = Header {
         kind: kind_of,
-        flags: Flags::NONE,
+        flags: if at.member_events { Flags::MEMBER_EVENTS } else { Flags::NONE },
         reason: Reason::None,
         shard: Shard { id: at.shard, count: at.shards },
         session: 1,
@@ -59,11 +59,13 @@ pub(crate) struct At {
     pub(crate) shards: u16,
     pub(crate) seq: u64,
     pub(crate) us: u64,
+    /// Whether the session's intents bring the events of members.
+    pub(crate) member_events: bool,
 }
 
 impl Default for At {
     fn default() -> Self {
-        Self { shard: 0, shards: 1, seq: 1, us: 1_700_000_000_000_000 }
+        Self { shard: 0, shards: 1, seq: 1, us: 1_700_000_000_000_000, member_events: false }
     }
 }
 

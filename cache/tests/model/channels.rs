@@ -100,7 +100,7 @@ impl World {
                 if id(&added["user_id"]).is_some_and(|id| self.departed.contains(&(guild, id))) {
                     continue;
                 }
-                self.put_member(guild, &added["member"], &added["member"]["user"], Some(true));
+                self.refresh(Some(guild), &added["member"], &added["member"]["user"]);
                 self.put_presence(guild, &added["presence"]);
             }
         }

@@ -81,11 +81,13 @@ proptest! {
     #[test]
     fn the_annotator_agrees_with_the_model(
         off in off(),
+        member_events in any::<bool>(),
         dice in prop::collection::vec(any::<Dice>(), 1..250),
     ) {
         let settings = settings(&off);
         let mut cache = Cache { settings: settings.clone(), ..Cache::default() };
         let mut world = World::new(settings);
+        (cache.at.member_events, world.member_events) = (member_events, member_events);
         agree(&mut cache, &mut world, &dice)?;
     }
 }

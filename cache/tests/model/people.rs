@@ -3,7 +3,7 @@
 use mixcord_state::Table;
 use serde_json::Value as Json;
 
-use crate::world::{Expected, World, id, merge, without};
+use crate::world::{Expected, World, id, merge};
 
 impl World {
     pub(crate) fn member_row(
@@ -21,8 +21,9 @@ impl World {
         let old = self.member(guild, user);
         let change = if self.created(guild) {
             let insert = if add { Some(true) } else { may_be.then_some(false) };
+            let uncounted = self.uncounted.contains(&(guild, user));
             let change = self.put_member(guild, data, &data["user"], insert);
-            if add && old.is_null() {
+            if add && (old.is_null() || uncounted) {
                 let count = &mut self.facts.get_mut(&guild).unwrap().count;
                 *count = count.map(|count| count + 1);
             }
@@ -53,6 +54,7 @@ impl World {
             self.entities.remove(&(table, guild, user));
         }
         let cached = self.entities.remove(&(Table::Members, guild, user)).is_some();
+        self.uncounted.remove(&(guild, user));
         self.departed.insert((guild, user));
         if cached || !all {
             let count = &mut self.facts.get_mut(&guild).unwrap().count;
@@ -137,22 +139,6 @@ impl World {
         let resolved = &data["data"]["resolved"];
         for (user_id, user) in resolved["users"].as_object().unwrap() {
             self.refresh(Some(guild), &resolved["members"][user_id], user);
-        }
-        for (key, table) in
-            [("channels", Table::Channels), ("channels", Table::Threads), ("roles", Table::Roles)]
-        {
-            for entity in resolved[key].as_object().unwrap().values() {
-                let entity_id = id(&entity["id"]).unwrap();
-                if self.has(table, guild, entity_id) {
-                    let entity = if table == Table::Roles {
-                        entity.clone()
-                    } else {
-                        without(entity, &["permissions"])
-                    };
-                    let merged = merge(&self.get(table, guild, entity_id), &entity);
-                    self.put(table, guild, entity_id, merged);
-                }
-            }
         }
     }
 }

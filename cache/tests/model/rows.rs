@@ -36,7 +36,6 @@ impl World {
             "THREAD_DELETE" => {
                 let (guild, id) = (guild.unwrap(), id(&data["id"]).unwrap());
                 main.old = self.channel(Table::Threads, guild, id);
-                self.move_channel(guild, id);
                 self.erase_channel(Table::Threads, guild, id);
             }
             "CHANNEL_PINS_UPDATE" => {
@@ -109,6 +108,7 @@ impl World {
             "TYPING_START" => self.embedded(data),
             _ => self.family(kind, data, &mut main),
         }
+        derived.append(&mut self.behind);
         let derived = derived.into_iter().map(|(kind, old, data): (&str, Json, Json)| Expected {
             kind: kind.to_owned(),
             reason: Some("derived"),
@@ -154,7 +154,7 @@ impl World {
                 main.old = self.guild(guild);
                 main.reason = Some(if facts.pending {
                     "startup"
-                } else if facts.unavailable || data["unavailable"] == false {
+                } else if facts.created || facts.unavailable || data["unavailable"] == false {
                     "available"
                 } else {
                     "join"

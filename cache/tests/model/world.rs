@@ -44,6 +44,11 @@ pub(crate) struct World {
     /// Channel and message → when it was received, and the message.
     pub(crate) messages: BTreeMap<(u64, u64), (u64, Json)>,
     pub(crate) departed: BTreeSet<(u64, u64)>,
+    /// Members that only other events told.
+    pub(crate) uncounted: BTreeSet<(u64, u64)>,
+    pub(crate) member_events: bool,
+    /// Derived records of members and users inside another event.
+    pub(crate) behind: Vec<(&'static str, Json, Json)>,
     /// Whether the store says which resources it caches.
     pub(crate) opened: bool,
 }
@@ -92,6 +97,9 @@ impl World {
             guild_of: BTreeMap::new(),
             messages: BTreeMap::new(),
             departed: BTreeSet::new(),
+            uncounted: BTreeSet::new(),
+            member_events: false,
+            behind: Vec::new(),
             opened: false,
         }
     }
@@ -114,6 +122,11 @@ impl World {
         if !self.on(Table::Messages) {
             self.messages.clear();
         }
+        if anew {
+            self.uncounted.clear();
+        }
+        let known: Vec<_> = self.last.keys().copied().collect();
+        known.into_iter().for_each(|(guild, channel)| self.forget_stray(guild, channel));
     }
 
     /// Entries of each table.
@@ -126,6 +139,7 @@ impl World {
             Table::ChannelMap => self.guild_of.len(),
             Table::Messages => self.messages.len(),
             Table::Departed => self.departed.len(),
+            Table::Uncounted => self.uncounted.len(),
             table => self.entities.keys().filter(|(of, ..)| *of == table).count(),
         };
         Table::ALL.iter().map(|&table| (table, count(table))).collect()
@@ -160,7 +174,8 @@ impl World {
 
     /// Whether everybody in the guild is cached.
     pub(crate) fn knows_all(&self, guild: u64) -> bool {
-        let cached = self.ids(Table::Members, guild).len() as u64;
+        let uncounted = self.uncounted.iter().filter(|(of, _)| *of == guild).count();
+        let cached = (self.ids(Table::Members, guild).len() - uncounted) as u64;
         self.facts.get(&guild).and_then(|facts| facts.count).is_some_and(|count| count <= cached)
     }
 
@@ -208,11 +223,8 @@ impl World {
     }
 
     pub(crate) fn put_channel(&mut self, table: Table, guild: u64, channel: &Json) {
-        let Some(id) = id(&channel["id"]) else { return };
-        if let Some(before) = self.move_channel(guild, id) {
-            self.entities.remove(&(Table::Channels, before, id));
-            self.entities.remove(&(Table::Threads, before, id));
-        }
+        let Some(id) = id(&channel["id"]).filter(|_| self.on(table)) else { return };
+        self.move_channel(guild, id);
         self.guild_of.insert(id, guild);
         let held = self.last.get(&(guild, id)).cloned().flatten();
         self.last.insert((guild, id), channel.get("last_message_id").cloned().or(held));
@@ -250,6 +262,7 @@ impl World {
         self.facts.remove(&guild);
         self.role_order.remove(&guild);
         self.departed.retain(|(of, _)| *of != guild);
+        self.uncounted.retain(|(of, _)| *of != guild);
         self.release();
     }
 
@@ -298,11 +311,17 @@ impl World {
         if self.has(Table::Members, guild, id) {
             let merged = merge(&self.get(Table::Members, guild, id), &own);
             self.put(Table::Members, guild, id, merged);
+            if insert == Some(true) {
+                self.uncounted.remove(&(guild, id));
+            }
         } else if self.on(Table::Members) {
             let gone = self.departed.contains(&(guild, id));
             if insert == Some(true) || (insert == Some(false) && !gone) {
                 self.put(Table::Members, guild, id, own);
                 new = true;
+                if insert == Some(false) {
+                    self.uncounted.insert((guild, id));
+                }
             }
         }
         if insert == Some(true) {
@@ -311,18 +330,30 @@ impl World {
         self.put_user(user, new)
     }
 
-    /// R9.
+    /// R9: who is cached is left to their own events, or else what changed is told.
     pub(crate) fn refresh(&mut self, guild: Option<u64>, member: &Json, user: &Json) {
         let Some(id) = id(&user["id"]) else { return };
-        match guild {
-            Some(guild)
-                if !member.is_null()
-                    && (self.has(Table::Members, guild, id) || self.created(guild)) =>
-            {
-                self.put_member(guild, member, user, Some(false));
+        let guild = guild.filter(|_| !member.is_null());
+        let old = guild.map_or(Json::Null, |guild| self.member(guild, id));
+        let meets = guild.is_some_and(|guild| self.created(guild)) && self.on(Table::Members);
+        let meets = meets && old.is_null() && !self.departed.contains(&(guild.unwrap(), id));
+        if self.member_events && (!meets || self.has(Table::Users, id, 0)) {
+            if meets {
+                let known = self.get(Table::Users, id, 0);
+                self.put_member(guild.unwrap(), member, &known, Some(false));
             }
-            _ => drop(self.put_user(user, false)),
+            return;
         }
+        let change = match guild {
+            Some(guild) if meets => self.put_member(guild, member, user, Some(false)),
+            Some(guild) if !old.is_null() => self.put_member(guild, member, user, None),
+            _ => self.put_user(user, false),
+        };
+        let new = guild.map_or(Json::Null, |guild| self.member(guild, id));
+        if !old.is_null() && old != new {
+            self.behind.push(("GUILD_MEMBER_UPDATE", old, new));
+        }
+        self.behind.extend(change.map(|(old, new)| ("USER_UPDATE", old, new)));
     }
 
     pub(crate) fn put_presence(&mut self, guild: u64, presence: &Json) {
@@ -376,11 +407,12 @@ impl World {
         }
     }
 
-    /// Of a channel that is not cached and in no guild that is, nothing is known but messages.
+    /// Of a channel that is not cached nothing is known but messages.
     pub(crate) fn forget_stray(&mut self, guild: u64, channel: u64) {
         let empty = self.messages.range((channel, 0)..=(channel, u64::MAX)).next().is_none();
-        let cached = self.has(Table::Channels, guild, channel);
-        if empty && !cached && (guild == 0 || !self.created(guild)) {
+        let cached =
+            self.has(Table::Channels, guild, channel) || self.has(Table::Threads, guild, channel);
+        if empty && !cached {
             self.last.remove(&(guild, channel));
             self.guild_of.remove(&channel);
         }

@@ -94,6 +94,7 @@ fn threads() {
     assert_eq!((cache.store.len(Table::Members), cache.store.len(Table::Presences)), (3, 2));
     let mut thread = plus(thread, json!({"member_count": 5}));
     thread.as_object_mut().unwrap().remove("member");
+    cache.at.member_events = true;
     let back = json!({"id": "301", "user_id": "1", "flags": 0, "member": member("1", "ann", &[]), "presence": null});
     let members = json!({"id": "301", "guild_id": G, "member_count": 6, "added_members": [back]});
     check(&cache.one("THREAD_MEMBERS_UPDATE", members.clone()), thread.clone(), members);

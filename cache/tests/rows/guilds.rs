@@ -51,6 +51,8 @@ fn guild_create_tells_startup_return_and_join_apart() {
     let back = cache.one("GUILD_CREATE", plus(guild(), json!({"unavailable": false})));
     assert_eq!(back.reason, Some("available"));
     assert_eq!(back.old, plus(cached_guild(), json!({"unavailable": true})));
+    let again = cache.one("GUILD_CREATE", plus(guild(), json!({"unavailable": false})));
+    assert_eq!(again.reason, Some("available"), "nobody joined");
     let left = cache.one("GUILD_DELETE", json!({"id": G}));
     assert_eq!(left.reason, Some("leave"));
     check(&left, plus(cached_guild(), json!({"unavailable": false})), json!({"id": G}));

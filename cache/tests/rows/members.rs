@@ -106,7 +106,11 @@ fn voice_states() {
     let mut cache = with_guild();
     let held = json!({"user_id": "1", "channel_id": "201", "session_id": "s", "mute": false, "guild_id": G});
     let muted = plus(held.clone(), json!({"mute": true, "member": member("1", "ann", &[])}));
-    check(&cache.one("VOICE_STATE_UPDATE", muted.clone()), held, muted.clone());
+    let seen = cache.feed("VOICE_STATE_UPDATE", muted.clone());
+    check(&seen[0], held, muted.clone());
+    let changed = member_entity("1", "ann", &[]);
+    check(&seen[1], plus(changed.clone(), json!({"roles": ["20"]})), changed);
+    assert_eq!((seen.len(), seen[1].kind.as_str()), (2, "GUILD_MEMBER_UPDATE"));
     let left = json!({"user_id": "1", "channel_id": null, "guild_id": G});
     check(&cache.one("VOICE_STATE_UPDATE", left.clone()), muted, left.clone());
     check(&cache.one("VOICE_STATE_UPDATE", left.clone()), NULL, left);
@@ -118,7 +122,9 @@ fn voice_states() {
 fn embedded_members_and_users_refresh_but_never_erase() {
     let mut cache = with_guild();
     let typing = json!({"channel_id": "200", "guild_id": G, "user_id": "2", "timestamp": 1, "member": {"user": user("2", "bob"), "nick": "b"}});
-    check(&cache.one("TYPING_START", typing.clone()), NULL, typing);
+    let seen = cache.feed("TYPING_START", typing.clone());
+    check(&seen[0], NULL, typing);
+    assert_eq!((&seen[1].old["nick"], &seen[1].data["nick"]), (&NULL, &json!("b")));
     let said = json!({"id": "900", "channel_id": "200", "guild_id": G, "author": user("3", "cyd"), "member": {"roles": []}, "content": ""});
     cache.feed("MESSAGE_CREATE", said);
     assert_eq!(cache.store.len(Table::Members), 3, "member and user were both there");
@@ -126,18 +132,32 @@ fn embedded_members_and_users_refresh_but_never_erase() {
     cache.feed("MESSAGE_CREATE", hook);
     assert_eq!(cache.store.len(Table::Users), 3);
     let asked = json!({"id": "5", "guild_id": G, "member": plus(member("1", "ann3", &[]), json!({"permissions": "8"})), "data": {"resolved": {"users": {"2": user("2", "bob3")}, "members": {"2": {"roles": ["20"], "permissions": "1"}}, "roles": {"30": {"id": "30", "name": "r"}}, "channels": {"200": {"id": "200", "name": "c", "permissions": "1"}}}}});
-    check(&cache.one("INTERACTION_CREATE", asked.clone()), NULL, asked);
+    let seen = cache.feed("INTERACTION_CREATE", asked.clone());
+    check(&seen[0], NULL, asked);
+    let derived: Vec<_> = seen[1..].iter().map(|seen| seen.kind.as_str()).collect();
+    assert_eq!(derived, ["GUILD_MEMBER_UPDATE", "USER_UPDATE"].repeat(2));
     let seen = cache.one("GUILD_MEMBER_REMOVE", json!({"guild_id": G, "user": {"id": "2"}}));
     let expected = json!({"user": user("2", "bob3"), "roles": ["20"], "nick": "b", "joined_at": "2020-01-01T00:00:00Z", "guild_id": G});
     assert_eq!(seen.old, expected);
     let seen = cache.one("GUILD_MEMBER_REMOVE", json!({"guild_id": G, "user": {"id": "1"}}));
     assert_eq!(seen.old["user"]["username"], "ann3");
     assert_eq!(seen.old["permissions"], NULL);
-    assert_eq!(
-        cache.one("GUILD_ROLE_DELETE", json!({"guild_id": G, "role_id": "30"})).old["name"],
-        "r"
-    );
-    assert_eq!(cache.one("CHANNEL_DELETE", json!({"guild_id": G, "id": "200"})).old["name"], "c");
+    // Channels and roles are told by their own events, with what they were.
+    let deleted = cache.one("GUILD_ROLE_DELETE", json!({"guild_id": G, "role_id": "30"}));
+    assert!(deleted.old["name"].is_string() && deleted.old["name"] != "r", "{}", deleted.old);
+    let deleted = cache.one("CHANNEL_DELETE", json!({"guild_id": G, "id": "200"}));
+    assert_eq!(deleted.old["name"], "general");
+}
+
+/// An interaction's follow-up has the bot as its author, and is a webhook's.
+#[test]
+fn a_follow_up_of_an_interaction_says_nothing_of_the_bot() {
+    let mut cache = with_guild();
+    let author = json!({"id": "1", "username": "ann as a webhook", "discriminator": "0000"});
+    let follow_up = json!({"id": "902", "channel_id": "200", "guild_id": G, "author": author, "webhook_id": "77", "application_id": "77", "interaction_metadata": {"id": "5"}, "type": 20, "content": ""});
+    check(&cache.one("MESSAGE_CREATE", follow_up.clone()), NULL, follow_up);
+    let seen = cache.one("GUILD_MEMBER_REMOVE", json!({"guild_id": G, "user": {"id": "1"}}));
+    assert_eq!(seen.old["user"], user("1", "ann"));
 }
 
 #[test]

@@ -255,3 +255,32 @@ fn a_long_history_grows_old_at_once() {
     assert_eq!(cache.store.len(Table::Messages), 1);
     invariants::check(&cache.store);
 }
+
+/// An edit of a message from before a full history is not cached, and writes nothing.
+#[test]
+fn a_message_from_before_a_full_history_has_no_place_in_it() {
+    use mixcord_cache::store::{Changes, Overlay};
+    let mut cache = with_guild();
+    cache.settings.messages_per_channel = 2;
+    cache.feed("MESSAGE_CREATE", message("901", "a"));
+    cache.feed("MESSAGE_CREATE", message("902", "b"));
+    let mut changes = Changes::default();
+    let mut overlay = Overlay::new(&cache.store, &mut changes);
+    crate::common::feed(
+        &mut overlay,
+        &cache.settings,
+        "MESSAGE_UPDATE",
+        &message("900", "c"),
+        cache.at,
+    );
+    let mut written = 0;
+    let each = changes.each(|table, _, _| {
+        written += usize::from(table == Table::Messages);
+        Ok(())
+    });
+    each.unwrap();
+    assert_eq!(written, 0);
+    let update = cache.one("MESSAGE_UPDATE", message("900", "d"));
+    assert_eq!(update.old, NULL);
+    assert_eq!(cache.one("MESSAGE_UPDATE", message("901", "d")).old["content"], "a");
+}

@@ -143,3 +143,45 @@ fn a_guild_has_no_list_of_roles_before_somebody_told_them_all() {
     let seen = cache.one("GUILD_ROLE_DELETE", json!({"guild_id": G, "role_id": "50"}));
     assert_eq!(seen.old["name"], "m");
 }
+
+/// Of channels and threads that are not cached nothing stays but the messages there are.
+#[test]
+fn channels_and_threads_that_are_off_leave_nothing_behind() {
+    for off in [Resource::Threads, Resource::Channels] {
+        let mut cache = Cache::default();
+        cache.settings = cache.settings.clone().without(off);
+        let channels: Vec<_> =
+            (200..250).map(|id| json!({"id": id.to_string(), "type": 0})).collect();
+        cache.feed("GUILD_CREATE", json!({"id": G, "name": "g", "channels": channels}));
+        let (facts, before) = (Table::ChannelFacts, cache.store.len(Table::ChannelFacts));
+        for id in 1000..1050 {
+            let thread = json!({"id": id.to_string(), "guild_id": G, "parent_id": "200", "type": 11, "name": "t"});
+            cache.feed("THREAD_CREATE", thread);
+        }
+        let (kept, there) = match off {
+            Resource::Threads => (cache.store.len(Table::Channels), before),
+            _ => (cache.store.len(Table::Threads), 50),
+        };
+        assert_eq!((kept, cache.store.len(facts)), (50, there));
+        // A message says of its channel that it is, for as long as it is kept.
+        let at = if off == Resource::Threads { "1000" } else { "200" };
+        let said = |id: &str| json!({"id": id, "channel_id": at, "guild_id": G, "content": ""});
+        cache.feed("MESSAGE_CREATE", said("5000"));
+        assert_eq!(cache.store.len(facts), there + 1);
+        cache.feed("MESSAGE_DELETE", said("5000"));
+        assert_eq!((cache.store.len(facts), cache.store.len(Table::ChannelMap)), (there, there));
+    }
+}
+
+/// The same when one is switched off that an earlier run cached.
+#[test]
+fn channels_that_are_switched_off_leave_nothing_behind() {
+    use mixcord_cache::annotate::forget_uncached;
+    let mut cache = with_guild();
+    cache.feed("MESSAGE_CREATE", message("900", "kept"));
+    cache.settings = cache.settings.clone().without(Resource::Channels).without(Resource::Threads);
+    forget_uncached(&mut cache.store, &cache.settings).unwrap();
+    for table in [Table::ChannelFacts, Table::ChannelMap, Table::Messages] {
+        assert_eq!(cache.store.len(table), 1, "{table:?}");
+    }
+}

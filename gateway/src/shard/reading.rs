@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 use mixcord_event::{
-    DecodeError, DecodeErrorKind, Decoder, Encoding, Frame, Kind, RecordMeta, Shard, Value, atoms,
+    DecodeError, DecodeErrorKind, Decoder, Encoding, Flags, Frame, Kind, RecordMeta, Value, atoms,
 };
 use mixcord_ring::Meta;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -125,6 +125,8 @@ impl Runner {
             }
         }
         let encoding = self.context.encoding;
+        let flags = flags(self.context.intents);
+        let origin = RecordMeta { shard: self.shard, flags, ..RecordMeta::default() };
         let alone = match decode(encoding, decoder, self.inflater.newest(bytes)) {
             Ok(frame) => {
                 // What was kept was no first part of this: the rest of a message is none by itself.
@@ -133,7 +135,7 @@ impl Runner {
                     self.complaint.undecodable(now, &error, &mut self.output);
                     self.session.poisoned(now);
                 }
-                return take(frame, now, self.shard, &mut self.session, &mut self.output);
+                return take(frame, now, origin, &mut self.session, &mut self.output);
             }
             Err(error) => error,
         };
@@ -141,7 +143,7 @@ impl Runner {
             None => None,
             Some(whole) => match decode(encoding, decoder, whole) {
                 Ok(frame) => {
-                    return take(frame, now, self.shard, &mut self.session, &mut self.output);
+                    return take(frame, now, origin, &mut self.session, &mut self.output);
                 }
                 Err(error) => Some(error),
             },
@@ -222,7 +224,7 @@ impl Complaint {
 fn take(
     mut frame: Frame<'_>,
     now: Instant,
-    shard: Shard,
+    origin: RecordMeta,
     session: &mut Session,
     output: &mut Output,
 ) -> Result<(), ShardError> {
@@ -240,12 +242,8 @@ fn take(
         source: delivery.seq,
         ..Meta::default()
     };
-    let record = frame.record(&RecordMeta {
-        shard,
-        session: delivery.counter,
-        received_us: now_us(),
-        ..RecordMeta::default()
-    });
+    let record =
+        frame.record(&RecordMeta { session: delivery.counter, received_us: now_us(), ..origin });
     let entry =
         Entry { meta, bytes: record, counter: delivery.counter, resume_at: delivery.resume_at };
     match (delivery.gap, delivery.begins) {
@@ -254,6 +252,12 @@ fn take(
         (None, None) => output.event(entry)?,
     }
     Ok(())
+}
+
+/// What the session's intents say about its records.
+const fn flags(intents: u64) -> Flags {
+    const GUILD_MEMBERS: u64 = 1 << 1;
+    if intents & GUILD_MEMBERS == 0 { Flags::NONE } else { Flags::MEMBER_EVENTS }
 }
 
 /// What the session has to know of a message.

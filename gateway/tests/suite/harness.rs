@@ -256,6 +256,7 @@ pub(crate) struct Got {
     pub(crate) seq: u64,
     pub(crate) kind: String,
     pub(crate) key: u64,
+    pub(crate) flags: mixcord_event::Flags,
     pub(crate) data: Value,
 }
 
@@ -338,6 +339,7 @@ impl Reader {
                         seq: header.seq,
                         kind: record.kind_name().to_owned(),
                         key: header.key,
+                        flags: header.flags,
                         data: serde_json::from_str(&record.data().to_json()).expect("json"),
                     });
                 }

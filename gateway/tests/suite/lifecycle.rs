@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
+use mixcord_event::Flags;
 use mixcord_ring::Namespace;
 
 use crate::harness::{DEADLINE, Fake, Instance, Reader, SIGTERM, TOKEN, until};
@@ -24,6 +25,21 @@ fn a_gateway_waits_for_an_api_that_is_not_there_yet() {
     reader.until_all(&fake);
     gateway.signal(SIGTERM);
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+/// By that the cache knows whom it may leave to their own events.
+#[test]
+fn a_record_says_whether_its_session_has_the_events_of_members() {
+    for (intents, says) in [("ALL", true), ("513", false)] {
+        let fake = Fake::start(|_| {});
+        let instance = Instance::new();
+        let _gateway = instance.start(&fake.api_url(), &["--intents", intents]);
+        let mut reader = Reader::new(&instance);
+        reader.until("a guild", |got| got.iter().any(|got| got.kind == "GUILD_CREATE"));
+        for got in reader.got.iter().filter(|got| !got.is_own()) {
+            assert_eq!(got.flags.contains(Flags::MEMBER_EVENTS), says, "{intents} {}", got.kind);
+        }
+    }
 }
 
 #[test]
