@@ -179,6 +179,7 @@ impl Instance {
             move |source| Error::Io { path, source }
         };
         let prefix = format!("{}.", self.namespace.prefix());
+        let mut refused = None;
         for entry in std::fs::read_dir(folder).map_err(io(folder))?.flatten() {
             if !entry.file_name().to_string_lossy().starts_with(&prefix) {
                 continue;
@@ -190,13 +191,16 @@ impl Instance {
                 std::fs::remove_file(&path)
             };
             match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(io(&path)(error));
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Another user's: everything else goes all the same, and then it is told.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    refused.get_or_insert(io(&path)(error));
                 }
-                _ => {}
+                Err(error) => return Err(io(&path)(error)),
+                Ok(()) => {}
             }
         }
-        Ok(there)
+        refused.map_or(Ok(there), Err)
     }
 
     fn output(&self) -> Result<Ring, Error> {
