@@ -16,6 +16,7 @@
 use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,9 @@ use crate::log;
 
 /// How long an orderly stop may take, unless [`allow`] gives it more. What ends then has ended within 5 s.
 pub const LIMIT: Duration = Duration::from_millis(4_500);
+
+/// More than anybody waits for; an `Instant` that far ahead can be had.
+const LIMIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Signals that come so soon after the first are the same wish.
 pub const TOGETHER: Duration = Duration::from_millis(500);
@@ -89,10 +93,11 @@ pub fn on_stop(action: impl FnOnce() + Send + 'static) {
     state.actions.get_or_insert_default().push(Box::new(action));
 }
 
-/// Lets an orderly stop take this long, if that is more than it may take already.
+/// Lets an orderly stop take this long, if that is more than it may take already, but no more than
+/// a day.
 pub fn allow(limit: Duration) {
     let mut state = state();
-    state.limit = state.limit.max(limit);
+    state.limit = state.limit.max(limit.min(LIMIT_MAX));
 }
 
 fn state() -> MutexGuard<'static, State> {
@@ -151,7 +156,10 @@ impl Heard {
             (state.actions.take(), state.limit)
         };
         let Some(actions) = actions else { end(0) };
-        actions.into_iter().for_each(|action| action());
+        for action in actions {
+            // One that panics must not take the end in time with it.
+            let _ = catch_unwind(AssertUnwindSafe(action));
+        }
 
         let mut stopping = Stopping::new(first, limit);
         while let Some(left) = stopping.left(Instant::now()) {
@@ -235,6 +243,9 @@ mod tests {
         allow(LIMIT * 2);
         allow(LIMIT / 2);
         assert_eq!(state().limit, LIMIT * 2);
+        // There is no instant that far ahead.
+        allow(Duration::MAX);
+        assert!(Instant::now().checked_add(state().limit).is_some());
     }
 
     #[test]

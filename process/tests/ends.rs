@@ -30,6 +30,7 @@ fn play(role: &str) {
         "starting" => {}
         // Told, but it does not stop.
         "hung" => signals::on_stop(|| {}),
+        "panics at the end" => signals::on_stop(|| panic!("on purpose")),
         _ => {
             let stop = stop.clone();
             signals::on_stop(move || stop.send(()).expect("it is waited for"));
@@ -183,6 +184,13 @@ fn what_does_not_stop_is_ended_with_its_own_code_and_a_line() {
     assert_eq!(specimen.end().code(), Some(signals::EXIT_LATE));
     let said = said();
     assert!(said.contains("stopping took") && said.ends_with("ended where it stood\n"), "{said}");
+}
+
+#[test]
+fn what_panics_when_it_is_told_to_stop_is_ended_all_the_same() {
+    let mut specimen = Specimen::start("panics at the end", Stdio::null());
+    specimen.signal(Signal::SIGTERM);
+    assert_eq!(specimen.end().code(), Some(signals::EXIT_LATE));
 }
 
 #[test]
