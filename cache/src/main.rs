@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return refuse(first_line(&error.to_string())),
+        Err(error) => return refuse(&one_line(&error.to_string())),
     };
     let _log = options.log.start();
     if let Err(error) = watched {
@@ -98,9 +98,13 @@ fn refuse(reason: &str) -> ExitCode {
     ExitCode::from(CONFIGURATION)
 }
 
-/// clap's explanation without its hints.
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// clap's explanation without its usage, on one line.
+fn one_line(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("the options are wrong");
+    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+    let tip = tip.map_or_else(String::new, |tip| format!(" ({tip})"));
+    format!("{}{tip} (see --help)", first.strip_prefix("error: ").unwrap_or(first))
 }
 
 /// An error with its causes, on one line, none said twice.

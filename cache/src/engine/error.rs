@@ -42,7 +42,7 @@ impl EngineError {
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Name(_) | Self::Running => true,
+            Self::Name(_) | Self::Running | Self::Bell(BellError::NoSpace(_)) => true,
             Self::Output(error) => matches!(
                 error,
                 CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_)

@@ -35,7 +35,21 @@ impl Engine {
             })
         };
         let (out, store) = match attached {
-            Ok(out) => (out, opened(plan)?),
+            Ok(out) => {
+                let (found, wanted) = (out.geometry(), plan.output);
+                if (found.slots, found.payload_bytes) != (wanted.slots, wanted.payload_bytes) {
+                    tracing::warn!(
+                        ring = topology::OUTPUT_RING,
+                        slots = found.slots,
+                        bytes = found.payload_bytes,
+                        "--output-slots {} and --output-bytes {} are not in force: a ring that exists \
+                         keeps its size",
+                        wanted.slots,
+                        wanted.payload_bytes
+                    );
+                }
+                (out, opened(plan)?)
+            }
             Err(mixcord_ring::AttachError::Locked { .. }) => return Err(EngineError::Running),
             Err(_) => {
                 let store = opened(plan)?;

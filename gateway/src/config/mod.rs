@@ -80,7 +80,7 @@ impl Options {
     }
 }
 
-/// clap's answer without usage and hints.
+/// clap's answer without its usage, on one line.
 fn one_line(error: &clap::Error) -> ConfigError {
     let text = error.render().to_string();
     if !error.use_stderr() {
@@ -96,6 +96,10 @@ fn one_line(error: &clap::Error) -> ConfigError {
         line.push(' ');
         line.push_str(next);
     }
+    if let Some(tip) = lines.find_map(|line| line.strip_prefix("tip: ")) {
+        line.push_str(&format!(" ({tip})"));
+    }
+    line.push_str(" (see --help)");
     ConfigError::Option(line)
 }
 
@@ -147,6 +151,13 @@ mod tests {
             assert!(error.contains(option), "{error}");
             assert_eq!(error.lines().count(), 1, "{error}");
         }
+    }
+
+    #[test]
+    fn a_typo_is_told_what_it_may_have_meant() {
+        let error = read(&["--shard", "2"]).expect_err("refused").to_string();
+        assert!(error.contains("'--shards'") && error.ends_with("(see --help)"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
     }
 
     #[test]

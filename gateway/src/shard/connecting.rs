@@ -2,13 +2,34 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::SemaphorePermit;
+
+use super::context::Context;
 use super::task::Runner;
 use crate::limiter::Limiter;
+use crate::random::Random;
 use crate::session::{Endpoint, USUAL_INTERVAL};
 use crate::wire::{Socket, connect, gateway_url};
 
+/// How much later.
+const JITTER: Duration = Duration::from_millis(100);
+
 /// A connection, or for how long the server wants to be left alone.
 pub(super) type Opened = Result<Box<Socket>, Duration>;
+
+impl Context {
+    /// Waits until there are not too many connections being opened. Who had to wait comes a little later
+    /// still, so that a server that is coming back is not met by all of them at once (G-7).
+    async fn opening_place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.opening.try_acquire() {
+            return Some(place);
+        }
+        // The semaphore is never closed.
+        let place = self.opening.acquire().await.ok();
+        tokio::time::sleep(Random::unseeded().between(Duration::ZERO, JITTER)).await;
+        place
+    }
+}
 
 impl Runner {
     pub(super) fn begin_connecting(&mut self) {
@@ -27,6 +48,7 @@ impl Runner {
             };
             let url = gateway_url(&base, context.encoding, context.compression);
             let encrypted = context.gateway.is_encrypted();
+            let _place = context.opening_place().await;
             match connect(url, context.tls.clone(), context.message_max, encrypted).await {
                 Ok(socket) => Ok(Box::new(socket)),
                 Err(error) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::{Encoding, Shard};
 use mixcord_ring::{AsyncBell, Producer};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::output::OutputError;
 use super::workbench::Workbenches;
@@ -17,6 +17,10 @@ use crate::gateway::Gateway;
 use crate::identify::Gate;
 use crate::session::Times;
 use crate::wire::{Compression, Tls};
+
+/// Handshakes at a time, each with its lookup in a thread: a thousand shards that start, or come back
+/// after an outage, would be late for each other's HELLO.
+const OPENING_MAX: usize = 64;
 
 /// What all shards of the process share.
 #[derive(Debug)]
@@ -53,6 +57,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// Limits of the session.
     pub times: Times,
+    /// Connections that may be opened at a time.
+    pub opening: Semaphore,
 }
 
 impl Context {
@@ -87,6 +93,7 @@ impl Context {
                 hello: Duration::from_millis(options.hello_timeout_ms.into()),
                 ..Times::default()
             },
+            opening: Semaphore::new(OPENING_MAX),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Starting again: sessions that can be resumed come first, whatever REST and the budget say.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 
 use mixcord_ring::Namespace;
 use serde_json::json;
@@ -150,6 +151,42 @@ fn g13_the_budget_is_taken_over_when_the_url_is_asked_for_again() {
     assert_eq!(fake.logged("identify").len(), 1);
     assert!(gateway.is_running());
     drop(gateway);
+}
+
+/// A thousand shards that start, or come back after an outage, do not open a thousand connections at once.
+#[test]
+fn g7_so_many_connections_are_opened_at_a_time() {
+    const SHARDS: usize = 100;
+    const AT_A_TIME: usize = 64;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let fake = Fake::start(|config| config.shards = SHARDS);
+    fake.change("/fake/bot", &json!({"url": format!("ws://127.0.0.1:{port}")}));
+    let instance = Instance::new();
+    let small = ["--ring-bytes", "64KiB", "--ring-slots", "64"];
+    let gateway = instance.start(&fake.api_url(), &small);
+    // Nobody is answered: each that goes lets another one come.
+    let mut held: Vec<TcpStream> = Vec::new();
+    for _ in 0..SHARDS {
+        if held.len() == AT_A_TIME {
+            let open = established_to(port);
+            assert!(open <= AT_A_TIME, "{open} connections are being opened");
+            held.remove(0);
+        }
+        held.push(listener.accept().expect("another").0);
+    }
+    drop(gateway);
+}
+
+/// The ends of clients of connections to a port.
+fn established_to(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").expect("readable");
+    let remote = format!(":{port:04X}");
+    let open = |line: &&str| {
+        let mut columns = line.split_whitespace().skip(2);
+        columns.next().is_some_and(|to| to.ends_with(&remote)) && columns.next() == Some("01")
+    };
+    table.lines().filter(open).count()
 }
 
 /// Nobody takes an option for in force that is not.
