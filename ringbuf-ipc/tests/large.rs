@@ -172,11 +172,12 @@ fn files_that_are_no_records_are_not_counted() {
     std::os::unix::fs::symlink("/dev/zero", path(4)).unwrap();
     let sparse = std::fs::File::create(path(40)).unwrap();
     sparse.set_len(RECORD_MAX + 1).unwrap();
-    let ring = producer.ring();
+    let (ring, path_of_dir) = (producer.ring(), path(3));
     drop(producer);
     let mut producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
     // Counted, they would take all the room there is for such records.
     producer.stage(&Meta { tag: 5, source: 6, ..Meta::default() }, &[&payload(LARGE)]).unwrap();
     producer.publish();
+    std::fs::remove_dir(path_of_dir).unwrap();
     assert_eq!(drain(&mut ring.join(&group(), &bell).unwrap()), (0..6).collect::<Vec<_>>());
 }
