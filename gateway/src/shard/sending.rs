@@ -111,10 +111,10 @@ impl Runner {
         true
     }
 
-    /// Says goodbye in the background, so that nothing waits for a server that does not answer.
+    /// Says goodbye beside everything else, so that nothing waits for a server that does not answer.
     pub(super) fn close(&mut self, code: u16) {
         let Some(mut socket) = self.socket.take() else { return };
-        self.closing = Some(tokio::spawn(async move {
+        self.closing = Some(Box::pin(async move {
             let frame = CloseFrame { code: code.into(), reason: "".into() };
             let goodbye = async {
                 socket.close(Some(frame)).await?;

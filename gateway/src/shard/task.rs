@@ -10,7 +10,6 @@ use futures_util::StreamExt;
 use mixcord_event::Shard;
 use mixcord_ring::AsyncBell;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::Instrument;
 
@@ -50,7 +49,7 @@ pub(super) struct Runner {
     pub(super) permit: Option<Task<std::io::Result<Permit>>>,
     /// Had, and not used yet.
     pub(super) permitted: Option<Permit>,
-    pub(super) closing: Option<JoinHandle<()>>,
+    pub(super) closing: Option<Task<()>>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
 }
@@ -60,6 +59,7 @@ enum Wake {
     Stop,
     Deadline,
     Connected(Opened),
+    Closed,
     Permit(std::io::Result<Permit>),
     Space,
     Ask(Ask),
@@ -125,6 +125,7 @@ impl Runner {
                 Wake::Stop => self.session.stop(),
                 Wake::Deadline => self.session.tick(Instant::now(), self.output.reading()),
                 Wake::Connected(opened) => self.connected(opened),
+                Wake::Closed => self.closing = None,
                 Wake::Permit(granted) => {
                     self.permit = None;
                     self.permitted = Some(granted.map_err(ShardError::Permit)?);
@@ -154,7 +155,7 @@ impl Runner {
         let deadline = self.session.deadline(self.output.reading());
         let readable = self.output.has_room();
         let stalled = self.output.reading() == Reading::Stalled;
-        let Self { stop, connecting, permit, output, bell, socket, asks, .. } = self;
+        let Self { stop, connecting, closing, permit, output, bell, socket, asks, .. } = self;
         let waiting = output.is_waiting();
         let ask = async { when(asks.recv().await.map(Wake::Ask)).await };
         let space = async {
@@ -171,6 +172,7 @@ impl Runner {
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
             () = until(deadline) => Wake::Deadline,
             opened = finished(connecting) => Wake::Connected(opened),
+            () = finished(closing) => Wake::Closed,
             granted = finished(permit) => Wake::Permit(granted),
             wake = in_turn(ask, space, message) => wake,
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,

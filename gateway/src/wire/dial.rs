@@ -92,7 +92,10 @@ mod tests {
         let (_hole, silent, _queue) = black_hole();
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
         let good = listener.local_addr().expect("an address");
-        let connected = first_of(vec![silent, silent, good]).await.expect("a connection");
+        // So long that only waiting for the silent ones could take it.
+        let patience = STAGGER * 100;
+        let connected = tokio::time::timeout(patience, first_of(vec![silent, silent, good]));
+        let connected = connected.await.expect("not kept waiting").expect("a connection");
         assert_eq!(connected.peer_addr().expect("a peer"), good);
     }
 
