@@ -177,7 +177,7 @@ fn open_all(
             Err(CreateError::Exists { .. }) => match Producer::attach(namespace, &name, bell) {
                 Ok(producer) => {
                     if producer.geometry() != geometry {
-                        other_size.get_or_insert((name, producer.geometry()));
+                        other_size.get_or_insert_with(|| (name, producer.geometry()));
                     }
                     producer
                 }
