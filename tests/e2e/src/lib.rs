@@ -7,6 +7,7 @@
 mod fake;
 pub mod furnish;
 mod journal;
+pub mod next;
 mod process;
 mod shard;
 mod stack;

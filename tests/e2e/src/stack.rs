@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
@@ -19,6 +20,13 @@ const ALL_INTENTS: &str = "53608447";
 /// One instance: a name no other test has, and a folder for what its programs print.
 #[derive(Debug)]
 pub struct Stack {
+    inner: Arc<Inner>,
+    /// What the names of its programs end with.
+    suffix: &'static str,
+}
+
+#[derive(Debug)]
+struct Inner {
     instance: String,
     folder: TempDir,
 }
@@ -32,17 +40,23 @@ impl Stack {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let instance = format!("t{}-{number}", std::process::id());
-        Ok(Self { instance, folder: TempDir::new()? })
+        Ok(Self { inner: Arc::new(Inner { instance, folder: TempDir::new()? }), suffix: "" })
+    }
+
+    /// The same instance, with programs of another release: those whose names end with `suffix`.
+    #[must_use]
+    pub fn release(&self, suffix: &'static str) -> Self {
+        Self { inner: Arc::clone(&self.inner), suffix }
     }
 
     /// The name of the instance.
     pub fn instance(&self) -> &str {
-        &self.instance
+        &self.inner.instance
     }
 
     /// A folder that goes with the instance.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.inner.folder.path()
     }
 
     /// Starts a gateway for `shards` of `fake`, with every intent unless `options` says which.
@@ -76,7 +90,7 @@ impl Stack {
     /// When it cannot be started.
     pub fn tail(&self, options: &[&str]) -> Result<Program> {
         let mut command = self.mixcord();
-        command.args(["tail", "--instance", &self.instance]).args(options);
+        command.args(["tail", "--instance", self.instance()]).args(options);
         Program::start("tail", self.folder(), &mut command)
     }
 
@@ -86,7 +100,7 @@ impl Stack {
     /// When it fails or prints something else.
     pub fn ls(&self) -> Result<serde_json::Value> {
         let output =
-            self.mixcord().args(["ls", "--json", "--instance", &self.instance]).output()?;
+            self.mixcord().args(["ls", "--json", "--instance", self.instance()]).output()?;
         anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -96,7 +110,7 @@ impl Stack {
     /// # Errors
     /// When there is no such ring or group.
     pub fn lag(&self, group: &str) -> Result<u64> {
-        let rings = mixcord::operator::Instance::open(&self.instance)?.rings()?;
+        let rings = mixcord::operator::Instance::open(self.instance())?.rings()?;
         let out = rings.into_iter().find(|ring| ring.name == "out").context("no output ring")?;
         let found = out.groups.into_iter().find(|found| found.name == group);
         Ok(found.with_context(|| format!("no group {group}"))?.lag)
@@ -107,7 +121,7 @@ impl Stack {
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.bare(program);
         command.env("MIXCORD_IDENTIFY_DIR", self.folder());
-        command.args(["--instance", &self.instance]);
+        command.args(["--instance", self.instance()]);
         command
     }
 
@@ -116,9 +130,8 @@ impl Stack {
         self.bare("mixcord")
     }
 
-    #[allow(clippy::unused_self, reason = "programs are started for an instance")]
     fn bare(&self, program: &str) -> Command {
-        let mut command = Command::new(Program::path(program));
+        let mut command = Command::new(Program::path(&format!("{program}{}", self.suffix)));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MIXCORD_") || name == "DISCORD_TOKEN" {
                 command.env_remove(name);
@@ -129,6 +142,12 @@ impl Stack {
 
     /// Everything in /dev/shm that belongs to the instance.
     pub fn segments(&self) -> Vec<PathBuf> {
+        self.inner.segments()
+    }
+}
+
+impl Inner {
+    fn segments(&self) -> Vec<PathBuf> {
         let prefix = format!("mixcord.{}.", self.instance);
         let Ok(entries) = std::fs::read_dir("/dev/shm") else { return Vec::new() };
         let mut found: Vec<_> = entries
@@ -141,7 +160,7 @@ impl Stack {
     }
 }
 
-impl Drop for Stack {
+impl Drop for Inner {
     fn drop(&mut self) {
         for path in self.segments() {
             let _ = if path.is_dir() {
