@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::bell::Bell;
 use crate::core::buffers::Buffers;
+use crate::core::group_spec::check_name;
 use crate::core::groups::{self, state};
 use crate::core::layout::{CONTROL, PRODUCER, control, producer};
 use crate::core::memory::Ordering;
@@ -52,7 +53,8 @@ pub struct GroupInfo {
     /// Members that live.
     pub members: u16,
     /// Whether its entry says what cannot be, so that none of the figures is to be believed: its members get
-    /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it.
+    /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it. A name that
+    /// nobody can give is damage, too: such a group is found by no member, but holds the ring.
     pub damaged: bool,
     /// Records from the cursor to the tail, a partition each (records of other partitions count too).
     pub partition_lags: Vec<u64>,
@@ -251,7 +253,8 @@ impl Ring {
             state::EVICTED => true,
             _ => return None,
         };
-        let damaged = core.check_entry(index).is_err();
+        let name = core.group_name(index);
+        let damaged = core.check_entry(index).is_err() || check_name(&name).is_err();
         let tail = core.tail();
         let cursors: Vec<_> =
             (0..self.geometry().partitions).map(|p| core.cursor(index, p).min(tail)).collect();
@@ -262,7 +265,7 @@ impl Ring {
         };
         let fullness = if evicted { 0.0 } else { self.held_from(floor, tail).2 };
         Some(GroupInfo {
-            name: core.group_name(index),
+            name,
             policy: core.group_policy(index),
             generation: word >> 8,
             evicted,

@@ -15,15 +15,17 @@ pub(crate) const RING: &str = "ring";
 const LIMITS: Limits = Limits { records: 3, bytes: 4096 };
 
 // Offsets of the layout for this geometry; tests/layout.rs fixes them.
-const SLOTS: u64 = 16;
-const PAYLOAD: u64 = 4096;
-const TAIL: u64 = 4096;
+pub(crate) const SLOTS: u64 = 16;
+pub(crate) const PAYLOAD: u64 = 4096;
+pub(crate) const TAIL: u64 = 4096;
 const RESERVED: u64 = TAIL + 128;
-const CONTROL: u64 = 65_536;
-const GROUPS: u64 = CONTROL + 896;
-const GROUP_BYTES: u64 = 1280;
-const DESCRIPTORS: u64 = 208_896;
-const TOTAL: u64 = 262_144;
+pub(crate) const CONTROL: u64 = 65_536;
+pub(crate) const GROUPS: u64 = CONTROL + 896;
+pub(crate) const GROUP_BYTES: u64 = 1280;
+/// Of the first partition of a group, in its entry: owner, cursor, lost from; one every 128 bytes.
+pub(crate) const CURSORS: u64 = 768;
+pub(crate) const DESCRIPTORS: u64 = 208_896;
+pub(crate) const TOTAL: u64 = 262_144;
 
 /// One thing done to the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +68,7 @@ impl Damage {
             Self::Cursors { group, floor, cursor, owner } => {
                 let at = GROUPS + group * GROUP_BYTES;
                 let partitions = (0..4).flat_map(|partition| {
-                    let at = at + 768 + partition * 128;
+                    let at = at + CURSORS + partition * 128;
                     [(at, owner), (at + 8, cursor), (at + 16, cursor)]
                 });
                 [(at + 128, floor)].into_iter().chain(partitions).collect()

@@ -69,10 +69,10 @@ fn process() {
         "lessee" => lessee(&namespace, last),
         "thief" => member(&namespace, last, &group(), false),
         "joiner" => {
-            member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest), false)
+            member(&namespace, last, &GroupSpec::durable("new").from(Start::Earliest), false);
         }
         "passer_by" => {
-            member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest), false)
+            member(&namespace, last, &GroupSpec::ephemeral("e").from(Start::Earliest), false);
         }
         "returner" => member(&namespace, last, &group(), false),
         "careless" => careless(&namespace, last),

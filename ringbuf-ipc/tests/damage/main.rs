@@ -1,7 +1,9 @@
 //! Bytes in a segment, whatever they are, give an error or a record, never a panic (P8).
 
+mod alive;
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "common/damage.rs"]
+#[path = "../common/damage.rs"]
 mod damage;
 
 use std::fs::OpenOptions;
