@@ -19,8 +19,6 @@ pub enum Weaken {
     Nothing,
     /// Release stores to the word at that offset become relaxed.
     ReleaseOf(usize),
-    /// Other words of a row may be found before its first.
-    Rows,
     /// Fences do nothing.
     Fences,
     /// Only the cheap half of each pair does nothing.
@@ -200,7 +198,7 @@ impl<const FIXED: usize> Memory<FIXED> {
     pub fn store_words<const N: usize>(&self, offset: usize, values: [u64; N]) {
         for (i, value) in values.into_iter().enumerate() {
             self.store(offset + i * 8, value, Ordering::Relaxed);
-            if i == 0 && WEAKENED.get() != Weaken::Rows {
+            if i == 0 {
                 fence(Ordering::Release);
             }
         }

@@ -112,8 +112,8 @@ fn one_word(numbers: &mut Numbers) -> (u64, u64) {
         let value = numbers.value();
         let (at, true_enough) = match numbers.below(5) {
             0 => (TAIL + numbers.below(60) * 8, could_be_position(value)),
-            1 => (CONTROL + numbers.below(96) * 8, false),
-            2 => (GROUPS + numbers.below(48) * 8, could_be_position(value)),
+            1 => (CONTROL + numbers.below(112) * 8, false),
+            2 => (GROUPS + numbers.below(64) * 8, could_be_position(value)),
             3 => {
                 let at = GROUPS + CURSORS + numbers.below(PARTITIONS) * 128;
                 let word = numbers.below(3);
@@ -144,7 +144,7 @@ enum Outcome {
 fn produce(mut producer: Producer, published: &AtomicU64, over: &AtomicBool) -> Option<String> {
     while producer.tail() < RECORDS && !over.load(Ordering::Acquire) {
         let position = producer.staged_tail();
-        let meta = Meta { key: position % 7, tag: position, source: position };
+        let meta = Meta { key: position % 7, order: 0, tag: position, source: position };
         match producer.stage(&meta, &[&position.to_le_bytes().repeat(1 + position as usize % 9)]) {
             Ok(_) => {}
             Err(mixcord_ring::StageError::Full) => {

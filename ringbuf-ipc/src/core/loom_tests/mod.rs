@@ -176,6 +176,7 @@ fn prepare(memory: &Memory, layout: &Layout) {
     memory.prepare(CONTROL..CONTROL + control::OBSERVERS);
     memory.prepare(layout.group(0)..layout.group(1));
     let slots = layout.geometry.slots as usize;
+    memory.prepare(layout.hash(0)..layout.hash(0) + slots * 8);
     memory.prepare(layout.descriptors..layout.descriptors + slots * descriptor::BYTES);
     memory.prepare(layout.payload..layout.payload + layout.geometry.payload_bytes as usize);
     memory.seal();
