@@ -173,7 +173,7 @@ fn prepare(memory: &Memory, layout: &Layout) {
         let at = layout.checkpoint(slot);
         memory.prepare(at..at + producer::CHECKPOINT_BYTES);
     }
-    memory.prepare(CONTROL..CONTROL + control::OBSERVERS);
+    memory.prepare(CONTROL..CONTROL + control::GROUPS);
     memory.prepare(layout.group(0)..layout.group(1));
     let slots = layout.geometry.slots as usize;
     memory.prepare(layout.hash(0)..layout.hash(0) + slots * 8);
