@@ -46,7 +46,7 @@ impl Numbers {
             1 => u64::MAX - any % 40,
             2 => 1 << (any % 64),
             // An owner word.
-            3 => any % 4 | (any >> 40) << 8,
+            3 => (any % 4) | ((any >> 40) << 8),
             _ => any,
         }
     }
@@ -153,7 +153,7 @@ fn produce(mut producer: Producer, published: &AtomicU64, over: &AtomicBool) -> 
             }
             Err(error) => return Some(error.to_string()),
         }
-        if position % 3 == 0 {
+        if position.is_multiple_of(3) {
             producer.publish();
         }
         published.store(producer.tail(), Ordering::Release);
