@@ -2,11 +2,11 @@ use std::time::{Duration, Instant};
 
 use mixcord_event::{Kind, topology};
 use mixcord_process::signals;
-use mixcord_ring::{AttachError, GroupSpec, Namespace, Ring, Start};
+use mixcord_ring::{AttachError, Namespace, Ring, Start};
 
 use crate::consumer::Consumer;
-use crate::filter::Filter;
-use crate::lane::{Mode, Terms};
+use crate::lane::Mode;
+use crate::options::{Options, namespace};
 use crate::{Error, Stop};
 
 /// How often a consumer looks whether the output ring is there.
@@ -18,50 +18,23 @@ const AFTER_GRACE: Duration = Duration::from_millis(500);
 /// What a consumer is, before it is connected: [`Consumer::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
-    pub(crate) instance: String,
-    pub(crate) group: Option<String>,
-    pub(crate) observer: bool,
-    pub(crate) ephemeral: bool,
-    pub(crate) max_absence: Option<Duration>,
-    pub(crate) start: Start,
-    pub(crate) terms: Terms,
-    pub(crate) filter: Filter,
-    pub(crate) concurrency: usize,
-    pub(crate) ring_order: bool,
-    pub(crate) wait: Option<Duration>,
-    pub(crate) grace: Duration,
-    pub(crate) stop: Stop,
-    pub(crate) signals: bool,
+    options: Options,
+}
+
+impl Consumer {
+    /// Says which events, as which group, and connects.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder { options: Options::new() }
+    }
 }
 
 impl Builder {
-    pub(crate) fn new() -> Self {
-        Self {
-            instance: std::env::var("MIXCORD_INSTANCE").unwrap_or_else(|_| "mixcord".to_owned()),
-            group: None,
-            observer: false,
-            ephemeral: false,
-            max_absence: None,
-            start: Start::Latest,
-            terms: Terms {
-                mode: Mode::AtLeastOnce,
-                retry: (Duration::from_millis(50), Duration::from_secs(30)),
-            },
-            filter: Filter::default(),
-            concurrency: 16,
-            ring_order: false,
-            wait: None,
-            grace: Duration::from_secs(4),
-            stop: Stop::new(),
-            signals: false,
-        }
-    }
-
     /// Whose events: the `--instance` of the gateway and the cache. By default what `MIXCORD_INSTANCE`
     /// in the environment says, else `mixcord`.
     #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
-        self.instance = name.into();
+        self.options.instance = name.into();
         self
     }
 
@@ -71,7 +44,7 @@ impl Builder {
     /// and when the ring is full of it, the pipeline waits.
     #[must_use]
     pub fn group(mut self, name: impl Into<String>) -> Self {
-        self.group = Some(name.into());
+        self.options.group = Some(name.into());
         self
     }
 
@@ -80,14 +53,14 @@ impl Builder {
     /// [`lost`](crate::Event::lost) says how much.
     #[must_use]
     pub fn observer(mut self) -> Self {
-        self.observer = true;
+        self.options.observer = true;
         self
     }
 
     /// The group lives only as long as it has members.
     #[must_use]
     pub fn ephemeral(mut self) -> Self {
-        self.ephemeral = true;
+        self.options.ephemeral = true;
         self
     }
 
@@ -96,14 +69,14 @@ impl Builder {
     /// Counts when the group is created.
     #[must_use]
     pub fn max_absence(mut self, absence: Duration) -> Self {
-        self.max_absence = Some(absence);
+        self.options.max_absence = Some(absence);
         self
     }
 
     /// A group that does not exist yet, or an observer, starts at the oldest record still there.
     #[must_use]
     pub fn from_earliest(mut self) -> Self {
-        self.start = Start::Earliest;
+        self.options.start = Start::Earliest;
         self
     }
 
@@ -111,7 +84,7 @@ impl Builder {
     /// default. A group that exists goes on where it was, whatever is said here.
     #[must_use]
     pub fn from_latest(mut self) -> Self {
-        self.start = Start::Latest;
+        self.options.start = Start::Latest;
         self
     }
 
@@ -119,7 +92,7 @@ impl Builder {
     /// the handler fails or the process dies. For what must not be repeated and may be missed.
     #[must_use]
     pub fn at_most_once(mut self) -> Self {
-        self.terms.mode = Mode::AtMostOnce;
+        self.options.terms.mode = Mode::AtMostOnce;
         self
     }
 
@@ -128,7 +101,7 @@ impl Builder {
     /// it in its partition wait as long.
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
-        self.terms.retry = (first, longest);
+        self.options.terms.retry = (first, longest);
         self
     }
 
@@ -139,7 +112,7 @@ impl Builder {
     /// [`run`](Consumer::run) hands events out side by side.
     #[must_use]
     pub fn in_ring_order(mut self) -> Self {
-        self.ring_order = true;
+        self.options.ring_order = true;
         self
     }
 
@@ -147,14 +120,14 @@ impl Builder {
     /// of what Discord did not resume. All members of a group should ask for the same.
     #[must_use]
     pub fn kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
-        kinds.into_iter().for_each(|kind| self.filter.add(kind));
+        kinds.into_iter().for_each(|kind| self.options.filter.add(kind));
         self
     }
 
     /// Like [`kinds`](Self::kinds), by name; also names newer than this build.
     #[must_use]
     pub fn names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
-        names.into_iter().for_each(|name| self.filter.add_name(name));
+        names.into_iter().for_each(|name| self.options.filter.add_name(name));
         self
     }
 
@@ -163,7 +136,7 @@ impl Builder {
     /// events that `next` gives. 16 by default, at least 1.
     #[must_use]
     pub fn concurrency(mut self, events: usize) -> Self {
-        self.concurrency = events.max(1);
+        self.options.concurrency = events.max(1);
         self
     }
 
@@ -171,7 +144,7 @@ impl Builder {
     /// processes can start in any order.
     #[must_use]
     pub fn wait(mut self, longest: Duration) -> Self {
-        self.wait = Some(longest);
+        self.options.wait = Some(longest);
         self
     }
 
@@ -180,21 +153,21 @@ impl Builder {
     /// later whatever it does ([`Stop::on_signals`]): one that has more to put in order wants more grace.
     #[must_use]
     pub fn grace(mut self, longest: Duration) -> Self {
-        self.grace = longest;
+        self.options.grace = longest;
         self
     }
 
     /// Stops with this handle.
     #[must_use]
     pub fn stop(mut self, stop: &Stop) -> Self {
-        self.stop = stop.clone();
+        self.options.stop = stop.clone();
         self
     }
 
     /// Stops on SIGTERM and Ctrl-C ([`Stop::on_signals`]).
     #[must_use]
     pub fn stop_on_signals(mut self) -> Self {
-        self.signals = true;
+        self.options.signals = true;
         self
     }
 
@@ -208,7 +181,7 @@ impl Builder {
     /// On a tokio runtime without a timer, as everything async here: `#[tokio::main]` has one, a
     /// `runtime::Builder` wants `enable_time()`.
     pub async fn connect(self) -> Result<Consumer, Error> {
-        let mut search = Search::new(self)?;
+        let mut search = Search::new(self.options)?;
         loop {
             match search.look()? {
                 Look::Found(ring) => {
@@ -226,7 +199,7 @@ impl Builder {
     /// # Errors
     /// See [`Error`].
     pub fn connect_blocking(self) -> Result<Consumer, Error> {
-        let mut search = Search::new(self)?;
+        let mut search = Search::new(self.options)?;
         loop {
             match search.look()? {
                 Look::Found(ring) => {
@@ -238,47 +211,6 @@ impl Builder {
             std::thread::sleep(LOOK);
         }
     }
-
-    fn check(&self) -> Result<(), Error> {
-        if self.observer && (self.group.is_some() || self.ephemeral || self.max_absence.is_some()) {
-            return Err(Error::Options(
-                "an observer belongs to no group: leave out either `.observer()` or the group's options",
-            ));
-        }
-        if self.ephemeral && self.max_absence.is_some() {
-            return Err(Error::Options(
-                "an ephemeral group ends with its last member: `.max_absence()` has no meaning for it",
-            ));
-        }
-        match &self.group {
-            Some(group) => GroupSpec::durable(group).check().map_err(|source| Error::Join {
-                instance: self.instance.clone(),
-                group: group.clone(),
-                source: source.into(),
-            }),
-            None if self.observer => Ok(()),
-            None => Err(Error::NoGroup),
-        }
-    }
-
-    pub(crate) fn spec(&self, group: &str, start: Start) -> GroupSpec {
-        let spec =
-            if self.ephemeral { GroupSpec::ephemeral(group) } else { GroupSpec::durable(group) };
-        let spec = spec.from(start);
-        match self.max_absence {
-            Some(absence) => spec.max_absence(absence),
-            None => spec,
-        }
-    }
-}
-
-/// The namespace of an instance, whose name is checked.
-pub(crate) fn namespace(instance: &str) -> Result<Namespace, Error> {
-    let wrong = || Error::Instance { instance: instance.to_owned() };
-    if !topology::is_instance_name(instance) {
-        return Err(wrong());
-    }
-    Namespace::new(&topology::namespace(instance)).map_err(|_| wrong())
 }
 
 /// What came of a look for the output ring.
@@ -290,14 +222,14 @@ enum Look {
 
 /// The output ring being looked for.
 struct Search {
-    options: Builder,
+    options: Options,
     namespace: Namespace,
     since: Instant,
     told: bool,
 }
 
 impl Search {
-    fn new(options: Builder) -> Result<Self, Error> {
+    fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
         let namespace = namespace(&options.instance)?;
         signals::allow(options.grace.saturating_add(AFTER_GRACE));

@@ -56,6 +56,7 @@ mod filter;
 mod lane;
 pub mod log;
 pub mod operator;
+mod options;
 mod received;
 mod run;
 pub mod state;

@@ -12,9 +12,9 @@ use mixcord_ring::{AsyncBell, Limits, Namespace, Ring};
 
 use self::source::Source;
 use self::waiting::earlier;
-use crate::builder::Builder;
 use crate::doorbell::Doorbell;
 use crate::lane::Damaged;
+use crate::options::Options;
 use crate::received::Event;
 use crate::{Error, State, Stop};
 
@@ -37,7 +37,7 @@ const BATCH: Limits = Limits { records: 64, bytes: 1 << 20 };
 ///
 /// Dropping it leaves the group; what was not acknowledged goes to another member.
 pub struct Consumer {
-    pub(crate) options: Builder,
+    pub(crate) options: Options,
     namespace: Namespace,
     source: Source,
     state: State,
@@ -55,13 +55,7 @@ enum Poll {
 }
 
 impl Consumer {
-    /// Says which events, as which group, and connects.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
-    pub(crate) fn open(options: Builder, namespace: Namespace, ring: &Ring) -> Result<Self, Error> {
+    pub(crate) fn open(options: Options, namespace: Namespace, ring: &Ring) -> Result<Self, Error> {
         let bell = namespace
             .bell()
             .map_err(|source| Error::Bell { instance: options.instance.clone(), source })?;
@@ -74,7 +68,7 @@ impl Consumer {
     }
 
     /// What connecting gives that was stopped before there was a ring.
-    pub(crate) fn closed(options: Builder, namespace: Namespace) -> Result<Self, Error> {
+    pub(crate) fn closed(options: Options, namespace: Namespace) -> Result<Self, Error> {
         let state = State::attach(&options.instance)?;
         let (source, lost) = (Source::Closed, VecDeque::new());
         Ok(Self { options, namespace, source, state, doorbell: None, async_bell: None, lost })
@@ -94,7 +88,7 @@ impl Consumer {
 
     /// The next event, waiting for one; `None` once the consumer is stopped.
     ///
-    /// Up to [`concurrency`](Builder::concurrency) events may be out unacknowledged, never two of
+    /// Up to [`concurrency`](crate::Builder::concurrency) events may be out unacknowledged, never two of
     /// one partition (so never two of one guild): the next of a partition comes when the one before
     /// is acknowledged, and if that was dropped unacknowledged, it is that one again.
     ///

@@ -7,9 +7,9 @@ use mixcord_ring::{Member, Namespace, Observed, Observer, Ring, RingId, Start, T
 use mixcord_state::Checkpoint;
 
 use super::order::Order;
-use crate::builder::Builder;
 use crate::doorbell::Doorbell;
 use crate::lane::Lane;
+use crate::options::Options;
 use crate::received::Seen;
 use crate::{Error, State};
 
@@ -34,7 +34,7 @@ pub(super) enum Source {
 impl Source {
     /// Joins the group, or begins to look on.
     pub(super) fn join(
-        options: &Builder,
+        options: &Options,
         ring: &Ring,
         start: Start,
         state: &State,
@@ -77,7 +77,7 @@ pub(super) fn replacement(namespace: &Namespace, id: RingId) -> Option<Ring> {
     Ring::attach(namespace, topology::OUTPUT_RING).ok().filter(|ring| ring.id() != id)
 }
 
-pub(super) fn take_error(options: &Builder, source: TakeError) -> Error {
+pub(super) fn take_error(options: &Options, source: TakeError) -> Error {
     let group = options.group.clone().unwrap_or_else(|| "(observer)".to_owned());
     Error::Take { instance: options.instance.clone(), group, source }
 }

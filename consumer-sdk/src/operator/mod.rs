@@ -28,7 +28,7 @@ pub use self::error::Error;
 pub use self::shard::ShardStatus;
 use self::status::status;
 pub use self::status::{GroupStatus, RingStatus};
-use crate::builder::namespace;
+use crate::options::namespace;
 
 /// An instance: the rings of one gateway and cache, found by name.
 #[derive(Clone)]

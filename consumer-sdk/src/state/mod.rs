@@ -38,7 +38,7 @@ use store::Scan;
 use self::attach::Attachment;
 pub use self::entities::Entities;
 pub use self::error::Error;
-use crate::builder::namespace;
+use crate::options::namespace;
 
 /// The cache's state of one instance, read directly from its store. Clones are the same.
 ///
