@@ -14,11 +14,11 @@ fn plan(shard: Option<u16>, command: Command, sockets: Vec<Socket>) -> Plan {
 }
 
 fn members(guild: u64) -> Command {
-    RequestMembers { guild_id: guild << 22, ..RequestMembers::default() }.into()
+    RequestMembers { guild_id: (guild << 22) | 1, ..RequestMembers::default() }.into()
 }
 
 fn sounds(guilds: &[u64]) -> Command {
-    RequestSounds { guild_ids: guilds.iter().map(|guild| guild << 22).collect() }.into()
+    RequestSounds { guild_ids: guilds.iter().map(|guild| (guild << 22) | 1).collect() }.into()
 }
 
 fn presence() -> Command {
