@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use iceoryx2::prelude::{BackpressureStrategy, NodeBuilder, ServiceName, ipc};
+use iceoryx2::prelude::{
+    BackpressureStrategy, Config, FileName, NodeBuilder, Path, SemanticString as _, ServiceName, ipc,
+};
 use mixcord_ring::{Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start};
 
 /// What goes over a link is a multiple of a cache line.
@@ -61,7 +63,12 @@ impl Place {
         let prefix = format!("{}.", self.name);
         for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let _ = std::fs::remove_file(entry.path());
+                let path = entry.path();
+                let _ = if path.is_dir() {
+                    std::fs::remove_dir_all(path)
+                } else {
+                    std::fs::remove_file(path)
+                };
             }
         }
     }
@@ -224,7 +231,13 @@ fn ice_service(
     name: &str,
 ) -> Result<iceoryx2::service::port_factory::publish_subscribe::PortFactory<ipc::Service, [u8], ()>>
 {
-    let node = NodeBuilder::new().create::<ipc::Service>()?;
+    // Where everybody's are it would leave them there: it removes little at its end, and nothing when
+    // it is stopped.
+    let mut config = Config::default();
+    config.global.prefix = FileName::new(format!("{}.", place.name).as_bytes())?;
+    let root = place.path("ice");
+    config.global.set_root_path(&Path::new(root.as_os_str().as_encoded_bytes())?);
+    let node = NodeBuilder::new().config(&config).create::<ipc::Service>()?;
     let name: ServiceName = format!("{}/{name}", place.name).as_str().try_into()?;
     Ok(node
         .service_builder(&name)

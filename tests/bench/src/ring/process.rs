@@ -107,6 +107,8 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
     let [kind, size, count, name, direction] = arguments else { anyhow::bail!("five arguments") };
     let (size, count): (usize, u64) = (size.parse()?, count.parse()?);
     let place = Place { name: name.clone() };
+    // Whoever stops the bench stops both ends of the link.
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
     // A link that loses a message ends its round with an error, not with a wait for ever.
     nix::unistd::alarm::set(60);
     pin(1);
