@@ -1,5 +1,6 @@
 //! mixcord-cache: process 2 of Mixcord.
 
+use std::mem::{Discriminant, discriminant};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,14 +58,16 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
         bell.ring();
     });
     tracing::info!(instance = plan.instance, "ready");
-    let mut reminded: Option<Instant> = None;
+    let mut reminded: Option<(Discriminant<Progress>, Instant)> = None;
     while !stop.load(Ordering::Acquire) {
         let progress = engine.round()?;
-        if progress == Progress::Worked || progress == Progress::Idle {
-            reminded = None;
-        } else if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
-            reminded = Some(Instant::now());
-            say(progress, engine.refusal());
+        if progress != Progress::Worked && progress != Progress::Idle {
+            // Behind a slow group it works and stands still by turns, many times a second.
+            let why = discriminant(&progress);
+            if reminded.is_none_or(|(said, at)| said != why || at.elapsed() >= REMIND) {
+                reminded = Some((why, Instant::now()));
+                say(progress, &engine);
+            }
         }
         engine.wait(progress, SLEEP);
     }
@@ -73,14 +76,16 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
 }
 
 /// Why the cache stands still.
-fn say(progress: Progress, refusal: &str) {
+fn say(progress: Progress, engine: &Engine) {
     match progress {
-        Progress::OutputFull(_) => {
-            tracing::warn!(
-                "the output ring is full: the slowest group of consumers decides the pace"
-            );
+        Progress::OutputFull(_) => match engine.holdup() {
+            Some(holdup) => tracing::warn!("the output ring is full: {holdup}"),
+            // Whoever held it has gone on since.
+            None => tracing::warn!("the output ring was full"),
+        },
+        Progress::Refused => {
+            tracing::error!("standing still until there is room: {}", engine.refusal());
         }
-        Progress::Refused => tracing::error!("standing still until there is room: {refusal}"),
         Progress::StoreFull { oldest_reader: Some(pid) } => tracing::error!(
             pid,
             "the store is full; process {pid} has the oldest read transaction: if it hangs, end it, \

@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use common::instance::{Instance, receive, send, until};
+use mixcord_ring::{Geometry, GroupSpec, Ring, Start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value as Json, json};
@@ -112,6 +114,53 @@ fn a_log_that_nobody_reads_holds_up_neither_events_nor_the_end() {
     until("the events", || {
         seen.extend(receive(&mut consumer));
         seen.len() == 2
+    });
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Reads what a program says until a line has all of `words`.
+fn hear(child: &mut Child, words: &[&str]) -> String {
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !words.iter().all(|word| line.contains(word)) {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it ended without {words:?}");
+    }
+    line
+}
+
+#[test]
+fn who_holds_the_output_ring_is_named_with_its_oldest_event_and_what_ends_it() {
+    let mut instance = Instance::new("heldup");
+    instance.output = Geometry::new(64, 1 << 16, 4, 1, 4).unwrap();
+    instance.declare();
+    // Another group keeps up as far as it is let.
+    let ring = Ring::attach(&instance.namespace, "out").unwrap();
+    let prod = GroupSpec::durable("prod").from(Start::Earliest);
+    let mut prod = ring.join(&prod, &instance.bell).unwrap();
+    let mut shard = instance.shard(0, 1);
+    let mut child = program(&instance, &[]).spawn().unwrap();
+    let guild = json!({"id": "100", "name": "g", "channels": [{"id": "200", "name": "c0"}]});
+    let renames = (1..100).map(rename);
+    let events: Vec<_> = std::iter::once(("GUILD_CREATE", guild)).chain(renames).collect();
+    send(&mut shard, (0, 1), &events);
+    let mut seen = Vec::new();
+    until("the ring to be full", || {
+        seen.extend(receive(&mut prod));
+        seen.len() >= 63
+    });
+    let line = hear(&mut child, &["the output ring is full"]);
+    for word in ["group \"test\"", "no member for", "oldest GUILD_CREATE of guild 100 from "] {
+        assert!(line.contains(word), "{word} is missing in {line}");
+    }
+    let command = format!("it ends with: mixcord groups rm test --instance {}", instance.name);
+    assert!(line.trim_end().ends_with(&command), "{line}");
+    // And so it is.
+    ring.remove_group("test").unwrap();
+    until("all that was held up", || {
+        seen.extend(receive(&mut prod));
+        seen.len() == 100
     });
     signal(&child, Signal::SIGTERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
-use mixcord::operator::{self, GroupStatus, RingStatus, ShardStatus};
+use mixcord::operator::{self, GroupStatus, HoldupStatus, RingStatus, ShardStatus, span};
 use serde::Serialize;
 
 use crate::report::ReportOptions;
@@ -83,6 +84,9 @@ fn table(listing: &Listing<'_>, style: Style) -> String {
         for group in &ring.groups {
             let _ = writeln!(out, "  {}", group_line(group, style));
         }
+        if let Some(holdup) = &ring.held_by {
+            let _ = writeln!(out, "  {}", style.red(&holdup_line(holdup)));
+        }
     }
     for ring in &listing.unreadable {
         let _ = writeln!(out, "\n{}  {}", style.bold(&ring.name), style.red(&ring.error));
@@ -128,6 +132,11 @@ pub(crate) fn shard_line(shard: &ShardStatus, alive: bool, style: Style) -> Stri
     line
 }
 
+/// Who holds a full ring up, as a line.
+pub(crate) fn holdup_line(holdup: &HoldupStatus) -> String {
+    format!("nearly full: {}", holdup.text)
+}
+
 /// A group as a line: policy, members, lag.
 pub(crate) fn group_line(group: &GroupStatus, style: Style) -> String {
     let policy = match group.max_absence_seconds {
@@ -135,7 +144,11 @@ pub(crate) fn group_line(group: &GroupStatus, style: Style) -> String {
         None => group.policy.to_owned(),
     };
     let members = match group.members {
-        0 => style.red("no members"),
+        0 if group.evicted => style.red("let go: it holds nothing until a member comes back"),
+        0 => style.red(&match group.absent_seconds {
+            Some(seconds) => format!("no members for {}", span(Duration::from_secs(seconds))),
+            None => "no members".to_owned(),
+        }),
         1 => "1 member".to_owned(),
         several => format!("{several} members"),
     };

@@ -375,6 +375,38 @@ fn ls_says_which_group_is_damaged() {
 }
 
 #[test]
+fn ls_and_top_name_who_holds_a_full_ring_and_what_ends_it() {
+    let mut rig = Rig::new();
+    run(&rig, &["groups", "create", "greeter", "--from", "earliest"]);
+    let holds = |rig: &Rig, command: &[&str]| text(&run(rig, command).stdout).contains("holds it");
+    rig.message(5, 1);
+    assert!(!holds(&rig, &["ls"]), "hardly anything is in it");
+    (2..=200).for_each(|number| rig.message(1, number));
+    for command in [&["ls"][..], &["top", "--once"]] {
+        let shown = text(&run(&rig, command).stdout);
+        let wanted = [
+            "group \"greeter\" holds it (no member for ",
+            "oldest MESSAGE_CREATE of guild 5, 200 records behind",
+            &format!("it ends with: mixcord groups rm greeter --instance {}", rig.instance),
+        ];
+        for words in wanted {
+            assert!(shown.contains(words), "{command:?}: {words} is missing in {shown}");
+        }
+    }
+    let listing: Value =
+        serde_json::from_slice(&run(&rig, &["ls", "--json"]).stdout).expect("JSON");
+    let held_by = &listing["rings"][0]["held_by"];
+    assert_eq!(
+        (&held_by["group"], &held_by["oldest"]["kind"]),
+        (&json!("greeter"), &json!("MESSAGE_CREATE"))
+    );
+    let command = held_by["command"].as_str().expect("a command");
+    let words: Vec<_> = command.split(' ').skip(1).collect();
+    assert_eq!(mixcord(&words).output().expect("mixcord runs").status.code(), Some(0), "{command}");
+    assert!(!holds(&rig, &["ls"]), "the command ended it");
+}
+
+#[test]
 fn ls_helps_when_nothing_runs() {
     let (rig, other) = (Rig::without_ring(), Rig::new());
     let output = run(&rig, &["ls"]);

@@ -13,6 +13,11 @@ pub fn namespace(instance: &str) -> String {
     format!("mixcord.{instance}")
 }
 
+/// Reads a name made by [`namespace`]; `None` for any other.
+pub fn parse_namespace(name: &str) -> Option<&str> {
+    name.strip_prefix("mixcord.").filter(|instance| is_instance_name(instance))
+}
+
 /// Whether `instance` may name an instance: `[a-z0-9][a-z0-9_-]{0,31}`.
 pub fn is_instance_name(instance: &str) -> bool {
     let bytes = instance.as_bytes();

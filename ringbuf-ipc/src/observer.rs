@@ -7,6 +7,7 @@ use crate::bell::Bell;
 use crate::core::Life;
 use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
+use crate::core::group_spec::Start;
 use crate::core::watcher::Watcher;
 use crate::ring::Ring;
 use crate::spin::Spin;
@@ -55,6 +56,26 @@ impl Observed {
     #[inline]
     pub fn get(&self, index: usize) -> Option<Entry<'_>> {
         self.buffers.get(index)
+    }
+}
+
+impl Ring {
+    /// Copies records from `from` on, or from the oldest that is still there, without being a reader of any
+    /// kind: for a look at what somebody else has before him. True when there are any, or some are lost.
+    ///
+    /// # Errors
+    /// A record is damaged.
+    pub fn peek(
+        &self,
+        from: Position,
+        limits: Limits,
+        into: &mut Observed,
+    ) -> Result<bool, TakeError> {
+        // It never sleeps, so that it needs no slot of its own.
+        let mut watcher = Watcher::new(self.core().clone(), 0, Start::At(from));
+        into.lost = 0;
+        into.lost = watcher.read(limits, &mut into.buffers)?;
+        Ok(into.lost != 0 || !into.is_empty())
     }
 }
 

@@ -1,12 +1,13 @@
 //! A ring as seen by everybody but its producer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bell::Bell;
 use crate::core::buffers::Buffers;
 use crate::core::group_spec::check_name;
 use crate::core::groups::{self, state};
-use crate::core::layout::{CONTROL, PRODUCER, control, producer};
+use crate::core::layout::{CONTROL, PRODUCER, control, group, producer};
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::reader::Reader;
@@ -52,6 +53,8 @@ pub struct GroupInfo {
     pub fullness: f64,
     /// Members that live.
     pub members: u16,
+    /// For how long none has lived; `None` while one does, and until somebody notices that the last one died.
+    pub absent: Option<Duration>,
     /// Whether its entry says what cannot be, so that none of the figures is to be believed: its members get
     /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it. A name that
     /// nobody can give is damage, too: such a group is found by no member, but holds the ring.
@@ -112,6 +115,11 @@ impl Ring {
     /// The ring's name, without the namespace.
     pub fn name(&self) -> &str {
         self.name.rsplit_once('.').map_or(&*self.name, |(_, name)| name)
+    }
+
+    /// The prefix of its namespace.
+    pub fn prefix(&self) -> &str {
+        self.name.rsplit_once('.').map_or("", |(prefix, _)| prefix)
     }
 
     /// The ring's sizes.
@@ -209,6 +217,10 @@ impl Ring {
         Ok(Member::new(self.clone(), reader, bell.clone()))
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Watches without holding anything: an observer that falls behind is told how much it lost.
     /// `name` is for messages only.
     ///
@@ -264,6 +276,7 @@ impl Ring {
             core.group_floor(index).min(tail)
         };
         let fullness = if evicted { 0.0 } else { self.held_from(floor, tail).2 };
+        let members = core.living_members(index);
         Some(GroupInfo {
             name,
             policy: core.group_policy(index),
@@ -272,10 +285,18 @@ impl Ring {
             floor,
             lag: tail - floor,
             fullness,
-            members: core.living_members(index),
+            members,
+            absent: (members == 0).then(|| self.absent_for(index)).flatten(),
             damaged,
             partition_lags: cursors.iter().map(|cursor| tail - cursor).collect(),
         })
+    }
+
+    fn absent_for(&self, index: u16) -> Option<Duration> {
+        let at = self.core.layout.group(index) + group::ABSENT_SINCE;
+        let since_ms = self.core.memory.load(at, Ordering::Relaxed);
+        let now_ms = self.core.environment.now_ns() / 1_000_000;
+        (since_ms != 0).then(|| Duration::from_millis(now_ms.saturating_sub(since_ms)))
     }
 
     /// Slots and payload bytes held from `floor` on, and the larger share of the two.

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use mixcord_holdup::Holdup;
 use mixcord_ring::{Bell, Geometry, Namespace, Producer};
 use mixcord_state::StoreError;
 
@@ -110,6 +111,12 @@ impl Engine {
     #[must_use]
     pub fn refusal(&self) -> &str {
         &self.refusal
+    }
+
+    /// Who holds the output ring, if anybody is behind.
+    #[must_use]
+    pub fn holdup(&self) -> Option<Holdup> {
+        mixcord_holdup::of(&self.out.ring())
     }
 
     /// Does what is waiting, as one batch; says whether there was anything.

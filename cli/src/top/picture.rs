@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use super::Picture;
-use crate::ls::{group_line, others, shard_line};
+use crate::ls::{group_line, holdup_line, others, shard_line};
 use crate::terminal::thousands;
 
 impl Picture {
@@ -43,6 +43,9 @@ impl Picture {
             for group in &ring.groups {
                 let _ = writeln!(out, "  {}", group_line(group, style));
             }
+            if let Some(holdup) = &ring.held_by {
+                let _ = writeln!(out, "  {}", style.red(&holdup_line(holdup)));
+            }
         }
         if !self.updates.is_empty() {
             let _ = writeln!(out, "\n{}", style.bold("some updates, old → new"));
@@ -78,6 +81,9 @@ impl Picture {
                 let _ = write!(out, "  {}: lag {lag}, members {members}", group.name);
             }
             let _ = writeln!(out, "{}", if ring.producer_alive { "" } else { "  no producer" });
+            if let Some(holdup) = &ring.held_by {
+                let _ = writeln!(out, "{seconds:>4} s  {}: {}", ring.name, holdup_line(holdup));
+            }
         }
         for update in self.updates.drain(..) {
             let _ = writeln!(out, "{seconds:>4} s  {update}");

@@ -22,12 +22,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mixcord_event::topology;
+pub use mixcord_holdup::span;
 use mixcord_ring::{AttachError, GroupError, GroupSpec, Namespace, Ring, Start};
 
 pub use self::error::Error;
 pub use self::shard::ShardStatus;
 use self::status::status;
-pub use self::status::{GroupStatus, RingStatus};
+pub use self::status::{GroupStatus, HoldupStatus, RecordStatus, RingStatus};
 use crate::options::namespace;
 
 /// An instance: the rings of one gateway and cache, found by name.
@@ -194,7 +195,7 @@ impl Instance {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 // Another user's: everything else goes all the same, and then it is told.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    refused.get_or_insert(io(&path)(error));
+                    refused.get_or_insert_with(|| io(&path)(error));
                 }
                 Err(error) => return Err(io(&path)(error)),
                 Ok(()) => {}

@@ -263,7 +263,8 @@ impl Output {
     /// that others see it while it lasts.
     pub(super) fn watch_room(&mut self, now: Instant) -> Option<Turn> {
         let has_room = self.has_room();
-        let turn = self.stall.look(now, has_room, &mut self.checkpoint.status);
+        let holder = || mixcord_holdup::of(&self.producer.ring());
+        let turn = self.stall.look(now, has_room, &mut self.checkpoint.status, holder);
         self.staged |= turn.is_some();
         turn
     }

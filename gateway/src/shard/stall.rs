@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use mixcord_event::status::ShardStatus;
+use mixcord_holdup::Holdup;
 
 use crate::session::Reading;
 
 /// How often a full ring is complained about.
-pub(super) const STALL_WARNING: Duration = Duration::from_secs(15);
+pub(super) const STALL_WARNING: Duration = Duration::from_secs(10);
 
 /// Is the socket read, and if not, since when?
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,12 +37,14 @@ impl Stall {
         if self.0.is_some() { Reading::Stalled } else { Reading::Running }
     }
 
-    /// There is room for more, or there is not. Writes what changed into the shard's status.
+    /// There is room for more, or there is not. Writes what changed into the shard's status, and asks `holder`
+    /// who holds the ring when that is worth a line.
     pub(super) fn look(
         &mut self,
         now: Instant,
         has_room: bool,
         status: &mut ShardStatus,
+        holder: impl FnOnce() -> Option<Holdup>,
     ) -> Option<Turn> {
         match (has_room, &mut self.0) {
             (false, None) => {
@@ -52,7 +55,7 @@ impl Stall {
                 Some(Turn::Stopped)
             }
             (false, Some(unread)) => {
-                unread.complain(now);
+                unread.complain(now, holder);
                 None
             }
             (true, Some(unread)) => {
@@ -70,15 +73,17 @@ impl Stall {
 }
 
 impl Unread {
-    fn complain(&mut self, now: Instant) {
+    fn complain(&mut self, now: Instant, holder: impl FnOnce() -> Option<Holdup>) {
         if now.saturating_duration_since(self.warned) < STALL_WARNING {
             return;
         }
         self.warned = now;
+        let stalled_s = now.saturating_duration_since(self.since).as_secs();
+        let holder = holder().map_or_else(String::new, |holdup| format!("; {holdup}"));
         tracing::warn!(
-            stalled_s = now.saturating_duration_since(self.since).as_secs(),
+            stalled_s,
             "the ring is full and the socket not read: Discord drops the session when its replay buffer \
-             overflows; look for the slowest group with `mixcord ls`"
+             overflows{holder}"
         );
     }
 }
@@ -92,17 +97,32 @@ mod tests {
         let (mut stall, mut status) = (Stall::default(), ShardStatus::default());
         let mut now = Instant::now();
         for stalls in 1..=3 {
-            assert_eq!(stall.look(now, true, &mut status), None);
+            assert_eq!(stall.look(now, true, &mut status, || None), None);
             assert_eq!(stall.reading(), Reading::Running);
-            assert_eq!(stall.look(now, false, &mut status), Some(Turn::Stopped));
+            assert_eq!(stall.look(now, false, &mut status, || None), Some(Turn::Stopped));
             assert_eq!(stall.reading(), Reading::Stalled);
             assert_eq!(status.stalls, stalls);
             assert!(status.stalled_since_us.is_some());
             now += Duration::from_secs(20);
-            assert_eq!(stall.look(now, false, &mut status), None);
-            assert_eq!(stall.look(now, true, &mut status), Some(Turn::Resumed));
+            assert_eq!(stall.look(now, false, &mut status, || None), None);
+            assert_eq!(stall.look(now, true, &mut status, || None), Some(Turn::Resumed));
             assert_eq!(status.stalled_ms, stalls * 20_000);
             assert_eq!(status.stalled_since_us, None);
+        }
+    }
+
+    #[test]
+    fn it_is_asked_who_holds_the_ring_once_in_ten_seconds() {
+        let (mut stall, mut status) = (Stall::default(), ShardStatus::default());
+        let (start, asked) = (Instant::now(), std::cell::Cell::new(0));
+        for second in 0..=60 {
+            let now = start + Duration::from_secs(second);
+            let holder = || {
+                asked.set(asked.get() + 1);
+                None
+            };
+            stall.look(now, false, &mut status, holder);
+            assert_eq!(asked.get(), second / 10, "after {second} s");
         }
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use iceoryx2::prelude::{
-    BackpressureStrategy, Config, FileName, NodeBuilder, Path, SemanticString as _, ServiceName, ipc,
+    BackpressureStrategy, Config, FileName, NodeBuilder, Path, SemanticString as _, ServiceName,
+    ipc,
 };
 use mixcord_ring::{Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start};
 
