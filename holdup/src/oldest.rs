@@ -28,7 +28,7 @@ impl Oldest {
     #[must_use]
     pub fn at(ring: &Ring, position: Position) -> Option<Self> {
         let mut observed = Observed::default();
-        ring.peek(position, Limits { records: 1, ..Limits::default() }, &mut observed).ok()?;
+        ring.glance(position, Limits { records: 1, ..Limits::default() }, &mut observed).ok()?;
         let entry = observed.get(0).filter(|entry| entry.position == position)?;
         let record = Record::parse(entry.payload).ok()?;
         let (header, id) = (record.header(), ring.id().0);

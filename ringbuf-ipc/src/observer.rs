@@ -65,7 +65,7 @@ impl Ring {
     ///
     /// # Errors
     /// A record is damaged.
-    pub fn peek(
+    pub fn glance(
         &self,
         from: Position,
         limits: Limits,
