@@ -54,6 +54,7 @@ mod spin;
 mod system;
 #[cfg(feature = "tokio")]
 mod wait;
+mod worker;
 
 pub use bell::{Bell, Ticket, Woken};
 pub use core::Position;
@@ -62,7 +63,7 @@ pub use core::checkpoint::CheckpointError;
 pub use core::descriptor::RECORD_MAX;
 pub use core::errors::{JoinError, TakeError};
 pub use core::geometry::{Geometry, GeometryError};
-pub use core::group_spec::{GroupError, GroupSpec, Policy, Start};
+pub use core::group_spec::{GroupError, GroupSpec, Mode, Order, Policy, Start};
 pub use core::layout::{HeaderError, LAYOUT_VERSION};
 pub use core::writer::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};
@@ -75,6 +76,7 @@ pub use producer::Producer;
 pub use ring::{GroupInfo, Pressure, Ring};
 #[cfg(feature = "tokio")]
 pub use wait::AsyncBell;
+pub use worker::{Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions};
 
 /// The random number of one incarnation of a ring; a ring made anew under the same name has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -229,6 +229,10 @@ pub struct Records {
 }
 
 impl Records {
+    pub(crate) fn new(buffers: Buffers, pool: Pool) -> Self {
+        Self { buffers, pool }
+    }
+
     /// Number of records.
     pub fn len(&self) -> usize {
         self.buffers.len()

@@ -16,11 +16,11 @@ use crate::core::{Core, checkpoint, locks, patience};
 use crate::error::AttachError;
 use crate::namespace::Namespace;
 use crate::system::bells::Bells;
-use crate::system::blob::Blobs;
 use crate::system::host::Host;
 use crate::system::segment::{Role, Segment};
 use crate::{
     Geometry, GroupError, GroupSpec, JoinError, Member, Observer, Policy, Position, RingId, Start,
+    Worker, WorkerOptions,
 };
 
 /// An attached ring: to look at its state, declare groups, join them, observe.
@@ -204,6 +204,23 @@ impl Ring {
         self.with_table(|core| groups::remove(core, name))
     }
 
+    /// Moves a group, whoever is at work in it: its members get [`TakeError::Removed`](crate::TakeError::Removed),
+    /// and what they have cannot be settled any more. Everything from there on is given, again if it was given;
+    /// nothing before it. Gives where the group stands: there, or at the oldest record there is.
+    ///
+    /// # Errors
+    /// There is no such group, or the table's lock.
+    pub fn reset_group(&self, name: &str, to: Start) -> Result<Position, GroupError> {
+        self.with_table(|core| {
+            let to = match to {
+                Start::Earliest => 0,
+                Start::Latest => core.tail(),
+                Start::At(position) => position,
+            };
+            groups::reset(core, name, to)
+        })
+    }
+
     /// Joins a group, which is made if it is not there. A group that is there goes on at its cursors
     /// and keeps its policy, whatever `spec` says.
     ///
@@ -217,8 +234,28 @@ impl Ring {
         Ok(Member::new(self.clone(), reader, bell.clone()))
     }
 
+    /// Joins a group whose records are settled in any order; made if it is not there.
+    ///
+    /// # Errors
+    /// No place for the group or the member, locks, or the group is there and its members take records in another
+    /// way than `spec` says.
+    pub fn work(
+        &self,
+        spec: &GroupSpec,
+        bell: &Bell,
+        options: WorkerOptions,
+    ) -> Result<Worker, JoinError> {
+        let worker = Worker::join(self, spec, bell, options)?;
+        self.core.populate(false);
+        Ok(worker)
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Watches without holding anything: an observer that falls behind is told how much it lost.
@@ -252,7 +289,7 @@ impl Ring {
         // has it now relieves or changes groups; the next look moves this one on.
         let _ = core.environment.with_table(patience::NONE, &mut || {
             if core.group_state(index) == word {
-                pending.sweep(core, index);
+                pending.sweep(core, index, core.group_epoch(index));
             }
         });
     }
@@ -269,9 +306,9 @@ impl Ring {
         let damaged = core.check_entry(index).is_err() || check_name(&name).is_err();
         let tail = core.tail();
         let cursors: Vec<_> =
-            (0..self.geometry().partitions).map(|p| core.cursor(index, p).min(tail)).collect();
+            (0..core.partitions(index)).map(|p| core.cursor(index, p).min(tail)).collect();
         let floor = if evicted {
-            cursors.iter().copied().min().unwrap_or(tail)
+            core.floor_at_eviction(index).min(tail)
         } else {
             core.group_floor(index).min(tail)
         };
@@ -334,8 +371,8 @@ pub(crate) fn core_of(
     segment_name: &str,
     bells: &Arc<Bells>,
 ) -> std::io::Result<Core> {
-    let blobs = Blobs::new(segment_name, segment.id);
-    let host = Host::new(segment.file, Arc::clone(bells), blobs)?;
+    let letters = segment.layout.geometry.letters_bytes();
+    let host = Host::new(segment.file, Arc::clone(bells), segment_name, segment.id, letters)?;
     Ok(Core::new(segment.memory, segment.layout, segment.id, Box::new(host)))
 }
 

@@ -7,7 +7,10 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use common::Instance;
-use mixcord_ring::{Geometry, GroupSpec, LAYOUT_VERSION, Limits, Meta, Producer, Start};
+use mixcord_ring::{
+    Geometry, GroupSpec, LAYOUT_VERSION, Limits, Meta, Order, Producer, Settle, Start,
+    WorkerOptions,
+};
 
 struct Segment(std::fs::File);
 
@@ -106,7 +109,8 @@ fn the_layout_is_version_3() {
     let partition = u64::from(batch.partition());
     let place = first + 768 + partition * 128;
     assert_eq!(segment.word(place) & 0xFFFF, 1, "held by the first member");
-    assert_eq!(segment.word(place + 8), 1, "cursor");
+    assert_eq!(segment.word(place + 8), 3 << 52 | 1, "cursor, in the epoch of generation 2");
+    assert_eq!(segment.word(first), 2 << 8 | 2, "generation 2, active");
     let second = first + 1280;
     assert_eq!(segment.word(second), 0, "free");
     assert_eq!(segment.word(second + 128), u64::MAX, "holds nothing");
@@ -194,7 +198,9 @@ fn pressure_sleepers_and_losses_are_where_they_are_drawn() {
         "a loss, its end"
     );
     let partition = away + 640;
-    assert_eq!(segment.word(partition + 8), reserved, "cursor");
+    assert_eq!(segment.word(partition + 8), 5 << 52 | reserved, "cursor, of generation 4");
+    assert_eq!(segment.word(away + 128), 5 << 52 | reserved, "floor");
+    assert_eq!(segment.word(away + 392), 0, "where it stood when it was evicted");
     assert_eq!(segment.word(partition + 16), 0, "cursor at the eviction");
 }
 
@@ -252,3 +258,55 @@ fn keys_go_to_the_partitions_they_always_went_to() {
 }
 
 const PARTITIONS: [u16; 6] = [57, 44, 30, 36, 30, 55];
+
+/// A group with delivery words: its mode and order, a word in each state, the file.
+#[test]
+fn delivery_words_are_where_they_are_drawn() {
+    let instance = Instance::new("layout-words");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(16, 4096, 2, 4, 4).unwrap();
+    let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Finer);
+    let groups = [GroupSpec::durable("stage").follow(), group.clone()];
+    let mut producer =
+        Producer::create(&instance.namespace, "ring", geometry, &groups, &bell).unwrap();
+    let segment = Segment(std::fs::File::open(instance.path("ring")).unwrap());
+    let first = 65_536 + 896;
+    let second = first + 1280;
+    assert_eq!(segment.word(first + 56), 2, "follows");
+    assert_eq!((segment.word(second + 56), segment.word(second + 384)), (1, 1), "any order, finer");
+    for key in 1..=6 {
+        producer.stage(&Meta { key, ..Meta::default() }, &[b"payload"]).unwrap();
+    }
+    producer.publish();
+    let mut worker = producer.ring().work(&group, &bell, WorkerOptions::new()).unwrap();
+    let mut take = || worker.take().unwrap().unwrap();
+    take().settle(Settle::Ack).unwrap();
+    let retry = Settle::Retry { after: Duration::from_secs(60), reason: "later" };
+    take().settle(retry).unwrap();
+    let _out = take();
+    take().settle(Settle::Dead { reason: "no use" }).unwrap();
+    take().settle(Settle::Back).unwrap();
+    // Epoch 3, of generation 2; the first member.
+    let word = |state: u64, member: u64, failures: u64| {
+        3 << 28 | state << 25 | member << 15 | failures << 7
+    };
+    let expected = [word(6, 1, 0), word(3, 1, 1), word(1, 1, 0), word(6, 1, 1), word(0, 0, 0), 0];
+    let words: Vec<_> = (0..6).map(|slot| segment.word(131_072 + 4096 + slot * 8)).collect();
+    assert_eq!(words, expected);
+    assert_eq!(segment.word(second + 424), 1, "dead letters");
+    let member = second + 512;
+    assert_eq!(segment.word(member), bell_of(&segment), "its bell");
+    assert_eq!(segment.word(member + 24), u64::from(std::process::id()), "its process");
+
+    let name = format!("ring.letters-{:016x}-1", producer.id().0);
+    let letters = Segment(std::fs::File::open(instance.path(&name)).unwrap());
+    assert_eq!(letters.bytes(0, 8), b"MIXLETTR");
+    assert_eq!((letters.word(8), letters.word(16)), (1, producer.id().0));
+    let entry: Vec<_> = (1..14).map(|word| letters.word(64 + word * 8)).collect();
+    let (state, rest) = entry.split_first().unwrap();
+    assert_eq!(*state, 3 << 48 | 1 << 32 | 1 << 16 | 4, "dead after a failure");
+    assert_eq!((rest[0], rest[2], rest[3]), (128, 3, 4), "bytes, position, key");
+    assert_eq!((rest[10], rest[11]), (6, 7), "bytes of reason and payload");
+    assert_eq!(letters.word(64), checksum(rest), "of the head");
+    assert_eq!(letters.bytes(64 + 112, 13), b"no usepayload");
+}

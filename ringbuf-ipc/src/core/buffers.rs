@@ -126,6 +126,19 @@ impl Buffers {
         Ok(())
     }
 
+    /// Appends a record whose payload comes from elsewhere.
+    pub(crate) fn push_bytes(&mut self, entry: &Descriptor, payload: &[u8]) {
+        let into = self.bytes.room(self.used, entry.lines());
+        into[..payload.len()].copy_from_slice(payload);
+        self.note(entry, Some(entry.length));
+        self.used += entry.lines();
+    }
+
+    /// A record of which nothing is known but its place.
+    pub(crate) const fn nothing(position: Position) -> Entry<'static> {
+        Entry { position, key: 0, tag: 0, source: 0, order: 0, payload: &[], lost: true }
+    }
+
     /// Its payload, if it has one, stands where the next one goes.
     #[inline]
     fn note(&mut self, entry: &Descriptor, length: Option<u32>) {

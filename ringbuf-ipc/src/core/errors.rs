@@ -49,6 +49,15 @@ pub enum TakeError {
         /// Where.
         position: Position,
     },
+    /// A record that is not to be given again could not be written into the group's file of dead letters;
+    /// that is tried again every second.
+    #[error("record {position} is dead, and cannot be written down: {error}")]
+    Letters {
+        /// Which.
+        position: Position,
+        /// Why.
+        error: io::Error,
+    },
     /// The file of an out-of-line record is there and could not be read. (Of one that is gone, the record is
     /// given as [lost](crate::Entry::lost).)
     #[error(

@@ -2,8 +2,11 @@
 
 use super::errors::TakeError;
 use super::groups::state;
-use super::layout::group;
+use super::layout::{group, mode};
 use super::memory::{Ordering, fence};
+use super::words::cursor;
+use super::words::table::Words;
+use super::words::word::{Epoch, Stand};
 use super::{Core, Position};
 
 impl Core {
@@ -42,36 +45,72 @@ impl Core {
         if state::of(word) == state::ACTIVE {
             self.check_reached(index, word, "floor", self.group_floor(index))?;
         }
-        (0..self.layout.geometry.partitions)
+        (0..self.partitions(index))
             .try_for_each(|at| self.check_reached(index, word, "cursor", self.cursor(index, at)))
     }
 
-    /// Moves the group's floor up to the lowest of its cursors, and wakes the producer if it waits.
-    pub(crate) fn advance_floor(&self, index: u16) {
+    /// Moves the group's floor up as far as its cursors, or its words, let it, and wakes the producer if it
+    /// waits. Whoever calls is of this `epoch`: a floor of a later one stays where it is.
+    pub(crate) fn advance_floor(&self, index: u16, epoch: Epoch) {
         let floor = self.layout.group(index) + group::FLOOR;
+        if self.group_mode(index) == mode::ANY_ORDER {
+            let words = self.words(index, epoch);
+            let setting = self.layout.group(index) + group::SETTING_ASIDE;
+            let hold = || self.memory.load(setting, Ordering::Acquire) != 0;
+            let moved = cursor::advance(&self.memory, floor, &words, self.tail(), hold);
+            if let Ok(position) = moved {
+                self.floor_reached(position);
+            }
+            return;
+        }
         loop {
             fence(Ordering::SeqCst);
             let (lowest, holder) = self.lowest_cursor(index);
-            if self.memory.load(floor, Ordering::Acquire) >= lowest {
+            if self.group_floor(index) >= lowest {
                 return;
             }
-            self.memory.raise(floor, lowest);
+            if cursor::raise(&self.memory, floor, epoch, lowest).is_err() {
+                return;
+            }
             self.floor_reached(lowest);
             fence(Ordering::SeqCst);
             // Who moves it after this finds that it held the floor, and looks for the next one.
-            if self.memory.load(holder, Ordering::Acquire) == lowest {
+            if Stand(self.memory.load(holder, Ordering::Acquire)).position() == lowest {
                 return;
             }
         }
+    }
+
+    /// Moves the cursors of groups with words that stand before `wanted`: their members do it now and then only.
+    /// True when there are any.
+    pub(crate) fn settle_floors(&self, wanted: Position) -> bool {
+        let mut any = false;
+        for index in 0..self.layout.geometry.groups {
+            let word = self.group_state(index);
+            let late = state::of(word) == state::ACTIVE
+                && self.group_mode(index) == mode::ANY_ORDER
+                && self.group_floor(index) < wanted;
+            if late {
+                self.advance_floor(index, Epoch::of(word >> 8));
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The delivery words of a group, as those of an epoch see them.
+    pub(crate) fn words(&self, index: u16, epoch: Epoch) -> Words<'_> {
+        let at = self.layout.words(index).start;
+        Words::new(&self.memory, at, self.layout.geometry.slots, epoch)
     }
 
     /// The lowest cursor of a group, and the word it is in.
     fn lowest_cursor(&self, index: u16) -> (Position, usize) {
         let first = self.layout.partition(index, 0) + group::PARTITION_CURSOR;
         let mut lowest = (Position::MAX, first);
-        for partition in 0..usize::from(self.layout.geometry.partitions) {
+        for partition in 0..usize::from(self.partitions(index)) {
             let at = first + partition * group::PARTITION_BYTES;
-            let cursor = self.memory.load(at, Ordering::Acquire);
+            let cursor = Stand(self.memory.load(at, Ordering::Acquire)).position();
             if cursor < lowest.0 {
                 lowest = (cursor, at);
             }

@@ -81,6 +81,19 @@ impl Geometry {
         self.payload_bytes / 4
     }
 
+    /// The most bytes of a group's file of dead letters and records set aside: what the ring itself holds,
+    /// within 64 KiB and 64 MiB.
+    pub const fn letters_bytes(&self) -> u64 {
+        let bytes = self.payload_bytes;
+        if bytes < 64 << 10 {
+            64 << 10
+        } else if bytes > 64 << 20 {
+            64 << 20
+        } else {
+            bytes
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), GeometryError> {
         let fail = |what, value, rule| Err(GeometryError { what, value, rule });
         if !self.slots.is_power_of_two() || !(2..=1 << 24).contains(&self.slots) {

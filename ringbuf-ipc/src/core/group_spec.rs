@@ -40,18 +40,81 @@ pub struct GroupSpec {
     pub policy: Policy,
     /// Only for a group that is not there yet.
     pub start: Start,
+    /// How its members take records; kept from the creation on, and refused where it is another.
+    pub mode: Mode,
+}
+
+/// How the members of a group take records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Batches of one partition each, acknowledged in order.
+    #[default]
+    InOrder,
+    /// One by one, settled in any order, counted when given in vain. Takes 8 bytes a slot of the ring.
+    AnyOrder {
+        /// Which records wait for each other.
+        order: Order,
+    },
+    /// One member, which gets everything in the order of the ring.
+    Follow,
+}
+
+/// Which records of a group wait for each other: those of one order key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Order {
+    /// Of the partition key.
+    #[default]
+    Key,
+    /// Of the finer key that the producer gives, where it gives one.
+    Finer,
+    /// None do.
+    None,
+    /// All do: nothing goes on while one record is not settled.
+    Ring,
+    /// Of a key that the members work out. The number names how; all members of a group must do it alike.
+    Own(u32),
+}
+
+impl Mode {
+    pub(crate) const fn has_words(self) -> bool {
+        matches!(self, Self::AnyOrder { .. })
+    }
+}
+
+impl Order {
+    pub(crate) const fn number(self) -> u64 {
+        match self {
+            Self::Key => 0,
+            Self::Finer => 1,
+            Self::None => 2,
+            Self::Ring => 3,
+            Self::Own(number) => 4 + number as u64,
+        }
+    }
+
+    pub(crate) const fn of(number: u64) -> Self {
+        match number {
+            0 => Self::Key,
+            1 => Self::Finer,
+            2 => Self::None,
+            3 => Self::Ring,
+            number => Self::Own((number - 4) as u32),
+        }
+    }
 }
 
 impl GroupSpec {
     /// A group that keeps its backlog; starts at [`Start::Latest`].
     pub fn durable(name: &str) -> Self {
         let policy = Policy::Durable { max_absence: None };
-        Self { name: name.to_owned(), policy, start: Start::Latest }
+        Self { name: name.to_owned(), policy, start: Start::Latest, mode: Mode::InOrder }
     }
 
     /// A group that ends with its last member; starts at [`Start::Latest`].
     pub fn ephemeral(name: &str) -> Self {
-        Self { name: name.to_owned(), policy: Policy::Ephemeral, start: Start::Latest }
+        Self { policy: Policy::Ephemeral, ..Self::durable(name) }
     }
 
     /// Checks the name, as declaring and joining do.
@@ -66,6 +129,18 @@ impl GroupSpec {
     #[must_use]
     pub fn from(self, start: Start) -> Self {
         Self { start, ..self }
+    }
+
+    /// Its members take records one by one and settle them in any order.
+    #[must_use]
+    pub fn any_order(self, order: Order) -> Self {
+        Self { mode: Mode::AnyOrder { order }, ..self }
+    }
+
+    /// It has one member, which gets everything in the order of the ring.
+    #[must_use]
+    pub fn follow(self) -> Self {
+        Self { mode: Mode::Follow, ..self }
     }
 
     /// Makes the group durable, and lets it be evicted from a full ring after this long without a
@@ -106,6 +181,19 @@ pub enum GroupError {
         name: String,
         /// How many live.
         members: u16,
+    },
+    /// Its members take records in another way.
+    #[error(
+        "group {name:?} is there with another mode: it is {is:?}, and {wanted:?} was asked for: ask for \
+         what it is, or remove it first"
+    )]
+    Mode {
+        /// The group.
+        name: String,
+        /// How its members take records.
+        is: Mode,
+        /// How it was asked for.
+        wanted: Mode,
     },
     /// There is no such group.
     #[error("there is no group {name:?}")]

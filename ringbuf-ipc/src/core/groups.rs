@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use super::group_spec::{GroupError, GroupSpec, Policy, Start, check_name};
-use super::layout::group;
+use super::group_spec::{GroupError, GroupSpec, Mode, Order, Policy, Start, check_name};
+use super::layout::{group, mode};
 use super::memory::{Memory, Ordering, fence};
+use super::words::letter::Kept;
+use super::words::table::Words;
+use super::words::word::{Epoch, Stand};
 use super::{Core, Position, locks};
 
 /// States of an entry, the low byte of its state word.
@@ -16,6 +19,8 @@ pub(crate) mod state {
     pub(crate) const ACTIVE: u64 = 2;
     /// Holds nothing, remembers its cursors.
     pub(crate) const EVICTED: u64 = 3;
+    /// Being moved to where its entry says; whoever finds it so finishes that.
+    pub(crate) const MOVING: u64 = 4;
 
     pub(crate) const fn of(word: u64) -> u64 {
         word & 0xFF
@@ -27,6 +32,20 @@ pub(crate) mod state {
     }
 }
 
+/// Words of an entry that begin anew with each group.
+const FIGURES: [usize; 10] = [
+    group::LOSS,
+    group::HANDED,
+    group::MOVE_TO,
+    group::FILE_VERSION,
+    group::SETTING_ASIDE,
+    group::ASIDE,
+    group::DEAD,
+    group::DROPPED,
+    group::REDELIVERED,
+    group::LOST_RECORDS,
+];
+
 const DURABLE: u64 = 0;
 const EPHEMERAL: u64 = 1;
 
@@ -35,13 +54,51 @@ impl Core {
         self.memory.load(self.layout.group(index) + group::STATE, Ordering::Acquire)
     }
 
+    /// Every record before it is acknowledged; [`Position::MAX`] when the group holds nothing.
+    #[inline]
     pub(crate) fn group_floor(&self, index: u16) -> Position {
-        self.memory.load(self.layout.group(index) + group::FLOOR, Ordering::Acquire)
+        Stand(self.memory.load(self.layout.group(index) + group::FLOOR, Ordering::Acquire)).held()
+    }
+
+    /// The epoch of a group as it is now.
+    pub(crate) fn group_epoch(&self, index: u16) -> Epoch {
+        Epoch::of(self.group_state(index) >> 8)
+    }
+
+    /// See [`mode`].
+    pub(crate) fn group_mode(&self, index: u16) -> u64 {
+        self.memory.load(self.layout.group(index) + group::MODE, Ordering::Relaxed)
+    }
+
+    /// Partitions that a group has: none where there are words, one where a member follows the ring.
+    pub(crate) fn partitions(&self, index: u16) -> u16 {
+        match self.group_mode(index) {
+            mode::ANY_ORDER => 0,
+            mode::FOLLOW => 1,
+            _ => self.layout.geometry.partitions,
+        }
+    }
+
+    /// Where the floor of an evicted group was.
+    pub(crate) fn floor_at_eviction(&self, index: u16) -> Position {
+        self.memory.load(self.layout.group(index) + group::MOVE_TO, Ordering::Relaxed)
+    }
+
+    /// How its members take records.
+    pub(crate) fn group_mode_of(&self, index: u16) -> Mode {
+        match self.group_mode(index) {
+            mode::ANY_ORDER => {
+                let at = self.layout.group(index) + group::ORDER;
+                Mode::AnyOrder { order: Order::of(self.memory.load(at, Ordering::Relaxed)) }
+            }
+            mode::FOLLOW => Mode::Follow,
+            _ => Mode::InOrder,
+        }
     }
 
     pub(crate) fn cursor(&self, index: u16, partition: u16) -> Position {
         let at = self.layout.partition(index, partition) + group::PARTITION_CURSOR;
-        self.memory.load(at, Ordering::Acquire)
+        Stand(self.memory.load(at, Ordering::Acquire)).held()
     }
 
     /// The name of an entry; characters that are none become U+FFFD.
@@ -97,6 +154,11 @@ pub(crate) fn declare(core: &Core, spec: &GroupSpec) -> Result<(u16, bool), Grou
         if left_over {
             free(core, index);
         } else {
+            let is = core.group_mode_of(index);
+            if is != spec.mode {
+                let name = spec.name.clone();
+                return Err(GroupError::Mode { name, is, wanted: spec.mode });
+            }
             if evicted {
                 reinstate(core, index);
             }
@@ -107,6 +169,12 @@ pub(crate) fn declare(core: &Core, spec: &GroupSpec) -> Result<(u16, bool), Grou
         .find(|&index| state::of(core.group_state(index)) == state::FREE)
         .or_else(|| removable(core))
         .ok_or(GroupError::TableFull { limit: core.layout.geometry.groups })?;
+    if spec.mode.has_words() {
+        // Before the entry says anything: what may fail has failed then, and what a predecessor left is gone.
+        core.environment.give_back(core.layout.words(place))?;
+        core.environment.reserve(core.layout.words(place))?;
+    }
+    core.environment.remove_letters(place);
     create(core, place, spec);
     Ok((place, true))
 }
@@ -154,7 +222,16 @@ fn create(core: &Core, index: u16, spec: &GroupSpec) {
     memory.store(at + group::MAX_ABSENCE, absence, Ordering::Relaxed);
     let now_ms = (core.environment.now_ns() / 1_000_000).max(1);
     memory.store(at + group::ABSENT_SINCE, now_ms, Ordering::Relaxed);
-    memory.store(at + group::LOSS, 0, Ordering::Relaxed);
+    let (mode, order) = match spec.mode {
+        Mode::InOrder => (mode::IN_ORDER, 0),
+        Mode::AnyOrder { order } => (mode::ANY_ORDER, order.number()),
+        Mode::Follow => (mode::FOLLOW, 0),
+    };
+    memory.store(at + group::MODE, mode, Ordering::Relaxed);
+    memory.store(at + group::ORDER, order, Ordering::Relaxed);
+    for figure in FIGURES {
+        memory.store(at + figure, 0, Ordering::Relaxed);
+    }
     memory.store(at + group::SLEEPERS, 0, Ordering::Relaxed);
     memory.store(at + group::NAME_LEN, spec.name.len() as u64, Ordering::Relaxed);
     write_name(memory, at, &spec.name);
@@ -168,25 +245,44 @@ fn create(core: &Core, index: u16, spec: &GroupSpec) {
         Start::Latest => tail,
         Start::At(position) => position.clamp(reserved.min(tail), tail),
     };
-    let start = hold(core, index, wish);
-    for partition in 0..core.layout.geometry.partitions {
-        let at = core.layout.partition(index, partition);
-        release_by_force(memory, at + group::PARTITION_OWNER);
-        memory.store(at + group::PARTITION_CURSOR, start, Ordering::Relaxed);
-        memory.store(at + group::PARTITION_LOST_FROM, start, Ordering::Relaxed);
-    }
-    memory.store(at + group::FLOOR, start, Ordering::Release);
+    place(core, index, wish);
     let word = core.group_state(index);
     memory.store(at + group::STATE, state::next(word, state::ACTIVE), Ordering::Release);
+}
+
+/// Puts floor and cursors of a group, whose next state is that in which they count, at `wish` or at the
+/// oldest record that is surely kept.
+pub(super) fn place(core: &Core, index: u16, wish: Position) {
+    let memory = &core.memory;
+    let epoch = next_epoch(core, index);
+    let start = hold(core, index, epoch, wish);
+    let stand = Stand::new(epoch, start).0;
+    for partition in 0..core.partitions(index) {
+        let at = core.layout.partition(index, partition);
+        release_by_force(memory, at + group::PARTITION_OWNER);
+        memory.swap(at + group::PARTITION_CURSOR, stand, Ordering::AcqRel);
+        memory.store(at + group::PARTITION_LOST_FROM, start, Ordering::Relaxed);
+    }
+    memory.swap(core.layout.group(index) + group::FLOOR, stand, Ordering::AcqRel);
+}
+
+/// The epoch that begins with the next state.
+pub(super) fn next_epoch(core: &Core, index: u16) -> Epoch {
+    Epoch::of((core.group_state(index) >> 8).wrapping_add(1))
 }
 
 /// Lets an evicted group go on where records are still to be had, and notes what it lost.
 fn reinstate(core: &Core, index: u16) {
     let (memory, at) = (&core.memory, core.layout.group(index));
-    let partitions = 0..core.layout.geometry.partitions;
+    let epoch = next_epoch(core, index);
+    if core.group_mode(index) == mode::ANY_ORDER {
+        reinstate_words(core, index, epoch);
+        return;
+    }
+    let partitions = 0..core.partitions(index);
     let old = partitions.clone().map(|p| core.cursor(index, p)).min().unwrap_or(0);
     // Killed from here on, the entry is still evicted, with a floor `repair` takes away.
-    let start = hold(core, index, old.min(core.tail()));
+    let start = hold(core, index, epoch, old.min(core.tail()));
     let mut lost = false;
     for partition in partitions {
         let at = core.layout.partition(index, partition);
@@ -204,22 +300,51 @@ fn reinstate(core: &Core, index: u16) {
     if lost {
         memory.store(at + group::LOST_TO, start, Ordering::Relaxed);
         memory.store(at + group::LOSS, 1, Ordering::Release);
-        for partition in 0..core.layout.geometry.partitions {
-            let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
-            memory.raise(at, start);
-        }
     }
+    for partition in 0..core.partitions(index) {
+        let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
+        let stand = Stand::new(epoch, core.cursor(index, partition).max(start));
+        memory.store(at, stand.0, Ordering::Release);
+    }
+    activate(core, index, Stand::new(epoch, start));
+}
+
+/// The same of a group with words: what was settled stays so, and is not counted as lost.
+fn reinstate_words(core: &Core, index: u16, epoch: Epoch) {
+    let (memory, at) = (&core.memory, core.layout.group(index));
+    // Where its floor stood when it was evicted; `vacate` noted it, and it stays until the group is active.
+    let old = memory.load(at + group::MOVE_TO, Ordering::Relaxed).min(core.tail());
+    let start = hold(core, index, epoch, old);
+    let slots = u64::from(core.layout.geometry.slots);
+    let evicted = Epoch::of((core.group_state(index) >> 8).wrapping_sub(1));
+    let held = old..core.tail().min(old + slots);
+    let unsettled = core.words(index, evicted).carry(epoch, held, start);
+    if start > old {
+        let lost = unsettled + start.saturating_sub(old + slots);
+        let untold = match memory.load(at + group::LOSS, Ordering::Relaxed) {
+            0 => 0,
+            _ => memory.load(at + group::LOST_RECORDS, Ordering::Relaxed),
+        };
+        memory.store(at + group::LOST_RECORDS, untold + lost, Ordering::Relaxed);
+        memory.store(at + group::LOST_TO, start, Ordering::Relaxed);
+        memory.store(at + group::LOSS, 1, Ordering::Release);
+    }
+    activate(core, index, Stand::new(epoch, start));
+}
+
+fn activate(core: &Core, index: u16, floor: Stand) {
+    let (memory, at) = (&core.memory, core.layout.group(index));
     let since = (core.environment.now_ns() / 1_000_000).max(1);
     memory.store(at + group::ABSENT_SINCE, since, Ordering::Relaxed);
-    memory.store(at + group::FLOOR, start, Ordering::Release);
+    memory.swap(at + group::FLOOR, floor.0, Ordering::AcqRel);
     let word = core.group_state(index);
     memory.store(at + group::STATE, state::next(word, state::ACTIVE), Ordering::Release);
 }
 
 /// The joining half of "joining against overwriting": gives the oldest record surely kept from now on.
-fn hold(core: &Core, index: u16, wish: Position) -> Position {
+fn hold(core: &Core, index: u16, epoch: Epoch, wish: Position) -> Position {
     let floor = core.layout.group(index) + group::FLOOR;
-    core.memory.store(floor, wish, Ordering::Release);
+    core.memory.swap(floor, Stand::new(epoch, wish).0, Ordering::AcqRel);
     fence(Ordering::SeqCst);
     wish.max(core.reserved())
 }
@@ -234,9 +359,13 @@ pub(super) fn repair(core: &Core) -> bool {
             state::ACTIVE => {}
             state::FREE | state::EVICTED => {
                 if holds {
-                    core.memory.store(floor, u64::MAX, Ordering::Release);
+                    core.memory.swap(floor, Stand::NOTHING.0, Ordering::AcqRel);
                     changed = true;
                 }
+            }
+            state::MOVING => {
+                finish_move(core, index);
+                changed = true;
             }
             _ => {
                 free(core, index);
@@ -258,16 +387,77 @@ fn removable(core: &Core) -> Option<u16> {
     Some(index)
 }
 
+/// Moves a group by force, whoever is at work in it: they are evicted. The caller holds the table lock.
+pub(crate) fn reset(core: &Core, name: &str, to: Position) -> Result<Position, GroupError> {
+    repair(core);
+    let index = core.find_group(name).ok_or_else(|| GroupError::NotFound { name: name.into() })?;
+    let at = core.layout.group(index);
+    core.memory.store(at + group::MOVE_TO, to.min(core.tail()), Ordering::Relaxed);
+    let word = core.group_state(index);
+    core.memory.store(at + group::STATE, state::next(word, state::MOVING), Ordering::Release);
+    finish_move(core, index);
+    Ok(core.group_floor(index))
+}
+
+/// First the new epoch, which is that of the state to come, then words and cursors, then the state.
+fn finish_move(core: &Core, index: u16) {
+    let (memory, at) = (&core.memory, core.layout.group(index));
+    if core.group_mode(index) == mode::ANY_ORDER {
+        Words::wipe(memory, core.layout.words(index).start, core.layout.geometry.slots);
+    }
+    memory.store(at + group::LOSS, 0, Ordering::Relaxed);
+    let to = memory.load(at + group::MOVE_TO, Ordering::Relaxed).min(core.tail());
+    place(core, index, to);
+    if core.group_mode(index) == mode::ANY_ORDER {
+        keep_asides(core, index, to..core.group_floor(index));
+    }
+    let word = core.group_state(index);
+    memory.store(at + group::STATE, state::next(word, state::ACTIVE), Ordering::Release);
+    core.wake_group(index);
+}
+
+/// Of what is in the group's file and waits or is out, only `wanted` is still to be given from there: the rest
+/// is skipped, or given from the ring.
+fn keep_asides(core: &Core, index: u16, wanted: std::ops::Range<Position>) {
+    // Without the lock, or where it cannot be written, more is given than was asked for, never less.
+    let _ = core.environment.with_letters(index, false, &mut |file| {
+        for placed in file.entries().to_vec() {
+            let mut condition = placed.head.condition;
+            if matches!(condition.kept, Kept::Dead | Kept::Gone) {
+                continue;
+            }
+            let keep = wanted.contains(&placed.head.position) && condition.kept != Kept::Prepared;
+            condition.kept = if keep { Kept::Waiting } else { Kept::Gone };
+            condition.member = None;
+            file.change(placed.at, condition)?;
+        }
+        file.trim()
+    });
+    let setting = core.layout.group(index) + group::SETTING_ASIDE;
+    core.memory.store(setting, 0, Ordering::Release);
+    core.count(index, group::FILE_VERSION, 1);
+}
+
 pub(super) fn free(core: &Core, index: u16) {
+    let words = core.group_mode(index) == mode::ANY_ORDER;
     vacate(core, index, state::FREE);
+    if words {
+        // What cannot be given back now is used by the next group in this place, or given back then.
+        let _ = core.environment.give_back(core.layout.words(index));
+        core.environment.remove_letters(index);
+    }
 }
 
 /// First the state, then the floor: what is left by a death between the two is what `repair` finds.
 pub(super) fn vacate(core: &Core, index: u16, to: u64) {
     let at = core.layout.group(index);
     let word = core.group_state(index);
+    if to == state::EVICTED {
+        // Its words are carried over from there.
+        core.memory.store(at + group::MOVE_TO, core.group_floor(index), Ordering::Relaxed);
+    }
     core.memory.store(at + group::STATE, state::next(word, to), Ordering::Release);
-    core.memory.store(at + group::FLOOR, u64::MAX, Ordering::Release);
+    core.memory.swap(at + group::FLOOR, Stand::NOTHING.0, Ordering::AcqRel);
 }
 
 /// Nobody owns the partition any more, whoever the word says.

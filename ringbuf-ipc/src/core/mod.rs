@@ -52,16 +52,18 @@ pub(crate) mod reader;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
 pub(crate) mod watcher;
-#[allow(dead_code)] // joined to members with layout 3
 pub(crate) mod words;
+pub(crate) mod worker;
 pub(crate) mod writer;
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
 use memory::{Memory, Ordering, fence};
+use words::letter::LetterFile;
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -80,8 +82,8 @@ pub(crate) struct Core {
 
 /// What the protocol asks of the operating system.
 pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
-    /// Rings bell number `bell`; a number out of range is ignored.
-    fn ring(&self, bell: u64);
+    /// Rings bell number `bell`; a number out of range is ignored. Whether somebody was woken.
+    fn ring(&self, bell: u64) -> bool;
     /// Whether anybody, in whatever process, holds the lock on byte `byte` (see [`locks`]).
     fn held(&self, byte: u64) -> bool;
     /// Whether anybody holds any of `count` bytes.
@@ -119,6 +121,33 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn remove_blob(&self, position: Position);
     /// Positions of all such payloads of this ring, with their sizes, sorted.
     fn blobs(&self) -> io::Result<Vec<(Position, u64)>>;
+    /// Has memory for a range of the segment, where there is none yet.
+    fn reserve(&self, _bytes: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+    /// Gives the memory of a range back; it reads as zeros then.
+    fn give_back(&self, _bytes: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+    /// Runs `change` with the file of a group's dead letters and asides, made if it is not there and to be
+    /// `made`, and with its lock held. False when there is no such file.
+    ///
+    /// # Errors
+    /// Also when the lock is not to be had (`WouldBlock`).
+    fn with_letters(
+        &self,
+        _group: u16,
+        _made: bool,
+        _change: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        Ok(false)
+    }
+    /// Milliseconds since 1970, for people.
+    fn wall_ms(&self) -> u64 {
+        0
+    }
+    /// Removes the file of a group's dead letters and asides.
+    fn remove_letters(&self, _group: u16) {}
 }
 
 /// Holds a lock as long as it lives.
@@ -140,6 +169,11 @@ pub(crate) mod patience {
 pub(crate) mod locks {
     pub(crate) const PRODUCER: u64 = 0;
     pub(crate) const TABLE: u64 = 1;
+
+    /// The file of a group's dead letters and asides.
+    pub(crate) const fn letters(group: u16) -> u64 {
+        2048 + group as u64
+    }
 
     pub(crate) const fn observer(slot: usize) -> u64 {
         64 + slot as u64
@@ -232,12 +266,63 @@ impl Core {
         }
         let mut rung = 0;
         for member in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
-            if member < u32::from(self.layout.geometry.members) {
-                let word = self.layout.member(index, member as u16) + group::MEMBER_BELL;
-                rung += u64::from(self.ring_word(word));
-            }
+            rung += u64::from(self.ring_member(index, member).is_some());
         }
         rung
+    }
+
+    /// Wakes so many sleeping members of a group; who is awake already, or dead, does not count. Gives the
+    /// bells rung. Those that sleep on say so still.
+    pub(crate) fn wake_some(&self, index: u16, mut wanted: u64) -> u64 {
+        let sleepers = self.layout.group(index) + group::SLEEPERS;
+        let mut rung = 0;
+        while wanted != 0 {
+            let asleep = self.memory.load(sleepers, Ordering::Relaxed);
+            if asleep == 0 {
+                return rung;
+            }
+            // One bit is taken at a time: of two ringers each takes another.
+            if !self.memory.cas(sleepers, asleep, asleep & (asleep - 1)) {
+                continue;
+            }
+            if let Some(woken) = self.ring_member(index, asleep.trailing_zeros()) {
+                rung += 1;
+                wanted -= u64::from(woken);
+            }
+        }
+        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            let word = CONTROL + control::SLEEPERS + usize::from(index / 64) * 8;
+            self.memory.fetch_or(word, 1 << (index % 64), Ordering::SeqCst);
+        }
+        rung
+    }
+
+    fn ring_member(&self, index: u16, member: u32) -> Option<bool> {
+        if member >= u32::from(self.layout.geometry.members) {
+            return None;
+        }
+        self.ring_word(self.layout.member(index, member as u16) + group::MEMBER_BELL)
+    }
+
+    /// Adds to a figure of a group's entry.
+    pub(crate) fn count(&self, index: u16, figure: usize, by: u64) {
+        let at = self.layout.group(index) + figure;
+        loop {
+            let old = self.memory.load(at, Ordering::Relaxed);
+            if self.memory.cas(at, old, old.wrapping_add(by)) {
+                return;
+            }
+        }
+    }
+
+    /// As many members as can have something of so many records: one that is woken wakes the next if it
+    /// leaves any.
+    fn wake_for(&self, index: u16, records: u64) -> u64 {
+        if records == 1 || (records != 0 && self.group_mode(index) == layout::mode::ANY_ORDER) {
+            self.wake_some(index, records)
+        } else {
+            self.wake_group(index)
+        }
     }
 
     /// Words in which groups say that they sleep.
@@ -248,18 +333,18 @@ impl Core {
 
     /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
     #[inline]
-    pub(crate) fn wake_readers(&self) -> u64 {
+    pub(crate) fn wake_readers(&self, records: u64) -> u64 {
         let word = |offset| self.memory.load(CONTROL + offset, Ordering::Relaxed);
         let groups =
             (0..self.sleeper_words()).fold(0, |all, i| all | word(control::SLEEPERS + i * 8));
         if groups | word(control::SLEEPING_OBSERVERS) == 0 {
             return 0;
         }
-        self.ring_readers()
+        self.ring_readers(records)
     }
 
     #[cold]
-    fn ring_readers(&self) -> u64 {
+    fn ring_readers(&self, records: u64) -> u64 {
         let mut rung = 0;
         for word in 0..self.sleeper_words() {
             let sleepers = CONTROL + control::SLEEPERS + word * 8;
@@ -269,7 +354,7 @@ impl Core {
             for bit in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
                 let index = word as u32 * 64 + bit;
                 if index < u32::from(self.layout.geometry.groups) {
-                    rung += self.wake_group(index as u16);
+                    rung += self.wake_for(index as u16, records);
                 }
             }
         }
@@ -277,7 +362,7 @@ impl Core {
         if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
             for slot in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
                 let word = CONTROL + control::OBSERVERS + slot as usize * 8;
-                rung += u64::from(self.ring_word(word));
+                rung += u64::from(self.ring_word(word).is_some());
             }
         }
         rung
@@ -306,13 +391,11 @@ impl Core {
         }
     }
 
-    fn ring_word(&self, word: usize) -> bool {
+    /// `None` where there is no bell; else whether somebody was woken.
+    fn ring_word(&self, word: usize) -> Option<bool> {
         match self.memory.load(word, Ordering::Relaxed) {
-            0 => false,
-            bell => {
-                self.environment.ring(bell - 1);
-                true
-            }
+            0 => None,
+            bell => Some(self.environment.ring(bell - 1)),
         }
     }
 }
@@ -325,7 +408,8 @@ pub(crate) fn initialise(memory: &Memory, layout: &Layout, id: u64) {
     }
     memory.store(header::CHECKSUM, layout::checksum(&words), Ordering::Relaxed);
     for index in 0..layout.geometry.groups {
-        memory.store(layout.group(index) + group::FLOOR, u64::MAX, Ordering::Relaxed);
+        let nothing = words::word::Stand::NOTHING.0;
+        memory.store(layout.group(index) + group::FLOOR, nothing, Ordering::Relaxed);
     }
 }
 

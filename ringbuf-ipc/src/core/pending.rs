@@ -7,6 +7,7 @@
 use super::descriptor::Hashes;
 use super::layout::group;
 use super::memory::{Ordering, fence};
+use super::words::word::{Epoch, Stand};
 use super::{Core, Position};
 
 /// Chains of records, one a partition.
@@ -38,9 +39,9 @@ pub(crate) struct Damaged(pub(crate) Position);
 pub(crate) const NONE: Position = Position::MAX;
 
 impl Pending {
-    pub(crate) fn new(core: &Core, floor: Position) -> Self {
+    pub(crate) fn new(core: &Core, index: u16, floor: Position) -> Self {
         let geometry = core.layout.geometry;
-        let partitions = usize::from(geometry.partitions);
+        let partitions = usize::from(core.partitions(index).max(1));
         // With one partition every record is in it and no chain is needed.
         let slots = if partitions == 1 { 0 } else { geometry.slots as usize };
         Self {
@@ -64,7 +65,7 @@ impl Pending {
         }
         while self.scanned < tail {
             match Hashes::load(core, self.scanned) {
-                Some(hashes) => self.push(hashes.partition(core.layout.geometry.partitions)),
+                Some(hashes) => self.push(hashes.partition(self.heads.len() as u16)),
                 None => {
                     // Others have acknowledged it, and it was overwritten before we came to see it: who
                     // finds the later record finds the floor that let it be written.
@@ -159,16 +160,17 @@ impl Pending {
 
     /// Moves the cursors of all partitions up to their first record still to be done, held by somebody
     /// or not: that there is nothing between is true whoever says it, and a cursor only grows.
-    pub(crate) fn sweep(&mut self, core: &Core, index: u16) {
-        for partition in 0..core.layout.geometry.partitions {
-            let cursor = core.cursor(index, partition);
+    pub(crate) fn sweep(&mut self, core: &Core, index: u16, epoch: Epoch) {
+        for partition in 0..core.partitions(index) {
+            let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
+            let raw = core.memory.load(at, Ordering::Acquire);
+            let cursor = Stand(raw).position();
             let idle = self.first(partition, cursor).unwrap_or(self.scanned);
-            if cursor < idle {
-                let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
-                core.memory.cas(at, cursor, idle);
+            if cursor < idle && !Stand(raw).epoch().is_later_than(epoch) {
+                core.memory.cas(at, raw, Stand::new(epoch, idle).0);
             }
         }
-        core.advance_floor(index);
+        core.advance_floor(index, epoch);
     }
 
     /// What a group has before it, from scratch; `None` where its entry or a record is damaged. To be
@@ -179,7 +181,7 @@ impl Pending {
         if floor > tail {
             return None;
         }
-        let mut pending = Self::new(core, floor);
+        let mut pending = Self::new(core, index, floor);
         // With one partition a cursor is where it is, and only the floor may be behind it.
         let end = if pending.is_single() { floor } else { tail };
         pending.scan(core, index, end).ok()?;

@@ -54,7 +54,9 @@ impl World {
 }
 
 impl Environment for World {
-    fn ring(&self, _: u64) {}
+    fn ring(&self, _: u64) -> bool {
+        false
+    }
     fn held(&self, byte: u64) -> bool {
         self.held[byte as usize].load(Ordering::Acquire)
     }

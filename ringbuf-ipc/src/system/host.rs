@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -10,8 +12,11 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::bells::Bells;
 use super::blob::Blobs;
-use super::lock;
-use crate::core::{Environment, Life, Position, locks};
+use super::letters::{self, Letters};
+use super::segment::{self, DIRECTORY};
+use super::{budget, lock};
+use crate::core::words::letter::LetterFile;
+use crate::core::{Environment, Life, Position, locks, patience};
 
 /// Files, locks, bells and clock of one attached ring.
 #[derive(Debug)]
@@ -22,13 +27,36 @@ pub(crate) struct Host {
     table: Mutex<File>,
     bells: Arc<Bells>,
     blobs: Blobs,
+    segment: String,
+    ring_id: u64,
+    /// Bytes that the file of a group may have.
+    letters_limit: u64,
 }
 
 impl Host {
-    pub(crate) fn new(file: File, bells: Arc<Bells>, blobs: Blobs) -> io::Result<Self> {
+    pub(crate) fn new(
+        file: File,
+        bells: Arc<Bells>,
+        segment: &str,
+        ring_id: u64,
+        letters_limit: u64,
+    ) -> io::Result<Self> {
         super::fork::watch();
         let table = Mutex::new(lock::reopen(&file)?);
-        Ok(Self { probe: file, table, bells, blobs })
+        let blobs = Blobs::new(segment, ring_id);
+        Ok(Self {
+            probe: file,
+            table,
+            bells,
+            blobs,
+            segment: segment.to_owned(),
+            ring_id,
+            letters_limit,
+        })
+    }
+
+    fn letters_name(&self, group: u16) -> String {
+        Letters::name(&self.segment, self.ring_id, group)
     }
 }
 
@@ -51,6 +79,7 @@ impl Drop for Locked<'_> {
 struct Wait {
     end: Instant,
     next: Cell<Duration>,
+    longest: Duration,
 }
 
 impl Wait {
@@ -58,7 +87,13 @@ impl Wait {
     const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(5));
 
     fn of(patience: Duration) -> Self {
-        Self { end: Instant::now() + patience, next: Cell::new(Self::PAUSES.0) }
+        let (next, longest) = Self::PAUSES;
+        Self { end: Instant::now() + patience, next: Cell::new(next), longest }
+    }
+
+    /// For what is held so shortly that whoever waits comes back soon.
+    fn eagerly(patience: Duration) -> Self {
+        Self { longest: Duration::from_micros(200), ..Self::of(patience) }
     }
 
     /// Sleeps a little; false when patience is at its end.
@@ -68,15 +103,15 @@ impl Wait {
             return false;
         }
         let pause = self.next.get();
-        self.next.set((pause * 2).min(Self::PAUSES.1));
+        self.next.set((pause * 2).min(self.longest));
         std::thread::sleep(pause.min(left));
         true
     }
 }
 
 impl Environment for Host {
-    fn ring(&self, bell: u64) {
-        self.bells.ring(bell);
+    fn ring(&self, bell: u64) -> bool {
+        self.bells.ring(bell)
     }
 
     fn held(&self, byte: u64) -> bool {
@@ -148,6 +183,48 @@ impl Environment for Host {
 
     fn blobs(&self) -> io::Result<Vec<(Position, u64)>> {
         self.blobs.list()
+    }
+
+    fn reserve(&self, bytes: Range<usize>) -> io::Result<()> {
+        budget::check(Path::new(DIRECTORY), bytes.len() as u64).map_err(io::Error::other)?;
+        segment::reserve(&self.probe, bytes.start as u64..bytes.end as u64)
+    }
+
+    fn give_back(&self, bytes: Range<usize>) -> io::Result<()> {
+        segment::give_back(&self.probe, bytes.start as u64..bytes.end as u64)
+    }
+
+    fn with_letters(
+        &self,
+        group: u16,
+        made: bool,
+        change: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        // Of this process, too, only one at a time: the lock is on a description of its own.
+        let wait = Wait::eagerly(patience::CHANGING);
+        let _held = loop {
+            match lock::hold(&self.probe, locks::letters(group))? {
+                Some(held) => break held,
+                None if wait.a_moment() => {}
+                None => return Err(io::ErrorKind::WouldBlock.into()),
+            }
+        };
+        let name = self.letters_name(group);
+        let Some(mut letters) = Letters::open(&name, self.ring_id, self.letters_limit, made)?
+        else {
+            return Ok(false);
+        };
+        change(&mut letters).map(|()| true)
+    }
+
+    fn wall_ms(&self) -> u64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64)
+    }
+
+    fn remove_letters(&self, group: u16) {
+        letters::remove(&self.letters_name(group));
     }
 }
 

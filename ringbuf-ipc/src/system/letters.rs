@@ -17,19 +17,14 @@ use mixcord_memory::__kill as kill;
 use nix::libc;
 
 use super::segment::{open_checked, path_of};
-use crate::core::words::letter::{Condition, HEAD, Head, Kept, Parts, STATE_AT};
+use crate::core::words::letter::{
+    Appended, Condition, HEAD, Head, Kept, LetterFile, Parts, Placed, STATE_AT,
+};
 use crate::error::AttachError;
 
 const MAGIC: [u8; 8] = *b"MIXLETTR";
 const VERSION: u64 = 1;
 const HEADER: u64 = 64;
-
-/// An entry and where it begins.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Placed {
-    pub(crate) at: u64,
-    pub(crate) head: Head,
-}
 
 /// The file, opened by whoever holds its lock.
 #[derive(Debug)]
@@ -41,14 +36,7 @@ pub(crate) struct Letters {
     limit: u64,
     entries: Vec<Placed>,
     end: u64,
-}
-
-/// What was appended, and what had to go for it.
-#[derive(Debug)]
-pub(crate) struct Appended {
-    pub(crate) at: u64,
-    /// Dead letters that were dropped, the oldest first.
-    pub(crate) dropped: Vec<Head>,
+    changed: bool,
 }
 
 impl Letters {
@@ -70,71 +58,13 @@ impl Letters {
             Err(AttachError::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(io::Error::other(error)),
         };
-        let mut this =
-            Self { name: name.to_owned(), file, ring_id, limit, entries: Vec::new(), end: HEADER };
+        let mut this = Self::over(name.to_owned(), file, ring_id, limit);
         this.read_all()?;
         Ok(Some(this))
     }
 
-    /// All entries that are there, oldest first.
-    pub(crate) fn entries(&self) -> &[Placed] {
-        &self.entries
-    }
-
-    /// Bytes the file could still take without anything being dropped, by a look that writes nothing.
-    pub(crate) fn free(&self) -> u64 {
-        let kept = self.entries.iter().filter(|entry| entry.head.condition.kept != Kept::Gone);
-        self.limit.saturating_sub(HEADER + kept.map(|entry| entry.head.bytes).sum::<u64>())
-    }
-
-    /// Appends an entry. `Ok(None)` when there is no room for it, whatever dead letters are dropped.
-    pub(crate) fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Appended>> {
-        let bytes = parts.encode();
-        let mut dropped = Vec::new();
-        if self.end + bytes.len() as u64 > self.limit {
-            match self.compact(bytes.len() as u64)? {
-                Some(heads) => dropped = heads,
-                None => return Ok(None),
-            }
-        }
-        let at = self.end;
-        if let Err(error) = self.write(&bytes, at) {
-            self.file.set_len(at)?;
-            return Err(error);
-        }
-        let head = bytes.first_chunk().and_then(Head::parse).ok_or(io::ErrorKind::InvalidData)?;
-        self.entries.push(Placed { at, head });
-        self.end += bytes.len() as u64;
-        Ok(Some(Appended { at, dropped }))
-    }
-
-    /// Changes the state of the entry that begins at `at`.
-    pub(crate) fn change(&mut self, at: u64, condition: Condition) -> io::Result<()> {
-        self.write(&condition.word().to_le_bytes(), at + STATE_AT)?;
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.at == at) {
-            entry.head.condition = condition;
-        }
-        Ok(())
-    }
-
-    /// Reason and payload of an entry.
-    pub(crate) fn body(&self, entry: &Placed) -> io::Result<(String, Vec<u8>)> {
-        let bytes = usize::try_from(entry.head.bytes).unwrap_or(usize::MAX) - HEAD;
-        let mut body = vec![0; bytes];
-        self.file.read_exact_at(&mut body, entry.at + HEAD as u64)?;
-        entry.head.body(&body).ok_or_else(|| io::ErrorKind::InvalidData.into())
-    }
-
-    /// Cuts a file in which nothing is left that matters.
-    pub(crate) fn trim(&mut self) -> io::Result<()> {
-        let matters = |entry: &Placed| entry.head.condition.kept != Kept::Gone;
-        if !self.entries.is_empty() && !self.entries.iter().any(matters) {
-            self.file.set_len(HEADER)?;
-            kill::point();
-            self.entries.clear();
-            self.end = HEADER;
-        }
-        Ok(())
+    const fn over(name: String, file: File, ring_id: u64, limit: u64) -> Self {
+        Self { name, file, ring_id, limit, entries: Vec::new(), end: HEADER, changed: false }
     }
 
     fn write(&self, bytes: &[u8], at: u64) -> io::Result<()> {
@@ -160,10 +90,13 @@ impl Letters {
             kill::point();
             return Ok(());
         }
-        while let Some(head) = self.head_at(self.end, length)? {
-            self.entries.push(Placed { at: self.end, head });
-            self.end += head.bytes;
+        let mut window = Window { file: &self.file, at: 0, bytes: Vec::new() };
+        let mut end = HEADER;
+        while let Some(head) = window.head_at(end, length)? {
+            self.entries.push(Placed { at: end, head });
+            end += head.bytes;
         }
+        self.end = end;
         // Entries before the last were whole when the last one was appended.
         if let Some(last) = self.entries.last().copied()
             && self.body(&last).is_err()
@@ -176,15 +109,6 @@ impl Letters {
             kill::point();
         }
         Ok(())
-    }
-
-    fn head_at(&self, at: u64, length: u64) -> io::Result<Option<Head>> {
-        let mut raw = [0; HEAD];
-        if at + HEAD as u64 > length {
-            return Ok(None);
-        }
-        self.file.read_exact_at(&mut raw, at)?;
-        Ok(Head::parse(&raw).filter(|head| head.bytes <= length - at))
     }
 
     fn header(&self) -> [u8; 24] {
@@ -221,14 +145,7 @@ impl Letters {
             _ => kill::point(),
         }
         let file = create(&temporary)?;
-        let mut anew = Self {
-            name: temporary,
-            file,
-            ring_id: self.ring_id,
-            limit: self.limit,
-            entries: Vec::new(),
-            end: HEADER,
-        };
+        let mut anew = Self::over(temporary, file, self.ring_id, self.limit);
         let outcome = anew.fill(self, &kept);
         if let Err(error) =
             outcome.and_then(|()| fs::rename(path_of(&anew.name), path_of(&self.name)))
@@ -253,6 +170,95 @@ impl Letters {
             self.end += entry.head.bytes;
         }
         Ok(())
+    }
+}
+
+impl LetterFile for Letters {
+    fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    fn entries(&self) -> &[Placed] {
+        &self.entries
+    }
+
+    fn room(&self) -> u64 {
+        let stays = |entry: &&Placed| !matches!(entry.head.condition.kept, Kept::Gone | Kept::Dead);
+        let used: u64 = self.entries.iter().filter(stays).map(|entry| entry.head.bytes).sum();
+        self.limit.saturating_sub(HEADER + used)
+    }
+
+    fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Appended>> {
+        let bytes = parts.encode();
+        let mut dropped = Vec::new();
+        if self.end + bytes.len() as u64 > self.limit {
+            match self.compact(bytes.len() as u64)? {
+                Some(heads) => dropped = heads,
+                None => return Ok(None),
+            }
+        }
+        let at = self.end;
+        if let Err(error) = self.write(&bytes, at) {
+            self.file.set_len(at)?;
+            return Err(error);
+        }
+        let head = bytes.first_chunk().and_then(Head::parse).ok_or(io::ErrorKind::InvalidData)?;
+        self.entries.push(Placed { at, head });
+        self.end += bytes.len() as u64;
+        self.changed = true;
+        Ok(Some(Appended { dropped }))
+    }
+
+    fn change(&mut self, at: u64, condition: Condition) -> io::Result<()> {
+        self.write(&condition.word().to_le_bytes(), at + STATE_AT)?;
+        self.changed = true;
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.at == at) {
+            entry.head.condition = condition;
+        }
+        Ok(())
+    }
+
+    fn body(&self, entry: &Placed) -> io::Result<(String, Vec<u8>)> {
+        let bytes = usize::try_from(entry.head.bytes).unwrap_or(usize::MAX) - HEAD;
+        let mut body = vec![0; bytes];
+        self.file.read_exact_at(&mut body, entry.at + HEAD as u64)?;
+        entry.head.body(&body).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        let matters = |entry: &Placed| entry.head.condition.kept != Kept::Gone;
+        if !self.entries.is_empty() && !self.entries.iter().any(matters) {
+            self.file.set_len(HEADER)?;
+            kill::point();
+            self.entries.clear();
+            self.end = HEADER;
+        }
+        Ok(())
+    }
+}
+
+/// What was read of a file at a time: heads of short entries are many to a read.
+struct Window<'a> {
+    file: &'a File,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window<'_> {
+    const BYTES: u64 = 64 << 10;
+
+    fn head_at(&mut self, at: u64, length: u64) -> io::Result<Option<Head>> {
+        if at + HEAD as u64 > length {
+            return Ok(None);
+        }
+        let end = self.at + self.bytes.len() as u64;
+        if at < self.at || at + HEAD as u64 > end {
+            self.at = at;
+            self.bytes.resize(Self::BYTES.min(length - at) as usize, 0);
+            self.file.read_exact_at(&mut self.bytes, at)?;
+        }
+        let raw = self.bytes[(at - self.at) as usize..].first_chunk();
+        Ok(raw.and_then(Head::parse).filter(|head| head.bytes <= length - at))
     }
 }
 
@@ -383,7 +389,7 @@ mod tests {
         assert_eq!(positions(&letters), [2, 4, 5, 6]);
         assert_eq!(dropped(&mut letters, 7), None, "all of it waits");
         assert_eq!(positions(&name.open(HEADER + 4 * entry)), [2, 4, 5, 6]);
-        assert_eq!(letters.free(), 0);
+        assert_eq!(letters.room(), 0);
     }
 
     #[test]

@@ -6,7 +6,6 @@ pub(crate) mod blob;
 pub(crate) mod budget;
 pub(crate) mod fork;
 pub(crate) mod host;
-#[allow(dead_code)] // joined to members with layout 3
 pub(crate) mod letters;
 pub(crate) mod lock;
 #[cfg(feature = "tokio")]

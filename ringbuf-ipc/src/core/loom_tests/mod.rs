@@ -54,8 +54,8 @@ impl Drop for Held {
 }
 
 impl Environment for World {
-    fn ring(&self, bell: u64) {
-        self.bells.ring(bell);
+    fn ring(&self, bell: u64) -> bool {
+        self.bells.ring(bell)
     }
     fn held(&self, byte: u64) -> bool {
         self.held.lock().unwrap().contains(&byte)

@@ -42,7 +42,7 @@ impl Reader {
         } else {
             self.contended = false;
         }
-        let count = core.layout.geometry.partitions;
+        let count = self.seat.partitions;
         for step in 0..count {
             let partition = (self.turn + step) & (count - 1);
             if !self.pending.may_have(partition) {
@@ -95,7 +95,7 @@ impl Reader {
     }
 
     fn find(&mut self, orphaned: bool) -> Result<Option<(u16, Position)>, TakeError> {
-        let count = self.core().layout.geometry.partitions;
+        let count = self.seat.partitions;
         // Each failure is another member's success; after so many, what was found is all the same.
         for _ in 0..=count {
             let (partition, word) = match self.found.take() {

@@ -13,7 +13,7 @@ use seat::{Pool, Seat};
 use crate::core::buffers::{Buffers, Limits};
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::{JoinError, TakeError};
-use crate::core::group_spec::GroupSpec;
+use crate::core::group_spec::{GroupSpec, Mode};
 use crate::core::layout::{CONTROL, control, group};
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
@@ -71,7 +71,10 @@ impl Reader {
         bell: Option<u64>,
     ) -> Result<Self, JoinError> {
         let (index, made) = groups::declare(core, spec)?;
-        let limit = core.layout.geometry.members;
+        let limit = match spec.mode {
+            Mode::Follow => 1,
+            _ => core.layout.geometry.members,
+        };
         for member in 0..limit {
             let Some(life) = core.environment.hold(locks::member(index, member))? else {
                 continue;
@@ -81,6 +84,8 @@ impl Reader {
                 group: index,
                 member,
                 state: core.group_state(index),
+                epoch: core.group_epoch(index),
+                partitions: core.partitions(index),
                 pool: Pool::default(),
                 process: seat::process(),
                 life: Some(life),
@@ -95,8 +100,8 @@ impl Reader {
             return Ok(Self {
                 seat: Arc::new(seat),
                 began: made.then_some(floor),
-                pending: Pending::new(core, floor),
-                turn: member % core.layout.geometry.partitions,
+                pending: Pending::new(core, index, floor),
+                turn: member % core.partitions(index).max(1),
                 swept: floor,
                 suspected_at: 0,
                 contended: false,
@@ -232,7 +237,7 @@ impl Reader {
     fn sweep_if(&mut self, tail: Position, least: u64) {
         if tail.saturating_sub(self.swept) >= least {
             self.swept = tail;
-            self.pending.sweep(&self.seat.core, self.seat.group);
+            self.pending.sweep(&self.seat.core, self.seat.group, self.seat.epoch);
         }
     }
 
@@ -250,7 +255,7 @@ impl Reader {
             return Ok(());
         }
         let to = core.memory.load(at + group::LOST_TO, Ordering::Relaxed);
-        let partitions: Vec<_> = (0..core.layout.geometry.partitions)
+        let partitions: Vec<_> = (0..self.seat.partitions)
             .map(|partition| {
                 let at = core.layout.partition(self.seat.group, partition);
                 let from = at + group::PARTITION_LOST_FROM;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use crate::core::buffers::Buffers;
 use crate::core::layout::group;
 use crate::core::memory::{Ordering, fence};
+use crate::core::words::cursor;
+use crate::core::words::word::Epoch;
 use crate::core::{Core, Life, Position, groups, locks, patience};
 
 /// Buffers of batches that are done, to be used again.
@@ -32,6 +34,9 @@ pub(crate) struct Seat {
     pub(crate) member: u16,
     /// State word of the group at the time of joining.
     pub(crate) state: u64,
+    /// That it names.
+    pub(crate) epoch: Epoch,
+    pub(crate) partitions: u16,
     pub(crate) pool: Pool,
     /// Whose seat it is: a child that was forked has a copy, and no say.
     pub(crate) process: u32,
@@ -67,7 +72,7 @@ impl Seat {
 
     /// Lets go of what an earlier member in this seat died with.
     pub(crate) fn release_predecessor(&self) {
-        for partition in 0..self.core.layout.geometry.partitions {
+        for partition in 0..self.partitions {
             let at = self.owner_of(partition);
             let word = self.core.memory.load(at, Ordering::Acquire);
             if owner(word) == Some(self.member) {
@@ -94,18 +99,23 @@ impl Seat {
             return;
         }
         let at = core.layout.partition(self.group, partition);
-        core.memory.store(at + group::PARTITION_CURSOR, position, Ordering::Release);
-        if core.layout.geometry.partitions == 1 {
+        let cursor = at + group::PARTITION_CURSOR;
+        if cursor::raise(&core.memory, cursor, self.epoch, position).is_err() {
+            // The group was moved by force; the next take says so.
+            return;
+        }
+        if self.partitions == 1 {
             let floor = core.layout.group(self.group) + group::FLOOR;
-            core.memory.store(floor, position, Ordering::Release);
-            core.floor_reached(position);
+            if cursor::raise(&core.memory, floor, self.epoch, position).is_ok() {
+                core.floor_reached(position);
+            }
         } else {
             // Only the lowest cursor holds the floor. Whoever is raising it to this one's old place has
             // yet to look at the cursors again, or has raised it before this load. Both are members, so
             // neither half of this pair may be a light one.
             fence(Ordering::SeqCst);
             if old <= core.group_floor(self.group) {
-                core.advance_floor(self.group);
+                core.advance_floor(self.group, self.epoch);
             }
         }
     }

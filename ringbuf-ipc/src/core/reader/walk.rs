@@ -29,7 +29,7 @@ impl Reader {
         if self.pending.is_single() {
             self.walk_by(first, limits, |_| true, |at| self.pending.in_row(at), visit)
         } else {
-            let partitions = self.core().layout.geometry.partitions;
+            let partitions = self.seat.partitions;
             let fits = |entry: &Descriptor| entry.partition(partitions) == partition;
             self.walk_by(first, limits, fits, |at| self.pending.following(at), visit)
         }

@@ -1,13 +1,34 @@
-//! How far everything is done: one word a group, moved over settled records by whoever comes to it.
+//! Cursors: positions that only grow within an epoch of their group, and are moved by CAS alone.
 
 use super::super::Position;
 use super::super::memory::{Memory, Ordering};
 use super::table::Words;
-use super::word::{Stand, State};
+use super::word::{Epoch, Stand, State};
 
-/// The cursor stands in another epoch: the group was moved, made anew or taken away.
+/// The cursor stands in a later epoch: the group was moved, made anew or taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Elsewhere;
+
+/// Moves the cursor at `at` to `position`, unless it is there already. A word of an earlier epoch is damage,
+/// and put right.
+#[inline]
+pub(crate) fn raise(
+    memory: &Memory,
+    at: usize,
+    epoch: Epoch,
+    position: Position,
+) -> Result<(), Elsewhere> {
+    loop {
+        let raw = memory.load(at, Ordering::Acquire);
+        let stand = Stand(raw);
+        if stand == Stand::NOTHING || stand.epoch().is_later_than(epoch) {
+            return Err(Elsewhere);
+        }
+        if stand.position() >= position || memory.cas(at, raw, Stand::new(epoch, position).0) {
+            return Ok(());
+        }
+    }
+}
 
 /// Moves the cursor at `at` over what is settled, up to `tail`; where it stands then. `hold_asides` keeps it
 /// before records that are being set aside, until that is finished.
@@ -24,7 +45,7 @@ pub(crate) fn advance(
     loop {
         let raw = memory.load(at, Ordering::Acquire);
         let stand = Stand(raw);
-        if stand.epoch() != words.epoch || raw == u64::MAX {
+        if stand == Stand::NOTHING || stand.epoch().is_later_than(words.epoch) {
             return Err(Elsewhere);
         }
         let mut next = stand.position();
@@ -39,16 +60,5 @@ pub(crate) fn advance(
         if next == stand.position() || memory.cas(at, raw, Stand::new(words.epoch, next).0) {
             return Ok(next);
         }
-    }
-}
-
-/// Where the cursor stands, if it stands in this epoch.
-pub(crate) fn stand(memory: &Memory, at: usize, words: &Words<'_>) -> Result<Position, Elsewhere> {
-    let raw = memory.load(at, Ordering::Acquire);
-    let stand = Stand(raw);
-    if stand.epoch() == words.epoch && raw != u64::MAX {
-        Ok(stand.position())
-    } else {
-        Err(Elsewhere)
     }
 }

@@ -8,9 +8,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
 
 use super::super::Position;
-use super::lanes::{Key, Lanes, Place};
+use super::lanes::{AsIs, Key, Lanes, Place};
 use super::table::{Seen, Words};
 use super::word::{State, Word};
 
@@ -64,7 +65,9 @@ pub(crate) enum Left {
 pub(crate) struct Desk {
     pub(crate) lanes: Lanes,
     pub(crate) terms: Terms,
-    /// Records taken and not settled.
+    /// Records taken from the ring and not settled.
+    taken: HashSet<Position, BuildHasherDefault<AsIs>>,
+    /// Those, and records taken from elsewhere.
     out: usize,
     /// What is out is a suspect.
     alone: bool,
@@ -91,6 +94,7 @@ impl Desk {
         Self {
             lanes: Lanes::new(slots, from),
             terms,
+            taken: HashSet::default(),
             out: 0,
             alone: false,
             suspects: VecDeque::new(),
@@ -127,6 +131,7 @@ impl Desk {
             let Some(word) = word else { continue };
             self.lanes.own(key);
             self.out += 1;
+            self.taken.insert(position);
             self.waiting_since = None;
             if word.state() == State::Dying {
                 return Some(Offer::Bury { position, key, word });
@@ -144,6 +149,7 @@ impl Desk {
     /// A record left this member's hands; whether there is one behind it that others may have.
     pub(crate) fn left(&mut self, position: Position, key: Key, how: Left) -> bool {
         self.out -= 1;
+        self.taken.remove(&position);
         self.alone = false;
         let is_head = self.lanes.head(key) == Some(position);
         match how {
@@ -159,6 +165,38 @@ impl Desk {
         }
         self.lanes.ready_last(key);
         true
+    }
+
+    /// Shows the next record of the ring.
+    #[inline]
+    pub(crate) fn show(&mut self, key: Key) {
+        if let Some(forgotten) = self.lanes.push(key) {
+            // It may have been set aside: nothing newer of its key before the file was read.
+            self.met_aside = true;
+            self.aside.insert(forgotten);
+        }
+    }
+
+    /// A record was taken from elsewhere than a lane; it is one more that is out.
+    pub(crate) fn took_elsewhere(&mut self, suspect: bool) {
+        self.out += 1;
+        self.alone = suspect;
+    }
+
+    /// One of those came back.
+    pub(crate) fn came_back(&mut self) {
+        self.out -= 1;
+        self.alone = false;
+    }
+
+    /// Whether it is out, from the ring, with this member.
+    pub(crate) fn has(&self, position: Position) -> bool {
+        self.taken.contains(&position)
+    }
+
+    /// Whether a suspect is out, beside which nothing is taken.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// When a record of this member is to be tried again, the soonest.
@@ -246,12 +284,10 @@ impl Desk {
                     return None;
                 }
                 None if seen.word.is_past() => {
-                    self.met_aside |= seen.word.state() == State::Aside;
-                    if self.met_aside {
+                    if seen.word.state() != State::Done {
                         // Nothing newer of its key before the file was read.
-                        self.lanes.drop_head(key);
-                        self.lanes.park(key);
-                        return None;
+                        self.met_aside = true;
+                        self.aside.insert(key);
                     }
                     self.lanes.drop_head(key);
                 }
@@ -290,9 +326,11 @@ impl Desk {
         let owner = seen.word.member();
         let own = owner == Some(self.terms.member);
         match seen.word.state() {
-            State::Done | State::Aside => None,
+            State::Done | State::Aside | State::Passed => None,
             State::Free => Some(Look::Mine(seen)),
             State::Retry if owner.is_none() => Some(Look::Mine(seen)),
+            // Settled, and not collected yet: it is this member's still.
+            State::Retry if own && self.taken.contains(&position) => None,
             State::Retry if own => {
                 let waits = self.timers.iter().any(|Reverse((_, _, at))| *at == position);
                 if waits { None } else { Some(Look::Mine(seen)) }

@@ -75,16 +75,19 @@ impl Lanes {
         self.scanned
     }
 
-    /// Shows the next record.
+    /// Shows the next record. Gives the lane, if any, of which a record was forgotten that nobody had looked at
+    /// since it was settled.
     #[inline]
-    pub(crate) fn push(&mut self, key: Key) {
+    pub(crate) fn push(&mut self, key: Key) -> Option<Key> {
         let position = self.scanned;
         let slot = (position & self.mask) as usize;
+        let mut forgotten = None;
         // What had the slot is settled, or the slot would not have been used again.
         if position > self.base + self.mask {
             let old = self.links[slot].key;
             if self.head(old) == Some(position - self.mask - 1) {
                 self.drop_head(old);
+                forgotten = Some(old);
             }
         }
         self.links[slot] = Link { next: 0, key };
@@ -101,6 +104,7 @@ impl Lanes {
                 self.ready.push_back(key);
             }
         }
+        forgotten
     }
 
     /// Forgets everything before `from`, which is all there is to know of it: that it is settled.
@@ -208,9 +212,9 @@ impl Lanes {
     }
 }
 
-/// Keys are hashes already.
+/// Spreads what is spread well already: hashes, and numbers in a row.
 #[derive(Debug, Default)]
-struct AsIs(u64);
+pub(crate) struct AsIs(u64);
 
 impl Hasher for AsIs {
     fn finish(&self) -> u64 {
@@ -224,8 +228,13 @@ impl Hasher for AsIs {
     }
 
     fn write_u32(&mut self, key: u32) {
+        self.write_u64(key.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
         // The map takes its place from the low bits and its tag from the high ones.
-        self.0 = u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let product = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = product ^ (product >> 32);
     }
 }
 

@@ -10,6 +10,8 @@
 //! +112 reason, payload, zeros up to a multiple of 8
 //! ```
 
+use std::io;
+
 use super::super::Position;
 use super::super::descriptor::RECORD_MAX;
 use super::super::layout::checksum;
@@ -82,6 +84,38 @@ pub(crate) struct Parts<'a> {
     pub(crate) lane: Key,
     pub(crate) reason: &'a str,
     pub(crate) payload: &'a [u8],
+}
+
+/// An entry and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) at: u64,
+    pub(crate) head: Head,
+}
+
+/// What was appended, and what had to go for it.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    /// Dead letters that were dropped, the oldest first.
+    pub(crate) dropped: Vec<Head>,
+}
+
+/// The file of a group, for who holds its lock.
+pub(crate) trait LetterFile: std::fmt::Debug {
+    /// All entries that are there, oldest first.
+    fn entries(&self) -> &[Placed];
+    /// Bytes that entries may take, besides those of what waits or is out.
+    fn room(&self) -> u64;
+    /// Appends an entry. `Ok(None)` when there is no room for it, whatever dead letters are dropped.
+    fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Appended>>;
+    /// Changes the state of the entry that begins at `at`.
+    fn change(&mut self, at: u64, condition: Condition) -> io::Result<()>;
+    /// Reason and payload of an entry.
+    fn body(&self, entry: &Placed) -> io::Result<(String, Vec<u8>)>;
+    /// Cuts a file in which nothing is left that matters.
+    fn trim(&mut self) -> io::Result<()>;
+    /// Whether anything was appended or changed since it was opened.
+    fn is_changed(&self) -> bool;
 }
 
 impl Condition {

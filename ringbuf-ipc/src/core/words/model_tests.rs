@@ -4,7 +4,7 @@
 //! the group back and forth. What must hold is checked at each step, and at the end everything is settled.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::Position;
 use super::super::layout::FIXED;
@@ -13,7 +13,7 @@ use super::cursor;
 use super::desk::{Desk, Left, Offer, Peers, Terms};
 use super::lanes::Key;
 use super::table::{Settlement, Words};
-use super::word::{Counts, Epoch, Stand, State, Word};
+use super::word::{Counts, Epoch, Stand, Word};
 use mixcord_memory::Heap;
 
 const SLOTS: u32 = 16;
@@ -83,6 +83,12 @@ struct Scene {
     buried: u64,
 }
 
+fn stand(memory: &Memory, epoch: Epoch) -> Position {
+    let stand = Stand(memory.load(CURSOR, Ordering::Acquire));
+    assert_eq!(stand.epoch(), epoch, "moved by one of the last epoch");
+    stand.position()
+}
+
 impl Scene {
     fn new(seed: u64) -> Self {
         let mut noise = Noise(seed * 2_654_435_761 + 88_172_645_463_325_252);
@@ -126,7 +132,7 @@ impl Scene {
     }
 
     fn cursor(&self) -> Position {
-        cursor::stand(&self.memory, CURSOR, &self.words(self.epoch())).unwrap()
+        stand(&self.memory, self.epoch())
     }
 
     fn advance(&mut self) {
@@ -161,9 +167,7 @@ impl Scene {
             let seen = words.look(position);
             if seen.word.member() == Some(seat) && !seen.word.is_past() {
                 let proven = self.seats.is_proven(seat);
-                if words.reclaim(position, seen, proven).is_none() {
-                    assert_eq!(seen.word.state(), State::Dying);
-                }
+                words.reclaim(position, seen, proven).expect("nobody else is at work");
             }
         }
         self.seats.alive[usize::from(seat)].set(true);
@@ -183,11 +187,14 @@ impl Scene {
         }
         while member.desk.lanes.scanned() < self.tail() {
             let at = (member.desk.lanes.scanned() - BASE.get()) as usize;
-            member.desk.lanes.push(keys[at]);
+            member.desk.show(keys[at]);
         }
         let all = self.noise.below(2) == 0;
         let offer = {
             let words = Words::new(&self.memory, WORDS, SLOTS, member.epoch);
+            // As who reads a file in which there is nothing.
+            (member.desk.met_aside, member.desk.aside) = (false, HashSet::new());
+            member.desk.look_again();
             if self.noise.below(3) == 0 {
                 member.desk.has_next(&words, &self.seats, all);
             }

@@ -89,6 +89,12 @@ impl<'a> Words<'a> {
         self.step(position, Seen { raw: dying.0, word: dying }, done).is_some()
     }
 
+    /// It could not be written down: somebody is to try that again.
+    pub(crate) fn leave_dying(&self, position: Position, dying: Word) -> bool {
+        let left = dying.to(State::Dying, None, dying.counts());
+        self.step(position, Seen { raw: dying.0, word: dying }, left).is_some()
+    }
+
     /// It is in the group's file, and given from there.
     pub(crate) fn set_aside(&self, position: Position, seen: Seen) -> bool {
         let word = seen.word;
@@ -106,7 +112,8 @@ impl<'a> Words<'a> {
             }
             State::Once => seen.word.to(State::Done, seen.word.member(), counts),
             State::Retry => seen.word.to(State::Retry, None, counts),
-            State::Free | State::Aside | State::Dying | State::Done => return None,
+            State::Dying => seen.word.to(State::Dying, None, counts),
+            State::Free | State::Aside | State::Done | State::Passed => return None,
         };
         self.step(position, seen, next)
     }

@@ -53,6 +53,12 @@ impl Epoch {
         self.0 as u64
     }
 
+    /// Half of all epochs are later than any, the other half are earlier; that of wiped words is earliest.
+    pub(crate) const fn is_later_than(self, other: Self) -> bool {
+        let ahead = (self.bits() + EPOCHS - other.bits()) % EPOCHS;
+        self.0 != 0 && ahead != 0 && ahead <= EPOCHS / 2
+    }
+
     /// What [`bits`](Self::bits) gave.
     pub(crate) const fn from_bits(bits: u16) -> Self {
         Self(bits & EPOCH_MASK as u16)
@@ -76,6 +82,8 @@ pub(crate) enum State {
     Dying,
     /// Acknowledged, or dead and in the file.
     Done,
+    /// Said by a word of a later lap or epoch, and never written: the cursor passed it, so that it is done or aside.
+    Passed,
 }
 
 /// How often a record was given in vain.
@@ -100,9 +108,9 @@ impl Stamp {
         Self(lap << LAP_AT | epoch.bits() << EPOCH_AT)
     }
 
-    /// What a word says of this record. Of an earlier epoch or lap: that it is free. Of a later lap: that it is
-    /// done, else its slot had not been used again. Of a later epoch: the same, so that those of the last
-    /// one keep their hands off.
+    /// What a word says of this record. Of an earlier epoch or lap: that it is free. Of a later lap: that the
+    /// cursor passed it, else its slot had not been used again. Of a later epoch: the same, so that those of
+    /// the last one keep their hands off.
     #[inline]
     pub(crate) const fn read(self, raw: u64) -> Word {
         let (found, own) = (raw >> EPOCH_AT, self.0 >> EPOCH_AT);
@@ -113,11 +121,10 @@ impl Stamp {
             let ahead = (found >> EPOCH_BITS).wrapping_sub(own >> EPOCH_BITS) & LAP_MASK;
             ahead <= LAP_MASK / 2
         } else {
-            let ahead = (found & EPOCH_MASK) + EPOCHS - (own & EPOCH_MASK);
-            found & EPOCH_MASK != 0 && ahead % EPOCHS <= EPOCHS / 2
+            Epoch((found & EPOCH_MASK) as u16).is_later_than(Epoch((own & EPOCH_MASK) as u16))
         };
         let word = Word(self.0);
-        if later { word.to(State::Done, None, Counts { failures: 0, deaths: 0 }) } else { word }
+        if later { word.to(State::Passed, None, Counts { failures: 0, deaths: 0 }) } else { word }
     }
 }
 
@@ -164,8 +171,8 @@ impl Word {
             3 => State::Retry,
             4 => State::Aside,
             5 => State::Dying,
-            // 7 is written by nobody: a damaged word is passed over like one that is done.
-            _ => State::Done,
+            6 => State::Done,
+            _ => State::Passed,
         }
     }
 
@@ -183,7 +190,7 @@ impl Word {
 
     /// Whether the cursor may pass it.
     pub(crate) const fn is_past(self) -> bool {
-        matches!(self.state(), State::Done | State::Aside)
+        matches!(self.state(), State::Done | State::Aside | State::Passed)
     }
 
     /// The same record in another state.
@@ -197,6 +204,7 @@ impl Word {
             State::Aside => 4,
             State::Dying => 5,
             State::Done => 6,
+            State::Passed => 7,
         };
         let member = match member {
             None => 0,
@@ -257,6 +265,14 @@ impl Stand {
     pub(crate) const fn position(self) -> Position {
         self.0 & ((1 << 52) - 1)
     }
+
+    /// The word of a group that holds nothing.
+    pub(crate) const NOTHING: Self = Self(u64::MAX);
+
+    /// The position, or [`Position::MAX`] of a word that holds nothing.
+    pub(crate) const fn held(self) -> Position {
+        if self.0 == u64::MAX { Position::MAX } else { self.position() }
+    }
 }
 
 #[cfg(test)]
@@ -291,12 +307,12 @@ mod tests {
                         assert_eq!(next.read(word.0).state(), State::Free, "an earlier lap");
                         assert_eq!(next.read(word.0).counts(), Counts::default());
                         let last = Stamp::new(lap.wrapping_sub(1), epoch);
-                        assert_eq!(last.read(word.0).state(), State::Done, "a later lap");
+                        assert_eq!(last.read(word.0).state(), State::Passed, "a later lap");
                         let other = Stamp::new(lap, Epoch::of(0xABD));
                         assert_eq!(other.read(word.0).state(), State::Free, "an earlier epoch");
                         assert_eq!(other.read(word.in_epoch(Epoch::of(0xABD)).0).state(), state);
                         let other = Stamp::new(lap, Epoch::of(0xABB));
-                        assert_eq!(other.read(word.0).state(), State::Done, "a later epoch");
+                        assert_eq!(other.read(word.0).state(), State::Passed, "a later epoch");
                         assert_eq!(stamp.read(0).state(), State::Free, "wiped");
                     }
                 }

@@ -17,6 +17,7 @@ use crate::core::checkpoint::{Checkpoint, CheckpointError};
 use crate::core::descriptor::{Descriptor, RECORD_MAX};
 use crate::core::layout::{PRODUCER, descriptor, producer};
 use crate::core::memory::{Ordering, fence};
+use crate::core::words::word::Stand;
 use crate::core::{Core, Position};
 
 /// What a record carries beside its payload.
@@ -52,7 +53,7 @@ pub enum StageError {
     Io(#[from] io::Error),
 }
 
-/// Positions and virtual offsets stay below, by centuries of records.
+/// Virtual offsets stay below, by centuries of records.
 const NUMBER_MAX: u64 = 1 << 62;
 
 /// How far ahead of a payload's first byte a line is sent for.
@@ -110,7 +111,7 @@ impl Writer {
             Some(last) => Descriptor::load(&core, last).ok_or(TailError { position: last })?.end(),
         };
         // No ring gets that far; a number beyond is damage, and sums with it would overflow.
-        if tail > NUMBER_MAX || head > NUMBER_MAX {
+        if tail > Stand::POSITION_MAX || head > NUMBER_MAX {
             return Err(TailError { position: tail });
         }
         let reserved = core.reserved().min(tail);
@@ -199,7 +200,8 @@ impl Writer {
         if self.checkpoint.due {
             self.checkpoint.prepare(&self.core, self.tail, self.staged);
         }
-        if self.staged != self.tail {
+        let records = self.staged - self.tail;
+        if records != 0 {
             self.tail = self.staged;
             self.head_at_tail = self.head;
             self.publishes += 1;
@@ -208,7 +210,7 @@ impl Writer {
             self.store_own(producer::PUBLISHES, self.publishes);
         }
         self.core.light_fence();
-        let rung = self.core.wake_readers();
+        let rung = self.core.wake_readers(records);
         if rung != 0 {
             self.add_own(producer::WAKES, rung);
         }

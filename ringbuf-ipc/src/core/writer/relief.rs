@@ -32,7 +32,7 @@ pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms
                 continue;
             }
             if core.group_floor(index) < overwritten {
-                core.advance_floor(index);
+                core.advance_floor(index, core.group_epoch(index));
             }
             if core.group_floor(index) < overwritten {
                 // A group that joined late was given a floor beyond that, and every other consented:
@@ -63,7 +63,7 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
         }
         Policy::Durable { max_absence } => {
             if let Some(mut pending) = Pending::of_group(core, index) {
-                pending.sweep(core, index);
+                pending.sweep(core, index, core.group_epoch(index));
             }
             relief.changed |= core.group_floor(index) != floor;
             let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);

@@ -181,7 +181,10 @@ impl Writer {
     fn try_room(&mut self, length: u64, end: u64, ahead: u64) -> bool {
         let Some(needed) = self.needed(length, end) else { return false };
         if needed > self.safe {
-            let floor = self.lowest_floor();
+            let mut floor = self.lowest_floor();
+            if needed > floor && self.core.settle_floors(needed) {
+                floor = self.lowest_floor();
+            }
             if needed > floor {
                 return false;
             }

@@ -1,0 +1,453 @@
+//! A member of a group with delivery words: takes records one by one, and hands them to whoever settles them,
+//! in whatever thread and order.
+//!
+//! [`post`] what a worker shares with what it has out; [`settle`] how that comes back; [`burial`] dead letters;
+//! [`aside`] what is given from the group's file; [`neighbours`] who else lives.
+
+mod aside;
+mod burial;
+mod neighbours;
+pub(crate) mod post;
+pub(crate) mod settle;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use aside::Asides;
+use neighbours::Neighbours;
+use post::{Origin, Post};
+
+use super::buffers::Buffers;
+use super::descriptor::{Descriptor, Hashes};
+use super::errors::{JoinError, TakeError};
+use super::geometry::hash_of;
+use super::group_spec::{GroupSpec, Mode, Order};
+use super::layout::{CONTROL, control, group};
+use super::memory::{Ordering, fence};
+use super::reader::seat::{self, Pool, Seat};
+use super::words::desk::{Desk, Left, Offer, Peers, Terms};
+use super::words::lanes::Key;
+use super::words::table::Settlement;
+use super::words::word::{State, Word};
+use super::{Core, Position, groups, locks, patience};
+
+/// Takes and settlements after which the cursor is moved on, unless somebody waits for it.
+const SWEEP_EVERY: u32 = 64;
+/// How often lanes that others have are looked at without being told: their holders may have died.
+const SUSPECT_EVERY_NS: u64 = 5_000_000;
+
+/// Works out the order key of a record, from its keys and its payload.
+pub(crate) type KeyFn = Box<dyn Fn(&Descriptor, &[u8]) -> u64 + Send>;
+
+/// How a worker takes records.
+pub(crate) struct WorkerTerms {
+    /// Attempts after which a record is dead, 0 for no limit.
+    pub(crate) attempts: u8,
+    /// Given for the first and last time.
+    pub(crate) once: bool,
+    /// For [`Order::Own`].
+    pub(crate) key: Option<KeyFn>,
+}
+
+/// A worker's own state.
+pub(crate) struct Worker {
+    pub(crate) post: Arc<Post>,
+    desk: Desk,
+    order: Order,
+    key: Option<KeyFn>,
+    neighbours: Neighbours,
+    asides: Asides,
+    /// The group's count of records let go when all lanes were looked at last, and when that was.
+    handed: u64,
+    looked_at: u64,
+    /// Takes and settlements since the cursor was moved on.
+    unswept: u32,
+    /// The loss of an eviction was handed out; the next take takes note of it.
+    told: bool,
+    /// Used again and again for records whose payload decides their key.
+    scratch: Vec<u8>,
+}
+
+/// A record taken, copied out, and what settles it.
+pub(crate) struct Taken {
+    pub(crate) position: Position,
+    pub(crate) lane: Key,
+    pub(crate) word: Word,
+    pub(crate) origin: Origin,
+    pub(crate) buffers: Buffers,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("post", &self.post).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Joins the group, made if it is not there. Without a bell it is not woken.
+    pub(crate) fn join(
+        core: &Arc<Core>,
+        spec: &GroupSpec,
+        bell: Option<u64>,
+        terms: WorkerTerms,
+    ) -> Result<Self, JoinError> {
+        let mut terms = Some(terms);
+        let mut outcome = None;
+        core.environment.with_table(patience::CHANGING, &mut || {
+            if let Some(terms) = terms.take() {
+                outcome = Some(Self::join_locked(core, spec, bell, terms));
+            }
+        })?;
+        outcome.unwrap_or(Err(JoinError::Busy))
+    }
+
+    fn join_locked(
+        core: &Arc<Core>,
+        spec: &GroupSpec,
+        bell: Option<u64>,
+        terms: WorkerTerms,
+    ) -> Result<Self, JoinError> {
+        let (index, _) = groups::declare(core, spec)?;
+        let Mode::AnyOrder { order } = spec.mode else {
+            return Err(JoinError::Io(io::ErrorKind::InvalidInput.into()));
+        };
+        let limit = core.layout.geometry.members;
+        for member in 0..limit {
+            let Some(life) = core.environment.hold(locks::member(index, member))? else {
+                continue;
+            };
+            let seat = Seat {
+                core: Arc::clone(core),
+                group: index,
+                member,
+                state: core.group_state(index),
+                epoch: core.group_epoch(index),
+                partitions: 0,
+                pool: Pool::default(),
+                process: seat::process(),
+                life: Some(life),
+            };
+            let floor = core.group_floor(index).min(core.tail());
+            let neighbours = Neighbours::new(core, index, member);
+            seat.reclaim_from_predecessor(floor, &neighbours);
+            let post = Post::new(seat, terms.attempts);
+            post.reclaim_asides_of_predecessor(neighbours.is_proven(member))?;
+            post.seat.sit_down(bell);
+            let desk_terms = Terms { member, attempts: terms.attempts, once: terms.once };
+            return Ok(Self {
+                desk: Desk::new(core.layout.geometry.slots, floor, desk_terms),
+                post: Arc::new(post),
+                order,
+                key: terms.key,
+                neighbours,
+                asides: Asides::default(),
+                handed: u64::MAX,
+                looked_at: 0,
+                unswept: 0,
+                told: false,
+                scratch: Vec::new(),
+            });
+        }
+        Err(JoinError::Full { limit })
+    }
+
+    /// Takes the next record there is, and copies it out.
+    pub(crate) fn take(&mut self) -> Result<Option<Taken>, TakeError> {
+        self.check_group()?;
+        self.collect();
+        let scanned = self.scan();
+        if !self.read_asides() {
+            return Ok(None);
+        }
+        if let Some(taken) = self.take_aside()? {
+            return Ok(Some(taken));
+        }
+        let all = self.is_time_to_look_at_all();
+        loop {
+            let core = Arc::clone(&self.post.seat.core);
+            let words = core.words(self.post.seat.group, self.post.seat.epoch);
+            let offer = self.desk.next(&words, &self.neighbours, all);
+            if self.desk.met_aside {
+                self.read_asides();
+            }
+            match offer {
+                Some(Offer::Take { position, key, word }) => {
+                    if let Some(taken) = self.copy(position, key, word)? {
+                        self.note_taken(word);
+                        return Ok(Some(taken));
+                    }
+                    self.read_asides();
+                }
+                Some(Offer::Bury { position, key, word }) => {
+                    self.bury_offered(position, key, word)?;
+                }
+                None => break,
+            }
+        }
+        // Damage is told when everything before it was given.
+        scanned?;
+        self.tend();
+        Ok(None)
+    }
+
+    /// Whether a take would give something, be it an error.
+    pub(crate) fn has_work(&mut self) -> bool {
+        let core = &self.post.seat.core;
+        let loss = core.layout.group(self.post.seat.group) + group::LOSS;
+        if !self.post.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
+            return true;
+        }
+        self.collect();
+        if self.scan().is_err() {
+            return true;
+        }
+        if !self.read_asides() {
+            return false;
+        }
+        if self.has_aside() {
+            return true;
+        }
+        let all = self.is_time_to_look_at_all();
+        let core = Arc::clone(&self.post.seat.core);
+        let words = core.words(self.post.seat.group, self.post.seat.epoch);
+        self.desk.has_next(&words, &self.neighbours, all)
+    }
+
+    /// Asks for a bell at the next news. What is there already must be looked for afterwards.
+    pub(crate) fn arm(&mut self) {
+        self.tend();
+        let seat = &self.post.seat;
+        let core = &seat.core;
+        let group = core.layout.group(seat.group) + group::SLEEPERS;
+        core.memory.fetch_or(group, 1 << seat.member, Ordering::SeqCst);
+        let all = CONTROL + control::SLEEPERS + usize::from(seat.group / 64) * 8;
+        core.memory.fetch_or(all, 1 << (seat.group % 64), Ordering::SeqCst);
+        core.heavy_fence();
+        // Behind the fence: who lets go of a record from now on sees a sleeper.
+        self.handed = u64::MAX;
+    }
+
+    /// What is to be done now and then by a member that lives, also while it takes nothing: moves the cursor
+    /// on, and sets aside what holds up a ring that fills.
+    pub(crate) fn tend(&mut self) {
+        self.collect();
+        self.unswept = 0;
+        let seat = &self.post.seat;
+        seat.core.advance_floor(seat.group, seat.epoch);
+        seat.moved();
+        self.set_aside_what_holds_up();
+        self.hand_on();
+    }
+
+    /// How long to sleep at most, as far as this worker's own records are concerned.
+    pub(crate) fn tick(&self, longest: Duration) -> Duration {
+        let core = &self.post.seat.core;
+        let mut tick = core.tick().min(longest);
+        if self.desk.lanes.parked() != 0 || !self.asides.is_empty() {
+            tick = tick.min(Duration::from_millis(10));
+        }
+        let due = [self.desk.next_due(), self.asides.next_due()].into_iter().flatten().min();
+        if let Some(due) = due {
+            let left = due.saturating_sub(core.environment.now_ns());
+            tick = tick.min(Duration::from_nanos(left));
+        }
+        tick
+    }
+
+    /// Records taken and not settled.
+    pub(crate) const fn out(&self) -> usize {
+        self.desk.out()
+    }
+
+    /// Takes back what was settled since the last time.
+    fn collect(&mut self) {
+        let mut settled = self.post.take_settled();
+        for item in settled.drain(..) {
+            self.unswept += 1;
+            match item.origin {
+                Origin::Ring => {
+                    self.desk.left(item.position, item.lane, item.left);
+                }
+                Origin::File => {
+                    self.desk.came_back();
+                    self.asides.came_back(item.position, item.left);
+                }
+                Origin::Beside => self.asides.came_back(item.position, item.left),
+            }
+        }
+        self.post.give_back_settled(settled);
+    }
+
+    /// Looks at what was published since.
+    fn scan(&mut self) -> Result<(), TakeError> {
+        let (core, index) = (Arc::clone(&self.post.seat.core), self.post.seat.group);
+        let tail = core.tail();
+        while self.desk.lanes.scanned() < tail {
+            let position = self.desk.lanes.scanned();
+            match self.key_of(&core, position) {
+                Some(key) => self.desk.show(key),
+                None => {
+                    fence(Ordering::Acquire);
+                    let floor = core.group_floor(index);
+                    if floor <= position || floor > core.tail() {
+                        return Err(TakeError::Corrupt { position });
+                    }
+                    self.desk.lanes.restart(floor);
+                    self.asides.forget();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hash of the order key of a record; `None` when another record stands there.
+    fn key_of(&mut self, core: &Core, position: Position) -> Option<Key> {
+        let hashes = Hashes::load(core, position)?;
+        Some(match self.order {
+            Order::Key => hashes.key(),
+            Order::Finer => hashes.order(),
+            Order::None => position as Key,
+            Order::Ring => 0,
+            Order::Own(_) => {
+                let key = self.key.as_ref()?;
+                let Some(entry) = Descriptor::load(core, position) else {
+                    // Damaged: its take says so, whatever its key.
+                    return Some(hashes.key());
+                };
+                self.scratch.resize(entry.length as usize, 0);
+                let there = entry.is_there(core).unwrap_or(false);
+                if !there || entry.copy(core, &mut self.scratch).is_err() {
+                    return Some(hashes.key());
+                }
+                hash_of(key(&entry, &self.scratch))
+            }
+        })
+    }
+
+    fn is_time_to_look_at_all(&mut self) -> bool {
+        if self.desk.lanes.parked() == 0 {
+            return false;
+        }
+        let seat = &self.post.seat;
+        let at = seat.core.layout.group(seat.group) + group::HANDED;
+        let handed = seat.core.memory.load(at, Ordering::Acquire);
+        let now = self.neighbours.now_ns();
+        if handed == self.handed && now.saturating_sub(self.looked_at) < SUSPECT_EVERY_NS {
+            return false;
+        }
+        (self.handed, self.looked_at) = (handed, now);
+        true
+    }
+
+    fn note_taken(&mut self, word: Word) {
+        let seat = &self.post.seat;
+        if word.counts().given() != 0 {
+            seat.core.count(seat.group, group::REDELIVERED, 1);
+        }
+        self.unswept += 1;
+        if self.unswept >= SWEEP_EVERY.min(seat.core.layout.geometry.slots / 8) {
+            self.tend();
+        } else {
+            self.hand_on();
+        }
+    }
+
+    /// Wakes another member when there is more than this one has taken.
+    fn hand_on(&self) {
+        if !self.desk.lanes.is_any_ready() {
+            return;
+        }
+        let seat = &self.post.seat;
+        seat.core.light_fence();
+        let sleepers = seat.core.layout.group(seat.group) + group::SLEEPERS;
+        if seat.core.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            seat.core.count(seat.group, group::HANDED, 1);
+            seat.core.wake_some(seat.group, 1);
+        }
+    }
+
+    /// Copies a record out that was taken. One that is damaged, or whose file is gone, is dead: it would hold
+    /// up all that come after it.
+    fn copy(
+        &mut self,
+        position: Position,
+        lane: Key,
+        word: Word,
+    ) -> Result<Option<Taken>, TakeError> {
+        let core = Arc::clone(&self.post.seat.core);
+        let mut pool = self.post.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = pool.pop().unwrap_or_default();
+        drop(pool);
+        let copied = match Descriptor::load(&core, position) {
+            None => Err(TakeError::Corrupt { position }),
+            Some(entry) => {
+                buffers.push(&core, &entry).map_err(|error| TakeError::Blob { position, error })
+            }
+        };
+        // Set aside meanwhile, it may have been overwritten while it was copied: it is given from the file then.
+        fence(Ordering::Acquire);
+        let words = core.words(self.post.seat.group, self.post.seat.epoch);
+        if words.look(position).word != word {
+            self.desk.left(position, lane, Left::Past);
+            return Ok(None);
+        }
+        match copied {
+            Ok(()) => Ok(Some(Taken { position, lane, word, origin: Origin::Ring, buffers })),
+            Err(error) => {
+                self.give_up_damaged(position, lane, word, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_group(&mut self) -> Result<(), TakeError> {
+        let seat = &self.post.seat;
+        if !seat.is_current() {
+            return Err(TakeError::Removed);
+        }
+        let core = &seat.core;
+        let at = core.layout.group(seat.group);
+        core.check_reached(seat.group, seat.state, "floor", core.group_floor(seat.group))?;
+        if core.memory.load(at + group::LOSS, Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        if std::mem::take(&mut self.told) {
+            core.memory.store(at + group::LOSS, 0, Ordering::Release);
+            return Ok(());
+        }
+        let word = |figure| core.memory.load(at + figure, Ordering::Relaxed);
+        let (to, records) = (word(group::LOST_TO), word(group::LOST_RECORDS));
+        self.told = true;
+        let lost = to.saturating_sub(records)..to;
+        Err(TakeError::Evicted { lost, partitions: Vec::new() })
+    }
+}
+
+impl Drop for Worker {
+    /// Records that wait for another try of this worker may be tried by anybody.
+    fn drop(&mut self) {
+        self.collect();
+        let seat = &self.post.seat;
+        if !seat.is_current() {
+            return;
+        }
+        let words = seat.core.words(seat.group, seat.epoch);
+        for position in self.desk.give_up_waiting() {
+            let seen = words.look(position);
+            if seen.word.state() == State::Retry && seen.word.member() == Some(seat.member) {
+                words.reclaim(position, seen, false);
+            }
+        }
+        self.asides.give_up_waiting(&self.post);
+        seat.core.advance_floor(seat.group, seat.epoch);
+        seat.core.count(seat.group, group::HANDED, 1);
+    }
+}
+
+/// Gives a record back that cannot be handed out now.
+pub(super) fn give_back(post: &Post, position: Position, word: Word) -> bool {
+    let words = post.seat.core.words(post.seat.group, post.seat.epoch);
+    words.settle(position, word, Settlement::Back).is_some()
+}

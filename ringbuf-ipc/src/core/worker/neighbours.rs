@@ -1,0 +1,67 @@
+//! Who else of the group lives, asked of the kernel seldom.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::core::layout::group;
+use crate::core::memory::Ordering;
+use crate::core::words::desk::Peers;
+
+/// How long an answer is good: a death is noticed that much later.
+const GOOD_FOR_NS: u64 = 2_000_000;
+
+/// The other seats of a group.
+#[derive(Debug)]
+pub(super) struct Neighbours {
+    core: Arc<Core>,
+    group: u16,
+    own: u16,
+    asked_at: Cell<u64>,
+    /// Bits of the seats asked since, and of those that live.
+    asked: Cell<u64>,
+    alive: Cell<u64>,
+}
+
+impl Neighbours {
+    pub(super) fn new(core: &Arc<Core>, group: u16, own: u16) -> Self {
+        let (asked_at, asked, alive) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        Self { core: Arc::clone(core), group, own, asked_at, asked, alive }
+    }
+}
+
+impl Peers for Neighbours {
+    fn is_alive(&self, member: u16) -> bool {
+        if member == self.own {
+            return true;
+        }
+        if member >= self.core.layout.geometry.members {
+            return false;
+        }
+        let now = self.now_ns();
+        if now.saturating_sub(self.asked_at.get()) >= GOOD_FOR_NS {
+            self.asked_at.set(now);
+            self.asked.set(0);
+            self.alive.set(0);
+        }
+        let bit = 1 << member;
+        if self.asked.get() & bit == 0 {
+            self.asked.set(self.asked.get() | bit);
+            if self.core.is_alive(self.group, member) {
+                self.alive.set(self.alive.get() | bit);
+            }
+        }
+        self.alive.get() & bit != 0
+    }
+
+    fn is_proven(&self, member: u16) -> bool {
+        member < self.core.layout.geometry.members && {
+            let at = self.core.layout.member(self.group, member) + group::MEMBER_SETTLED;
+            self.core.memory.load(at, Ordering::Acquire) != 0
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.core.environment.now_ns()
+    }
+}

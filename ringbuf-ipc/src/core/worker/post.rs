@@ -1,0 +1,123 @@
+//! What a worker shares with the records it has out: its seat, and the box in which they come back.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Plain};
+use std::sync::{Mutex, PoisonError};
+
+use crate::core::Position;
+use crate::core::layout::group;
+use crate::core::memory::Ordering;
+use crate::core::reader::seat::Seat;
+use crate::core::words::desk::{Left, Peers};
+use crate::core::words::lanes::Key;
+
+/// Where a record was given from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From the ring.
+    Ring,
+    /// From the group's file.
+    File,
+    /// From the ring, but its state is in the file by now; told apart from the record itself.
+    Beside,
+}
+
+/// A record that was settled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settled {
+    pub(super) position: Position,
+    pub(super) lane: Key,
+    pub(super) origin: Origin,
+    pub(super) left: Left,
+}
+
+/// The shared half of a worker.
+#[derive(Debug)]
+pub(crate) struct Post {
+    pub(crate) seat: Seat,
+    /// The worker's limit of attempts, 0 for none.
+    pub(super) attempts: u8,
+    settled: Mutex<Vec<Settled>>,
+    /// Kept for the next time, so that nothing is allocated in steady state.
+    spare: Mutex<Vec<Settled>>,
+    proven: AtomicBool,
+    done: AtomicU64,
+}
+
+impl Post {
+    pub(super) fn new(seat: Seat, attempts: u8) -> Self {
+        Self {
+            seat,
+            attempts,
+            settled: Mutex::default(),
+            spare: Mutex::default(),
+            proven: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+        }
+    }
+
+    /// All of them at once: the worker sees all or none.
+    pub(super) fn came_back<const N: usize>(&self, settled: [Settled; N]) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).extend(settled);
+    }
+
+    pub(super) fn take_settled(&self) -> Vec<Settled> {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled.is_empty() {
+            return Vec::new();
+        }
+        let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
+        std::mem::replace(&mut *settled, spare)
+    }
+
+    pub(super) fn give_back_settled(&self, mut emptied: Vec<Settled>) {
+        if emptied.capacity() != 0 {
+            emptied.clear();
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = emptied;
+        }
+    }
+
+    /// A record was acknowledged: from now on this process's death counts.
+    pub(super) fn acknowledged(&self) {
+        let done = self.done.fetch_add(1, Plain::Relaxed) + 1;
+        if !self.proven.load(Plain::Relaxed) || done.is_multiple_of(64) {
+            self.proven.store(true, Plain::Relaxed);
+            let seat = &self.seat;
+            let at = seat.core.layout.member(seat.group, seat.member) + group::MEMBER_SETTLED;
+            seat.core.memory.store(at, done, Ordering::Release);
+        }
+    }
+}
+
+impl Seat {
+    /// Takes the place of a member: from here on others may wake it.
+    pub(super) fn sit_down(&self, bell: Option<u64>) {
+        let (memory, at) = (&self.core.memory, self.core.layout.member(self.group, self.member));
+        memory.store(at + group::MEMBER_SETTLED, 0, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_PROCESS, std::process::id().into(), Ordering::Relaxed);
+        let now_ms = self.core.environment.now_ns() / 1_000_000;
+        memory.store(at + group::MEMBER_JOINED, now_ms, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_MOVED, now_ms, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_BELL, bell.map_or(0, |bell| bell + 1), Ordering::Relaxed);
+        let absent = self.core.layout.group(self.group) + group::ABSENT_SINCE;
+        memory.store(absent, 0, Ordering::Relaxed);
+    }
+
+    /// It took or settled something, or had nothing to do.
+    pub(super) fn moved(&self) {
+        let at = self.core.layout.member(self.group, self.member) + group::MEMBER_MOVED;
+        let now_ms = self.core.environment.now_ns() / 1_000_000;
+        self.core.memory.store(at, now_ms, Ordering::Relaxed);
+    }
+
+    /// Takes back what an earlier member in this seat died with: to everybody else its seat looks alive now.
+    pub(super) fn reclaim_from_predecessor(&self, floor: Position, peers: &impl Peers) {
+        let words = self.core.words(self.group, self.epoch);
+        let proven = peers.is_proven(self.member);
+        for position in floor..self.core.tail() {
+            let seen = words.look(position);
+            if seen.word.member() == Some(self.member) && !seen.word.is_past() {
+                words.reclaim(position, seen, proven);
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Workers: records taken one by one, settled in any order.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use common::Instance;
+use mixcord_ring::{
+    Bell, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Order, Producer,
+    Settle, Settled, Start, TakeError, Worker, WorkerOptions,
+};
+
+const ACK: Settle<'_> = Settle::Ack;
+const NOW: Settle<'_> = Settle::Retry { after: Duration::ZERO, reason: "not yet" };
+
+struct Scene {
+    instance: Instance,
+    bell: Bell,
+    producer: Producer,
+    group: GroupSpec,
+}
+
+impl Scene {
+    fn new(test: &str, slots: u32, order: Order) -> Self {
+        let instance = Instance::new(test);
+        let bell = instance.namespace.bell().unwrap();
+        let geometry = Geometry::new(slots, 64 << 10, 4, 4, 8).unwrap();
+        let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(order);
+        let groups = std::slice::from_ref(&group);
+        let producer = Producer::create(&instance.namespace, "r", geometry, groups, &bell).unwrap();
+        Self { instance, bell, producer, group }
+    }
+
+    fn worker(&self, options: WorkerOptions) -> Worker {
+        self.producer.ring().work(&self.group, &self.bell, options).unwrap()
+    }
+
+    /// Whether there was room.
+    fn put(&mut self, key: u64, order: u64) -> bool {
+        let tag = self.producer.staged_tail();
+        let payload = tag.to_le_bytes();
+        let staged = self.producer.stage(&Meta { key, tag, order, source: 1 }, &[&payload]).is_ok();
+        self.producer.publish();
+        staged
+    }
+}
+
+fn taken(worker: &mut Worker) -> Delivery {
+    let delivery = worker.take().unwrap().expect("there is one");
+    assert_eq!(delivery.entry().payload, delivery.position().to_le_bytes());
+    delivery
+}
+
+fn positions(deliveries: &[Delivery]) -> Vec<u64> {
+    deliveries.iter().map(Delivery::position).collect()
+}
+
+fn take_all(worker: &mut Worker) -> Vec<Delivery> {
+    std::iter::from_fn(|| worker.take().unwrap()).collect()
+}
+
+#[test]
+fn records_of_different_keys_are_out_side_by_side_and_come_back_in_any_order() {
+    let mut scene = Scene::new("side", 64, Order::Key);
+    for key in [1, 2, 1, 3, 2] {
+        assert!(scene.put(key, 0));
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    let mut out = take_all(&mut worker);
+    assert_eq!(positions(&out), [0, 1, 3], "the first of each key");
+    assert_eq!((worker.out(), worker.lag()), (3, 5));
+    out.pop().unwrap().settle(ACK).unwrap();
+    assert!(worker.take().unwrap().is_none(), "nothing waited for that");
+    out.pop().unwrap().settle(ACK).unwrap();
+    let next = taken(&mut worker);
+    assert_eq!(next.position(), 4);
+    next.settle(ACK).unwrap();
+    assert_eq!(worker.floor(), 0, "the first holds the cursor");
+    out.pop().unwrap().settle(ACK).unwrap();
+    taken(&mut worker).settle(ACK).unwrap();
+    assert_eq!((worker.lag(), worker.floor()), (0, 5));
+}
+
+#[test]
+fn the_order_key_decides_who_waits_for_whom() {
+    let with = |order: Order, test: &str| {
+        let mut scene = Scene::new(test, 64, order);
+        for (key, finer) in [(1, 10), (1, 11), (1, 10), (2, 0), (2, 0)] {
+            scene.put(key, finer);
+        }
+        let options = WorkerOptions::new().key(|entry| entry.payload[0].into());
+        let mut worker = scene.worker(options);
+        positions(&take_all(&mut worker))
+    };
+    assert_eq!(with(Order::Key, "key"), [0, 3]);
+    assert_eq!(with(Order::Finer, "finer"), [0, 1, 3]);
+    assert_eq!(with(Order::None, "none"), [0, 1, 2, 3, 4]);
+    assert_eq!(with(Order::Ring, "ring"), [0]);
+    assert_eq!(with(Order::Own(7), "own"), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn a_group_keeps_its_mode_and_order() {
+    let scene = Scene::new("mode", 64, Order::Key);
+    let ring = scene.producer.ring();
+    let other = GroupSpec::durable("bot").any_order(Order::Finer);
+    let refused = ring.work(&other, &scene.bell, WorkerOptions::new()).unwrap_err();
+    assert!(matches!(refused, JoinError::Group(GroupError::Mode { .. })), "{refused}");
+    let refused = ring.join(&GroupSpec::durable("bot"), &scene.bell).unwrap_err();
+    assert!(matches!(refused, JoinError::Group(GroupError::Mode { .. })), "{refused}");
+    assert!(ring.declare_group(&GroupSpec::durable("bot").follow()).is_err());
+}
+
+#[test]
+fn a_follow_group_has_one_member_and_the_order_of_the_ring() {
+    let mut scene = Scene::new("follow", 64, Order::Key);
+    let spec = GroupSpec::durable("stage").from(Start::Earliest).follow();
+    let ring = scene.producer.ring();
+    let mut member = ring.join(&spec, &scene.bell).unwrap();
+    let second = ring.join(&spec, &scene.bell).unwrap_err();
+    assert!(matches!(second, JoinError::Full { limit: 1 }), "{second}");
+    for key in 0..20 {
+        scene.put(key, 0);
+    }
+    let batch = member.take(Limits::default()).unwrap().unwrap();
+    let seen: Vec<_> = batch.records().map(|entry| entry.position).collect();
+    assert_eq!(seen, (0..20).collect::<Vec<_>>(), "whatever the partition");
+    batch.ack();
+    assert_eq!(member.floor(), 20);
+}
+
+#[test]
+fn what_fails_is_given_again_and_counted_until_it_is_dead() {
+    let mut scene = Scene::new("fails", 64, Order::Key);
+    scene.put(1, 0);
+    scene.put(1, 0);
+    scene.put(2, 0);
+    let mut worker = scene.worker(WorkerOptions::new().attempts(3));
+    let other = {
+        let first = taken(&mut worker);
+        let other = taken(&mut worker);
+        assert_eq!((first.position(), first.attempt()), (0, 1));
+        assert_eq!(first.settle(NOW).unwrap(), Settled::Again);
+        other
+    };
+    let again = taken(&mut worker);
+    assert_eq!((again.position(), again.attempt()), (0, 2));
+    // It outlives its worker, as does what it was given in vain.
+    let later = Settle::Retry { after: Duration::from_secs(3600), reason: "later" };
+    again.settle(later).unwrap();
+    assert!(worker.take().unwrap().is_none(), "later, and what is behind it waits");
+    other.settle(ACK).unwrap();
+    drop(worker);
+    let mut worker = scene.worker(WorkerOptions::new().attempts(3));
+    let last = taken(&mut worker);
+    assert_eq!((last.position(), last.attempt()), (0, 3), "its worker left: anybody may try");
+    assert_eq!(last.settle(NOW).unwrap(), Settled::Dead { dropped: Vec::new() });
+    let next = taken(&mut worker);
+    assert_eq!((next.position(), next.attempt()), (1, 1));
+    next.settle(ACK).unwrap();
+    assert_eq!(worker.lag(), 0);
+    let files = scene.instance.files();
+    assert!(files.iter().any(|file| file.contains(".letters-")), "{files:?}");
+    drop(worker);
+    scene.producer.ring().remove_group("bot").unwrap();
+    assert_eq!(scene.instance.files(), ["r"], "the file goes with the group");
+}
+
+#[test]
+fn what_is_dropped_or_given_back_counts_for_nothing() {
+    let mut scene = Scene::new("back", 64, Order::Key);
+    scene.put(1, 0);
+    let mut worker = scene.worker(WorkerOptions::new());
+    drop(taken(&mut worker));
+    taken(&mut worker).settle(Settle::Back).unwrap();
+    let delivery = taken(&mut worker);
+    assert_eq!(delivery.attempt(), 1);
+    // A delivery outlives its worker; nobody else has the record meanwhile.
+    drop(worker);
+    let mut second = scene.worker(WorkerOptions::new());
+    assert!(second.take().unwrap().is_none());
+    delivery.settle(ACK).unwrap();
+    assert_eq!(second.lag(), 0);
+}
+
+/// One key is stuck while the ring goes round many times: nobody else waits, and its records come in order
+/// when it goes on.
+#[test]
+fn a_stuck_key_is_set_aside_and_holds_up_nobody() {
+    let mut scene = Scene::new("aside", 64, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new());
+    scene.put(1, 0);
+    let stuck = taken(&mut worker);
+    let (mut of_one, mut handled) = (BTreeSet::new(), 0);
+    for round in 0..640 {
+        let key = if round % 7 == 0 { 1 } else { 2 + round % 5 };
+        if key == 1 {
+            of_one.insert(scene.producer.staged_tail());
+        }
+        assert!(scene.put(key, 0), "round {round}: the ring is held up");
+        for delivery in take_all(&mut worker) {
+            assert_ne!(delivery.entry().key, 1, "before {}", stuck.position());
+            delivery.settle(ACK).unwrap();
+            handled += 1;
+        }
+    }
+    assert!(scene.producer.tail() > 600 && handled > 500);
+    stuck.settle(ACK).unwrap();
+    let mut seen = Vec::new();
+    while let Some(delivery) = worker.take().unwrap() {
+        assert_eq!(delivery.entry().key, 1);
+        assert_eq!(delivery.entry().payload, delivery.position().to_le_bytes());
+        assert!(worker.take().unwrap().is_none(), "one at a time");
+        seen.push(delivery.position());
+        delivery.settle(ACK).unwrap();
+    }
+    assert_eq!(seen, of_one.iter().copied().collect::<Vec<_>>(), "all, in order");
+    assert_eq!(worker.lag(), 0);
+}
+
+/// The same while its handler fails: given again from the file, counted on, and dead at last.
+#[test]
+fn what_is_aside_is_retried_dies_and_is_taken_over_like_any_other() {
+    let mut scene = Scene::new("aside-fails", 64, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new().attempts(4));
+    scene.put(1, 0);
+    scene.put(1, 0);
+    taken(&mut worker).settle(NOW).unwrap();
+    let stuck = taken(&mut worker);
+    assert_eq!(stuck.attempt(), 2);
+    for _ in 0..200 {
+        assert!(scene.put(2, 0));
+        taken(&mut worker).settle(ACK).unwrap();
+    }
+    stuck.settle(NOW).unwrap();
+    let again = taken(&mut worker);
+    assert_eq!((again.position(), again.attempt()), (0, 3), "from the file");
+    drop(again);
+    // What a worker has when it leaves, another may have.
+    drop(worker);
+    let mut worker = scene.worker(WorkerOptions::new().attempts(4));
+    let again = taken(&mut worker);
+    assert_eq!((again.position(), again.attempt()), (0, 3));
+    again.settle(NOW).unwrap();
+    let last = taken(&mut worker);
+    assert_eq!(last.attempt(), 4);
+    assert!(matches!(last.settle(NOW).unwrap(), Settled::Dead { .. }));
+    let next = taken(&mut worker);
+    assert_eq!((next.position(), next.attempt()), (1, 1));
+    next.settle(Settle::Dead { reason: "no" }).unwrap();
+    assert!(worker.take().unwrap().is_none());
+    assert_eq!(worker.lag(), 0);
+}
+
+#[test]
+fn a_group_moved_by_force_gives_again_and_its_members_are_told() {
+    let mut scene = Scene::new("reset", 64, Order::Key);
+    for key in 0..6 {
+        scene.put(key, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    for _ in 0..4 {
+        taken(&mut worker).settle(ACK).unwrap();
+    }
+    let held = taken(&mut worker);
+    let ring = scene.producer.ring();
+    assert_eq!(ring.reset_group("bot", Start::At(2)).unwrap(), 2);
+    assert!(held.settle(ACK).is_err());
+    assert!(matches!(worker.take(), Err(TakeError::Removed)));
+    drop(worker);
+    let mut worker = scene.worker(WorkerOptions::new());
+    assert_eq!(positions(&take_all(&mut worker)), [2, 3, 4, 5]);
+    drop(worker);
+    assert_eq!(ring.reset_group("bot", Start::Latest).unwrap(), 6);
+    assert!(scene.worker(WorkerOptions::new()).take().unwrap().is_none());
+    assert!(ring.reset_group("none", Start::Latest).is_err());
+}
+
+/// Workers in threads that settle late, fail and give back: per key in order, each settled once.
+#[test]
+fn many_workers_keep_the_order_of_each_key() {
+    const RECORDS: u64 = 1_500;
+    const KEYS: u64 = 40;
+    let mut scene = Scene::new("many", 256, Order::Key);
+    let workers: Vec<_> = (0..4).map(|_| scene.worker(WorkerOptions::new().attempts(0))).collect();
+    let (done, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let lasts = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for (number, mut worker) in (0u64..).zip(workers) {
+            let (done, failed, lasts) = (&done, &failed, &lasts);
+            scope.spawn(move || {
+                let mut out: Vec<Delivery> = Vec::new();
+                let mut noise = number + 1;
+                while done.load(Ordering::Acquire) < RECORDS && !failed.load(Ordering::Acquire) {
+                    noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    if out.len() < 16 {
+                        out.extend(worker.take().unwrap());
+                    }
+                    if out.is_empty() || (out.len() < 16 && noise >> 60 < 8) {
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    let which = (noise >> 33) as usize % out.len();
+                    let delivery = out.swap_remove(which);
+                    match noise >> 59 & 0xF {
+                        0 => drop(delivery.settle(NOW).unwrap()),
+                        1 => drop(delivery),
+                        _ => {
+                            let (key, position) = (delivery.entry().key, delivery.position());
+                            let before = lasts.lock().unwrap().insert(key, position);
+                            if before.is_some_and(|before| before >= position) {
+                                failed.store(true, Ordering::Release);
+                                panic!("{position} of {key} after {before:?}");
+                            }
+                            delivery.settle(ACK).unwrap();
+                            done.fetch_add(1, Ordering::AcqRel);
+                        }
+                    }
+                }
+            });
+        }
+        let mut put = 0;
+        while put < RECORDS && !failed.load(Ordering::Acquire) {
+            let key = put % 7 * (put % KEYS) % KEYS;
+            if scene.put(key, 0) {
+                put += 1;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    });
+    let mut last = scene.worker(WorkerOptions::new());
+    assert_eq!(last.lag(), 0);
+    assert!(last.take().unwrap().is_none());
+}
