@@ -17,7 +17,7 @@ use super::{Block, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weaken {
     Nothing,
-    /// Release stores to the word at that offset become relaxed.
+    /// Release stores to the word at that offset become relaxed; so does the store of a CAS.
     ReleaseOf(usize),
     /// Fences do nothing.
     Fences,
@@ -143,7 +143,9 @@ impl<const FIXED: usize> Memory<FIXED> {
     }
 
     pub fn cas(&self, offset: usize, old: u64, new: u64) -> bool {
-        self.word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let weak = WEAKENED.get() == Weaken::ReleaseOf(offset);
+        let order = if weak { Ordering::Acquire } else { Ordering::AcqRel };
+        self.word(offset).compare_exchange(old, new, order, Ordering::Acquire).is_ok()
     }
 
     pub fn fetch_or(&self, offset: usize, bits: u64, order: Ordering) -> u64 {

@@ -44,6 +44,7 @@
 mod bell;
 mod core;
 mod error;
+mod groups;
 mod lease;
 mod member;
 mod namespace;
@@ -68,6 +69,7 @@ pub use core::layout::{HeaderError, LAYOUT_VERSION};
 pub use core::writer::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};
 pub use error::{AttachError, BellError, CreateError, NameError, RemoveError, Shortage};
+pub use groups::{DeadLetter, GroupFigures, MemberInfo, Peeked, Standing, State};
 pub use lease::{InPlace, Lease, View};
 pub use member::{Batch, Claim, Member, Records};
 pub use namespace::Namespace;

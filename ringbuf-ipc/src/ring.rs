@@ -19,8 +19,8 @@ use crate::system::bells::Bells;
 use crate::system::host::Host;
 use crate::system::segment::{Role, Segment};
 use crate::{
-    Geometry, GroupError, GroupSpec, JoinError, Member, Observer, Policy, Position, RingId, Start,
-    Worker, WorkerOptions,
+    Geometry, GroupError, GroupFigures, GroupSpec, JoinError, Member, MemberInfo, Mode, Observer,
+    Policy, Position, RingId, Standing, Start, Worker, WorkerOptions,
 };
 
 /// An attached ring: to look at its state, declare groups, join them, observe.
@@ -59,8 +59,17 @@ pub struct GroupInfo {
     /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it. A name that
     /// nobody can give is damage, too: such a group is found by no member, but holds the ring.
     pub damaged: bool,
-    /// Records from the cursor to the tail, a partition each (records of other partitions count too).
+    /// Records from the cursor to the tail, a partition each (records of other partitions count too). None of a
+    /// group whose records are settled in any order.
     pub partition_lags: Vec<u64>,
+    /// How its members take records.
+    pub mode: Mode,
+    /// Members that live, by their seats.
+    pub living: Vec<MemberInfo>,
+    /// The first record that is not settled, of a group whose records are settled in any order.
+    pub oldest: Option<Standing>,
+    /// What happened since it was made.
+    pub figures: GroupFigures,
 }
 
 /// How hard a ring is pressed, at one moment. Counters are since its creation.
@@ -196,31 +205,6 @@ impl Ring {
         self.with_table(|core| groups::declare(core, spec).map(|(_, made)| made))
     }
 
-    /// Ends a group and its claim to its backlog.
-    ///
-    /// # Errors
-    /// There is no such group, a member of it lives, or the table's lock.
-    pub fn remove_group(&self, name: &str) -> Result<(), GroupError> {
-        self.with_table(|core| groups::remove(core, name))
-    }
-
-    /// Moves a group, whoever is at work in it: its members get [`TakeError::Removed`](crate::TakeError::Removed),
-    /// and what they have cannot be settled any more. Everything from there on is given, again if it was given;
-    /// nothing before it. Gives where the group stands: there, or at the oldest record there is.
-    ///
-    /// # Errors
-    /// There is no such group, or the table's lock.
-    pub fn reset_group(&self, name: &str, to: Start) -> Result<Position, GroupError> {
-        self.with_table(|core| {
-            let to = match to {
-                Start::Earliest => 0,
-                Start::Latest => core.tail(),
-                Start::At(position) => position,
-            };
-            groups::reset(core, name, to)
-        })
-    }
-
     /// Joins a group, which is made if it is not there. A group that is there goes on at its cursors
     /// and keeps its policy, whatever `spec` says.
     ///
@@ -326,6 +310,10 @@ impl Ring {
             absent: (members == 0).then(|| self.absent_for(index)).flatten(),
             damaged,
             partition_lags: cursors.iter().map(|cursor| tail - cursor).collect(),
+            mode: core.group_mode_of(index),
+            living: self.living(index),
+            oldest: if evicted { None } else { self.standing(index, floor) },
+            figures: self.figures(index),
         })
     }
 
@@ -354,7 +342,7 @@ impl Ring {
         (slots, payload, fullness)
     }
 
-    fn with_table<T>(
+    pub(crate) fn with_table<T>(
         &self,
         change: impl Fn(&Core) -> Result<T, GroupError>,
     ) -> Result<T, GroupError> {

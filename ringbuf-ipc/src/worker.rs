@@ -313,16 +313,17 @@ pub enum SettleError {
 pub struct Delivery {
     records: Arc<Records>,
     held: Held,
+    revived: bool,
     /// `None` once it is settled.
     post: Option<Arc<Post>>,
 }
 
 impl Delivery {
     fn new(post: &Arc<Post>, taken: Taken) -> Self {
-        let Taken { position, lane, word, origin, buffers } = taken;
+        let Taken { position, lane, word, origin, revived, buffers } = taken;
         let records = Arc::new(Records::new(buffers, Pool::clone(&post.seat.pool)));
         let held = Held { position, lane, word, origin };
-        Self { records, held, post: Some(Arc::clone(post)) }
+        Self { records, held, revived, post: Some(Arc::clone(post)) }
     }
 
     /// The record.
@@ -349,6 +350,11 @@ impl Delivery {
     /// Whether it may have killed its process, twice, so that it is given alone.
     pub fn is_suspect(&self) -> bool {
         self.held.word.counts().is_suspect()
+    }
+
+    /// Whether it was a dead letter that somebody had given again: it comes out of its order.
+    pub const fn is_out_of_order(&self) -> bool {
+        self.revived
     }
 
     /// Says what becomes of it.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Instance, drain, one_partition, put};
-use mixcord_ring::{GroupSpec, Limits, Namespace, Producer, Ring, Start, TakeError};
+use mixcord_ring::{Geometry, GroupSpec, Limits, Namespace, Producer, Ring, Start, TakeError};
 
 const LONG: Duration = Duration::from_secs(20);
 const PREFIX: &str = "RING_DEATH_PREFIX";
@@ -110,22 +110,29 @@ fn an_ephemeral_group_whose_last_member_was_killed_gives_way_to_need() {
 }
 
 #[test]
-fn a_group_whose_members_were_killed_is_evicted_after_its_absence_only() {
-    let instance = Instance::new("absence");
-    let (mut producer, holder) = full_ring(&instance, "absent");
-    let tail = producer.tail();
-    assert!(!producer.wait_space(105, Duration::from_millis(50)), "it lives");
-    holder.kill();
-    assert!(producer.wait_space(105, LONG));
-    assert!(producer.ring().groups()[0].evicted);
-    put(&mut producer, 1);
-    producer.publish();
-    let bell = instance.namespace.bell().unwrap();
-    let mut member = producer.ring().join(&spec("absent"), &bell).unwrap();
-    let kept = producer.earliest();
-    let Err(TakeError::Evicted { lost, .. }) = member.take(Limits::default()) else { panic!() };
-    assert_eq!(lost, 0..kept);
-    assert_eq!(drain(&mut member).len() as u64, tail + 1 - kept);
+fn a_group_whose_members_are_dead_or_do_not_move_is_evicted_after_its_absence() {
+    for killed in [true, false] {
+        let instance = Instance::new("absence");
+        let (mut producer, holder) = full_ring(&instance, "absent");
+        let tail = producer.tail();
+        // One that lives and does not move, though there is something to do, is no better than a dead one.
+        let _holder = if killed {
+            holder.kill();
+            None
+        } else {
+            Some(holder)
+        };
+        assert!(producer.wait_space(105, LONG));
+        assert!(producer.ring().groups()[0].evicted);
+        put(&mut producer, 1);
+        producer.publish();
+        let bell = instance.namespace.bell().unwrap();
+        let mut member = producer.ring().join(&spec("absent"), &bell).unwrap();
+        let kept = producer.earliest();
+        let Err(TakeError::Evicted { lost, .. }) = member.take(Limits::default()) else { panic!() };
+        assert_eq!(lost, 0..kept);
+        assert_eq!(drain(&mut member).len() as u64, tail + 1 - kept);
+    }
 }
 
 #[test]
@@ -139,4 +146,44 @@ fn a_killed_holder_of_a_durable_group_without_absence_holds_the_ring() {
     let mut member = producer.ring().join(&spec("durable"), &bell).unwrap();
     assert_eq!(drain(&mut member).len() as u64, tail);
     assert!(producer.wait_space(105, LONG));
+}
+
+/// Only who is in the way gives way.
+#[test]
+fn an_absent_group_in_nobodys_way_is_kept() {
+    let instance = Instance::new("in-the-way");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(16, 4096, 3, 1, 4).unwrap();
+    let slow = GroupSpec::durable("slow").from(Start::Earliest);
+    let absence = Duration::from_millis(1);
+    let away = GroupSpec::durable("away").from(Start::Earliest).max_absence(absence);
+    let groups = [slow.clone(), away.clone()];
+    let mut producer =
+        Producer::create(&instance.namespace, "r", geometry, &groups, &bell).unwrap();
+    let ring = producer.ring();
+    let mut living = ring.join(&slow, &bell).unwrap();
+    while put(&mut producer, 1) < 14 {}
+    producer.publish();
+    let mut member = ring.join(&away, &bell).unwrap();
+    member.take(Limits { records: 14, bytes: 1 << 20 }).unwrap().unwrap().ack();
+    drop(member);
+    let evicted =
+        |name: &str| ring.groups().into_iter().find(|info| info.name == name).unwrap().evicted;
+    let since = std::time::Instant::now();
+    while since.elapsed() < Duration::from_millis(50) {
+        while producer.has_space(8) {
+            put(&mut producer, 1);
+            producer.publish();
+        }
+    }
+    assert!(!evicted("away"), "what it holds is in nobody's way");
+    // The slow one goes on; now the other is in the way, for longer than it may.
+    drain(&mut living);
+    while !evicted("away") {
+        if producer.has_space(8) {
+            put(&mut producer, 1);
+            producer.publish();
+        }
+        drain(&mut living);
+    }
 }

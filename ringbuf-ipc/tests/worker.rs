@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::Instance;
 use mixcord_ring::{
-    Bell, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Order, Producer,
-    Settle, Settled, Start, TakeError, Worker, WorkerOptions,
+    Bell, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Mode, Order,
+    Producer, Settle, Settled, Start, State, TakeError, Worker, WorkerOptions,
 };
 
 const ACK: Settle<'_> = Settle::Ack;
@@ -335,4 +335,103 @@ fn many_workers_keep_the_order_of_each_key() {
     let mut last = scene.worker(WorkerOptions::new());
     assert_eq!(last.lag(), 0);
     assert!(last.take().unwrap().is_none());
+}
+
+#[test]
+fn dead_letters_are_read_given_again_and_dropped() {
+    let mut scene = Scene::new("dead", 64, Order::Key);
+    for key in [1, 2, 3] {
+        scene.put(key, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    for delivery in take_all(&mut worker) {
+        delivery.settle(Settle::Dead { reason: "the channel is gone" }).unwrap();
+    }
+    let ring = scene.producer.ring();
+    let letters = ring.dead_letters("bot").unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.position).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!((&*letters[1].reason, letters[1].failures), ("the channel is gone", 1));
+    assert_eq!((letters[1].key, &*letters[1].payload), (2, &1u64.to_le_bytes()[..]));
+    assert_eq!(ring.drop_dead_letters("bot", Some(&[0])).unwrap(), 1);
+    assert_eq!(ring.retry_dead_letters("bot", Some(&[2, 9])).unwrap(), 1);
+    scene.put(3, 0);
+    let again = taken(&mut worker);
+    assert_eq!((again.position(), again.attempt(), again.is_out_of_order()), (2, 1, true));
+    assert!(worker.take().unwrap().is_none(), "what is newer of its key waits");
+    again.settle(ACK).unwrap();
+    let newer = taken(&mut worker);
+    assert!(!newer.is_out_of_order());
+    newer.settle(ACK).unwrap();
+    assert_eq!(ring.dead_letters("bot").unwrap().len(), 1);
+    assert_eq!(ring.drop_dead_letters("bot", None).unwrap(), 1);
+    assert!(ring.dead_letters("bot").unwrap().is_empty());
+    let figures = ring.groups()[0].figures;
+    assert_eq!((figures.dead, figures.redelivered), (3, 0));
+}
+
+#[test]
+fn an_operator_sees_what_is_out_and_skips_it() {
+    let mut scene = Scene::new("operator", 64, Order::Key);
+    for key in [1, 1, 2] {
+        scene.put(key, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    taken(&mut worker).settle(NOW).unwrap();
+    let stuck = taken(&mut worker);
+    let ring = scene.producer.ring();
+    let info = ring.groups().remove(0);
+    assert_eq!(info.mode, Mode::AnyOrder { order: Order::Key });
+    let oldest = info.oldest.unwrap();
+    assert_eq!((oldest.position, oldest.state, oldest.failures), (0, State::Out, 1));
+    assert_eq!(info.living.len(), 1);
+    assert_eq!(info.living[0].process, std::process::id());
+    assert_eq!(oldest.member, Some(info.living[0].seat));
+    let peeked = ring.peek("bot", 10).unwrap();
+    let seen: Vec<_> = peeked.iter().map(|p| (p.standing.position, p.standing.state)).collect();
+    assert_eq!(seen, [(0, State::Out), (1, State::Waiting), (2, State::Waiting)]);
+    assert_eq!(peeked[2].payload, 2u64.to_le_bytes());
+    assert!(ring.skip_record("bot", 0).unwrap());
+    assert!(!ring.skip_record("bot", 0).unwrap(), "it is settled");
+    assert!(stuck.settle(ACK).is_err(), "it is its member's no more");
+    let rest = take_all(&mut worker);
+    assert_eq!(positions(&rest), [1, 2]);
+    ring.evict_group("bot").unwrap();
+    assert!(matches!(worker.take(), Err(TakeError::Removed)));
+    assert!(ring.groups()[0].evicted);
+    drop((rest, worker));
+    // Back in time, it lost nothing, and what was settled is settled.
+    let mut worker = scene.worker(WorkerOptions::new());
+    assert_eq!(positions(&take_all(&mut worker)), [1, 2]);
+    ring.remove_group_by_force("bot").unwrap();
+    assert!(matches!(worker.take(), Err(TakeError::Removed)));
+}
+
+/// Evicted for good, it is told how many records were lost: what was settled is not among them.
+#[test]
+fn an_evicted_group_is_told_what_was_not_settled() {
+    let mut scene = Scene::new("evicted", 64, Order::None);
+    for _ in 0..40 {
+        scene.put(1, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    let out = take_all(&mut worker);
+    assert_eq!(out.len(), 40);
+    for delivery in out {
+        if delivery.position() % 4 != 0 {
+            delivery.settle(ACK).unwrap();
+        }
+    }
+    drop(worker);
+    let ring = scene.producer.ring();
+    ring.evict_group("bot").unwrap();
+    while scene.producer.earliest() < 20 {
+        assert!(scene.put(1, 0));
+    }
+    let start = scene.producer.earliest();
+    let mut worker = scene.worker(WorkerOptions::new());
+    let Err(TakeError::Evicted { lost, .. }) = worker.take() else { panic!("it lost some") };
+    assert_eq!((lost.end, lost.end - lost.start), (start, start.div_ceil(4)));
+    let rest = positions(&take_all(&mut worker));
+    let expected = (start..scene.producer.tail()).filter(|p| *p >= 40 || p % 4 == 0);
+    assert_eq!(rest, expected.collect::<Vec<_>>());
 }

@@ -201,6 +201,9 @@ pub enum GroupError {
         /// The name asked for.
         name: String,
     },
+    /// Its file of dead letters and records set aside could not be read or written.
+    #[error("the group's file of dead letters: {0}")]
+    Letters(#[source] io::Error),
     /// Somebody holds the lock on the group table, which is held for moments, and does not let go.
     #[error("the group table is locked by a process that does not let go: {STOPPED}")]
     Busy,

@@ -179,13 +179,11 @@ pub(crate) fn declare(core: &Core, spec: &GroupSpec) -> Result<(u16, bool), Grou
     Ok((place, true))
 }
 
-/// Ends a group; the caller holds the table lock.
-pub(crate) fn remove(core: &Core, name: &str) -> Result<(), GroupError> {
-    repair(core);
-    let index =
-        core.find_group(name).ok_or_else(|| GroupError::NotFound { name: name.to_owned() })?;
+/// Ends a group, by force also one whose members live; the caller holds the table lock.
+pub(crate) fn remove(core: &Core, name: &str, force: bool) -> Result<(), GroupError> {
+    let index = find(core, name)?;
     let members = core.living_members(index);
-    if members != 0 {
+    if members != 0 && !force {
         return Err(GroupError::InUse { name: name.to_owned(), members });
     }
     free(core, index);
@@ -236,8 +234,9 @@ fn create(core: &Core, index: u16, spec: &GroupSpec) {
     memory.store(at + group::NAME_LEN, spec.name.len() as u64, Ordering::Relaxed);
     write_name(memory, at, &spec.name);
     for member in 0..core.layout.geometry.members {
-        let bell = core.layout.member(index, member) + group::MEMBER_BELL;
-        memory.store(bell, 0, Ordering::Relaxed);
+        let member = core.layout.member(index, member);
+        memory.store(member + group::MEMBER_BELL, 0, Ordering::Relaxed);
+        memory.store(member + group::MEMBER_MOVED, now_ms, Ordering::Relaxed);
     }
     let (tail, reserved) = (core.tail(), core.reserved());
     let wish = match spec.start {
@@ -387,10 +386,26 @@ fn removable(core: &Core) -> Option<u16> {
     Some(index)
 }
 
+/// The place of a group; the caller holds the table lock.
+pub(crate) fn find(core: &Core, name: &str) -> Result<u16, GroupError> {
+    repair(core);
+    core.find_group(name).ok_or_else(|| GroupError::NotFound { name: name.to_owned() })
+}
+
+/// Evicts a group by force, whoever is at work in it; the caller holds the table lock.
+pub(crate) fn evict(core: &Core, name: &str) -> Result<(), GroupError> {
+    let index = find(core, name)?;
+    if state::of(core.group_state(index)) == state::ACTIVE {
+        vacate(core, index, state::EVICTED);
+        core.floor_reached(core.tail());
+        core.wake_group(index);
+    }
+    Ok(())
+}
+
 /// Moves a group by force, whoever is at work in it: they are evicted. The caller holds the table lock.
 pub(crate) fn reset(core: &Core, name: &str, to: Position) -> Result<Position, GroupError> {
-    repair(core);
-    let index = core.find_group(name).ok_or_else(|| GroupError::NotFound { name: name.into() })?;
+    let index = find(core, name)?;
     let at = core.layout.group(index);
     core.memory.store(at + group::MOVE_TO, to.min(core.tail()), Ordering::Relaxed);
     let word = core.group_state(index);

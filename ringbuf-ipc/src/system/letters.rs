@@ -306,7 +306,8 @@ mod tests {
     }
 
     fn condition(kept: Kept) -> Condition {
-        Condition { kept, member: None, counts: Counts::default(), epoch: Epoch::of(1) }
+        let (counts, epoch) = (Counts::default(), Epoch::of(1));
+        Condition { kept, member: None, counts, epoch, revived: false }
     }
 
     fn parts(position: u64, kept: Kept, payload: &[u8]) -> Parts<'_> {

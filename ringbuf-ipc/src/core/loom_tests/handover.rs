@@ -132,7 +132,7 @@ fn raised_by_another(weaken: Weaken) {
             std::mem::forget(hold);
         });
         let theirs = Arc::clone(&core);
-        let raiser = thread::spawn(move || theirs.advance_floor(0));
+        let raiser = thread::spawn(move || theirs.advance_floor(0, theirs.group_epoch(0)));
         let producer = thread::spawn(move || {
             let overwritten = put(&mut writer);
             OVERWRITTEN.note(overwritten);

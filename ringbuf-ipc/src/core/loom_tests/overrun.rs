@@ -28,7 +28,7 @@ fn loom_a_late_member_finds_no_damage() {
             writer.stage(&Meta { key: key_of(0), ..Meta::default() }, &[]).unwrap();
             writer.publish();
         }
-        let mut pending = Pending::new(&core, 0);
+        let mut pending = Pending::new(&core, 0, 0);
         let theirs = Arc::clone(&core);
         let floor = core.layout.group(0) + group::FLOOR;
         let key = key_of(1);

@@ -90,11 +90,8 @@ impl Reader {
                 process: seat::process(),
                 life: Some(life),
             };
-            let bells = core.layout.member(index, member) + group::MEMBER_BELL;
-            core.memory.store(bells, bell.map_or(0, |bell| bell + 1), Ordering::Relaxed);
-            let absent = core.layout.group(index) + group::ABSENT_SINCE;
-            core.memory.store(absent, 0, Ordering::Relaxed);
             seat.release_predecessor();
+            seat.sit_down(bell);
             // One beyond the tail is damage, which the first take tells.
             let floor = core.group_floor(index).min(core.tail());
             return Ok(Self {
@@ -202,6 +199,10 @@ impl Reader {
         // before is moved on here.
         let tail = self.pending.scanned();
         self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
+        if self.core().group_floor(self.seat.group) >= self.core().tail() {
+            // It has nothing to do; else it moves when it takes something.
+            self.seat.moved();
+        }
     }
 
     /// Whether to look again soon although no bell rings.
@@ -219,7 +220,11 @@ impl Reader {
         self.follows = extent.follows;
         self.drained = if extent.next == tail { extent.records } else { 0 };
         let slots = u64::from(self.core().layout.geometry.slots);
-        self.sweep_if(tail, if self.producer_waits() { 1 } else { slots / 8 + 1 });
+        let waited_for = self.producer_waits();
+        if waited_for {
+            self.seat.moved();
+        }
+        self.sweep_if(tail, if waited_for { 1 } else { slots / 8 + 1 });
     }
 
     fn producer_waits(&self) -> bool {

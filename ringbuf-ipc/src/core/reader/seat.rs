@@ -81,6 +81,26 @@ impl Seat {
         }
     }
 
+    /// Takes the place of a member: from here on others may wake it.
+    pub(crate) fn sit_down(&self, bell: Option<u64>) {
+        let (memory, at) = (&self.core.memory, self.core.layout.member(self.group, self.member));
+        memory.store(at + group::MEMBER_SETTLED, 0, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_PROCESS, std::process::id().into(), Ordering::Relaxed);
+        let now_ms = self.core.environment.now_ns() / 1_000_000;
+        memory.store(at + group::MEMBER_JOINED, now_ms, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_MOVED, now_ms, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_BELL, bell.map_or(0, |bell| bell + 1), Ordering::Relaxed);
+        let absent = self.core.layout.group(self.group) + group::ABSENT_SINCE;
+        memory.store(absent, 0, Ordering::Relaxed);
+    }
+
+    /// It took or settled something, or had nothing to do.
+    pub(crate) fn moved(&self) {
+        let at = self.core.layout.member(self.group, self.member) + group::MEMBER_MOVED;
+        let now_ms = self.core.environment.now_ns() / 1_000_000;
+        self.core.memory.store(at, now_ms, Ordering::Relaxed);
+    }
+
     /// Whether the group is still the one that was joined.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {

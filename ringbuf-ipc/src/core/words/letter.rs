@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! +0   head sum: of the 13 words behind it but the state
-//! +8   state: epoch << 48 | member + 1 << 32 | deaths << 24 | failures << 16 | state; changed in place
+//! +8   state, changed in place:
+//!      epoch << 48 | member + 1 << 32 | deaths << 24 | failures << 16 | 1 << 15 when revived | state
 //! +16  bytes of the entry, a multiple of 8      +24 body sum: of the bytes from +112 on
 //! +32  position   +40 key   +48 order key   +56 tag   +64 source
 //! +72  when it was written, ms since 1970       +80 times given       +88 hash of its order key
@@ -50,6 +51,8 @@ pub(crate) struct Condition {
     pub(crate) counts: Counts,
     /// Of the group when it was last changed.
     pub(crate) epoch: Epoch,
+    /// It was dead, and somebody had it given again: out of its order.
+    pub(crate) revived: bool,
 }
 
 /// An entry without reason and payload.
@@ -126,12 +129,13 @@ impl Condition {
             | (member & 0xFFFF) << 32
             | u64::from(deaths) << 24
             | u64::from(failures) << 16
+            | u64::from(self.revived) << 15
             | self.kept as u64
     }
 
     /// `None` for what no condition is.
     fn of(word: u64) -> Option<Self> {
-        let kept = match word & 0xFFFF {
+        let kept = match word & 0x7FFF {
             0 => Kept::Prepared,
             1 => Kept::Waiting,
             2 => Kept::Out,
@@ -142,7 +146,8 @@ impl Condition {
         };
         let counts = Counts { failures: (word >> 16) as u8, deaths: (word >> 24) as u8 };
         let member = ((word >> 32) as u16).checked_sub(1);
-        Some(Self { kept, member, counts, epoch: Epoch::from_bits((word >> 48) as u16) })
+        let epoch = Epoch::from_bits((word >> 48) as u16);
+        Some(Self { kept, member, counts, epoch, revived: word & 0x8000 != 0 })
     }
 }
 
@@ -259,8 +264,13 @@ mod tests {
 
     fn parts<'a>(reason: &'a str, payload: &'a [u8]) -> Parts<'a> {
         let counts = Counts { failures: 200, deaths: 3 };
-        let condition =
-            Condition { kept: Kept::Dead, member: Some(63), counts, epoch: Epoch::of(4_000) };
+        let condition = Condition {
+            kept: Kept::Dead,
+            member: Some(63),
+            counts,
+            epoch: Epoch::of(4_000),
+            revived: true,
+        };
         let (position, key, order, tag, source) = (1 << 40, 2, 3, 4, 5);
         let (written_ms, given, lane) = (6, 7, 8);
         Parts {

@@ -118,6 +118,12 @@ impl<'a> Words<'a> {
         self.step(position, seen, next)
     }
 
+    /// Settles it by force, whoever has it.
+    pub(crate) fn skip(&self, position: Position, seen: Seen) -> bool {
+        let done = seen.word.to(State::Done, None, seen.word.counts());
+        self.step(position, seen, done).is_some()
+    }
+
     /// Forgets every word. The epoch was raised before: a member of the last one may still write, and what it
     /// writes is free to those of this one.
     pub(crate) fn wipe(memory: &Memory, at: usize, slots: u32) {

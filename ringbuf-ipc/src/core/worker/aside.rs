@@ -208,9 +208,10 @@ impl Worker {
                 placed.head.position == live.position && placed.head.condition == live.condition
             };
             let Some(placed) = file.entries().iter().find(same).copied() else { return Ok(()) };
-            let epoch = post.epoch();
+            let (epoch, revived) = (post.epoch(), placed.head.condition.revived);
             if counts.is_spent(post.attempts) {
-                let condition = Condition { kept: Kept::Dead, member: None, counts, epoch };
+                let condition =
+                    Condition { kept: Kept::Dead, member: None, counts, epoch, revived };
                 file.change(placed.at, condition)?;
                 post.count_dead(0);
                 return Ok(());
@@ -219,14 +220,15 @@ impl Worker {
                 Ok((_, payload)) => payload,
                 Err(error) => {
                     // Nothing is left of it to be given; those behind it go on.
-                    let condition = Condition { kept: Kept::Dead, member: None, counts, epoch };
+                    let condition =
+                        Condition { kept: Kept::Dead, member: None, counts, epoch, revived };
                     file.change(placed.at, condition)?;
                     post.count_dead(0);
                     return Err(error);
                 }
             };
             let member = Some(post.seat.member);
-            file.change(placed.at, Condition { kept: Kept::Out, member, counts, epoch })?;
+            file.change(placed.at, Condition { kept: Kept::Out, member, counts, epoch, revived })?;
             let mut buffers = Buffers::default();
             let head = placed.head;
             let entry = Descriptor {
@@ -245,6 +247,7 @@ impl Worker {
                 lane: head.lane,
                 word: Word(0).to(State::Out, member, counts),
                 origin: Origin::File,
+                revived,
                 buffers,
             });
             Ok(())
@@ -367,7 +370,7 @@ impl Post {
             let Some(entry) = buffers.get(0) else { break };
             let kept = Kept::Prepared;
             let (member, counts, epoch) = (now.word.member(), now.word.counts(), self.seat.epoch);
-            let condition = Condition { kept, member, counts, epoch };
+            let condition = Condition { kept, member, counts, epoch, revived: false };
             let bytes = self.letter(&entry, lane, condition, "").encode().len() as u64;
             if file.room() < bytes {
                 break;

@@ -37,6 +37,7 @@ impl Post {
             member: burial.dying.member(),
             counts: burial.dying.counts(),
             epoch: self.epoch(),
+            revived: false,
         };
         let mut dropped = Vec::new();
         let mut written = false;

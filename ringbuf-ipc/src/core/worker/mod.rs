@@ -76,6 +76,8 @@ pub(crate) struct Taken {
     pub(crate) lane: Key,
     pub(crate) word: Word,
     pub(crate) origin: Origin,
+    /// It was dead: it comes out of its order.
+    pub(crate) revived: bool,
     pub(crate) buffers: Buffers,
 }
 
@@ -233,10 +235,12 @@ impl Worker {
     /// on, and sets aside what holds up a ring that fills.
     pub(crate) fn tend(&mut self) {
         self.collect();
-        self.unswept = 0;
+        let moved = std::mem::take(&mut self.unswept) != 0;
         let seat = &self.post.seat;
         seat.core.advance_floor(seat.group, seat.epoch);
-        seat.moved();
+        if moved || seat.core.group_floor(seat.group) >= seat.core.tail() {
+            seat.moved();
+        }
         self.set_aside_what_holds_up();
         self.hand_on();
     }
@@ -394,7 +398,10 @@ impl Worker {
             return Ok(None);
         }
         match copied {
-            Ok(()) => Ok(Some(Taken { position, lane, word, origin: Origin::Ring, buffers })),
+            Ok(()) => {
+                let (origin, revived) = (Origin::Ring, false);
+                Ok(Some(Taken { position, lane, word, origin, revived, buffers }))
+            }
             Err(error) => {
                 self.give_up_damaged(position, lane, word, &error);
                 Err(error)

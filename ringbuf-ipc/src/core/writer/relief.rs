@@ -1,5 +1,7 @@
 //! What a full ring may take back from those who are away.
 
+use std::time::Duration;
+
 use crate::core::group_spec::Policy;
 use crate::core::groups::{free, repair, state, vacate};
 use crate::core::layout::group;
@@ -16,18 +18,19 @@ pub(crate) struct Relief {
 }
 
 /// Frees what only the absent hold: idle partitions of groups without a living member are moved on,
-/// deserted ephemeral groups end, absent groups past their time are evicted.
+/// deserted ephemeral groups end, absent groups past their time are evicted. Only of groups that stand before
+/// `needed`: the others are in nobody's way.
 ///
 /// The table is not waited for: who changes it now may be stopped.
 ///
 /// Records before `overwritten` may be gone.
-pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms: u64) -> Relief {
+pub(crate) fn relieve(core: &Core, needed: Position, overwritten: Position, now_ms: u64) -> Relief {
     let mut relief = Relief::default();
     let mut change = || {
         relief.changed |= repair(core);
         for index in 0..core.layout.geometry.groups {
             if state::of(core.group_state(index)) != state::ACTIVE
-                || core.group_floor(index) >= tail
+                || core.group_floor(index) >= needed
             {
                 continue;
             }
@@ -42,9 +45,10 @@ pub(crate) fn relieve(core: &Core, tail: Position, overwritten: Position, now_ms
                 continue;
             }
             if core.has_living_member(index) {
-                continue;
+                relieve_still_group(core, index, now_ms, &mut relief);
+            } else {
+                relieve_group(core, index, now_ms, &mut relief);
             }
-            relieve_group(core, index, now_ms, &mut relief);
         }
     };
     // An error of the lock is like a lock that is held: the next look comes soon.
@@ -67,17 +71,38 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
             }
             relief.changed |= core.group_floor(index) != floor;
             let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);
-            if since == 0 {
-                // Its last member died rather than left: its absence begins where it is noticed.
-                core.memory.store(at + group::ABSENT_SINCE, now_ms.max(1), Ordering::Relaxed);
-            } else if let Some(allowed) = max_absence
-                && !relief.changed
-                && u128::from(now_ms.saturating_sub(since)) >= allowed.as_millis()
-            {
+            // Its last member left then, or, if that died, moved last then.
+            let since = if since == 0 { last_moved(core, index) } else { since };
+            let over = max_absence.is_some_and(|allowed| is_over(since, now_ms, allowed));
+            if over && !relief.changed {
                 vacate(core, index, state::EVICTED);
                 relief.changed = true;
                 relief.gone += 1;
             }
         }
     }
+}
+
+/// A group whose members live and do not move, though there is something to do: they are stopped, or hang.
+fn relieve_still_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
+    let Policy::Durable { max_absence: Some(allowed) } = core.group_policy(index) else { return };
+    if !relief.changed && is_over(last_moved(core, index), now_ms, allowed) {
+        vacate(core, index, state::EVICTED);
+        core.wake_group(index);
+        relief.changed = true;
+        relief.gone += 1;
+    }
+}
+
+/// When any member of a group took or acknowledged something, or had nothing to do, in ms.
+fn last_moved(core: &Core, index: u16) -> u64 {
+    (0..core.layout.geometry.members)
+        .map(|member| core.layout.member(index, member) + group::MEMBER_MOVED)
+        .map(|at| core.memory.load(at, Ordering::Relaxed))
+        .max()
+        .unwrap_or(0)
+}
+
+fn is_over(since_ms: u64, now_ms: u64, allowed: Duration) -> bool {
+    u128::from(now_ms.saturating_sub(since_ms)) >= allowed.as_millis()
 }

@@ -163,7 +163,7 @@ impl Writer {
         let slots = u64::from(self.core.layout.geometry.slots);
         self.set_safe(self.safe);
         let fits = self.try_room(length, end, slots / 16)
-            || (self.relieve() && self.try_room(length, end, slots / 16));
+            || (self.relieve(length, end) && self.try_room(length, end, slots / 16));
         if fits {
             if self.stalled_since.is_some() {
                 self.end_stall();
@@ -246,13 +246,14 @@ impl Writer {
     }
 
     /// Frees what only the absent hold. True when anything was done.
-    fn relieve(&mut self) -> bool {
+    fn relieve(&mut self, length: u64, end: u64) -> bool {
         let now = self.core.environment.now_ns();
         if now.wrapping_sub(self.relieved_at) < RELIEF_EVERY_NS && self.relieved_at != 0 {
             return false;
         }
         self.relieved_at = now;
-        let evicted = relief::relieve(&self.core, self.tail, self.safe, now / 1_000_000);
+        let needed = self.needed(length, end).unwrap_or(self.tail);
+        let evicted = relief::relieve(&self.core, needed, self.safe, now / 1_000_000);
         if evicted.gone != 0 {
             self.add_own(producer::EVICTIONS, evicted.gone);
         }

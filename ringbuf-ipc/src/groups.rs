@@ -1,0 +1,436 @@
+//! What an operator does with groups: looks at them, moves and ends them, and reads their dead letters.
+
+use std::io;
+use std::time::Duration;
+
+use crate::core::buffers::Buffers;
+use crate::core::descriptor::Descriptor;
+use crate::core::groups;
+use crate::core::layout::{group, mode};
+use crate::core::memory::Ordering;
+use crate::core::words::letter::{Condition, Kept, LetterFile, Placed};
+use crate::core::words::word::{self, Counts, Epoch, Word};
+use crate::core::{Core, locks};
+use crate::{GroupError, Position, Ring, Start};
+
+/// A member that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberInfo {
+    /// Its place in the group.
+    pub seat: u16,
+    /// Its process, as that calls itself; 0 where it does not say.
+    pub process: u32,
+    /// Since it joined; 0 where it does not say.
+    pub age: Duration,
+    /// Since it last took or settled something, or had nothing to do.
+    pub still: Duration,
+    /// Records it settled, of the last 64 perhaps not all.
+    pub settled: u64,
+}
+
+/// Where a record stands in a group whose records are settled in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Standing {
+    /// Its number.
+    pub position: Position,
+    /// What is so of it.
+    pub state: State,
+    /// The seat of the member that has it.
+    pub member: Option<u16>,
+    /// How often it was given in vain: handlers that failed.
+    pub failures: u8,
+    /// And processes that died while they had it.
+    pub deaths: u8,
+}
+
+/// What is so of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It waits to be given, or for an earlier one of its order key.
+    Waiting,
+    /// It is given to a member.
+    Out,
+    /// A member waits to try it again.
+    Retry,
+    /// It is on its way to the dead letters.
+    Dying,
+    /// It was set aside: the cursor passes it, and it is given from the group's file.
+    Aside,
+    /// It is settled.
+    Settled,
+}
+
+/// Figures of a group since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupFigures {
+    /// Records given more than once, each time counted.
+    pub redelivered: u64,
+    /// Dead letters written.
+    pub dead: u64,
+    /// Dead letters dropped for want of room.
+    pub dropped: u64,
+    /// Records set aside.
+    pub aside: u64,
+}
+
+/// A record that is not settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peeked {
+    /// Where it stands.
+    pub standing: Standing,
+    /// As its producer gave it.
+    pub key: u64,
+    /// Its finer key, 0 where that is `key`.
+    pub order: u64,
+    /// As its producer gave it.
+    pub tag: u64,
+    /// As its producer gave it.
+    pub source: u64,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+}
+
+/// A record that is not given again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Its number.
+    pub position: Position,
+    /// As its producer gave it.
+    pub key: u64,
+    /// Its finer key, 0 where that is `key`.
+    pub order: u64,
+    /// As its producer gave it.
+    pub tag: u64,
+    /// As its producer gave it.
+    pub source: u64,
+    /// Since 1970.
+    pub written: Duration,
+    /// Handlers that failed with it.
+    pub failures: u8,
+    /// Processes that died while they had it.
+    pub deaths: u8,
+    /// What was said of it last.
+    pub reason: String,
+    /// Its bytes.
+    pub payload: Vec<u8>,
+}
+
+impl Ring {
+    /// Ends a group and its claim to its backlog, with its dead letters.
+    ///
+    /// # Errors
+    /// There is no such group, a member of it lives, or the table's lock.
+    pub fn remove_group(&self, name: &str) -> Result<(), GroupError> {
+        self.with_table(|core| groups::remove(core, name, false))
+    }
+
+    /// The same though members live: they get [`TakeError::Removed`](crate::TakeError::Removed), and what they have
+    /// cannot be settled any more.
+    ///
+    /// # Errors
+    /// There is no such group, or the table's lock.
+    pub fn remove_group_by_force(&self, name: &str) -> Result<(), GroupError> {
+        self.with_table(|core| groups::remove(core, name, true))
+    }
+
+    /// Has a group give way at once, though members live: it holds nothing until one joins again, which is told
+    /// what was lost.
+    ///
+    /// # Errors
+    /// There is no such group, or the table's lock.
+    pub fn evict_group(&self, name: &str) -> Result<(), GroupError> {
+        self.with_table(|core| groups::evict(core, name))
+    }
+
+    /// Moves a group, whoever is at work in it: its members get [`TakeError::Removed`](crate::TakeError::Removed),
+    /// and what they have cannot be settled any more. Everything from there on is given, again if it was given;
+    /// nothing before it. Gives where the group stands: there, or at the oldest record there is.
+    ///
+    /// # Errors
+    /// There is no such group, or the table's lock.
+    pub fn reset_group(&self, name: &str, to: Start) -> Result<Position, GroupError> {
+        self.with_table(|core| {
+            let to = match to {
+                Start::Earliest => 0,
+                Start::Latest => core.tail(),
+                Start::At(position) => position,
+            };
+            groups::reset(core, name, to)
+        })
+    }
+
+    /// Settles one record of a group whose records are settled in any order, whoever has it; whether there was
+    /// anything to settle.
+    ///
+    /// # Errors
+    /// There is no such group, the table's lock, or the group's file.
+    pub fn skip_record(&self, name: &str, position: Position) -> Result<bool, GroupError> {
+        self.with_table(|core| {
+            let index = groups::find(core, name)?;
+            if core.group_mode(index) != mode::ANY_ORDER {
+                return Ok(false);
+            }
+            let epoch = core.group_epoch(index);
+            let words = core.words(index, epoch);
+            if (core.group_floor(index)..core.tail()).contains(&position) {
+                loop {
+                    let seen = words.look(position);
+                    if seen.word.is_past() {
+                        break;
+                    }
+                    if words.skip(position, seen) {
+                        core.advance_floor(index, epoch);
+                        core.count(index, group::HANDED, 1);
+                        core.wake_group(index);
+                        return Ok(true);
+                    }
+                }
+            }
+            let aside = |placed: &Placed| {
+                placed.head.position == position && is_live(&placed.head.condition)
+            };
+            change(core, index, aside, |condition| condition.kept = Kept::Gone)
+                .map(|changed| changed != 0)
+        })
+    }
+
+    /// Records of a group that are not settled, the oldest first: those in its file, then those in the ring.
+    ///
+    /// # Errors
+    /// There is no such group, the table's lock, or the group's file.
+    pub fn peek(&self, name: &str, most: usize) -> Result<Vec<Peeked>, GroupError> {
+        let index = self.with_table(|core| groups::find(core, name))?;
+        let core = self.core();
+        let mut found = Vec::new();
+        read(core, index, &mut |file| {
+            for placed in file.entries().iter().filter(|placed| is_live(&placed.head.condition)) {
+                if found.len() < most {
+                    found.push(peeked_aside(placed, file.body(placed)?.1));
+                }
+            }
+            Ok(())
+        })?;
+        let mut buffers = Buffers::default();
+        for position in core.group_floor(index)..core.tail() {
+            if found.len() >= most {
+                break;
+            }
+            let Some(entry) = Descriptor::load(core, position) else { continue };
+            let standing = if core.group_mode(index) == mode::ANY_ORDER {
+                self.standing(index, position)
+            } else {
+                let partitions = core.partitions(index).max(1);
+                let waits = core.cursor(index, entry.partition(partitions)) <= position;
+                let (state, member, failures, deaths) = (State::Waiting, None, 0, 0);
+                waits.then_some(Standing { position, state, member, failures, deaths })
+            };
+            let Some(standing) = standing
+                .filter(|standing| !matches!(standing.state, State::Aside | State::Settled))
+            else {
+                continue;
+            };
+            buffers.clear();
+            if buffers.push(core, &entry).is_err() {
+                continue;
+            }
+            // Overwritten meanwhile, it is settled.
+            if core.group_floor(index) > position {
+                continue;
+            }
+            let payload = buffers.get(0).map_or_else(Vec::new, |entry| entry.payload.to_vec());
+            let Descriptor { key, order, tag, source, .. } = entry;
+            found.push(Peeked { standing, key, order, tag, source, payload });
+        }
+        Ok(found)
+    }
+
+    /// The dead letters of a group, the oldest first.
+    ///
+    /// # Errors
+    /// There is no such group, the table's lock, or the group's file.
+    pub fn dead_letters(&self, name: &str) -> Result<Vec<DeadLetter>, GroupError> {
+        let index = self.with_table(|core| groups::find(core, name))?;
+        let mut found = Vec::new();
+        read(self.core(), index, &mut |file| {
+            for placed in file.entries().iter().filter(|placed| is_dead(&placed.head.condition)) {
+                let head = &placed.head;
+                let (reason, payload) = file.body(placed)?;
+                let Counts { failures, deaths } = head.condition.counts;
+                found.push(DeadLetter {
+                    position: head.position,
+                    key: head.key,
+                    order: head.order,
+                    tag: head.tag,
+                    source: head.source,
+                    written: Duration::from_millis(head.written_ms),
+                    failures,
+                    deaths,
+                    reason,
+                    payload,
+                });
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Has dead letters given again, those of `which` positions or all: with their attempts anew, out of their
+    /// order, and before anything newer of their order key. Gives how many.
+    ///
+    /// # Errors
+    /// There is no such group, the table's lock, or the group's file.
+    pub fn retry_dead_letters(
+        &self,
+        name: &str,
+        which: Option<&[Position]>,
+    ) -> Result<usize, GroupError> {
+        self.change_dead(name, which, |condition| {
+            (condition.kept, condition.revived) = (Kept::Waiting, true);
+            (condition.member, condition.counts) = (None, Counts::default());
+        })
+    }
+
+    /// Drops dead letters, those of `which` positions or all. Gives how many.
+    ///
+    /// # Errors
+    /// There is no such group, the table's lock, or the group's file.
+    pub fn drop_dead_letters(
+        &self,
+        name: &str,
+        which: Option<&[Position]>,
+    ) -> Result<usize, GroupError> {
+        self.change_dead(name, which, |condition| condition.kept = Kept::Gone)
+    }
+
+    fn change_dead(
+        &self,
+        name: &str,
+        which: Option<&[Position]>,
+        with: impl Fn(&mut Condition),
+    ) -> Result<usize, GroupError> {
+        self.with_table(|core| {
+            let index = groups::find(core, name)?;
+            let wanted = |placed: &Placed| {
+                is_dead(&placed.head.condition)
+                    && which.is_none_or(|which| which.contains(&placed.head.position))
+            };
+            change(core, index, wanted, &with)
+        })
+    }
+
+    pub(crate) fn living(&self, index: u16) -> Vec<MemberInfo> {
+        let core = self.core();
+        let now_ms = core.environment.now_ns() / 1_000_000;
+        let held = |seat: &u16| core.environment.held(locks::member(index, *seat));
+        (0..core.layout.geometry.members)
+            .filter(held)
+            .map(|seat| {
+                let at = core.layout.member(index, seat);
+                let word = |offset| core.memory.load(at + offset, Ordering::Relaxed);
+                let since = |offset| match word(offset) {
+                    0 => Duration::ZERO,
+                    then => Duration::from_millis(now_ms.saturating_sub(then)),
+                };
+                MemberInfo {
+                    seat,
+                    process: word(group::MEMBER_PROCESS) as u32,
+                    age: since(group::MEMBER_JOINED),
+                    still: since(group::MEMBER_MOVED),
+                    settled: word(group::MEMBER_SETTLED),
+                }
+            })
+            .collect()
+    }
+
+    /// Where a record stands; `None` beyond the tail, and of groups without words.
+    pub(crate) fn standing(&self, index: u16, position: Position) -> Option<Standing> {
+        let core = self.core();
+        if core.group_mode(index) != mode::ANY_ORDER || position >= core.tail() {
+            return None;
+        }
+        let word = core.words(index, core.group_epoch(index)).look(position).word;
+        Some(standing_of(position, word))
+    }
+
+    pub(crate) fn figures(&self, index: u16) -> GroupFigures {
+        let core = self.core();
+        let at = core.layout.group(index);
+        let word = |figure| core.memory.load(at + figure, Ordering::Relaxed);
+        GroupFigures {
+            redelivered: word(group::REDELIVERED),
+            dead: word(group::DEAD),
+            dropped: word(group::DROPPED),
+            aside: word(group::ASIDE),
+        }
+    }
+}
+
+fn standing_of(position: Position, word: Word) -> Standing {
+    let state = match word.state() {
+        word::State::Free => State::Waiting,
+        word::State::Out | word::State::Once => State::Out,
+        word::State::Retry => State::Retry,
+        word::State::Dying => State::Dying,
+        word::State::Aside => State::Aside,
+        word::State::Done | word::State::Passed => State::Settled,
+    };
+    let Counts { failures, deaths } = word.counts();
+    Standing { position, state, member: word.member(), failures, deaths }
+}
+
+fn peeked_aside(placed: &Placed, payload: Vec<u8>) -> Peeked {
+    let head = &placed.head;
+    let Condition { member, counts: Counts { failures, deaths }, .. } = head.condition;
+    let (position, state) = (head.position, State::Aside);
+    let standing = Standing { position, state, member, failures, deaths };
+    let (key, order, tag, source) = (head.key, head.order, head.tag, head.source);
+    Peeked { standing, key, order, tag, source, payload }
+}
+
+const fn is_dead(condition: &Condition) -> bool {
+    matches!(condition.kept, Kept::Dead)
+}
+
+const fn is_live(condition: &Condition) -> bool {
+    matches!(condition.kept, Kept::Waiting | Kept::Out | Kept::Retry)
+}
+
+fn read(
+    core: &Core,
+    index: u16,
+    look: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
+) -> Result<(), GroupError> {
+    core.environment.with_letters(index, false, look).map(drop).map_err(GroupError::Letters)
+}
+
+/// Changes entries, and has the members of the group look at the file anew.
+fn change(
+    core: &Core,
+    index: u16,
+    wanted: impl Fn(&Placed) -> bool,
+    with: impl Fn(&mut Condition),
+) -> Result<usize, GroupError> {
+    let mut changed = 0;
+    let epoch: Epoch = core.group_epoch(index);
+    let outcome = read(core, index, &mut |file| {
+        for placed in file.entries().to_vec() {
+            if wanted(&placed) {
+                let mut condition = placed.head.condition;
+                with(&mut condition);
+                condition.epoch = epoch;
+                file.change(placed.at, condition)?;
+                changed += 1;
+            }
+        }
+        file.trim()
+    });
+    core.count(index, group::FILE_VERSION, 1);
+    core.wake_group(index);
+    outcome.map(|()| changed)
+}
