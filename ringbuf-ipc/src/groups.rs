@@ -204,7 +204,7 @@ impl Ring {
     ///
     /// # Errors
     /// There is no such group, the table's lock, or the group's file.
-    pub fn peek(&self, name: &str, most: usize) -> Result<Vec<Peeked>, GroupError> {
+    pub fn peek_group(&self, name: &str, most: usize) -> Result<Vec<Peeked>, GroupError> {
         let index = self.with_table(|core| groups::find(core, name))?;
         let core = self.core();
         let mut found = Vec::new();

@@ -7,7 +7,7 @@ use crate::bell::Bell;
 use crate::core::buffers::Buffers;
 use crate::core::group_spec::check_name;
 use crate::core::groups::{self, state};
-use crate::core::layout::{CONTROL, PRODUCER, control, group, producer};
+use crate::core::layout::{CONTROL, PRODUCER, control, producer};
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::reader::Reader;
@@ -53,7 +53,7 @@ pub struct GroupInfo {
     pub fullness: f64,
     /// Members that live.
     pub members: u16,
-    /// For how long none has lived; `None` while one does, and until somebody notices that the last one died.
+    /// For how long none has lived, or, if the last one died, none has moved; `None` while one lives.
     pub absent: Option<Duration>,
     /// Whether its entry says what cannot be, so that none of the figures is to be believed: its members get
     /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it. A name that
@@ -307,7 +307,7 @@ impl Ring {
             lag: tail - floor,
             fullness,
             members,
-            absent: (members == 0).then(|| self.absent_for(index)).flatten(),
+            absent: (members == 0).then(|| self.absent_for(index)),
             damaged,
             partition_lags: cursors.iter().map(|cursor| tail - cursor).collect(),
             mode: core.group_mode_of(index),
@@ -317,11 +317,9 @@ impl Ring {
         })
     }
 
-    fn absent_for(&self, index: u16) -> Option<Duration> {
-        let at = self.core.layout.group(index) + group::ABSENT_SINCE;
-        let since_ms = self.core.memory.load(at, Ordering::Relaxed);
+    fn absent_for(&self, index: u16) -> Duration {
         let now_ms = self.core.environment.now_ns() / 1_000_000;
-        (since_ms != 0).then(|| Duration::from_millis(now_ms.saturating_sub(since_ms)))
+        Duration::from_millis(now_ms.saturating_sub(self.core.absent_since(index)))
     }
 
     /// Slots and payload bytes held from `floor` on, and the larger share of the two.

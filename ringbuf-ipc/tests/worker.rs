@@ -386,7 +386,7 @@ fn an_operator_sees_what_is_out_and_skips_it() {
     assert_eq!(info.living.len(), 1);
     assert_eq!(info.living[0].process, std::process::id());
     assert_eq!(oldest.member, Some(info.living[0].seat));
-    let peeked = ring.peek("bot", 10).unwrap();
+    let peeked = ring.peek_group("bot", 10).unwrap();
     let seen: Vec<_> = peeked.iter().map(|p| (p.standing.position, p.standing.state)).collect();
     assert_eq!(seen, [(0, State::Out), (1, State::Waiting), (2, State::Waiting)]);
     assert_eq!(peeked[2].payload, 2u64.to_le_bytes());

@@ -84,6 +84,25 @@ impl Core {
         self.memory.load(self.layout.group(index) + group::MOVE_TO, Ordering::Relaxed)
     }
 
+    /// When any member of a group took or acknowledged something, or had nothing to do, in ms of the ring's clock.
+    pub(crate) fn last_moved(&self, index: u16) -> u64 {
+        (0..self.layout.geometry.members)
+            .map(|member| self.layout.member(index, member) + group::MEMBER_MOVED)
+            .map(|at| self.memory.load(at, Ordering::Relaxed))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Since when a group without a living member has none: its last one left then, or, if that died, moved last
+    /// then.
+    pub(crate) fn absent_since(&self, index: u16) -> u64 {
+        let at = self.layout.group(index) + group::ABSENT_SINCE;
+        match self.memory.load(at, Ordering::Relaxed) {
+            0 => self.last_moved(index),
+            since => since,
+        }
+    }
+
     /// How its members take records.
     pub(crate) fn group_mode_of(&self, index: u16) -> Mode {
         match self.group_mode(index) {

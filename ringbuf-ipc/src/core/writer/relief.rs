@@ -57,7 +57,6 @@ pub(crate) fn relieve(core: &Core, needed: Position, overwritten: Position, now_
 }
 
 fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
-    let at = core.layout.group(index);
     let floor = core.group_floor(index);
     match core.group_policy(index) {
         Policy::Ephemeral => {
@@ -70,9 +69,7 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
                 pending.sweep(core, index, core.group_epoch(index));
             }
             relief.changed |= core.group_floor(index) != floor;
-            let since = core.memory.load(at + group::ABSENT_SINCE, Ordering::Relaxed);
-            // Its last member left then, or, if that died, moved last then.
-            let since = if since == 0 { last_moved(core, index) } else { since };
+            let since = core.absent_since(index);
             let over = max_absence.is_some_and(|allowed| is_over(since, now_ms, allowed));
             if over && !relief.changed {
                 vacate(core, index, state::EVICTED);
@@ -86,21 +83,12 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
 /// A group whose members live and do not move, though there is something to do: they are stopped, or hang.
 fn relieve_still_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
     let Policy::Durable { max_absence: Some(allowed) } = core.group_policy(index) else { return };
-    if !relief.changed && is_over(last_moved(core, index), now_ms, allowed) {
+    if !relief.changed && is_over(core.last_moved(index), now_ms, allowed) {
         vacate(core, index, state::EVICTED);
         core.wake_group(index);
         relief.changed = true;
         relief.gone += 1;
     }
-}
-
-/// When any member of a group took or acknowledged something, or had nothing to do, in ms.
-fn last_moved(core: &Core, index: u16) -> u64 {
-    (0..core.layout.geometry.members)
-        .map(|member| core.layout.member(index, member) + group::MEMBER_MOVED)
-        .map(|at| core.memory.load(at, Ordering::Relaxed))
-        .max()
-        .unwrap_or(0)
 }
 
 fn is_over(since_ms: u64, now_ms: u64, allowed: Duration) -> bool {
