@@ -4,6 +4,7 @@
 
 mod cache;
 mod groups;
+mod line;
 mod ls;
 mod report;
 mod send;
@@ -47,7 +48,7 @@ enum Command {
     Top(top::Options),
     /// Ask something of Discord, through the gateway that runs the shard.
     Send(send::Options),
-    /// Create and remove consumer groups.
+    /// See, create, move and remove consumer groups, and what they gave up.
     #[command(subcommand)]
     Groups(groups::Command),
     /// Look into what the cache remembers.

@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use mixcord::{Consumer, Event, Kind, Stop, Value};
-use serde::{Serialize, Serializer};
+use mixcord::{Consumer, Event, Kind, Stop};
+use serde::Serialize;
 
 use self::output::Output;
+use crate::line::Line;
 use crate::{Instance, seconds};
 
 const EXIT_TIMEOUT: u8 = 3;
+
+/// A look at a stream that was left alone must not stop the bot for ever.
+const MAX_ABSENCE: Duration = Duration::from_secs(15 * 60);
 
 /// After this long without an output ring it is said what is being waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,6 +33,10 @@ pub(crate) struct Options {
     /// says what it missed as {"kind":"LOST",…}.
     #[arg(long, value_name = "GROUP", env = "MIXCORD_GROUP")]
     group: Option<String>,
+    /// Keep the group's backlog however long nobody comes back for it. Without it a group made here is let go
+    /// after 15 minutes without a member, once the ring is full because of it.
+    #[arg(long, env = "MIXCORD_FOREVER", requires = "group")]
+    forever: bool,
     /// Only these kinds: MESSAGE_CREATE,GAP,…
     #[arg(long, value_name = "KIND,KIND", value_delimiter = ',', env = "MIXCORD_KIND")]
     kind: Vec<String>,
@@ -49,22 +57,6 @@ pub(crate) enum From {
     Earliest,
     /// What comes from now on.
     Latest,
-}
-
-/// One line of output.
-#[derive(Serialize)]
-struct Line<'a> {
-    kind: &'a str,
-    shard: u16,
-    shards: u16,
-    session: u32,
-    seq: u64,
-    index: u16,
-    #[serde(serialize_with = "id_text")]
-    guild_id: Option<u64>,
-    reason: Option<&'static str>,
-    old: Option<Value<'a>>,
-    data: Value<'a>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +128,8 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
         .names(names.iter().map(String::as_str))
         .stop(stop);
     builder = match &options.group {
-        Some(group) => builder.group(group).in_ring_order(),
+        Some(group) if options.forever => builder.group(group).in_ring_order(),
+        Some(group) => builder.group(group).in_ring_order().max_absence(MAX_ABSENCE),
         None => builder.observer(),
     };
     if options.from == From::Earliest {
@@ -168,30 +161,8 @@ fn write_line(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
         Some(count) => {
             serde_json::to_writer(&mut *line, &LostLine { kind: "LOST", data: LostCount { count } })
         }
-        None => serde_json::to_writer(
-            &mut *line,
-            &Line {
-                kind: event.name(),
-                shard: event.shard().id,
-                shards: event.shard().count,
-                session: event.session(),
-                seq: event.seq(),
-                index: event.index(),
-                guild_id: event.guild_id(),
-                reason: event.reason().as_str(),
-                old: event.old(),
-                data: event.data(),
-            },
-        ),
+        None => serde_json::to_writer(&mut *line, &Line::of_event(event)),
     }?;
     line.push(b'\n');
     Ok(())
-}
-
-#[allow(clippy::ref_option, reason = "serde's signature")]
-fn id_text<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-    match id {
-        Some(id) => serializer.collect_str(id),
-        None => serializer.serialize_none(),
-    }
 }

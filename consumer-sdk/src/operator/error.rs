@@ -40,6 +40,17 @@ pub enum Error {
         /// What the rings say.
         source: GroupError,
     },
+    /// The group's events are taken in batches.
+    #[error(
+        "instance \"{instance}\": the members of group \"{group}\" take events in batches, of which none can be left \
+         out alone: move it with `mixcord groups reset {group} --to POSITION`"
+    )]
+    Batches {
+        /// The instance.
+        instance: String,
+        /// The group.
+        group: String,
+    },
     /// Somebody uses the instance, or it cannot be removed.
     #[error("instance \"{instance}\" is not removed: {source}")]
     Remove {
@@ -59,6 +70,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Is it because members of the group live?
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Group { source: GroupError::InUse { .. }, .. })
+    }
+
     /// Is it about what was asked for, so that trying again the same way is no use?
     #[must_use]
     pub const fn is_configuration(&self) -> bool {

@@ -14,6 +14,9 @@
 //! ```
 
 mod error;
+mod groups;
+mod members;
+mod records;
 mod shard;
 mod status;
 
@@ -23,9 +26,12 @@ use std::time::Duration;
 
 use mixcord_event::topology;
 pub use mixcord_holdup::span;
-use mixcord_ring::{AttachError, GroupError, GroupSpec, Namespace, Ring, Start};
+use mixcord_ring::{AttachError, GroupError, Namespace, Ring};
 
 pub use self::error::Error;
+pub use self::groups::{GroupOrder, GroupPlan, Place};
+pub use self::members::{GroupDetail, MemberStatus};
+pub use self::records::{DeadRecord, WaitingRecord};
 pub use self::shard::ShardStatus;
 use self::status::status;
 pub use self::status::{GroupStatus, HoldupStatus, RecordStatus, RingStatus};
@@ -128,9 +134,7 @@ impl Instance {
         Some((path, bytes))
     }
 
-    /// Declares a group on the output ring, so that it misses nothing from now on (or, with `earliest`,
-    /// nothing that is still there) whenever its members start. `false` when there is one already,
-    /// which stays as it is.
+    /// [`declare_group`](Self::declare_group), with what most want to say.
     ///
     /// # Errors
     /// When there is no output ring, or no room for a group.
@@ -141,14 +145,8 @@ impl Instance {
         ephemeral: bool,
         max_absence: Option<Duration>,
     ) -> Result<bool, Error> {
-        let spec = if ephemeral { GroupSpec::ephemeral(name) } else { GroupSpec::durable(name) };
-        let spec = spec.from(if earliest { Start::Earliest } else { Start::Latest });
-        let spec = match max_absence {
-            Some(absence) => spec.max_absence(absence),
-            None => spec,
-        };
-        spec.check().map_err(|source| self.group_error(name, source))?;
-        self.output()?.declare_group(&spec).map_err(|source| self.group_error(name, source))
+        let plan = GroupPlan { earliest, ephemeral, max_absence, ..GroupPlan::default() };
+        self.declare_group(name, &plan)
     }
 
     /// Removes a group that has no members from the output ring, with its backlog.
@@ -156,8 +154,7 @@ impl Instance {
     /// # Errors
     /// When there is no such group, or members of it live.
     pub fn remove_group(&self, name: &str) -> Result<(), Error> {
-        GroupSpec::durable(name).check().map_err(|source| self.group_error(name, source))?;
-        self.output()?.remove_group(name).map_err(|source| self.group_error(name, source))
+        self.end_group(name, false)
     }
 
     /// Removes every segment of the instance, and its state, wherever the cache kept that last: sessions,
