@@ -56,6 +56,11 @@ impl Gateway {
         Ok(answer)
     }
 
+    /// Was there ever an answer?
+    pub fn has_answered(&self) -> bool {
+        self.said.borrow().is_some()
+    }
+
     /// Where to connect; asked for again first when that failed. Waits for the first answer.
     pub async fn url(&self, ask_again: bool, gate: &Gate) -> String {
         if ask_again {

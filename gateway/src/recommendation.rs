@@ -70,7 +70,8 @@ pub(crate) fn advise(shards: &Shards, count: u16, said: &Discovered) {
 
 fn advice(shards: &Shards, count: u16, said: &Discovered) -> Option<String> {
     let recommended = said.shards;
-    let near = |part: u64| recommended * GUILDS_RECOMMENDED > u64::from(count) * part;
+    let guilds = recommended.saturating_mul(GUILDS_RECOMMENDED);
+    let near = |part: u64| guilds > u64::from(count) * part;
     let asks_for_more = match shards {
         Shards::Auto => recommended != u64::from(count),
         // Whoever chose a number hears of it when a shard has four fifths of what it may have.
@@ -168,5 +169,6 @@ mod tests {
         assert_eq!(advice("16", 16, 32), None);
         assert!(advice("16", 16, 33).is_some());
         assert!(advice("0..7/16", 16, 33).is_some());
+        assert!(advice("16", 16, u64::MAX).is_some());
     }
 }

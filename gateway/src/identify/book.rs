@@ -92,7 +92,7 @@ impl Book {
         if account.left == 0 {
             return Claim::Spent(until);
         }
-        let allowed = (rules.total * FAILURES_PERCENT / 100).max(1);
+        let allowed = (rules.total.saturating_mul(FAILURES_PERCENT) / 100).max(1);
         let paced = failures > 0 && self.spent(|hour| hour.after_failure) >= allowed;
         if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == PACE)
             && paced

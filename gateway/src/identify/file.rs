@@ -20,6 +20,8 @@ const BYTES_MAX: usize = 128 << 10;
 const VERSION: u8 = 1;
 /// How soon to try again when another process holds the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(20);
+/// The lock is held for moments; whoever has it longer may be stopped.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A permit to identify. As long as it is there nobody else identifies in its bucket, also when the
 /// time that the book knows has passed: an IDENTIFY may be on its way for seconds on a busy host. The
@@ -110,16 +112,20 @@ impl BookFile {
         })
     }
 
-    /// [`Book::tell`] on the shared book; waits for whoever has it.
+    /// [`Book::tell`] on the shared book; false when another process has it and does not let go.
     ///
     /// # Errors
     /// As for [`claim`](Self::claim).
-    pub fn tell(&self, remaining: u64, reset_after: Duration, rules: &Rules) -> io::Result<()> {
+    pub fn tell(&self, remaining: u64, reset_after: Duration, rules: &Rules) -> io::Result<bool> {
         let tell = |book: &mut Book, now_ms| book.tell(now_ms, remaining, reset_after, rules);
+        let began = Instant::now();
         while self.locked(rules, tell)?.is_none() {
+            if began.elapsed() >= LOCK_PATIENCE {
+                return Ok(false);
+            }
             std::thread::sleep(LOCK_RETRY);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Changes the book; `None` when another process has it. A kill at any time leaves the book that
@@ -264,6 +270,18 @@ mod tests {
         fs::write(file.book(), [0xff; 40]).expect("written");
         assert!(matches!(refused(&file, 0, &rules()), Claim::Wait(_)));
         assert!(file.read().expect("reads").is_some());
+    }
+
+    /// A process that was stopped while it had the book holds up identifies, not who connects to resume.
+    #[test]
+    fn whoever_has_the_book_and_is_stopped_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = BookFile::new(folder.path(), Fingerprint([1; 16])).expect("made");
+        let theirs = open(&file.path).expect("opens");
+        let held = Flock::lock(theirs, FlockArg::LockExclusiveNonblock).expect("free");
+        assert!(!file.tell(7, Duration::from_secs(600), &rules()).expect("works"));
+        drop(held);
+        assert!(file.tell(7, Duration::from_secs(600), &rules()).expect("works"));
     }
 
     /// P2: of what a kill leaves of a book that is being written, nothing is believed, and the book

@@ -71,9 +71,13 @@ impl Gate {
         let (file, remaining) = (self.file.clone(), limit.remaining);
         let reset_after = Duration::from_millis(limit.reset_after);
         // The book first: whoever waits asks it as soon as there are rules.
-        tokio::task::spawn_blocking(move || file.tell(remaining, reset_after, &rules))
-            .await
-            .map_err(io::Error::other)??;
+        let told = tokio::task::spawn_blocking(move || file.tell(remaining, reset_after, &rules));
+        if !told.await.map_err(io::Error::other)?? {
+            tracing::warn!(
+                "another process holds the common identify queue and does not let go (is a mixcord-gateway \
+                 stopped?): identifies wait for it"
+            );
+        }
         self.set_rules(rules);
         Ok(())
     }

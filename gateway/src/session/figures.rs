@@ -16,6 +16,11 @@ impl Session {
         self.session.as_ref().map(|session| session.id.as_str())
     }
 
+    /// The session's own URL, if it has one.
+    pub fn resume_url(&self) -> Option<&str> {
+        self.session.as_ref()?.resume_url.as_deref()
+    }
+
     /// The counter of the newest session.
     pub fn counter(&self) -> u32 {
         self.counter

@@ -39,12 +39,17 @@ impl Runner {
         let Some(endpoint) = self.endpoint.take() else { return };
         self.inflater.reset();
         let context = self.context.clone();
+        // While REST is down since the start nobody knows the gateway's URL, and a session does not outlive
+        // the wait for it: its own URL, though it failed, is tried again.
+        let own = self.session.resume_url().filter(|_| !context.gateway.has_answered());
+        let own = own.map(str::to_owned);
         self.connecting = Some(Box::pin(async move {
             let base = match endpoint {
                 Endpoint::Resume(url) => url,
-                Endpoint::Gateway { ask_again } => {
-                    context.gateway.url(ask_again, &context.gate).await
-                }
+                Endpoint::Gateway { ask_again } => match own {
+                    Some(url) => url,
+                    None => context.gateway.url(ask_again, &context.gate).await,
+                },
             };
             let url = gateway_url(&base, context.encoding, context.compression);
             let encrypted = context.gateway.is_encrypted();

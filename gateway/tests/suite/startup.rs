@@ -111,6 +111,22 @@ fn g20_sessions_resume_while_rest_is_down_and_identifies_wait_for_it() {
     drop(gateway);
 }
 
+/// Nor does a handshake that fails meanwhile leave a session to wait for REST, which it would not outlive.
+#[test]
+fn g21_a_session_whose_url_failed_is_tried_again_while_rest_is_down() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 2);
+    fake.change("/fake/bot", &json!({"status": 503}));
+    fake.change("/fake/upgrade", &json!({"status": 503, "times": 4}));
+    let gateway = instance.start(&fake.api_url(), &["--shards", "2", "--reconnect-max-ms", "100"]);
+    until("both sessions", || fake.logged("resume").len() == 2);
+    assert_eq!(gateway.log().matches("no connection error=").count(), 4, "{}", gateway.log());
+    assert_eq!(fake.logged("identify").len(), 2);
+    drop(gateway);
+}
+
 /// An outage of op 9: the shard is back as soon as Discord lets it, not a day later.
 #[test]
 fn g16_a_shard_whose_sessions_fail_is_not_left_in_the_dark() {
