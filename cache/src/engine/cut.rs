@@ -27,8 +27,9 @@ const ONE: Limits = Limits { records: 1, bytes: 256 << 10 };
 /// How far a ring is left out.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Cut {
-    /// A record from after the cut came: nothing behind it is left out, whatever the clock does.
-    is_past: bool,
+    /// The first record from after the cut: nothing behind it is left out, whatever the clock does. Those
+    /// before it may come again, with a batch that was taken back.
+    past_from: Option<Position>,
     /// The record in whose place the loss is told.
     told_at: Option<Position>,
 }
@@ -41,12 +42,16 @@ impl Cut {
         received_us: Option<u64>,
         cut_us: u64,
     ) -> bool {
-        let Some(received_us) = received_us.filter(|_| !self.is_past) else { return false };
-        self.is_past = received_us > cut_us;
-        if !self.is_past {
-            self.told_at.get_or_insert(position);
+        if self.past_from.is_some_and(|past| past <= position) {
+            return false;
         }
-        !self.is_past
+        let Some(received_us) = received_us else { return false };
+        if received_us > cut_us {
+            self.past_from = Some(position);
+            return false;
+        }
+        self.told_at.get_or_insert(position);
+        true
     }
 
     /// A change of the count: the ring is looked at anew.
@@ -109,4 +114,34 @@ impl Engine {
 fn now_us() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CUT_US: u64 = 100;
+
+    /// What of records with these receive times, from position 5 on, is left out.
+    fn left_out(cut: &mut Cut, times: &[u64]) -> Vec<bool> {
+        let records = times.iter().zip(5..);
+        records.map(|(&us, position)| cut.leaves_out(position, Some(us), CUT_US)).collect()
+    }
+
+    #[test]
+    fn all_before_the_first_record_from_after_the_cut_is_left_out_and_nothing_behind() {
+        let mut cut = Cut::default();
+        assert_eq!(left_out(&mut cut, &[90, 100, 101, 90]), [true, true, false, false]);
+        assert_eq!(cut.told_at, Some(5));
+    }
+
+    /// A store that is full takes a batch back: it comes again, and was delivered from the other count.
+    #[test]
+    fn a_batch_that_comes_again_is_left_out_again() {
+        let mut cut = Cut::default();
+        for _ in 0..2 {
+            assert_eq!(left_out(&mut cut, &[90, 95, 101, 90]), [true, true, false, false]);
+        }
+        assert_eq!(cut.told_at, Some(5));
+    }
 }
