@@ -1,5 +1,6 @@
 //! What an operator does with groups: looks at them, moves and ends them, and reads their dead letters.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::core::groups;
 use crate::core::layout::{group, mode};
 use crate::core::memory::Ordering;
 use crate::core::words::letter::{Condition, Kept, LetterFile, Placed};
-use crate::core::words::word::{self, Counts, Epoch, Word};
+use crate::core::words::word::{self, Counts, Word};
 use crate::core::{Core, locks};
 use crate::{GroupError, Position, Ring, Start};
 
@@ -192,11 +193,15 @@ impl Ring {
                     }
                 }
             }
-            let aside = |placed: &Placed| {
-                placed.head.position == position && is_live(&placed.head.condition)
-            };
-            change(core, index, aside, |condition| condition.kept = Kept::Gone)
-                .map(|changed| changed != 0)
+            let mut skipped = false;
+            change(core, index, |_, placed| {
+                let mut condition = placed.head.condition;
+                let it = placed.head.position == position && is_live(&condition);
+                skipped |= it;
+                condition.kept = Kept::Gone;
+                it.then_some(condition)
+            })?;
+            Ok(skipped)
         })
     }
 
@@ -258,7 +263,8 @@ impl Ring {
         let index = self.with_table(|core| groups::find(core, name))?;
         let mut found = Vec::new();
         read(self.core(), index, &mut |file| {
-            for placed in file.entries().iter().filter(|placed| is_dead(&placed.head.condition)) {
+            for placed in newest_dead(file.entries()) {
+                let placed = &placed;
                 let head = &placed.head;
                 let (reason, payload) = file.body(placed)?;
                 let Counts { failures, deaths } = head.condition.counts;
@@ -316,11 +322,26 @@ impl Ring {
     ) -> Result<usize, GroupError> {
         self.with_table(|core| {
             let index = groups::find(core, name)?;
-            let wanted = |placed: &Placed| {
-                is_dead(&placed.head.condition)
-                    && which.is_none_or(|which| which.contains(&placed.head.position))
-            };
-            change(core, index, wanted, &with)
+            let mut newest = Vec::new();
+            let mut count = 0;
+            change(core, index, |entries, placed| {
+                if newest.is_empty() {
+                    newest.extend(newest_dead(entries).iter().map(|placed| placed.at));
+                }
+                let mut condition = placed.head.condition;
+                let asked = which.is_none_or(|which| which.contains(&placed.head.position));
+                if !asked || !is_dead(&condition) {
+                    return None;
+                }
+                // Told of once, it is changed once; what was written twice goes.
+                condition.kept = Kept::Gone;
+                if newest.contains(&placed.at) {
+                    with(&mut condition);
+                    count += 1;
+                }
+                Some(condition)
+            })?;
+            Ok(count)
         })
     }
 
@@ -393,6 +414,13 @@ fn peeked_aside(placed: &Placed, payload: Vec<u8>) -> Peeked {
     Peeked { standing, key, order, tag, source, payload }
 }
 
+/// One of each record, the newest: one that died while it wrote a letter down again, with its reason, left two.
+fn newest_dead(entries: &[Placed]) -> Vec<Placed> {
+    let dead = || entries.iter().filter(|placed| is_dead(&placed.head.condition));
+    let newest: HashMap<_, _> = dead().map(|placed| (placed.head.position, placed.at)).collect();
+    dead().filter(|placed| newest[&placed.head.position] == placed.at).copied().collect()
+}
+
 const fn is_dead(condition: &Condition) -> bool {
     matches!(condition.kept, Kept::Dead)
 }
@@ -413,24 +441,19 @@ fn read(
 fn change(
     core: &Core,
     index: u16,
-    wanted: impl Fn(&Placed) -> bool,
-    with: impl Fn(&mut Condition),
-) -> Result<usize, GroupError> {
-    let mut changed = 0;
-    let epoch: Epoch = core.group_epoch(index);
+    mut with: impl FnMut(&[Placed], &Placed) -> Option<Condition>,
+) -> Result<(), GroupError> {
+    let epoch = core.group_epoch(index);
     let outcome = read(core, index, &mut |file| {
-        for placed in file.entries().to_vec() {
-            if wanted(&placed) {
-                let mut condition = placed.head.condition;
-                with(&mut condition);
-                condition.epoch = epoch;
-                file.change(placed.at, condition)?;
-                changed += 1;
+        let entries = file.entries().to_vec();
+        for placed in &entries {
+            if let Some(condition) = with(&entries, placed) {
+                file.change(placed.at, Condition { epoch, ..condition })?;
             }
         }
         file.trim()
     });
     core.count(index, group::FILE_VERSION, 1);
     core.wake_group(index);
-    outcome.map(|()| changed)
+    outcome
 }

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use mixcord_memory::__kill::SHARED;
 use mixcord_ring::{
-    Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start, TakeError,
+    Delivery, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Order, Producer, Ring, Settle,
+    Start, TakeError, Worker, WorkerOptions,
 };
 
 pub(crate) const ROLE: &str = "RING_KILL_ROLE";
@@ -23,6 +24,10 @@ pub(crate) fn geometry(partitions: u16) -> Geometry {
 
 pub(crate) fn group() -> GroupSpec {
     GroupSpec::durable("g").from(Start::Earliest)
+}
+
+pub(crate) fn any_order() -> GroupSpec {
+    GroupSpec::durable("w").from(Start::Earliest).any_order(Order::Key)
 }
 
 /// The payload of a position: every seventh is too long for the ring.
@@ -56,6 +61,10 @@ fn process() {
     let namespace = Namespace::new(&std::env::var(PREFIX).unwrap()).unwrap();
     let last: u64 = std::env::var(LAST).unwrap().parse().unwrap();
     match &*role {
+        "worker" => worker(&namespace, last),
+        "asider" => asider(&namespace, last),
+        "mover" => mover(&namespace, last),
+        "maker" => maker(&namespace, last),
         "creator" => creator(&namespace, last),
         "producer" => producer(&namespace, last, None),
         "recorder" => recorder(&namespace, last),
@@ -287,4 +296,93 @@ fn remover(namespace: &Namespace, last: u64) {
     say("removed", &[]);
     ring.declare_group(&GroupSpec::durable("other").from(Start::Earliest)).unwrap();
     say("declared", &[]);
+}
+
+fn work(namespace: &Namespace, last: u64) -> Worker {
+    let bell = namespace.bell().unwrap();
+    let ring = Ring::attach(namespace, RING).unwrap();
+    SHARED.arm(last);
+    ring.work(&any_order(), &bell, WorkerOptions::new()).unwrap()
+}
+
+fn acknowledge(delivery: Delivery) {
+    let position = [delivery.position()];
+    say("acknowledging", &position);
+    delivery.settle(Settle::Ack).unwrap();
+    say("acknowledged", &position);
+}
+
+/// Takes everything, several at a time; some fail at first, some are given up.
+fn worker(namespace: &Namespace, last: u64) {
+    let mut worker = work(namespace, last);
+    let mut out = Vec::new();
+    loop {
+        while out.len() < 3
+            && let Some(delivery) = worker.take().unwrap()
+        {
+            assert_eq!(delivery.entry().payload, payload(delivery.position()));
+            out.push(delivery);
+        }
+        if out.is_empty() {
+            break;
+        }
+        let delivery = out.swap_remove(out.len() / 2);
+        let position = delivery.position();
+        match position % 6 {
+            1 if delivery.attempt() == 1 => {
+                let after = std::time::Duration::ZERO;
+                delivery.settle(Settle::Retry { after, reason: "not yet" }).unwrap();
+            }
+            4 => {
+                say("acknowledging", &[position]);
+                delivery.settle(Settle::Dead { reason: "no use" }).unwrap();
+                say("buried", &[position]);
+            }
+            _ => acknowledge(delivery),
+        }
+    }
+    worker.leave();
+}
+
+/// Keeps the first record until the ring is full behind it.
+fn asider(namespace: &Namespace, last: u64) {
+    let mut worker = work(namespace, last);
+    let stuck = worker.take().unwrap().unwrap();
+    assert_eq!(stuck.position(), 0);
+    worker.tend();
+    for _ in 0..6 {
+        acknowledge(worker.take().unwrap().unwrap());
+    }
+    acknowledge(stuck);
+    while let Some(delivery) = worker.take().unwrap() {
+        if delivery.position() == 10 {
+            say("acknowledging", &[10]);
+            delivery.settle(Settle::Dead { reason: "no use" }).unwrap();
+            say("buried", &[10]);
+        } else {
+            acknowledge(delivery);
+        }
+    }
+    worker.leave();
+}
+
+/// Moves a group forward.
+fn mover(namespace: &Namespace, last: u64) {
+    let ring = Ring::attach(namespace, RING).unwrap();
+    SHARED.arm(last);
+    ring.reset_group("w", Start::At(10)).unwrap();
+    say("moved", &[]);
+}
+
+/// Makes a group, takes, has it evicted and back, and removes it.
+fn maker(namespace: &Namespace, last: u64) {
+    let ring = Ring::attach(namespace, RING).unwrap();
+    let mut worker = work(namespace, last);
+    acknowledge(worker.take().unwrap().unwrap());
+    worker.leave();
+    ring.evict_group("w").unwrap();
+    ring.declare_group(&any_order()).unwrap();
+    say("removing", &[]);
+    ring.remove_group("w").unwrap();
+    say("removed", &[]);
 }

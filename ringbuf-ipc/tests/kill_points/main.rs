@@ -13,6 +13,7 @@ mod child;
 mod common;
 mod oracle;
 mod successor;
+mod words;
 
 use std::io::Read;
 use std::process::{Command, Stdio};

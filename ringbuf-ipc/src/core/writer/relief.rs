@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use crate::core::group_spec::Policy;
 use crate::core::groups::{free, repair, state, vacate};
-use crate::core::layout::group;
-use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::{Core, Position, patience};
 
