@@ -11,8 +11,9 @@ use mixcord_memory::__kill as kill;
 use crate::bell::Bell;
 use crate::core::locks;
 use crate::error::{AttachError, BellError, NameError, RemoveError};
+use crate::ring::Ring;
 use crate::system::bells::Bells;
-use crate::system::lock;
+use crate::system::lock::{self, Held};
 use crate::system::segment::{DIRECTORY, open_checked, path_of};
 
 const BELLS: &str = "bells";
@@ -81,25 +82,27 @@ impl Namespace {
     /// It is in use by a living process; there is none; the system refused.
     pub fn remove_ring(&self, name: &str) -> Result<(), RemoveError> {
         let segment = self.segment(name)?;
-        let file = match open_checked(&segment) {
-            Ok(file) => file,
-            Err(AttachError::NotFound { .. }) => {
-                return Err(RemoveError::NotFound { name: segment });
-            }
-            Err(error) => return Err(RemoveError::Io(io::Error::other(error))),
-        };
-        // Whoever attaches from now on finds its lock held, or the ring gone.
-        let hold = |byte| lock::hold(&file, byte);
-        let (Some(_producer), Some(_table)) = (hold(locks::PRODUCER)?, hold(locks::TABLE)?) else {
+        let Some(_locks) = self.shut(&segment)? else {
             return Err(RemoveError::InUse { name: segment });
         };
-        if lock::is_held(&file, locks::TABLE + 1, locks::END) {
+        self.unlink(name, &segment)
+    }
+
+    /// Removes a ring as [`remove_ring`](Self::remove_ring) does if nothing in it waits for a group; true
+    /// when it did. Nothing can be written between the look and the end.
+    ///
+    /// # Errors
+    /// As of [`remove_ring`](Self::remove_ring); the ring cannot be read.
+    pub fn remove_drained_ring(&self, name: &str) -> Result<bool, RemoveError> {
+        let segment = self.segment(name)?;
+        let Some(_locks) = self.shut(&segment)? else {
             return Err(RemoveError::InUse { name: segment });
+        };
+        let ring = Ring::attach(self, name).map_err(io::Error::other)?;
+        if !ring.is_drained() {
+            return Ok(false);
         }
-        // The ring first: what is left when this process dies here belongs to no ring.
-        fs::remove_file(path_of(&segment))?;
-        kill::point();
-        self.remove_parts(|part| part.ring == name && part.kind == PartKind::Blob)
+        self.unlink(name, &segment).map(|()| true)
     }
 
     /// Removes every segment of the namespace: rings, their out-of-line records, bells. Of a name that is no
@@ -129,6 +132,31 @@ impl Namespace {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// The locks of a ring's producer and table, if nobody writes or reads it: whoever attaches from now on
+    /// finds its lock held, or the ring gone.
+    fn shut(&self, segment: &str) -> Result<Option<[Held; 2]>, RemoveError> {
+        let file = match open_checked(segment) {
+            Ok(file) => file,
+            Err(AttachError::NotFound { .. }) => {
+                return Err(RemoveError::NotFound { name: segment.to_owned() });
+            }
+            Err(error) => return Err(RemoveError::Io(io::Error::other(error))),
+        };
+        let hold = |byte| lock::hold(&file, byte);
+        let (Some(producer), Some(table)) = (hold(locks::PRODUCER)?, hold(locks::TABLE)?) else {
+            return Ok(None);
+        };
+        let is_read = lock::is_held(&file, locks::TABLE + 1, locks::END);
+        Ok((!is_read).then_some([producer, table]))
+    }
+
+    fn unlink(&self, ring: &str, segment: &str) -> Result<(), RemoveError> {
+        // The ring first: what is left when this process dies here belongs to no ring.
+        fs::remove_file(path_of(segment))?;
+        kill::point();
+        self.remove_parts(|part| part.ring == ring && part.kind == PartKind::Blob)
     }
 
     /// Where segments are.

@@ -172,6 +172,11 @@ impl Ring {
         groups.filter_map(|index| self.group_info(index)).collect()
     }
 
+    /// Whether every group that holds the ring has acknowledged all that is in it.
+    pub fn is_drained(&self) -> bool {
+        self.groups().iter().all(|group| group.evicted || group.lag == 0)
+    }
+
     /// How hard the ring is pressed. Disturbs nobody.
     pub fn pressure(&self) -> Pressure {
         let word = |offset| self.core.memory.load(PRODUCER + offset, Ordering::Relaxed);

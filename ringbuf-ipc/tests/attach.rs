@@ -257,6 +257,33 @@ fn what_is_in_use_is_not_removed() {
     assert!(matches!(instance.namespace.remove_ring("r"), Err(RemoveError::NotFound { .. })));
 }
 
+/// A ring goes when nobody uses it and nothing in it waits for a group.
+#[test]
+fn a_ring_that_is_not_drained_is_not_removed() {
+    let instance = Instance::new("drained");
+    let bell = instance.namespace.bell().unwrap();
+    let other = GroupSpec::durable("other").from(Start::Earliest);
+    let groups = [group(), other.clone()];
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), &groups, &bell).unwrap();
+    producer.stage(&mixcord_ring::Meta::default(), &[&[1; 5000]]).unwrap();
+    producer.publish();
+    let ring = producer.ring();
+    let remove = || instance.namespace.remove_drained_ring("r");
+    assert!(matches!(remove(), Err(RemoveError::InUse { .. })), "its producer lives");
+    drop(producer);
+    for spec in [group(), other] {
+        assert!(!remove().unwrap(), "a group has not read it");
+        let mut member = ring.join(&spec, &bell).unwrap();
+        assert!(matches!(remove(), Err(RemoveError::InUse { .. })), "a member lives");
+        member.take(Limits { records: 1, bytes: 1 << 16 }).unwrap().unwrap().ack();
+    }
+    assert!(remove().unwrap());
+    assert!(matches!(remove(), Err(RemoveError::NotFound { .. })));
+    let left = instance.files();
+    assert!(left.iter().all(|name| name.contains("bells")), "{left:?}");
+}
+
 #[test]
 fn places_are_limited_and_given_back() {
     let instance = Instance::new("places");
