@@ -70,6 +70,9 @@ const MEMBERS: u16 = 64;
 /// Room for the positions of 1,024 shards, of the old count and of a new one.
 const CHECKPOINT_BYTES: u32 = 64 << 10;
 
+/// So long a session can be resumed, with room: should the gateway of the former count come back, it goes on.
+const OLD_RINGS_KEPT: Duration = Duration::from_secs(15 * 60);
+
 /// LMDB cannot make even an empty store in much less.
 const STATE_BYTES_MIN: u64 = 64 << 10;
 
@@ -106,6 +109,7 @@ impl Options {
             state_bytes_max: self.state_max,
             settings,
             output,
+            old_rings_kept: OLD_RINGS_KEPT,
         })
     }
 }

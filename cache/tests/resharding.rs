@@ -8,7 +8,7 @@ use common::instance::{Instance, Out, receive, send, settle, until};
 use mixcord_cache::engine::{Engine, Progress};
 use mixcord_cache::store::DiskStore;
 use mixcord_event::topology;
-use mixcord_ring::{GroupSpec, Limits, Namespace, Ring, Start};
+use mixcord_ring::{GroupSpec, Limits, Member, Namespace, Producer, Ring, Start};
 use mixcord_state::{Checkpoint, Read, Table, meta};
 use serde_json::{Value as Json, json};
 
@@ -170,4 +170,119 @@ fn the_beginning_of_an_unknown_ring_that_is_not_there_any_more_is_a_gap() {
     let seen = receive(&mut instance.consumer());
     let expected = [((0, 2), json!(1)), ((1, 2), json!("records_lost")), ((1, 2), json!(3))];
     assert_eq!(told(&seen), expected);
+}
+
+/// A ring of a former count that was read to its end, and another count in force: the cache has let it go,
+/// and that is committed. The next look would remove it.
+fn ended(instance: &mut Instance) -> (Engine, Member, Producer) {
+    instance.old_rings_kept = Duration::ZERO;
+    instance.declare();
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let mut old = instance.shard(0, 1);
+    send(&mut old, (0, 1), &[typing(1)]);
+    run(&mut engine, &mut consumer, 1);
+    drop(old);
+    let mut new = instance.shard(1, 2);
+    send(&mut new, (1, 2), &[typing(2)]);
+    run(&mut engine, &mut consumer, 1);
+    assert_eq!(rings(instance), ["out", "shard-0-1", "shard-1-2"]);
+    (engine, consumer, new)
+}
+
+fn rings(instance: &Instance) -> Vec<String> {
+    instance.namespace.rings().unwrap()
+}
+
+/// Once their session can be resumed no more, nobody needs them.
+#[test]
+fn rings_of_an_old_count_go_by_themselves() {
+    let mut instance = Instance::new("reshard-retire");
+    let (mut engine, mut consumer, mut new) = ended(&mut instance);
+    look(&mut engine);
+    assert_eq!(rings(&instance), ["out", "shard-1-2"]);
+    look(&mut engine);
+    send(&mut new, (1, 2), &[typing(4)]);
+    assert_eq!(told(&run(&mut engine, &mut consumer, 1)), [((1, 2), json!(4))]);
+    assert_eq!(in_checkpoint(&instance), [(2, 1)]);
+    drop(engine);
+    assert!(!in_store(&instance, 0, 1) && in_store(&instance, 1, 2));
+}
+
+/// Whatever moment a cache dies at, with or without a store, nothing is told to be lost that was not.
+#[test]
+fn a_kill_around_the_removal_of_an_old_ring_tells_no_loss() {
+    for (name, store) in [("kill", true), ("kill-none", false)] {
+        for is_removed in [false, true] {
+            let mut instance = Instance::new(&format!("reshard-{name}-{is_removed}"));
+            instance.store = store;
+            let (mut engine, mut consumer, mut new) = ended(&mut instance);
+            if is_removed {
+                look(&mut engine);
+                assert_eq!(rings(&instance), ["out", "shard-1-2"]);
+            }
+            drop(engine);
+            let mut engine = instance.engine();
+            look(&mut engine);
+            send(&mut new, (1, 2), &[typing(4)]);
+            assert_eq!(told(&run(&mut engine, &mut consumer, 1)), [((1, 2), json!(4))]);
+            assert_eq!(rings(&instance), ["out", "shard-1-2"]);
+        }
+    }
+}
+
+/// Its gateway may be back before the cache is.
+#[test]
+fn an_old_ring_that_is_written_again_is_read_on() {
+    let mut instance = Instance::new("reshard-again");
+    let (engine, mut consumer, new) = ended(&mut instance);
+    drop((engine, new));
+    let mut old = instance.shard(0, 1);
+    send(&mut old, (0, 1), &[typing(4), typing(5)]);
+    let mut engine = instance.engine();
+    let seen = run(&mut engine, &mut consumer, 2);
+    assert_eq!(told(&seen), [((0, 1), json!(4)), ((0, 1), json!(5))]);
+    drop(old);
+    look(&mut engine);
+    assert_eq!(rings(&instance), ["out", "shard-0-1"], "now the other one was old");
+}
+
+/// Another group reads the shards' rings too, and is behind; a gateway that lives may write on.
+#[test]
+fn an_old_ring_stays_while_anybody_needs_it() {
+    let mut instance = Instance::new("reshard-stays");
+    instance.old_rings_kept = Duration::ZERO;
+    instance.declare();
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let mut old = instance.shard(0, 1);
+    let bridge = GroupSpec::durable("bridge").from(Start::Earliest);
+    old.ring().declare_group(&bridge).unwrap();
+    let ring = old.ring();
+    send(&mut old, (0, 1), &[typing(1)]);
+    run(&mut engine, &mut consumer, 1);
+    drop(old);
+    let mut new = instance.shard(1, 2);
+    let mut n = 1;
+    let mut go_on = |engine: &mut Engine| {
+        for _ in 0..2 {
+            n += 1;
+            send(&mut new, (1, 2), &[typing(n)]);
+            run(engine, &mut consumer, 1);
+            look(engine);
+        }
+    };
+    go_on(&mut engine);
+    assert!(rings(&instance).contains(&"shard-0-1".to_owned()), "the other group has not read it");
+    let mut member = ring.join(&bridge, &instance.bell).unwrap();
+    member.take(Limits { records: 1, bytes: 1 << 16 }).unwrap().unwrap().ack();
+    member.leave();
+    look(&mut engine);
+    assert!(rings(&instance).contains(&"shard-0-1".to_owned()), "nothing was committed since");
+    let gateway = instance.shard(0, 1);
+    go_on(&mut engine);
+    assert!(rings(&instance).contains(&"shard-0-1".to_owned()), "a gateway has it");
+    drop(gateway);
+    go_on(&mut engine);
+    assert_eq!(rings(&instance), ["out", "shard-1-2"]);
 }

@@ -22,6 +22,24 @@ impl InputPosition {
     pub const fn whole(ring: u64, position: u64) -> Self {
         Self { ring, position, index: 0 }
     }
+
+    /// All of the ring was read and nobody writes it: it is about to be removed.
+    #[must_use]
+    pub const fn ended(ring: u64) -> Self {
+        Self::whole(ring, ENDED)
+    }
+
+    /// Whether the ring is about to be removed, or was.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        self.position == ENDED
+    }
+
+    /// Whether it is about the ring `id`. The id it has may be folded.
+    #[must_use]
+    pub const fn is_of(&self, id: u64) -> bool {
+        self.ring == id || Checkpoint::is_ring(self.ring, id)
+    }
 }
 
 /// Positions by (shard count, shard).
@@ -72,6 +90,8 @@ const OVERHEAD: usize = HEAD + SECTIONS.len() + 2 * 6 + WRITER.len();
 const ENTRY: usize = 14;
 /// Positions take six bytes: at a million events a second they last nine years.
 const POSITION: usize = 6;
+/// The position of a ring that ended. No ring comes so far.
+const ENDED: u64 = (1 << (8 * POSITION)) - 1;
 
 /// Facts.
 const SHARDS: u16 = 0;
@@ -172,8 +192,8 @@ impl Checkpoint {
 
     /// Whether a folded id stands for the ring `id`.
     #[must_use]
-    pub fn is_ring(folded: u64, id: u64) -> bool {
-        folded == u64::from(fold(id))
+    pub const fn is_ring(folded: u64, id: u64) -> bool {
+        folded == fold(id) as u64
     }
 }
 
@@ -218,13 +238,17 @@ mod tests {
         let mut inputs = Inputs::new();
         inputs.insert((2, 0), InputPosition::whole(ring, 1));
         inputs.insert((2, 1), InputPosition { ring, position: 77, index: 5 });
+        inputs.insert((3, 2), InputPosition::ended(ring));
         let written =
             Checkpoint { store: 5, inputs, shards: Some(2), applied_us: 1 << 60, cut_us: 9 };
         let read = Checkpoint::from_bytes(&written.to_bytes(4032)).unwrap();
         assert_eq!((read.shards, read.applied_us, read.cut_us), (Some(2), 1 << 60, 9));
         let input = read.inputs[&(2, 1)];
         assert_eq!((read.store, input.position, input.index), (5, 77, 5));
-        assert_eq!((read.inputs.len(), read.inputs[&(2, 0)].index), (2, 0));
+        assert_eq!((read.inputs.len(), read.inputs[&(2, 0)].index), (3, 0));
+        let ended = read.inputs[&(3, 2)];
+        assert!(ended.is_ended() && ended.is_of(ring) && !ended.is_of(ring + 1));
+        assert!(!input.is_ended());
         let bytes = read.to_bytes(4032);
         assert!(bytes.starts_with(&Checkpoint::head(5)));
         assert_eq!(Checkpoint::store_in(&bytes).unwrap(), 5);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mixcord_event::{Reason, topology};
+use mixcord_state::InputPosition;
 
 use super::gap::Gap;
 use super::input::{Input, file_of};
@@ -25,6 +26,9 @@ impl Engine {
             {
                 continue;
             }
+            if self.is_ended(key, name) {
+                continue;
+            }
             match Input::join(&self.namespace, name, &self.bell) {
                 Ok(Some(input)) => self.welcome(key, input),
                 Ok(None) => {}
@@ -33,6 +37,7 @@ impl Engine {
         }
         self.choose_shards();
         self.leave_old_counts(&names);
+        self.retire_old_counts(self.old_rings_kept);
         Ok(())
     }
 
@@ -81,7 +86,9 @@ impl Engine {
                 continue;
             }
             let input = self.inputs.remove(&shard);
-            if !input.is_some_and(|input| input.is_readable()) {
+            let is_known = self.reached.positions.get(&shard).is_some_and(InputPosition::is_ended)
+                || input.is_some_and(|input| input.is_readable());
+            if !is_known {
                 // Nobody knows what else was in it (P3).
                 self.batch.gaps.push(Gap { shard, reason: Reason::RingLost });
             }

@@ -49,6 +49,8 @@ pub(super) struct Input {
     pub(super) cut: Cut,
     /// The one behind those staged is of another release: the ring is left when these are committed.
     leaves: bool,
+    /// Since when it is known to be read to its end, by everybody, with nobody who writes it.
+    over: Option<Instant>,
 }
 
 /// Which file a name stands for: device and number.
@@ -100,6 +102,7 @@ impl Input {
             part: None,
             cut: Cut::default(),
             leaves: false,
+            over: None,
         }))
     }
 
@@ -142,6 +145,15 @@ impl Input {
     pub(super) fn is_in_use(&mut self) -> bool {
         // In this order: whoever is gone has written what it wrote.
         self.ring.producer_alive() || self.has_work()
+    }
+
+    /// Whether for so long already nobody writes the ring, and every group of it has read all.
+    pub(super) fn is_over_since(&mut self, longest: Duration) -> bool {
+        if !self.is_readable() || self.is_in_use() || !self.ring.is_drained() {
+            self.over = None;
+            return false;
+        }
+        self.over.get_or_insert_with(Instant::now).elapsed() >= longest
     }
 
     /// Has the bell rung at the next record; says how long to sleep at most.

@@ -14,6 +14,7 @@ mod gap;
 mod input;
 mod limits;
 mod reached;
+mod retire;
 mod startup;
 mod transaction;
 mod work;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub settings: Settings,
     /// Sizes of the output ring, if it has to be made.
     pub output: Geometry,
+    /// How long the rings of a former shard count are kept after they were read to their end.
+    pub old_rings_kept: Duration,
 }
 
 /// What a round did.
@@ -87,6 +90,7 @@ pub struct Engine {
     complaints: BTreeMap<String, Instant>,
     /// Why the system refused what was to be written last.
     refusal: String,
+    old_rings_kept: Duration,
     housekeeping: Instant,
     looked: Option<Instant>,
 }

@@ -77,6 +77,7 @@ impl Engine {
             knew_positions: true,
             complaints: BTreeMap::new(),
             refusal: String::new(),
+            old_rings_kept: plan.old_rings_kept,
             housekeeping: Instant::now(),
             looked: None,
         };
@@ -182,9 +183,12 @@ impl Engine {
     pub(super) fn welcome(&mut self, shard: (u16, u16), input: Input) {
         let (id, floor) = (input.id(), input.floor());
         match self.reached.positions.get_mut(&shard) {
-            Some(known) if known.ring == id || Checkpoint::is_ring(known.ring, id) => {
-                known.ring = id;
+            // Used again after all: what was in it then is read.
+            Some(known) if known.is_of(id) && known.is_ended() => {
+                *known = InputPosition::whole(id, floor);
             }
+            Some(known) if known.is_of(id) => known.ring = id,
+            Some(known) if known.is_ended() => *known = InputPosition::whole(id, 0),
             Some(known) => {
                 tracing::error!(shard = shard.1, "the shard's ring is another one than before");
                 *known = InputPosition::whole(id, 0);

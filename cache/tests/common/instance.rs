@@ -38,6 +38,7 @@ pub(crate) struct Instance {
     pub(crate) output: Geometry,
     pub(crate) state_bytes_max: u64,
     pub(crate) store: bool,
+    pub(crate) old_rings_kept: Duration,
 }
 
 impl Instance {
@@ -58,6 +59,7 @@ impl Instance {
             output: Geometry::new(1024, 1 << 19, 4, 1, 4).expect("a geometry"),
             state_bytes_max: 64 << 20,
             store: true,
+            old_rings_kept: Duration::MAX,
         }
     }
 
@@ -72,6 +74,7 @@ impl Instance {
             state_bytes_max: self.state_bytes_max,
             settings: self.settings.clone(),
             output: self.output,
+            old_rings_kept: self.old_rings_kept,
         }
     }
 

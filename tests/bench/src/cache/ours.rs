@@ -165,6 +165,7 @@ impl Ours {
             state_bytes_max: STATE_BYTES_MAX,
             settings: Settings::default(),
             output: Geometry::new(65_536, 64 << 20, 64, 64, 64)?,
+            old_rings_kept: Duration::MAX,
         })
     }
 }
