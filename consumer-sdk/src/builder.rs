@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mixcord_event::{Kind, topology};
@@ -5,9 +6,9 @@ use mixcord_process::signals;
 use mixcord_ring::{AttachError, Namespace, Ring, Start};
 
 use crate::consumer::Consumer;
-use crate::lane::Mode;
-use crate::options::{Options, namespace};
-use crate::{Error, Stop};
+use crate::group::policy::Mode;
+use crate::options::{Absence, OnDead, Options, namespace};
+use crate::{DeadLetter, Error, Order, Stop};
 
 /// How often a consumer looks whether the output ring is there.
 const LOOK: Duration = Duration::from_millis(50);
@@ -64,12 +65,21 @@ impl Builder {
         self
     }
 
-    /// Lets go of a group that has had no member for this long, if the ring is full because of it.
-    /// When it comes back, an event with [`lost`](crate::Event::lost) says what it missed.
-    /// Counts when the group is created.
+    /// Lets go of a group that is absent for this long, if the ring is full because of it: 15 minutes by default.
+    /// A group is absent when no member lives, or when none of them moves. When it comes back, an event with
+    /// [`lost`](crate::Event::lost) says what it missed. Counts when the group is created.
     #[must_use]
     pub fn max_absence(mut self, absence: Duration) -> Self {
-        self.options.max_absence = Some(absence);
+        self.options.absence = Absence::After(absence);
+        self
+    }
+
+    /// The group is kept however long it is absent, and holds up the whole pipeline when the ring is full of
+    /// what it has not handled: gateway, cache and every other group wait until it comes back or is removed
+    /// (`mixcord groups rm NAME`). Counts when the group is created.
+    #[must_use]
+    pub fn forever(mut self) -> Self {
+        self.options.absence = Absence::Never;
         self
     }
 
@@ -88,28 +98,75 @@ impl Builder {
         self
     }
 
-    /// Acknowledges each event before its handler sees it: it is never given twice, and is lost if
-    /// the handler fails or the process dies. For what must not be repeated and may be missed.
+    /// Each event is given once, and is lost if its handler fails or the process dies. For what must not be
+    /// repeated and may be missed.
     #[must_use]
     pub fn at_most_once(mut self) -> Self {
-        self.options.terms.mode = Mode::AtMostOnce;
+        self.options.policy.mode = Mode::AtMostOnce;
+        self
+    }
+
+    /// How often an event is given before it is given up and kept as a dead letter: 5 by default, 0 for no limit,
+    /// 15 at most. Failures count, in whatever process, and processes that died while it was the only event they
+    /// had. What waits behind it then goes on.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u8) -> Self {
+        self.options.policy.attempts = attempts;
         self
     }
 
     /// How long an event rests whose handler failed before it is given again: `first` at first, twice
     /// that after each further failure, `longest` at most. 50 ms and 30 s by default. The events behind
-    /// it in its partition wait as long.
+    /// it, of its guild or whatever the [`order`](Self::order) is by, wait as long; all others go on.
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
-        self.options.terms.retry = (first, longest);
+        self.options.policy.retry = (first, longest);
         self
     }
 
-    /// Gives events one at a time in the order of the ring, and so each shard's events in Discord's
-    /// order (P1), while this is the only member of its group; with others beside it the order is
-    /// that of each guild, as always. It holds every partition that has records, and a failed event
-    /// holds up all that are newer. For [`next`](Consumer::next) and its like;
-    /// [`run`](Consumer::run) hands events out side by side.
+    /// How long a handler may have its event: 60 s by default, `None` for as long as it likes. At half of it a
+    /// warning names the event. Then the attempt has failed: a future is dropped where it stands, and an event from
+    /// [`next`](Consumer::next) is taken back. A thread of [`run_blocking`](Consumer::run_blocking) cannot be ended:
+    /// an error is logged, and its guild (no other) waits until it returns, so that no two events of one guild are
+    /// ever handled side by side. [`Event::progress`](crate::Event::progress) begins the time anew, and behind
+    /// [`Event::ack`](crate::Event::ack) there is none.
+    #[must_use]
+    pub fn handler_timeout(mut self, longest: impl Into<Option<Duration>>) -> Self {
+        self.options.policy.handler_timeout = longest.into();
+        self
+    }
+
+    /// Is told of every event that this process gives up on, on whichever thread that happens. It is kept as a dead
+    /// letter in any case, and logged.
+    #[must_use]
+    pub fn on_dead(mut self, told: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
+        self.options.on_dead = Some(OnDead(Arc::new(told)));
+        self
+    }
+
+    /// Drops events of this kind that the gateway received longer ago; counted by [`Consumer::meter`]. By default
+    /// 3 s for `INTERACTION_CREATE`, as Discord takes no answer later than that, and `None`, any age, for all other
+    /// kinds. Measured when the event is given; an observer gets all.
+    #[must_use]
+    pub fn max_age(mut self, kind: Kind, longest: impl Into<Option<Duration>>) -> Self {
+        match longest.into() {
+            Some(longest) => self.options.policy.max_age.insert(kind, longest),
+            None => self.options.policy.max_age.remove(&kind),
+        };
+        self
+    }
+
+    /// Which events wait for each other: those of a guild by default. Kept by the group from its creation on; a
+    /// member that asks for another is refused, one that asks for none takes what there is.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.options.order = Some(order);
+        self
+    }
+
+    /// Gives the whole group one event at a time, in the order of the ring, and so each shard's events in Discord's
+    /// order (P1): one that fails, or whose handler takes long, holds up all that are newer. A group that is there
+    /// with another order keeps that; then it holds while this is its only member.
     #[must_use]
     pub fn in_ring_order(mut self) -> Self {
         self.options.ring_order = true;
@@ -131,9 +188,9 @@ impl Builder {
         self
     }
 
-    /// How many events may be out at a time, each of another partition, so never two of one guild:
-    /// the handlers that `run` runs at once, the threads of `run_blocking`, the unacknowledged
-    /// events that `next` gives. 16 by default, at least 1.
+    /// How many events may be out at a time in this process, never two of one guild (or whatever the
+    /// [`order`](Self::order) is by): the handlers that `run` runs at once, the threads of `run_blocking`, the
+    /// unsettled events that `next` gives. 64 by default, at least 1; thousands are fine for handlers that wait.
     #[must_use]
     pub fn concurrency(mut self, events: usize) -> Self {
         self.options.concurrency = events.max(1);

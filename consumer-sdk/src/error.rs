@@ -135,7 +135,12 @@ impl Error {
         match self {
             Self::Instance { .. } | Self::NoGroup | Self::Options(_) | Self::Newer { .. } => true,
             Self::Join { source, .. } => {
-                matches!(source, ring::JoinError::Group(ring::GroupError::Name { .. }))
+                matches!(
+                    source,
+                    ring::JoinError::Group(
+                        ring::GroupError::Name { .. } | ring::GroupError::Mode { .. }
+                    )
+                )
             }
             _ => false,
         }

@@ -50,24 +50,30 @@
 mod builder;
 pub mod commands;
 mod consumer;
+mod dead;
 mod doorbell;
 mod error;
 mod filter;
-mod lane;
+mod group;
 pub mod log;
 pub mod operator;
 mod options;
+mod order;
 mod received;
 mod run;
+pub mod standby;
 pub mod state;
 mod stop;
 
 pub use builder::Builder;
 pub use consumer::Consumer;
+pub use dead::DeadLetter;
 pub use error::Error;
+pub use group::meter::{Meter, Reading};
 /// The values events are made of: kinds, keys, documents, serde.
 pub use mixcord_event as event;
 pub use mixcord_event::{Kind, Value, atoms};
+pub use order::Order;
 pub use received::{Event, Identity};
 pub use run::Outcome;
 pub use state::State;

@@ -1,13 +1,39 @@
 //! What a consumer was asked to be: set by the builder, checked once, read by everybody.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mixcord_event::topology;
-use mixcord_ring::{GroupSpec, Namespace, Start};
+use mixcord_ring::{GroupSpec, Namespace, Order as RingOrder, Start};
 
+use crate::dead::DeadLetter;
 use crate::filter::Filter;
-use crate::lane::{Mode, Terms};
+use crate::group::policy::Policy;
+use crate::order::Order;
 use crate::{Error, Stop};
+
+/// How long a group may be absent before it holds up a full ring no more.
+const ABSENCE: Duration = Duration::from_secs(15 * 60);
+
+/// When a group that nobody is a member of holds up a full ring no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// After a quarter of an hour, unless it is ephemeral.
+    Usual,
+    After(Duration),
+    Never,
+}
+
+/// Whom to tell of dead letters.
+#[derive(Clone)]
+pub(crate) struct OnDead(pub(crate) Arc<dyn Fn(&DeadLetter) + Send + Sync>);
+
+impl fmt::Debug for OnDead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnDead(..)")
+    }
+}
 
 /// What a consumer is.
 #[derive(Debug, Clone)]
@@ -16,11 +42,14 @@ pub(crate) struct Options {
     pub(crate) group: Option<String>,
     pub(crate) observer: bool,
     pub(crate) ephemeral: bool,
-    pub(crate) max_absence: Option<Duration>,
+    pub(crate) absence: Absence,
     pub(crate) start: Start,
-    pub(crate) terms: Terms,
+    pub(crate) policy: Policy,
+    pub(crate) on_dead: Option<OnDead>,
     pub(crate) filter: Filter,
     pub(crate) concurrency: usize,
+    /// `None` for what the group has, which is [`Order::Guild`] when it is made.
+    pub(crate) order: Option<Order>,
     pub(crate) ring_order: bool,
     pub(crate) wait: Option<Duration>,
     pub(crate) grace: Duration,
@@ -35,14 +64,13 @@ impl Options {
             group: None,
             observer: false,
             ephemeral: false,
-            max_absence: None,
+            absence: Absence::Usual,
             start: Start::Latest,
-            terms: Terms {
-                mode: Mode::AtLeastOnce,
-                retry: (Duration::from_millis(50), Duration::from_secs(30)),
-            },
+            policy: Policy::new(),
+            on_dead: None,
             filter: Filter::default(),
-            concurrency: 16,
+            concurrency: 64,
+            order: None,
             ring_order: false,
             wait: None,
             grace: Duration::from_secs(4),
@@ -53,14 +81,22 @@ impl Options {
 
     /// Whether they go together.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.observer && (self.group.is_some() || self.ephemeral || self.max_absence.is_some()) {
+        if self.observer
+            && (self.group.is_some() || self.ephemeral || self.absence != Absence::Usual)
+        {
             return Err(Error::Options(
                 "an observer belongs to no group: leave out either `.observer()` or the group's options",
             ));
         }
-        if self.ephemeral && self.max_absence.is_some() {
+        if self.ephemeral && self.absence != Absence::Usual {
             return Err(Error::Options(
-                "an ephemeral group ends with its last member: `.max_absence()` has no meaning for it",
+                "an ephemeral group ends with its last member: `.max_absence()` and `.forever()` have no meaning for it",
+            ));
+        }
+        if self.ring_order && self.order.is_some() {
+            return Err(Error::Options(
+                "the order of the ring and an order by key exclude each other: leave out either \
+                 `.in_ring_order()` or `.order(…)`",
             ));
         }
         match &self.group {
@@ -74,14 +110,26 @@ impl Options {
         }
     }
 
-    pub(crate) fn spec(&self, group: &str, start: Start) -> GroupSpec {
+    /// The group, as it is made where it is not there yet.
+    pub(crate) fn spec(&self, group: &str, start: Start, order: RingOrder) -> GroupSpec {
         let spec =
             if self.ephemeral { GroupSpec::ephemeral(group) } else { GroupSpec::durable(group) };
-        let spec = spec.from(start);
-        match self.max_absence {
-            Some(absence) => spec.max_absence(absence),
-            None => spec,
+        let spec = spec.from(start).any_order(order);
+        match self.absence {
+            Absence::Usual if !self.ephemeral => spec.max_absence(ABSENCE),
+            Absence::After(absence) => spec.max_absence(absence),
+            Absence::Usual | Absence::Never => spec,
         }
+    }
+
+    /// How many events may be out at a time.
+    pub(crate) const fn limit(&self) -> usize {
+        if self.ring_order { 1 } else { self.concurrency }
+    }
+
+    /// The order that is asked for, or that a new group has.
+    pub(crate) fn ring_order(&self) -> RingOrder {
+        if self.ring_order { RingOrder::Ring } else { self.order.unwrap_or_default().in_ring() }
     }
 }
 

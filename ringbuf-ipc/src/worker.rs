@@ -181,6 +181,11 @@ impl Worker {
         seat.core.group_floor(seat.group).min(self.ring.tail())
     }
 
+    /// Where the group begins, if this worker made it; above 0 the ring's first records were gone already.
+    pub const fn began_at(&self) -> Option<Position> {
+        self.inner.began
+    }
+
     /// The group it is a member of; `None` when that was removed or moved.
     pub fn group(&self) -> Option<GroupInfo> {
         let seat = &self.inner.post.seat;

@@ -16,9 +16,6 @@ use crate::{Instance, seconds};
 
 const EXIT_TIMEOUT: u8 = 3;
 
-/// A look at a stream that was left alone must not stop the bot for ever.
-const MAX_ABSENCE: Duration = Duration::from_secs(15 * 60);
-
 /// After this long without an output ring it is said what is being waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -98,13 +95,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         line.clear();
         write_line(&event, &mut line)?;
         let go_on = || !stop.is_stopped() && !is_over();
-        if output.write(&line, go_on).context("writing an event")? {
-            event.ack();
-        } else if stop.is_stopped() {
-            return Ok(ExitCode::SUCCESS);
-        } else {
-            return Ok(ExitCode::from(EXIT_TIMEOUT));
+        let written = output.write(&line, go_on).context("writing an event");
+        if !matches!(written, Ok(true)) {
+            // What was not printed is another's: it did not fail.
+            drop(consumer);
+            written?;
+            let is_told_to = stop.is_stopped();
+            return Ok(if is_told_to { ExitCode::SUCCESS } else { ExitCode::from(EXIT_TIMEOUT) });
         }
+        event.ack();
         printed += u64::from(event.lost().is_none());
         if options.count.is_some_and(|count| printed >= count) {
             return Ok(ExitCode::SUCCESS);
@@ -128,10 +127,13 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
         .names(names.iter().map(String::as_str))
         .stop(stop);
     builder = match &options.group {
-        Some(group) if options.forever => builder.group(group).in_ring_order(),
-        Some(group) => builder.group(group).in_ring_order().max_absence(MAX_ABSENCE),
+        // Whoever reads the lines may stop for as long as he likes, and none of them is ever given up.
+        Some(group) => builder.group(group).in_ring_order().handler_timeout(None).attempts(0),
         None => builder.observer(),
     };
+    if options.group.is_some() && options.forever {
+        builder = builder.forever();
+    }
     if options.from == From::Earliest {
         builder = builder.from_earliest();
     }

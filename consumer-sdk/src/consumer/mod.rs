@@ -1,8 +1,8 @@
 mod group;
 mod observer;
-mod order;
 mod source;
 mod waiting;
+mod wanted;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use mixcord_ring::{AsyncBell, Limits, Namespace, Ring};
 
 use self::source::Source;
-use self::waiting::earlier;
+use self::wanted::Damaged;
 use crate::doorbell::Doorbell;
-use crate::lane::Damaged;
+use crate::group::meter::{Counters, Meter};
 use crate::options::Options;
-use crate::received::Event;
+use crate::received::{Context, Event, Lookout};
+use crate::standby::{Standby, Watching};
 use crate::{Error, State, Stop};
 
-/// How much is copied out of the ring at a time: enough to spread the cost of taking a partition,
-/// little enough that the work of a busy guild can move to another member soon.
+/// How much an observer copies out of the ring at a time.
 const BATCH: Limits = Limits { records: 64, bytes: 1 << 20 };
 
 /// A member of a group, or an observer: where events come from.
@@ -40,7 +40,9 @@ pub struct Consumer {
     pub(crate) options: Options,
     namespace: Namespace,
     source: Source,
-    state: State,
+    context: Arc<Context>,
+    watching: Arc<Watching>,
+    counters: Arc<Counters>,
     pub(crate) doorbell: Option<Arc<Doorbell>>,
     async_bell: Option<AsyncBell>,
     lost: VecDeque<u64>,
@@ -50,8 +52,8 @@ pub struct Consumer {
 enum Poll {
     Event(Event),
     Stopped,
-    /// Nothing, before something is published, acknowledged or dropped, or before this time.
-    Wait(Option<Instant>),
+    /// Nothing, before something is published, or settled.
+    Wait,
 }
 
 impl Consumer {
@@ -61,23 +63,40 @@ impl Consumer {
             .map_err(|source| Error::Bell { instance: options.instance.clone(), source })?;
         let doorbell = Arc::new(Doorbell::new(bell));
         options.stop.register(&doorbell);
-        let state = State::attach(&options.instance)?;
-        let source = Source::join(&options, ring, options.start, &state, &doorbell)?;
-        let (doorbell, lost) = (Some(doorbell), VecDeque::new());
-        Ok(Self { options, namespace, source, state, doorbell, async_bell: None, lost })
+        let mut consumer = Self::closed(options, namespace)?;
+        let Self { options, counters, context, .. } = &consumer;
+        let source = Source::join(options, ring, options.start, counters, &doorbell, context)?;
+        consumer.watching.follow(ring);
+        consumer.source = source;
+        consumer.doorbell = Some(doorbell);
+        Ok(consumer)
     }
 
     /// What connecting gives that was stopped before there was a ring.
     pub(crate) fn closed(options: Options, namespace: Namespace) -> Result<Self, Error> {
         let state = State::attach(&options.instance)?;
-        let (source, lost) = (Source::Closed, VecDeque::new());
-        Ok(Self { options, namespace, source, state, doorbell: None, async_bell: None, lost })
+        let watching = Watching::new(&namespace, &state);
+        let lookout = Arc::clone(&watching) as Arc<dyn Lookout>;
+        let context = Arc::new(Context { state, lookout });
+        let (source, counters) = (Source::Closed, Arc::default());
+        let (doorbell, async_bell, lost) = (None, None, VecDeque::new());
+        Ok(Self {
+            options,
+            namespace,
+            source,
+            context,
+            watching,
+            counters,
+            doorbell,
+            async_bell,
+            lost,
+        })
     }
 
     /// The cache's state, as [`Event::state`] gives it.
     #[must_use]
     pub fn state(&self) -> &State {
-        &self.state
+        &self.context.state
     }
 
     /// The handle that stops this consumer.
@@ -86,11 +105,25 @@ impl Consumer {
         self.options.stop.clone()
     }
 
+    /// What sees every event of the instance in this process, whichever member of whichever group gets it.
+    #[must_use]
+    pub fn standby(&self) -> Standby {
+        Standby::new(&self.context)
+    }
+
+    /// Reads lag and counts, also while `run` has the consumer.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter { counters: Arc::clone(&self.counters) }
+    }
+
     /// The next event, waiting for one; `None` once the consumer is stopped.
     ///
-    /// Up to [`concurrency`](crate::Builder::concurrency) events may be out unacknowledged, never two of
-    /// one partition (so never two of one guild): the next of a partition comes when the one before
-    /// is acknowledged, and if that was dropped unacknowledged, it is that one again.
+    /// Up to [`concurrency`](crate::Builder::concurrency) events may be out unsettled, never two of one guild (or
+    /// whatever the [`order`](crate::Builder::order) is by): the next comes when the one before is settled. Say what
+    /// became of it with [`Event::ack`], [`nak`](Event::nak), [`term`](Event::term) and
+    /// [`progress`](Event::progress). One that is dropped without a word failed, and is given again after a pause;
+    /// one that is not settled within the [`handler_timeout`](crate::Builder::handler_timeout) is taken back.
     ///
     /// Dropping the future loses nothing.
     ///
@@ -102,12 +135,12 @@ impl Consumer {
                 return Ok(event);
             }
             let Some(ticket) = self.arm() else { return Ok(None) };
-            let until = match self.poll()? {
+            match self.poll()? {
                 Poll::Event(event) => return Ok(Some(event)),
                 Poll::Stopped => return Ok(None),
-                Poll::Wait(until) => until,
-            };
-            self.sleep(ticket, until).await?;
+                Poll::Wait => {}
+            }
+            self.sleep(ticket, None).await?;
         }
     }
 
@@ -134,15 +167,15 @@ impl Consumer {
                 return Ok(Some(event));
             }
             let Some(ticket) = self.arm() else { return Ok(Some(None)) };
-            let until = match self.poll()? {
+            match self.poll()? {
                 Poll::Event(event) => return Ok(Some(Some(event))),
                 Poll::Stopped => return Ok(Some(None)),
-                Poll::Wait(until) => until,
-            };
+                Poll::Wait => {}
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(None);
             }
-            self.sleep_blocking(ticket, earlier(until, deadline));
+            self.sleep_blocking(ticket, deadline);
         }
     }
 
@@ -150,7 +183,7 @@ impl Consumer {
     #[must_use]
     pub fn lag(&self) -> u64 {
         match &self.source {
-            Source::Group { member, .. } => member.lag(),
+            Source::Group { team, .. } => team.lag().unwrap_or_default(),
             Source::Observer { observer, ring, .. } => {
                 ring.tail().saturating_sub(observer.position())
             }
@@ -163,7 +196,7 @@ impl Consumer {
         Ok(match self.poll()? {
             Poll::Event(event) => Some(Some(event)),
             Poll::Stopped => Some(None),
-            Poll::Wait(_) => None,
+            Poll::Wait => None,
         })
     }
 
@@ -175,13 +208,7 @@ impl Consumer {
             return Ok(Poll::Event(event));
         }
         match &self.source {
-            Source::Group { .. } => {
-                if self.is_in_order() {
-                    self.poll_in_order()
-                } else {
-                    self.poll_group()
-                }
-            }
+            Source::Group { .. } => self.poll_group(),
             Source::Observer { .. } => self.poll_observer(),
             Source::Closed => Ok(Poll::Stopped),
         }
@@ -191,7 +218,14 @@ impl Consumer {
         matches!(self.source, Source::Group { .. })
     }
 
-    pub(crate) fn damaged(&self, damaged: &Damaged) -> Error {
+    /// Leaves the group; what is out goes to another member.
+    pub(crate) fn leave(&self) {
+        if let Source::Group { team, .. } = &self.source {
+            team.leave();
+        }
+    }
+
+    fn damaged(&self, damaged: &Damaged) -> Error {
         let Damaged { position, source } = *damaged;
         let instance = self.options.instance.clone();
         if !source.is_of_another_release() {
@@ -199,6 +233,12 @@ impl Consumer {
         }
         let writer = self.source.writer().unwrap_or_else(|| "another mixcord-cache".to_owned());
         Error::Newer { instance, position, writer, source }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use mixcord_ring::Start;
 
-use super::source::{Source, nothing_seen, replacement, take_error};
+use super::source::{Source, replacement, take_error};
+use super::wanted::{Damaged, Wanted, wanted};
 use super::{BATCH, Consumer, Poll};
 use crate::Error;
-use crate::lane::{Damaged, Wanted, wanted};
 use crate::received::{Event, Holder};
 
 impl Consumer {
@@ -16,16 +16,17 @@ impl Consumer {
             let Source::Observer { observer, ring, seen, next } = &mut self.source else {
                 return Ok(Poll::Stopped);
             };
-            while let Some(entry) = seen.records.get(*next as usize) {
+            while let Some(entry) = seen.get(*next as usize) {
                 let index = *next;
                 *next += 1;
                 match wanted(&entry, &self.options.filter) {
                     Ok(Wanted::Record(record)) => {
-                        let holder = Holder::Seen(Arc::clone(seen), index);
+                        let (seen, context) = (Arc::clone(seen), Arc::clone(&self.context));
+                        let holder = Holder::Seen(seen, index, context);
                         return Ok(Poll::Event(Event::new(&record, entry.payload, holder, 1)));
                     }
                     Ok(Wanted::Gone) => {
-                        let gone = Event::gone(&entry, ring.id(), &self.state, None, 1);
+                        let gone = Event::gone(&entry, ring.id(), &self.context, |_| None);
                         if let Some(event) = gone {
                             return Ok(Poll::Event(event));
                         }
@@ -39,17 +40,16 @@ impl Consumer {
             }
             // A buffer that no event shares any more is used again.
             if Arc::get_mut(seen).is_none() {
-                *seen = nothing_seen(&self.state);
+                *seen = Arc::default();
             }
-            let Some(seen) = Arc::get_mut(seen) else { return Ok(Poll::Wait(None)) };
+            let Some(seen) = Arc::get_mut(seen) else { return Ok(Poll::Wait) };
             *next = 0;
-            let something = observer
-                .read(BATCH, &mut seen.records)
-                .map_err(|source| take_error(&self.options, source))?;
-            let lost = seen.records.lost();
+            let something =
+                observer.read(BATCH, seen).map_err(|source| take_error(&self.options, source))?;
+            let lost = seen.lost();
             if something {
                 if lost > 0
-                    && let Some(event) = Event::lost_records(lost, &self.state)
+                    && let Some(event) = Event::lost_records(lost, &self.context)
                 {
                     return Ok(Poll::Event(event));
                 }
@@ -61,11 +61,13 @@ impl Consumer {
             {
                 tracing::warn!(instance = self.options.instance, "the output ring was replaced");
                 // Not from the earliest: what went before it was there is lost, and is told.
+                let (options, counters, start) = (&self.options, &self.counters, Start::At(0));
                 self.source =
-                    Source::join(&self.options, &new, Start::At(0), &self.state, doorbell)?;
+                    Source::join(options, &new, start, counters, doorbell, &self.context)?;
+                self.watching.follow(&new);
                 continue;
             }
-            return Ok(Poll::Wait(None));
+            return Ok(Poll::Wait);
         }
     }
 }

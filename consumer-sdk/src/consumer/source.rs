@@ -1,30 +1,36 @@
 //! Where a consumer's events come from: a group it joined, or the ring it looks at.
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mixcord_event::topology;
-use mixcord_ring::{Member, Namespace, Observed, Observer, Ring, RingId, Start, TakeError};
+use mixcord_ring::{
+    Delivery, GroupError, JoinError, Mode as RingMode, Namespace, Observed, Observer, Ring, RingId,
+    Start, TakeError, Worker, WorkerOptions,
+};
 use mixcord_state::Checkpoint;
 
-use super::order::Order;
+use crate::Error;
+use crate::dead::DeadLetter;
 use crate::doorbell::Doorbell;
-use crate::lane::Lane;
+use crate::group::meter::Counters;
+use crate::group::policy::Mode;
+use crate::group::{Corpse, OnDead, Team};
 use crate::options::Options;
-use crate::received::Seen;
-use crate::{Error, State};
+use crate::order::Order;
+use crate::received::{Context, Event};
 
 pub(super) enum Source {
     Group {
-        member: Box<Member>,
-        ring: Ring,
-        lanes: Vec<Lane>,
-        turn: usize,
-        order: Order,
+        team: Arc<Team>,
+        /// What was taken ahead in order to give the oldest first, by position; `None` where the ring sees to that.
+        sorted: Option<BTreeMap<u64, Delivery>>,
     },
     Observer {
         observer: Box<Observer>,
         ring: Ring,
-        seen: Arc<Seen>,
+        seen: Arc<Observed>,
         next: u32,
     },
     /// Stopped before there was a ring.
@@ -37,8 +43,9 @@ impl Source {
         options: &Options,
         ring: &Ring,
         start: Start,
-        state: &State,
+        counters: &Arc<Counters>,
         doorbell: &Arc<Doorbell>,
+        context: &Arc<Context>,
     ) -> Result<Self, Error> {
         let group = options.group.as_deref().unwrap_or("an observer");
         let refused = |source| Error::Join {
@@ -46,30 +53,82 @@ impl Source {
             group: group.to_owned(),
             source,
         };
-        let ring = ring.clone();
-        state.attachment().follow(&ring);
+        context.state.attachment().follow(ring);
         if options.observer {
             let observer = ring.observe("observer", start, &doorbell.bell).map_err(refused)?;
-            let (observer, seen) = (Box::new(observer), nothing_seen(state));
+            let (observer, seen, ring) = (Box::new(observer), Arc::default(), ring.clone());
             return Ok(Self::Observer { observer, ring, seen, next: 0 });
         }
-        let spec = options.spec(group, start);
-        let member = Box::new(ring.join(&spec, &doorbell.bell).map_err(refused)?);
-        let order = Order::default();
-        Ok(Self::Group { member, ring, lanes: Vec::new(), turn: 0, order })
+        let (worker, sorts) = work(options, group, ring, start, doorbell).map_err(refused)?;
+        let (name, policy) = (group.to_owned(), options.policy.clone());
+        let on_dead = on_dead(options, group, context);
+        let team = Team::new(name, worker, policy, counters, doorbell, context, on_dead)
+            .map_err(|source| Error::Io { doing: "starting a thread", source })?;
+        Ok(Self::Group { team, sorted: sorts.then(BTreeMap::new) })
     }
 
     /// How many of the ring's first records were gone when this member made the group.
     pub(super) fn missed_before_joining(&self) -> Option<u64> {
-        let Self::Group { member, .. } = self else { return None };
-        member.began_at().filter(|first| *first > 0)
+        let Self::Group { team, .. } = self else { return None };
+        team.began_at().filter(|first| *first > 0)
     }
 
     /// Which program writes the ring, if it says so.
     pub(super) fn writer(&self) -> Option<String> {
-        let (Self::Group { ring, .. } | Self::Observer { ring, .. }) = self else { return None };
+        let ring = match self {
+            Self::Group { team, .. } => team.shared_ring(),
+            Self::Observer { ring, .. } => ring,
+            Self::Closed => return None,
+        };
         Checkpoint::writer_in(&ring.checkpoint()?).map(str::to_owned)
     }
+}
+
+/// Joins with the order asked for; with the group's own, where none was. The order of the ring can be kept by a
+/// lone member of any group: whether it has to is the answer's second half.
+fn work(
+    options: &Options,
+    group: &str,
+    ring: &Ring,
+    start: Start,
+    doorbell: &Doorbell,
+) -> Result<(Worker, bool), JoinError> {
+    let terms = || {
+        let terms = WorkerOptions::new().attempts(options.policy.attempts);
+        if options.policy.mode == Mode::AtMostOnce { terms.at_most_once() } else { terms }
+    };
+    let spec = options.spec(group, start, options.ring_order());
+    let wanted = options.order.unwrap_or_default();
+    let refused = match ring.work(&spec, &doorbell.bell, wanted.with(terms())) {
+        Err(refused) if options.order.is_none() => refused,
+        joined => return joined.map(|worker| (worker, false)),
+    };
+    let JoinError::Group(GroupError::Mode { is: RingMode::AnyOrder { order }, .. }) = &refused
+    else {
+        return Err(refused);
+    };
+    let Some(own) = Order::of(*order) else { return Err(refused) };
+    let spec = options.spec(group, start, *order);
+    let worker = ring.work(&spec, &doorbell.bell, own.with(terms()))?;
+    Ok((worker, options.ring_order))
+}
+
+/// Tells the program of a dead letter, whose panic ends here.
+fn on_dead(options: &Options, group: &str, context: &Arc<Context>) -> OnDead {
+    let Some(told) = options.on_dead.clone() else { return Box::new(|_| {}) };
+    let (group, context) = (group.to_owned(), Arc::downgrade(context));
+    Box::new(move |Corpse { records, attempt, reason }| {
+        let Some(context) = context.upgrade() else { return };
+        let letter = DeadLetter {
+            event: Event::kept(&records, &context, attempt),
+            group: group.clone(),
+            error: reason.to_owned(),
+            attempts: attempt,
+        };
+        if catch_unwind(AssertUnwindSafe(|| (told.0)(&letter))).is_err() {
+            tracing::error!(group, "who is told of dead letters panicked");
+        }
+    })
 }
 
 /// The output ring that took the place of the one with this id, when one did.
@@ -80,9 +139,4 @@ pub(super) fn replacement(namespace: &Namespace, id: RingId) -> Option<Ring> {
 pub(super) fn take_error(options: &Options, source: TakeError) -> Error {
     let group = options.group.clone().unwrap_or_else(|| "(observer)".to_owned());
     Error::Take { instance: options.instance.clone(), group, source }
-}
-
-/// What an observer reads into.
-pub(super) fn nothing_seen(state: &State) -> Arc<Seen> {
-    Arc::new(Seen { records: Observed::default(), state: state.clone() })
 }

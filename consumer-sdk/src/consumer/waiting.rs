@@ -19,10 +19,18 @@ impl Consumer {
         let ticket = doorbell.bell.ticket();
         doorbell.arm();
         match &mut self.source {
-            Source::Group { member, .. } => member.arm(),
+            Source::Group { team, .. } => team.arm(),
             Source::Observer { observer, .. } => observer.arm(),
             Source::Closed => return None,
         }
+        Some(ticket)
+    }
+
+    /// [`arm`](Self::arm) for this process's own news only: what is settled, and the end.
+    pub(crate) fn arm_for_own(&mut self) -> Option<Ticket> {
+        let doorbell = self.doorbell.as_ref()?;
+        let ticket = doorbell.bell.ticket();
+        doorbell.arm();
         Some(ticket)
     }
 
@@ -53,17 +61,10 @@ impl Consumer {
     /// no bell.
     fn nap(&self, until: Option<Instant>) -> Duration {
         let longest = match &self.source {
-            Source::Group { member, .. } => member.tick(),
+            Source::Group { team, .. } => team.tick(),
             Source::Observer { observer, .. } => observer.tick(),
             Source::Closed => NAP,
         };
         until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest))
-    }
-}
-
-pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

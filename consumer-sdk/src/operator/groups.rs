@@ -9,7 +9,7 @@ use super::members::{GroupDetail, detail};
 use super::records::{DeadRecord, WaitingRecord};
 use super::status::GroupStatus;
 use super::{Error, Instance};
-use crate::options::Options;
+use crate::options::{Absence, Options};
 
 /// A group as it is to be created. [`Default`] is what a consumer makes that says nothing but its name, without
 /// a limit to its absence.
@@ -77,17 +77,16 @@ impl Instance {
     /// # Errors
     /// When there is no output ring, or no room for a group, or it is there with another order.
     pub fn declare_group(&self, name: &str, plan: &GroupPlan) -> Result<bool, Error> {
-        let options =
-            Options { ephemeral: plan.ephemeral, max_absence: plan.max_absence, ..Options::new() };
+        let absence = plan.max_absence.map_or(Absence::Never, Absence::After);
+        let options = Options { ephemeral: plan.ephemeral, absence, ..Options::new() };
         let start = if plan.earliest { Start::Earliest } else { Start::Latest };
-        let spec = options.spec(name, start);
-        let spec = match plan.order {
-            None => spec,
-            Some(GroupOrder::Guild) => spec.any_order(Order::Key),
-            Some(GroupOrder::Channel) => spec.any_order(Order::Finer),
-            Some(GroupOrder::None) => spec.any_order(Order::None),
-            Some(GroupOrder::Ring) => spec.any_order(Order::Ring),
+        let order = match plan.order {
+            None | Some(GroupOrder::Guild) => crate::Order::Guild.in_ring(),
+            Some(GroupOrder::Channel) => crate::Order::Channel.in_ring(),
+            Some(GroupOrder::None) => crate::Order::None.in_ring(),
+            Some(GroupOrder::Ring) => Order::Ring,
         };
+        let spec = options.spec(name, start, order);
         self.output_for(name)?.declare_group(&spec).map_err(|source| self.group_error(name, source))
     }
 

@@ -121,9 +121,10 @@ const fn order_name(mode: Mode) -> &'static str {
         Mode::Follow => "follow",
         Mode::AnyOrder { order } => match order {
             Order::Key => "guild",
-            Order::Finer => "channel",
+            Order::Finer => "finer",
             Order::None => "none",
             Order::Ring => "ring",
+            crate::order::CHANNEL => "channel",
             Order::Own(_) => "own",
             _ => "other",
         },

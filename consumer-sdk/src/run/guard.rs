@@ -3,22 +3,44 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::Poll;
 
+use tracing::{Instrument, Span};
+
 use super::Outcome;
+use crate::group::Keeper;
 use crate::received::Event;
 
 /// Calls the handler, whose panic ends here, and settles the event.
-pub(super) async fn guarded<F, Fut>(handler: &F, event: &Event)
+pub(super) async fn guarded<F, Fut>(handler: &F, event: Event)
 where
     F: Fn(Event) -> Fut,
     Fut: Future,
     Fut::Output: Outcome,
 {
+    let span = span(&event);
+    attempt(handler, event).instrument(span).await;
+}
+
+async fn attempt<F, Fut>(handler: &F, event: Event)
+where
+    F: Fn(Event) -> Fut,
+    Fut: Future,
+    Fut::Output: Outcome,
+{
+    let out = event.out().cloned();
+    if let Some(out) = &out {
+        out.keep_as(Keeper::Task);
+    }
     let given = event.clone();
-    let mut work = pin!(async move { handler(given).await.failure() });
+    let mut work = Box::pin(async move { handler(given).await.failure() });
     let failure = std::future::poll_fn(|context| {
+        if let Some(out) = &out {
+            out.wake_with(context.waker());
+            if out.is_expired() {
+                return Poll::Ready(Some("its handler took too long".to_owned()));
+            }
+        }
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(failure)) => Poll::Ready(failure),
@@ -26,7 +48,11 @@ where
         }
     })
     .await;
-    settle(event, failure);
+    // Before the next of its key is given: two of them are never at work.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(work))) {
+        forget(panic);
+    }
+    settle(&event, failure);
 }
 
 /// The same on this thread.
@@ -35,26 +61,44 @@ where
     F: Fn(Event) -> O,
     O: Outcome,
 {
+    let _span = span(event).entered();
+    if let Some(out) = event.out() {
+        out.keep_as(Keeper::Thread);
+    }
     let given = event.clone();
     let failure = catch_unwind(AssertUnwindSafe(|| handler(given).failure()));
     settle(event, failure.unwrap_or_else(|panic| Some(told(panic))));
 }
 
-/// Acknowledges the event, or says why it is to be given again.
-fn settle(event: &Event, failure: Option<String>) {
-    let Some(reason) = failure else { return event.ack() };
-    let (kind, identity, attempt) = (event.name(), event.identity(), event.attempt());
-    tracing::warn!(kind, %identity, attempt, reason, "the handler failed");
-    event.fail();
+fn span(event: &Event) -> Span {
+    let (kind, guild, attempt) = (event.name(), event.guild_id(), event.attempt());
+    tracing::info_span!("event", kind, guild, identity = %event.identity(), attempt)
 }
 
-/// What a panic says. It is the handler's own value, and so is what happens when that is dropped.
+/// Acknowledges the event, or says why it is to be given again.
+fn settle(event: &Event, failure: Option<String>) {
+    match failure {
+        None => event.ack(),
+        Some(reason) if event.out().is_some() => event.fail(&reason),
+        Some(reason) => {
+            let (kind, identity) = (event.name(), event.identity());
+            tracing::warn!(kind, %identity, reason, "the handler failed");
+        }
+    }
+}
+
+/// What a panic says.
 fn told(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let told = format!("panicked: {}", text.unwrap_or("(no text)"));
+    forget(panic);
+    told
+}
+
+/// Drops a panic. It is the handler's own value, and so is what happens then.
+fn forget(panic: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
         std::mem::forget(again);
     }
-    told
 }

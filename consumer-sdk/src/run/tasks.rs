@@ -1,28 +1,27 @@
 //! Handlers as tasks of an async runtime.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
 
+use super::Outcome;
 use super::guard::guarded;
-use super::{Outcome, Work};
+use crate::Error;
 use crate::consumer::Consumer;
-use crate::filter::Filter;
-use crate::lane::{Damaged, Lane};
-use crate::received::Event;
-use crate::{Error, Stop};
 
 impl Consumer {
-    /// Calls the handler with every event until the consumer is stopped, for several partitions at
-    /// once ([`concurrency`](crate::Builder::concurrency)) and one after the other inside a
-    /// partition, so that each guild's events are handled in order.
+    /// Calls the handler with every event until the consumer is stopped: for as many events at once as
+    /// [`concurrency`](crate::Builder::concurrency) says, and one after the other for those of one guild, or whatever
+    /// the [`order`](crate::Builder::order) is by. Handlers run as tasks of the runtime.
     ///
-    /// An event is acknowledged when its handler returns `()` or `Ok(())`. When it returns an error or
-    /// panics, a warning is logged and the event is given again after a pause that grows
-    /// ([`retry`](crate::Builder::retry)); the events behind it in its partition wait, others go on. Handlers run as tasks of the
-    /// runtime. A handler may acknowledge early with [`Event::ack`].
+    /// An event is acknowledged when its handler returns `()` or `Ok(())`. When it returns an error, panics, or takes
+    /// longer than the [`handler_timeout`](crate::Builder::handler_timeout), the attempt failed: that is logged, and
+    /// the event is given again after a pause that grows ([`retry`](crate::Builder::retry)), until its
+    /// [`attempts`](crate::Builder::attempts) are used up and it is kept as a dead letter. Only its own guild waits
+    /// meanwhile. A handler that calls [`Event::ack`](crate::Event::ack) and works on frees its guild at once.
+    ///
+    /// Each call runs in a `tracing` span `event` with the event's kind, guild, identity and attempt.
     ///
     /// An observer's events are handled one after the other, and a failure is logged only.
     ///
@@ -33,24 +32,24 @@ impl Consumer {
     /// On a tokio runtime without a timer ([`connect`](crate::Builder::connect)).
     pub async fn run<F, Fut>(mut self, handler: F) -> Result<(), Error>
     where
-        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        F: Fn(crate::Event) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: Outcome,
     {
         if !self.is_group() {
             while let Some(event) = self.next().await? {
-                guarded(&handler, &event).await;
+                guarded(&handler, event).await;
             }
             return Ok(());
         }
         let handler = Arc::new(handler);
         let mut tasks = JoinSet::new();
-        let mut parked = Vec::new();
-        let result = self.dispatch(&handler, &mut tasks, &mut parked).await;
-        parked.clear();
+        let result = self.dispatch(&handler, &mut tasks).await;
         let finish = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(self.options.grace, finish).await.is_err() {
             tracing::warn!("handlers are still at work: their events will be given again");
+            // Before the tasks are dropped, for which their events would count as failed.
+            self.leave();
             tasks.abort_all();
         }
         result
@@ -59,79 +58,42 @@ impl Consumer {
     async fn dispatch<F, Fut>(
         &mut self,
         handler: &Arc<F>,
-        tasks: &mut JoinSet<Result<Option<Lane>, Damaged>>,
-        parked: &mut Vec<Lane>,
+        tasks: &mut JoinSet<()>,
     ) -> Result<(), Error>
     where
-        F: Fn(Event) -> Fut + Send + Sync + 'static,
+        F: Fn(crate::Event) -> Fut + Send + Sync + 'static,
         Fut: Future + Send + 'static,
         Fut::Output: Outcome,
     {
-        let stop = self.options.stop.clone();
-        while !stop.is_stopped() {
+        while !self.options.stop.is_stopped() {
             while let Some(done) = tasks.try_join_next() {
-                self.collect(done, parked)?;
+                tell(done);
             }
-            let Some(ticket) = self.arm() else { return Ok(()) };
-            while tasks.len() < self.options.concurrency
-                && let Some(work) = self.find_work(parked)?
+            let is_full = tasks.len() >= self.options.limit();
+            // What is published concerns nobody who has enough.
+            let ticket = if is_full { self.arm_for_own() } else { self.arm() };
+            let Some(ticket) = ticket else { return Ok(()) };
+            while tasks.len() < self.options.limit()
+                && let Some(event) = self.take_event()?
             {
-                let (handler, filter) = (Arc::clone(handler), self.options.filter.clone());
-                let stop = stop.clone();
-                tasks.spawn(async move {
-                    match work {
-                        Work::Lane(lane) => drain(lane, &*handler, &filter, &stop).await,
-                        Work::Lost(event) => {
-                            guarded(&*handler, &event).await;
-                            Ok(None)
-                        }
-                    }
-                });
+                let handler = Arc::clone(handler);
+                tasks.spawn(async move { guarded(&*handler, event).await });
             }
-            if stop.is_stopped() {
+            if self.options.stop.is_stopped() {
                 break;
             }
-            let until = parked.iter().filter_map(Lane::resumes_at).min();
             tokio::select! {
-                slept = self.sleep(ticket, until) => slept?,
-                Some(done) = tasks.join_next() => self.collect(done, parked)?,
+                slept = self.sleep(ticket, None) => slept?,
+                Some(done) = tasks.join_next() => tell(done),
             }
-        }
-        Ok(())
-    }
-
-    fn collect(
-        &self,
-        done: Result<Result<Option<Lane>, Damaged>, JoinError>,
-        parked: &mut Vec<Lane>,
-    ) -> Result<(), Error> {
-        match done {
-            Ok(Ok(lane)) => parked.extend(lane),
-            Ok(Err(damaged)) => return Err(self.damaged(&damaged)),
-            // Handlers' panics are caught inside; the lane of a cancelled task was let go.
-            Err(error) => tracing::error!(%error, "a handler's task ended"),
         }
         Ok(())
     }
 }
 
-/// Handles what is left of a lane's batch. Gives the lane back when an event failed or when we are
-/// told to stop, `None` when it is done.
-async fn drain<F, Fut>(
-    mut lane: Lane,
-    handler: &F,
-    filter: &Filter,
-    stop: &Stop,
-) -> Result<Option<Lane>, Damaged>
-where
-    F: Fn(Event) -> Fut,
-    Fut: Future,
-    Fut::Output: Outcome,
-{
-    loop {
-        match lane.step(filter, stop)? {
-            ControlFlow::Continue(event) => guarded(handler, &event).await,
-            ControlFlow::Break(unfinished) => return Ok(unfinished.then_some(lane)),
-        }
+fn tell(done: Result<(), JoinError>) {
+    if let Err(error) = done {
+        // Handlers' panics are caught inside; the event of a cancelled task failed.
+        tracing::error!(%error, "a handler's task ended");
     }
 }

@@ -1,21 +1,19 @@
 //! Handlers on threads, for programs without an async runtime.
 
-use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 
+use super::Outcome;
 use super::guard::guarded_blocking;
-use super::{Outcome, Work};
 use crate::consumer::Consumer;
-use crate::filter::Filter;
-use crate::lane::{Damaged, Lane};
-use crate::received::Event;
-use crate::{Error, Stop};
+use crate::{Error, Event};
 
 impl Consumer {
-    /// [`run`](Self::run) on threads of its own, as many as the
-    /// [`concurrency`](crate::Builder::concurrency), for programs without an async runtime. Once stopped it
-    /// waits for the handlers at work, however long they take; a program that
-    /// [stops on signals](crate::Stop::on_signals) ends before that if they take too long.
+    /// [`run`](Self::run) on threads of its own, as many as there is work for, up to the
+    /// [`concurrency`](crate::Builder::concurrency), for programs without an async runtime. A handler that takes
+    /// longer than the [`handler_timeout`](crate::Builder::handler_timeout) cannot be ended: an error names it, and
+    /// its guild waits until it returns; no other does. Once stopped it waits for the handlers at work, however long
+    /// they take; a program that [stops on signals](crate::Stop::on_signals) ends before that if they take too long.
     ///
     /// # Errors
     /// See [`Error`]; the handlers at work are finished before it returns.
@@ -31,84 +29,61 @@ impl Consumer {
             return Ok(());
         }
         let Some(doorbell) = self.doorbell.clone() else { return Ok(()) };
-        let (filter, stop) = (self.options.filter.clone(), self.options.stop.clone());
-        let (give_work, work) = mpsc::channel::<Work>();
-        let (give_back, back) = mpsc::channel::<Result<Option<Lane>, Damaged>>();
-        let work = Mutex::new(work);
+        let (give, work) = mpsc::channel::<Event>();
+        let (work, at_work) = (Mutex::new(work), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            for _ in 0..self.options.concurrency {
-                let (work, give_back) = (&work, give_back.clone());
-                let (handler, filter, stop, doorbell) = (&handler, &filter, &stop, &doorbell);
-                scope.spawn(move || {
-                    loop {
-                        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                        let done = match next {
-                            Ok(Work::Lane(lane)) => drain_blocking(lane, handler, filter, stop),
-                            Ok(Work::Lost(event)) => {
-                                guarded_blocking(handler, &event);
-                                Ok(None)
-                            }
-                            Err(mpsc::RecvError) => return,
-                        };
-                        if give_back.send(done).is_err() {
-                            return;
-                        }
-                        doorbell.ring();
-                    }
-                });
-            }
-            let result = self.dispatch_blocking(&give_work, &back, &stop);
+            let (work, at_work, handler, doorbell) = (&work, &at_work, &handler, &doorbell);
+            let thread = move || {
+                loop {
+                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(event) = next else { return };
+                    guarded_blocking(handler, &event);
+                    at_work.fetch_sub(1, Ordering::SeqCst);
+                    drop(event);
+                    doorbell.ring();
+                }
+            };
+            let mut threads = 0;
+            let start = || std::thread::Builder::new().spawn_scoped(scope, thread).map(drop);
+            let result = self.dispatch_blocking(&give, at_work, &mut threads, start);
             // Without more work to come the threads finish what they handle, and end.
-            drop(give_work);
+            drop(give);
             result
         })
     }
 
     fn dispatch_blocking(
         &mut self,
-        give_work: &mpsc::Sender<Work>,
-        back: &mpsc::Receiver<Result<Option<Lane>, Damaged>>,
-        stop: &Stop,
+        give: &mpsc::Sender<Event>,
+        at_work: &AtomicUsize,
+        threads: &mut usize,
+        start: impl Fn() -> std::io::Result<()>,
     ) -> Result<(), Error> {
-        let mut at_work = 0;
-        let mut parked = Vec::new();
-        while !stop.is_stopped() {
-            let Some(ticket) = self.arm() else { return Ok(()) };
-            while let Ok(done) = back.try_recv() {
-                at_work -= 1;
-                let lane = done.map_err(|damaged| self.damaged(&damaged))?;
-                parked.extend(lane);
-            }
-            while at_work < self.options.concurrency
-                && let Some(work) = self.find_work(&mut parked)?
+        let limit = self.options.limit();
+        while !self.options.stop.is_stopped() {
+            let is_full = at_work.load(Ordering::SeqCst) >= limit;
+            let ticket = if is_full { self.arm_for_own() } else { self.arm() };
+            let Some(ticket) = ticket else { return Ok(()) };
+            while at_work.load(Ordering::SeqCst) < limit
+                && let Some(event) = self.take_event()?
             {
-                at_work += 1;
+                if at_work.fetch_add(1, Ordering::SeqCst) >= *threads {
+                    match start() {
+                        Ok(()) => *threads += 1,
+                        Err(source) if *threads == 0 => {
+                            return Err(Error::Io { doing: "starting a thread", source });
+                        }
+                        // Those there are do it, one after the other.
+                        Err(error) => tracing::warn!(%error, "no further thread for handlers"),
+                    }
+                }
                 // The receiver lives as long as the threads, which outlive this function.
-                let _ = give_work.send(work);
+                let _ = give.send(event);
             }
-            if !stop.is_stopped() {
-                let until = parked.iter().filter_map(Lane::resumes_at).min();
-                self.sleep_blocking(ticket, until);
+            if !self.options.stop.is_stopped() {
+                self.sleep_blocking(ticket, None);
             }
         }
         Ok(())
-    }
-}
-
-fn drain_blocking<F, O>(
-    mut lane: Lane,
-    handler: &F,
-    filter: &Filter,
-    stop: &Stop,
-) -> Result<Option<Lane>, Damaged>
-where
-    F: Fn(Event) -> O,
-    O: Outcome,
-{
-    loop {
-        match lane.step(filter, stop)? {
-            ControlFlow::Continue(event) => guarded_blocking(handler, &event),
-            ControlFlow::Break(unfinished) => return Ok(unfinished.then_some(lane)),
-        }
     }
 }

@@ -61,24 +61,34 @@ fn a_clone_of_a_failed_attempt_cannot_acknowledge_the_next_one() {
     assert_eq!(calls, [(1, 1), (1, 2), (1, 3), (2, 1)]);
 }
 
-/// An error that shows its cause where it is asked for it, as anyhow's does.
-struct Deep;
-
-impl fmt::Display for Deep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if f.alternate() { "no answer: the database is away" } else { "no answer" })
-    }
+/// An error with a cause, which some tell themselves and some do not.
+#[derive(Debug, thiserror::Error)]
+enum Deep {
+    #[error("no answer")]
+    Silent(#[source] std::io::Error),
+    #[error("no answer: {0}")]
+    Told(#[source] std::io::Error),
 }
 
 #[test]
 fn why_a_handler_failed_is_told_with_its_causes() {
-    let failure = Err::<(), _>(Deep).failure();
+    let away = || std::io::Error::other("the database is away");
+    for error in [Deep::Silent(away()), Deep::Told(away())] {
+        let failure = Err::<(), _>(error).failure();
+        assert_eq!(failure.as_deref(), Some("no answer: the database is away"));
+    }
+    let boxed: Box<dyn std::error::Error + Send + Sync> = Box::new(Deep::Silent(away()));
+    let failure = Err::<(), _>(boxed).failure();
     assert_eq!(failure.as_deref(), Some("no answer: the database is away"));
+    assert_eq!(Err::<(), _>("why").failure().as_deref(), Some("why"));
     assert_eq!(Ok::<(), Deep>(()).failure(), None);
 }
 
 /// An error that cannot be shown.
+#[derive(Debug)]
 struct Unspeakable;
+
+impl std::error::Error for Unspeakable {}
 
 impl fmt::Display for Unspeakable {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -134,13 +134,13 @@ async fn handlers_of_different_guilds_run_at_the_same_time() {
 }
 
 #[test]
-fn at_most_once_acknowledges_before_the_handler_and_never_gives_again() {
+fn at_most_once_never_gives_an_event_again() {
     let mut rig = Rig::new();
     let consumer = rig.consumer().group("bot").at_most_once().connect_blocking();
     let mut consumer = consumer.expect("connected");
     (1..=3).for_each(|number| rig.message(1, number));
     let event = next(&mut consumer);
-    assert_eq!((event.seq(), rig.group("bot").lag), (1, 2), "acknowledged while it is out");
+    assert_eq!(event.seq(), 1);
     // The guild's next event still waits for this one's handler.
     assert!(consumer.next_timeout(Duration::from_millis(20)).expect("no error").is_none());
     drop(event);

@@ -60,8 +60,8 @@ impl Model {
                 }
             }
             Step::Join if self.members.len() < 4 => {
-                let builder =
-                    self.rig.consumer().group("bot").retry(Duration::ZERO, Duration::ZERO);
+                let builder = self.rig.consumer().group("bot").attempts(0);
+                let builder = builder.retry(Duration::ZERO, Duration::ZERO);
                 self.members.push((self.joined, builder.connect_blocking().expect("connected")));
                 self.joined += 1;
             }

@@ -37,8 +37,19 @@ impl Rig {
         Self { instance, namespace, producer: None, bell: None, published: 0 }
     }
 
+    /// One with so many slots and bytes.
+    pub(crate) fn with_slots(slots: u32, bytes: u64) -> Self {
+        let mut rig = Self::without_ring();
+        rig.create_ring_of(slots, bytes);
+        rig
+    }
+
     pub(crate) fn create_ring(&mut self) {
-        let geometry = Geometry::new(256, 128 << 10, 8, 8, 16).expect("a geometry");
+        self.create_ring_of(256, 128 << 10);
+    }
+
+    fn create_ring_of(&mut self, slots: u32, bytes: u64) {
+        let geometry = Geometry::new(slots, bytes, 8, 8, 16).expect("a geometry");
         let bell = self.namespace.bell().expect("a bell");
         let producer =
             Producer::create(&self.namespace, topology::OUTPUT_RING, geometry, &[], &bell);
@@ -112,6 +123,15 @@ impl Rig {
         let mut bytes = Vec::new();
         let old = old.as_ref().map(Document::as_bytes);
         record::encode(&header, None, data.as_bytes(), old, &mut bytes);
+        self.publish_bytes(kind, guild, &bytes);
+    }
+
+    /// An event without data that the gateway received then, in microseconds since 1970.
+    pub(crate) fn publish_received(&mut self, kind: Kind, guild: u64, seq: u64, received_us: u64) {
+        let data = Document::from_json("{}").expect("JSON");
+        let header = Header { kind, seq, key: guild, received_us, ..Header::default() };
+        let mut bytes = Vec::new();
+        record::encode(&header, None, data.as_bytes(), None, &mut bytes);
         self.publish_bytes(kind, guild, &bytes);
     }
 

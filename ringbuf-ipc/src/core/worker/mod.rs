@@ -55,6 +55,8 @@ pub(crate) struct WorkerTerms {
 pub(crate) struct Worker {
     pub(crate) post: Arc<Post>,
     desk: Desk,
+    /// Where the group begins, if it was made by this worker.
+    pub(crate) began: Option<Position>,
     order: Order,
     key: Option<KeyFn>,
     neighbours: Neighbours,
@@ -111,7 +113,7 @@ impl Worker {
         bell: Option<u64>,
         terms: WorkerTerms,
     ) -> Result<Self, JoinError> {
-        let (index, _) = groups::declare(core, spec)?;
+        let (index, made) = groups::declare(core, spec)?;
         let Mode::AnyOrder { order } = spec.mode else {
             return Err(JoinError::Io(io::ErrorKind::InvalidInput.into()));
         };
@@ -139,6 +141,7 @@ impl Worker {
             post.seat.sit_down(bell);
             let desk_terms = Terms { member, attempts: terms.attempts, once: terms.once };
             return Ok(Self {
+                began: made.then_some(floor),
                 desk: Desk::new(core.layout.geometry.slots, floor, desk_terms),
                 post: Arc::new(post),
                 order,

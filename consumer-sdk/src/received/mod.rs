@@ -1,21 +1,29 @@
+//! Events, as they are given to the program.
+
+mod context;
+mod identity;
+mod settling;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use mixcord_event::record::{self, Record};
 use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Shard, Value, from_value};
-use mixcord_ring::{Entry, Observed, RingId};
+use mixcord_ring::{Entry, Observed, Records, RingId};
 use serde::Deserialize;
 
+pub(crate) use self::context::{Context, Lookout, Watcher};
+pub use self::identity::Identity;
 use crate::State;
-use crate::lane::{Giving, Held};
+use crate::group::Out;
 
-/// One event, yours to keep, to clone and to send to other threads: it shares the buffer its batch
-/// was copied into.
+/// One event, yours to keep, to clone and to send to other threads: clones share its bytes.
 ///
 /// A member of a group acknowledges it with [`ack`](Self::ack) once it is handled;
 /// [`Consumer::run`](crate::Consumer::run) does that when the handler returns without an error. When the last clone
-/// is dropped unacknowledged, the event is given again after a pause.
+/// is dropped unsettled, the attempt failed, and the event is given again after a pause.
+#[derive(Clone)]
 pub struct Event {
     holder: Holder,
     header: Header,
@@ -27,58 +35,34 @@ pub struct Event {
 }
 
 /// Where the bytes of an event are, and whom its end concerns.
+#[derive(Clone)]
 pub(crate) enum Holder {
-    /// In a batch of a group's partition.
-    Held(Arc<Held>, Giving),
+    /// Given to a member of a group.
+    Out(Arc<Out>),
     /// In what an observer read.
-    Seen(Arc<Seen>, u32),
+    Seen(Arc<Observed>, u32, Arc<Context>),
+    /// Kept after its end.
+    Kept(Arc<Records>, Arc<Context>),
     /// In a record made here.
     Lost(Arc<Lost>),
-    /// In a record made here, in the place of one whose bytes are gone, in a batch.
-    Gone(Arc<Held>, Giving, Arc<Lost>),
-}
-
-/// What an observer read, shared with the events of it.
-pub(crate) struct Seen {
-    pub(crate) records: Observed,
-    pub(crate) state: State,
+    /// In a record made here, in the place of one whose bytes are gone, given to a member of a group.
+    Gone(Arc<Out>, Arc<Lost>),
 }
 
 /// The record that says that so many were lost.
 pub(crate) struct Lost {
     record: Vec<u8>,
     count: u64,
-    state: State,
-}
-
-/// Names an event for ever: the same for every delivery of it, in every group, and different from
-/// every other event's (but those of [`Event::lost`], which no ring ever held). What a handler with side effects keeps in order to tell a redelivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity {
-    /// The id of the shard ring the event came through.
-    pub ring: u64,
-    /// The shard.
-    pub shard: u16,
-    /// The position of Discord's event in that ring.
-    pub position: u64,
-    /// 0 for Discord's event itself, 1… for those derived from it.
-    pub index: u16,
-}
-
-impl fmt::Display for Identity {
-    /// Thirty-odd characters without spaces, fit for a database key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}-{}-{}", self.ring, self.shard, self.position, self.index)
-    }
+    context: Arc<Context>,
 }
 
 impl Lost {
     /// A record named `LOST`.
-    fn new(header: &Header, count: u64, data: &str, state: &State) -> Option<Self> {
+    fn new(header: &Header, count: u64, data: &str, context: &Arc<Context>) -> Option<Self> {
         let data = Document::from_json(data).ok()?;
         let mut record = Vec::new();
         record::encode(header, Some("LOST"), data.as_bytes(), None, &mut record);
-        Some(Self { record, count, state: state.clone() })
+        Some(Self { record, count, context: Arc::clone(context) })
     }
 }
 
@@ -98,9 +82,10 @@ impl Event {
     }
 
     /// The event that says that `count` records were lost.
-    pub(crate) fn lost_records(count: u64, state: &State) -> Option<Self> {
+    pub(crate) fn lost_records(count: u64, context: &Arc<Context>) -> Option<Self> {
         let header = Header { kind: Kind::UNKNOWN, ..Header::default() };
-        let lost = Arc::new(Lost::new(&header, count, &format!("{{\"count\":{count}}}"), state)?);
+        let data = format!("{{\"count\":{count}}}");
+        let lost = Arc::new(Lost::new(&header, count, &data, context)?);
         let record = Record::parse(&lost.record).ok()?;
         Some(Self::new(&record, &lost.record, Holder::Lost(Arc::clone(&lost)), 1))
     }
@@ -109,9 +94,8 @@ impl Event {
     pub(crate) fn gone(
         entry: &Entry<'_>,
         ring: RingId,
-        state: &State,
-        held: Option<(Arc<Held>, Giving)>,
-        attempt: u32,
+        context: &Arc<Context>,
+        give: impl FnOnce(Identity) -> Option<Arc<Out>>,
     ) -> Option<Self> {
         let kind = u16::try_from(entry.tag).ok().and_then(Kind::from_number);
         let kind = kind.map_or_else(|| "null".to_owned(), |kind| format!("\"{}\"", kind.name()));
@@ -122,30 +106,53 @@ impl Event {
         let origin = Origin { ring: ring.0, position };
         let (key, reason) = (entry.key, Reason::RecordsLost);
         let header = Header { kind: Kind::UNKNOWN, reason, key, origin, ..Header::default() };
-        let lost = Arc::new(Lost::new(&header, 1, &data, state)?);
+        let lost = Arc::new(Lost::new(&header, 1, &data, context)?);
         let record = Record::parse(&lost.record).ok()?;
-        let holder = match held {
-            Some((held, giving)) => Holder::Gone(held, giving, Arc::clone(&lost)),
+        let out = give(Identity::of(&header));
+        let attempt = out.as_ref().map_or(1, |out| out.attempt());
+        let holder = match out {
+            Some(out) => Holder::Gone(out, Arc::clone(&lost)),
             None => Holder::Lost(Arc::clone(&lost)),
         };
         Some(Self::new(&record, &lost.record, holder, attempt))
     }
 
+    /// The event of a record that was given before, which nothing can settle any more.
+    pub(crate) fn kept(
+        records: &Arc<Records>,
+        context: &Arc<Context>,
+        attempt: u32,
+    ) -> Option<Self> {
+        let bytes = records.get(0)?.payload;
+        let record = Record::parse_head(bytes).ok()?;
+        let holder = Holder::Kept(Arc::clone(records), Arc::clone(context));
+        Some(Self::new(&record, bytes, holder, attempt))
+    }
+
     fn bytes(&self) -> &[u8] {
         match &self.holder {
-            Holder::Held(held, giving) => held.payload(*giving),
-            Holder::Seen(seen, index) => {
-                seen.records.get(*index as usize).map_or(&[], |entry| entry.payload)
+            Holder::Out(out) => out.payload(),
+            Holder::Seen(seen, index, _) => {
+                seen.get(*index as usize).map_or(&[], |entry| entry.payload)
             }
-            Holder::Lost(lost) | Holder::Gone(_, _, lost) => &lost.record,
+            Holder::Kept(records, _) => records.get(0).map_or(&[], |entry| entry.payload),
+            Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.record,
         }
     }
 
-    /// The batch that waits for what becomes of this event.
-    fn held(&self) -> Option<(&Held, Giving)> {
+    pub(crate) fn context(&self) -> &Arc<Context> {
         match &self.holder {
-            Holder::Held(held, giving) | Holder::Gone(held, giving, _) => Some((held, *giving)),
-            Holder::Seen(..) | Holder::Lost(_) => None,
+            Holder::Out(out) => out.team().context(),
+            Holder::Seen(_, _, context) | Holder::Kept(_, context) => context,
+            Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.context,
+        }
+    }
+
+    /// What waits for the end of this event.
+    pub(crate) fn out(&self) -> Option<&Arc<Out>> {
+        match &self.holder {
+            Holder::Out(out) | Holder::Gone(out, _) => Some(out),
+            Holder::Seen(..) | Holder::Kept(..) | Holder::Lost(_) => None,
         }
     }
 
@@ -209,6 +216,12 @@ impl Event {
     #[must_use]
     pub fn received_us(&self) -> u64 {
         self.header.received_us
+    }
+
+    /// The channel or thread it is about, where its data names one.
+    #[must_use]
+    pub fn channel_id(&self) -> Option<u64> {
+        self.data().get(mixcord_event::atoms::CHANNEL_ID)?.as_u64()
     }
 
     /// The guild it is about; `None` for direct messages and events of the bot itself.
@@ -304,11 +317,7 @@ impl Event {
     /// ```
     #[must_use]
     pub fn state(&self) -> &State {
-        match &self.holder {
-            Holder::Held(held, _) => held.state(),
-            Holder::Seen(seen, _) => &seen.state,
-            Holder::Lost(lost) | Holder::Gone(_, _, lost) => &lost.state,
-        }
+        &self.context().state
     }
 
     /// What names this event for ever. Of a [`lost`](Self::lost) event, which was made here and never
@@ -316,12 +325,7 @@ impl Event {
     /// and the record's position there, and it comes again until it is acknowledged.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        Identity {
-            ring: self.header.origin.ring,
-            shard: self.header.shard.id,
-            position: self.header.origin.position,
-            index: self.header.index,
-        }
+        Identity::of(&self.header)
     }
 
     /// How many records were lost, where the event says that. An observer that fell behind is told
@@ -333,62 +337,16 @@ impl Event {
     #[must_use]
     pub fn lost(&self) -> Option<u64> {
         match &self.holder {
-            Holder::Lost(lost) | Holder::Gone(_, _, lost) => Some(lost.count),
-            Holder::Held(..) | Holder::Seen(..) => None,
+            Holder::Lost(lost) | Holder::Gone(_, lost) => Some(lost.count),
+            Holder::Out(_) | Holder::Seen(..) | Holder::Kept(..) => None,
         }
     }
 
-    /// How often this consumer was given the event, from 1. A handler that wants to give up on an
-    /// event that fails and fails acknowledges it when this gets high. A redelivery by another
-    /// process starts at 1 again: tell it by [`identity`](Self::identity).
+    /// Which time the event is given, from 1, in whatever process. Not counted are attempts of processes that died
+    /// before they had acknowledged anything, for those are laid to no event. An observer's is 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.attempt
-    }
-
-    /// The event is handled: one store to shared memory, and it is never given again, even if this
-    /// process dies right after. Further calls, and calls on an observer's event, do nothing.
-    ///
-    /// It counts while the [`Consumer`](crate::Consumer) lives; afterwards the event belongs to others.
-    pub fn ack(&self) {
-        if let Some((held, giving)) = self.held() {
-            held.ack(giving);
-        }
-    }
-}
-
-impl Event {
-    /// The handler failed: the event is given again, even while clones of it live.
-    pub(crate) fn fail(&self) {
-        if let Some((held, giving)) = self.held() {
-            held.fail(giving);
-        }
-    }
-}
-
-impl Clone for Event {
-    fn clone(&self) -> Self {
-        if let Some((held, giving)) = self.held() {
-            held.join(giving);
-        }
-        let holder = match &self.holder {
-            Holder::Held(held, giving) => Holder::Held(Arc::clone(held), *giving),
-            Holder::Seen(seen, index) => Holder::Seen(Arc::clone(seen), *index),
-            Holder::Lost(lost) => Holder::Lost(Arc::clone(lost)),
-            Holder::Gone(held, giving, lost) => {
-                Holder::Gone(Arc::clone(held), *giving, Arc::clone(lost))
-            }
-        };
-        let (name, data, old) = (self.name.clone(), self.data.clone(), self.old.clone());
-        Self { holder, header: self.header, attempt: self.attempt, name, data, old }
-    }
-}
-
-impl Drop for Event {
-    fn drop(&mut self) {
-        if let Some((held, giving)) = self.held() {
-            held.leave(giving);
-        }
     }
 }
 

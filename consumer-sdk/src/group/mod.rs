@@ -1,0 +1,223 @@
+//! A member of a group: what it has out, and what is shared with the events that are.
+//!
+//! [`out`] one event until it is settled; [`policy`] what is done about those that fail; [`care`] the thread that
+//! looks after them; [`meter`] what is counted.
+
+mod care;
+pub(crate) mod meter;
+mod out;
+pub(crate) mod policy;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mixcord_event::Kind;
+use mixcord_ring::{Delivery, Records, Ring, TakeError, Worker};
+
+use self::meter::{Counters, count};
+use self::out::lock;
+pub(crate) use self::out::{How, Keeper, Out};
+use self::policy::Policy;
+use crate::doorbell::Doorbell;
+use crate::received::{Context, Identity};
+
+/// An event that was given up, for whom it may concern.
+pub(crate) struct Corpse<'a> {
+    pub(crate) records: Arc<Records>,
+    pub(crate) attempt: u32,
+    pub(crate) reason: &'a str,
+}
+
+/// Whom dead letters concern.
+pub(crate) type OnDead = Box<dyn Fn(Corpse<'_>) + Send + Sync>;
+
+/// One member of a group, in this process: shared by the consumer, its events, and who looks after them.
+pub(crate) struct Team {
+    group: String,
+    ring: Ring,
+    /// `None` once the member left.
+    worker: Mutex<Option<Worker>>,
+    out: Mutex<Roll>,
+    /// Something is out, or the member left.
+    changed: Condvar,
+    next: AtomicU64,
+    care: Mutex<Option<JoinHandle<()>>>,
+    policy: Policy,
+    counters: Arc<Counters>,
+    doorbell: Arc<Doorbell>,
+    context: Arc<Context>,
+    on_dead: OnDead,
+}
+
+/// The events that are out, by their number in the order they were given.
+#[derive(Default)]
+struct Roll {
+    events: BTreeMap<u64, Weak<Out>>,
+    left: bool,
+}
+
+impl fmt::Debug for Team {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Team").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+impl Team {
+    pub(crate) fn new(
+        group: String,
+        worker: Worker,
+        policy: Policy,
+        counters: &Arc<Counters>,
+        doorbell: &Arc<Doorbell>,
+        context: &Arc<Context>,
+        on_dead: OnDead,
+    ) -> std::io::Result<Arc<Self>> {
+        let team = Arc::new(Self {
+            group,
+            ring: worker.ring().clone(),
+            worker: Mutex::new(Some(worker)),
+            out: Mutex::default(),
+            changed: Condvar::new(),
+            next: AtomicU64::new(0),
+            care: Mutex::new(None),
+            policy,
+            counters: Arc::clone(counters),
+            doorbell: Arc::clone(doorbell),
+            context: Arc::clone(context),
+            on_dead,
+        });
+        *lock(&counters.team) = Arc::downgrade(&team);
+        *lock(&team.care) = Some(care::begin(&team)?);
+        Ok(team)
+    }
+
+    pub(crate) fn group(&self) -> &str {
+        &self.group
+    }
+
+    pub(crate) fn ring_id(&self) -> mixcord_ring::RingId {
+        self.ring.id()
+    }
+
+    pub(crate) fn shared_ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn take(&self) -> Result<Option<Delivery>, TakeError> {
+        lock(&self.worker).as_mut().map_or(Ok(None), Worker::take)
+    }
+
+    /// Asks for the bell at the next news.
+    pub(crate) fn arm(&self) {
+        if let Some(worker) = lock(&self.worker).as_mut() {
+            worker.arm();
+        }
+    }
+
+    /// The longest sleep.
+    pub(crate) fn tick(&self) -> Duration {
+        lock(&self.worker).as_ref().map_or(Duration::ZERO, Worker::tick)
+    }
+
+    /// Records the group has not settled, counted from the first of them; `None` when it left.
+    pub(crate) fn lag(&self) -> Option<u64> {
+        lock(&self.worker).as_mut().map(Worker::lag)
+    }
+
+    /// Where the group begins that this member made.
+    pub(crate) fn began_at(&self) -> Option<u64> {
+        lock(&self.worker).as_ref()?.began_at()
+    }
+
+    /// How many events are out, and for how long the oldest has been.
+    pub(crate) fn in_work(&self) -> (usize, Option<Duration>) {
+        let out = lock(&self.out);
+        let oldest = out.events.values().find_map(Weak::upgrade);
+        let count = out.events.len();
+        drop(out);
+        (count, oldest.map(|oldest| oldest.given().elapsed()))
+    }
+
+    pub(crate) fn is_full(&self, limit: usize) -> bool {
+        lock(&self.out).events.len() >= limit
+    }
+
+    /// Writes an event down as out.
+    pub(crate) fn give(
+        self: &Arc<Self>,
+        delivery: Delivery,
+        kind: Kind,
+        identity: Identity,
+    ) -> Arc<Out> {
+        if delivery.attempt() > 1 {
+            count(&self.counters.retried);
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let out = Arc::new(Out::new(self, number, delivery, kind, identity));
+        let mut roll = lock(&self.out);
+        let was_idle = roll.events.is_empty();
+        roll.events.insert(number, Arc::downgrade(&out));
+        drop(roll);
+        if was_idle {
+            self.changed.notify_one();
+        }
+        out
+    }
+
+    pub(crate) fn drop_too_old(&self, delivery: Delivery, kind: Kind, identity: Identity) {
+        count(&self.counters.too_old);
+        let (group, kind) = (self.group(), kind.name());
+        tracing::debug!(group, kind, %identity, "dropped: too old to be of use");
+        self.pass(delivery);
+    }
+
+    /// Settles an event that nobody wants.
+    pub(crate) fn pass(&self, delivery: Delivery) {
+        if let Err(error) = delivery.settle(mixcord_ring::Settle::Ack) {
+            tracing::debug!(group = self.group(), %error, "an event could not be passed over");
+        }
+    }
+
+    /// Leaves the group: what is out goes to another member.
+    pub(crate) fn leave(&self) {
+        let mut roll = lock(&self.out);
+        roll.left = true;
+        let events: Vec<_> = roll.events.values().filter_map(Weak::upgrade).collect();
+        drop(roll);
+        self.changed.notify_all();
+        for out in events {
+            out.settle(How::Leave);
+        }
+        let (worker, care) = (lock(&self.worker).take(), lock(&self.care).take());
+        drop(worker);
+        // Its hold on the ring ends here, not some time later. It may be this very thread, in the program's own code.
+        if let Some(care) = care.filter(|care| care.thread().id() != thread::current().id()) {
+            let _ = care.join();
+        }
+    }
+
+    /// An event is out no more.
+    fn strike(&self, number: u64) {
+        lock(&self.out).events.remove(&number);
+    }
+
+    fn ring(&self) {
+        self.doorbell.ring();
+    }
+
+    fn bury(&self, corpse: Corpse<'_>) {
+        (self.on_dead)(corpse);
+    }
+}
