@@ -112,6 +112,26 @@ fn what_stopped_a_cache_is_read_by_the_next_one() {
     assert_eq!((seen.len(), seen[0].kind.as_str(), lag(&shard)), (1, "MESSAGE_CREATE", 0));
 }
 
+/// A restart would say the same again: the line says what to do.
+#[test]
+fn an_output_ring_of_another_layout_is_refused_until_somebody_drains_it() {
+    let instance = Instance::new("layout");
+    instance.declare();
+    let path = mixcord_ring::Namespace::directory().join(format!(
+        "{}.{}",
+        instance.namespace.prefix(),
+        topology::OUTPUT_RING
+    ));
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    // The second word of a segment, after the magic number.
+    std::os::unix::fs::FileExt::write_all_at(&file, &2_u64.to_le_bytes(), 8).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = mixcord_cache::engine::Engine::start(&instance.plan()).unwrap_err();
+    assert!(error.is_configuration(), "{error}");
+    assert!(error.to_string().contains("layout version 2"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == before, "it was touched");
+}
+
 /// C-3: a downgraded cache refuses a newer store, and leaves it as it is.
 #[test]
 fn a_store_of_a_newer_cache_is_kept_and_refused() {

@@ -134,6 +134,12 @@ impl Error {
     pub const fn is_configuration(&self) -> bool {
         match self {
             Self::Instance { .. } | Self::NoGroup | Self::Options(_) | Self::Newer { .. } => true,
+            // Rings of another layout stay so until somebody drains them.
+            Self::Attach { source, .. } => matches!(
+                source,
+                ring::AttachError::Header { why: ring::HeaderError::Version { .. }, .. }
+                    | ring::AttachError::NotOurs { .. }
+            ),
             Self::Join { source, .. } => {
                 matches!(
                     source,

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use mixcord_ring::{AttachError, BellError, CreateError, NameError, StageError};
+use mixcord_ring::{AttachError, BellError, CreateError, HeaderError, NameError, StageError};
 use mixcord_state::StoreError;
 
 use crate::store::DiskError;
@@ -43,10 +43,21 @@ impl EngineError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Name(_) | Self::Running | Self::Bell(BellError::NoSpace(_)) => true,
-            Self::Output(error) => matches!(
-                error,
-                CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_)
-            ),
+            Self::Output(error) => match error {
+                CreateError::NoSpace { .. } | CreateError::Geometry(_) | CreateError::Name(_) => {
+                    true
+                }
+                // Of another layout or another user. A ring that is damaged is tried again, for the gateway
+                // beside us goes on meanwhile.
+                CreateError::Attach(error) => matches!(
+                    error,
+                    AttachError::Header { why: HeaderError::Version { .. }, .. }
+                        | AttachError::NotAFile { .. }
+                        | AttachError::NotOurs { .. }
+                        | AttachError::TooOpen { .. }
+                ),
+                _ => false,
+            },
             Self::Disk(error) => match error {
                 DiskError::Locked { .. }
                 | DiskError::NotOurs { .. }

@@ -53,6 +53,19 @@ fn a_record_of_a_newer_cache_says_which_program_to_rebuild() {
     }
 }
 
+/// A restart would find the same.
+#[test]
+fn rings_of_another_layout_are_refused_for_good() {
+    let rig = Rig::new();
+    let prefix = mixcord::event::topology::namespace(&rig.instance);
+    let path = format!("/dev/shm/{prefix}.{}", mixcord::event::topology::OUTPUT_RING);
+    let file = std::fs::File::options().write(true).open(path).expect("the ring");
+    // The second word of a segment, after the magic number.
+    std::os::unix::fs::FileExt::write_all_at(&file, &2_u64.to_le_bytes(), 8).expect("written");
+    let error = rig.consumer().group("bot").connect_blocking().expect_err("refused");
+    assert!(error.is_configuration() && error.to_string().contains("layout version 2"), "{error}");
+}
+
 #[test]
 fn the_version_to_rebuild_with_is_named_when_the_cache_says_its_own() {
     let mut rig = Rig::new();
