@@ -43,12 +43,18 @@ pub struct Options {
     /// How long a message is kept.
     #[arg(long, env = "MIXCORD_MESSAGES_AGE", value_name = "DURATION", default_value = "1d", value_parser = duration)]
     messages_age: Duration,
-    /// Records the output ring can hold, if it has to be made.
+    /// Records the output ring can hold. A ring that is there gets other sizes at the start, once it is drained.
     #[arg(long, env = "MIXCORD_OUTPUT_SLOTS", value_name = "N", default_value_t = 65_536)]
     output_slots: u32,
-    /// Bytes the output ring can hold, if it has to be made.
+    /// Bytes the output ring can hold.
     #[arg(long, env = "MIXCORD_OUTPUT_BYTES", value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
     output_bytes: u64,
+    /// Partitions of a group that takes events in batches, so the most of its members that work at a time: 1 to 1024.
+    #[arg(long, env = "MIXCORD_OUTPUT_PARTITIONS", value_name = "N", default_value_t = 64)]
+    output_partitions: u16,
+    /// Groups of consumers that the output ring has room for: 1 to 1024.
+    #[arg(long, env = "MIXCORD_OUTPUT_GROUPS", value_name = "N", default_value_t = 64)]
+    output_groups: u16,
     /// What is logged, and how.
     #[command(flatten)]
     pub log: LogOptions,
@@ -63,9 +69,7 @@ enum StoreKind {
     None,
 }
 
-/// Groups, partitions and members of the output ring.
-const GROUPS: u16 = 64;
-const PARTITIONS: u16 = 64;
+/// Members of a group of the output ring.
 const MEMBERS: u16 = 64;
 /// Room for the positions of 1,024 shards, of the old count and of a new one.
 const CHECKPOINT_BYTES: u32 = 64 << 10;
@@ -88,10 +92,11 @@ impl Options {
                 self.instance
             ));
         }
+        let (groups, partitions) = (self.output_groups, self.output_partitions);
         let output =
-            Geometry::new(self.output_slots, self.output_bytes, GROUPS, PARTITIONS, MEMBERS)
+            Geometry::new(self.output_slots, self.output_bytes, groups, partitions, MEMBERS)
                 .and_then(|geometry| geometry.checkpoints(CHECKPOINT_BYTES))
-                .map_err(|error| format!("--output-slots, --output-bytes: {error}"))?;
+                .map_err(|error| format!("{}: {error}", option_of(error.what)))?;
         if self.store == StoreKind::Lmdb && self.state_max < STATE_BYTES_MIN {
             return Err("--state-max has to be at least 64KiB".to_owned());
         }
@@ -111,6 +116,17 @@ impl Options {
             output,
             old_rings_kept: OLD_RINGS_KEPT,
         })
+    }
+}
+
+/// The option that says this of the output ring.
+fn option_of(what: &str) -> &'static str {
+    match what {
+        "slots" => "--output-slots",
+        "payload_bytes" => "--output-bytes",
+        "partitions" => "--output-partitions",
+        "groups" => "--output-groups",
+        _ => "the output ring",
     }
 }
 

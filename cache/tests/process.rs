@@ -167,6 +167,19 @@ fn who_holds_the_output_ring_is_named_with_its_oldest_event_and_what_ends_it() {
 }
 
 #[test]
+fn the_output_ring_has_the_groups_and_partitions_that_are_asked_for() {
+    let instance = Instance::new("sizes");
+    let sizes = ["--output-partitions", "1024", "--output-groups", "100"];
+    let child = program(&instance, &sizes).spawn().unwrap();
+    let output = || Ring::attach(&instance.namespace, "out").ok();
+    until("the output ring", || output().is_some_and(|ring| ring.producer_alive()));
+    let geometry = output().unwrap().geometry();
+    assert_eq!((geometry.partitions, geometry.groups), (1024, 100));
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(end(child).0.code(), Some(0));
+}
+
+#[test]
 fn refusals_are_one_line_and_78() {
     let instance = Instance::new("refuse");
     for (more, says) in [
@@ -175,6 +188,11 @@ fn refusals_are_one_line_and_78() {
         (&["--no-cache", "cats"][..], "cats"),
         (&["--messages-age", "soon"][..], "soon"),
         (&["--output-slots", "3"][..], "--output-slots"),
+        (&["--output-bytes", "3MiB"][..], "--output-bytes"),
+        (&["--output-partitions", "48"][..], "--output-partitions"),
+        (&["--output-partitions", "2048"][..], "--output-partitions"),
+        (&["--output-groups", "0"][..], "--output-groups"),
+        (&["--output-groups", "1025"][..], "--output-groups"),
         (&["--output-bytes", "64GiB"][..], "bytes free"),
         (&["--state-max", "1KiB"][..], "--state-max"),
         (&["--state", "/proc/nothing/here"][..], "/proc/nothing/here"),
