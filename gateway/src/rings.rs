@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mixcord_event::topology;
 use mixcord_ring::{
-    AsyncBell, AttachError, Bell, BellError, CreateError, Geometry, GroupSpec, Namespace, Producer,
-    Ring, Start,
+    AsyncBell, AttachError, Bell, BellError, CreateError, Fit, Geometry, GroupSpec, HeaderError,
+    Namespace, Producer, Ring, Start,
 };
 
 use crate::checkpoint::Checkpoint;
@@ -174,10 +174,23 @@ fn open_all(
                 created.push(name);
                 producer
             }
-            Err(CreateError::Exists { .. }) => match Producer::attach(namespace, &name, bell) {
+            Err(CreateError::Exists { .. }) => match attach(namespace, &name, geometry, bell) {
                 Ok(producer) => {
-                    if producer.geometry() != geometry {
-                        other_size.get_or_insert_with(|| (name, producer.geometry()));
+                    let fitted = producer.fit(namespace, geometry, bell);
+                    let (producer, fit) = fitted.map_err(|error| {
+                        Failure::configuration(format!("ring of shard {shard}: {error}"))
+                    })?;
+                    match fit {
+                        Fit::Kept { geometry, by } => {
+                            other_size.get_or_insert((name, geometry, by));
+                        }
+                        Fit::Changed { .. } => tracing::info!(
+                            ring = name,
+                            slots = geometry.slots,
+                            bytes = geometry.payload_bytes,
+                            "the ring was drained, and has these sizes from now on"
+                        ),
+                        _ => {}
                     }
                     producer
                 }
@@ -199,12 +212,13 @@ fn open_all(
         };
         producers.insert(shard, producer);
     }
-    if let Some((name, found)) = other_size {
+    if let Some((name, found, by)) = other_size {
         tracing::warn!(
             ring = name,
             slots = found.slots,
             bytes = found.payload_bytes,
-            "--ring-slots {} and --ring-bytes {} are not in force: rings that exist keep their size",
+            "--ring-slots {} and --ring-bytes {} are not in force: rings that exist keep their size until \
+             they are drained and the gateway starts again; {by}",
             geometry.slots,
             geometry.payload_bytes
         );
@@ -213,6 +227,23 @@ fn open_all(
     match damaged {
         Some(failure) if producers.is_empty() => Err(failure),
         _ => Ok(producers),
+    }
+}
+
+/// The ring that is there; one of the layout before goes over into this one if it is drained.
+fn attach(
+    namespace: &Namespace,
+    name: &str,
+    geometry: Geometry,
+    bell: &Bell,
+) -> Result<Producer, AttachError> {
+    match Producer::attach(namespace, name, bell) {
+        Err(error @ AttachError::Header { why: HeaderError::Version { .. }, .. }) => {
+            Producer::create_or_fit(namespace, name, geometry, &[], bell)
+                .map(|(producer, _)| producer)
+                .map_err(|_| error)
+        }
+        other => other,
     }
 }
 

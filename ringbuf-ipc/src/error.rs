@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::core::carry::HeldBy;
 use crate::core::geometry::GeometryError;
 use crate::core::group_spec::GroupError;
 use crate::core::layout::HeaderError;
@@ -70,6 +71,17 @@ pub enum CreateError {
     /// A ring's name that cannot be.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// It is of an earlier layout, and goes over into this one only when it is drained.
+    #[error(
+        "/dev/shm/{name} is of an earlier layout and is taken over once it is drained: {by}; the programs \
+         that made it read it"
+    )]
+    Held {
+        /// Its segment.
+        name: String,
+        /// What holds it.
+        by: HeldBy,
+    },
     /// A group that cannot be declared.
     #[error(transparent)]
     Group(#[from] GroupError),

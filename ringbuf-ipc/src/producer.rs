@@ -259,7 +259,15 @@ impl Producer {
         }
     }
 
-    fn adopt(
+    pub(crate) fn core(&self) -> Arc<crate::core::Core> {
+        Arc::clone(&self.writer.core)
+    }
+
+    pub(crate) fn segment_name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn adopt(
         namespace: &Namespace,
         segment_name: &str,
         bell: &Bell,

@@ -159,6 +159,12 @@ impl Ring {
         checkpoint::all_begin_with(&self.core, prefix)
     }
 
+    /// Whether the file of this ring is still the one of its name. Not so after the ring was removed, or got other
+    /// sizes: then nothing comes here any more, and who attaches anew goes on where it stood.
+    pub fn is_current(&self) -> bool {
+        self.core.environment.is_current()
+    }
+
     /// Whether a producer is attached, by its lock.
     pub fn producer_alive(&self) -> bool {
         self.core.environment.held(locks::PRODUCER)

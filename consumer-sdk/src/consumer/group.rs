@@ -112,7 +112,7 @@ impl Consumer {
         if ring.producer_alive() || team.is_full(1) || team.lag().is_some_and(|lag| lag > 0) {
             return Ok(false);
         }
-        let Some(new) = replacement(&self.namespace, ring.id()) else { return Ok(false) };
+        let Some(new) = replacement(&self.namespace, ring) else { return Ok(false) };
         tracing::warn!(instance = self.options.instance, "the output ring was replaced");
         let (options, counters, start) = (&self.options, &self.counters, Start::Earliest);
         let source = Source::join(options, &new, start, counters, doorbell, &self.context)?;

@@ -56,12 +56,14 @@ impl Consumer {
                 continue;
             }
             if !ring.producer_alive()
-                && let Some(new) = replacement(&self.namespace, ring.id())
+                && let Some(new) = replacement(&self.namespace, ring)
                 && let Some(doorbell) = &self.doorbell
             {
                 tracing::warn!(instance = self.options.instance, "the output ring was replaced");
-                // Not from the earliest: what went before it was there is lost, and is told.
-                let (options, counters, start) = (&self.options, &self.counters, Start::At(0));
+                // Not from the earliest: what went before it was there is lost, and is told. The same ring in
+                // other sizes goes on where it stood.
+                let from = if new.id() == ring.id() { observer.position() } else { 0 };
+                let (options, counters, start) = (&self.options, &self.counters, Start::At(from));
                 self.source =
                     Source::join(options, &new, start, counters, doorbell, &self.context)?;
                 self.watching.follow(&new);

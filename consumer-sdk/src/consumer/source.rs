@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use mixcord_event::topology;
 use mixcord_ring::{
-    Delivery, GroupError, JoinError, Mode as RingMode, Namespace, Observed, Observer, Ring, RingId,
-    Start, TakeError, Worker, WorkerOptions,
+    Delivery, GroupError, JoinError, Mode as RingMode, Namespace, Observed, Observer, Ring, Start,
+    TakeError, Worker, WorkerOptions,
 };
 use mixcord_state::Checkpoint;
 
@@ -131,9 +131,9 @@ fn on_dead(options: &Options, group: &str, context: &Arc<Context>) -> OnDead {
     })
 }
 
-/// The output ring that took the place of the one with this id, when one did.
-pub(super) fn replacement(namespace: &Namespace, id: RingId) -> Option<Ring> {
-    Ring::attach(namespace, topology::OUTPUT_RING).ok().filter(|ring| ring.id() != id)
+/// The output ring that took the place of this one, when one did: another, or the same in other sizes.
+pub(super) fn replacement(namespace: &Namespace, ring: &Ring) -> Option<Ring> {
+    Ring::attach(namespace, topology::OUTPUT_RING).ok().filter(|_| !ring.is_current())
 }
 
 pub(super) fn take_error(options: &Options, source: TakeError) -> Error {

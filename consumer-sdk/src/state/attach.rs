@@ -75,7 +75,7 @@ impl Attachment {
     /// A consumer reads this ring from now on.
     pub(crate) fn follow(&self, ring: &Ring) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.ring.as_ref().is_none_or(|known| known.id() != ring.id()) {
+        if open.ring.as_ref().is_none_or(|known| known.id() != ring.id() || !known.is_current()) {
             open.ring = Some(ring.clone());
         }
     }
@@ -145,7 +145,11 @@ impl Attachment {
     /// The output ring as it is now; the one that was known if it is still that.
     fn find_ring(&self, known: Option<Ring>) -> Result<Option<Ring>, Error> {
         match Ring::attach(&self.namespace, topology::OUTPUT_RING) {
-            Ok(found) => Ok(Some(known.filter(|known| known.id() == found.id()).unwrap_or(found))),
+            Ok(found) => Ok(Some(
+                known
+                    .filter(|known| known.id() == found.id() && known.is_current())
+                    .unwrap_or(found),
+            )),
             Err(AttachError::NotFound { .. }) => Ok(None),
             Err(source) => Err(Error::Ring { instance: self.instance.clone(), source }),
         }

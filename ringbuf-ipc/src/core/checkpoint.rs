@@ -124,8 +124,20 @@ impl Checkpoint {
 pub(crate) struct FoundCheckpoint {
     slot: usize,
     tag: Position,
-    number: u64,
+    pub(crate) number: u64,
     pub(crate) bytes: Vec<u8>,
+}
+
+/// Writes one into a new ring, which is that of the tail.
+pub(crate) fn put(core: &Core, tail: Position, number: u64, bytes: &[u8]) {
+    let at = core.layout.checkpoint(0);
+    let store = |offset, value| core.memory.store(at + offset, value, Ordering::Relaxed);
+    store(producer::CHECKPOINT_TAG, tail);
+    store(producer::CHECKPOINT_LEN, bytes.len() as u64);
+    store(producer::CHECKPOINT_NUMBER, number);
+    core.memory.write(at + producer::CHECKPOINT_BYTES, bytes);
+    let sum = checkpoint_sum(tail, number, bytes);
+    core.memory.store(at + producer::CHECKPOINT_SUM, sum, Ordering::Release);
 }
 
 /// The newest checkpoint that belongs to `tail` or before.
@@ -189,7 +201,7 @@ pub(crate) fn all_begin_with<const N: usize>(core: &Core, prefix: &[u8; N]) -> b
 }
 
 /// Never 0.
-fn checkpoint_sum(tag: Position, number: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn checkpoint_sum(tag: Position, number: u64, bytes: &[u8]) -> u64 {
     let head = checksum(&[tag, number, bytes.len() as u64]);
     let sum = bytes.chunks(8).fold(head, |sum, chunk| {
         let mut word = [0; 8];

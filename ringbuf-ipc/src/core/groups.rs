@@ -368,7 +368,7 @@ fn hold(core: &Core, index: u16, epoch: Epoch, wish: Position) -> Position {
 }
 
 /// Puts right what a process left that died with the table lock.
-pub(super) fn repair(core: &Core) -> bool {
+pub(crate) fn repair(core: &Core) -> bool {
     let mut changed = false;
     for index in 0..core.layout.geometry.groups {
         let floor = core.layout.group(index) + group::FLOOR;

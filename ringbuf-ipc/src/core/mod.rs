@@ -35,6 +35,7 @@
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
 pub(crate) mod buffers;
+pub(crate) mod carry;
 pub(crate) mod checkpoint;
 pub(crate) mod descriptor;
 pub(crate) mod doorbell;
@@ -141,6 +142,10 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
         _change: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
     ) -> io::Result<bool> {
         Ok(false)
+    }
+    /// Whether the file that is mapped is still the one of its name.
+    fn is_current(&self) -> bool {
+        true
     }
     /// Milliseconds since 1970, for people.
     fn wall_ms(&self) -> u64 {

@@ -217,6 +217,10 @@ impl Environment for Host {
         change(&mut letters).map(|()| true)
     }
 
+    fn is_current(&self) -> bool {
+        crate::refit::is_current(&self.probe, &self.segment)
+    }
+
     fn wall_ms(&self) -> u64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)

@@ -11,3 +11,4 @@ pub(crate) mod lock;
 #[cfg(feature = "tokio")]
 pub(crate) mod nudge;
 pub(crate) mod segment;
+pub(crate) mod v2;

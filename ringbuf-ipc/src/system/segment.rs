@@ -68,9 +68,17 @@ impl Segment {
 
     /// Makes an empty ring under a temporary name.
     pub(crate) fn draft(name: &str, layout: &Layout) -> Result<(Draft, Self), CreateError> {
+        Self::draft_of(name, layout, random_id()?)
+    }
+
+    /// The same of a ring that goes on under its id.
+    pub(crate) fn draft_of(
+        name: &str,
+        layout: &Layout,
+        id: u64,
+    ) -> Result<(Draft, Self), CreateError> {
         sweep_drafts(name);
         super::budget::check(Path::new(DIRECTORY), layout.reserved_bytes())?;
-        let id = random_id()?;
         // Of its own: the ring's id names files of the ring, and need not be known before they are there.
         let temporary = format!("{name}.tmp-{:016x}", random_id()?);
         let map = Map::create(&temporary, layout.total)?;
@@ -91,6 +99,14 @@ impl Segment {
 }
 
 impl Draft {
+    /// Takes the place of the segment of that name.
+    pub(crate) fn take_place(&mut self, name: &str) -> Result<(), CreateError> {
+        fs::rename(path_of(&self.temporary), path_of(name))?;
+        kill::point();
+        self.placed = true;
+        Ok(())
+    }
+
     /// Gives the segment its name, unless there is one of that name.
     pub(crate) fn place(&mut self, name: &str) -> Result<(), CreateError> {
         if rename_exclusively(&self.temporary, name)? {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use mixcord_memory::__kill::SHARED;
 use mixcord_ring::{
-    Delivery, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Order, Producer, Ring, Settle,
-    Start, TakeError, Worker, WorkerOptions,
+    Delivery, Fit, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Order, Producer, Ring,
+    Settle, Start, TakeError, Worker, WorkerOptions,
 };
 
 pub(crate) const ROLE: &str = "RING_KILL_ROLE";
@@ -65,6 +65,7 @@ fn process() {
         "asider" => asider(&namespace, last),
         "mover" => mover(&namespace, last),
         "maker" => maker(&namespace, last),
+        "refitter" => refitter(&namespace, last),
         "creator" => creator(&namespace, last),
         "producer" => producer(&namespace, last, None),
         "recorder" => recorder(&namespace, last),
@@ -385,4 +386,21 @@ fn maker(namespace: &Namespace, last: u64) {
     say("removing", &[]);
     ring.remove_group("w").unwrap();
     say("removed", &[]);
+}
+
+/// Has a drained ring go over into a larger one.
+fn refitter(namespace: &Namespace, last: u64) {
+    let bell = namespace.bell().unwrap();
+    SHARED.arm(last);
+    let (mut producer, fit) =
+        Producer::create_or_fit(namespace, RING, larger(), &[], &bell).unwrap();
+    assert!(matches!(fit, Fit::Changed { .. }), "{fit:?}");
+    say("changed", &[producer.id().0]);
+    stage(&mut producer).unwrap();
+    producer.publish();
+    say("published", &[producer.tail()]);
+}
+
+pub(crate) fn larger() -> Geometry {
+    Geometry::new(64, 16_384, 3, 2, 4).unwrap()
 }

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use mixcord_ring::{Ring, Settle, Start, WorkerOptions};
+use mixcord_ring::{Producer, Ring, Settle, Start, WorkerOptions};
 
-use crate::child::{RING, any_order, payload};
+use crate::child::{RING, any_order, group, larger, payload, stage};
 use crate::common::Instance;
-use crate::oracle::filled;
+use crate::oracle::{drain as drain_in_order, filled};
 use crate::{Words, every_k};
 
 const RECORDS: u64 = 24;
@@ -116,6 +116,34 @@ fn a_process_that_makes_evicts_and_removes_a_group_with_words() {
             assert!(!(acknowledged && !again) || first == 1, "acknowledged before the eviction");
             drop(worker);
             ring.remove_group("w").unwrap();
+        },
+    );
+}
+
+/// Half-way there is the old ring or the new one, and whoever comes next finishes or goes on.
+#[test]
+fn a_producer_whose_ring_gets_other_sizes() {
+    every_k(
+        "refitter",
+        |instance| {
+            filled(instance, 4, &[any_order(), group()], RECORDS);
+            drain(instance);
+            drain_in_order(instance, &group());
+            Ring::attach(&instance.namespace, RING).unwrap().id()
+        },
+        |instance, id, words| {
+            let bell = instance.namespace.bell().unwrap();
+            let (mut producer, _) =
+                Producer::create_or_fit(&instance.namespace, RING, larger(), &[], &bell).unwrap();
+            assert_eq!((producer.id(), producer.geometry()), (id, larger()));
+            let published = words.last("published").unwrap_or(RECORDS);
+            assert!(producer.tail() >= published && producer.tail() <= RECORDS + 1);
+            stage(&mut producer).unwrap();
+            producer.publish();
+            let expected: Vec<_> = (RECORDS..producer.tail()).collect();
+            drop(producer);
+            assert_eq!(drain(instance), expected);
+            assert_eq!(drain_in_order(instance, &group()).0, expected);
         },
     );
 }
