@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
 use mixcord_cache::options::Options;
+use mixcord_process::command_line::one_line;
 use mixcord_process::{log, signals};
 
 const NAME: &str = "mixcord-cache";
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
             let _ = error.print();
             return ExitCode::SUCCESS;
         }
-        Err(error) => return refuse(&one_line(&error.to_string())),
+        Err(error) => return refuse(&one_line(&error, NAME)),
     };
     let _log = options.log.start();
     if let Err(error) = watched {
@@ -59,8 +60,18 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
     });
     tracing::info!(instance = plan.instance, "ready");
     let mut reminded: Option<(Discriminant<Progress>, Instant)> = None;
+    let mut waited: Option<Instant> = None;
     while !stop.load(Ordering::Acquire) {
         let progress = engine.round()?;
+        if progress == Progress::Idle && waited.is_none_or(|at| at.elapsed() >= REMIND) {
+            waited = Some(Instant::now());
+            if let Some(missing) = engine.missing() {
+                tracing::info!(
+                    "waiting for mixcord-gateway --instance {}: {missing}",
+                    plan.instance
+                );
+            }
+        }
         if progress != Progress::Worked && progress != Progress::Idle {
             // Behind a slow group it works and stands still by turns, many times a second.
             let why = discriminant(&progress);
@@ -101,15 +112,6 @@ fn say(progress: Progress, engine: &Engine) {
 fn refuse(reason: &str) -> ExitCode {
     log::say(NAME, reason);
     ExitCode::from(CONFIGURATION)
-}
-
-/// clap's explanation without its usage, on one line.
-fn one_line(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("the options are wrong");
-    let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-    let tip = tip.map_or_else(String::new, |tip| format!(" ({tip})"));
-    format!("{}{tip} (see --help)", first.strip_prefix("error: ").unwrap_or(first))
 }
 
 /// An error with its causes, on one line, none said twice.

@@ -153,6 +153,8 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
+    use mixcord_state::{Checkpoint, InputPosition};
+
     use super::*;
 
     #[test]
@@ -164,6 +166,26 @@ mod tests {
         for wrong in ["", "MiB", "-1", "1TB", "99999999999GiB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
+    }
+
+    /// 1,024 shards and those of a former count, while of each of them a record is delivered in part.
+    #[test]
+    fn the_output_rings_checkpoint_has_room_for_1_024_shards_twice() {
+        let plan = Options::try_parse_from(["mixcord-cache"]).unwrap().plan().unwrap();
+        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 2, index: u16::MAX };
+        let of = |count: u16| (0..1024).map(move |shard| ((count, shard), input));
+        let checkpoint = Checkpoint {
+            store: u64::MAX,
+            inputs: of(1024).chain(of(1040)).collect(),
+            shards: Some(1040),
+            applied_us: u64::MAX,
+            cut_us: u64::MAX,
+        };
+        let bytes = checkpoint.to_bytes(plan.output.checkpoint_bytes as usize);
+        let read = Checkpoint::from_bytes(&bytes).unwrap();
+        assert_eq!(read.inputs.len(), 2048);
+        assert!(read.inputs.values().all(|read| read.index == u16::MAX));
+        assert_eq!((read.shards, read.applied_us, read.cut_us), (Some(1040), u64::MAX, u64::MAX));
     }
 
     #[test]

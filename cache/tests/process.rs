@@ -4,6 +4,8 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use common::instance::{Instance, receive, send, until};
 use mixcord_ring::{Geometry, GroupSpec, Ring, Start};
@@ -166,6 +168,55 @@ fn who_holds_the_output_ring_is_named_with_its_oldest_event_and_what_ends_it() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// A wrong path, or a wrong instance, is seen at once by what is said of it.
+#[test]
+fn a_new_state_and_a_gateway_that_is_not_there_are_told() {
+    let instance = Instance::new("waits");
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("stat");
+    let state = state.to_str().unwrap();
+    let start = |what: &str, times: usize| {
+        let mut child = program(&instance, &["--state", state]).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).for_each(|line| hears.lock().unwrap().push(line));
+        });
+        let is_told = || {
+            let lines = heard.lock().unwrap();
+            lines.iter().filter(|line| line.contains(what)).count() >= times
+        };
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !is_told() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        signal(&child, Signal::SIGTERM);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert!(is_told(), "{:#?}", heard.lock().unwrap());
+        heard.lock().unwrap().clone()
+    };
+    let waits = format!("waiting for mixcord-gateway --instance {}", instance.name);
+    // So long it waits that it says so again.
+    let lines = start(&waits, 2);
+    let told = |lines: &[String]| lines.iter().filter(|line| line.contains(state)).count();
+    assert_eq!(told(&lines), 1, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("there is no ring")), "{lines:#?}");
+    // Found again, and a gateway that is gone.
+    drop(instance.shard(0, 1));
+    let lines = start(&waits, 1);
+    assert_eq!(told(&lines), 0, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("nobody writes")), "{lines:#?}");
+    // With a gateway nothing is missing.
+    let mut gateway = instance.shard(0, 1);
+    send(&mut gateway, (0, 1), &[rename(1)]);
+    let child = program(&instance, &["--state", state]).spawn().unwrap();
+    until("its work", || gateway.ring().is_drained());
+    signal(&child, Signal::SIGTERM);
+    let (_, text) = end(child);
+    assert!(!text.contains("waiting for"), "{text}");
+}
+
 #[test]
 fn the_output_ring_has_the_groups_and_partitions_that_are_asked_for() {
     let instance = Instance::new("sizes");
@@ -229,14 +280,14 @@ fn killed_again_and_again_it_loses_and_doubles_nothing() {
     for round in 0..500_u64 {
         let mut child = program(&instance, &[]).spawn().unwrap();
         // A little less or more each time, so that death meets start, batch and rest.
-        let pause = std::time::Duration::from_micros((round * 7_919) % 60_000);
-        let end = std::time::Instant::now() + pause;
-        while std::time::Instant::now() < end || sent == 0 {
+        let pause = Duration::from_micros((round * 7_919) % 60_000);
+        let end = Instant::now() + pause;
+        while Instant::now() < end || sent == 0 {
             if shard.has_space(4096) && sent < (round + 1) * 50 {
                 sent += 1;
                 send(&mut shard, (0, 1), &[rename(sent)]);
             } else {
-                std::thread::sleep(std::time::Duration::from_micros(200));
+                std::thread::sleep(Duration::from_micros(200));
             }
             seen.extend(receive(&mut consumer));
         }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use mixcord::{commands, operator};
+use mixcord_process::command_line::one_line;
 use mixcord_process::log::{self, LogOptions};
 
 /// The exit code of configuration errors, after which a restart is no use.
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
             if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
                 let _ = error.print();
             } else {
-                log::say("mixcord", &one_line(&error));
+                log::say("mixcord", &one_line(&error, "mixcord"));
             }
             return ExitCode::from(EXIT_CONFIG);
         }
@@ -120,15 +121,6 @@ fn remove(name: &str) -> anyhow::Result<ExitCode> {
 fn say(line: &str) -> anyhow::Result<ExitCode> {
     std::io::stdout().write_all(format!("{line}\n").as_bytes())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// clap's message without its usage text.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let message: Vec<_> =
-        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let message = message.join(" ");
-    format!("{} (see mixcord --help)", message.trim_start_matches("error: "))
 }
 
 /// The error and its causes, each thing said once.
@@ -188,7 +180,7 @@ mod tests {
             &["mixcord", "fly"],
         ] {
             let error = Cli::try_parse_from(arguments).expect_err("wrong options");
-            assert_eq!(one_line(&error).lines().count(), 1, "{arguments:?}");
+            assert_eq!(one_line(&error, "mixcord").lines().count(), 1, "{arguments:?}");
         }
     }
 

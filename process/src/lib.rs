@@ -1,7 +1,10 @@
 //! What every process of Mixcord does alike, and what is no part of rings or events.
 //!
+//! * `command_line`: what is said of wrong options.
 //! * [`log`]: lines on standard error, which never hold up whoever has something to say.
 //! * [`signals`]: SIGTERM and SIGINT, and an end in time whatever the rest of the process does.
 
+#[cfg(feature = "options")]
+pub mod command_line;
 pub mod log;
 pub mod signals;

@@ -48,7 +48,7 @@ pub type Inputs = BTreeMap<(u16, u16), InputPosition>;
 /// The output ring's checkpoint: whose state belongs to the ring's tail, and how far each input
 /// was read for it.
 ///
-/// Ring ids are folded to 32 bits there, so that 256 shards fit; compare with
+/// Ring ids are folded to 32 bits there, so that it stays short; compare with
 /// [`Checkpoint::is_ring`].
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Checkpoint {
@@ -100,9 +100,9 @@ const CUT: u16 = 2;
 
 impl Checkpoint {
     /// The bytes, at most `limit` of them: what does not fit is left out, the highest shards first, and
-    /// before them those that are not of the shard count whose rings are read. With 256
-    /// shards there is room to say of 26 that a record of theirs is delivered in part; one of which it
-    /// is not said would begin again, if the store were lost right then.
+    /// before them those that are not of the shard count whose rings are read, and of each count first that
+    /// a record is delivered in part, which would begin again if the store were lost right then. 64 KiB
+    /// have room for all of 1,024 shards, twice.
     #[must_use]
     pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
         let room = limit.saturating_sub(OVERHEAD) / ENTRY;

@@ -123,6 +123,16 @@ impl Engine {
         mixcord_holdup::of(&self.out.ring())
     }
 
+    /// What no event can come without, if it is not there.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        if self.inputs.is_empty() {
+            return Some("there is no ring of a shard yet");
+        }
+        let is_written = self.inputs.values().any(Input::is_alive);
+        (!is_written).then_some("nobody writes the rings of the shards")
+    }
+
     /// Does what is waiting, as one batch; says whether there was anything.
     ///
     /// # Errors

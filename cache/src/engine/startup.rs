@@ -79,6 +79,9 @@ impl Engine {
         };
         announce(&plan.instance, plan.state.as_deref())?;
         let fate = store.as_ref().map(|(_, fate)| *fate);
+        if let (Some(Fate::New), Some(dir)) = (fate, &plan.state) {
+            tracing::info!("there was no state in {}: it begins anew", dir.display());
+        }
         let mut engine = Self {
             namespace,
             bell,

@@ -10,6 +10,7 @@ mod token;
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches};
+use mixcord_process::command_line::one_line;
 
 pub use bytes::Bytes;
 pub use intents::Intents;
@@ -54,7 +55,7 @@ impl Options {
         let options = command
             .try_get_matches_from(arguments)
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| one_line(&error))?;
+            .map_err(|error| refused(&error))?;
         options.check()
     }
 
@@ -80,27 +81,12 @@ impl Options {
     }
 }
 
-/// clap's answer without its usage, on one line.
-fn one_line(error: &clap::Error) -> ConfigError {
-    let text = error.render().to_string();
-    if !error.use_stderr() {
-        return ConfigError::Shown(text);
+fn refused(error: &clap::Error) -> ConfigError {
+    if error.use_stderr() {
+        ConfigError::Option(one_line(error, "mixcord-gateway"))
+    } else {
+        ConfigError::Shown(error.render().to_string())
     }
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("the options are wrong");
-    let mut line = first.strip_prefix("error: ").unwrap_or(first).to_owned();
-    // Lists what is missing or allowed on the lines below.
-    if line.ends_with(':')
-        && let Some(next) = lines.next()
-    {
-        line.push(' ');
-        line.push_str(next);
-    }
-    if let Some(tip) = lines.find_map(|line| line.strip_prefix("tip: ")) {
-        line.push_str(&format!(" ({tip})"));
-    }
-    line.push_str(" (see --help)");
-    ConfigError::Option(line)
 }
 
 #[cfg(test)]
@@ -156,7 +142,10 @@ mod tests {
     #[test]
     fn a_typo_is_told_what_it_may_have_meant() {
         let error = read(&["--shard", "2"]).expect_err("refused").to_string();
-        assert!(error.contains("'--shards'") && error.ends_with("(see --help)"), "{error}");
+        assert!(
+            error.contains("'--shards'") && error.ends_with("(see mixcord-gateway --help)"),
+            "{error}"
+        );
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 
