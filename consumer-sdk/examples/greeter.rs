@@ -1,5 +1,6 @@
 //! Greets new members and whoever says hello, and notices new nicknames.
-//! Start it as often as you like: the processes of one group share the work.
+//! Start it as often as you like: the processes of one group share the work. Left alone, the group holds
+//! up nobody for longer than 15 minutes; `.ephemeral()` or `.max_absence(…)` make that shorter.
 use mixcord::{Consumer, Event, Kind, Value, atoms};
 
 #[tokio::main]

@@ -27,9 +27,12 @@
 //!   many processes as you like with one group name: they share the work, and each guild's events are
 //!   handled in order.
 //! * **Acknowledgement.** An event counts as handled once it is acknowledged, which
-//!   [`Consumer::run`] does when the handler returns. If the handler fails or the process dies before, it
-//!   is given again, so a handler may see an event twice and never misses one. Tell a redelivery by
+//!   [`Consumer::run`] does when the handler returns, and [`Event::ack`] before. If the handler fails or the process
+//!   dies before, it is given again, so a handler may see an event twice and never misses one. Tell a redelivery by
 //!   [`Event::identity`].
+//! * **Failures.** A handler that fails, hangs or waits holds up its own guild and nothing else, and that not for
+//!   ever: after [`attempts`](Builder::attempts) its event is kept as a [`DeadLetter`].
+//! * **Waiting.** [`Event::wait_for`] gets the answer to a handler's question, whichever member gets its event.
 //! * **Demand.** Events are given when they are asked for. A group that does not keep up fills the
 //!   ring, then the cache waits, then the gateway stops reading its sockets (heartbeats go on).
 //! * **Old and new.** [`Event::old`] is the entity before the event, [`Event::data`] the entity after.

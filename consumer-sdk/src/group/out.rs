@@ -42,6 +42,8 @@ pub(crate) enum Keeper {
     Task = 1,
     /// A thread, which cannot be ended: it keeps its key until it returns.
     Thread = 2,
+    /// Nobody yet: it waits for its task or thread, and its time has not begun.
+    Queue = 3,
 }
 
 /// What is to become of it.
@@ -97,8 +99,10 @@ impl Out {
         self.given
     }
 
+    /// Passes it on; its time begins anew.
     pub(crate) fn keep_as(&self, keeper: Keeper) {
-        self.keeper.store(keeper as u8, Ordering::Relaxed);
+        self.renew();
+        self.keeper.store(keeper as u8, Ordering::Release);
     }
 
     /// Settles the event; only the first call counts. `true` when this one did.
@@ -132,6 +136,7 @@ impl Out {
 
     /// Looks whether its handler takes too long.
     pub(super) fn watch(&self, timeout: Duration) {
+        let keeper = self.keeper.load(Ordering::Acquire);
         let renewed = Duration::from_millis(self.renewed_ms.load(Ordering::Relaxed));
         let at_work = self.given.elapsed().saturating_sub(renewed);
         if at_work < timeout / 2 || lock(&self.delivery).is_none() {
@@ -142,13 +147,14 @@ impl Out {
         if !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 group, kind = kind.name(), %identity, attempt, seconds, timeout = ?timeout,
-                "a handler is still at work; what comes after its event waits for it"
+                "a handler is still at work, or does not come to it; what comes after its event waits"
             );
         }
         if at_work < timeout || self.expired.load(Ordering::Relaxed) {
             return;
         }
-        match self.keeper.load(Ordering::Relaxed) {
+        match keeper {
+            keeper if keeper == Keeper::Queue as u8 => {}
             keeper if keeper == Keeper::Task as u8 => {
                 self.expired.store(true, Ordering::Release);
                 if let Some(waker) = lock(&self.waker).take() {

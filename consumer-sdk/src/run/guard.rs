@@ -11,6 +11,13 @@ use super::Outcome;
 use crate::group::Keeper;
 use crate::received::Event;
 
+/// The event waits until its handler can begin, which is no fault of the handler's.
+pub(super) fn queue(event: &Event) {
+    if let Some(out) = event.out() {
+        out.keep_as(Keeper::Queue);
+    }
+}
+
 /// Calls the handler, whose panic ends here, and settles the event.
 pub(super) async fn guarded<F, Fut>(handler: &F, event: Event)
 where

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::Outcome;
-use super::guard::guarded;
+use super::guard::{guarded, queue};
 use crate::Error;
 use crate::consumer::Consumer;
 
@@ -77,6 +77,7 @@ impl Consumer {
                 && let Some(event) = self.take_event()?
             {
                 let handler = Arc::clone(handler);
+                queue(&event);
                 tasks.spawn(async move { guarded(&*handler, event).await });
             }
             if self.options.stop.is_stopped() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::Outcome;
-use super::guard::guarded_blocking;
+use super::guard::{guarded_blocking, queue};
 use crate::consumer::Consumer;
 use crate::{Error, Event};
 
@@ -77,6 +77,7 @@ impl Consumer {
                         Err(error) => tracing::warn!(%error, "no further thread for handlers"),
                     }
                 }
+                queue(&event);
                 // The receiver lives as long as the threads, which outlive this function.
                 let _ = give.send(event);
             }

@@ -152,12 +152,14 @@ impl Worker {
     fn may_be_given(&self, live: &Live, now: u64) -> bool {
         let Condition { kept, member, .. } = live.condition;
         let own = member == Some(self.post.seat.member);
+        // This worker's still, whatever the file says by now: it was settled and is not collected yet. Given again
+        // before that, it would look as if it had come back while it is out.
+        if self.asides.out.contains(&live.position) || self.desk.has(live.position) {
+            return false;
+        }
         match kept {
             Kept::Waiting => true,
-            // Out: also when it was given from the ring, and was set aside since.
-            Kept::Out if own => {
-                !self.asides.out.contains(&live.position) && !self.desk.has(live.position)
-            }
+            Kept::Out if own => true,
             Kept::Retry if own => self.asides.due.get(&live.position).is_none_or(|&due| due <= now),
             Kept::Out | Kept::Retry => {
                 member.is_none_or(|member| !self.neighbours.is_alive(member))
