@@ -375,10 +375,11 @@ pub(crate) fn core_of(
 
 /// Buffers worth keeping for the next batch.
 pub(crate) fn recycle(pool: &std::sync::Mutex<Vec<Buffers>>, mut buffers: Buffers) {
-    const KEPT: usize = 8;
+    // Many short ones are out where records are settled one by one.
+    let kept = if buffers.is_short() { 1024 } else { 8 };
     if buffers.is_worth_keeping()
         && let Ok(mut pool) = pool.lock()
-        && pool.len() < KEPT
+        && pool.len() < kept
     {
         buffers.clear();
         pool.push(buffers);

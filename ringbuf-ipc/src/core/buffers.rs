@@ -158,6 +158,11 @@ impl Buffers {
         self.heads.drain(..count);
     }
 
+    /// Whether a thousand of them are no matter.
+    pub(crate) fn is_short(&self) -> bool {
+        self.bytes.capacity() <= 16 << 10
+    }
+
     /// Whether the memory should be kept for the next batch rather than given back: what a batch of 3 MiB
     /// may have grown to.
     pub(crate) fn is_worth_keeping(&self) -> bool {

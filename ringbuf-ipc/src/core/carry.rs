@@ -107,9 +107,8 @@ pub(crate) fn take_stock(core: &Core) -> Result<Estate, HeldBy> {
     let word = |offset| core.memory.load(PRODUCER + offset, Ordering::Relaxed);
     let head = match tail.checked_sub(1) {
         None => 0,
-        Some(last) => {
-            Descriptor::load(core, last).map_or(word(producer::PAYLOAD_HEAD), |e| e.end())
-        }
+        Some(last) => Descriptor::load(core, last)
+            .map_or_else(|| word(producer::PAYLOAD_HEAD), |last| last.end()),
     };
     let checkpoint = checkpoint::newest_checkpoint(core, tail)
         .map(|found: FoundCheckpoint| (found.bytes, found.number));
