@@ -80,10 +80,10 @@ impl Unread {
         self.warned = now;
         let stalled_s = now.saturating_duration_since(self.since).as_secs();
         let holder = holder().map_or_else(String::new, |holdup| format!("; {holdup}"));
+        // The command stands at the end of the line, where it can be copied from.
         tracing::warn!(
-            stalled_s,
-            "the ring is full and the socket not read: Discord drops the session when its replay buffer \
-             overflows{holder}"
+            "the ring is full and the socket not read for {stalled_s} s: Discord drops the session when its \
+             replay buffer overflows{holder}"
         );
     }
 }
