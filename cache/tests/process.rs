@@ -13,17 +13,24 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value as Json, json};
 
+/// What the program makes of these options: a ring of other sizes would be made anew under those who read it.
+fn sizes(slots: u32, bytes: u64) -> Geometry {
+    let geometry = Geometry::new(slots, bytes, 64, 64, 64).unwrap();
+    geometry.checkpoints(64 << 10).unwrap()
+}
+
+fn instance(name: &str) -> Instance {
+    let mut instance = Instance::new(name);
+    instance.output = sizes(4096, 1 << 20);
+    instance
+}
+
 fn program(instance: &Instance, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord-cache"));
-    command.args([
-        "--instance",
-        &instance.name,
-        "--output-slots",
-        "4096",
-        "--output-bytes",
-        "1MiB",
-    ]);
-    command.args(["--state-max", "64MiB"]).args(more).stderr(Stdio::piped());
+    let Geometry { slots, payload_bytes, .. } = instance.output;
+    command.args(["--instance", &instance.name, "--state-max", "64MiB"]);
+    command.arg(format!("--output-slots={slots}")).arg(format!("--output-bytes={payload_bytes}"));
+    command.args(more).stderr(Stdio::piped());
     command
 }
 
@@ -44,7 +51,7 @@ fn rename(n: u64) -> (&'static str, Json) {
 
 #[test]
 fn sigterm_ends_it_with_0() {
-    let instance = Instance::new("term");
+    let instance = instance("term");
     let child = program(&instance, &[]).spawn().unwrap();
     until("the output ring", || {
         mixcord_ring::Ring::attach(&instance.namespace, "out")
@@ -75,7 +82,7 @@ fn hold_table(instance: &Instance, ring: &str) -> std::fs::File {
 
 #[test]
 fn whoever_holds_a_table_does_not_hold_up_its_end() {
-    let instance = Instance::new("table");
+    let instance = instance("table");
     let _shard = instance.shard(0, 1);
     let child = program(&instance, &[]).spawn().unwrap();
     until("the cache to join the shard's ring", || {
@@ -103,7 +110,7 @@ fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
 
 #[test]
 fn a_log_that_nobody_reads_holds_up_neither_events_nor_the_end() {
-    let instance = Instance::new("unread");
+    let instance = instance("unread");
     let mut shard = instance.shard(0, 1);
     instance.declare();
     let mut consumer = instance.consumer();
@@ -134,8 +141,8 @@ fn hear(child: &mut Child, words: &[&str]) -> String {
 
 #[test]
 fn who_holds_the_output_ring_is_named_with_its_oldest_event_and_what_ends_it() {
-    let mut instance = Instance::new("heldup");
-    instance.output = Geometry::new(64, 1 << 16, 4, 1, 4).unwrap();
+    let mut instance = instance("heldup");
+    instance.output = sizes(64, 1 << 16);
     instance.declare();
     // Another group keeps up as far as it is let.
     let ring = Ring::attach(&instance.namespace, "out").unwrap();
@@ -218,8 +225,41 @@ fn a_new_state_and_a_gateway_that_is_not_there_are_told() {
 }
 
 #[test]
+fn sizes_that_are_not_in_force_are_told_with_what_holds_them_until_the_ring_is_drained() {
+    let mut instance = instance("sized");
+    instance.output = sizes(1024, 1 << 19);
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let guild = json!({"id": "100", "name": "g", "channels": []});
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", guild)]);
+    common::instance::settle(&mut instance.engine());
+    instance.output = sizes(4096, 1 << 20);
+    let start = |words: &[&str]| {
+        let mut child = program(&instance, &["--output-groups", "100"]).spawn().unwrap();
+        let line = hear(&mut child, words);
+        signal(&child, Signal::SIGTERM);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        line
+    };
+    let line = start(&["not in force"]);
+    for words in [
+        "--output-slots 4096 (it has 1024), --output-bytes 1048576 (it has 524288), --output-groups 100 (it has 64)",
+        "group \"test\" holds it",
+        "oldest GUILD_CREATE of guild 100",
+        &format!("mixcord groups rm test --instance {}", instance.name),
+    ] {
+        assert!(line.contains(words), "{words} is missing in {line}");
+    }
+    assert!(!line.contains("partitions"), "{line}");
+    assert_eq!(receive(&mut instance.consumer()).len(), 1);
+    start(&["has these sizes from now on"]);
+    let geometry = Ring::attach(&instance.namespace, "out").unwrap().geometry();
+    assert_eq!((geometry.slots, geometry.payload_bytes, geometry.groups), (4096, 1 << 20, 100));
+}
+
+#[test]
 fn the_output_ring_has_the_groups_and_partitions_that_are_asked_for() {
-    let instance = Instance::new("sizes");
+    let instance = instance("sizes");
     let sizes = ["--output-partitions", "1024", "--output-groups", "100"];
     let child = program(&instance, &sizes).spawn().unwrap();
     let output = || Ring::attach(&instance.namespace, "out").ok();
@@ -232,7 +272,7 @@ fn the_output_ring_has_the_groups_and_partitions_that_are_asked_for() {
 
 #[test]
 fn refusals_are_one_line_and_78() {
-    let instance = Instance::new("refuse");
+    let instance = instance("refuse");
     for (more, says) in [
         (&["--no-such-option"][..], "--no-such-option"),
         (&["--instance", "Bad Name"][..], "Bad Name"),
@@ -269,7 +309,7 @@ fn refusals_are_one_line_and_78() {
 /// new before it.
 #[test]
 fn killed_again_and_again_it_loses_and_doubles_nothing() {
-    let instance = Instance::new("kills");
+    let instance = instance("kills");
     let mut shard = instance.shard(0, 1);
     instance.declare();
     let mut consumer = instance.consumer();

@@ -176,21 +176,10 @@ fn open_all(
             }
             Err(CreateError::Exists { .. }) => match attach(namespace, &name, geometry, bell) {
                 Ok(producer) => {
-                    let fitted = producer.fit(namespace, geometry, bell);
-                    let (producer, fit) = fitted.map_err(|error| {
-                        Failure::configuration(format!("ring of shard {shard}: {error}"))
-                    })?;
-                    match fit {
-                        Fit::Kept { geometry, by } => {
-                            other_size.get_or_insert((name, geometry, by));
-                        }
-                        Fit::Changed { .. } => tracing::info!(
-                            ring = name,
-                            slots = geometry.slots,
-                            bytes = geometry.payload_bytes,
-                            "the ring was drained, and has these sizes from now on"
-                        ),
-                        _ => {}
+                    let (producer, kept) = fit(producer, namespace, &name, geometry, bell)
+                        .map_err(|error| attach_failure(shard, &error, options))?;
+                    if let Some(why) = kept {
+                        other_size.get_or_insert_with(|| (name, producer.geometry(), why));
                     }
                     producer
                 }
@@ -212,13 +201,13 @@ fn open_all(
         };
         producers.insert(shard, producer);
     }
-    if let Some((name, found, by)) = other_size {
+    if let Some((name, found, why)) = other_size {
         tracing::warn!(
             ring = name,
             slots = found.slots,
             bytes = found.payload_bytes,
             "--ring-slots {} and --ring-bytes {} are not in force: rings that exist keep their size until \
-             they are drained and the gateway starts again; {by}",
+             they are drained and mixcord-gateway starts again: {why}",
             geometry.slots,
             geometry.payload_bytes
         );
@@ -227,6 +216,38 @@ fn open_all(
     match damaged {
         Some(failure) if producers.is_empty() => Err(failure),
         _ => Ok(producers),
+    }
+}
+
+/// Gives a ring that is there these sizes if it is drained; else with why it keeps its own.
+fn fit(
+    producer: Producer,
+    namespace: &Namespace,
+    name: &str,
+    geometry: Geometry,
+    bell: &Bell,
+) -> Result<(Producer, Option<String>), AttachError> {
+    match producer.fit(namespace, geometry, bell) {
+        Ok((producer, Fit::Kept { by, .. })) => {
+            let holdup = mixcord_holdup::of(&producer.ring());
+            let why = holdup.map_or_else(|| by.to_string(), |holdup| holdup.to_string());
+            Ok((producer, Some(why)))
+        }
+        Ok((producer, changed)) => {
+            if matches!(changed, Fit::Changed { .. }) {
+                let Geometry { slots, payload_bytes: bytes, .. } = geometry;
+                let ring = name;
+                tracing::info!(
+                    ring,
+                    slots,
+                    bytes,
+                    "it was drained, and has these sizes from now on"
+                );
+            }
+            Ok((producer, None))
+        }
+        // Both do not fit beside each other, perhaps: it goes on as it is.
+        Err(error) => Ok((Producer::attach(namespace, name, bell)?, Some(error.to_string()))),
     }
 }
 

@@ -15,6 +15,7 @@ mod input;
 mod limits;
 mod reached;
 mod retire;
+mod sizes;
 mod startup;
 mod transaction;
 mod work;

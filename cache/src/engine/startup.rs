@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use mixcord_event::{Reason, topology};
-use mixcord_ring::{Fit, Geometry, Namespace, Producer};
+use mixcord_ring::{Namespace, Producer};
 use mixcord_state::{Checkpoint, InputPosition, StoreError};
 
 use super::batch::Batch;
@@ -16,29 +16,6 @@ use super::{Engine, EngineError, Plan};
 use crate::annotate::forget_uncached;
 use crate::kill;
 use crate::store::{Changes, DiskStore, Fate, announce};
-
-/// A ring that exists keeps its sizes until it is drained and its producer starts.
-fn tell_of_sizes(fit: &Fit, wanted: Geometry) {
-    let ring = topology::OUTPUT_RING;
-    match fit {
-        Fit::Kept { geometry, by } => tracing::warn!(
-            ring,
-            slots = geometry.slots,
-            bytes = geometry.payload_bytes,
-            "--output-slots {} and --output-bytes {} are not in force: a ring that exists keeps its \
-             size until it is drained and the cache starts again; {by}",
-            wanted.slots,
-            wanted.payload_bytes
-        ),
-        Fit::Changed { .. } => tracing::info!(
-            ring,
-            slots = wanted.slots,
-            bytes = wanted.payload_bytes,
-            "the ring was drained, and has these sizes from now on"
-        ),
-        _ => {}
-    }
-}
 
 impl Engine {
     /// Takes the output ring and the store, and makes them agree.
@@ -58,12 +35,7 @@ impl Engine {
             })
         };
         let (out, store) = match attached {
-            Ok(out) => {
-                let fitted = out.fit(&namespace, plan.output, &bell);
-                let (out, fit) = fitted.map_err(EngineError::output)?;
-                tell_of_sizes(&fit, plan.output);
-                (out, opened(plan)?)
-            }
+            Ok(out) => (out, opened(plan)?),
             Err(mixcord_ring::AttachError::Locked { .. }) => return Err(EngineError::Running),
             Err(_) => {
                 let store = opened(plan)?;
@@ -99,6 +71,7 @@ impl Engine {
             looked: None,
         };
         engine.compare(fate)?;
+        let mut engine = engine.fit(plan.output)?;
         engine.forget_uncached()?;
         // From now on readers know which store is the current one, or that there is none.
         engine.set_checkpoint();

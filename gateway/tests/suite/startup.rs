@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 
-use mixcord_ring::Namespace;
+use mixcord_ring::{Namespace, Ring};
 use serde_json::json;
 
 use crate::harness::{Fake, Instance, Reader, until};
@@ -203,6 +203,32 @@ fn established_to(port: u16) -> usize {
         columns.next().is_some_and(|to| to.ends_with(&remote)) && columns.next() == Some("01")
     };
     table.lines().filter(open).count()
+}
+
+/// A larger ring is one start away, and costs neither a session nor an event.
+#[test]
+fn drained_rings_get_the_sizes_that_are_asked_for_and_their_sessions_go_on() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    run_once(&fake, &instance, &mut reader, 2);
+    let rings = ["shard-0-2", "shard-1-2"];
+    let ring = |name| Ring::attach(&instance.namespace(), name).expect("a ring");
+    until("all to be read", || {
+        reader.read();
+        rings.iter().all(|name| ring(name).groups().iter().all(|group| group.lag == 0))
+    });
+    let before = rings.map(|name| (ring(name).id(), ring(name).tail()));
+    let identified = fake.logged("identify").len();
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", "2", "--ring-bytes", "2MiB"]);
+    until("both shards", || gateway.log().matches("connected session=").count() == 2);
+    assert_eq!(gateway.log().matches("has these sizes from now on").count(), 2);
+    for (name, (id, tail)) in rings.iter().zip(before) {
+        assert_eq!((ring(name).geometry().payload_bytes, ring(name).id()), (2 << 20, id));
+        assert!(ring(name).tail() >= tail, "its positions go on");
+    }
+    assert_eq!(fake.logged("identify").len(), identified, "the sessions were resumed");
+    gateway.stop();
 }
 
 /// Nobody takes an option for in force that is not.
