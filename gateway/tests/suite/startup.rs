@@ -62,6 +62,16 @@ fn auto_goes_on_with_the_count_that_ran_last() {
 /// have to.
 #[test]
 fn g16_who_can_resume_does_although_the_budget_is_used_up() {
+    who_can_resume_does("3");
+}
+
+/// Here Discord's word is waited for, and the shortage known before the first session resumes.
+#[test]
+fn g16_who_can_resume_does_although_the_budget_of_auto_is_used_up() {
+    who_can_resume_does("auto");
+}
+
+fn who_can_resume_does(shards: &str) {
     let fake = Fake::start(|config| {
         config.shards = 3;
         config.identifies = 3;
@@ -71,7 +81,7 @@ fn g16_who_can_resume_does_although_the_budget_is_used_up() {
     run_once(&fake, &instance, &mut reader, 3);
     remove_ring(&instance, "shard-2-3");
     let mut gateway =
-        instance.start(&fake.api_url(), &["--shards", "3", "--reconnect-max-ms", "200"]);
+        instance.start(&fake.api_url(), &["--shards", shards, "--reconnect-max-ms", "200"]);
     until("two resumes", || fake.logged("resume").len() == 2);
     until("a warning", || gateway.log().contains("only 0 of 1000 identifies are left"));
     until("the third to wait", || gateway.log().contains("is used up"));
