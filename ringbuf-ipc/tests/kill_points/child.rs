@@ -335,7 +335,6 @@ fn worker(namespace: &Namespace, last: u64) {
                 delivery.settle(Settle::Retry { after, reason: "not yet" }).unwrap();
             }
             4 => {
-                say("acknowledging", &[position]);
                 delivery.settle(Settle::Dead { reason: "no use" }).unwrap();
                 say("buried", &[position]);
             }
@@ -357,7 +356,6 @@ fn asider(namespace: &Namespace, last: u64) {
     acknowledge(stuck);
     while let Some(delivery) = worker.take().unwrap() {
         if delivery.position() == 10 {
-            say("acknowledging", &[10]);
             delivery.settle(Settle::Dead { reason: "no use" }).unwrap();
             say("buried", &[10]);
         } else {
