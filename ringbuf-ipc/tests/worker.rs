@@ -435,3 +435,20 @@ fn an_evicted_group_is_told_what_was_not_settled() {
     let expected = (start..scene.producer.tail()).filter(|p| *p >= 40 || p % 4 == 0);
     assert_eq!(rest, expected.collect::<Vec<_>>());
 }
+
+/// Else everything of a group that is merely slow would go through its file.
+#[test]
+fn what_is_one_key_as_a_whole_is_never_set_aside() {
+    let mut scene = Scene::new("aside-ring", 64, Order::Ring);
+    while scene.put(1, 0) {}
+    let mut worker = scene.worker(WorkerOptions::new());
+    for position in 0..scene.producer.tail() {
+        let delivery = taken(&mut worker);
+        worker.tend();
+        assert_eq!(delivery.position(), position);
+        let group = scene.producer.ring().groups().remove(0);
+        assert_eq!(group.figures.aside, 0, "at {position}");
+        delivery.settle(ACK).unwrap();
+    }
+    assert_eq!(worker.lag(), 0);
+}

@@ -16,6 +16,7 @@ use crate::core::Position;
 use crate::core::buffers::Buffers;
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::TakeError;
+use crate::core::group_spec::{Mode, Order};
 use crate::core::layout::{PRODUCER, group, producer};
 use crate::core::memory::Ordering;
 use crate::core::words::desk::{Left, Peers};
@@ -286,6 +287,10 @@ impl Worker {
                 return;
             }
             _ => {}
+        }
+        // All records are of one key there: whatever is out, all others wait for it, and none would be left in the ring.
+        if core.group_mode_of(index) == (Mode::AnyOrder { order: Order::Ring }) {
+            return;
         }
         let Some(lane) = lane else { return };
         let mut waiting: Vec<_> =
