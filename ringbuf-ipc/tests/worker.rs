@@ -5,7 +5,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::Instance;
 use mixcord_ring::{
@@ -200,7 +200,13 @@ fn a_stuck_key_is_set_aside_and_holds_up_nobody() {
         if key == 1 {
             of_one.insert(scene.producer.staged_tail());
         }
-        assert!(scene.put(key, 0), "round {round}: the ring is held up");
+        // A ring that fills waits a moment for the record at its floor.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !scene.put(key, 0) {
+            assert!(Instant::now() < deadline, "round {round}: the ring is held up");
+            worker.tend();
+            std::thread::yield_now();
+        }
         for delivery in take_all(&mut worker) {
             assert_ne!(delivery.entry().key, 1, "before {}", stuck.position());
             delivery.settle(ACK).unwrap();

@@ -29,6 +29,10 @@ const AT_A_TIME: usize = 4096;
 /// How long until a file that was full is tried again.
 const AGAIN_NS: u64 = 100_000_000;
 
+/// How long a full ring waits for the record at its floor before that is set aside: a group that only is slower than
+/// the producer settles it sooner, and is to be waited for.
+const STUCK_NS: u64 = 100_000_000;
+
 /// What a worker knows of the file.
 #[derive(Debug, Default)]
 pub(super) struct Asides {
@@ -42,6 +46,8 @@ pub(super) struct Asides {
     due: HashMap<Position, u64>,
     /// Not before: the file was full.
     not_before: u64,
+    /// The floor of a ring that fills, and since when it is that.
+    stuck: (Position, u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -269,6 +275,12 @@ impl Worker {
         }
         let now = self.neighbours.now_ns();
         if now < self.asides.not_before {
+            return;
+        }
+        if self.asides.stuck.0 != floor {
+            self.asides.stuck = (floor, now);
+        }
+        if now.saturating_sub(self.asides.stuck.1) < STUCK_NS {
             return;
         }
         let words = core.words(index, seat.epoch);
