@@ -261,6 +261,70 @@ fn what_is_aside_is_retried_dies_and_is_taken_over_like_any_other() {
     assert_eq!(worker.lag(), 0);
 }
 
+/// One that waits long for another try is set aside like any other, and what came behind it is not forgotten.
+#[test]
+fn what_is_set_aside_while_it_waits_for_its_time_is_followed_by_the_newer_of_its_key() {
+    let mut scene = Scene::new("aside-waits", 16, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new());
+    scene.put(1, 0);
+    let later = Settle::Retry { after: Duration::from_secs(3_600), reason: "not yet" };
+    taken(&mut worker).settle(later).unwrap();
+    let mut of_one = vec![0];
+    for round in 1..100 {
+        let key = if round % 30 == 14 { 1 } else { 2 };
+        if key == 1 {
+            of_one.push(scene.producer.staged_tail());
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !scene.put(key, 0) {
+            assert!(Instant::now() < deadline, "round {round}: the ring is held up");
+            while let Some(delivery) = worker.take().unwrap() {
+                if delivery.entry().key == 1 {
+                    assert_eq!(delivery.position(), of_one.remove(0));
+                }
+                delivery.settle(ACK).unwrap();
+            }
+        }
+    }
+    while let Some(delivery) = worker.take().unwrap() {
+        if delivery.entry().key == 1 {
+            assert_eq!(delivery.position(), of_one.remove(0));
+        }
+        delivery.settle(ACK).unwrap();
+    }
+    assert_eq!(of_one, [0; 0]);
+    assert_eq!(worker.lag(), 0);
+}
+
+/// A file that cannot be read holds up what is in it, and nothing else.
+#[test]
+fn a_file_that_cannot_be_read_holds_up_its_own_keys_alone() {
+    let mut scene = Scene::new("unreadable", 64, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new());
+    scene.put(1, 0);
+    let stuck = taken(&mut worker);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for _ in 0..100 {
+        while !scene.put(2, 0) {
+            assert!(Instant::now() < deadline, "the ring is held up");
+            worker.tend();
+        }
+        taken(&mut worker).settle(ACK).unwrap();
+    }
+    drop(stuck);
+    let id = scene.producer.ring().id();
+    let file = scene.instance.path(&format!("r.letters-{:016x}-0", id.0));
+    let aside = file.with_extension("elsewhere");
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    scene.put(3, 0);
+    assert_eq!(taken(&mut worker).entry().key, 3);
+    let told = worker.take();
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    assert!(told.is_ok(), "it is told once, behind the others");
+}
+
 #[test]
 fn a_group_moved_by_force_gives_again_and_its_members_are_told() {
     let mut scene = Scene::new("reset", 64, Order::Key);
@@ -373,6 +437,25 @@ fn dead_letters_are_read_given_again_and_dropped() {
     assert!(ring.dead_letters("bot").unwrap().is_empty());
     let figures = ring.groups()[0].figures;
     assert_eq!((figures.dead, figures.redelivered), (3, 0));
+}
+
+/// It comes out of its order, and still two of one key are never at work side by side.
+#[test]
+fn a_dead_letter_given_again_waits_for_what_is_out_of_its_key() {
+    let mut scene = Scene::new("revived", 64, Order::Key);
+    scene.put(1, 0);
+    scene.put(1, 0);
+    let (mut one, mut two) =
+        (scene.worker(WorkerOptions::new()), scene.worker(WorkerOptions::new()));
+    taken(&mut one).settle(Settle::Dead { reason: "no" }).unwrap();
+    let newer = taken(&mut two);
+    assert_eq!(newer.position(), 1);
+    assert_eq!(scene.producer.ring().retry_dead_letters("bot", None).unwrap(), 1);
+    assert!(one.take().unwrap().is_none() && two.take().unwrap().is_none());
+    newer.settle(ACK).unwrap();
+    let again = taken(&mut one);
+    assert!(again.is_out_of_order() && again.position() == 0);
+    again.settle(ACK).unwrap();
 }
 
 #[test]

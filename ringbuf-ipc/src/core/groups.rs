@@ -454,7 +454,7 @@ fn finish_move(core: &Core, index: u16) {
 /// is skipped, or given from the ring.
 fn keep_asides(core: &Core, index: u16, wanted: std::ops::Range<Position>) {
     // Without the lock, or where it cannot be written, more is given than was asked for, never less.
-    let _ = core.environment.with_letters(index, false, &mut |file| {
+    let kept = core.environment.with_letters(index, false, &mut |file| {
         for placed in file.entries().to_vec() {
             let mut condition = placed.head.condition;
             if matches!(condition.kept, Kept::Dead | Kept::Gone) {
@@ -467,8 +467,11 @@ fn keep_asides(core: &Core, index: u16, wanted: std::ops::Range<Position>) {
         }
         file.trim()
     });
-    let setting = core.layout.group(index) + group::SETTING_ASIDE;
-    core.memory.store(setting, 0, Ordering::Release);
+    // Else the next one who comes to the file finishes what was begun, for which the flag stays raised.
+    if kept.is_ok() {
+        let setting = core.layout.group(index) + group::SETTING_ASIDE;
+        core.memory.store(setting, 0, Ordering::Release);
+    }
     core.count(index, group::FILE_VERSION, 1);
 }
 

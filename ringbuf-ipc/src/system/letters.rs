@@ -82,6 +82,13 @@ impl Letters {
         let length = self.file.metadata()?.len();
         let mut header = [0; 24];
         let read = self.file.read_exact_at(&mut header, 0);
+        let other_release =
+            header[..8] == MAGIC && header[16..] == self.header()[16..] && header != self.header();
+        if read.is_ok() && other_release {
+            return Err(io::Error::other(
+                "it was written by another release of Mixcord: run that one, or remove the group",
+            ));
+        }
         if read.is_err() || header != self.header() {
             // Nothing was ever in it, or it is none of ours.
             self.file.set_len(0)?;
@@ -92,7 +99,9 @@ impl Letters {
         }
         let mut window = Window { file: &self.file, at: 0, bytes: Vec::new() };
         let mut end = HEADER;
-        while let Some(head) = window.head_at(end, length)? {
+        // Whatever lies beyond was not written by us.
+        let entries = length.min(self.limit);
+        while let Some(head) = window.head_at(end, entries)? {
             self.entries.push(Placed { at: end, head });
             end += head.bytes;
         }
@@ -212,8 +221,8 @@ impl LetterFile for Letters {
     fn change(&mut self, at: u64, condition: Condition) -> io::Result<()> {
         self.write(&condition.word().to_le_bytes(), at + STATE_AT)?;
         self.changed = true;
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.at == at) {
-            entry.head.condition = condition;
+        if let Ok(index) = self.entries.binary_search_by_key(&at, |entry| entry.at) {
+            self.entries[index].head.condition = condition;
         }
         Ok(())
     }
@@ -391,6 +400,31 @@ mod tests {
         assert_eq!(dropped(&mut letters, 7), None, "all of it waits");
         assert_eq!(positions(&name.open(HEADER + 4 * entry)), [2, 4, 5, 6]);
         assert_eq!(letters.room(), 0);
+    }
+
+    /// Also of a file that is longer than any may be, no more is taken into memory.
+    #[test]
+    fn what_lies_beyond_the_limit_is_cut() {
+        let name = Named::new("beyond");
+        let entry = parts(0, Kept::Dead, b"x").encode().len() as u64;
+        let mut letters = name.open(HEADER + 8 * entry);
+        for position in 0..8 {
+            letters.append(&parts(position, Kept::Dead, b"x")).unwrap().unwrap();
+        }
+        assert_eq!(positions(&name.open(HEADER + 3 * entry)), [0, 1, 2]);
+        assert_eq!(fs::metadata(path_of(&name.0)).unwrap().len(), HEADER + 3 * entry);
+    }
+
+    #[test]
+    fn a_file_of_another_release_is_left_as_it_is() {
+        let name = Named::new("release");
+        name.open(1 << 16).append(&parts(0, Kept::Dead, b"x")).unwrap();
+        let mut bytes = fs::read(path_of(&name.0)).unwrap();
+        bytes[8] = 2;
+        fs::write(path_of(&name.0), &bytes).unwrap();
+        let error = Letters::open(&name.0, 7, 1 << 16, true).unwrap_err();
+        assert!(error.to_string().contains("another release"), "{error}");
+        assert_eq!(fs::read(path_of(&name.0)).unwrap(), bytes);
     }
 
     #[test]

@@ -215,6 +215,17 @@ impl Desk {
             let Some(key) = self.lanes.pop_parked() else { break };
             self.lanes.ready_last(key);
         }
+        // What waited for its time may have been set aside meanwhile: then its lane goes on without it.
+        let waiting: Vec<_> = self.timers.iter().map(|Reverse((_, key, _))| *key).collect();
+        waiting.into_iter().for_each(|key| self.stir(key));
+    }
+
+    /// Has a lane looked at anew whose head this member only waits for.
+    fn stir(&mut self, key: Key) {
+        let waits = self.lanes.head(key).is_some_and(|head| !self.taken.contains(&head));
+        if waits && self.lanes.place(key) == Some(Place::Own) {
+            self.lanes.ready_last(key);
+        }
     }
 
     /// A lane whose head is to be had, now first in the queue, with its head.
@@ -361,9 +372,11 @@ impl Desk {
             && due <= now
         {
             self.timers.pop();
-            // Unless the lane moved on without it.
             if self.lanes.head(key) == Some(position) {
                 self.lanes.ready_last(key);
+            } else {
+                // The lane moved on without it, and waits for nothing else now.
+                self.stir(key);
             }
         }
     }

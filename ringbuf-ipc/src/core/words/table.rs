@@ -145,12 +145,19 @@ impl<'a> Words<'a> {
                 word if word.0 == raw => word,
                 _ => self.in_epoch(to).stamp(position).read(raw),
             };
-            if position < from {
-                lost += u64::from(!word.is_past());
-                continue;
-            }
-            let kept =
-                if word.is_past() { word } else { word.to(State::Free, None, word.counts()) };
+            let counts = word.counts();
+            let kept = match word.state() {
+                // Also of what is overwritten by now: the group's file may not have heard of it yet.
+                State::Aside => word,
+                _ if position < from => {
+                    lost += u64::from(!word.is_past());
+                    continue;
+                }
+                // Its letter may be there: no handler is to see it again.
+                State::Dying => word.to(State::Dying, None, counts),
+                _ if word.is_past() => word,
+                _ => word.to(State::Free, None, counts),
+            };
             self.memory.store(self.place(position), kept.in_epoch(to).0, Ordering::Relaxed);
         }
         lost

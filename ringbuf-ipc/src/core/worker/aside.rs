@@ -28,6 +28,9 @@ use crate::core::words::word::{Counts, State, Word};
 const AT_A_TIME: usize = 4096;
 /// How long until a file that was full is tried again.
 const AGAIN_NS: u64 = 100_000_000;
+/// How long until one is tried again that could not be read: much longer than its lock is waited for, so that
+/// the others of the group have nearly all of the time.
+const REST_NS: u64 = 5_000_000_000;
 
 /// How long a full ring waits for the record at its floor before that is set aside: a group that only is slower than
 /// the producer settles it sooner, and is to be waited for.
@@ -48,6 +51,8 @@ pub(super) struct Asides {
     not_before: u64,
     /// The floor of a ring that fills, and since when it is that.
     stuck: (Position, u64),
+    /// Until then the file is left alone: it could not be read, or whoever has its lock does not let go.
+    rests_until: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +119,9 @@ impl Worker {
         if Some(version) == self.asides.version && !self.desk.met_aside {
             return true;
         }
+        if self.asides.rests_until > self.neighbours.now_ns() {
+            return self.asides.version.is_some();
+        }
         let mut live = Vec::new();
         if version != 0 {
             let read = seat.core.environment.with_letters(seat.group, false, &mut |file| {
@@ -124,6 +132,7 @@ impl Worker {
             if read.is_err() {
                 // Tried again at the next look. What is known holds still: of a key that may have got records
                 // aside since, nothing newer is given.
+                self.asides.rests_until = self.neighbours.now_ns() + REST_NS;
                 return self.asides.version.is_some();
             }
         }
@@ -147,12 +156,31 @@ impl Worker {
     fn candidates(&self) -> impl Iterator<Item = (Live, Counts)> + '_ {
         let mut lanes = HashSet::new();
         let now = if self.asides.is_empty() { 0 } else { self.neighbours.now_ns() };
-        let first = self.asides.live.iter().filter(move |live| lanes.insert(live.lane));
-        first.filter(move |live| self.may_be_given(live, now)).filter_map(|&live| {
+        let live = if now < self.asides.rests_until { &[] } else { self.asides.live.as_slice() };
+        let first = live.iter().filter(move |live| lanes.insert(live.lane));
+        first.filter(move |live| self.may_be_given(live, now)).filter_map(move |&live| {
             let counts = self.counts_of(&live);
             let waits =
                 counts.is_suspect() && self.desk.out() != 0 && !counts.is_spent(self.post.attempts);
-            (!waits).then_some((live, counts))
+            let beside = live.condition.revived && self.is_at_work_on_another(&live, now);
+            (!waits && !beside).then_some((live, counts))
+        })
+    }
+
+    /// Whether somebody who lives has another record of its lane: one that was dead comes out of its order, but
+    /// never beside another.
+    fn is_at_work_on_another(&self, live: &Live, now: u64) -> bool {
+        let others = self.asides.live.iter();
+        let mut others = others.filter(|o| o.lane == live.lane && o.position != live.position);
+        if others.any(|o| o.condition.kept == Kept::Out && !self.may_be_given(o, now)) {
+            return true;
+        }
+        let seat = &self.post.seat;
+        let words = seat.core.words(seat.group, seat.epoch);
+        let mut waiting = self.desk.lanes.records(live.lane).map(|at| words.look(at).word);
+        waiting.find(|word| !word.is_past()).is_some_and(|word| {
+            matches!(word.state(), State::Out | State::Once)
+                && word.member().is_some_and(|member| self.neighbours.is_alive(member))
         })
     }
 
@@ -192,6 +220,7 @@ impl Worker {
                 }
                 Ok(None) => {}
                 Err(error) => {
+                    self.asides.rests_until = self.neighbours.now_ns() + REST_NS;
                     return Err(TakeError::Letters { position: live.position, error });
                 }
             }
@@ -217,6 +246,11 @@ impl Worker {
                 placed.head.position == live.position && placed.head.condition == live.condition
             };
             let Some(placed) = file.entries().iter().find(same).copied() else { return Ok(()) };
+            // Asked again with the lock held: its seat may have somebody new, who has taken it since.
+            let owner = live.condition.member.filter(|&member| member != post.seat.member);
+            if owner.is_some_and(|owner| self.neighbours.is_alive(owner)) {
+                return Ok(());
+            }
             let (epoch, revived) = (post.epoch(), placed.head.condition.revived);
             if counts.is_spent(post.attempts) {
                 let condition =
@@ -287,8 +321,14 @@ impl Worker {
         let seen = words.look(floor);
         let lane = self.desk.lanes.key_of(floor);
         match seen.word.state() {
-            // Its time to be tried is now, and it is this worker's: no need.
-            State::Free if !lane.is_some_and(|lane| self.desk.aside.contains(&lane)) => return,
+            // Its time to be tried is now, and it is this worker's: no need. But a suspect waits until what else is
+            // out comes back, and that may take for ever.
+            State::Free
+                if !(lane.is_some_and(|lane| self.desk.aside.contains(&lane))
+                    || seen.counts().is_suspect() && self.desk.out() != 0) =>
+            {
+                return;
+            }
             State::Once => {
                 // It is given once: what its owner does about it changes nothing any more.
                 words.settle(floor, seen.word, crate::core::words::table::Settlement::Done);

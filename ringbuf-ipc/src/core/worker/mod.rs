@@ -9,6 +9,8 @@ mod burial;
 mod neighbours;
 pub(crate) mod post;
 pub(crate) mod settle;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -166,9 +168,12 @@ impl Worker {
         if !self.read_asides() {
             return Ok(None);
         }
-        if let Some(taken) = self.take_aside()? {
-            return Ok(Some(taken));
-        }
+        // A file that cannot be read now holds up its own records alone.
+        let unreadable = match self.take_aside() {
+            Ok(Some(taken)) => return Ok(Some(taken)),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
         let all = self.is_time_to_look_at_all();
         loop {
             let core = Arc::clone(&self.post.seat.core);
@@ -194,7 +199,7 @@ impl Worker {
         // Damage is told when everything before it was given.
         scanned?;
         self.tend();
-        Ok(None)
+        unreadable.map_or(Ok(None), Err)
     }
 
     /// Whether a take would give something, be it an error.

@@ -8,7 +8,8 @@ use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::words::desk::Peers;
 
-/// How long an answer is good: a death is noticed that much later.
+/// How long it holds that a member lives: its death is noticed that much later. That one is dead is asked each
+/// time: its seat may have somebody new by now, from whom nothing may be taken.
 const GOOD_FOR_NS: u64 = 2_000_000;
 
 /// The other seats of a group.
@@ -18,15 +19,14 @@ pub(super) struct Neighbours {
     group: u16,
     own: u16,
     asked_at: Cell<u64>,
-    /// Bits of the seats asked since, and of those that live.
-    asked: Cell<u64>,
+    /// Bits of the seats that lived when asked since.
     alive: Cell<u64>,
 }
 
 impl Neighbours {
     pub(super) fn new(core: &Arc<Core>, group: u16, own: u16) -> Self {
-        let (asked_at, asked, alive) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { core: Arc::clone(core), group, own, asked_at, asked, alive }
+        let (asked_at, alive) = (Cell::new(0), Cell::new(0));
+        Self { core: Arc::clone(core), group, own, asked_at, alive }
     }
 }
 
@@ -41,15 +41,11 @@ impl Peers for Neighbours {
         let now = self.now_ns();
         if now.saturating_sub(self.asked_at.get()) >= GOOD_FOR_NS {
             self.asked_at.set(now);
-            self.asked.set(0);
             self.alive.set(0);
         }
         let bit = 1 << member;
-        if self.asked.get() & bit == 0 {
-            self.asked.set(self.asked.get() | bit);
-            if self.core.is_alive(self.group, member) {
-                self.alive.set(self.alive.get() | bit);
-            }
+        if self.alive.get() & bit == 0 && self.core.is_alive(self.group, member) {
+            self.alive.set(self.alive.get() | bit);
         }
         self.alive.get() & bit != 0
     }

@@ -161,22 +161,19 @@ impl Post {
                     (condition.kept, condition.counts) = (Kept::Dead, condition.counts.failed());
                     file.change(found.at, condition)?;
                     let parts = self.letter(entry, held.lane, condition, reason);
-                    let dropped = file.append(&parts)?.map_or_else(Vec::new, |new| new.dropped);
-                    if let Some(first) = file
-                        .entries()
-                        .iter()
-                        .find(|placed| placed.head.position == held.position)
-                        .filter(|placed| placed.head.written_ms == found.head.written_ms)
-                        .copied()
-                        && file
-                            .entries()
-                            .iter()
-                            .filter(|e| e.head.position == held.position)
-                            .count()
-                            > 1
-                    {
-                        condition.kept = Kept::Gone;
-                        file.change(first.at, condition)?;
+                    let first =
+                        |head: &Head| head.position == held.position && head.condition == condition;
+                    let mut dropped = Vec::new();
+                    if let Some(new) = file.append(&parts)? {
+                        dropped = new.dropped;
+                        // Had it to go to make room for itself, nothing is lost.
+                        dropped.retain(|head| !first(head));
+                        let before = file.entries().len() - 1;
+                        let double = file.entries()[..before].iter().find(|e| first(&e.head));
+                        if let Some(double) = double.copied() {
+                            condition.kept = Kept::Gone;
+                            file.change(double.at, condition)?;
+                        }
                     }
                     (Outcome::Dead(dropped), Left::Past)
                 }

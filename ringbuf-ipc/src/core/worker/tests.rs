@@ -1,0 +1,124 @@
+//! What needs a look at the words themselves.
+
+use std::time::{Duration, Instant};
+
+use super::neighbours::Neighbours;
+use crate::core::words::desk::Peers;
+use crate::core::words::table::Settlement;
+use crate::core::words::word::State;
+use crate::{
+    Bell, Geometry, GroupSpec, Meta, Namespace, Order, Producer, Settle, Start, Worker,
+    WorkerOptions,
+};
+
+struct Scene {
+    namespace: Namespace,
+    bell: Bell,
+    producer: Producer,
+    group: GroupSpec,
+}
+
+impl Scene {
+    fn new(test: &str) -> Self {
+        let namespace = Namespace::new(&format!("ringtest-{}-{test}", std::process::id())).unwrap();
+        let bell = namespace.bell().unwrap();
+        let geometry = Geometry::new(16, 64 << 10, 4, 4, 8).unwrap();
+        let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Key);
+        let groups = std::slice::from_ref(&group);
+        let producer = Producer::create(&namespace, "r", geometry, groups, &bell).unwrap();
+        Self { namespace, bell, producer, group }
+    }
+
+    fn worker(&self) -> Worker {
+        self.producer.ring().work(&self.group, &self.bell, WorkerOptions::new()).unwrap()
+    }
+
+    fn put(&mut self, key: u64) -> bool {
+        let staged = self.producer.stage(&Meta { key, ..Meta::default() }, &[b"text"]).is_ok();
+        self.producer.publish();
+        staged
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.namespace.remove_all();
+    }
+}
+
+/// From one who lives nothing may be taken, however shortly before its seat was seen empty.
+#[test]
+fn who_takes_a_seat_that_was_seen_empty_lives_at_once() {
+    let scene = Scene::new("seat");
+    let neighbours = Neighbours::new(scene.producer.ring().core(), 0, 1);
+    assert!(!neighbours.is_alive(0));
+    let worker = scene.worker();
+    assert!(neighbours.is_alive(0));
+    drop(worker);
+}
+
+/// P10: a suspect waits until its member has nothing else out. While that hangs, the ring goes on.
+#[test]
+fn a_suspect_that_waits_for_its_turn_holds_up_no_ring() {
+    let mut scene = Scene::new("suspect");
+    scene.put(1);
+    scene.put(2);
+    let mut worker = scene.worker();
+    let core = scene.producer.ring().core().clone();
+    let words = core.words(0, core.group_epoch(0));
+    for _ in 0..2 {
+        words.take(1, words.look(1), 5, false).unwrap();
+        words.reclaim(1, words.look(1), true).unwrap();
+    }
+    let hangs = worker.take().unwrap().expect("of key 1");
+    assert_eq!(hangs.position(), 0);
+    let end = Instant::now() + Duration::from_secs(60);
+    for _ in 0..64 {
+        while !scene.put(3) {
+            assert!(Instant::now() < end, "the ring is held up");
+            while let Some(delivery) = worker.take().unwrap() {
+                assert_eq!(delivery.entry().key, 3);
+                delivery.settle(Settle::Ack).unwrap();
+            }
+            std::thread::yield_now();
+        }
+    }
+    hangs.settle(Settle::Ack).unwrap();
+    let suspect = worker.take().unwrap().expect("alone now");
+    assert!(suspect.is_suspect() && suspect.position() == 1);
+    assert!(worker.take().unwrap().is_none(), "nothing beside it");
+    suspect.settle(Settle::Ack).unwrap();
+}
+
+/// Whoever finds a record dying writes its letter, also where the group was evicted since.
+#[test]
+fn what_was_dying_when_its_group_was_evicted_is_buried_and_not_given() {
+    let mut scene = Scene::new("dying");
+    scene.put(1);
+    let ring = scene.producer.ring();
+    let core = ring.core().clone();
+    let words = core.words(0, core.group_epoch(0));
+    let word = words.take(0, words.look(0), 5, false).unwrap();
+    words.settle(0, word, Settlement::Dying).unwrap();
+    ring.evict_group("bot").unwrap();
+    let mut worker = scene.worker();
+    assert!(worker.take().unwrap().is_none(), "no handler sees it again");
+    let letters = ring.dead_letters("bot").unwrap();
+    assert_eq!((letters.len(), letters[0].position, worker.lag()), (1, 0, 0));
+}
+
+/// Killed before the file was told of it, evicted and overwritten: it is in the file alone, and is given from there.
+#[test]
+fn what_was_set_aside_when_its_group_was_evicted_stays_aside() {
+    let mut scene = Scene::new("carried");
+    (0..10).for_each(|_| assert!(scene.put(1)));
+    let core = scene.producer.ring().core().clone();
+    let words = core.words(0, core.group_epoch(0));
+    assert!(words.set_aside(0, words.look(0)));
+    scene.producer.ring().evict_group("bot").unwrap();
+    (0..20).for_each(|_| assert!(scene.put(1)));
+    let worker = scene.worker();
+    let words = core.words(0, core.group_epoch(0));
+    assert!(worker.floor() > 0);
+    assert_eq!(words.look(0).word.state(), State::Aside);
+}
