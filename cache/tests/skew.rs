@@ -79,6 +79,25 @@ fn a_record_of_a_newer_gateway_stops_its_shard_alone_and_is_not_lost() {
     }
 }
 
+/// No release has a layout so far from ours: it is damage, told as a gap, and the shard goes on.
+#[test]
+fn a_record_whose_layout_byte_is_damaged_stops_nothing() {
+    let instance = Instance::new("far-layout");
+    instance.declare();
+    let mut consumer = instance.consumer();
+    let mut shard = instance.shard(0, 1);
+    send(&mut shard, (0, 1), &[guild()]);
+    let mut bytes = foreign("layout");
+    bytes[0] = 0x81;
+    publish(&mut shard, &bytes);
+    send(&mut shard, (0, 1), &[message(6)]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    let kinds: Vec<_> = seen.iter().map(|out| out.kind.as_str()).collect();
+    assert_eq!(kinds, ["GUILD_CREATE", "GAP", "MESSAGE_CREATE"]);
+    assert_eq!((seen[1].reason, lag(&shard)), (Some("undecodable"), 0));
+}
+
 /// The release that can read it finds everything there: here one that, as its own, has the record in a
 /// form this build reads.
 #[test]

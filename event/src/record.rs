@@ -11,6 +11,8 @@ use crate::{
 /// The layout of records and documents, their keys' and kinds' numbers included. Every release with the
 /// same one reads what the others write.
 pub const LAYOUT: u8 = header::LAYOUT;
+/// Layouts that may come while this build is still in use: a byte further on is a damaged one.
+const LAYOUTS_AHEAD: u8 = 16;
 /// How many keys have a number in this layout; all others travel by name.
 pub const KEYS: usize = atom::ATOMS;
 /// How many of Discord's kinds have a number in this layout.
@@ -190,7 +192,7 @@ pub enum RecordError {
         /// How many.
         extra: usize,
     },
-    /// Another layout of records. Layout 0 never was: it is damage.
+    /// Another layout of records. Layout 0 never was, and one far from this build's is none: both are damage.
     #[error(
         "record has layout {found}, this build reads {LAYOUT}: update this one, or run the Mixcord that wrote it \
          until the ring is drained"
@@ -222,7 +224,7 @@ impl RecordError {
     #[must_use]
     pub const fn is_of_another_release(&self) -> bool {
         match self {
-            Self::Layout { found } => *found != 0,
+            Self::Layout { found } => *found != 0 && *found <= LAYOUT.saturating_add(LAYOUTS_AHEAD),
             Self::Kind { .. } => true,
             Self::Data(error) | Self::Old(error) => error.is_of_another_release(),
             _ => false,

@@ -153,6 +153,14 @@ fn heads_are_checked() {
     }
 }
 
+/// A byte that is damaged stops nobody who waits for a release that reads it.
+#[test]
+fn only_a_layout_near_our_own_is_that_of_another_release() {
+    let other = |found| RecordError::Layout { found }.is_of_another_release();
+    let near: Vec<u8> = (0..=u8::MAX).filter(|found| other(*found)).collect();
+    assert_eq!(near, (1..=mixcord_event::record::LAYOUT + 16).collect::<Vec<_>>());
+}
+
 /// A thousand containers in one another fit in three thousand bytes; no stack is at risk.
 #[test]
 fn deep_documents_are_refused() {
