@@ -20,6 +20,8 @@ const BYTES_MAX: usize = 128 << 10;
 const VERSION: u8 = 1;
 /// How soon to try again when another process holds the lock.
 const LOCK_RETRY: Duration = Duration::from_millis(20);
+/// The answer while another process has the book or the bucket.
+pub(super) const HELD: Claim = Claim::Wait(LOCK_RETRY);
 /// The lock is held for moments; whoever has it longer may be stopped.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -82,6 +84,11 @@ impl BookFile {
         Ok(Self { path: folder.join(format!("identify-{fingerprint}")) })
     }
 
+    /// The file whose lock is the queue's.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where the processes of this user meet unless told otherwise: beside the rings, which no
     /// environment moves.
     pub fn default_folder() -> PathBuf {
@@ -100,11 +107,11 @@ impl BookFile {
     ) -> io::Result<Result<Permit, Claim>> {
         let key = u32::from(shard) % rules.max_concurrency.max(1);
         let Some(bucket) = hold(open(&self.path)?, key)? else {
-            return Ok(Err(Claim::Wait(LOCK_RETRY)));
+            return Ok(Err(HELD));
         };
         let claim =
             self.locked(rules, |book, now_ms| book.claim(now_ms, shard, failures, rules))?;
-        Ok(match claim.unwrap_or(Claim::Wait(LOCK_RETRY)) {
+        Ok(match claim.unwrap_or(HELD) {
             Claim::Granted => {
                 Ok(Permit { file: self.clone(), shard, rules: *rules, _bucket: bucket })
             }

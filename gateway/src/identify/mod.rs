@@ -21,6 +21,10 @@ pub use file::{BookFile, Permit};
 /// How long a shard waits for lower ones that were announced and have not come.
 const COURTESY: Duration = Duration::from_secs(5);
 
+/// How long another process may have the queue before that is told, and how often it is told then.
+const HELD_FOR: Duration = Duration::from_secs(3);
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 /// The queue of this process.
 #[derive(Debug)]
 pub struct Gate {
@@ -33,6 +37,8 @@ pub struct Gate {
     waiting: Mutex<BTreeMap<u16, bool>>,
     moved: Notify,
     doubt: Notify,
+    /// When it was told last that another process has the queue.
+    told_held: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +61,7 @@ impl Gate {
             waiting: Mutex::new(expected.into_iter().map(|shard| (shard, false)).collect()),
             moved: Notify::new(),
             doubt: Notify::new(),
+            told_held: Mutex::new(None),
         }
     }
 
@@ -102,13 +109,21 @@ impl Gate {
     /// When the common book cannot be used.
     pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<Permit> {
         let mut told = false;
+        let mut held_since = None;
         loop {
             let place = Place::take(self, shard);
             let rules = self.turn(shard).await;
             match self.claim(shard, failures, rules).await? {
                 Ok(permit) => return Ok(permit),
                 Err(Claim::Granted) => {}
-                Err(Claim::Wait(wait)) => tokio::time::sleep(wait).await,
+                Err(claim @ Claim::Wait(wait)) => {
+                    if claim == file::HELD {
+                        self.tell_held(shard, *held_since.get_or_insert_with(Instant::now));
+                    } else {
+                        held_since = None;
+                    }
+                    tokio::time::sleep(wait).await;
+                }
                 Err(claim @ (Claim::Paced(wait) | Claim::Spent(wait))) => {
                     drop(place);
                     if !std::mem::replace(&mut told, true) {
@@ -119,6 +134,24 @@ impl Gate {
                 }
             }
         }
+    }
+
+    /// Tells of a lock that another process does not let go.
+    fn tell_held(&self, shard: u16, since: Instant) {
+        let mut told = lock(&self.told_held);
+        let now = Instant::now();
+        let lately = told.is_some_and(|told| now.duration_since(told) < TELL_EVERY);
+        if lately || now.duration_since(since) < HELD_FOR {
+            return;
+        }
+        *told = Some(now);
+        drop(told);
+        let (file, held_s) = (self.file.path().display(), now.duration_since(since).as_secs());
+        tracing::warn!(
+            shard, held_s, %file,
+            "another process holds the lock on the common identify queue and does not let go: look for a stopped \
+             mixcord-gateway (`fuser` names it) and continue or end it; identifies wait for it"
+        );
     }
 
     /// Until a shard is held up by what Discord said: it may say something else by now.
@@ -291,6 +324,31 @@ mod tests {
             let of_bucket: Vec<_> = order.iter().copied().filter(|s| s % 2 == bucket).collect();
             assert!(of_bucket.is_sorted(), "{order:?}");
         }
+    }
+
+    /// A process that is stopped with the lock is told of, not before some seconds and not all the time.
+    #[tokio::test]
+    async fn a_lock_that_is_not_let_go_is_told_once_in_a_while() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gate = gate(folder.path(), 1, &[]);
+        let file = std::fs::File::create(gate.file.path()).expect("made");
+        let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
+        let held = held.expect("free");
+        let rules = gate.turn(0).await;
+        assert_eq!(gate.claim(0, 0, rules).await.expect("works").expect_err("held"), file::HELD);
+        let told = || *lock(&gate.told_held);
+        gate.tell_held(0, Instant::now());
+        assert_eq!(told(), None, "held for a moment");
+        let long_ago = Instant::now().checked_sub(HELD_FOR).expect("the clock runs longer");
+        gate.tell_held(0, long_ago);
+        let first = told().expect("told");
+        gate.tell_held(1, long_ago);
+        assert_eq!(told(), Some(first), "for all shards together");
+        *lock(&gate.told_held) = first.checked_sub(TELL_EVERY);
+        gate.tell_held(1, long_ago);
+        assert!(told().expect("again") >= first);
+        drop(held);
+        gate.permit(0, 0).await.expect("granted");
     }
 
     #[tokio::test]
