@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mixcord_event::Kind;
 use mixcord_ring::{Delivery, Records, Ring, TakeError, Worker};
@@ -24,6 +24,9 @@ pub(crate) use self::out::{How, Keeper, Out};
 use self::policy::Policy;
 use crate::doorbell::Doorbell;
 use crate::received::{Context, Identity};
+
+/// How often it is told that events are dropped.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// An event that was given up, for whom it may concern.
 pub(crate) struct Corpse<'a> {
@@ -51,6 +54,8 @@ pub(crate) struct Team {
     doorbell: Arc<Doorbell>,
     context: Arc<Context>,
     on_dead: OnDead,
+    /// When it was told last that events are too old.
+    told_too_old: Mutex<Option<Instant>>,
 }
 
 /// The events that are out, by their number in the order they were given.
@@ -89,6 +94,7 @@ impl Team {
             doorbell: Arc::clone(doorbell),
             context: Arc::clone(context),
             on_dead,
+            told_too_old: Mutex::new(None),
         });
         *lock(&counters.team) = Arc::downgrade(&team);
         *lock(&team.care) = Some(care::begin(&team)?);
@@ -180,6 +186,16 @@ impl Team {
         count(&self.counters.too_old);
         let (group, kind) = (self.group(), kind.name());
         tracing::debug!(group, kind, %identity, "dropped: too old to be of use");
+        let mut told = lock(&self.told_too_old);
+        if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            *told = Some(Instant::now());
+            let dropped = self.counters.too_old.load(Ordering::Relaxed);
+            tracing::warn!(
+                group, kind, %identity, dropped,
+                "events are dropped because they are older than their max_age: this group is behind"
+            );
+        }
+        drop(told);
         self.pass(delivery);
     }
 
