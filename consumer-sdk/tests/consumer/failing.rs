@@ -250,12 +250,12 @@ fn a_thread_that_hangs_keeps_its_guild_until_it_returns_and_nothing_else() {
 #[test]
 fn an_event_that_is_kept_too_long_is_taken_back_unless_its_program_says_it_works() {
     let mut rig = Rig::new();
-    let builder = quick(rig.consumer()).handler_timeout(Duration::from_millis(60));
+    let builder = quick(rig.consumer()).handler_timeout(Duration::from_secs(2));
     let mut consumer = builder.connect_blocking().expect("connected");
     rig.message(1, 1);
     let first = next(&mut consumer);
     let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(200) {
+    while begun.elapsed() < Duration::from_secs(3) {
         first.progress();
         assert!(consumer.next_timeout(Duration::from_millis(5)).expect("no error").is_none());
     }

@@ -45,7 +45,7 @@ fn deed(number: u64, attempt: u32) -> Deed {
         (0, _) => Deed::Fail,
         (1, _) => Deed::Panic,
         (2, _) => Deed::Hang,
-        (3, _) if number % 5 == 0 => Deed::Abort,
+        (3, _) if number.is_multiple_of(5) => Deed::Abort,
         (4, _) => Deed::GiveUp,
         (_, 0..=2) => Deed::Fail,
         (_, 3) => Deed::Panic,
