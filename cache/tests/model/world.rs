@@ -108,8 +108,12 @@ impl World {
     /// together once users are kept in another way.
     pub(crate) fn open(&mut self, settings: Settings) {
         let apart = self.on(Table::Users);
+        let switched = !self.opened || self.settings.resources() != settings.resources();
         self.settings = settings;
         self.opened = true;
+        if !switched {
+            return;
+        }
         let anew = !self.on(Table::Members) || apart != self.on(Table::Users);
         let settings = &self.settings;
         self.entities.retain(|(table, ..), _| {

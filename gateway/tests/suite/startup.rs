@@ -111,6 +111,8 @@ fn g20_sessions_resume_while_rest_is_down_and_identifies_wait_for_it() {
         if resumes == 2 {
             fake.change("/fake/bot", &json!({"status": 200}));
             until("the other shard", || fake.logged("identify").len() == 3);
+            // Its session is what the last start resumes.
+            until("its session", || gateway.log().contains("shard{id=1}: connected"));
         }
         gateway.stop();
     }
