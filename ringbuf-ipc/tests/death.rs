@@ -67,7 +67,8 @@ impl Drop for Holder {
     }
 }
 
-/// A ring that is full, and a member of its group that holds the first two records.
+/// A ring that is full, and a member of its group that holds the first two records; or a ring whose group
+/// was evicted for that when it became full.
 fn full_ring(instance: &Instance, kind: &str) -> (Producer, Holder) {
     let bell = instance.namespace.bell().unwrap();
     let groups = [spec(kind)];
@@ -78,7 +79,7 @@ fn full_ring(instance: &Instance, kind: &str) -> (Producer, Holder) {
     }
     producer.publish();
     let holder = Holder::start(instance, kind);
-    while producer.has_space(105) {
+    while producer.has_space(105) && !producer.ring().groups()[0].evicted {
         put(&mut producer, 1);
         producer.publish();
     }
