@@ -100,11 +100,13 @@ async fn a_wait_ends_in_time_and_says_when_it_may_have_missed_something() {
     assert_eq!(waiting.await.expect_err("nothing came"), WaitError::Timeout);
     let mut all = standby.watch([], |_| true);
     let panics = standby.wait_for([], |_| panic!("a fault of the predicate, on purpose"), PATIENCE);
+    let last = standby.wait_for([], |event| event.seq() == 299, PATIENCE);
     // One that asks for nothing keeps so many, and then ends.
     for number in 0..300 {
         rig.message(number, number);
         consumer.next().await.expect("no error").expect("an event").ack();
     }
+    last.await.expect("it looked at all of them");
     assert_eq!(panics.await.expect_err("it panicked"), WaitError::Ended);
     let mut seen = 0;
     let end = loop {
