@@ -127,8 +127,13 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
         .names(names.iter().map(String::as_str))
         .stop(stop);
     builder = match &options.group {
-        // Whoever reads the lines may stop for as long as he likes, and none of them is ever given up.
-        Some(group) => builder.group(group).in_ring_order().handler_timeout(None).attempts(0),
+        // Whoever reads the lines may stop for as long as he likes: nothing is given up, or too old, for that.
+        Some(group) => builder
+            .group(group)
+            .in_ring_order()
+            .handler_timeout(None)
+            .attempts(0)
+            .max_age(Kind::INTERACTION_CREATE, None),
         None => builder.observer(),
     };
     if options.group.is_some() && options.forever {

@@ -80,6 +80,7 @@ fn prod_is_not_held_up(
     let stop = Stop::new();
     let group = |name| {
         let builder = Consumer::builder().instance(stack.instance()).group(name).stop(&stop);
+        let builder = builder.max_age(Kind::INTERACTION_CREATE, None);
         builder.from_earliest().grace(Duration::from_millis(100))
     };
     let cache = stack.cache(&SMALL)?;
