@@ -1,6 +1,7 @@
 //! A ring gets other sizes, or this layout, once it is drained.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 
 use crate::core::carry::{self, Estate, HeldBy};
 use crate::core::layout::Layout;
@@ -49,11 +50,13 @@ impl Producer {
     ) -> Result<(Self, Fit), CreateError> {
         geometry.validate()?;
         let this = match Self::create_or_attach(namespace, name, geometry, groups, bell) {
-            Err(CreateError::Attach(AttachError::Header {
-                why: HeaderError::Version { found: v2::VERSION, .. },
-                ..
-            })) => {
-                let this = Self::from_layout_2(namespace, name, geometry, bell)?;
+            Err(CreateError::Attach(
+                refused @ AttachError::Header {
+                    why: HeaderError::Version { found: v2::VERSION, .. },
+                    ..
+                },
+            )) => {
+                let this = Self::from_layout_2(namespace, name, geometry, bell, refused)?;
                 for group in groups {
                     this.ring().declare_group(group)?;
                 }
@@ -111,6 +114,7 @@ impl Producer {
         name: &str,
         geometry: Geometry,
         bell: &Bell,
+        refused: AttachError,
     ) -> Result<Self, CreateError> {
         let segment_name = namespace.segment(name)?;
         let file = open_checked(&segment_name)?;
@@ -119,7 +123,11 @@ impl Producer {
         let _table = lock::hold(&file, locks::TABLE)?.ok_or_else(locked)?;
         let held = |by| CreateError::Held { name: segment_name.clone(), by };
         let layout = Layout::new(geometry);
-        let (id, stock) = v2::take_stock(&file)?;
+        let (id, stock) = v2::take_stock(&file).map_err(|error| match error.kind() {
+            // It says that it is of that layout, and no more.
+            ErrorKind::InvalidData => CreateError::Attach(refused),
+            _ => error.into(),
+        })?;
         let estate = stock.map_err(held)?;
         estate.fits(&layout).map_err(held)?;
         let lock = replace(namespace, &segment_name, &layout, id, &estate)?;
