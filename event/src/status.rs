@@ -1,6 +1,6 @@
 //! How a shard stands: a section of its ring's checkpoint, for anybody to read.
 //!
-//! The gateway's checkpoint is the byte [`CHECKPOINT`] and [sections](crate::sections):
+//! The gateway's checkpoint is the byte [`CHECKPOINT`] and [`crate::sections`]:
 //! [`WRITER`](crate::sections::WRITER), what only a gateway needs ([`PROGRESS`], [`SESSION`]), and the
 //! status, without which every session goes on just as well.
 
