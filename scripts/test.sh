@@ -96,6 +96,7 @@ stage_proofs() {
     local seconds=$((full ? 300 : 15))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
     cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
+        table/prove.sh all &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }

@@ -1,0 +1,93 @@
+//! What can go wrong.
+
+use std::io;
+
+/// Bytes of a table that cannot be: it is to be made anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the table is damaged: {what} at byte {at}")]
+pub struct Damage {
+    /// What cannot be.
+    pub what: &'static str,
+    /// Where in the file, bytes.
+    pub at: u64,
+}
+
+/// A value could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The table's bytes cannot be.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// It changed at each of many looks, or its writer died while it changed it.
+    #[error(
+        "the value changes all the time, or its writer was killed at it: try again once the writer is back"
+    )]
+    Unsettled,
+}
+
+/// A batch could not be committed; nothing of it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The table is as large as it may get.
+    #[error("the table is full: it takes its {bytes_max} bytes")]
+    Full {
+        /// The most it may take, bytes.
+        bytes_max: u64,
+    },
+    /// There is no room for the table to grow.
+    #[error("no room for {bytes} more bytes of the table: {source}")]
+    NoSpace {
+        /// Bytes to allocate.
+        bytes: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// More changes than the redo ring holds.
+    #[error("a batch has {changes} changes or more, and {changes_max} is the most")]
+    TooMany {
+        /// Changes of the batch, as far as it was looked at.
+        changes: u64,
+        /// Redo entries.
+        changes_max: u64,
+    },
+    /// A value is too long.
+    #[error("a value of {bytes} bytes: {bytes_max} is the most", bytes_max = crate::VALUE_MAX)]
+    TooLong {
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// The table's bytes cannot be.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+/// A table cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The bytes are no table, or of another layout.
+    #[error("no table of layout {version}", version = crate::LAYOUT_VERSION)]
+    Foreign,
+    /// It was written in another format of its user's.
+    #[error("the table holds format {found:#x}, not {expected:#x}")]
+    OtherFormat {
+        /// Its format.
+        found: u64,
+        /// The one asked for.
+        expected: u64,
+    },
+    /// Its bytes cannot be.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// Another process writes it.
+    #[error("another process writes the table")]
+    Locked,
+    /// The file belongs to another user, or others may open it.
+    #[error("the table's file must be a regular file of this user with mode 0600")]
+    NotOurs,
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

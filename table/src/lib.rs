@@ -1,0 +1,43 @@
+//! A map in shared memory: one process writes, any number read, and none waits for another.
+//!
+//! Values lie under a table's number and one or two ids. The writer commits whole batches; a reader
+//! takes no lock, is registered nowhere and holds nothing up, and gets each value whole, as the last
+//! batch that it can know of left it, or a later one. `kill -9` of the writer at any instruction leaves
+//! the last committed batch; nothing is written to disk, nothing outlives the machine's memory.
+//!
+//! * [`Writer::commit`] puts values into free places and what is to change into the redo ring, then one
+//!   store commits the batch, then the slots are stored. A start stores them again where they may be
+//!   missing: nothing is ever taken back, and nobody sees what is not committed.
+//! * [`Reader::get`] is one line of a bucket and the value's own lines.
+//! * [`Reader::ids`] and [`Reader::owners`] give keys in order, a page at a time, while the writer goes on.
+//!
+//! README.md draws every byte.
+
+mod batch;
+mod error;
+#[cfg(not(loom))]
+mod file;
+mod heap;
+mod key;
+mod layout;
+mod lists;
+mod look;
+#[cfg(all(test, loom))]
+mod loom_tests;
+mod reader;
+mod redo;
+mod space;
+mod split;
+mod start;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod writer;
+
+pub use error::{CommitError, Damage, OpenError, ReadError};
+#[cfg(not(loom))]
+pub use file::FileWriter;
+pub use key::{Key, TableId};
+pub use layout::{LAYOUT_VERSION, VALUE_MAX};
+pub use look::Found;
+pub use reader::Reader;
+pub use writer::{Change, Limits, Usage, Writer};

@@ -1,0 +1,197 @@
+//! Reading one value while its writer goes on: nothing is held, nothing is registered.
+//!
+//! A value in its place begins with a number that no other value ever has. The writer makes it 0
+//! before it writes a new value over a place that is free, and stores the new number behind it; so a
+//! copy between two looks at the same number is whole. That the slot still names the place then says
+//! that the value was the current one.
+
+use mixcord_memory::{Ordering, fence};
+
+use crate::error::{Damage, ReadError};
+use crate::key::{Key, TableId};
+use crate::layout::{AT_BUCKETS, CHUNK_UNITS, Fixed, UNIT, VALUE_HEAD, bucket_of};
+use crate::space::{Slot, Space, ValueHead};
+
+/// Looks at a value before [`ReadError::Unsettled`].
+const TRIES: u32 = if cfg!(loom) { 3 } else { 20_000 };
+/// Looks before the thread lets others run between them.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
+
+/// What one look saw.
+enum Seen {
+    Value,
+    Nothing,
+    /// The writer was there meanwhile.
+    Change,
+}
+
+/// What a look at one slot saw.
+enum InSlot {
+    Value,
+    /// Another key with the same hash.
+    OtherKey,
+    Change,
+}
+
+/// Copies the value under `key` to the end of `into`; false where there is none.
+///
+/// Sees the last batch that was applied before the call, or a later one.
+pub(crate) fn get(
+    space: &Space,
+    fixed: &Fixed,
+    table: TableId,
+    key: Key,
+    into: &mut Vec<u8>,
+) -> Result<bool, ReadError> {
+    let hash = fixed.hash.of(table, key);
+    for tried in 0..TRIES {
+        match look(space, fixed, hash, (table, key), into)? {
+            Seen::Value => return Ok(true),
+            Seen::Nothing => return Ok(false),
+            Seen::Change if tried < SPINS => std::hint::spin_loop(),
+            Seen::Change => give_way(),
+        }
+    }
+    Err(ReadError::Unsettled)
+}
+
+#[cfg(not(loom))]
+fn give_way() {
+    std::thread::yield_now();
+}
+
+#[cfg(loom)]
+fn give_way() {
+    loom::thread::yield_now();
+}
+
+fn look(
+    space: &Space,
+    fixed: &Fixed,
+    hash: u64,
+    wanted: (TableId, Key),
+    into: &mut Vec<u8>,
+) -> Result<Seen, Damage> {
+    let buckets = space.buckets()?;
+    let bucket = space.bucket(fixed, bucket_of(hash, buckets))?;
+    let mut found = Ok(InSlot::OtherKey);
+    space.chain(bucket, |slot| {
+        if slot.hash != hash || slot.place.0 == 0 {
+            return true;
+        }
+        found = copy(space, slot, wanted, into);
+        matches!(found, Ok(InSlot::OtherKey))
+    })?;
+    match found? {
+        InSlot::Value => Ok(Seen::Value),
+        InSlot::Change => Ok(Seen::Change),
+        InSlot::OtherKey => {
+            // A split stores the number of buckets before it clears what it moved: unchanged, nothing
+            // of this bucket had been moved away before the look.
+            fence(Ordering::Acquire);
+            let unchanged = space.memory().load(AT_BUCKETS, Ordering::Relaxed) == buckets;
+            Ok(if unchanged { Seen::Nothing } else { Seen::Change })
+        }
+    }
+}
+
+/// Copies the value of a slot, if it is the wanted one.
+fn copy(
+    space: &Space,
+    slot: Slot,
+    (table, key): (TableId, Key),
+    into: &mut Vec<u8>,
+) -> Result<InSlot, Damage> {
+    let (memory, at) = (space.memory(), slot.place.offset() as usize);
+    // Pairs with the Release store of the slot: what was written into the place before it is seen, and
+    // not what was there before that.
+    fence(Ordering::Acquire);
+    space.check_place(slot)?;
+    let number = memory.load(at, Ordering::Acquire);
+    if number == 0 {
+        return Ok(InSlot::Change);
+    }
+    let [word, owner, id] = memory.load_words::<3>(at + 8);
+    let head = ValueHead::from_words([number, word, owner, id]);
+    let wanted = head.table == table && head.key == key;
+    let begin = into.len();
+    if wanted && head.fits(slot.place) {
+        into.resize(begin + head.len as usize, 0);
+        memory.read(at + VALUE_HEAD as usize, &mut into[begin..]);
+    }
+    // Orders the loads before against the two behind.
+    fence(Ordering::Acquire);
+    let still = memory.load(at, Ordering::Relaxed) == number
+        && memory.load(slot.at as usize + 8, Ordering::Relaxed) == slot.place.0
+        && memory.load(slot.at as usize, Ordering::Relaxed) == slot.hash;
+    if !still {
+        into.truncate(begin);
+        return Ok(InSlot::Change);
+    }
+    if !wanted {
+        return Ok(InSlot::OtherKey);
+    }
+    if !head.fits(slot.place) {
+        return Err(Damage { what: "the length of a value", at: at as u64 });
+    }
+    Ok(InSlot::Value)
+}
+
+/// Where a value lies, and its bytes: of the writer's own looks, since nobody else changes anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Found {
+    at: u64,
+    /// Bytes of the value.
+    pub len: usize,
+}
+
+/// A value for the writer itself: one look is enough.
+pub(crate) fn find_own(
+    space: &Space,
+    fixed: &Fixed,
+    table: TableId,
+    key: Key,
+) -> Result<Option<Found>, Damage> {
+    let hash = fixed.hash.of(table, key);
+    let (Some(slot), _) = find(space, fixed, hash, table, key)? else { return Ok(None) };
+    let head = space.value_head(slot)?;
+    let at = slot.place.offset() + VALUE_HEAD;
+    if !head.fits(slot.place) {
+        return Err(Damage { what: "the length of a value", at });
+    }
+    Ok(Some(Found { at, len: head.len as usize }))
+}
+
+/// Copies a value that was found out.
+///
+/// # Panics
+/// `into` is not as long as the value.
+pub(crate) fn copy_own(space: &Space, found: Found, into: &mut [u8]) {
+    assert_eq!(into.len(), found.len);
+    space.memory().read(found.at as usize, into);
+}
+
+/// The slot of a key, for the writer; and where the last bucket of its chain lies.
+pub(crate) fn find(
+    space: &Space,
+    fixed: &Fixed,
+    hash: u64,
+    table: TableId,
+    key: Key,
+) -> Result<(Option<Slot>, u64), Damage> {
+    let bucket = space.bucket(fixed, bucket_of(hash, space.buckets()?))?;
+    let mut found = Ok(None);
+    let last = space.chain(bucket, |slot| {
+        if slot.hash != hash || slot.place.0 == 0 {
+            return true;
+        }
+        found = space.value_head(slot).map(|head| {
+            let equal = head.table == table && head.key == key;
+            equal.then_some(slot)
+        });
+        matches!(found, Ok(None))
+    })?;
+    Ok((found?, last))
+}
+
+const _: () = assert!(CHUNK_UNITS * UNIT == crate::layout::CHUNK);
