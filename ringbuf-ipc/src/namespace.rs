@@ -156,7 +156,7 @@ impl Namespace {
         // The ring first: what is left when this process dies here belongs to no ring.
         fs::remove_file(path_of(segment))?;
         kill::point();
-        self.remove_parts(|part| part.ring == ring && part.kind == PartKind::Blob)
+        self.remove_parts(|part| part.ring == ring && part.kind != PartKind::Draft)
     }
 
     /// Where segments are.
@@ -211,7 +211,8 @@ impl Namespace {
     }
 }
 
-/// A file beside a segment: `{ring}.blob-{16 hex}-{position}`, `{ring}.tmp-{16 hex}`, `bells.tmp-{16 hex}`.
+/// A file beside a segment: `{ring}.blob-{16 hex}-{position}`, `{ring}.letters-{16 hex}-{group}` and the same
+/// with `.new`, `{ring}.tmp-{16 hex}`, `bells.tmp-{16 hex}`.
 ///
 /// A namespace may begin with another one and a dot (`a.eu`, `a`): a name is this namespace's only if it is
 /// such a name from the first letter to the last.
@@ -223,6 +224,8 @@ struct Part<'a> {
 #[derive(PartialEq, Eq)]
 enum PartKind {
     Blob,
+    /// Dead letters of a group, and what it set aside.
+    Letters,
     Draft,
 }
 
@@ -234,6 +237,10 @@ impl<'a> Part<'a> {
         let kind = if let Some(rest) = rest.strip_prefix("blob-") {
             let (id, position) = rest.split_once('-')?;
             (is_id(id) && position.parse::<u64>().is_ok()).then_some(PartKind::Blob)?
+        } else if let Some(rest) = rest.strip_prefix("letters-") {
+            let rest = rest.strip_suffix(".new").unwrap_or(rest);
+            let (id, group) = rest.split_once('-')?;
+            (is_id(id) && group.parse::<u16>().is_ok()).then_some(PartKind::Letters)?
         } else {
             is_id(rest.strip_prefix("tmp-")?).then_some(PartKind::Draft)?
         };
@@ -251,12 +258,12 @@ fn is_ours(path: &Path) -> bool {
 /// those parts begin: `a.r.tmp-1` would be a draft of ring `r` of `a`, and a ring of `a.r`.
 fn check_ring_name(name: &str) -> Result<(), NameError> {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-    let is_part = name.starts_with("blob-") || name.starts_with("tmp-");
+    let is_part = ["blob-", "letters-", "tmp-"].iter().any(|part| name.starts_with(part));
     if name.is_empty() || name.len() > 64 || name == BELLS || is_part || !name.bytes().all(legal) {
         return Err(NameError {
             name: name.to_owned(),
             what: "ring",
-            rule: "1 to 64 of a-z, 0-9, '_', '-', not \"bells\", and not beginning with \"blob-\" or \"tmp-\"",
+            rule: "1 to 64 of a-z, 0-9, '_', '-', not \"bells\", and not beginning with \"blob-\", \"letters-\" or \"tmp-\"",
         });
     }
     Ok(())

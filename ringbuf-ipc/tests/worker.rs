@@ -541,3 +541,20 @@ fn what_is_one_key_as_a_whole_is_never_set_aside() {
     }
     assert_eq!(worker.lag(), 0);
 }
+
+/// What a group kept of its records goes with the ring.
+#[test]
+fn a_ring_that_is_removed_leaves_no_letters() {
+    let mut scene = Scene::new("letters", 64, Order::Key);
+    assert!(scene.put(1, 0));
+    let mut worker = scene.worker(WorkerOptions::new());
+    taken(&mut worker).settle(Settle::Dead { reason: "in vain" }).unwrap();
+    let letters = scene.instance.files().into_iter().find(|name| name.contains(".letters-"));
+    let letters = letters.expect("it is kept");
+    // As one that was killed while it wrote them anew leaves it.
+    std::fs::write(scene.instance.path(&format!("{letters}.new")), b"half").unwrap();
+    let Scene { instance, bell, producer, .. } = scene;
+    drop((worker, producer, bell));
+    instance.namespace.remove_ring("r").unwrap();
+    assert_eq!(instance.files(), Vec::<String>::new());
+}

@@ -40,7 +40,8 @@ impl Drop for Instance {
         let prefix = format!("{}.", self.namespace.prefix());
         for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let _ = std::fs::remove_file(entry.path());
+                let removed = std::fs::remove_file(entry.path());
+                let _ = removed.or_else(|_| std::fs::remove_dir(entry.path()));
             }
         }
     }

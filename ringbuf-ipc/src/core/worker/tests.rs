@@ -12,10 +12,19 @@ use crate::{
 };
 
 struct Scene {
-    namespace: Namespace,
     bell: Bell,
     producer: Producer,
     group: GroupSpec,
+    _removed: Removed,
+}
+
+/// Goes last, when nobody has anything of it open any more.
+struct Removed(Namespace);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = self.0.remove_all();
+    }
 }
 
 impl Scene {
@@ -26,7 +35,7 @@ impl Scene {
         let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Key);
         let groups = std::slice::from_ref(&group);
         let producer = Producer::create(&namespace, "r", geometry, groups, &bell).unwrap();
-        Self { namespace, bell, producer, group }
+        Self { bell, producer, group, _removed: Removed(namespace) }
     }
 
     fn worker(&self) -> Worker {
@@ -37,12 +46,6 @@ impl Scene {
         let staged = self.producer.stage(&Meta { key, ..Meta::default() }, &[b"text"]).is_ok();
         self.producer.publish();
         staged
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = self.namespace.remove_all();
     }
 }
 
