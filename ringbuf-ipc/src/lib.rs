@@ -49,6 +49,7 @@ mod lease;
 mod member;
 mod namespace;
 mod observer;
+mod pace;
 mod producer;
 mod refit;
 mod ring;
@@ -56,6 +57,7 @@ mod spin;
 mod system;
 #[cfg(feature = "tokio")]
 mod wait;
+mod waiting;
 mod worker;
 
 pub use bell::{Bell, Ticket, Woken};
@@ -76,11 +78,13 @@ pub use lease::{InPlace, Lease, View};
 pub use member::{Batch, Claim, Member, Records};
 pub use namespace::Namespace;
 pub use observer::{Observed, Observer};
+pub use pace::{Pace, Pacer};
 pub use producer::Producer;
 pub use refit::Fit;
 pub use ring::{GroupInfo, Pressure, Ring};
 #[cfg(feature = "tokio")]
 pub use wait::AsyncBell;
+pub use waiting::{Pulse, Sleeping, arm_all};
 pub use worker::{Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions};
 
 /// The random number of one incarnation of a ring; a ring made anew under the same name has another.

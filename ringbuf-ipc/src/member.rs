@@ -1,20 +1,19 @@
 //! A member of a group and what it takes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bell::Bell;
+use crate::core::arming::{self, Sleeper};
 use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
 use crate::core::reader::Reader;
 use crate::core::reader::hold::Hold;
 use crate::core::reader::seat::Pool;
+use crate::pace::{Pace, Pacer};
 use crate::ring::{Ring, recycle};
-use crate::spin::Spin;
+use crate::waiting::Waiting;
 use crate::{GroupInfo, Lease, Position, RingId};
-
-/// The longest single sleep while a partition with work is held by another member, whose death rings no bell.
-const CONTENDED_TICK: Duration = Duration::from_millis(10);
 
 /// A member of a group, living until it and the last of its batches are dropped.
 ///
@@ -23,14 +22,13 @@ const CONTENDED_TICK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Member {
     ring: Ring,
-    reader: Reader,
-    bell: Bell,
-    spin: Spin,
+    pub(crate) reader: Reader,
+    waiting: Waiting,
 }
 
 impl Member {
-    pub(crate) fn new(ring: Ring, reader: Reader, bell: Bell) -> Self {
-        Self { ring, reader, bell, spin: Spin::new() }
+    pub(crate) fn new(ring: Ring, reader: Reader, bell: &Bell) -> Self {
+        Self { ring, reader, waiting: Waiting::new(bell) }
     }
 
     /// The ring it reads.
@@ -50,7 +48,7 @@ impl Member {
     /// The group lost records by eviction, was removed, or a record is damaged.
     pub fn take(&mut self, limits: Limits) -> Result<Option<Batch>, TakeError> {
         let taken = self.reader.take(limits, false)?;
-        Ok(taken.map(|(hold, buffers)| Batch::new(hold, buffers)))
+        Ok(taken.map(|(hold, buffers)| self.batch(hold, buffers)))
     }
 
     /// The same, but the records are acknowledged before they are handed out: they are given once,
@@ -60,7 +58,7 @@ impl Member {
     /// As for [`take`](Self::take).
     pub fn take_at_most_once(&mut self, limits: Limits) -> Result<Option<Batch>, TakeError> {
         let taken = self.reader.take(limits, true)?;
-        Ok(taken.map(|(hold, buffers)| Batch::new(hold, buffers)))
+        Ok(taken.map(|(hold, buffers)| self.batch(hold, buffers)))
     }
 
     /// Takes hold of one partition that has records, and leaves them where they are: for those who
@@ -69,7 +67,14 @@ impl Member {
     /// # Errors
     /// As for [`take`](Self::take). A file of an out-of-line record is read later, if at all.
     pub fn lease(&mut self, limits: Limits) -> Result<Option<Lease<'_>>, TakeError> {
-        Ok(self.reader.lease(limits)?.map(Lease::new))
+        let lease = self.reader.lease(limits)?;
+        self.waiting.pacer.took(lease.as_ref().map_or(0, |lease| lease.entries.len() as u64));
+        Ok(lease.map(Lease::new))
+    }
+
+    fn batch(&mut self, hold: Hold, buffers: Buffers) -> Batch {
+        self.waiting.pacer.took(buffers.len() as u64);
+        Batch::new(hold, buffers)
     }
 
     /// Whether a take would give something, be it an error.
@@ -96,54 +101,29 @@ impl Member {
     /// Has the bell rung at the next news for this member. Look for work once more before waiting:
     /// what was there already rings no bell.
     pub fn arm(&mut self) {
-        self.reader.arm();
+        arming::arm(&mut self.reader);
+    }
+
+    /// How it weighs delay against processor time while it waits; [`Pace::LowLatency`] unless another is set.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.waiting.pacer = Pacer::new(pace);
     }
 
     /// Sleeps until there is work, or `timeout` is over; whether there is work.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        let reader = &mut self.reader;
-        let drained = reader.drained();
-        if self.spin.look_after(drained, || reader.has_work()) {
-            return true;
-        }
-        let end = Instant::now().checked_add(timeout);
-        loop {
-            let ticket = self.bell.ticket();
-            self.reader.arm();
-            if self.reader.has_work() {
-                return true;
-            }
-            let left =
-                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            let most = left.min(self.tick());
-            self.spin.sleep(&self.bell, ticket, most);
-        }
+        self.waiting.wait(&mut self.reader, timeout)
     }
 
     /// The longest sleep after [`arm`](Self::arm) and a look for work that found none: after that,
     /// look again, bell or no bell.
     pub fn tick(&self) -> Duration {
-        let tick = self.reader.seat.core.tick();
-        if self.reader.is_contended() { tick.min(CONTENDED_TICK) } else { tick }
+        self.reader.tick()
     }
 
     /// Waits until there is work. `bell` must be over this member's bell.
     #[cfg(feature = "tokio")]
     pub async fn ready(&mut self, bell: &crate::AsyncBell) {
-        if self.has_work() {
-            return;
-        }
-        loop {
-            let ticket = bell.ticket();
-            self.arm();
-            if self.has_work() {
-                return;
-            }
-            bell.notified_within(ticket, self.tick()).await;
-        }
+        self.waiting.ready(&mut self.reader, bell).await;
     }
 
     /// Leaves. Batches not yet done keep their hold until they are dropped.

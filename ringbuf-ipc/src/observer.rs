@@ -1,16 +1,18 @@
 //! An observer and what it reads.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::Position;
 use crate::bell::Bell;
 use crate::core::Life;
+use crate::core::arming::{self, Sleeper};
 use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
 use crate::core::group_spec::Start;
 use crate::core::watcher::Watcher;
+use crate::pace::{Pace, Pacer};
 use crate::ring::Ring;
-use crate::spin::Spin;
+use crate::waiting::Waiting;
 
 /// Reads a ring without holding anything: nobody waits for it, and it is told exactly how many
 /// records it was too slow for.
@@ -18,9 +20,8 @@ use crate::spin::Spin;
 pub struct Observer {
     ring: Ring,
     name: String,
-    watcher: Watcher,
-    bell: Bell,
-    spin: Spin,
+    pub(crate) watcher: Watcher,
+    waiting: Waiting,
     _life: Life,
 }
 
@@ -80,8 +81,8 @@ impl Ring {
 }
 
 impl Observer {
-    pub(crate) fn new(ring: Ring, name: &str, watcher: Watcher, bell: Bell, life: Life) -> Self {
-        Self { ring, name: name.to_owned(), watcher, bell, spin: Spin::new(), _life: life }
+    pub(crate) fn new(ring: Ring, name: &str, watcher: Watcher, bell: &Bell, life: Life) -> Self {
+        Self { ring, name: name.to_owned(), watcher, waiting: Waiting::new(bell), _life: life }
     }
 
     /// The ring it reads.
@@ -101,6 +102,7 @@ impl Observer {
     pub fn read(&mut self, limits: Limits, into: &mut Observed) -> Result<bool, TakeError> {
         into.lost = 0;
         into.lost = self.watcher.read(limits, &mut into.buffers)?;
+        self.waiting.pacer.took(into.len() as u64);
         Ok(into.lost != 0 || !into.is_empty())
     }
 
@@ -111,52 +113,33 @@ impl Observer {
 
     /// Whether there are records it has not looked at.
     pub fn has_work(&self) -> bool {
-        self.watcher.has_work()
+        self.ring.tail() > self.position()
     }
 
     /// Has the bell rung at the next publish. Look for work once more before waiting: what was there
     /// already rings no bell.
     pub fn arm(&mut self) {
-        self.watcher.arm();
+        arming::arm(&mut self.watcher);
     }
 
     /// The longest sleep after which to look again, bell or no bell.
     pub fn tick(&self) -> Duration {
-        self.watcher.core.tick()
+        self.watcher.tick()
+    }
+
+    /// How it weighs delay against processor time while it waits; [`Pace::LowLatency`] unless another is set.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.waiting.pacer = Pacer::new(pace);
     }
 
     /// Sleeps until there is a record, or `timeout` is over; whether there is one.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        let watcher = &self.watcher;
-        if self.spin.look(|| watcher.has_work()) {
-            return true;
-        }
-        let end = Instant::now().checked_add(timeout);
-        loop {
-            let ticket = self.bell.ticket();
-            self.watcher.arm();
-            if self.has_work() {
-                return true;
-            }
-            let left =
-                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            self.spin.sleep(&self.bell, ticket, left.min(self.tick()));
-        }
+        self.waiting.wait(&mut self.watcher, timeout)
     }
 
     /// Waits until there is a record. `bell` must be over this observer's bell.
     #[cfg(feature = "tokio")]
     pub async fn ready(&mut self, bell: &crate::AsyncBell) {
-        loop {
-            let ticket = bell.ticket();
-            self.arm();
-            if self.has_work() {
-                return;
-            }
-            bell.notified_within(ticket, self.tick()).await;
-        }
+        self.waiting.ready(&mut self.watcher, bell).await;
     }
 }

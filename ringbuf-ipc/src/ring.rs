@@ -170,6 +170,11 @@ impl Ring {
         self.core.environment.held(locks::PRODUCER)
     }
 
+    /// Whether the producer waits for room now. Costs nothing.
+    pub fn producer_waits(&self) -> bool {
+        self.core.producer_waits()
+    }
+
     /// All groups, in the order of the table. Partitions without records to do are moved on first, so
     /// that the lag of a group which has acknowledged everything is 0, even when no member lives.
     pub fn groups(&self) -> Vec<GroupInfo> {
@@ -226,7 +231,7 @@ impl Ring {
     pub fn join(&self, spec: &GroupSpec, bell: &Bell) -> Result<Member, JoinError> {
         let reader = Reader::join(&self.core, spec, bell.index_in(&self.bells))?;
         self.core.populate(false);
-        Ok(Member::new(self.clone(), reader, bell.clone()))
+        Ok(Member::new(self.clone(), reader, bell))
     }
 
     /// Joins a group whose records are settled in any order; made if it is not there.
@@ -266,7 +271,7 @@ impl Ring {
             self.core.memory.store(word, index, Ordering::Relaxed);
             self.core.populate(false);
             let watcher = Watcher::new(Arc::clone(&self.core), slot, start);
-            return Ok(Observer::new(self.clone(), name, watcher, bell.clone(), life));
+            return Ok(Observer::new(self.clone(), name, watcher, bell, life));
         }
         Err(JoinError::Full { limit: control::OBSERVER_COUNT as u16 })
     }

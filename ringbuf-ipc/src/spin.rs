@@ -71,6 +71,23 @@ impl Spin {
         ready()
     }
 
+    /// Looks on for so long, at some two looks a microsecond.
+    pub(crate) fn linger(&self, longest: Duration, mut ready: impl FnMut() -> bool) -> bool {
+        if longest.is_zero() || self.single_core {
+            return false;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < longest {
+            for _ in 0..Self::CLOSE {
+                std::hint::spin_loop();
+            }
+            if ready() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Sleeps, and learns from it whether to look longer the next time.
     pub(crate) fn sleep(&mut self, bell: &Bell, ticket: Ticket, timeout: Duration) {
         let begun = Instant::now();

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bell::Bell;
+use crate::core::arming::{self, Sleeper};
 use crate::core::buffers::{Buffers, Entry};
 use crate::core::errors::TakeError;
 use crate::core::reader::seat::Pool;
@@ -15,8 +16,9 @@ use crate::core::worker::post::Post;
 use crate::core::worker::settle::{Failure, Held, How, Outcome};
 use crate::core::worker::{self as core, KeyFn, Taken, WorkerTerms};
 use crate::member::Records;
+use crate::pace::{Pace, Pacer};
 use crate::ring::Ring;
-use crate::spin::Spin;
+use crate::waiting::Waiting;
 use crate::{GroupInfo, JoinError, Position};
 
 /// How a worker takes records.
@@ -117,9 +119,8 @@ impl WorkerOptions {
 #[derive(Debug)]
 pub struct Worker {
     ring: Ring,
-    inner: core::Worker,
-    bell: Bell,
-    spin: Spin,
+    pub(crate) inner: core::Worker,
+    waiting: Waiting,
 }
 
 impl Worker {
@@ -135,7 +136,7 @@ impl Worker {
             key: options.key,
         };
         let inner = core::Worker::join(ring.core(), spec, bell.index_in(ring.bells()), terms)?;
-        Ok(Self { ring: ring.clone(), inner, bell: bell.clone(), spin: Spin::new() })
+        Ok(Self { ring: ring.clone(), inner, waiting: Waiting::new(bell) })
     }
 
     /// The ring it reads.
@@ -150,6 +151,7 @@ impl Worker {
     /// of one record, the next take goes on behind it.
     pub fn take(&mut self) -> Result<Option<Delivery>, TakeError> {
         let taken = self.inner.take()?;
+        self.waiting.pacer.took(taken.is_some().into());
         Ok(taken.map(|taken| Delivery::new(&self.inner.post, taken)))
     }
 
@@ -195,51 +197,28 @@ impl Worker {
     /// Has the bell rung at the next news for this worker. Look for work once more before waiting: what was
     /// there already rings no bell.
     pub fn arm(&mut self) {
-        self.inner.arm();
+        arming::arm(&mut self.inner);
     }
 
     /// The longest sleep after [`arm`](Self::arm) and a look for work that found none.
     pub fn tick(&self) -> Duration {
-        self.inner.tick(Duration::from_secs(1))
+        self.inner.tick()
+    }
+
+    /// How it weighs delay against processor time while it waits; [`Pace::LowLatency`] unless another is set.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.waiting.pacer = Pacer::new(pace);
     }
 
     /// Sleeps until there is work, or `timeout` is over; whether there is work.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        let inner = &mut self.inner;
-        if self.spin.look(|| inner.has_work()) {
-            return true;
-        }
-        let end = Instant::now().checked_add(timeout);
-        loop {
-            let ticket = self.bell.ticket();
-            self.inner.arm();
-            if self.inner.has_work() {
-                return true;
-            }
-            let left =
-                end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return false;
-            }
-            let most = left.min(self.tick());
-            self.spin.sleep(&self.bell, ticket, most);
-        }
+        self.waiting.wait(&mut self.inner, timeout)
     }
 
     /// Waits until there is work. `bell` must be over this worker's bell.
     #[cfg(feature = "tokio")]
     pub async fn ready(&mut self, bell: &crate::AsyncBell) {
-        if self.has_work() {
-            return;
-        }
-        loop {
-            let ticket = bell.ticket();
-            self.arm();
-            if self.has_work() {
-                return;
-            }
-            bell.notified_within(ticket, self.tick()).await;
-        }
+        self.waiting.ready(&mut self.inner, bell).await;
     }
 
     /// Leaves. Deliveries not yet settled stay this process's until they are dropped.

@@ -5,7 +5,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Instance, drain, one_partition, put, small};
-use mixcord_ring::{GroupSpec, Limits, Meta, Namespace, Observed, Producer, Ring, Start, Woken};
+use mixcord_ring::{
+    Geometry, GroupSpec, Limits, Meta, Namespace, Observed, Order, Pace, Producer, Pulse, Ring,
+    Settle, Start, Woken, WorkerOptions, arm_all,
+};
 
 /// Far beyond any wake; reached only where one is lost.
 const LONG: Duration = Duration::from_secs(20);
@@ -119,7 +122,7 @@ fn one_bell_is_enough_for_a_reader_of_many_rings() {
         let begin = Instant::now();
         while seen < 600 {
             let ticket = bell.ticket();
-            members.iter_mut().for_each(mixcord_ring::Member::arm);
+            arm_all(|arm| members.iter_mut().for_each(|member| arm(member.into())));
             if !members.iter_mut().any(mixcord_ring::Member::has_work) {
                 bell.wait(ticket, LONG);
             }
@@ -137,6 +140,89 @@ fn one_bell_is_enough_for_a_reader_of_many_rings() {
         }
     }
     reader.join().unwrap();
+}
+
+/// Members, workers and observers that nap get every record, and nap so shortly that no ring overflows for good.
+#[test]
+fn whoever_naps_misses_nothing() {
+    const RECORDS: u64 = 20_000;
+    let instance = Instance::new("naps");
+    let bell = instance.namespace.bell().unwrap();
+    let any = GroupSpec::durable("any").from(Start::Earliest).any_order(Order::None);
+    let groups = [group(), any.clone()];
+    let geometry = Geometry::new(1024, 1 << 18, 4, 1, 4).unwrap();
+    let mut producer =
+        Producer::create(&instance.namespace, "r", geometry, &groups, &bell).unwrap();
+    let ring = producer.ring();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let bell = instance.namespace.bell().unwrap();
+            let mut member = ring.join(&group(), &bell).unwrap();
+            member.set_pace(Pace::LowCpu);
+            let mut seen = 0;
+            while seen < RECORDS {
+                assert!(member.wait(LONG), "after {seen}");
+                seen += drain(&mut member).len() as u64;
+            }
+        });
+        scope.spawn(|| {
+            let bell = instance.namespace.bell().unwrap();
+            let mut worker = ring.work(&any, &bell, WorkerOptions::new()).unwrap();
+            worker.set_pace(Pace::Balanced);
+            let mut seen = 0;
+            while seen < RECORDS {
+                assert!(worker.wait(LONG), "after {seen}");
+                while let Some(delivery) = worker.take().unwrap() {
+                    delivery.settle(Settle::Ack).unwrap();
+                    seen += 1;
+                }
+            }
+        });
+        scope.spawn(|| {
+            let bell = instance.namespace.bell().unwrap();
+            let mut observer = ring.observe("o", Start::Earliest, &bell).unwrap();
+            observer.set_pace(Pace::Balanced);
+            let (mut observed, mut seen) = (Observed::default(), 0);
+            while seen < RECORDS {
+                assert!(observer.wait(LONG), "after {seen}");
+                while observer.read(Limits::default(), &mut observed).unwrap() {
+                    seen += observed.len() as u64 + observed.lost();
+                }
+            }
+            assert_eq!(seen, RECORDS);
+        });
+        for record in 0..RECORDS {
+            while !producer.has_space(105) {
+                assert!(producer.wait_space(105, LONG));
+            }
+            put(&mut producer, record);
+            producer.publish();
+            // Now and then nothing comes for longer than anybody naps.
+            if record % 4000 == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    });
+}
+
+/// Who looks at every turn asks the kernel seldom, and is never told that a living producer is gone.
+#[test]
+fn a_pulse_that_was_felt_is_good_for_a_tick() {
+    let instance = Instance::new("pulse");
+    let bell = instance.namespace.bell().unwrap();
+    let producer = Producer::create(&instance.namespace, "r", small(), &[group()], &bell).unwrap();
+    let ring = producer.ring();
+    let mut pulse = Pulse::new();
+    assert!(!pulse.is_gone(&ring));
+    drop(producer);
+    let begun = Instant::now();
+    while !pulse.is_gone(&ring) {
+        assert!(begun.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    let producer = Producer::attach(&instance.namespace, "r", &bell).unwrap();
+    assert!(!pulse.is_gone(&ring), "that there is none is not kept");
+    drop(producer);
 }
 
 #[test]

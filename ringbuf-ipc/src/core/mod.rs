@@ -4,7 +4,7 @@
 //! * [`writer`] the producer's half; [`checkpoint`] its two slots;
 //! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`floors`] how far each holds the ring;
 //! * [`pending`] which record belongs to which partition; [`reader`] a member; [`watcher`] an observer;
-//!   [`buffers`] what they copy into; [`doorbell`] what all of them sleep on.
+//!   [`buffers`] what they copy into; [`arming`] how they ask to be woken; [`doorbell`] what all of them sleep on.
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
 //!
@@ -34,6 +34,7 @@
 //! | hashes | producer: Release, after the floors that let the record before it go | by who may be overrun: Acquire, and the lap must fit, else the floor | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
 
+pub(crate) mod arming;
 pub(crate) mod buffers;
 pub(crate) mod carry;
 pub(crate) mod checkpoint;
@@ -224,16 +225,26 @@ impl Core {
     }
 
     /// The fence of those who are about to sleep, seldom: between saying so and the last look.
-    pub(crate) fn heavy_fence(&self) {
+    ///
+    /// False when it was one of this thread alone.
+    pub(crate) fn heavy_fence(&self) -> bool {
+        let mut everywhere = true;
         self.memory.heavy_fence(|| {
-            let done = self.environment.barrier();
-            if !done && self.is_paired() {
-                // A filter of system calls that came later. What is missed now is found at the next tick,
-                // and from now on ticks are short.
-                self.paired.store(false, Relaxed);
-            }
-            done
+            everywhere = self.environment.barrier();
+            everywhere
         });
+        if !everywhere {
+            self.fences_alone();
+        }
+        everywhere
+    }
+
+    /// This process cannot fence for others: so it was from the start, or a filter of system calls came later.
+    /// What is missed now is found at the next tick, and from now on ticks are short.
+    fn fences_alone(&self) {
+        if self.is_paired() {
+            self.paired.store(false, Relaxed);
+        }
     }
 
     fn is_paired(&self) -> bool {
@@ -384,6 +395,12 @@ impl Core {
         for slot in 0..control::OBSERVER_COUNT {
             self.ring_word(CONTROL + control::OBSERVERS + slot * 8);
         }
+    }
+
+    /// Whether the producer waits for room.
+    #[inline]
+    pub(crate) fn producer_waits(&self) -> bool {
+        self.memory.load(CONTROL + control::WANTED, Ordering::Relaxed) != 0
     }
 
     /// Wakes the producer if it waits for a floor that is reached now.

@@ -1,7 +1,9 @@
 //! An observer: sees every record it is quick enough for, holds nothing, knows exactly what it missed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::arming::Sleeper;
 use super::buffers::{Buffers, Limits};
 use super::descriptor::Descriptor;
 use super::errors::TakeError;
@@ -33,16 +35,6 @@ impl Watcher {
 
     pub(crate) const fn position(&self) -> Position {
         self.position
-    }
-
-    pub(crate) fn has_work(&self) -> bool {
-        self.core.tail() > self.position
-    }
-
-    pub(crate) fn arm(&self) {
-        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
-        self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
-        self.core.heavy_fence();
     }
 
     /// Fills `buffers` and gives how many records were lost before the first of them.
@@ -98,5 +90,26 @@ impl Watcher {
             }
         }
         None
+    }
+}
+
+impl Sleeper for Watcher {
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn announce(&mut self) {
+        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
+        self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
+    }
+
+    fn settle(&mut self) {}
+
+    fn has_work(&mut self) -> bool {
+        self.core.tail() > self.position
+    }
+
+    fn tick(&self) -> Duration {
+        self.core.tick()
     }
 }

@@ -8,12 +8,14 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread;
 use mixcord_memory::Heap;
 
+use super::super::arming::{Sleeper, arm, arm_all};
 use super::super::doorbell::{self, Doorbells};
+use super::super::group_spec::{GroupSpec, Start};
 use super::super::groups;
 use super::super::memory::{Ordering, Weaken};
 use super::super::reader::Reader;
 use super::super::writer::Writer;
-use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec};
+use super::{LIMITS, Met, Pair, check, explore, layout_for, put, ring_of, ring_with, spec};
 
 /// An owner that is about to sleep is counted by its ringer, or sees that it was rung.
 #[test]
@@ -55,7 +57,7 @@ fn armed_between(pair: Pair) {
         let mut late = ManuallyDrop::new(Reader::join(&core, &spec(), Some(0)).unwrap());
         // It found work after it had asked for a bell, so that its bit stands.
         let mut busy = ManuallyDrop::new(Reader::join(&core, &spec(), Some(1)).unwrap());
-        busy.arm();
+        arm(&mut *busy);
         let producer = thread::spawn(move || {
             assert!(put(&mut writer) && put(&mut writer));
         });
@@ -67,7 +69,7 @@ fn armed_between(pair: Pair) {
                 continue;
             }
             let ticket = bells[0].ticket();
-            late.arm();
+            arm(&mut *late);
             if !late.has_work() {
                 SLEPT.note(seen == 1);
                 bells[0].wait(ticket);
@@ -86,4 +88,55 @@ fn loom_who_arms_while_others_are_woken_is_woken_next() {
 #[test]
 fn loom_who_arms_while_others_are_woken_is_woken_next_with_barriers() {
     armed_between(Pair::Barriers);
+}
+
+/// Who reads twice asks for both bells with one fence: whichever news comes wakes it.
+fn armed_together(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
+    explore(weaken, 2, move || {
+        let (core, bells) = ring_of(pair, layout_for(2, 2, 1, 1), 1);
+        let specs = ["g", "h"].map(|name| GroupSpec::durable(name).from(Start::Earliest));
+        let mut readers = specs
+            .each_ref()
+            .map(|spec| ManuallyDrop::new(Reader::join(&core, spec, Some(0)).unwrap()));
+        let mut writer = ManuallyDrop::new(Writer::resume(Arc::clone(&core)).unwrap());
+        let producer = thread::spawn(move || {
+            assert!(put(&mut writer));
+        });
+        let mut seen = [false; 2];
+        while seen != [true; 2] {
+            let ticket = bells[0].ticket();
+            arm_all(|arm| readers.iter_mut().for_each(|reader| arm(&mut **reader)));
+            let mut slept = true;
+            for (reader, seen) in readers.iter_mut().zip(&mut seen) {
+                if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
+                    *seen = !check(&buffers).is_empty();
+                    hold.advance(hold.next);
+                    slept = false;
+                }
+            }
+            if slept {
+                SLEPT.note(true);
+                bells[0].wait(ticket);
+            }
+        }
+        producer.join().unwrap();
+    });
+    SLEPT.check();
+}
+
+#[test]
+fn loom_one_fence_is_enough_for_two_readers() {
+    armed_together(Pair::Fences, Weaken::Nothing);
+}
+
+#[test]
+fn loom_one_barrier_is_enough_for_two_readers() {
+    armed_together(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_catches_a_missing_barrier_of_two_readers() {
+    armed_together(Pair::Barriers, Weaken::Barrier);
 }

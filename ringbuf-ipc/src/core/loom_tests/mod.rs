@@ -163,7 +163,11 @@ fn ring_of(pair: Pair, layout: Layout, bells: u32) -> (Arc<Core>, Vec<Bell>) {
 }
 
 fn layout(slots: u32, partitions: u16, members: u16) -> Layout {
-    Layout::new(Geometry::new(slots, 256, 1, partitions, members).unwrap())
+    layout_for(slots, 1, partitions, members)
+}
+
+fn layout_for(slots: u32, groups: u16, partitions: u16, members: u16) -> Layout {
+    Layout::new(Geometry::new(slots, 256, groups, partitions, members).unwrap())
 }
 
 /// Every word that a model may touch.
@@ -174,7 +178,7 @@ fn prepare(memory: &Memory, layout: &Layout) {
         memory.prepare(at..at + producer::CHECKPOINT_BYTES);
     }
     memory.prepare(CONTROL..CONTROL + control::GROUPS);
-    memory.prepare(layout.group(0)..layout.group(1));
+    memory.prepare(layout.group(0)..layout.group(layout.geometry.groups));
     let slots = layout.geometry.slots as usize;
     memory.prepare(layout.hash(0)..layout.hash(0) + slots * 8);
     memory.prepare(layout.descriptors..layout.descriptors + slots * descriptor::BYTES);

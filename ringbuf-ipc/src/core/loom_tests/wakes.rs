@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::super::arming::{Sleeper, arm};
 use super::super::groups;
 use super::super::layout::{PRODUCER, producer};
 use super::super::memory::{Ordering, Weaken};
@@ -26,7 +27,7 @@ fn doorbell(pair: Pair, weaken: Weaken) {
         let mut seen = 0;
         while seen == 0 {
             let ticket = bells[0].ticket();
-            reader.arm();
+            arm(&mut reader);
             if !reader.has_work() {
                 SLEPT.note(true);
                 bells[0].wait(ticket);
@@ -181,7 +182,7 @@ fn leaving(pair: Pair, weaken: Weaken) {
         });
         loop {
             let ticket = bells[0].ticket();
-            b.arm();
+            arm(&mut b);
             if !b.has_work() {
                 SLEPT.note(true);
                 bells[0].wait(ticket);
@@ -222,7 +223,7 @@ fn letting_go(pair: Pair, weaken: Weaken) {
         let letting_go = thread::spawn(move || drop(held));
         loop {
             let ticket = bells[0].ticket();
-            b.arm();
+            arm(&mut *b);
             if !b.has_work() {
                 SLEPT.note(true);
                 bells[0].wait(ticket);

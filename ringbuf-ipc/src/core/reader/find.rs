@@ -4,6 +4,7 @@ use super::Reader;
 use super::hold::Hold;
 use super::seat::owner;
 use crate::core::Position;
+use crate::core::arming::Sleeper;
 use crate::core::errors::TakeError;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;

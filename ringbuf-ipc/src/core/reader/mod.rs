@@ -6,18 +6,23 @@ pub(crate) mod seat;
 mod walk;
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use hold::Hold;
 use seat::{Pool, Seat};
 
+use crate::core::arming::Sleeper;
 use crate::core::buffers::{Buffers, Limits};
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::{JoinError, TakeError};
 use crate::core::group_spec::{GroupSpec, Mode};
-use crate::core::layout::{CONTROL, control, group};
+use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::{Core, Position, groups, locks, patience};
+
+/// The longest single sleep while a partition with work is held by another member, whose death rings no bell.
+const CONTENDED_TICK: Duration = Duration::from_millis(10);
 
 /// A member's own state.
 #[derive(Debug)]
@@ -164,56 +169,6 @@ impl Reader {
         }
     }
 
-    /// What the last take gave, if there was no more than that; else 0.
-    pub(crate) const fn drained(&self) -> usize {
-        self.drained
-    }
-
-    /// Whether a take would give something, be it an error.
-    pub(crate) fn has_work(&mut self) -> bool {
-        let core = &self.seat.core;
-        let loss = core.layout.group(self.seat.group) + group::LOSS;
-        if !self.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
-            return true;
-        }
-        if self.look().is_err() {
-            return true;
-        }
-        let looked = match self.candidate(false) {
-            Ok(None) if self.contended => self.candidate(true),
-            looked => looked,
-        };
-        self.found = looked.as_ref().copied().unwrap_or(None);
-        self.found.is_some() || looked.is_err()
-    }
-
-    /// Asks for a bell at the next news. What is there already must be looked for afterwards.
-    pub(crate) fn arm(&mut self) {
-        let core = &self.seat.core;
-        let group = core.layout.group(self.seat.group) + group::SLEEPERS;
-        core.memory.fetch_or(group, 1 << self.seat.member, Ordering::SeqCst);
-        let all = CONTROL + control::SLEEPERS + usize::from(self.seat.group / 64) * 8;
-        core.memory.fetch_or(all, 1 << (self.seat.group % 64), Ordering::SeqCst);
-        core.heavy_fence();
-        // Behind the fence: who lets go of a partition from now on sees a sleeper, and one let go of
-        // before is moved on here.
-        let tail = self.pending.scanned();
-        self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
-        if self.core().group_floor(self.seat.group) >= self.core().tail() {
-            // It has nothing to do; else it moves when it takes something.
-            self.seat.moved();
-        }
-    }
-
-    /// Whether to look again soon although no bell rings.
-    pub(crate) const fn is_contended(&self) -> bool {
-        self.contended
-    }
-
-    fn core(&self) -> &Core {
-        &self.seat.core
-    }
-
     /// Notes what was taken, and moves idle partitions on when it is time.
     fn after(&mut self, extent: &walk::Extent) {
         let tail = self.pending.scanned();
@@ -228,8 +183,7 @@ impl Reader {
     }
 
     fn producer_waits(&self) -> bool {
-        let wanted = CONTROL + control::WANTED;
-        self.core().memory.load(wanted, Ordering::Relaxed) != 0
+        self.seat.core.producer_waits()
     }
 
     /// Whether a partition may have come to rest since the last sweep: the end of a batch is where its
@@ -271,5 +225,51 @@ impl Reader {
         let from = partitions.iter().map(|(_, lost)| lost.start).min().unwrap_or(to);
         self.told = true;
         Err(TakeError::Evicted { lost: from..to, partitions })
+    }
+}
+
+impl Sleeper for Reader {
+    fn core(&self) -> &Core {
+        &self.seat.core
+    }
+
+    fn announce(&mut self) {
+        self.seat.announce();
+    }
+
+    /// Who lets go of a partition from now on sees a sleeper, and one let go of before is moved on here.
+    fn settle(&mut self) {
+        let tail = self.pending.scanned();
+        self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
+        if self.core().group_floor(self.seat.group) >= self.core().tail() {
+            // It has nothing to do; else it moves when it takes something.
+            self.seat.moved();
+        }
+    }
+
+    fn has_work(&mut self) -> bool {
+        let core = &self.seat.core;
+        let loss = core.layout.group(self.seat.group) + group::LOSS;
+        if !self.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
+            return true;
+        }
+        if self.look().is_err() {
+            return true;
+        }
+        let looked = match self.candidate(false) {
+            Ok(None) if self.contended => self.candidate(true),
+            looked => looked,
+        };
+        self.found = looked.as_ref().copied().unwrap_or(None);
+        self.found.is_some() || looked.is_err()
+    }
+
+    fn tick(&self) -> Duration {
+        let tick = self.seat.core.tick();
+        if self.contended { tick.min(CONTENDED_TICK) } else { tick }
+    }
+
+    fn drained(&self) -> usize {
+        self.drained
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::core::buffers::Buffers;
-use crate::core::layout::group;
+use crate::core::layout::{CONTROL, control, group};
 use crate::core::memory::{Ordering, fence};
 use crate::core::words::cursor;
 use crate::core::words::word::Epoch;
@@ -92,6 +92,15 @@ impl Seat {
         memory.store(at + group::MEMBER_BELL, bell.map_or(0, |bell| bell + 1), Ordering::Relaxed);
         let absent = self.core.layout.group(self.group) + group::ABSENT_SINCE;
         memory.store(absent, 0, Ordering::Relaxed);
+    }
+
+    /// Says that this member sleeps.
+    pub(crate) fn announce(&self) {
+        let core = &self.core;
+        let group = core.layout.group(self.group) + group::SLEEPERS;
+        core.memory.fetch_or(group, 1 << self.member, Ordering::SeqCst);
+        let all = CONTROL + control::SLEEPERS + usize::from(self.group / 64) * 8;
+        core.memory.fetch_or(all, 1 << (self.group % 64), Ordering::SeqCst);
     }
 
     /// It took or settled something, or had nothing to do.

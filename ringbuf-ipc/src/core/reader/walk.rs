@@ -2,6 +2,7 @@
 
 use super::Reader;
 use crate::core::Position;
+use crate::core::arming::Sleeper;
 use crate::core::buffers::Limits;
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::TakeError;

@@ -21,12 +21,13 @@ use aside::Asides;
 use neighbours::Neighbours;
 use post::{Origin, Post};
 
+use super::arming::Sleeper;
 use super::buffers::Buffers;
 use super::descriptor::{Descriptor, Hashes};
 use super::errors::{JoinError, TakeError};
 use super::geometry::hash_of;
 use super::group_spec::{GroupSpec, Mode, Order};
-use super::layout::{CONTROL, control, group};
+use super::layout::group;
 use super::memory::{Ordering, fence};
 use super::reader::seat::{self, Pool, Seat};
 use super::words::desk::{Desk, Left, Offer, Peers, Terms};
@@ -202,43 +203,6 @@ impl Worker {
         unreadable.map_or(Ok(None), Err)
     }
 
-    /// Whether a take would give something, be it an error.
-    pub(crate) fn has_work(&mut self) -> bool {
-        let core = &self.post.seat.core;
-        let loss = core.layout.group(self.post.seat.group) + group::LOSS;
-        if !self.post.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
-            return true;
-        }
-        self.collect();
-        if self.scan().is_err() {
-            return true;
-        }
-        if !self.read_asides() {
-            return false;
-        }
-        if self.has_aside() {
-            return true;
-        }
-        let all = self.is_time_to_look_at_all();
-        let core = Arc::clone(&self.post.seat.core);
-        let words = core.words(self.post.seat.group, self.post.seat.epoch);
-        self.desk.has_next(&words, &self.neighbours, all)
-    }
-
-    /// Asks for a bell at the next news. What is there already must be looked for afterwards.
-    pub(crate) fn arm(&mut self) {
-        self.tend();
-        let seat = &self.post.seat;
-        let core = &seat.core;
-        let group = core.layout.group(seat.group) + group::SLEEPERS;
-        core.memory.fetch_or(group, 1 << seat.member, Ordering::SeqCst);
-        let all = CONTROL + control::SLEEPERS + usize::from(seat.group / 64) * 8;
-        core.memory.fetch_or(all, 1 << (seat.group % 64), Ordering::SeqCst);
-        core.heavy_fence();
-        // Behind the fence: who lets go of a record from now on sees a sleeper.
-        self.handed = u64::MAX;
-    }
-
     /// What is to be done now and then by a member that lives, also while it takes nothing: moves the cursor
     /// on, and sets aside what holds up a ring that fills.
     pub(crate) fn tend(&mut self) {
@@ -251,21 +215,6 @@ impl Worker {
         }
         self.set_aside_what_holds_up();
         self.hand_on();
-    }
-
-    /// How long to sleep at most, as far as this worker's own records are concerned.
-    pub(crate) fn tick(&self, longest: Duration) -> Duration {
-        let core = &self.post.seat.core;
-        let mut tick = core.tick().min(longest);
-        if self.desk.lanes.parked() != 0 || !self.asides.is_empty() {
-            tick = tick.min(Duration::from_millis(10));
-        }
-        let due = [self.desk.next_due(), self.asides.next_due()].into_iter().flatten().min();
-        if let Some(due) = due {
-            let left = due.saturating_sub(core.environment.now_ns());
-            tick = tick.min(Duration::from_nanos(left));
-        }
-        tick
     }
 
     /// Records taken and not settled.
@@ -437,6 +386,58 @@ impl Worker {
         self.told = true;
         let lost = to.saturating_sub(records)..to;
         Err(TakeError::Evicted { lost, partitions: Vec::new() })
+    }
+}
+
+impl Sleeper for Worker {
+    fn core(&self) -> &Core {
+        &self.post.seat.core
+    }
+
+    fn announce(&mut self) {
+        self.tend();
+        self.post.seat.announce();
+    }
+
+    /// Who lets go of a record from now on sees a sleeper.
+    fn settle(&mut self) {
+        self.handed = u64::MAX;
+    }
+
+    fn has_work(&mut self) -> bool {
+        let core = &self.post.seat.core;
+        let loss = core.layout.group(self.post.seat.group) + group::LOSS;
+        if !self.post.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
+            return true;
+        }
+        self.collect();
+        if self.scan().is_err() {
+            return true;
+        }
+        if !self.read_asides() {
+            return false;
+        }
+        if self.has_aside() {
+            return true;
+        }
+        let all = self.is_time_to_look_at_all();
+        let core = Arc::clone(&self.post.seat.core);
+        let words = core.words(self.post.seat.group, self.post.seat.epoch);
+        self.desk.has_next(&words, &self.neighbours, all)
+    }
+
+    fn tick(&self) -> Duration {
+        let core = &self.post.seat.core;
+        let mut tick = core.tick();
+        if self.desk.lanes.parked() != 0 || !self.asides.is_empty() {
+            tick = tick.min(Duration::from_millis(10));
+        }
+        let due = [self.desk.next_due(), self.asides.next_due()].into_iter().flatten().min();
+        if let Some(due) = due {
+            let left = due.saturating_sub(core.environment.now_ns());
+            tick = tick.min(Duration::from_nanos(left));
+        }
+        tick
     }
 }
 

@@ -6,8 +6,7 @@ use super::burial::Burial;
 use super::post::{Origin, Post, Settled};
 use crate::core::Position;
 use crate::core::buffers::Entry;
-use crate::core::layout::{CONTROL, control, group};
-use crate::core::memory::Ordering;
+use crate::core::layout::group;
 use crate::core::words::desk::Left;
 use crate::core::words::lanes::Key;
 use crate::core::words::letter::{Head, Kept};
@@ -226,7 +225,7 @@ impl Post {
     fn let_producer_know(&self) {
         let core = &self.seat.core;
         core.light_fence();
-        if core.memory.load(CONTROL + control::WANTED, Ordering::Relaxed) != 0 {
+        if core.producer_waits() {
             core.advance_floor(self.seat.group, self.seat.epoch);
         }
     }
