@@ -1,164 +1,292 @@
-//! A batch on its way: its values lie in free places, its changes in the redo ring, and nobody sees any
-//! of it.
+//! The open batch: which keys it changes, where their new values lie, and how to take that back.
+//!
+//! Plain memory of the writer's. It is looked into before the table is, so it is one probe of a table
+//! that is keyed by the same hash.
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
-use mixcord_memory::Ordering;
+use hashbrown::{HashMap, HashSet, HashTable};
 
-use crate::error::CommitError;
 use crate::key::{Key, TableId};
-use crate::layout::{
-    AT_LINK, AT_SLOTS, BUCKET, CHAIN_MAX, Place, SLOT, SLOTS, VALUE_HEAD, VALUE_MAX, bucket_of,
-};
-use crate::look;
-use crate::redo::{self, Entry, What};
-use crate::space::{Slot, ValueHead};
-use crate::writer::Writer;
+use crate::layout::Place;
 
-/// What a batch has done so far.
+/// Places of entries, from 0.
+pub(crate) type Number = u32;
+
+/// A key that the batch changes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) hash: u64,
+    pub(crate) table: TableId,
+    pub(crate) key: Key,
+    /// The slot of the value that is committed; without meaning where there is none.
+    pub(crate) at: u64,
+    /// Where that value lies, or none.
+    pub(crate) before: Place,
+    /// Where the batch's own value lies, or none: deleted.
+    pub(crate) now: Place,
+    /// One more than the number of the entry before in the group's chain, 0 for none.
+    before_in_group: Number,
+    /// Whether it is in its group's chain.
+    grouped: bool,
+}
+
+impl Entry {
+    /// Whether the key is there once the batch is committed, and was not, or the other way round.
+    pub(crate) fn comes_or_goes(&self) -> bool {
+        (self.before == Place::NONE) != (self.now == Place::NONE)
+    }
+}
+
+/// The keys of one list that come or go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) table: TableId,
+    /// 0 for a table of single ids: its list is that of its owners.
+    pub(crate) owner: u64,
+    /// One more than the number of its last entry, 0 for none.
+    last: Number,
+}
+
+/// How one change is taken back.
+#[derive(Clone, Copy, Debug)]
+struct Undo {
+    number: Number,
+    /// What the batch had of the key before; `None`: nothing, the entry is new.
+    was: Option<Place>,
+    /// The change put the entry into its group's chain.
+    grouped: bool,
+}
+
+/// Everything that is changed since the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// Entries of the redo ring.
-    pub(crate) entries: u64,
-    /// Places taken; given back if the batch comes to nothing.
-    pub(crate) fresh: Vec<Place>,
-    /// Places whose values it replaces or deletes; free once the slots are stored.
-    pub(crate) replaced: Vec<Place>,
-    /// Keys that were not there before, less those that are gone.
+    entries: Vec<Entry>,
+    by_hash: HashTable<Number>,
+    groups: Vec<Group>,
+    group_of: HashMap<(TableId, u64), Number, RandomState>,
+    /// Entries that are in a chain.
+    grouped: u64,
+    /// Since the last mark.
+    undo: Vec<Undo>,
+    /// Bytes of values, those that were overwritten among them.
+    pub(crate) bytes: u64,
+    bytes_at_mark: u64,
+    /// Keys that come, less those that go.
     pub(crate) more: i64,
-    /// Empty slots that its entries will fill.
-    taken: HashSet<u64, RandomState>,
-    /// Overflow buckets that its entries will link, by the bucket before.
-    links: HashMap<u64, Place, RandomState>,
+    /// Empty slots that a commit on its way will fill.
+    pub(crate) taken: HashSet<u64, RandomState>,
+    /// Overflow buckets that it will link, by the bucket before.
+    pub(crate) links: HashMap<u64, Place, RandomState>,
 }
+
+/// Room that is kept from batch to batch, entries.
+const KEPT: usize = 1 << 16;
 
 impl Batch {
-    pub(crate) fn clear(&mut self) {
-        self.fresh.clear();
-        self.replaced.clear();
-        self.taken.clear();
-        self.links.clear();
-        (self.entries, self.more) = (0, 0);
+    /// Redo entries that one change may need: its own, those of [`Self::PER_EDIT`] and of
+    /// [`Self::PER_LIST`].
+    pub(crate) const REDO_PER_CHANGE: u64 = 1 + Self::PER_EDIT + Self::PER_LIST;
+    /// The chunk of an id that comes or goes, and the one before it.
+    const PER_EDIT: u64 = 2;
+    /// The head of a list, and of its owner the chunk, the one before it, and the head.
+    const PER_LIST: u64 = 4;
+
+    /// Redo entries that a commit will need at most, overflow buckets apart.
+    pub(crate) fn redo_entries(&self) -> u64 {
+        let lists = self.groups.len() as u64 * Self::PER_LIST;
+        self.entries.len() as u64 + self.grouped * Self::PER_EDIT + lists
     }
-}
 
-/// Whether a key was there before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Before {
-    There,
-    Missing,
-}
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
 
-impl Writer {
-    /// Puts a value under a key that no change of this batch was about.
-    pub(crate) fn put(
-        &mut self,
-        table: TableId,
-        key: Key,
-        value: &[u8],
-    ) -> Result<Before, CommitError> {
-        if value.len() > VALUE_MAX {
-            return Err(CommitError::TooLong { bytes: value.len() });
+    /// What the batch says of a key.
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, table: TableId, key: Key) -> Option<Number> {
+        if self.entries.is_empty() {
+            return None;
         }
-        let hash = self.fixed.hash.of(table, key);
-        let (slot, last) = look::find(&self.space, &self.fixed, hash, table, key)?;
-        let place = self.write_value(table, key, value)?;
-        let (at, before) = match slot {
-            Some(slot) => {
-                self.current.replaced.push(slot.place);
-                (slot.at, Before::There)
-            }
-            None => (self.empty_slot(hash, last, table, key)?, Before::Missing),
+        let is = |number: &Number| {
+            let entry = &self.entries[*number as usize];
+            entry.hash == hash && entry.key == key && entry.table == table
         };
-        self.current.more += i64::from(before == Before::Missing);
-        self.note(Entry { batch: self.batch + 1, what: What::Put, table, key, at, hash, place })?;
-        Ok(before)
+        self.by_hash.find(hash, is).copied()
     }
 
-    /// Deletes what is under such a key.
-    pub(crate) fn delete(&mut self, table: TableId, key: Key) -> Result<Before, CommitError> {
-        let hash = self.fixed.hash.of(table, key);
-        let (slot, _) = look::find(&self.space, &self.fixed, hash, table, key)?;
-        let Some(Slot { at, place, .. }) = slot else { return Ok(Before::Missing) };
-        self.current.replaced.push(place);
-        self.current.more -= 1;
-        let (batch, place) = (self.batch + 1, Place::NONE);
-        self.note(Entry { batch, what: What::Delete, table, key, at, hash, place })?;
-        Ok(Before::There)
-    }
-
-    /// Writes a value into a free place.
-    pub(crate) fn write_value(
+    /// A key that the batch says nothing of yet: what is committed of it, and what it becomes.
+    pub(crate) fn add(
         &mut self,
-        table: TableId,
-        key: Key,
-        value: &[u8],
-    ) -> Result<Place, CommitError> {
-        let place = self.take(Place::units_for(value.len()))?;
-        self.current.fresh.push(place);
-        let number = self.next_number();
-        let (memory, at) = (self.space.memory(), place.offset() as usize);
-        let head = ValueHead { number: 0, table, len: value.len() as u64, key };
-        // The number 0 first, then the fence that `store_words` has behind its first word: who finds a
-        // byte of this value finds that the number of the one before is gone.
-        memory.store_words(at, head.words());
-        memory.write(at + VALUE_HEAD as usize, value);
-        memory.store(at, number, Ordering::Release);
-        Ok(place)
+        (hash, table, key): (u64, TableId, Key),
+        (at, before): (u64, Place),
+        now: Place,
+        listed: bool,
+    ) {
+        let number = self.entries.len() as Number;
+        let (before_in_group, grouped) = (0, false);
+        let entry = Entry { hash, table, key, at, before, now, before_in_group, grouped };
+        let entries = &self.entries;
+        self.by_hash.insert_unique(hash, number, |number| entries[*number as usize].hash);
+        self.entries.push(entry);
+        self.more += i64::from(now != Place::NONE) - i64::from(before != Place::NONE);
+        let grouped = listed && self.group(number);
+        self.undo.push(Undo { number, was: None, grouped });
     }
 
-    /// An empty slot for a hash whose chain ends with the bucket at `last`; longer if need be.
-    fn empty_slot(
-        &mut self,
-        hash: u64,
-        last: u64,
-        table: TableId,
-        key: Key,
-    ) -> Result<u64, CommitError> {
-        let bucket = self.space.bucket(&self.fixed, bucket_of(hash, self.space.buckets()?))?;
-        let mut free = None;
-        self.space.chain(bucket, |slot| {
-            let empty = slot.place.0 == 0 && !self.current.taken.contains(&slot.at);
-            free = empty.then_some(slot.at);
-            !empty
-        })?;
-        let mut last = last;
-        for _ in 0..CHAIN_MAX {
-            if let Some(at) = free {
-                self.current.taken.insert(at);
-                return Ok(at);
-            }
-            match self.current.links.get(&last) {
-                None => last = self.link(last, table, key)?,
-                Some(next) => last = next.offset(),
-            }
-            let slots = (0..SLOTS).map(|index| last + AT_SLOTS + index * SLOT);
-            free = slots.into_iter().find(|at| !self.current.taken.contains(at));
+    /// Another value for a key that the batch has changed, or its deletion.
+    pub(crate) fn set(&mut self, number: Number, now: Place, listed: bool) {
+        let entry = &mut self.entries[number as usize];
+        let was = std::mem::replace(&mut entry.now, now);
+        self.more += i64::from(now != Place::NONE) - i64::from(was != Place::NONE);
+        let grouped = listed && self.group(number);
+        self.undo.push(Undo { number, was: Some(was), grouped });
+    }
+
+    /// Puts an entry that comes or goes into its group's chain; false where it need not be or is.
+    fn group(&mut self, number: Number) -> bool {
+        let entry = &mut self.entries[number as usize];
+        if entry.grouped || !entry.comes_or_goes() {
+            return false;
         }
-        Err(CommitError::Full { bytes_max: self.space.reserved() })
+        let (table, owner) = group_of(entry.table, entry.key);
+        let groups = &mut self.groups;
+        let group = *self.group_of.entry((table, owner)).or_insert_with(|| {
+            groups.push(Group { table, owner, last: 0 });
+            groups.len() as Number - 1
+        });
+        let group = &mut groups[group as usize];
+        entry.before_in_group = std::mem::replace(&mut group.last, number + 1);
+        entry.grouped = true;
+        self.grouped += 1;
+        true
     }
 
-    /// Gives the bucket at `before` an overflow bucket; gives where that lies.
-    fn link(&mut self, before: u64, table: TableId, key: Key) -> Result<u64, CommitError> {
-        let place = self.take(1)?;
-        self.current.fresh.push(place);
-        self.space.memory().store_words(place.offset() as usize, [0; BUCKET as usize / 8]);
-        self.current.links.insert(before, place);
-        let (batch, at) = (self.batch + 1, before + AT_LINK);
-        self.note(Entry { batch, what: What::Link, table, key, at, hash: 0, place })?;
-        Ok(place.offset())
-    }
-
-    fn note(&mut self, entry: Entry) -> Result<(), CommitError> {
-        if self.current.entries == self.fixed.redo_entries {
-            return Err(CommitError::TooMany {
-                changes: self.current.entries + 1,
-                changes_max: self.fixed.redo_entries,
-            });
+    /// From here on changes can be taken back; gives the places of values that no longer count.
+    pub(crate) fn mark(&mut self, mut free: impl FnMut(Place)) {
+        for undo in self.undo.drain(..) {
+            if let Some(was) = undo.was.filter(|was| *was != Place::NONE) {
+                free(was);
+            }
         }
-        let position = self.redo_next + self.current.entries;
-        redo::write(&self.space, &self.fixed, position, &entry);
-        self.current.entries += 1;
-        Ok(())
+        self.bytes_at_mark = self.bytes;
     }
+
+    /// Takes back what was changed since the mark; gives the places of its values.
+    pub(crate) fn take_back(&mut self, mut free: impl FnMut(Place)) {
+        while let Some(Undo { number, was, grouped }) = self.undo.pop() {
+            let entry = &mut self.entries[number as usize];
+            if grouped {
+                entry.grouped = false;
+                self.grouped -= 1;
+                let group = group_of(entry.table, entry.key);
+                if let Some(group) = self.group_of.get(&group) {
+                    self.groups[*group as usize].last = entry.before_in_group;
+                }
+            }
+            if entry.now != Place::NONE {
+                free(entry.now);
+            }
+            let target = was.unwrap_or(entry.before);
+            self.more += i64::from(target != Place::NONE) - i64::from(entry.now != Place::NONE);
+            match was {
+                Some(was) => entry.now = was,
+                None => {
+                    let hash = entry.hash;
+                    if let Ok(found) = self.by_hash.find_entry(hash, |other| *other == number) {
+                        found.remove();
+                    }
+                    self.entries.pop();
+                }
+            }
+        }
+        self.bytes = self.bytes_at_mark;
+    }
+
+    /// Gives all places of the batch's own values, and forgets it.
+    pub(crate) fn discard(&mut self, mut free: impl FnMut(Place)) {
+        self.mark(&mut free);
+        self.entries.iter().map(|entry| entry.now).filter(|now| *now != Place::NONE).for_each(free);
+        self.clear();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        // Emptying a hash table costs as much as the room it has.
+        if self.entries.len() < self.by_hash.capacity() / 32 {
+            for (entry, number) in self.entries.iter().zip(0..) {
+                if let Ok(found) = self.by_hash.find_entry(entry.hash, |other| *other == number) {
+                    found.remove();
+                }
+            }
+        } else {
+            self.by_hash.clear();
+        }
+        if self.groups.len() < self.group_of.capacity() / 32 {
+            for group in &self.groups {
+                self.group_of.remove(&(group.table, group.owner));
+            }
+        } else {
+            self.group_of.clear();
+        }
+        self.entries.clear();
+        self.groups.clear();
+        self.undo.clear();
+        self.clear_plan();
+        (self.bytes, self.bytes_at_mark, self.more, self.grouped) = (0, 0, 0, 0);
+        if self.entries.capacity() > KEPT {
+            *self = Self::default();
+        }
+    }
+
+    /// Forgets which slots and links a commit was to fill.
+    pub(crate) fn clear_plan(&mut self) {
+        if self.taken.len() < self.taken.capacity() / 32 {
+            self.taken = HashSet::default();
+        } else {
+            self.taken.clear();
+        }
+        self.links = HashMap::default();
+    }
+
+    /// The lists that change, in the order of tables and owners.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<_> = self.groups.iter().copied().filter(|g| g.last != 0).collect();
+        groups.sort_unstable_by_key(|group| (group.table, group.owner));
+        groups
+    }
+
+    /// The lists of one table that change.
+    pub(crate) fn groups_of(&self, table: TableId) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.table == table && group.last != 0)
+    }
+
+    /// The list of an owner, if it changes.
+    pub(crate) fn group_for(&self, table: TableId, owner: u64) -> Option<Group> {
+        if self.groups.is_empty() {
+            return None;
+        }
+        let group = *self.group_of.get(&(table, owner))?;
+        Some(self.groups[group as usize])
+    }
+
+    /// The ids that come to a list, with true, and those that go from it; sorted.
+    pub(crate) fn edits(&self, group: Group) -> Vec<(u64, bool)> {
+        let mut edits = Vec::new();
+        let mut next = group.last;
+        while let Some(number) = next.checked_sub(1) {
+            let entry = &self.entries[number as usize];
+            if entry.comes_or_goes() {
+                let pairs = entry.table.is_of_pairs();
+                let id = if pairs { entry.key.id } else { entry.key.owner };
+                edits.push((id, entry.now != Place::NONE));
+            }
+            next = entry.before_in_group;
+        }
+        edits.sort_unstable();
+        edits
+    }
+}
+
+/// The list that a key stands in.
+fn group_of(table: TableId, key: Key) -> (TableId, u64) {
+    (table, if table.is_of_pairs() { key.owner } else { 0 })
 }

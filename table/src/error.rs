@@ -26,7 +26,7 @@ pub enum ReadError {
     Unsettled,
 }
 
-/// A batch could not be committed; nothing of it is.
+/// A change cannot be made, or the open batch not be committed: it is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
@@ -45,11 +45,13 @@ pub enum CommitError {
         source: io::Error,
     },
     /// More changes than the redo ring holds.
-    #[error("a batch has {changes} changes or more, and {changes_max} is the most")]
+    #[error(
+        "the open batch has {changes} changes or more, and only {changes_max} are sure to fit: commit it first"
+    )]
     TooMany {
-        /// Changes of the batch, as far as it was looked at.
+        /// Changes of the batch, with this one.
         changes: u64,
-        /// Redo entries.
+        /// [`Writer::changes_max`](crate::Writer::changes_max).
         changes_max: u64,
     },
     /// A value is too long.

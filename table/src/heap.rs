@@ -22,6 +22,9 @@ fn class_for(units: u64) -> Option<usize> {
     (class < CLASSES.len()).then_some(class)
 }
 
+/// Places of a class that are remembered to be taken first.
+const RECENT_MAX: usize = 1 << 14;
+
 /// What a chunk is used for.
 #[derive(Debug)]
 enum Chunk {
@@ -41,13 +44,16 @@ struct Slab {
     used: u64,
     /// A bit for each place, set where it is used.
     map: [u64; CHUNK_UNITS as usize / 64],
+    /// Words of the map before this one have no place that is free.
+    full: usize,
     /// Whether it stands in the list of those with room.
     listed: bool,
 }
 
 impl Slab {
     fn new(class: usize) -> Box<Self> {
-        Box::new(Self { class, used: 0, map: [0; CHUNK_UNITS as usize / 64], listed: false })
+        let map = [0; CHUNK_UNITS as usize / 64];
+        Box::new(Self { class, used: 0, map, full: 0, listed: false })
     }
 
     fn size(&self) -> u64 {
@@ -59,8 +65,14 @@ impl Slab {
     }
 
     fn take_lowest(&mut self) -> Option<u64> {
-        let (word, bits) = self.map.iter_mut().enumerate().find(|(_, bits)| **bits != u64::MAX)?;
-        let index = word as u64 * 64 + u64::from(bits.trailing_ones());
+        let bits = self.map.get(self.full..)?;
+        let Some(word) = bits.iter().position(|bits| *bits != u64::MAX) else {
+            self.full = self.map.len();
+            return None;
+        };
+        self.full += word;
+        let bits = &mut self.map[self.full];
+        let index = self.full as u64 * 64 + u64::from(bits.trailing_ones());
         if index >= CHUNK_UNITS / u64::from(CLASSES[self.class]) {
             return None;
         }
@@ -80,6 +92,7 @@ impl Slab {
             self.used += 1;
         } else {
             self.used -= 1;
+            self.full = self.full.min((index / 64) as usize);
         }
         true
     }
@@ -92,6 +105,9 @@ pub(crate) struct Heap {
     free: BTreeSet<u64>,
     /// By class: chunks that may have room.
     open: [Vec<u64>; CLASSES.len()],
+    /// By class: units of places given back of late, some of which are taken again by now. Their lines
+    /// are the likeliest to be near.
+    recent: [Vec<u64>; CLASSES.len()],
     /// Units that values take, the rest of their places among them.
     used_units: u64,
 }
@@ -99,8 +115,9 @@ pub(crate) struct Heap {
 impl Heap {
     /// Everything free but the first `fixed` chunks.
     pub(crate) fn new(fixed: u64, chunks: u64) -> Self {
-        let open = std::array::from_fn(|_| Vec::new());
-        let mut heap = Self { chunks: Vec::new(), free: BTreeSet::new(), open, used_units: 0 };
+        let [open, recent] = std::array::from_fn(|_| std::array::from_fn(|_| Vec::new()));
+        let mut heap =
+            Self { chunks: Vec::new(), free: BTreeSet::new(), open, recent, used_units: 0 };
         heap.chunks.extend((0..fixed.min(chunks)).map(|_| Chunk::Fixed));
         heap.grow(chunks);
         heap
@@ -143,7 +160,21 @@ impl Heap {
         Some(chunk)
     }
 
+    /// Where the next value of as many units is likely to lie.
+    #[inline]
+    pub(crate) fn next(&self, units: u64) -> Option<u64> {
+        self.recent[class_for(units)?].last().copied()
+    }
+
     fn take_of_class(&mut self, class: usize) -> Option<u64> {
+        while let Some(unit) = self.recent[class].pop() {
+            if let Some(Chunk::Values(slab)) = self.chunks.get_mut((unit / CHUNK_UNITS) as usize)
+                && slab.class == class
+                && slab.set(unit % CHUNK_UNITS / slab.size(), true)
+            {
+                return Some(unit);
+            }
+        }
         while let Some(&chunk) = self.open[class].last() {
             if let Chunk::Values(slab) = &mut self.chunks[chunk as usize]
                 && slab.class == class
@@ -202,9 +233,12 @@ impl Heap {
         let Some(chunk) = self.chunks.get_mut(first as usize) else { return false };
         match (chunk, class_for(units)) {
             (Chunk::Values(slab), Some(class)) if slab.class == class => {
-                let within = place.unit() % CHUNK_UNITS;
+                let (within, class) = (place.unit() % CHUNK_UNITS, slab.class);
                 if !within.is_multiple_of(slab.size()) || !slab.set(within / slab.size(), false) {
                     return false;
+                }
+                if self.recent[class].len() < RECENT_MAX {
+                    self.recent[class].push(place.unit());
                 }
                 if slab.used == 0 {
                     self.chunks[first as usize] = Chunk::Free;

@@ -15,7 +15,7 @@ compile_error!("the layout is little-endian");
 /// `mixctabl`.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"mixctabl");
 /// Raised with every change of what is drawn in README.md.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 
 /// What a value's place is counted in, bytes; a line of the processors this runs on.
 pub(crate) const UNIT: u64 = 64;
@@ -42,8 +42,9 @@ pub(crate) const AT_APPLIED: usize = 256;
 pub(crate) const AT_NUMBERS: usize = 320;
 /// The two meta blocks; batch `b` has number `b % 2`.
 pub(crate) const AT_META: [usize; 2] = [512, 576];
-/// Words of a meta block: batch, first redo entry, behind the last, values, checksum.
-pub(crate) const META_WORDS: usize = 5;
+/// Words of a meta block: batch, first redo entry, behind the last, values, the two of the note,
+/// checksum.
+pub(crate) const META_WORDS: usize = 7;
 
 /// Bytes of a bucket: 0, then three slots, then the place of its overflow bucket.
 pub(crate) const BUCKET: u64 = 64;
@@ -78,7 +79,9 @@ pub(crate) struct Fixed {
 impl Fixed {
     /// For a table of up to `bytes_max` bytes.
     pub(crate) fn sized(id: u64, seeds: [u64; 2], format: u64, bytes_max: u64) -> Self {
-        let redo_entries = (bytes_max / REDO_SHARE / REDO).next_power_of_two();
+        let small = (bytes_max / REDO_SHARE_MAX).min(REDO_BYTES_ENOUGH);
+        let redo_bytes = (bytes_max / REDO_SHARE).max(small);
+        let redo_entries = (redo_bytes / REDO).next_power_of_two();
         Self {
             id,
             hash: Hash { seeds },
@@ -130,8 +133,12 @@ impl Fixed {
     }
 }
 
-/// The redo ring takes this part of the most the table may take.
+/// The redo ring takes this part of the most the table may take;
 const REDO_SHARE: u64 = 128;
+/// of a small one more, for batches of some ten thousand changes,
+const REDO_SHARE_MAX: u64 = 16;
+/// bytes.
+const REDO_BYTES_ENOUGH: u64 = 4 << 20;
 const REDO_ENTRIES_MIN: u64 = if cfg!(loom) { 8 } else { 1 << 12 };
 const REDO_ENTRIES_MAX: u64 = 1 << 20;
 /// Of a table of 64 TiB.

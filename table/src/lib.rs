@@ -5,8 +5,8 @@
 //! batch that it can know of left it, or a later one. `kill -9` of the writer at any instruction leaves
 //! the last committed batch; nothing is written to disk, nothing outlives the machine's memory.
 //!
-//! * [`Writer::commit`] puts values into free places and what is to change into the redo ring, then one
-//!   store commits the batch, then the slots are stored. A start stores them again where they may be
+//! * [`Writer::put`] writes a value into a free place; [`Writer::commit`] writes what is to change into the
+//!   redo ring, then one store commits the batch, then the slots are stored. A start stores them again where they may be
 //!   missing: nothing is ever taken back, and nobody sees what is not committed.
 //! * [`Reader::get`] is one line of a bucket and the value's own lines.
 //! * [`Reader::ids`] and [`Reader::owners`] give keys in order, a page at a time, while the writer goes on.
@@ -14,6 +14,9 @@
 //! README.md draws every byte.
 
 mod batch;
+#[cfg(all(test, not(loom)))]
+mod batch_tests;
+mod commit;
 mod error;
 #[cfg(not(loom))]
 mod file;
@@ -38,6 +41,5 @@ pub use error::{CommitError, Damage, OpenError, ReadError};
 pub use file::FileWriter;
 pub use key::{Key, TableId};
 pub use layout::{LAYOUT_VERSION, VALUE_MAX};
-pub use look::Found;
 pub use reader::Reader;
-pub use writer::{Change, Limits, Usage, Writer};
+pub use writer::{Limits, Note, Usage, Writer};

@@ -9,7 +9,7 @@ use mixcord_memory::{Ordering, fence};
 
 use crate::error::{Damage, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::{AT_BUCKETS, CHUNK_UNITS, Fixed, UNIT, VALUE_HEAD, bucket_of};
+use crate::layout::{AT_BUCKETS, Fixed, VALUE_HEAD, bucket_of};
 use crate::space::{Slot, Space, ValueHead};
 
 /// Looks at a value before [`ReadError::Unsettled`].
@@ -106,7 +106,7 @@ fn copy(
     // Pairs with the Release store of the slot: what was written into the place before it is seen, and
     // not what was there before that.
     fence(Ordering::Acquire);
-    space.check_place(slot)?;
+    space.check_place(slot.place)?;
     let number = memory.load(at, Ordering::Acquire);
     if number == 0 {
         return Ok(InSlot::Change);
@@ -137,61 +137,26 @@ fn copy(
     Ok(InSlot::Value)
 }
 
-/// Where a value lies, and its bytes: of the writer's own looks, since nobody else changes anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Found {
-    at: u64,
-    /// Bytes of the value.
-    pub len: usize,
-}
-
-/// A value for the writer itself: one look is enough.
-pub(crate) fn find_own(
-    space: &Space,
-    fixed: &Fixed,
-    table: TableId,
-    key: Key,
-) -> Result<Option<Found>, Damage> {
-    let hash = fixed.hash.of(table, key);
-    let (Some(slot), _) = find(space, fixed, hash, table, key)? else { return Ok(None) };
-    let head = space.value_head(slot)?;
-    let at = slot.place.offset() + VALUE_HEAD;
-    if !head.fits(slot.place) {
-        return Err(Damage { what: "the length of a value", at });
-    }
-    Ok(Some(Found { at, len: head.len as usize }))
-}
-
-/// Copies a value that was found out.
-///
-/// # Panics
-/// `into` is not as long as the value.
-pub(crate) fn copy_own(space: &Space, found: Found, into: &mut [u8]) {
-    assert_eq!(into.len(), found.len);
-    space.memory().read(found.at as usize, into);
-}
-
-/// The slot of a key, for the writer; and where the last bucket of its chain lies.
+/// The slot of a key, for the writer.
+#[inline]
 pub(crate) fn find(
     space: &Space,
     fixed: &Fixed,
     hash: u64,
     table: TableId,
     key: Key,
-) -> Result<(Option<Slot>, u64), Damage> {
+) -> Result<Option<Slot>, Damage> {
     let bucket = space.bucket(fixed, bucket_of(hash, space.buckets()?))?;
     let mut found = Ok(None);
-    let last = space.chain(bucket, |slot| {
+    space.chain(bucket, |slot| {
         if slot.hash != hash || slot.place.0 == 0 {
             return true;
         }
-        found = space.value_head(slot).map(|head| {
+        found = space.value_head(slot.place).map(|head| {
             let equal = head.table == table && head.key == key;
             equal.then_some(slot)
         });
         matches!(found, Ok(None))
     })?;
-    Ok((found?, last))
+    found
 }
-
-const _: () = assert!(CHUNK_UNITS * UNIT == crate::layout::CHUNK);

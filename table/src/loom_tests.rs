@@ -12,8 +12,10 @@ use loom::thread;
 use mixcord_memory::{Heap, Weaken};
 
 use crate::layout::{CHUNK, Fixed};
-use crate::space::{Ground, Memory, Space};
-use crate::{Change, Key, Limits, ReadError, Reader, TableId, Writer};
+use crate::look;
+use crate::redo::{Step, What};
+use crate::space::{Ground, Memory, Slot, Space};
+use crate::{Key, Limits, ReadError, Reader, TableId, Writer};
 
 const BYTES: u64 = 64 * CHUNK;
 const LIMITS: Limits = Limits { bytes_max: BYTES, step_bytes: CHUNK };
@@ -52,7 +54,35 @@ fn put(writer: &mut Writer, id: u64, value: &[u8]) {
 }
 
 fn commit(writer: &mut Writer, id: u64, value: Option<&[u8]>) {
-    writer.commit(&[Change { table: table(), key: Key::new(id, 0), value }]).unwrap();
+    match value {
+        Some(value) => writer.put(table(), Key::new(id, 0), &[value]).unwrap(),
+        None => writer.delete(table(), Key::new(id, 0)).unwrap(),
+    }
+    writer.commit([0; 2]).unwrap();
+}
+
+fn hash_of(writer: &Writer, id: u64) -> u64 {
+    writer.fixed.hash.of(table(), Key::new(id, 0))
+}
+
+fn slot_of(writer: &Writer, id: u64) -> Slot {
+    let (hash, key) = (hash_of(writer, id), Key::new(id, 0));
+    look::find(&writer.space, &writer.fixed, hash, table(), key).unwrap().unwrap()
+}
+
+/// A value written for a key that is there, and what would store it: the stores that a reader can meet,
+/// and no others.
+fn write_alone(writer: &mut Writer, id: u64, value: &[u8]) -> Step {
+    let Slot { at, hash, .. } = slot_of(writer, id);
+    let place = writer.write_value(table(), Key::new(id, 0), &[value], value.len()).unwrap();
+    Step { what: What::Put, at, hash, place }
+}
+
+/// Stores it, and frees the place of the value before.
+fn store_alone(writer: &mut Writer, id: u64, step: Step) {
+    let before = slot_of(writer, id).place;
+    step.apply(&writer.space);
+    assert!(writer.heap.give_back(before));
 }
 
 /// What a reader finds; `None` in front where it changed at every look, which under loom are few.
@@ -92,8 +122,8 @@ fn twice(number: u64) -> Vec<u8> {
 }
 
 fn replace(writer: &mut Writer, id: u64, value: &[u8]) {
-    let entry = writer.write_alone(table(), Key::new(id, 0), value);
-    writer.store_alone(&entry);
+    let step = write_alone(writer, id, value);
+    store_alone(writer, id, step);
 }
 
 /// A key's value is replaced twice; the second time by one in the place that the first one had, with the
@@ -104,7 +134,7 @@ fn a_place_is_used_again(old: &Occurred, new: &Occurred) {
     put(&mut writer, 1, &twice(7));
     replace(&mut writer, 1, &twice(8));
     replace(&mut writer, 1, &twice(1));
-    let second = writer.write_alone(table(), Key::new(1, 0), &twice(2));
+    let second = write_alone(&mut writer, 1, &twice(2));
     let first = reader(memory);
     let (old, new) = (old.clone(), new.clone());
     let looking = thread::spawn(move || {
@@ -118,7 +148,7 @@ fn a_place_is_used_again(old: &Occurred, new: &Occurred) {
             new.note();
         }
     });
-    writer.store_alone(&second);
+    store_alone(&mut writer, 1, second);
     replace(&mut writer, 1, &twice(3));
     looking.join().unwrap();
 }
@@ -136,11 +166,6 @@ fn must_be_noticed(weaken: Weaken) {
     weaken.with(|| {
         explore(2, || a_place_is_used_again(&Occurred::default(), &Occurred::default()));
     });
-}
-
-/// The place in the first slot of the first bucket.
-fn slot() -> usize {
-    (Fixed::sized(7, [3, 5], 1, BYTES).first_chunk() * CHUNK) as usize + 16
 }
 
 /// The number of the value in the first place.
@@ -167,10 +192,10 @@ fn loom_a_split_hides_nothing() {
     let in_model = moved.clone();
     explore(2, move || {
         let (mut writer, memory) = writer();
-        let moves = (1..).find(|id| writer.hash_of(table(), Key::new(*id, 0)) & 1 == 1).unwrap();
+        let moves = (1..).find(|id| hash_of(&writer, *id) & 1 == 1).unwrap();
         put(&mut writer, moves, b"here");
         // As above: the words of the bucket that is to be.
-        let _ = memory.load_words::<8>(writer.bucket_at(1));
+        let _ = memory.load_words::<8>(writer.space.bucket(&writer.fixed, 1).unwrap() as usize);
         let before = writer.usage().buckets;
         let reader = reader(memory);
         let looking = thread::spawn(move || {
@@ -188,12 +213,11 @@ fn loom_a_split_hides_nothing() {
 }
 
 #[test]
-fn the_first_slot_and_the_first_value_lie_where_the_models_weaken() {
+fn loom_the_first_value_lies_where_the_models_weaken() {
     loom::model(|| {
-        let (mut writer, memory) = writer();
+        let (mut writer, _) = writer();
         put(&mut writer, 1, &twice(7));
-        let place = memory.load(slot(), std::sync::atomic::Ordering::Relaxed);
-        assert_eq!((place >> 24) as usize * 64, number());
+        assert_eq!(slot_of(&writer, 1).place.offset() as usize, number());
     });
 }
 

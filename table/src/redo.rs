@@ -13,14 +13,19 @@ use crate::space::Space;
 pub(crate) struct Entry {
     /// Of which batch.
     pub(crate) batch: u64,
-    pub(crate) what: What,
     /// Of the value, or of the value for which a link was made.
     pub(crate) table: TableId,
     pub(crate) key: Key,
+    pub(crate) step: Step,
+}
+
+/// What is to be stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(crate) what: What,
     /// Where the slot or the link lies.
     pub(crate) at: u64,
     pub(crate) hash: u64,
-    /// What is stored.
     pub(crate) place: Place,
 }
 
@@ -37,13 +42,14 @@ pub(crate) enum What {
 
 impl Entry {
     fn words(&self) -> [u64; 7] {
-        let what = match self.what {
+        let Step { what, at, hash, place } = self.step;
+        let what = match what {
             What::Put => 1,
             What::Delete => 2,
             What::Link => 3,
         };
         let table = u64::from(self.table.raw()) << 16;
-        [self.batch, table | what, self.key.owner, self.key.id, self.at, self.hash, self.place.0]
+        [self.batch, table | what, self.key.owner, self.key.id, at, hash, place.0]
     }
 
     fn from_words([batch, word, owner, id, at, hash, place]: [u64; 7]) -> Option<Self> {
@@ -54,7 +60,8 @@ impl Entry {
             _ => return None,
         };
         let table = TableId::from_raw((word >> 16) as u16);
-        Some(Self { batch, what, table, key: Key::new(owner, id), at, hash, place: Place(place) })
+        let step = Step { what, at, hash, place: Place(place) };
+        Some(Self { batch, table, key: Key::new(owner, id), step })
     }
 }
 
@@ -81,23 +88,31 @@ pub(crate) fn read(space: &Space, fixed: &Fixed, position: u64) -> Option<Entry>
     Entry::from_words(words)
 }
 
-/// Stores what an entry says. Storing it again changes nothing.
-pub(crate) fn apply(space: &Space, fixed: &Fixed, entry: &Entry) -> Result<(), Damage> {
-    let in_a_bucket = entry.at.is_multiple_of(8)
-        && entry.at >= fixed.first_chunk() * CHUNK
-        && space.holds(entry.at, SLOT);
-    if !in_a_bucket {
-        return Err(Damage { what: "where a change belongs", at: entry.at });
-    }
-    let (memory, at) = (space.memory(), entry.at as usize);
-    match entry.what {
-        What::Put => {
-            // A reader that finds the place finds this hash, or one that is newer.
-            memory.store(at, entry.hash, Ordering::Relaxed);
-            memory.store(at + 8, entry.place.0, Ordering::Release);
+impl Step {
+    /// Whether it can be: it stores inside of what is given out.
+    pub(crate) fn check(&self, space: &Space, fixed: &Fixed) -> Result<(), Damage> {
+        let in_a_bucket = self.at.is_multiple_of(8)
+            && self.at >= fixed.first_chunk() * CHUNK
+            && space.holds(self.at, SLOT);
+        if in_a_bucket {
+            Ok(())
+        } else {
+            Err(Damage { what: "where a change belongs", at: self.at })
         }
-        What::Delete => memory.store(at + 8, 0, Ordering::Release),
-        What::Link => memory.store(at, entry.place.0, Ordering::Release),
     }
-    Ok(())
+
+    /// Stores it. Storing it again changes nothing.
+    #[inline]
+    pub(crate) fn apply(&self, space: &Space) {
+        let (memory, at, place) = (space.memory(), self.at as usize, self.place.0);
+        match self.what {
+            What::Put => {
+                // A reader that finds the place finds this hash, or one that is newer.
+                memory.store(at, self.hash, Ordering::Relaxed);
+                memory.store(at + 8, place, Ordering::Release);
+            }
+            What::Delete => memory.store(at + 8, 0, Ordering::Release),
+            What::Link => memory.store(at, place, Ordering::Release),
+        }
+    }
 }

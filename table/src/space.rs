@@ -205,21 +205,20 @@ impl Space {
         Ok(link.offset())
     }
 
-    /// Whether the place that a slot names can be touched.
+    /// Whether a place can be touched.
     #[inline]
-    pub(crate) fn check_place(&self, slot: Slot) -> Result<(), Damage> {
-        let Slot { at, place, .. } = slot;
+    pub(crate) fn check_place(&self, place: Place) -> Result<(), Damage> {
         let sound = place.units() > 0
             && place.units() <= Place::units_for(VALUE_MAX)
             && self.holds(place.offset(), place.bytes());
-        if sound { Ok(()) } else { Err(Damage { what: "a value's place", at }) }
+        if sound { Ok(()) } else { Err(Damage { what: "a value's place", at: place.offset() }) }
     }
 
     /// The head of the value in a place, for the writer.
     #[inline]
-    pub(crate) fn value_head(&self, slot: Slot) -> Result<ValueHead, Damage> {
-        self.check_place(slot)?;
-        Ok(ValueHead::from_words(self.memory.load_words::<4>(slot.place.offset() as usize)))
+    pub(crate) fn value_head(&self, place: Place) -> Result<ValueHead, Damage> {
+        self.check_place(place)?;
+        Ok(ValueHead::from_words(self.memory.load_words::<4>(place.offset() as usize)))
     }
 }
 

@@ -9,16 +9,16 @@ use crate::layout::{
     AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_NUMBERS, BUCKET, CHUNK,
     CHUNK_BUCKETS, Fixed, META_WORDS, Place, bucket_of, split_from,
 };
-use crate::lists::Lists;
 use crate::redo;
 use crate::space::{Space, checksum};
-use crate::writer::{Limits, Numbers, Writer};
+use crate::writer::{Limits, Note, Numbers, Writer};
 
 /// What a meta block says.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Meta {
     first: u64,
     behind: u64,
+    note: Note,
 }
 
 impl Writer {
@@ -37,11 +37,12 @@ impl Writer {
             heap,
             limits,
             batch: 0,
+            note: Note::default(),
             redo_next: 0,
             numbers: Numbers { next: 1, limit: 1 },
             values: 0,
             current: Batch::default(),
-            lists: Lists::default(),
+            steps: Vec::new(),
         };
         writer.more_directory(0)?;
         let first = writer.space.bucket(&writer.fixed, 0)?;
@@ -73,7 +74,8 @@ impl Writer {
                 let entry = entry.filter(|entry| entry.batch == committed);
                 let at = fixed.redo(position);
                 let entry = entry.ok_or(Damage { what: "a redo entry", at })?;
-                redo::apply(&space, &fixed, &entry)?;
+                entry.step.check(&space, &fixed)?;
+                entry.step.apply(&space);
             }
             memory.store(AT_APPLIED, committed, Ordering::Release);
         }
@@ -88,11 +90,12 @@ impl Writer {
             heap,
             limits,
             batch: committed,
+            note: meta.note,
             redo_next: meta.behind,
             numbers: Numbers { next: limit, limit },
             values,
             current: Batch::default(),
-            lists: Lists::default(),
+            steps: Vec::new(),
         })
     }
 }
@@ -104,13 +107,13 @@ fn meta_of(space: &Space, fixed: &Fixed, batch: u64) -> Result<Meta, Damage> {
     }
     let at = AT_META[(batch % 2) as usize];
     let words = space.memory().load_words::<META_WORDS>(at);
-    let [found, first, behind, _, sum] = words;
+    let [found, first, behind, _, note, more, sum] = words;
     let sound = found == batch
         && sum == checksum(&words[..META_WORDS - 1])
         && first <= behind
         && behind - first <= fixed.redo_entries;
     if sound {
-        Ok(Meta { first, behind })
+        Ok(Meta { first, behind, note: [note, more] })
     } else {
         Err(Damage { what: "a meta block", at: at as u64 })
     }

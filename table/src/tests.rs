@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::layout::{CHUNK, Fixed};
 use crate::space::{Ground, Memory, Space};
-use crate::{Change, CommitError, Key, Limits, Reader, TableId, Writer};
+use crate::{CommitError, Key, Limits, Reader, TableId, Writer};
 
 /// One heap block for the writer, its successors and its readers.
 #[derive(Debug, Clone)]
@@ -84,11 +84,14 @@ fn commit(
     model: &mut Model,
     changes: &BTreeMap<(TableId, Key), Option<Vec<u8>>>,
 ) {
-    let batch: Vec<Change<'_>> = changes
-        .iter()
-        .map(|(&(table, key), value)| Change { table, key, value: value.as_deref() })
-        .collect();
-    writer.commit(&batch).unwrap();
+    for (&(table, key), value) in changes {
+        match value {
+            Some(value) => writer.put(table, key, &[value]),
+            None => writer.delete(table, key),
+        }
+        .unwrap();
+    }
+    writer.commit([0; 2]).unwrap();
     for (key, value) in changes {
         match value {
             Some(value) => model.insert(*key, value.clone()),
@@ -98,7 +101,7 @@ fn commit(
 }
 
 /// Everything of a table of the model is in the table, in order, and nothing else.
-fn agree(reader: &Reader, model: &Model) {
+pub(crate) fn agree(reader: &Reader, model: &Model) {
     let read = |table, key| {
         let mut value = Vec::new();
         reader.get(table, key, &mut value).unwrap().then_some(value)
@@ -122,7 +125,7 @@ fn agree(reader: &Reader, model: &Model) {
     }
 }
 
-fn all(mut page: impl FnMut(u64, &mut Vec<u64>) -> Option<u64>) -> Vec<u64> {
+pub(crate) fn all(mut page: impl FnMut(u64, &mut Vec<u64>) -> Option<u64>) -> Vec<u64> {
     let (mut ids, mut from) = (Vec::new(), Some(0));
     while let Some(begin) = from {
         from = page(begin, &mut ids);
@@ -179,12 +182,11 @@ fn what_does_not_fit_changes_nothing() {
     let small = |id| ((pairs(), Key::new(1, id)), Some(vec![id as u8; 500]));
     commit(&mut writer, &mut model, &(0..100).map(small).collect());
     let before = writer.usage();
-    let value = vec![9; 1500];
-    let too_much: Vec<Change<'_>> = (0..3000)
-        .map(|id| Change { table: pairs(), key: Key::new(1, id), value: Some(&value) })
-        .collect();
+    let value = vec![9; 20_000];
     for _ in 0..3 {
-        assert!(matches!(writer.commit(&too_much), Err(CommitError::Full { .. })));
+        let mut puts = (0..200).map(|id| writer.put(pairs(), Key::new(1, id), &[&value]));
+        assert!(puts.any(|put| matches!(put, Err(CommitError::Full { .. }))));
+        writer.discard();
     }
     assert_eq!(writer.usage().values, before.values);
     assert_eq!(writer.usage().used_bytes, before.used_bytes);
@@ -260,11 +262,10 @@ fn readers_beside_the_writer_see_whole_values_and_no_step_back() {
                 .map(|id| (Key::new(id % 5, id), value(id)))
                 .collect();
             values.sort();
-            let changes: Vec<Change<'_>> = values
-                .iter()
-                .map(|(key, value)| Change { table: pairs(), key: *key, value: Some(value) })
-                .collect();
-            writer.commit(&changes).unwrap();
+            for (key, value) in &values {
+                writer.put(pairs(), *key, &[value]).unwrap();
+            }
+            writer.commit([batch, 0]).unwrap();
             published.store(batch, Ordering::Release);
         }
     });
@@ -276,10 +277,18 @@ fn a_walk_beside_the_writer_misses_nothing_that_stays() {
     let shared = Shared::new(64 << 20);
     let mut writer = shared.create();
     let stay: Vec<u64> = (0..2000).map(|i| i * 10).collect();
-    let put = |ids: &[u64], value: Option<&'static [u8]>| -> Vec<Change<'static>> {
-        ids.iter().map(|&id| Change { table: pairs(), key: Key::new(1, id), value }).collect()
+    let change = |writer: &mut Writer, ids: &[u64], value: Option<&[u8]>| {
+        for ids in ids.chunks(writer.changes_max() as usize) {
+            for id in ids {
+                match value {
+                    Some(value) => writer.put(pairs(), Key::new(1, *id), &[value]).unwrap(),
+                    None => writer.delete(pairs(), Key::new(1, *id)).unwrap(),
+                }
+            }
+            writer.commit([0; 2]).unwrap();
+        }
     };
-    writer.commit(&put(&stay, Some(b"stays"))).unwrap();
+    change(&mut writer, &stay, Some(b"stays"));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -295,8 +304,8 @@ fn a_walk_beside_the_writer_misses_nothing_that_stays() {
         for round in 0..60u64 {
             let begin = (round * 7919) % 15_000;
             let come: Vec<u64> = (begin..begin + 4000).filter(|id| id % 10 != 0).collect();
-            writer.commit(&put(&come, Some(b"goes"))).unwrap();
-            writer.commit(&put(&come, None)).unwrap();
+            change(&mut writer, &come, Some(b"goes"));
+            change(&mut writer, &come, None);
         }
     });
 }

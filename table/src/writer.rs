@@ -1,30 +1,19 @@
 //! The one process that changes a table.
 
+use bumpalo::Bump;
 use mixcord_memory::Ordering;
 
-use crate::batch::{Batch, Before};
+use crate::batch::{Batch, Number};
 use crate::error::{CommitError, Damage, ReadError};
 use crate::heap::Heap;
 use crate::key::{Key, TableId};
 use crate::layout::{
-    AT_APPLIED, AT_COMMITTED, AT_META, AT_NUMBERS, CHUNK, CHUNK_UNITS, Fixed, META_WORDS, Place,
-    UNIT,
+    AT_NUMBERS, CHUNK, CHUNK_UNITS, Fixed, Place, UNIT, VALUE_HEAD, VALUE_MAX, bucket_of,
 };
-use crate::lists::{Get, List, Lists};
-use crate::look::{self, Found};
-use crate::redo;
-use crate::space::{Space, checksum};
-
-/// A value put under a key, or with `None` what is there deleted.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
-    /// Its table.
-    pub table: TableId,
-    /// Its key.
-    pub key: Key,
-    /// What is put.
-    pub value: Option<&'a [u8]>,
-}
+use crate::lists::{Get, List};
+use crate::look;
+use crate::redo::Step;
+use crate::space::{Space, ValueHead};
 
 /// How a table takes its space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +39,13 @@ pub struct Usage {
     pub free_bytes: u64,
 }
 
+/// Two words of the caller's that belong to a batch.
+pub type Note = [u64; 2];
+
 /// The table, open for changes.
+///
+/// A batch is always open. What is put lies in its place in the file at once, and this writer finds it
+/// there; readers do once the batch is committed.
 #[derive(Debug)]
 pub struct Writer {
     pub(crate) space: Space,
@@ -59,13 +54,14 @@ pub struct Writer {
     pub(crate) limits: Limits,
     /// The last batch that was committed.
     pub(crate) batch: u64,
+    pub(crate) note: Note,
     /// Position behind the last redo entry of that batch.
     pub(crate) redo_next: u64,
     pub(crate) numbers: Numbers,
     pub(crate) values: u64,
-    /// The batch on its way.
     pub(crate) current: Batch,
-    pub(crate) lists: Lists,
+    /// Of a commit; kept for its memory.
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Numbers of values: each is given once, whatever is killed.
@@ -78,92 +74,140 @@ pub(crate) struct Numbers {
 
 /// Numbers for which one store is made.
 const NUMBERS_STEP: u64 = if cfg!(loom) { 4 } else { 1 << 20 };
-/// Changes whose buckets, and half as many whose values, are sent for before they are come to.
-const AHEAD: usize = 16;
-/// Values to a bucket before there are more buckets; three have room without overflow.
-const VALUES_PER_BUCKET: u64 = 2;
+/// Of the redo ring, what a batch may need before it is sure to have room: overflow buckets are beside.
+const REDO_PART: [u64; 2] = [4, 5];
+/// Lines of a value that are sent for; the processor sees a longer row by itself.
+const LINES_AHEAD: u64 = 8;
 
 impl Writer {
-    /// Commits `changes`, sorted by table and key, with no key twice: all of them or none.
-    ///
-    /// A reader may see some of them before others until this returns; no reader sees any of a batch
-    /// that is not committed, and after a kill the next writer stores the rest. Gives the batch's number.
-    ///
-    /// # Errors
-    /// Nothing of the batch is committed.
-    pub fn commit(&mut self, changes: &[Change<'_>]) -> Result<u64, CommitError> {
-        self.current.clear();
-        self.split_buckets(changes.len() as u64);
-        match self.stage(changes) {
-            Ok(()) => self.publish()?,
-            Err(error) => {
-                self.take_back();
-                return Err(error);
-            }
-        }
-        Ok(self.batch)
-    }
-
-    /// A value written for a key that is there, and what would store it; for models, which are to have
-    /// the stores that a reader can meet and no others.
-    #[cfg(all(test, loom))]
-    pub(crate) fn write_alone(&mut self, table: TableId, key: Key, value: &[u8]) -> redo::Entry {
-        let hash = self.hash_of(table, key);
-        let (slot, _) = look::find(&self.space, &self.fixed, hash, table, key).unwrap();
-        let place = self.write_value(table, key, value).unwrap();
-        let at = slot.unwrap().at;
-        redo::Entry { batch: 1, what: redo::What::Put, table, key, at, hash, place }
-    }
-
-    /// Stores it, and frees the place of the value before.
-    #[cfg(all(test, loom))]
-    pub(crate) fn store_alone(&mut self, entry: &redo::Entry) {
-        let found = look::find(&self.space, &self.fixed, entry.hash, entry.table, entry.key);
-        let before = found.unwrap().0.unwrap().place;
-        redo::apply(&self.space, &self.fixed, entry).unwrap();
-        self.heap.give_back(before);
-    }
-
-    #[cfg(all(test, loom))]
-    pub(crate) fn bucket_at(&self, bucket: u64) -> usize {
-        self.space.bucket(&self.fixed, bucket).unwrap() as usize
-    }
-
-    #[cfg(all(test, loom))]
-    pub(crate) fn hash_of(&self, table: TableId, key: Key) -> u64 {
-        self.fixed.hash.of(table, key)
-    }
-
-    /// Copies the value under `key` to the end of `into`, as the last batch left it; false where there
-    /// is none.
+    /// Copies the value under `key` to the end of `into`; false where there is none.
     ///
     /// # Errors
     /// [`Damage`] if the table's bytes cannot be.
+    #[inline]
     pub fn get(&self, table: TableId, key: Key, into: &mut Vec<u8>) -> Result<bool, Damage> {
-        let Some(found) = self.find(table, key)? else { return Ok(false) };
+        let Some((at, len)) = self.find(table, key)? else { return Ok(false) };
         let begin = into.len();
-        into.resize(begin + found.len, 0);
-        self.copy(found, &mut into[begin..]);
+        into.resize(begin + len, 0);
+        self.space.memory().read(at, &mut into[begin..]);
         Ok(true)
     }
 
-    /// Where the value under `key` lies, to be copied before the next commit.
+    /// The same into an arena, which lends it out.
     ///
     /// # Errors
     /// [`Damage`] if the table's bytes cannot be.
-    pub fn find(&self, table: TableId, key: Key) -> Result<Option<Found>, Damage> {
-        look::find_own(&self.space, &self.fixed, table, key)
+    #[inline]
+    pub fn get_in<'a>(
+        &self,
+        table: TableId,
+        key: Key,
+        arena: &'a Bump,
+    ) -> Result<Option<&'a [u8]>, Damage> {
+        let Some((at, len)) = self.find(table, key)? else { return Ok(None) };
+        let into = arena.alloc_slice_fill_copy(len, 0);
+        self.space.memory().read(at, into);
+        Ok(Some(into))
     }
 
-    /// Copies what was found out.
+    /// Whether there is a value under `key`.
     ///
-    /// # Panics
-    /// `into` is not as long as the value.
-    pub fn copy(&self, found: Found, into: &mut [u8]) {
-        look::copy_own(&self.space, found, into);
+    /// # Errors
+    /// [`Damage`] if the table's bytes cannot be.
+    pub fn contains(&self, table: TableId, key: Key) -> Result<bool, Damage> {
+        Ok(self.find(table, key)?.is_some())
     }
 
-    /// As [`Reader::ids`](crate::Reader::ids), as the last batch left them.
+    /// Says that `key` will be asked for: 8 to 16 records before it is, it has the line come that says
+    /// where its value lies. A hint, which never fails.
+    #[inline]
+    pub fn expect(&self, table: TableId, key: Key) {
+        let hash = self.fixed.hash.of(table, key);
+        if let Ok(buckets) = self.space.buckets() {
+            self.space.expect(&self.fixed, hash, buckets);
+        }
+    }
+
+    /// The same for the value itself, some records behind [`Writer::expect`], whose line it reads.
+    #[inline]
+    pub fn expect_value(&self, table: TableId, key: Key) {
+        let hash = self.fixed.hash.of(table, key);
+        let Ok(buckets) = self.space.buckets() else { return };
+        let Ok(bucket) = self.space.bucket(&self.fixed, bucket_of(hash, buckets)) else { return };
+        // What is wrong with the chain is told when its turn comes.
+        let _ = self.space.chain(bucket, |slot| {
+            if slot.hash != hash {
+                return true;
+            }
+            let at = slot.place.offset() as usize;
+            for line in 0..slot.place.units().min(LINES_AHEAD) {
+                self.space.memory().expect_read(at.wrapping_add((line * UNIT) as usize));
+            }
+            false
+        });
+    }
+
+    /// Puts the concatenation of `parts` under a key, over what is there.
+    ///
+    /// # Errors
+    /// The open batch is as it was.
+    pub fn put(&mut self, table: TableId, key: Key, parts: &[&[u8]]) -> Result<(), CommitError> {
+        self.check_room()?;
+        self.put_with(table, key, parts, true)
+    }
+
+    /// Deletes what is under a key; if nothing is, nothing happens.
+    ///
+    /// # Errors
+    /// The open batch is as it was.
+    pub fn delete(&mut self, table: TableId, key: Key) -> Result<(), CommitError> {
+        self.check_room()?;
+        self.delete_with(table, key, true)
+    }
+
+    /// Keeps what was changed: [`Writer::take_back`] goes back to here.
+    pub fn mark(&mut self) {
+        let Self { current, heap, .. } = self;
+        current.mark(|place| {
+            heap.give_back(place);
+        });
+    }
+
+    /// Takes back what was changed since the last mark.
+    pub fn take_back(&mut self) {
+        let Self { current, heap, .. } = self;
+        current.take_back(|place| {
+            heap.give_back(place);
+        });
+    }
+
+    /// Takes back the whole open batch.
+    pub fn discard(&mut self) {
+        let Self { current, heap, .. } = self;
+        current.discard(|place| {
+            heap.give_back(place);
+        });
+    }
+
+    /// How many keys the open batch changes.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.current.entries().len() as u64
+    }
+
+    /// How many keys a batch may change whatever they are. It may be more of keys that are there.
+    #[must_use]
+    pub fn changes_max(&self) -> u64 {
+        self.redo_max() / Batch::REDO_PER_CHANGE
+    }
+
+    /// Bytes of the values that the open batch put.
+    #[must_use]
+    pub fn changed_bytes(&self) -> u64 {
+        self.current.bytes
+    }
+
+    /// As [`Reader::ids`](crate::Reader::ids), with the open batch.
     ///
     /// # Errors
     /// [`ReadError::Damaged`] if the table's bytes cannot be.
@@ -174,10 +218,12 @@ impl Writer {
         from: u64,
         into: &mut Vec<u64>,
     ) -> Result<Option<u64>, ReadError> {
-        List::of_ids(table, owner).page(self, from, into)
+        let group = self.current.group_for(table, owner);
+        let edits = group.map_or_else(Vec::new, |group| self.current.edits(group));
+        List::of_ids(table, owner).page_with(self, &edits, from, into)
     }
 
-    /// As [`Reader::owners`](crate::Reader::owners), as the last batch left them.
+    /// As [`Reader::owners`](crate::Reader::owners), with the open batch.
     ///
     /// # Errors
     /// [`ReadError::Damaged`] if the table's bytes cannot be.
@@ -187,13 +233,30 @@ impl Writer {
         from: u64,
         into: &mut Vec<u64>,
     ) -> Result<Option<u64>, ReadError> {
-        List::of_owners(table).page(self, from, into)
+        let mut edits = Vec::new();
+        for group in self.current.groups_of(table) {
+            if !table.is_of_pairs() {
+                edits = self.current.edits(*group);
+                break;
+            }
+            let mut ids = Vec::new();
+            self.ids(table, group.owner, 0, &mut ids)?;
+            edits.push((group.owner, !ids.is_empty()));
+        }
+        edits.sort_unstable();
+        List::of_owners(table).page_with(self, &edits, from, into)
     }
 
     /// The number of the last batch.
     #[must_use]
     pub fn batch(&self) -> u64 {
         self.batch
+    }
+
+    /// The note of the last batch.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        self.note
     }
 
     /// The table's id: random, and of this table alone.
@@ -214,92 +277,158 @@ impl Writer {
         }
     }
 
-    /// Writes values and redo entries.
-    fn stage(&mut self, changes: &[Change<'_>]) -> Result<(), CommitError> {
-        debug_assert!(changes.is_sorted_by(|a, b| (a.table, a.key) < (b.table, b.key)));
-        let mut lists = std::mem::take(&mut self.lists);
-        lists.clear();
-        let result = self.stage_with(changes, &mut lists);
-        self.lists = lists;
-        result
+    fn redo_max(&self) -> u64 {
+        self.fixed.redo_entries * REDO_PART[0] / REDO_PART[1]
     }
 
-    fn stage_with(&mut self, changes: &[Change<'_>], lists: &mut Lists) -> Result<(), CommitError> {
-        let buckets = self.space.buckets()?;
-        for (place, change) in changes.iter().enumerate() {
-            if let Some(later) = changes.get(place + AHEAD) {
-                let hash = self.fixed.hash.of(later.table, later.key);
-                self.space.expect(&self.fixed, hash, buckets);
-            }
-            if let Some(later) = changes.get(place + AHEAD / 2) {
-                self.expect_value(later, buckets);
-            }
-            let Change { table, key, value } = *change;
-            let before = match value {
-                Some(value) => self.put(table, key, value)?,
-                None => self.delete(table, key)?,
-            };
-            match (value, before) {
-                (Some(_), Before::Missing) => lists.add(table, key),
-                (None, Before::There) => lists.remove(table, key),
-                _ => {}
-            }
+    /// Whether the redo ring holds one change more.
+    fn check_room(&self) -> Result<(), CommitError> {
+        if self.current.redo_entries() + Batch::REDO_PER_CHANGE <= self.redo_max() {
+            return Ok(());
         }
-        lists.write(self)
+        Err(CommitError::TooMany { changes: self.changes() + 1, changes_max: self.changes_max() })
     }
 
-    /// Has the line come with which a value begins that is about to be replaced.
-    fn expect_value(&self, change: &Change<'_>, buckets: u64) {
-        let hash = self.fixed.hash.of(change.table, change.key);
-        let bucket = crate::layout::bucket_of(hash, buckets);
-        let Ok(bucket) = self.space.bucket(&self.fixed, bucket) else { return };
-        // What is wrong with the chain is told when its turn comes.
-        let _ = self.space.chain(bucket, |slot| {
-            if slot.hash == hash {
-                self.space.memory().expect_read(slot.place.offset() as usize);
-            }
-            slot.hash != hash
-        });
-    }
-
-    /// The commit, and what follows it.
-    fn publish(&mut self) -> Result<(), Damage> {
-        let batch = self.batch + 1;
-        let (first, behind) = (self.redo_next, self.redo_next + self.current.entries);
-        let values = self.values.saturating_add_signed(self.current.more);
-        let mut meta = [batch, first, behind, values, 0];
-        meta[META_WORDS - 1] = checksum(&meta[..META_WORDS - 1]);
-        let memory = self.space.memory();
-        // The other block is the one in force.
-        memory.store_words(AT_META[(batch % 2) as usize], meta);
-        // The commit: before it nothing of the batch is found by anybody, after it a start stores what
-        // is missing. Release, so that who sees the number sees the block and its entries.
-        memory.store(AT_COMMITTED, batch, Ordering::Release);
-        for position in first..behind {
-            let entry = redo::read(&self.space, &self.fixed, position)
-                .ok_or_else(|| Damage { what: "a redo entry", at: self.fixed.redo(position) })?;
-            redo::apply(&self.space, &self.fixed, &entry)?;
+    /// Where a value's bytes lie, and how many they are.
+    #[inline]
+    fn find(&self, table: TableId, key: Key) -> Result<Option<(usize, usize)>, Damage> {
+        let hash = self.fixed.hash.of(table, key);
+        let place = match self.current.get(hash, table, key) {
+            Some(number) => self.current.entries()[number as usize].now,
+            None => match look::find(&self.space, &self.fixed, hash, table, key)? {
+                Some(slot) => slot.place,
+                None => Place::NONE,
+            },
+        };
+        if place == Place::NONE {
+            return Ok(None);
         }
-        self.space.memory().store(AT_APPLIED, batch, Ordering::Release);
-        (self.batch, self.redo_next, self.values) = (batch, behind, values);
-        for place in self.current.replaced.drain(..) {
-            self.heap.give_back(place);
+        let head = self.space.value_head(place)?;
+        let at = place.offset() + VALUE_HEAD;
+        if !head.fits(place) {
+            return Err(Damage { what: "the length of a value", at });
+        }
+        Ok(Some((at as usize, head.len as usize)))
+    }
+
+    /// A change that is noted in no list.
+    pub(crate) fn put_unlisted(
+        &mut self,
+        table: TableId,
+        key: Key,
+        parts: &[&[u8]],
+    ) -> Result<(), CommitError> {
+        self.put_with(table, key, parts, false)
+    }
+
+    /// A deletion that is noted in no list.
+    pub(crate) fn delete_unlisted(&mut self, table: TableId, key: Key) -> Result<(), CommitError> {
+        self.delete_with(table, key, false)
+    }
+
+    #[inline]
+    fn put_with(
+        &mut self,
+        table: TableId,
+        key: Key,
+        parts: &[&[u8]],
+        listed: bool,
+    ) -> Result<(), CommitError> {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        if bytes > VALUE_MAX {
+            return Err(CommitError::TooLong { bytes });
+        }
+        let hash = self.fixed.hash.of(table, key);
+        let known = self.current.get(hash, table, key);
+        let before = match known {
+            Some(_) => (0, Place::NONE),
+            None => self.committed(hash, table, key)?,
+        };
+        let place = self.write_value(table, key, parts, bytes)?;
+        self.current.bytes += bytes as u64;
+        self.change(known, (hash, table, key), before, place, listed);
+        Ok(())
+    }
+
+    fn delete_with(&mut self, table: TableId, key: Key, listed: bool) -> Result<(), CommitError> {
+        let hash = self.fixed.hash.of(table, key);
+        let known = self.current.get(hash, table, key);
+        let before = match known {
+            Some(_) => (0, Place::NONE),
+            None => self.committed(hash, table, key)?,
+        };
+        let there = match known {
+            Some(number) => self.current.entries()[number as usize].now != Place::NONE,
+            None => before.1 != Place::NONE,
+        };
+        if there {
+            self.change(known, (hash, table, key), before, Place::NONE, listed);
         }
         Ok(())
     }
 
-    fn take_back(&mut self) {
-        for place in self.current.fresh.drain(..) {
-            self.heap.give_back(place);
+    fn change(
+        &mut self,
+        known: Option<Number>,
+        key: (u64, TableId, Key),
+        before: (u64, Place),
+        now: Place,
+        listed: bool,
+    ) {
+        match known {
+            Some(number) => self.current.set(number, now, listed),
+            None => self.current.add(key, before, now, listed),
         }
-        self.current.clear();
+    }
+
+    /// The slot and the place of what is committed under a key.
+    fn committed(&self, hash: u64, table: TableId, key: Key) -> Result<(u64, Place), Damage> {
+        let found = look::find(&self.space, &self.fixed, hash, table, key)?;
+        Ok(found.map_or((0, Place::NONE), |slot| (slot.at, slot.place)))
+    }
+
+    /// Writes a value into a free place.
+    #[inline]
+    pub(crate) fn write_value(
+        &mut self,
+        table: TableId,
+        key: Key,
+        parts: &[&[u8]],
+        bytes: usize,
+    ) -> Result<Place, CommitError> {
+        let units = Place::units_for(bytes);
+        let place = self.take(units)?;
+        if let Some(next) = self.heap.next(units) {
+            for line in 0..units.min(LINES_AHEAD) {
+                self.space.memory().expect_write(((next + line) * UNIT) as usize);
+            }
+        }
+        let number = self.next_number();
+        let (memory, at) = (self.space.memory(), place.offset() as usize);
+        let head = ValueHead { number: 0, table, len: bytes as u64, key };
+        // The number 0 first, then the fence that `store_words` has behind its first word: who finds a
+        // byte of this value finds that the number of the one before is gone.
+        memory.store_words(at, head.words());
+        let mut to = at + VALUE_HEAD as usize;
+        for part in parts {
+            memory.write(to, part);
+            to += part.len();
+        }
+        memory.store(at, number, Ordering::Release);
+        Ok(place)
     }
 
     /// A place for `units` units; the file grows for it, if need be and if it may.
+    #[inline]
     pub(crate) fn take(&mut self, units: u64) -> Result<Place, CommitError> {
-        if let Some(place) = self.heap.take(units) {
-            return Ok(place);
+        match self.heap.take(units) {
+            Some(place) => Ok(place),
+            None => self.take_more(units),
         }
+    }
+
+    #[cold]
+    fn take_more(&mut self, units: u64) -> Result<Place, CommitError> {
         let more = match units.div_ceil(CHUNK_UNITS) {
             1 => 1,
             run => run - self.heap.free_at_end().min(run - 1),
@@ -323,6 +452,7 @@ impl Writer {
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn next_number(&mut self) -> u64 {
         if self.numbers.next == self.numbers.limit {
             self.numbers.limit += NUMBERS_STEP;
@@ -331,16 +461,6 @@ impl Writer {
         }
         self.numbers.next += 1;
         self.numbers.next - 1
-    }
-
-    /// As many buckets as there are values for once there are `more` of them. Ahead of them, since the
-    /// values of one batch would all have to lie in the buckets that there were.
-    fn split_buckets(&mut self, more: u64) {
-        let Ok(mut buckets) = self.space.buckets() else { return };
-        // A bucket for which there is no room is a longer chain somewhere, and no more.
-        while self.values + more > buckets * VALUES_PER_BUCKET && self.split(buckets).is_ok() {
-            buckets += 1;
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mixcord_memory::__kill as kill;
-use mixcord_table::{Change, FileWriter, Key, Limits, ReadError, Reader, TableId, Writer};
+use mixcord_table::{FileWriter, Key, Limits, ReadError, Reader, TableId, Writer};
 
 const CHILD: &str = "MIXCORD_TABLE_KILL_CHILD";
 const TEST: &str = "a_killed_writer_leaves_the_last_committed_batch";
@@ -57,11 +57,14 @@ fn after() -> Batch {
 }
 
 fn commit(writer: &mut Writer, batch: &Batch) {
-    let changes: Vec<Change<'_>> = batch
-        .iter()
-        .map(|(&(table, key), value)| Change { table, key, value: value.as_deref() })
-        .collect();
-    writer.commit(&changes).expect("a commit");
+    for (&(table, key), value) in batch {
+        match value {
+            Some(value) => writer.put(table, key, &[value]),
+            None => writer.delete(table, key),
+        }
+        .expect("room");
+    }
+    writer.commit([0; 2]).expect("a commit");
 }
 
 fn with(mut model: Model, batch: &Batch) -> Model {
