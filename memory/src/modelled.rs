@@ -17,7 +17,7 @@ use super::{Block, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weaken {
     Nothing,
-    /// Release stores to the word at that offset become relaxed; so does the store of a CAS.
+    /// Release stores to the word at that offset become relaxed; so does the store of a swap or a CAS.
     ReleaseOf(usize),
     /// Fences do nothing.
     Fences,
@@ -139,7 +139,8 @@ impl<const FIXED: usize> Memory<FIXED> {
     }
 
     pub fn swap(&self, offset: usize, value: u64, order: Ordering) -> u64 {
-        self.word(offset).swap(value, order)
+        let weak = WEAKENED.get() == Weaken::ReleaseOf(offset);
+        self.word(offset).swap(value, if weak { Ordering::Acquire } else { order })
     }
 
     pub fn cas(&self, offset: usize, old: u64, new: u64) -> bool {

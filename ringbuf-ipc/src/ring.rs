@@ -56,8 +56,9 @@ pub struct GroupInfo {
     /// For how long none has lived, or, if the last one died, none has moved; `None` while one lives.
     pub absent: Option<Duration>,
     /// Whether its entry says what cannot be, so that none of the figures is to be believed: its members get
-    /// [`TakeError::Beyond`](crate::TakeError::Beyond), and nothing of the ring is kept for it. A name that
-    /// nobody can give is damage, too: such a group is found by no member, but holds the ring.
+    /// [`TakeError::Beyond`](crate::TakeError::Beyond) or [`TakeError::Foreign`](crate::TakeError::Foreign), and
+    /// it is evicted once it holds a full ring up. A name that nobody can give is damage, too: such a group is
+    /// found by no member, but holds the ring.
     pub damaged: bool,
     /// Records from the cursor to the tail, a partition each (records of other partitions count too). None of a
     /// group whose records are settled in any order.

@@ -40,6 +40,18 @@ pub enum TakeError {
         /// Records published at that time.
         tail: Position,
     },
+    /// The group's entry is damaged: a word of it is of a time at which it was not this group's. Remove the
+    /// group, and make it anew.
+    #[error(
+        "the group's entry is damaged: {what} says {found:#x}, which no member wrote: stop its members, \
+         remove the group and make it anew; what it had not acknowledged is lost to it"
+    )]
+    Foreign {
+        /// Which word: `floor`, or `cursor` of a partition.
+        what: &'static str,
+        /// Its bits.
+        found: u64,
+    },
     /// What stands at `position` is no record: the segment is damaged.
     #[error(
         "record {position} is damaged: stop the ring's processes, remove it with `mixcord rm`, and \

@@ -22,31 +22,45 @@ impl Core {
         lowest
     }
 
-    /// An error when `found`, which was loaded as the floor or a cursor of a group whose state was `word`,
-    /// lies beyond the tail. The tail is loaded behind it, and was at least as far when that was stored.
-    pub(crate) fn check_reached(
+    /// An error when `found`, which was loaded as the floor or a cursor of an active group whose state was
+    /// `word`, is what no member can have stored: beyond the tail, or of another epoch than the state's.
+    ///
+    /// The tail is loaded behind it, and was at least as far when that was stored. A new epoch is stored into
+    /// floor and cursors behind the state that begins it, so who finds one finds that state, too; and all of
+    /// them are of their state's epoch before it says that the group is active.
+    pub(crate) fn check_stand(
         &self,
         index: u16,
         word: u64,
         what: &'static str,
-        found: Position,
+        found: Stand,
     ) -> Result<(), TakeError> {
         let tail = self.tail();
+        let sound = found.held() <= tail && found.epoch() == Epoch::of(word >> 8);
         // The floor of a group that is being removed is put out of the way behind its state.
-        if found <= tail || self.group_state(index) != word {
+        if sound || self.group_state(index) != word {
             return Ok(());
         }
-        Err(TakeError::Beyond { what, found, tail })
+        Err(match found.held() {
+            found if found > tail => TakeError::Beyond { what, found, tail },
+            _ => TakeError::Foreign { what, found: found.0 },
+        })
     }
 
-    /// The same for all that the entry of a group says.
+    /// The same for all that the entry of a group says. One that is evicted holds nothing, and is about to be of
+    /// another epoch while it is made to go on: of its cursors only the tail is asked.
     pub(crate) fn check_entry(&self, index: u16) -> Result<(), TakeError> {
         let word = self.group_state(index);
-        if state::of(word) == state::ACTIVE {
-            self.check_reached(index, word, "floor", self.group_floor(index))?;
+        let active = state::of(word) == state::ACTIVE;
+        if active {
+            self.check_stand(index, word, "floor", self.floor_stand(index))?;
         }
-        (0..self.partitions(index))
-            .try_for_each(|at| self.check_reached(index, word, "cursor", self.cursor(index, at)))
+        (0..self.partitions(index)).try_for_each(|at| {
+            let found = self.cursor_stand(index, at);
+            let asked =
+                if active { found } else { Stand::new(Epoch::of(word >> 8), found.position()) };
+            self.check_stand(index, word, "cursor", asked)
+        })
     }
 
     /// Moves the group's floor up as far as its cursors, or its words, let it, and wakes the producer if it
@@ -65,8 +79,9 @@ impl Core {
         }
         loop {
             fence(Ordering::SeqCst);
-            let (lowest, holder) = self.lowest_cursor(index);
-            if self.group_floor(index) >= lowest {
+            let Some((lowest, holder)) = self.lowest_cursor(index, epoch) else { return };
+            let stand = self.floor_stand(index);
+            if stand.is_of(epoch) && stand.position() >= lowest {
                 return;
             }
             if cursor::raise(&self.memory, floor, epoch, lowest).is_err() {
@@ -104,17 +119,22 @@ impl Core {
         Words::new(&self.memory, at, self.layout.geometry.slots, epoch)
     }
 
-    /// The lowest cursor of a group, and the word it is in.
-    fn lowest_cursor(&self, index: u16) -> (Position, usize) {
+    /// The lowest cursor of a group, and the word it is in; `None` where one is of another epoch, or none is sound:
+    /// the group was moved, or is damaged, and then its floor stays until its members are told.
+    fn lowest_cursor(&self, index: u16, epoch: Epoch) -> Option<(Position, usize)> {
         let first = self.layout.partition(index, 0) + group::PARTITION_CURSOR;
         let mut lowest = (Position::MAX, first);
         for partition in 0..usize::from(self.partitions(index)) {
             let at = first + partition * group::PARTITION_BYTES;
-            let cursor = Stand(self.memory.load(at, Ordering::Acquire)).position();
-            if cursor < lowest.0 {
-                lowest = (cursor, at);
+            let cursor = Stand(self.memory.load(at, Ordering::Acquire));
+            if !cursor.is_of(epoch) {
+                return None;
+            }
+            if cursor.position() < lowest.0 {
+                lowest = (cursor.position(), at);
             }
         }
-        lowest
+        // Loaded behind them, it is at least as far as any that is sound.
+        (lowest.0 <= self.tail()).then_some(lowest)
     }
 }

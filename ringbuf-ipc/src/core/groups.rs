@@ -57,7 +57,13 @@ impl Core {
     /// Every record before it is acknowledged; [`Position::MAX`] when the group holds nothing.
     #[inline]
     pub(crate) fn group_floor(&self, index: u16) -> Position {
-        Stand(self.memory.load(self.layout.group(index) + group::FLOOR, Ordering::Acquire)).held()
+        self.floor_stand(index).held()
+    }
+
+    /// The same with the epoch it is of.
+    #[inline]
+    pub(crate) fn floor_stand(&self, index: u16) -> Stand {
+        Stand(self.memory.load(self.layout.group(index) + group::FLOOR, Ordering::Acquire))
     }
 
     /// The epoch of a group as it is now.
@@ -116,8 +122,14 @@ impl Core {
     }
 
     pub(crate) fn cursor(&self, index: u16, partition: u16) -> Position {
+        self.cursor_stand(index, partition).held()
+    }
+
+    /// The same with the epoch it is of.
+    #[inline]
+    pub(crate) fn cursor_stand(&self, index: u16, partition: u16) -> Stand {
         let at = self.layout.partition(index, partition) + group::PARTITION_CURSOR;
-        Stand(self.memory.load(at, Ordering::Acquire)).held()
+        Stand(self.memory.load(at, Ordering::Acquire))
     }
 
     /// The name of an entry; characters that are none become U+FFFD.
@@ -298,6 +310,7 @@ fn reinstate(core: &Core, index: u16) {
         return;
     }
     let partitions = 0..core.partitions(index);
+    disown_foreign(core, index, epoch);
     let old = partitions.clone().map(|p| core.cursor(index, p)).min().unwrap_or(0);
     // Killed from here on, the entry is still evicted, with a floor `repair` takes away.
     let start = hold(core, index, epoch, old.min(core.tail()));
@@ -321,10 +334,27 @@ fn reinstate(core: &Core, index: u16) {
     }
     for partition in 0..core.partitions(index) {
         let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
-        let stand = Stand::new(epoch, core.cursor(index, partition).max(start));
-        memory.store(at, stand.0, Ordering::Release);
+        let cursor = core.cursor_stand(index, partition);
+        if cursor != Stand::NOTHING {
+            let stand = Stand::new(epoch, cursor.position().max(start));
+            memory.store(at, stand.0, Ordering::Release);
+        }
     }
     activate(core, index, Stand::new(epoch, start));
+}
+
+/// A cursor of an evicted group that is of no epoch it can be of stays damaged, and is told by the next take,
+/// rather than made one of the new epoch. It can be of that in which the group was evicted or went over into
+/// this ring, or of that to come, when somebody died who let the group go on.
+fn disown_foreign(core: &Core, index: u16, to_come: Epoch) {
+    let generation = core.group_state(index) >> 8;
+    let known = [Epoch::of(generation.wrapping_sub(1)), Epoch::of(generation), to_come];
+    for partition in 0..core.partitions(index) {
+        if !known.iter().any(|&epoch| core.cursor_stand(index, partition).is_of(epoch)) {
+            let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
+            core.memory.store(at, Stand::NOTHING.0, Ordering::Release);
+        }
+    }
 }
 
 /// The same of a group with words: what was settled stays so, and is not counted as lost.
@@ -490,8 +520,15 @@ pub(super) fn vacate(core: &Core, index: u16, to: u64) {
     let at = core.layout.group(index);
     let word = core.group_state(index);
     if to == state::EVICTED {
-        // Its words are carried over from there.
-        core.memory.store(at + group::MOVE_TO, core.group_floor(index), Ordering::Relaxed);
+        // Its words are carried over from there: of those before a floor that is damaged each says for itself
+        // that it is done.
+        let (floor, slots) = (core.floor_stand(index), u64::from(core.layout.geometry.slots));
+        let from = if floor.is_of(core.group_epoch(index)) {
+            floor.position()
+        } else {
+            core.tail().saturating_sub(slots)
+        };
+        core.memory.store(at + group::MOVE_TO, from, Ordering::Relaxed);
     }
     core.memory.store(at + group::STATE, state::next(word, to), Ordering::Release);
     core.memory.swap(at + group::FLOOR, Stand::NOTHING.0, Ordering::AcqRel);

@@ -163,11 +163,15 @@ impl Pending {
     pub(crate) fn sweep(&mut self, core: &Core, index: u16, epoch: Epoch) {
         for partition in 0..core.partitions(index) {
             let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
-            let raw = core.memory.load(at, Ordering::Acquire);
-            let cursor = Stand(raw).position();
+            let stand = Stand(core.memory.load(at, Ordering::Acquire));
+            if !stand.is_of(epoch) {
+                // The group was moved, or the word is damaged: its records stay known, so that a take finds out.
+                continue;
+            }
+            let cursor = stand.position();
             let idle = self.first(partition, cursor).unwrap_or(self.scanned);
-            if cursor < idle && !Stand(raw).epoch().is_later_than(epoch) {
-                core.memory.cas(at, raw, Stand::new(epoch, idle).0);
+            if cursor < idle {
+                core.memory.cas(at, stand.0, Stand::new(epoch, idle).0);
             }
         }
         core.advance_floor(index, epoch);
@@ -176,9 +180,10 @@ impl Pending {
     /// What a group has before it, from scratch; `None` where its entry or a record is damaged. To be
     /// [swept](Self::sweep) by who needs its floor, with the table locked and the group still the same.
     pub(crate) fn of_group(core: &Core, index: u16) -> Option<Self> {
-        let floor = core.group_floor(index);
-        let tail = core.tail();
-        if floor > tail {
+        let epoch = core.group_epoch(index);
+        let stand = core.floor_stand(index);
+        let (floor, tail) = (stand.position(), core.tail());
+        if floor > tail || !stand.is_of(epoch) {
             return None;
         }
         let mut pending = Self::new(core, index, floor);

@@ -8,6 +8,7 @@
 
 mod doorbells;
 mod handover;
+mod moved;
 mod overrun;
 mod records;
 mod wakes;

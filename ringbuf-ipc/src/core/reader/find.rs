@@ -49,11 +49,7 @@ impl Reader {
             if !self.pending.may_have(partition) {
                 continue;
             }
-            let cursor = core.cursor(self.seat.group, partition);
-            if cursor > self.pending.scanned() {
-                // Others know of more; but nobody can have acknowledged what was never published.
-                core.check_reached(self.seat.group, self.seat.state, "cursor", cursor)?;
-            }
+            let cursor = self.cursor(partition)?;
             if self.pending.first(partition, cursor).is_none() {
                 continue;
             }
@@ -85,14 +81,30 @@ impl Reader {
         };
         if found.is_none() {
             let core = self.core();
-            let floor = core.group_floor(self.seat.group);
-            core.check_reached(self.seat.group, self.seat.state, "floor", floor)?;
+            let floor = core.floor_stand(self.seat.group);
+            core.check_stand(self.seat.group, self.seat.state, "floor", floor)?;
+            if !self.examined {
+                core.check_entry(self.seat.group)?;
+                self.examined = true;
+            }
             // Damage is told when everything before it was given.
             let tail = looked?;
             self.drained = 0;
             self.sweep_if(tail, if self.producer_waits() && self.holds_back() { 0 } else { 1 });
         }
         Ok(found)
+    }
+
+    /// Where a partition stands. An error when its group was moved, or where it cannot stand.
+    fn cursor(&self, partition: u16) -> Result<Position, TakeError> {
+        let (core, seat) = (self.core(), &self.seat);
+        let found = core.cursor_stand(seat.group, partition);
+        let moved = !found.is_of(seat.epoch);
+        // Others know of more; but nobody can have acknowledged what was never published.
+        if moved || found.position() > self.pending.scanned() {
+            core.check_stand(seat.group, seat.state, "cursor", found)?;
+        }
+        if moved { Err(TakeError::Removed) } else { Ok(found.position()) }
     }
 
     fn find(&mut self, orphaned: bool) -> Result<Option<(u16, Position)>, TakeError> {
@@ -111,12 +123,16 @@ impl Reader {
                 self.suspected_at = 0;
                 continue;
             }
-            let cursor = self.core().cursor(self.seat.group, partition);
-            if let Some(first) = self.pending.first(partition, cursor) {
+            let cursor = self.cursor(partition);
+            if let Ok(cursor) = cursor
+                && let Some(first) = self.pending.first(partition, cursor)
+            {
                 return Ok(Some((partition, first)));
             }
-            // Done by whoever had it in between.
-            drop(Hold { seat: &*self.seat, partition, end: cursor, next: cursor });
+            // Done by whoever had it in between, or not to be had.
+            let next = *cursor.as_ref().unwrap_or(&0);
+            drop(Hold { seat: &*self.seat, partition, end: next, next });
+            cursor?;
         }
         Ok(None)
     }

@@ -37,6 +37,9 @@ pub(crate) struct Reader {
     suspected_at: u64,
     /// Some partition with work is held by somebody else, whose death would ring no bell.
     contended: bool,
+    /// The whole entry of the group was looked at, which is done when there is nothing to take for the first time:
+    /// a cursor that is damaged in a partition without records would be met by nobody.
+    examined: bool,
     /// The loss of an eviction was handed out; the next take takes note of it.
     told: bool,
     /// A partition with work found by a look, and its owner word: if that is so still, it is taken.
@@ -107,6 +110,7 @@ impl Reader {
                 swept: floor,
                 suspected_at: 0,
                 contended: false,
+                examined: false,
                 told: false,
                 found: None,
                 follows: 0,

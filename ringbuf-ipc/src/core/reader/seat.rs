@@ -130,7 +130,7 @@ impl Seat {
         let at = core.layout.partition(self.group, partition);
         let cursor = at + group::PARTITION_CURSOR;
         if cursor::raise(&core.memory, cursor, self.epoch, position).is_err() {
-            // The group was moved by force; the next take says so.
+            // The group was moved by force, or the word is damaged; the next take says so.
             return;
         }
         if self.partitions == 1 {

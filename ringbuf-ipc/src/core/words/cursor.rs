@@ -5,12 +5,13 @@ use super::super::memory::{Memory, Ordering};
 use super::table::Words;
 use super::word::{Epoch, Stand, State};
 
-/// The cursor stands in a later epoch: the group was moved, made anew or taken away.
+/// The cursor is not of this epoch: the group was moved, made anew or taken away, or the word is damaged. The
+/// next look at it says which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Elsewhere;
 
-/// Moves the cursor at `at` to `position`, unless it is there already. A word of an earlier epoch is damage,
-/// and put right.
+/// Moves the cursor at `at` to `position`, unless it is there already. A word of an earlier epoch is damage, which
+/// who moves it, and so knows how far all is done, puts right.
 #[inline]
 pub(crate) fn raise(
     memory: &Memory,
@@ -24,7 +25,8 @@ pub(crate) fn raise(
         if stand == Stand::NOTHING || stand.epoch().is_later_than(epoch) {
             return Err(Elsewhere);
         }
-        if stand.position() >= position || memory.cas(at, raw, Stand::new(epoch, position).0) {
+        let is_there = stand.is_of(epoch) && stand.position() >= position;
+        if is_there || memory.cas(at, raw, Stand::new(epoch, position).0) {
             return Ok(());
         }
     }
@@ -45,7 +47,7 @@ pub(crate) fn advance(
     loop {
         let raw = memory.load(at, Ordering::Acquire);
         let stand = Stand(raw);
-        if stand == Stand::NOTHING || stand.epoch().is_later_than(words.epoch) {
+        if !stand.is_of(words.epoch) {
             return Err(Elsewhere);
         }
         let mut next = stand.position();

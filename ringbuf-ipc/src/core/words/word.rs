@@ -266,6 +266,12 @@ impl Stand {
         self.0 & ((1 << 52) - 1)
     }
 
+    /// Whether it holds a position of this epoch.
+    #[inline]
+    pub(crate) const fn is_of(self, epoch: Epoch) -> bool {
+        self.epoch().0 == epoch.0 && self.0 != Self::NOTHING.0
+    }
+
     /// The word of a group that holds nothing.
     pub(crate) const NOTHING: Self = Self(u64::MAX);
 

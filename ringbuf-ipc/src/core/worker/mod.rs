@@ -373,7 +373,7 @@ impl Worker {
         }
         let core = &seat.core;
         let at = core.layout.group(seat.group);
-        core.check_reached(seat.group, seat.state, "floor", core.group_floor(seat.group))?;
+        core.check_stand(seat.group, seat.state, "floor", core.floor_stand(seat.group))?;
         if core.memory.load(at + group::LOSS, Ordering::Acquire) == 0 {
             return Ok(());
         }

@@ -35,10 +35,12 @@ pub(crate) fn relieve(core: &Core, needed: Position, overwritten: Position, now_
             if core.group_floor(index) < overwritten {
                 core.advance_floor(index, core.group_epoch(index));
             }
-            if core.group_floor(index) < overwritten {
-                // A group that joined late was given a floor beyond that, and every other consented:
-                // this entry is damaged, and would hold the ring for ever.
+            // A group that joined late was given a floor beyond that, and every other consented.
+            let cannot_be = core.group_floor(index) < overwritten;
+            if cannot_be || core.check_entry(index).is_err() {
+                // This entry is damaged, and would hold the ring for ever.
                 vacate(core, index, state::EVICTED);
+                core.wake_group(index);
                 relief = Relief { changed: true, gone: relief.gone + 1 };
                 continue;
             }
