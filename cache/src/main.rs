@@ -10,6 +10,7 @@ use clap::Parser;
 use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
 use mixcord_cache::options::Options;
 use mixcord_process::command_line::one_line;
+use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
 
 const NAME: &str = "mixcord-cache";
@@ -17,6 +18,8 @@ const NAME: &str = "mixcord-cache";
 const CONFIGURATION: u8 = 78;
 /// The longest sleep: how long a new ring may go unnoticed.
 const SLEEP: Duration = Duration::from_millis(200);
+/// What the service manager shows while events pass.
+const RUNS: &str = "runs";
 /// How often a standstill is logged.
 const REMIND: Duration = Duration::from_secs(10);
 
@@ -58,18 +61,26 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
         told.store(true, Ordering::Release);
         bell.ring();
     });
+    let service = Service::start();
     tracing::info!(instance = plan.instance, "ready");
+    service.status(RUNS);
+    service.ready();
     let mut reminded: Option<(Discriminant<Progress>, Instant)> = None;
     let mut waited: Option<Instant> = None;
     while !stop.load(Ordering::Acquire) {
         let progress = engine.round()?;
+        if progress == Progress::Worked {
+            service.status(RUNS);
+        }
+        // A full ring stops the work, never this loop.
+        service.alive();
         if progress == Progress::Idle && waited.is_none_or(|at| at.elapsed() >= REMIND) {
             waited = Some(Instant::now());
             if let Some(missing) = engine.missing() {
-                tracing::info!(
-                    "waiting for mixcord-gateway --instance {}: {missing}",
-                    plan.instance
-                );
+                let waiting =
+                    format!("waiting for mixcord-gateway --instance {}: {missing}", plan.instance);
+                tracing::info!("{waiting}");
+                service.status(waiting);
             }
         }
         if progress != Progress::Worked && progress != Progress::Idle {
@@ -78,6 +89,7 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
             if reminded.is_none_or(|(said, at)| said != why || at.elapsed() >= REMIND) {
                 reminded = Some((why, Instant::now()));
                 say(progress, &engine);
+                service.status("stands still: see its log");
             }
         }
         engine.wait(progress, SLEEP);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mixcord_event::send::Identify;
 use mixcord_event::{Outgoing, Shard, topology};
+use mixcord_process::service::{self, Service};
 use mixcord_ring::Namespace;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ use crate::random::Random;
 use crate::recommendation::{self, advise};
 use crate::rings::Rings;
 use crate::session::Ended;
-use crate::shard::{self, Context, supervise};
+use crate::shard::{self, Attendance, Context, supervise};
 use crate::survey::Survey;
 use crate::wire::Tls;
 
@@ -38,6 +39,7 @@ const REFRESH: Duration = Duration::from_secs(1_800);
 pub async fn run(
     options: Options,
     token: Token,
+    service: Service,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let tls = Tls::new(options.ca_file.as_deref()).map_err(Failure::configuration)?;
@@ -61,7 +63,8 @@ pub async fn run(
         let (gate, needed) = open_gate(&options, &token, said.as_ref(), &survey, &rings).await?;
         let desk = Arc::new(Desk::new(shards.clone()));
         let replaces = survey.has_ended_count(shards.count);
-        let context = Context::new(&options, token, tls, gateway, gate, desk, replaces);
+        let attendance = Attendance::new(service, shards.ids().count());
+        let context = Context::new(&options, gateway, gate, desk, attendance, replaces);
         serve(&options, context, said, needed, &mut rings, stop).await
     }
     .await;
@@ -151,6 +154,7 @@ async fn serve(
         shards = format!("{}..{}/{count}", rings.shards().first, rings.shards().last),
         "mixcord-gateway runs"
     );
+    context.attendance.begin();
     let (all_stop, shards_stop) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for id in rings.shards().ids() {
@@ -169,6 +173,19 @@ async fn serve(
         result = wait(tasks, all_stop, stop) => result,
         () = server.serve(context.desk.clone()) => Err(Failure::trouble("the command socket ended")),
         never = keep_asking(options, &context, count, said, needed) => match never {},
+        never = keep_alive(context.attendance.service()) => match never {},
+    }
+}
+
+/// Signs of life for the service manager: a runtime that gives no time to this gives none to heartbeats.
+async fn keep_alive(service: &Service) -> Infallible {
+    if !service.is_heard() {
+        return std::future::pending().await;
+    }
+    let mut beat = tokio::time::interval(service::BEAT);
+    loop {
+        beat.tick().await;
+        service.alive();
     }
 }
 

@@ -36,6 +36,16 @@ impl Gateway {
         }
     }
 
+    /// Who asks.
+    pub fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The roots that are trusted.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
     /// Must connections be encrypted, because the API is?
     pub fn is_encrypted(&self) -> bool {
         self.api_url.starts_with("https://")

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mixcord_gateway::config::{ConfigError, Options, Token};
 use mixcord_gateway::{Failure, app};
+use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
 use tokio::sync::watch;
 
@@ -49,8 +50,9 @@ fn start(options: Options) -> Result<(), Failure> {
     signals::on_stop(move || {
         told.send_replace(true);
     });
+    let service = Service::start();
     let result = runtime.block_on(async {
-        let run = app::run(options, token, stop.clone());
+        let run = app::run(options, token, service, stop.clone());
         tokio::pin!(run);
         tokio::select! {
             result = &mut run => return result,

@@ -2,9 +2,12 @@
 //!
 //! * `command_line`: what is said of wrong options.
 //! * [`log`]: lines on standard error, which never hold up whoever has something to say.
+//! * `service`: what is told to the service manager that started the process.
 //! * [`signals`]: SIGTERM and SIGINT, and an end in time whatever the rest of the process does.
 
 #[cfg(feature = "options")]
 pub mod command_line;
 pub mod log;
+#[cfg(feature = "service")]
+pub mod service;
 pub mod signals;

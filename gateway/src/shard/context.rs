@@ -8,6 +8,7 @@ use mixcord_event::{Encoding, Shard};
 use mixcord_ring::{AsyncBell, Producer};
 use tokio::sync::{Semaphore, watch};
 
+use super::attendance::Attendance;
 use super::output::OutputError;
 use super::workbench::Workbenches;
 use crate::backoff::Backoff;
@@ -51,6 +52,8 @@ pub struct Context {
     pub presence: Option<PresenceUpdate>,
     /// `large_threshold` in IDENTIFY.
     pub large_threshold: Option<u8>,
+    /// Who is connected.
+    pub attendance: Attendance,
     /// Sessions of another shard count ended before: new ones begin with a gap.
     pub replaces_other_count: bool,
     /// Delays between connections.
@@ -65,20 +68,20 @@ impl Context {
     /// What the operator decided, and what was made of it at the start.
     pub fn new(
         options: &Options,
-        token: Token,
-        tls: Tls,
         gateway: Gateway,
         gate: Gate,
         desk: Arc<Desk>,
+        attendance: Attendance,
         replaces_other_count: bool,
     ) -> Self {
         let message_max = usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX);
         Self {
+            token: gateway.token().clone(),
+            tls: gateway.tls().clone(),
             gateway,
-            token,
             gate,
             desk,
-            tls,
+            attendance,
             intents: options.intents.bits(),
             encoding: options.encoding,
             compression: options.compression,

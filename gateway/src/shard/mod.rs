@@ -1,5 +1,6 @@
 //! One shard: the shell around its session, from the socket to the ring.
 
+mod attendance;
 mod burst;
 mod connecting;
 mod context;
@@ -16,6 +17,7 @@ mod workbench;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use attendance::Attendance;
 pub use context::{Context, ShardError, Start};
 pub use output::OutputError;
 pub use supervise::{Outcome, supervise};

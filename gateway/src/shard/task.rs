@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::Instrument;
 
+use super::attendance::Entry;
 use super::connecting::Opened;
 use super::context::{Context, ShardError, Start};
 use super::output::Output;
@@ -52,6 +53,7 @@ pub(super) struct Runner {
     pub(super) closing: Option<Task<()>>,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
+    entry: Entry,
 }
 
 /// What woke the loop.
@@ -108,6 +110,7 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         closing: None,
         outgoing: Vec::new(),
         complaint: Complaint::default(),
+        entry: context.attendance.entry(),
         context,
     };
     runner.run().await
@@ -196,6 +199,7 @@ impl Runner {
                 Action::Close(code) => self.close(code),
                 Action::State(state) => {
                     let counter = self.session.counter();
+                    self.entry.note(state == State::Connected);
                     if state == State::Connected {
                         tracing::info!(session = counter, "connected");
                     }
