@@ -143,11 +143,14 @@ impl Batch {
     }
 
     /// Puts an entry that comes or goes into its group's chain; false where it need not be or is.
+    #[inline]
     fn group(&mut self, number: Number) -> bool {
+        let entry = &self.entries[number as usize];
+        !entry.grouped && entry.comes_or_goes() && self.group_anew(number)
+    }
+
+    fn group_anew(&mut self, number: Number) -> bool {
         let entry = &mut self.entries[number as usize];
-        if entry.grouped || !entry.comes_or_goes() {
-            return false;
-        }
         let (table, owner) = group_of(entry.table, entry.key);
         let groups = &mut self.groups;
         let group = *self.group_of.entry((table, owner)).or_insert_with(|| {

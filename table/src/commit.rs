@@ -7,7 +7,7 @@ use crate::error::{CommitError, Damage};
 use crate::key::{Key, TableId};
 use crate::layout::{
     AT_APPLIED, AT_COMMITTED, AT_LINK, AT_META, AT_SLOTS, BUCKET, CHAIN_MAX, META_WORDS, Place,
-    SLOT, SLOTS, bucket_of,
+    SLOT, SLOTS,
 };
 use crate::lists;
 use crate::redo::{self, Entry, Step, What};
@@ -51,27 +51,25 @@ impl Writer {
     /// What can fail: places for lists and overflow buckets. What it writes means nothing to anybody.
     fn stage(&mut self, steps: &mut Vec<Step>) -> Result<(), CommitError> {
         lists::write(self)?;
-        let before = self.space.buckets()?;
+        let before = self.index.buckets();
         self.split_buckets(self.current.more);
-        let buckets = self.space.buckets()?;
+        let moved = self.index.buckets() != before;
         for number in 0..self.current.entries().len() {
             if let Some(later) = self.current.entries().get(number + AHEAD) {
-                self.expect_slot(later, buckets);
+                self.expect_slot(later);
             }
             let entry = self.current.entries()[number];
-            if let Some(step) = self.step_of(&entry, steps, buckets != before)? {
+            if let Some(step) = self.step_of(&entry, steps, moved)? {
                 self.plan(entry.table, entry.key, step, steps)?;
             }
         }
         Ok(())
     }
 
-    fn expect_slot(&self, entry: &Changed, buckets: u64) {
-        if entry.before == Place::NONE {
-            self.space.expect(&self.fixed, entry.hash, buckets);
-        } else {
-            self.space.memory().expect_write(entry.at as usize);
-        }
+    fn expect_slot(&self, entry: &Changed) {
+        let known = entry.before != Place::NONE;
+        let at = if known { entry.at } else { self.index.of(entry.hash) };
+        self.space.memory().expect_write(at as usize);
     }
 
     /// What a changed key's slot becomes; `None` where nothing is left to be changed.
@@ -94,7 +92,7 @@ impl Writer {
 
     /// Where the slot is by now that names a place.
     fn slot_of(&self, hash: u64, place: Place) -> Result<u64, Damage> {
-        let bucket = self.space.bucket(&self.fixed, bucket_of(hash, self.space.buckets()?))?;
+        let bucket = self.index.of(hash);
         let mut found = None;
         self.space.chain(bucket, |slot| {
             found = (slot.place == place).then_some(slot.at);
@@ -105,8 +103,7 @@ impl Writer {
 
     /// An empty slot for a key that is new; the chain gets longer if need be.
     fn empty_slot(&mut self, entry: &Changed, steps: &mut Vec<Step>) -> Result<u64, CommitError> {
-        let buckets = self.space.buckets()?;
-        let bucket = self.space.bucket(&self.fixed, bucket_of(entry.hash, buckets))?;
+        let bucket = self.index.of(entry.hash);
         let taken = &self.current.taken;
         let mut free = None;
         let mut last = self.space.chain(bucket, |slot| {
@@ -202,11 +199,10 @@ impl Writer {
     /// As many buckets as there are values for once there are `more` of them. Ahead of them, since the
     /// values of one batch would all have to lie in the buckets that there were.
     fn split_buckets(&mut self, more: i64) {
-        let Ok(mut buckets) = self.space.buckets() else { return };
         let values = self.values.saturating_add_signed(more);
         // A bucket for which there is no room is a longer chain somewhere, and no more.
-        while values > buckets * VALUES_PER_BUCKET && self.split(buckets).is_ok() {
-            buckets += 1;
-        }
+        while values > self.index.buckets() * VALUES_PER_BUCKET
+            && self.split(self.index.buckets()).is_ok()
+        {}
     }
 }

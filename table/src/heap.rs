@@ -13,13 +13,25 @@ const CLASSES: [u16; 40] = [
     46, 51, 56, 64, 73, 85, 102, 128, 146, 170, 204, 256, 341, 512,
 ];
 
-/// The smallest class that holds `units`; `None` where a run of chunks is to be taken.
-fn class_for(units: u64) -> Option<usize> {
-    if units <= 16 {
-        return Some(units.max(1) as usize - 1);
+/// The smallest class that holds so many units.
+const CLASS_OF: [u8; LARGEST as usize + 1] = {
+    let mut table = [0; LARGEST as usize + 1];
+    let (mut units, mut class) = (0, 0);
+    while units < table.len() {
+        if units > CLASSES[class] as usize {
+            class += 1;
+        }
+        table[units] = class as u8;
+        units += 1;
     }
-    let class = CLASSES.partition_point(|&size| u64::from(size) < units);
-    (class < CLASSES.len()).then_some(class)
+    table
+};
+const LARGEST: u64 = CLASSES[CLASSES.len() - 1] as u64;
+
+/// The smallest class that holds `units`; `None` where a run of chunks is to be taken.
+#[inline]
+fn class_for(units: u64) -> Option<usize> {
+    Some(usize::from(*CLASS_OF.get(units as usize)?))
 }
 
 /// Places of a class that are remembered to be taken first.
@@ -105,9 +117,9 @@ pub(crate) struct Heap {
     free: BTreeSet<u64>,
     /// By class: chunks that may have room.
     open: [Vec<u64>; CLASSES.len()],
-    /// By class: units of places given back of late, some of which are taken again by now. Their lines
-    /// are the likeliest to be near.
-    recent: [Vec<u64>; CLASSES.len()],
+    /// By class: places given back of late, as (chunk, number in it); some are taken again by now. Their
+    /// lines are the likeliest to be near.
+    recent: [Vec<(u32, u32)>; CLASSES.len()],
     /// Units that values take, the rest of their places among them.
     used_units: u64,
 }
@@ -115,7 +127,8 @@ pub(crate) struct Heap {
 impl Heap {
     /// Everything free but the first `fixed` chunks.
     pub(crate) fn new(fixed: u64, chunks: u64) -> Self {
-        let [open, recent] = std::array::from_fn(|_| std::array::from_fn(|_| Vec::new()));
+        let open = std::array::from_fn(|_| Vec::new());
+        let recent = std::array::from_fn(|_| Vec::new());
         let mut heap =
             Self { chunks: Vec::new(), free: BTreeSet::new(), open, recent, used_units: 0 };
         heap.chunks.extend((0..fixed.min(chunks)).map(|_| Chunk::Fixed));
@@ -163,16 +176,18 @@ impl Heap {
     /// Where the next value of as many units is likely to lie.
     #[inline]
     pub(crate) fn next(&self, units: u64) -> Option<u64> {
-        self.recent[class_for(units)?].last().copied()
+        let class = class_for(units)?;
+        let (chunk, index) = *self.recent[class].last()?;
+        Some(unit_of(chunk, index, u64::from(CLASSES[class])))
     }
 
     fn take_of_class(&mut self, class: usize) -> Option<u64> {
-        while let Some(unit) = self.recent[class].pop() {
-            if let Some(Chunk::Values(slab)) = self.chunks.get_mut((unit / CHUNK_UNITS) as usize)
+        while let Some((chunk, index)) = self.recent[class].pop() {
+            if let Some(Chunk::Values(slab)) = self.chunks.get_mut(chunk as usize)
                 && slab.class == class
-                && slab.set(unit % CHUNK_UNITS / slab.size(), true)
+                && slab.set(u64::from(index), true)
             {
-                return Some(unit);
+                return Some(unit_of(chunk, index, slab.size()));
             }
         }
         while let Some(&chunk) = self.open[class].last() {
@@ -233,12 +248,13 @@ impl Heap {
         let Some(chunk) = self.chunks.get_mut(first as usize) else { return false };
         match (chunk, class_for(units)) {
             (Chunk::Values(slab), Some(class)) if slab.class == class => {
-                let (within, class) = (place.unit() % CHUNK_UNITS, slab.class);
-                if !within.is_multiple_of(slab.size()) || !slab.set(within / slab.size(), false) {
+                let (within, size) = ((place.unit() % CHUNK_UNITS) as u32, slab.size() as u32);
+                let index = within / size;
+                if index * size != within || !slab.set(u64::from(index), false) {
                     return false;
                 }
-                if self.recent[class].len() < RECENT_MAX {
-                    self.recent[class].push(place.unit());
+                if self.recent[slab.class].len() < RECENT_MAX {
+                    self.recent[slab.class].push((first as u32, index));
                 }
                 if slab.used == 0 {
                     self.chunks[first as usize] = Chunk::Free;
@@ -308,6 +324,10 @@ impl Heap {
         self.mark_run(first, count);
         true
     }
+}
+
+fn unit_of(chunk: u32, index: u32, size: u64) -> u64 {
+    u64::from(chunk) * CHUNK_UNITS + u64::from(index) * size
 }
 
 /// Units a value of `units` really takes.

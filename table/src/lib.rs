@@ -20,7 +20,9 @@ mod commit;
 mod error;
 #[cfg(not(loom))]
 mod file;
+mod find;
 mod heap;
+mod index;
 mod key;
 mod layout;
 mod lists;

@@ -136,27 +136,3 @@ fn copy(
     }
     Ok(InSlot::Value)
 }
-
-/// The slot of a key, for the writer.
-#[inline]
-pub(crate) fn find(
-    space: &Space,
-    fixed: &Fixed,
-    hash: u64,
-    table: TableId,
-    key: Key,
-) -> Result<Option<Slot>, Damage> {
-    let bucket = space.bucket(fixed, bucket_of(hash, space.buckets()?))?;
-    let mut found = Ok(None);
-    space.chain(bucket, |slot| {
-        if slot.hash != hash || slot.place.0 == 0 {
-            return true;
-        }
-        found = space.value_head(slot.place).map(|head| {
-            let equal = head.table == table && head.key == key;
-            equal.then_some(slot)
-        });
-        matches!(found, Ok(None))
-    })?;
-    found
-}

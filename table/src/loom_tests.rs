@@ -12,7 +12,6 @@ use loom::thread;
 use mixcord_memory::{Heap, Weaken};
 
 use crate::layout::{CHUNK, Fixed};
-use crate::look;
 use crate::redo::{Step, What};
 use crate::space::{Ground, Memory, Slot, Space};
 use crate::{Key, Limits, ReadError, Reader, TableId, Writer};
@@ -67,7 +66,7 @@ fn hash_of(writer: &Writer, id: u64) -> u64 {
 
 fn slot_of(writer: &Writer, id: u64) -> Slot {
     let (hash, key) = (hash_of(writer, id), Key::new(id, 0));
-    look::find(&writer.space, &writer.fixed, hash, table(), key).unwrap().unwrap()
+    writer.slot(hash, table(), key).unwrap().unwrap().0
 }
 
 /// A value written for a key that is there, and what would store it: the stores that a reader can meet,

@@ -9,7 +9,7 @@ use crate::error::Damage;
 use crate::key::{Key, TableId};
 use crate::layout::{
     AT_BUCKETS, AT_CHECKSUM, AT_LINK, AT_SLOTS, BUCKET, CHAIN_MAX, CHUNK, CHUNK_BUCKETS,
-    FIXED_WORDS, Fixed, Place, SLOT, SLOTS, VALUE_HEAD, VALUE_MAX, bucket_of,
+    FIXED_WORDS, Fixed, Place, SLOT, SLOTS, VALUE_HEAD, VALUE_MAX,
 };
 
 /// The words of a block that is at least one chunk long.
@@ -161,14 +161,6 @@ impl Space {
         Ok(first + bucket % CHUNK_BUCKETS * BUCKET)
     }
 
-    /// Has the line come where a hash's bucket lies.
-    #[inline]
-    pub(crate) fn expect(&self, fixed: &Fixed, hash: u64, buckets: u64) {
-        if let Ok(at) = self.bucket(fixed, bucket_of(hash, buckets)) {
-            self.memory.expect_read(at as usize);
-        }
-    }
-
     /// Shows the slots of the chain that begins at `bucket`, the empty ones too, until `visit` says
     /// false; gives where the last of its buckets lies, as far as it came.
     #[inline]
@@ -196,7 +188,7 @@ impl Space {
     }
 
     /// Where the overflow bucket lies that the bucket at `at` names.
-    fn overflow(&self, at: u64, link: Place) -> Result<u64, Damage> {
+    pub(crate) fn overflow(&self, at: u64, link: Place) -> Result<u64, Damage> {
         // What the bucket's writer stored before it was linked is to be seen.
         fence(Ordering::Acquire);
         if link.units() != 1 || !self.holds(link.offset(), BUCKET) {

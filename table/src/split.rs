@@ -3,7 +3,9 @@
 use mixcord_memory::Ordering;
 
 use crate::error::CommitError;
-use crate::layout::{AT_BUCKETS, BUCKET, CHUNK_BUCKETS, Place, SLOTS, bucket_of, split_from};
+use crate::layout::{
+    AT_BUCKETS, BUCKET, CHUNK, CHUNK_BUCKETS, Place, SLOTS, bucket_of, split_from,
+};
 use crate::space::Slot;
 use crate::writer::Writer;
 
@@ -12,7 +14,7 @@ impl Writer {
     /// then what was copied is cleared in the old one. A writer killed before the store has done
     /// nothing; after it the next one clears.
     pub(crate) fn split(&mut self, new: u64) -> Result<(), CommitError> {
-        if new.is_multiple_of(CHUNK_BUCKETS) {
+        if new / CHUNK_BUCKETS == self.index.chunks() {
             self.more_directory(new / CHUNK_BUCKETS)?;
         }
         let moving = self.moving(split_from(new), new)?;
@@ -29,7 +31,7 @@ impl Writer {
                 }
             }
         }
-        let first = self.space.bucket(&self.fixed, new)?;
+        let first = self.index.at(new);
         let mut links = overflow.iter().copied().chain([Place::NONE]);
         let places = std::iter::once(first).chain(overflow.iter().map(|place| place.offset()));
         let mut groups = moving.chunks(slots);
@@ -45,6 +47,7 @@ impl Writer {
         // Who sees the number sees the new bucket. Who does not finds the old one as it was, or sees the
         // number change by the time it misses something there.
         memory.store(AT_BUCKETS, new + 1, Ordering::Release);
+        self.index.set_buckets(new + 1);
         for slot in moving {
             // Behind the number: who misses the place here finds that the number changed.
             memory.store(slot.at as usize + 8, 0, Ordering::Release);
@@ -55,7 +58,7 @@ impl Writer {
     /// The slots of bucket `old` that belong to bucket `new` once there is one.
     fn moving(&self, old: u64, new: u64) -> Result<Vec<Slot>, CommitError> {
         let mut moving = Vec::new();
-        let bucket = self.space.bucket(&self.fixed, old)?;
+        let bucket = self.index.at(old);
         self.space.chain(bucket, |slot| {
             if slot.place.0 != 0 && bucket_of(slot.hash, new + 1) == new {
                 moving.push(slot);
@@ -80,6 +83,7 @@ impl Writer {
         };
         let at = self.fixed.directory(index);
         self.space.memory().store(at as usize, chunk, Ordering::Release);
+        self.index.add_chunk(chunk * CHUNK);
         Ok(())
     }
 }

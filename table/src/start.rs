@@ -5,6 +5,7 @@ use mixcord_memory::Ordering;
 use crate::batch::Batch;
 use crate::error::{CommitError, Damage, OpenError};
 use crate::heap::Heap;
+use crate::index::Index;
 use crate::layout::{
     AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_NUMBERS, BUCKET, CHUNK,
     CHUNK_BUCKETS, Fixed, META_WORDS, Place, bucket_of, split_from,
@@ -34,6 +35,7 @@ impl Writer {
         let mut writer = Self {
             space,
             fixed,
+            index: Index::default(),
             heap,
             limits,
             batch: 0,
@@ -45,7 +47,8 @@ impl Writer {
             steps: Vec::new(),
         };
         writer.more_directory(0)?;
-        let first = writer.space.bucket(&writer.fixed, 0)?;
+        writer.index.set_buckets(1);
+        let first = writer.index.at(0);
         let memory = writer.space.memory();
         memory.store_words(first as usize, [0; BUCKET as usize / 8]);
         memory.store(AT_NUMBERS, 1, Ordering::Relaxed);
@@ -83,10 +86,11 @@ impl Writer {
         if limit == 0 || limit > u64::MAX / 2 {
             return Err(Damage { what: "the numbers of values", at: AT_NUMBERS as u64 }.into());
         }
-        let (heap, values) = used(&space, &fixed)?;
+        let (index, heap, values) = used(&space, &fixed)?;
         Ok(Self {
             space,
             fixed,
+            index,
             heap,
             limits,
             batch: committed,
@@ -121,20 +125,23 @@ fn meta_of(space: &Space, fixed: &Fixed, batch: u64) -> Result<Meta, Damage> {
 
 /// What is used, as the slots say, and how many of them there are. What a split was killed at is
 /// cleared on the way.
-fn used(space: &Space, fixed: &Fixed) -> Result<(Heap, u64), Damage> {
+fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64), Damage> {
+    let mut index = Index::default();
     let mut heap = Heap::new(fixed.first_chunk(), space.allocated() / CHUNK);
     let buckets = space.buckets()?;
     let overlap = |what, at| Damage { what, at };
-    for index in 0..buckets.div_ceil(CHUNK_BUCKETS) {
-        let first = space.bucket(fixed, index * CHUNK_BUCKETS)?;
+    for chunk in 0..buckets.div_ceil(CHUNK_BUCKETS) {
+        let first = space.bucket(fixed, chunk * CHUNK_BUCKETS)?;
         if !heap.claim_chunk(first / CHUNK) {
-            return Err(overlap("two chunks of buckets in one place", fixed.directory(index)));
+            return Err(overlap("two chunks of buckets in one place", fixed.directory(chunk)));
         }
+        index.add_chunk(first);
     }
+    index.set_buckets(buckets);
     let (newest, mut values) = (buckets - 1, 0);
     let split = newest.checked_ilog2().map(|_| split_from(newest));
     for bucket in 0..buckets {
-        let at = space.bucket(fixed, bucket)?;
+        let at = index.at(bucket);
         let mut wrong = None;
         let mut links = at;
         let last = space.chain(at, |slot| {
@@ -166,5 +173,5 @@ fn used(space: &Space, fixed: &Fixed) -> Result<(Heap, u64), Damage> {
         // The link of the last bucket is none, or the chain would have gone on.
         debug_assert_eq!(space.memory().load((last + AT_LINK) as usize, Ordering::Relaxed), 0);
     }
-    Ok((heap, values))
+    Ok((index, heap, values))
 }

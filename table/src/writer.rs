@@ -1,17 +1,14 @@
 //! The one process that changes a table.
 
-use bumpalo::Bump;
 use mixcord_memory::Ordering;
 
 use crate::batch::{Batch, Number};
-use crate::error::{CommitError, Damage, ReadError};
+use crate::error::{CommitError, ReadError};
 use crate::heap::Heap;
+use crate::index::Index;
 use crate::key::{Key, TableId};
-use crate::layout::{
-    AT_NUMBERS, CHUNK, CHUNK_UNITS, Fixed, Place, UNIT, VALUE_HEAD, VALUE_MAX, bucket_of,
-};
-use crate::lists::{Get, List};
-use crate::look;
+use crate::layout::{AT_NUMBERS, CHUNK, CHUNK_UNITS, Fixed, Place, UNIT, VALUE_HEAD, VALUE_MAX};
+use crate::lists::List;
 use crate::redo::Step;
 use crate::space::{Space, ValueHead};
 
@@ -50,6 +47,7 @@ pub type Note = [u64; 2];
 pub struct Writer {
     pub(crate) space: Space,
     pub(crate) fixed: Fixed,
+    pub(crate) index: Index,
     pub(crate) heap: Heap,
     pub(crate) limits: Limits,
     /// The last batch that was committed.
@@ -77,76 +75,9 @@ const NUMBERS_STEP: u64 = if cfg!(loom) { 4 } else { 1 << 20 };
 /// Of the redo ring, what a batch may need before it is sure to have room: overflow buckets are beside.
 const REDO_PART: [u64; 2] = [4, 5];
 /// Lines of a value that are sent for; the processor sees a longer row by itself.
-const LINES_AHEAD: u64 = 8;
+pub(crate) const LINES_AHEAD: u64 = 8;
 
 impl Writer {
-    /// Copies the value under `key` to the end of `into`; false where there is none.
-    ///
-    /// # Errors
-    /// [`Damage`] if the table's bytes cannot be.
-    #[inline]
-    pub fn get(&self, table: TableId, key: Key, into: &mut Vec<u8>) -> Result<bool, Damage> {
-        let Some((at, len)) = self.find(table, key)? else { return Ok(false) };
-        let begin = into.len();
-        into.resize(begin + len, 0);
-        self.space.memory().read(at, &mut into[begin..]);
-        Ok(true)
-    }
-
-    /// The same into an arena, which lends it out.
-    ///
-    /// # Errors
-    /// [`Damage`] if the table's bytes cannot be.
-    #[inline]
-    pub fn get_in<'a>(
-        &self,
-        table: TableId,
-        key: Key,
-        arena: &'a Bump,
-    ) -> Result<Option<&'a [u8]>, Damage> {
-        let Some((at, len)) = self.find(table, key)? else { return Ok(None) };
-        let into = arena.alloc_slice_fill_copy(len, 0);
-        self.space.memory().read(at, into);
-        Ok(Some(into))
-    }
-
-    /// Whether there is a value under `key`.
-    ///
-    /// # Errors
-    /// [`Damage`] if the table's bytes cannot be.
-    pub fn contains(&self, table: TableId, key: Key) -> Result<bool, Damage> {
-        Ok(self.find(table, key)?.is_some())
-    }
-
-    /// Says that `key` will be asked for: 8 to 16 records before it is, it has the line come that says
-    /// where its value lies. A hint, which never fails.
-    #[inline]
-    pub fn expect(&self, table: TableId, key: Key) {
-        let hash = self.fixed.hash.of(table, key);
-        if let Ok(buckets) = self.space.buckets() {
-            self.space.expect(&self.fixed, hash, buckets);
-        }
-    }
-
-    /// The same for the value itself, some records behind [`Writer::expect`], whose line it reads.
-    #[inline]
-    pub fn expect_value(&self, table: TableId, key: Key) {
-        let hash = self.fixed.hash.of(table, key);
-        let Ok(buckets) = self.space.buckets() else { return };
-        let Ok(bucket) = self.space.bucket(&self.fixed, bucket_of(hash, buckets)) else { return };
-        // What is wrong with the chain is told when its turn comes.
-        let _ = self.space.chain(bucket, |slot| {
-            if slot.hash != hash {
-                return true;
-            }
-            let at = slot.place.offset() as usize;
-            for line in 0..slot.place.units().min(LINES_AHEAD) {
-                self.space.memory().expect_read(at.wrapping_add((line * UNIT) as usize));
-            }
-            false
-        });
-    }
-
     /// Puts the concatenation of `parts` under a key, over what is there.
     ///
     /// # Errors
@@ -270,7 +201,7 @@ impl Writer {
     pub fn usage(&self) -> Usage {
         Usage {
             values: self.values,
-            buckets: self.space.buckets().unwrap_or(0),
+            buckets: self.index.buckets(),
             used_bytes: self.heap.used_units() * UNIT,
             allocated_bytes: self.space.allocated(),
             free_bytes: self.heap.free_chunks() * CHUNK,
@@ -287,28 +218,6 @@ impl Writer {
             return Ok(());
         }
         Err(CommitError::TooMany { changes: self.changes() + 1, changes_max: self.changes_max() })
-    }
-
-    /// Where a value's bytes lie, and how many they are.
-    #[inline]
-    fn find(&self, table: TableId, key: Key) -> Result<Option<(usize, usize)>, Damage> {
-        let hash = self.fixed.hash.of(table, key);
-        let place = match self.current.get(hash, table, key) {
-            Some(number) => self.current.entries()[number as usize].now,
-            None => match look::find(&self.space, &self.fixed, hash, table, key)? {
-                Some(slot) => slot.place,
-                None => Place::NONE,
-            },
-        };
-        if place == Place::NONE {
-            return Ok(None);
-        }
-        let head = self.space.value_head(place)?;
-        let at = place.offset() + VALUE_HEAD;
-        if !head.fits(place) {
-            return Err(Damage { what: "the length of a value", at });
-        }
-        Ok(Some((at as usize, head.len as usize)))
     }
 
     /// A change that is noted in no list.
@@ -379,12 +288,6 @@ impl Writer {
             Some(number) => self.current.set(number, now, listed),
             None => self.current.add(key, before, now, listed),
         }
-    }
-
-    /// The slot and the place of what is committed under a key.
-    fn committed(&self, hash: u64, table: TableId, key: Key) -> Result<(u64, Place), Damage> {
-        let found = look::find(&self.space, &self.fixed, hash, table, key)?;
-        Ok(found.map_or((0, Place::NONE), |slot| (slot.at, slot.place)))
     }
 
     /// Writes a value into a free place.
@@ -461,11 +364,5 @@ impl Writer {
         }
         self.numbers.next += 1;
         self.numbers.next - 1
-    }
-}
-
-impl Get for Writer {
-    fn get(&self, table: TableId, key: Key, into: &mut Vec<u8>) -> Result<bool, ReadError> {
-        Ok(Self::get(self, table, key, into)?)
     }
 }
