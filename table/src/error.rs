@@ -24,6 +24,12 @@ pub enum ReadError {
         "the value changes all the time, or its writer was killed at it: try again once the writer is back"
     )]
     Unsettled,
+    /// What is wanted of one moment is more than it may be.
+    #[error("more than {bytes_max} bytes: ask for less at once")]
+    TooLarge {
+        /// The most it may be, bytes.
+        bytes_max: u64,
+    },
 }
 
 /// A change cannot be made, or the open batch not be committed: it is as it was.

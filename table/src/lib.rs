@@ -23,12 +23,16 @@ mod file;
 mod find;
 mod heap;
 mod index;
+mod journal;
 mod key;
 mod layout;
 mod lists;
 mod look;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod moment;
+#[cfg(all(test, not(loom)))]
+mod moment_tests;
 mod reader;
 mod redo;
 mod space;
@@ -43,5 +47,6 @@ pub use error::{CommitError, Damage, OpenError, ReadError};
 pub use file::FileWriter;
 pub use key::{Key, TableId};
 pub use layout::{LAYOUT_VERSION, VALUE_MAX};
+pub use moment::{Moment, Want};
 pub use reader::Reader;
 pub use writer::{Limits, Note, Usage, Writer};

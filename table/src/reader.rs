@@ -6,12 +6,13 @@ use crate::layout::Fixed;
 use crate::lists::{Get, List};
 use crate::look;
 use crate::space::Space;
+use crate::writer::Note;
 
 /// A table, open for reading. Nothing says to anybody that it is.
 #[derive(Debug)]
 pub struct Reader {
-    space: Space,
-    fixed: Fixed,
+    pub(crate) space: Space,
+    pub(crate) fixed: Fixed,
 }
 
 impl Reader {
@@ -27,6 +28,15 @@ impl Reader {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.fixed.id
+    }
+
+    /// The last batch, and what its writer noted with it.
+    ///
+    /// # Errors
+    /// [`ReadError::Damaged`] if the table's bytes cannot be.
+    pub fn last_batch(&self) -> Result<(u64, Note), ReadError> {
+        let point = self.point()?;
+        Ok((point.batch, point.note))
     }
 
     /// Copies the value under `key` to the end of `into`; false where there is none.

@@ -208,7 +208,7 @@ fn large_values_come_back_and_their_space_too() {
 }
 
 /// Tells the readers that the writer is done, also when it panics.
-struct Done<'a>(&'a AtomicBool);
+pub(crate) struct Done<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
