@@ -1,30 +1,36 @@
 //! What delivery words cost: nanoseconds a record, beside a group that acknowledges batches in order.
 //!
-//! `cargo run --release -p mixcord-ring --example words -- [guilds]`
+//! `cargo run --release -p mixcord-ring --example words -- [guilds] [rounds]`
+//!
+//! For callgrind, which counts the same whatever else the machine does:
+//! `valgrind --tool=callgrind --toggle-collect='*words::any_order*' …/examples/words 2000 3` (or `in_order`, `together`).
 
 use std::time::{Duration, Instant};
 
 use mixcord_ring::{
-    Geometry, GroupSpec, Limits, Meta, Namespace, Order, Producer, Settle, Start, WorkerOptions,
+    Geometry, GroupSpec, Limits, Member, Meta, Namespace, Order, Producer, Settle, Start,
+    TakeError, Worker, WorkerOptions,
 };
 
 const ROUND: u64 = 32_768;
-const ROUNDS: u32 = 30;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let guilds: u64 = std::env::args().nth(1).map_or(Ok(2000), |arg| arg.parse())?;
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>());
+    let guilds = arguments.next().unwrap_or(Ok(2000))?;
+    let rounds = arguments.next().unwrap_or(Ok(30))?;
     let namespace = Namespace::new(&format!("ringwords-{}", std::process::id()))?;
     let bell = namespace.bell()?;
     let geometry = Geometry::new(65_536, 32 << 20, 4, 64, 16)?;
     let plain = GroupSpec::durable("in-order").from(Start::Earliest);
-    let words = GroupSpec::durable("words").from(Start::Earliest).any_order(Order::Key);
-    let groups = [plain.clone(), words.clone()];
+    let each = GroupSpec::durable("each").from(Start::Earliest).any_order(Order::Key);
+    let many = GroupSpec::durable("many").from(Start::Earliest).any_order(Order::Key);
+    let groups = [plain.clone(), each.clone(), many.clone()];
     let mut producer = Producer::create(&namespace, "r", geometry, &groups, &bell)?;
     let mut member = producer.ring().join(&plain, &bell)?;
-    let mut worker = producer.ring().work(&words, &bell, WorkerOptions::new())?;
-    let (mut in_order, mut any_order, mut out_at_once) = (Vec::new(), Vec::new(), 0);
-    let mut out = Vec::new();
-    for _ in 0..ROUNDS {
+    let mut worker = producer.ring().work(&each, &bell, WorkerOptions::new())?;
+    let mut taker = producer.ring().work(&many, &bell, WorkerOptions::new())?;
+    let (mut in_turn, mut in_any, mut at_once) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
         for number in 0..ROUND {
             let key = number * 7 % guilds;
             producer.stage(&Meta { key, ..Meta::default() }, &[&[7; 64]])?;
@@ -33,37 +39,63 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let begun = Instant::now();
-        while let Some(batch) = member.take(Limits::default())? {
-            batch.ack();
-        }
-        in_order.push(begun.elapsed());
+        in_order(&mut member)?;
+        in_turn.push(begun.elapsed());
         let begun = Instant::now();
-        loop {
-            while out.len() < 1000
-                && let Some(delivery) = worker.take()?
-            {
-                out.push(delivery);
-            }
-            if out.is_empty() {
-                break;
-            }
-            out_at_once = out_at_once.max(out.len());
-            for delivery in out.drain(..) {
-                delivery.settle(Settle::Ack)?;
-            }
-        }
-        worker.tend();
-        any_order.push(begun.elapsed());
+        any_order(&mut worker)?;
+        in_any.push(begun.elapsed());
+        let begun = Instant::now();
+        together(&mut taker)?;
+        at_once.push(begun.elapsed());
     }
     let median = |times: &mut Vec<Duration>| {
         times.sort_unstable();
         times[times.len() / 2].as_nanos() as f64 / ROUND as f64
     };
-    let (plain, words) = (median(&mut in_order), median(&mut any_order));
+    let figures = [&mut in_turn, &mut in_any, &mut at_once].map(median);
+    let [plain, each, many] = figures;
     println!(
-        "{guilds} guilds, {out_at_once} out at once: in order {plain:.0} ns a record, any order {words:.0} ns"
+        "{guilds} guilds, ns a record: in order {plain:.0}, any order each {each:.0}, together {many:.0}"
     );
-    drop((member, worker, producer, bell));
+    drop((member, worker, taker, producer, bell));
     namespace.remove_all()?;
+    Ok(())
+}
+
+#[inline(never)]
+fn in_order(member: &mut Member) -> Result<(), TakeError> {
+    while let Some(batch) = member.take(Limits::default())? {
+        batch.ack();
+    }
+    Ok(())
+}
+
+/// Each by itself, up to a thousand out at once.
+#[inline(never)]
+fn any_order(worker: &mut Worker) -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = Vec::with_capacity(1000);
+    loop {
+        while out.len() < 1000
+            && let Some(delivery) = worker.take()?
+        {
+            out.push(delivery);
+        }
+        if out.is_empty() {
+            worker.tend();
+            return Ok(());
+        }
+        for delivery in out.drain(..) {
+            delivery.settle(Settle::Ack)?;
+        }
+    }
+}
+
+/// As many together as a member in order takes.
+#[inline(never)]
+fn together(worker: &mut Worker) -> Result<(), Box<dyn std::error::Error>> {
+    while let Some(deliveries) = worker.take_many(64)? {
+        deliveries.ack()?;
+    }
+    worker.tend();
     Ok(())
 }

@@ -85,7 +85,9 @@ pub use ring::{GroupInfo, Pressure, Ring};
 #[cfg(feature = "tokio")]
 pub use wait::AsyncBell;
 pub use waiting::{Pulse, Sleeping, arm_all};
-pub use worker::{Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions};
+pub use worker::{
+    Deliveries, Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions,
+};
 
 /// The random number of one incarnation of a ring; a ring made anew under the same name has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

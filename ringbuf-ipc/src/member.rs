@@ -9,9 +9,9 @@ use crate::core::buffers::{Buffers, Entry, Limits};
 use crate::core::errors::TakeError;
 use crate::core::reader::Reader;
 use crate::core::reader::hold::Hold;
-use crate::core::reader::seat::Pool;
+use crate::core::reader::seat::{Pool, recycle};
 use crate::pace::{Pace, Pacer};
-use crate::ring::{Ring, recycle};
+use crate::ring::Ring;
 use crate::waiting::Waiting;
 use crate::{GroupInfo, Lease, Position, RingId};
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bell::Bell;
-use crate::core::buffers::Buffers;
 use crate::core::group_spec::check_name;
 use crate::core::groups::{self, state};
 use crate::core::layout::{CONTROL, PRODUCER, control, producer};
@@ -377,17 +376,4 @@ pub(crate) fn core_of(
     let letters = segment.layout.geometry.letters_bytes();
     let host = Host::new(segment.file, Arc::clone(bells), segment_name, segment.id, letters)?;
     Ok(Core::new(segment.memory, segment.layout, segment.id, Box::new(host)))
-}
-
-/// Buffers worth keeping for the next batch.
-pub(crate) fn recycle(pool: &std::sync::Mutex<Vec<Buffers>>, mut buffers: Buffers) {
-    // Many short ones are out where records are settled one by one.
-    let kept = if buffers.is_short() { 1024 } else { 8 };
-    if buffers.is_worth_keeping()
-        && let Ok(mut pool) = pool.lock()
-        && pool.len() < kept
-    {
-        buffers.clear();
-        pool.push(buffers);
-    }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::Instance;
 use mixcord_ring::{
-    Bell, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Mode, Order,
-    Producer, Settle, Settled, Start, State, TakeError, Worker, WorkerOptions,
+    Bell, Deliveries, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Mode,
+    Order, Producer, Settle, SettleError, Settled, Start, State, TakeError, Worker, WorkerOptions,
 };
 
 const ACK: Settle<'_> = Settle::Ack;
@@ -461,12 +461,14 @@ fn a_dead_letter_given_again_waits_for_what_is_out_of_its_key() {
 #[test]
 fn an_operator_sees_what_is_out_and_skips_it() {
     let mut scene = Scene::new("operator", 64, Order::Key);
-    for key in [1, 1, 2] {
+    for key in [1, 1] {
         scene.put(key, 0);
     }
     let mut worker = scene.worker(WorkerOptions::new());
     taken(&mut worker).settle(NOW).unwrap();
     let stuck = taken(&mut worker);
+    // Later: what has failed comes behind what has not.
+    scene.put(2, 0);
     let ring = scene.producer.ring();
     let info = ring.groups().remove(0);
     assert_eq!(info.mode, Mode::AnyOrder { order: Order::Key });
@@ -557,4 +559,55 @@ fn a_ring_that_is_removed_leaves_no_letters() {
     drop((worker, producer, bell));
     instance.namespace.remove_ring("r").unwrap();
     assert_eq!(instance.files(), Vec::<String>::new());
+}
+
+/// What is taken together is of different keys, settled together or each by itself, and given back when dropped.
+#[test]
+fn records_taken_together_are_settled_in_either_way() {
+    let mut scene = Scene::new("together", 64, Order::Key);
+    for key in [1, 2, 1, 3, 4] {
+        scene.put(key, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    let positions =
+        |given: &Deliveries| given.entries().map(|entry| entry.position).collect::<Vec<_>>();
+    let given = worker.take_many(3).unwrap().unwrap();
+    assert_eq!(positions(&given), [0, 1, 3], "one of each key");
+    assert_eq!(worker.out(), 3);
+    given.ack().unwrap();
+    let mut given = worker.take_many(10).unwrap().unwrap();
+    assert_eq!(positions(&given), [4, 2]);
+    let one = given.next().unwrap();
+    assert_eq!((one.position(), one.index(), one.entry().key), (4, 0, 4));
+    assert_eq!(one.records().len(), 2);
+    assert_eq!(positions(&given), [2]);
+    drop(given);
+    one.settle(ACK).unwrap();
+    let again = worker.take_many(10).unwrap().unwrap();
+    assert_eq!(
+        (positions(&again), again.len()),
+        (vec![2], 1),
+        "it was dropped, and nothing is counted"
+    );
+    again.ack().unwrap();
+    assert!(worker.take_many(10).unwrap().is_none());
+    assert_eq!((worker.lag(), worker.out()), (0, 0));
+}
+
+/// A group that was moved meanwhile is told so, and has its records again.
+#[test]
+fn records_taken_together_from_a_group_that_was_moved_are_not_settled() {
+    let mut scene = Scene::new("moved-together", 64, Order::None);
+    for key in 0..4 {
+        scene.put(key, 0);
+    }
+    let mut worker = scene.worker(WorkerOptions::new());
+    let given = worker.take_many(10).unwrap().unwrap();
+    assert_eq!(given.len(), 4);
+    scene.producer.ring().reset_group("bot", Start::Earliest).unwrap();
+    assert!(matches!(given.ack(), Err(SettleError::Removed)));
+    assert!(matches!(worker.take_many(10), Err(TakeError::Removed)));
+    drop(worker);
+    let mut worker = scene.worker(WorkerOptions::new());
+    assert_eq!(worker.take_many(10).unwrap().unwrap().len(), 4);
 }

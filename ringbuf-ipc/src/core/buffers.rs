@@ -158,6 +158,13 @@ impl Buffers {
         self.heads.drain(..count);
     }
 
+    /// Drops the last record.
+    pub(crate) fn drop_last(&mut self) {
+        if let Some(last) = self.heads.pop() {
+            self.used = last.at;
+        }
+    }
+
     /// Whether a thousand of them are no matter.
     pub(crate) fn is_short(&self) -> bool {
         self.bytes.capacity() <= 16 << 10

@@ -172,6 +172,19 @@ impl Seat {
     }
 }
 
+/// Keeps buffers for the next batch, if they are worth it.
+pub(crate) fn recycle(pool: &Mutex<Vec<Buffers>>, mut buffers: Buffers) {
+    // Many short ones are out where records are settled one by one.
+    let kept = if buffers.is_short() { 1024 } else { 8 };
+    if buffers.is_worth_keeping()
+        && let Ok(mut pool) = pool.lock()
+        && pool.len() < kept
+    {
+        buffers.clear();
+        pool.push(buffers);
+    }
+}
+
 impl Core {
     /// Whether the member in that seat lives.
     pub(crate) fn is_alive(&self, index: u16, member: u16) -> bool {

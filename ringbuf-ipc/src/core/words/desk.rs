@@ -8,10 +8,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
-use std::hash::BuildHasherDefault;
 
 use super::super::Position;
-use super::lanes::{AsIs, Key, Lanes, Place};
+use super::lanes::{Key, Lanes, Place};
 use super::table::{Seen, Words};
 use super::word::{State, Word};
 
@@ -65,9 +64,7 @@ pub(crate) enum Left {
 pub(crate) struct Desk {
     pub(crate) lanes: Lanes,
     pub(crate) terms: Terms,
-    /// Records taken from the ring and not settled.
-    taken: HashSet<Position, BuildHasherDefault<AsIs>>,
-    /// Those, and records taken from elsewhere.
+    /// Records taken, from the ring and from elsewhere, and not settled.
     out: usize,
     /// What is out is a suspect.
     alone: bool,
@@ -94,7 +91,6 @@ impl Desk {
         Self {
             lanes: Lanes::new(slots, from),
             terms,
-            taken: HashSet::default(),
             out: 0,
             alone: false,
             suspects: VecDeque::new(),
@@ -128,10 +124,12 @@ impl Desk {
             } else {
                 words.take(position, seen, member, once)
             };
-            let Some(word) = word else { continue };
-            self.lanes.own(key);
+            let Some(word) = word else {
+                self.lanes.ready_first(key);
+                continue;
+            };
+            self.lanes.take_head(key);
             self.out += 1;
-            self.taken.insert(position);
             self.waiting_since = None;
             if word.state() == State::Dying {
                 return Some(Offer::Bury { position, key, word });
@@ -143,28 +141,30 @@ impl Desk {
 
     /// Whether [`next`](Self::next) would give something.
     pub(crate) fn has_next(&mut self, words: &Words<'_>, peers: &impl Peers, all: bool) -> bool {
-        self.find(words, peers, all).is_some()
+        let found = self.find(words, peers, all);
+        if let Some((key, ..)) = found {
+            self.lanes.ready_first(key);
+        }
+        found.is_some()
     }
 
-    /// A record left this member's hands; whether there is one behind it that others may have.
-    pub(crate) fn left(&mut self, position: Position, key: Key, how: Left) -> bool {
+    /// A record left this member's hands.
+    #[inline]
+    pub(crate) fn left(&mut self, position: Position, key: Key, how: Left) {
         self.out -= 1;
-        self.taken.remove(&position);
         self.alone = false;
-        let is_head = self.lanes.head(key) == Some(position);
-        match how {
-            Left::Until(due) if is_head => {
-                self.timers.push(Reverse((due, key, position)));
-                return false;
-            }
-            Left::Past if is_head && !self.lanes.drop_head(key) => return false,
-            _ => {}
+        if how == Left::Past {
+            self.lanes.pass(position, key);
+            return;
         }
-        if self.lanes.place(key) != Some(Place::Own) {
-            return false;
+        let is_head = self.lanes.give_back(position, key);
+        if let Left::Until(due) = how
+            && is_head
+        {
+            self.timers.push(Reverse((due, key, position)));
+        } else if self.lanes.place(key) == Some(Place::Own) {
+            self.lanes.ready_last(key);
         }
-        self.lanes.ready_last(key);
-        true
     }
 
     /// Shows the next record of the ring.
@@ -191,7 +191,7 @@ impl Desk {
 
     /// Whether it is out, from the ring, with this member.
     pub(crate) fn has(&self, position: Position) -> bool {
-        self.taken.contains(&position)
+        self.lanes.is_out(position)
     }
 
     /// Whether a suspect is out, beside which nothing is taken.
@@ -212,7 +212,7 @@ impl Desk {
     /// Lanes held back for the file or others are looked at anew.
     pub(crate) fn look_again(&mut self) {
         for _ in 0..self.lanes.parked() {
-            let Some(key) = self.lanes.pop_parked() else { break };
+            let Some((key, _)) = self.lanes.pop_parked() else { break };
             self.lanes.ready_last(key);
         }
         // What waited for its time may have been set aside meanwhile: then its lane goes on without it.
@@ -222,13 +222,13 @@ impl Desk {
 
     /// Has a lane looked at anew whose head this member only waits for.
     fn stir(&mut self, key: Key) {
-        let waits = self.lanes.head(key).is_some_and(|head| !self.taken.contains(&head));
+        let waits = self.lanes.head(key).is_some_and(|head| !self.lanes.is_out(head));
         if waits && self.lanes.place(key) == Some(Place::Own) {
             self.lanes.ready_last(key);
         }
     }
 
-    /// A lane whose head is to be had, now first in the queue, with its head.
+    /// A lane whose head is to be had, now in no queue, with its head.
     fn find(
         &mut self,
         words: &Words<'_>,
@@ -243,8 +243,8 @@ impl Desk {
             return found;
         }
         let mut parked = 0;
-        while let Some(key) = self.lanes.pop_ready() {
-            if let Some(found) = self.examine(key, words, peers, true) {
+        while let Some((key, head)) = self.lanes.pop_ready() {
+            if let Some(found) = self.examine(key, head, words, peers, true) {
                 return Some(found);
             }
             parked += 1;
@@ -252,29 +252,31 @@ impl Desk {
         // Two are looked at for each that is put there, so that none is left there for good.
         let looks = if all { self.lanes.parked() } else { (2 * parked).min(self.lanes.parked()) };
         for _ in 0..looks {
-            let Some(key) = self.lanes.pop_parked() else { break };
-            if let Some(found) = self.examine(key, words, peers, true) {
+            let Some((key, head)) = self.lanes.pop_parked() else { break };
+            if let Some(found) = self.examine(key, head, words, peers, true) {
                 return Some(found);
             }
         }
         // What came back from the dead meanwhile was put behind all others.
-        while let Some(key) = self.lanes.pop_ready() {
-            if let Some(found) = self.examine(key, words, peers, false) {
+        while let Some((key, head)) = self.lanes.pop_ready() {
+            if let Some(found) = self.examine(key, head, words, peers, false) {
                 return Some(found);
             }
         }
         None
     }
 
-    /// Looks at the head of a lane that is in no queue, and puts it where it belongs.
+    /// Looks at the head of a lane that is in no queue, and puts it where it belongs, unless it is to be had.
     fn examine(
         &mut self,
         key: Key,
+        head: Position,
         words: &Words<'_>,
         peers: &impl Peers,
         fresh_first: bool,
     ) -> Option<(Key, Position, Seen)> {
-        while let Some(position) = self.lanes.head(key) {
+        let mut position = head;
+        loop {
             let seen = words.look(position);
             if self.aside.contains(&key) && !seen.word.is_past() {
                 self.lanes.park(key);
@@ -286,10 +288,7 @@ impl Desk {
                     self.suspects.push_back(key);
                     return None;
                 }
-                Some(Look::Mine(seen)) => {
-                    self.lanes.ready_first(key);
-                    return Some((key, position, seen));
-                }
+                Some(Look::Mine(seen)) => return Some((key, position, seen)),
                 Some(Look::Other) => {
                     self.lanes.park(key);
                     return None;
@@ -300,7 +299,7 @@ impl Desk {
                         self.met_aside = true;
                         self.aside.insert(key);
                     }
-                    self.lanes.drop_head(key);
+                    position = self.lanes.drop_head(key)?;
                 }
                 // It is this member's already.
                 None if seen.word.member() == Some(self.terms.member) => {
@@ -315,7 +314,6 @@ impl Desk {
                 None => {}
             }
         }
-        None
     }
 
     /// Whether it is a suspect that is to be given alone, and this member has other records out.
@@ -341,7 +339,7 @@ impl Desk {
             State::Free => Some(Look::Mine(seen)),
             State::Retry if owner.is_none() => Some(Look::Mine(seen)),
             // Settled, and not collected yet: it is this member's still.
-            State::Retry if own && self.taken.contains(&position) => None,
+            State::Retry if own && self.lanes.is_out(position) => None,
             State::Retry if own => {
                 let waits = self.timers.iter().any(|Reverse((_, _, at))| *at == position);
                 if waits { None } else { Some(Look::Mine(seen)) }
@@ -393,7 +391,8 @@ impl Desk {
             if self.lanes.place(key) != Some(Place::Own) {
                 continue;
             }
-            if let Some(found) = self.examine(key, words, peers, false) {
+            let Some(head) = self.lanes.head(key) else { continue };
+            if let Some(found) = self.examine(key, head, words, peers, false) {
                 return Some(Some(found));
             }
         }

@@ -6,11 +6,10 @@
 //! record takes constant time, whatever the number of those that are out, and nothing here is larger than
 //! the ring. It is a hint: words decide, and what is remembered of them is never wrong, only late.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 
 use super::super::Position;
+use super::numbers::Numbers;
 
 /// Hash of an order key: what lies beside the descriptors. Two keys of one hash are one lane.
 pub(crate) type Key = u32;
@@ -25,17 +24,20 @@ pub(crate) struct Lanes {
     /// By slot.
     links: Box<[Link]>,
     mask: u64,
-    lanes: HashMap<Key, Lane, BuildHasherDefault<AsIs>>,
+    lanes: Numbers<Lane>,
     /// Keys to be looked at, oldest first. One whose lane is elsewhere by now is passed over.
     ready: VecDeque<Key>,
     /// Keys whose head somebody else had.
     parked: VecDeque<Key>,
+    /// Records that are out with this member and no head any more: they were set aside meanwhile.
+    strays: Numbers<()>,
 }
 
 /// Where a lane is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In the queue of those to be looked at.
+    #[default]
     Ready,
     /// Behind somebody else's record.
     Parked,
@@ -43,11 +45,13 @@ pub(crate) enum Place {
     Own,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Lane {
     head: Position,
     last: Position,
     place: Place,
+    /// The head is out with this member.
+    out: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +61,18 @@ struct Link {
     key: Key,
 }
 
+impl Lane {
+    /// Goes on behind its head.
+    #[inline]
+    fn step(&mut self, links: &[Link], mask: u64) -> Option<Position> {
+        if self.head == self.last {
+            return None;
+        }
+        self.head += u64::from(links[(self.head & mask) as usize].next);
+        Some(self.head)
+    }
+}
+
 impl Lanes {
     pub(crate) fn new(slots: u32, from: Position) -> Self {
         Self {
@@ -64,9 +80,10 @@ impl Lanes {
             base: from,
             links: vec![Link::default(); slots as usize].into(),
             mask: u64::from(slots) - 1,
-            lanes: HashMap::default(),
+            lanes: Numbers::new(),
             ready: VecDeque::new(),
             parked: VecDeque::new(),
+            strays: Numbers::new(),
         }
     }
 
@@ -92,23 +109,23 @@ impl Lanes {
         }
         self.links[slot] = Link { next: 0, key };
         self.scanned = position + 1;
-        match self.lanes.entry(key) {
-            Entry::Occupied(mut lane) => {
-                let lane = lane.get_mut();
-                let before = (lane.last & self.mask) as usize;
-                self.links[before].next = (position - lane.last) as u32;
-                lane.last = position;
-            }
-            Entry::Vacant(place) => {
-                place.insert(Lane { head: position, last: position, place: Place::Ready });
-                self.ready.push_back(key);
-            }
+        let first = Lane { head: position, last: position, ..Lane::default() };
+        let (lane, new) = self.lanes.entry(key.into(), first);
+        if new {
+            self.ready.push_back(key);
+        } else {
+            let before = (lane.last & self.mask) as usize;
+            self.links[before].next = (position - lane.last) as u32;
+            lane.last = position;
         }
         forgotten
     }
 
     /// Forgets everything before `from`, which is all there is to know of it: that it is settled.
     pub(crate) fn restart(&mut self, from: Position) {
+        for lane in self.lanes.values().filter(|lane| lane.out) {
+            self.strays.insert(lane.head, ());
+        }
         self.lanes.clear();
         self.ready.clear();
         self.parked.clear();
@@ -118,39 +135,100 @@ impl Lanes {
     /// The record of a lane that those behind it wait for.
     #[inline]
     pub(crate) fn head(&self, key: Key) -> Option<Position> {
-        self.lanes.get(&key).map(|lane| lane.head)
+        self.lanes.get(key.into()).map(|lane| lane.head)
     }
 
-    /// The head is settled; whether another record takes its place.
-    pub(crate) fn drop_head(&mut self, key: Key) -> bool {
-        let Some(lane) = self.lanes.get_mut(&key) else { return false };
-        match self.links[(lane.head & self.mask) as usize].next {
-            _ if lane.head == lane.last => {
-                self.lanes.remove(&key);
-                false
+    /// The head is settled; the record that takes its place.
+    #[inline]
+    pub(crate) fn drop_head(&mut self, key: Key) -> Option<Position> {
+        let mut next = None;
+        let Self { lanes, links, mask, strays, .. } = self;
+        lanes.change(key.into(), |lane| {
+            if std::mem::take(&mut lane.out) {
+                strays.insert(lane.head, ());
             }
-            distance => {
-                lane.head += u64::from(distance);
+            next = lane.step(links, *mask);
+            next.is_some()
+        });
+        next
+    }
+
+    /// The head is out with this member from now on.
+    #[inline]
+    pub(crate) fn take_head(&mut self, key: Key) {
+        if let Some(lane) = self.lanes.get_mut(key.into()) {
+            (lane.place, lane.out) = (Place::Own, true);
+        }
+    }
+
+    /// A record that was out with this member came back settled; what is behind it may be looked at.
+    #[inline]
+    pub(crate) fn pass(&mut self, position: Position, key: Key) {
+        let (mut was_head, mut is_ready) = (false, false);
+        let Self { lanes, links, mask, .. } = self;
+        lanes.change(key.into(), |lane| {
+            was_head = lane.head == position;
+            if was_head {
+                lane.out = false;
+                if lane.step(links, *mask).is_none() {
+                    return false;
+                }
+            }
+            is_ready = lane.place == Place::Own;
+            if is_ready {
+                lane.place = Place::Ready;
+            }
+            true
+        });
+        if !was_head {
+            self.strays.remove(position);
+        }
+        if is_ready {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// A record that was out with this member came back and is to be given again; whether it is the head of its
+    /// lane still.
+    pub(crate) fn give_back(&mut self, position: Position, key: Key) -> bool {
+        match self.lanes.get_mut(key.into()) {
+            Some(lane) if lane.head == position => {
+                lane.out = false;
                 true
+            }
+            _ => {
+                self.strays.remove(position);
+                false
             }
         }
     }
 
-    /// The lane to look at next, the oldest; it is in no queue then.
-    pub(crate) fn pop_ready(&mut self) -> Option<Key> {
+    /// Whether a record is out with this member.
+    pub(crate) fn is_out(&self, position: Position) -> bool {
+        let lane = self.key_of(position).and_then(|key| self.lanes.get(key.into()));
+        lane.is_some_and(|lane| lane.head == position && lane.out) || self.strays.contains(position)
+    }
+
+    /// The lane to look at next, the oldest, and its head; it is in no queue then.
+    #[inline]
+    pub(crate) fn pop_ready(&mut self) -> Option<(Key, Position)> {
         while let Some(key) = self.ready.pop_front() {
-            if self.place(key) == Some(Place::Ready) {
-                return Some(key);
+            if let Some(lane) = self.lanes.get(key.into())
+                && lane.place == Place::Ready
+            {
+                return Some((key, lane.head));
             }
         }
         None
     }
 
-    /// A parked lane, the one parked longest; it is in no queue then.
-    pub(crate) fn pop_parked(&mut self) -> Option<Key> {
+    /// A parked lane, the one parked longest, and its head; it is in no queue then.
+    pub(crate) fn pop_parked(&mut self) -> Option<(Key, Position)> {
         while let Some(key) = self.parked.pop_front() {
-            if self.place(key) == Some(Place::Parked) {
-                return Some(key);
+            if let Some(lane) = self.lanes.get(key.into())
+                && lane.place == Place::Parked
+            {
+                return Some((key, lane.head));
             }
         }
         None
@@ -167,7 +245,7 @@ impl Lanes {
 
     /// Records of a lane, in order.
     pub(crate) fn records(&self, key: Key) -> impl Iterator<Item = Position> + '_ {
-        let lane = self.lanes.get(&key).copied();
+        let lane = self.lanes.get(key.into());
         std::iter::successors(lane.map(|lane| lane.head), move |&at| {
             let last = lane.is_none_or(|lane| at == lane.last);
             let distance = self.links[(at & self.mask) as usize].next;
@@ -204,37 +282,11 @@ impl Lanes {
     }
 
     pub(crate) fn place(&self, key: Key) -> Option<Place> {
-        self.lanes.get(&key).map(|lane| lane.place)
+        self.lanes.get(key.into()).map(|lane| lane.place)
     }
 
     fn move_to(&mut self, key: Key, place: Place) -> bool {
-        self.lanes.get_mut(&key).map(|lane| lane.place = place).is_some()
-    }
-}
-
-/// Spreads what is spread well already: hashes, and numbers in a row.
-#[derive(Debug, Default)]
-pub(crate) struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0 << 8 | u64::from(byte);
-        }
-    }
-
-    fn write_u32(&mut self, key: u32) {
-        self.write_u64(key.into());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The map takes its place from the low bits and its tag from the high ones.
-        let product = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = product ^ (product >> 32);
+        self.lanes.get_mut(key.into()).map(|lane| lane.place = place).is_some()
     }
 }
 
@@ -249,10 +301,10 @@ mod tests {
             lanes.push(key);
         }
         assert_eq!(lanes.records(1).collect::<Vec<_>>(), [100, 102, 103]);
-        assert_eq!((lanes.pop_ready(), lanes.pop_ready()), (Some(1), Some(2)));
-        assert!(lanes.drop_head(1));
+        assert_eq!((lanes.pop_ready(), lanes.pop_ready()), (Some((1, 100)), Some((2, 101))));
+        assert_eq!(lanes.drop_head(1), Some(102));
         assert_eq!(lanes.head(1), Some(102));
-        assert!(lanes.drop_head(1) && !lanes.drop_head(1));
+        assert_eq!((lanes.drop_head(1), lanes.drop_head(1)), (Some(103), None));
         assert_eq!((lanes.head(1), lanes.head(2)), (None, Some(101)));
     }
 
@@ -276,12 +328,31 @@ mod tests {
         let mut lanes = Lanes::new(8, 0);
         lanes.push(1);
         lanes.ready_last(1);
-        assert_eq!(lanes.pop_ready(), Some(1));
+        assert_eq!(lanes.pop_ready(), Some((1, 0)));
         lanes.park(1);
         assert_eq!(lanes.pop_ready(), None);
-        assert_eq!(lanes.pop_parked(), Some(1));
+        assert_eq!(lanes.pop_parked(), Some((1, 0)));
         lanes.own(1);
         lanes.park(2);
         assert_eq!(lanes.pop_parked(), None, "there is no such lane");
+    }
+
+    #[test]
+    fn what_is_out_is_known_until_it_comes_back_also_when_its_lane_goes_on_without_it() {
+        let mut lanes = Lanes::new(4, 0);
+        for key in [7, 7, 8] {
+            lanes.push(key);
+        }
+        for key in [7, 8] {
+            lanes.take_head(key);
+        }
+        assert_eq!([0, 1, 2].map(|at| lanes.is_out(at)), [true, false, true]);
+        assert_eq!(lanes.drop_head(7), Some(1), "set aside");
+        assert_eq!([0, 1, 2].map(|at| lanes.is_out(at)), [true, false, true]);
+        lanes.restart(2);
+        assert_eq!([0, 1, 2].map(|at| lanes.is_out(at)), [true, false, true]);
+        lanes.pass(0, 7);
+        assert!(!lanes.give_back(2, 8));
+        assert_eq!([0, 1, 2].map(|at| lanes.is_out(at)), [false; 3]);
     }
 }

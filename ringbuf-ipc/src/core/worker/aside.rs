@@ -11,6 +11,7 @@ use std::io;
 
 use super::burial::no_room;
 use super::post::{Origin, Post};
+use super::settle::Held;
 use super::{Taken, Worker};
 use crate::core::Position;
 use crate::core::buffers::Buffers;
@@ -204,19 +205,23 @@ impl Worker {
     }
 
     /// Takes a record from the file, if one may be given.
-    pub(super) fn take_aside(&mut self) -> Result<Option<Taken>, TakeError> {
+    pub(super) fn take_aside(
+        &mut self,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Option<Buffers>, TakeError> {
         if !self.has_aside() {
             return Ok(None);
         }
         let found: Vec<_> = self.candidates().collect();
         for (live, counts) in found {
             match self.take_live(live, counts) {
-                Ok(Some(taken)) => {
+                Ok(Some((one, buffers))) => {
                     self.asides.due.remove(&live.position);
                     self.asides.out.insert(live.position);
                     self.desk.took_elsewhere(counts.is_suspect());
-                    self.note_taken(taken.word);
-                    return Ok(Some(taken));
+                    taken.push(one);
+                    self.note_taken(taken);
+                    return Ok(Some(buffers));
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -238,7 +243,7 @@ impl Worker {
         if died { counts.died() } else { counts }
     }
 
-    fn take_live(&self, live: Live, counts: Counts) -> io::Result<Option<Taken>> {
+    fn take_live(&self, live: Live, counts: Counts) -> io::Result<Option<(Taken, Buffers)>> {
         let post = &self.post;
         let mut taken = None;
         post.with_letters(false, &mut |file| {
@@ -285,14 +290,13 @@ impl Worker {
                 order: head.order,
             };
             buffers.push_bytes(&entry, &payload);
-            taken = Some(Taken {
+            let held = Held {
                 position: head.position,
                 lane: head.lane,
                 word: Word(0).to(State::Out, member, counts),
                 origin: Origin::File,
-                revived,
-                buffers,
-            });
+            };
+            taken = Some((Taken { held, revived }, buffers));
             Ok(())
         })?;
         Ok(taken)

@@ -14,12 +14,13 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aside::Asides;
 use neighbours::Neighbours;
 use post::{Origin, Post};
+use settle::Held;
 
 use super::arming::Sleeper;
 use super::buffers::Buffers;
@@ -32,10 +33,12 @@ use super::memory::{Ordering, fence};
 use super::reader::seat::{self, Pool, Seat};
 use super::words::desk::{Desk, Left, Offer, Peers, Terms};
 use super::words::lanes::Key;
-use super::words::table::Settlement;
+use super::words::table::{Settlement, Words};
 use super::words::word::{State, Word};
 use super::{Core, Position, groups, locks, patience};
 
+/// Bytes of records after which no other is taken along.
+const AT_A_TIME: usize = 64 << 10;
 /// Takes and settlements after which the cursor is moved on, unless somebody waits for it.
 const SWEEP_EVERY: u32 = 64;
 /// How often lanes that others have are looked at without being told: their holders may have died.
@@ -71,19 +74,18 @@ pub(crate) struct Worker {
     unswept: u32,
     /// The loss of an eviction was handed out; the next take takes note of it.
     told: bool,
+    /// What is wrong with a record that was come to behind others; told by the next take.
+    found_behind: Option<TakeError>,
     /// Used again and again for records whose payload decides their key.
     scratch: Vec<u8>,
 }
 
-/// A record taken, copied out, and what settles it.
+/// A record taken, and what settles it.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
-    pub(crate) position: Position,
-    pub(crate) lane: Key,
-    pub(crate) word: Word,
-    pub(crate) origin: Origin,
+    pub(crate) held: Held,
     /// It was dead: it comes out of its order.
     pub(crate) revived: bool,
-    pub(crate) buffers: Buffers,
 }
 
 impl fmt::Debug for Worker {
@@ -155,14 +157,23 @@ impl Worker {
                 looked_at: 0,
                 unswept: 0,
                 told: false,
+                found_behind: None,
                 scratch: Vec::new(),
             });
         }
         Err(JoinError::Full { limit })
     }
 
-    /// Takes the next record there is, and copies it out.
-    pub(crate) fn take(&mut self) -> Result<Option<Taken>, TakeError> {
+    /// Takes the records there are, `most` of them and some [`AT_A_TIME`] bytes at most, and copies them out;
+    /// what settles each is put into `taken`, which is empty, in the order of the buffers.
+    pub(crate) fn take(
+        &mut self,
+        most: usize,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Option<Buffers>, TakeError> {
+        if let Some(error) = self.found_behind.take() {
+            return Err(error);
+        }
         self.check_group()?;
         self.collect();
         let scanned = self.scan();
@@ -170,37 +181,56 @@ impl Worker {
             return Ok(None);
         }
         // A file that cannot be read now holds up its own records alone.
-        let unreadable = match self.take_aside() {
-            Ok(Some(taken)) => return Ok(Some(taken)),
+        let unreadable = match self.take_aside(taken) {
+            Ok(Some(buffers)) => return Ok(Some(buffers)),
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        let all = self.is_time_to_look_at_all();
-        loop {
-            let core = Arc::clone(&self.post.seat.core);
-            let words = core.words(self.post.seat.group, self.post.seat.epoch);
-            let offer = self.desk.next(&words, &self.neighbours, all);
-            if self.desk.met_aside {
-                self.read_asides();
-            }
-            match offer {
-                Some(Offer::Take { position, key, word }) => {
-                    if let Some(taken) = self.copy(position, key, word)? {
-                        self.note_taken(word);
-                        return Ok(Some(taken));
-                    }
-                    self.read_asides();
-                }
-                Some(Offer::Bury { position, key, word }) => {
-                    self.bury_offered(position, key, word)?;
-                }
-                None => break,
-            }
+        let mut buffers = self.post.buffers();
+        self.take_from_ring(most, &mut buffers, taken)?;
+        if !taken.is_empty() {
+            self.note_taken(taken);
+            return Ok(Some(buffers));
         }
+        self.post.give_back_buffers(buffers);
         // Damage is told when everything before it was given.
         scanned?;
         self.tend();
         unreadable.map_or(Ok(None), Err)
+    }
+
+    /// What stands before a record that cannot be given is given first.
+    fn take_from_ring(
+        &mut self,
+        most: usize,
+        buffers: &mut Buffers,
+        taken: &mut Vec<Taken>,
+    ) -> Result<(), TakeError> {
+        let all = self.is_time_to_look_at_all();
+        let post = Arc::clone(&self.post);
+        let words = post.seat.core.words(post.seat.group, post.seat.epoch);
+        while taken.len() < most && buffers.bytes_used() < AT_A_TIME {
+            let offer = self.desk.next(&words, &self.neighbours, all);
+            if self.desk.met_aside {
+                self.read_asides();
+            }
+            let done = match offer {
+                Some(Offer::Take { position, key, word }) => {
+                    self.copy(&words, position, key, word, buffers).map(|held| taken.extend(held))
+                }
+                Some(Offer::Bury { position, key, word }) => self.bury_offered(position, key, word),
+                None => break,
+            };
+            match done {
+                Ok(()) => {}
+                Err(error) if taken.is_empty() => return Err(error),
+                Err(error) => {
+                    self.found_behind = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What is to be done now and then by a member that lives, also while it takes nothing: moves the cursor
@@ -224,7 +254,7 @@ impl Worker {
 
     /// Takes back what was settled since the last time.
     fn collect(&mut self) {
-        let mut settled = self.post.take_settled();
+        let Some(mut settled) = self.post.take_settled() else { return };
         for item in settled.drain(..) {
             self.unswept += 1;
             match item.origin {
@@ -243,8 +273,11 @@ impl Worker {
 
     /// Looks at what was published since.
     fn scan(&mut self) -> Result<(), TakeError> {
+        let tail = self.post.seat.core.tail();
+        if self.desk.lanes.scanned() == tail {
+            return Ok(());
+        }
         let (core, index) = (Arc::clone(&self.post.seat.core), self.post.seat.group);
-        let tail = core.tail();
         while self.desk.lanes.scanned() < tail {
             let position = self.desk.lanes.scanned();
             match self.key_of(&core, position) {
@@ -302,12 +335,13 @@ impl Worker {
         true
     }
 
-    fn note_taken(&mut self, word: Word) {
+    fn note_taken(&mut self, taken: &[Taken]) {
         let seat = &self.post.seat;
-        if word.counts().given() != 0 {
-            seat.core.count(seat.group, group::REDELIVERED, 1);
+        let again = taken.iter().filter(|taken| taken.held.word.counts().given() != 0).count();
+        if again != 0 {
+            seat.core.count(seat.group, group::REDELIVERED, again as u64);
         }
-        self.unswept += 1;
+        self.unswept += taken.len() as u32;
         if self.unswept >= SWEEP_EVERY.min(seat.core.layout.geometry.slots / 8) {
             self.tend();
         } else {
@@ -333,37 +367,36 @@ impl Worker {
     /// up all that come after it.
     fn copy(
         &mut self,
+        words: &Words<'_>,
         position: Position,
         lane: Key,
         word: Word,
+        buffers: &mut Buffers,
     ) -> Result<Option<Taken>, TakeError> {
-        let core = Arc::clone(&self.post.seat.core);
-        let mut pool = self.post.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut buffers = pool.pop().unwrap_or_default();
-        drop(pool);
-        let copied = match Descriptor::load(&core, position) {
+        let core = &self.post.seat.core;
+        let copied = match Descriptor::load(core, position) {
             None => Err(TakeError::Corrupt { position }),
             Some(entry) => {
-                buffers.push(&core, &entry).map_err(|error| TakeError::Blob { position, error })
+                let pushed = buffers.push(core, &entry);
+                pushed.map_err(|error| TakeError::Blob { position, error })
             }
         };
         // Set aside meanwhile, it may have been overwritten while it was copied: it is given from the file then.
         fence(Ordering::Acquire);
-        let words = core.words(self.post.seat.group, self.post.seat.epoch);
         if words.look(position).word != word {
+            if copied.is_ok() {
+                buffers.drop_last();
+            }
             self.desk.left(position, lane, Left::Past);
+            self.read_asides();
             return Ok(None);
         }
-        match copied {
-            Ok(()) => {
-                let (origin, revived) = (Origin::Ring, false);
-                Ok(Some(Taken { position, lane, word, origin, revived, buffers }))
-            }
-            Err(error) => {
-                self.give_up_damaged(position, lane, word, &error);
-                Err(error)
-            }
+        if let Err(error) = copied {
+            self.give_up_damaged(position, lane, word, &error);
+            return Err(error);
         }
+        let held = Held { position, lane, word, origin: Origin::Ring };
+        Ok(Some(Taken { held, revived: false }))
     }
 
     fn check_group(&mut self) -> Result<(), TakeError> {
@@ -407,7 +440,10 @@ impl Sleeper for Worker {
     fn has_work(&mut self) -> bool {
         let core = &self.post.seat.core;
         let loss = core.layout.group(self.post.seat.group) + group::LOSS;
-        if !self.post.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
+        if self.found_behind.is_some()
+            || !self.post.seat.is_current()
+            || core.memory.load(loss, Ordering::Relaxed) != 0
+        {
             return true;
         }
         self.collect();
@@ -421,8 +457,8 @@ impl Sleeper for Worker {
             return true;
         }
         let all = self.is_time_to_look_at_all();
-        let core = Arc::clone(&self.post.seat.core);
-        let words = core.words(self.post.seat.group, self.post.seat.epoch);
+        let seat = &self.post.seat;
+        let words = seat.core.words(seat.group, seat.epoch);
         self.desk.has_next(&words, &self.neighbours, all)
     }
 

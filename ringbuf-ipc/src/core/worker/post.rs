@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Plain};
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::Position;
+use crate::core::buffers::Buffers;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
-use crate::core::reader::seat::Seat;
+use crate::core::reader::seat::{Seat, recycle};
 use crate::core::words::desk::{Left, Peers};
 use crate::core::words::lanes::Key;
 
@@ -39,7 +40,8 @@ pub(crate) struct Post {
     settled: Mutex<Vec<Settled>>,
     /// Kept for the next time, so that nothing is allocated in steady state.
     spare: Mutex<Vec<Settled>>,
-    proven: AtomicBool,
+    /// There may be some in it.
+    any_settled: AtomicBool,
     done: AtomicU64,
 }
 
@@ -50,40 +52,52 @@ impl Post {
             attempts,
             settled: Mutex::default(),
             spare: Mutex::default(),
-            proven: AtomicBool::new(false),
+            any_settled: AtomicBool::new(false),
             done: AtomicU64::new(0),
         }
     }
 
     /// All of them at once: the worker sees all or none.
-    pub(super) fn came_back<const N: usize>(&self, settled: [Settled; N]) {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).extend(settled);
+    pub(super) fn came_back(&self, settled: impl IntoIterator<Item = Settled>) {
+        let mut all = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(settled);
+        self.any_settled.store(true, Plain::Release);
     }
 
-    pub(super) fn take_settled(&self) -> Vec<Settled> {
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        if settled.is_empty() {
-            return Vec::new();
+    /// `None` when nothing came back.
+    pub(super) fn take_settled(&self) -> Option<Vec<Settled>> {
+        if !self.any_settled.load(Plain::Acquire) {
+            return None;
         }
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.any_settled.store(false, Plain::Relaxed);
         let spare = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));
-        std::mem::replace(&mut *settled, spare)
+        Some(std::mem::replace(&mut *settled, spare))
     }
 
     pub(super) fn give_back_settled(&self, mut emptied: Vec<Settled>) {
-        if emptied.capacity() != 0 {
-            emptied.clear();
-            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = emptied;
-        }
+        emptied.clear();
+        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = emptied;
     }
 
-    /// A record was acknowledged: from now on this process's death counts.
-    pub(super) fn acknowledged(&self) {
-        let done = self.done.fetch_add(1, Plain::Relaxed) + 1;
-        if !self.proven.load(Plain::Relaxed) || done.is_multiple_of(64) {
-            self.proven.store(true, Plain::Relaxed);
+    /// To copy records into.
+    pub(super) fn buffers(&self) -> Buffers {
+        let mut pool = self.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back_buffers(&self, buffers: Buffers) {
+        recycle(&self.seat.pool, buffers);
+    }
+
+    /// So many records were acknowledged: from now on this process's death counts.
+    pub(super) fn acknowledged(&self, records: u64) {
+        let before = self.done.fetch_add(records, Plain::Relaxed);
+        // Others read it as a figure, and at a death whether it is 0: now and then is often enough.
+        if before < 64 || before / 64 != (before + records) / 64 {
             let seat = &self.seat;
             let at = seat.core.layout.member(seat.group, seat.member) + group::MEMBER_SETTLED;
-            seat.core.memory.store(at, done, Ordering::Release);
+            seat.core.memory.store(at, before + records, Ordering::Release);
         }
     }
 }

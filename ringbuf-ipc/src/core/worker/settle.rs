@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::Taken;
 use super::burial::Burial;
 use super::post::{Origin, Post, Settled};
 use crate::core::Position;
@@ -64,8 +65,37 @@ impl Post {
             self.settle_in_file(held, entry, how)
         };
         if matches!(outcome, Ok(Outcome::Done | Outcome::Dead(_))) {
-            self.acknowledged();
+            self.acknowledged(1);
             self.let_producer_know();
+        }
+        outcome
+    }
+
+    /// Acknowledges records that were taken together. All are tried; the first failure is given.
+    pub(crate) fn acknowledge_all<'a>(
+        &self,
+        taken: &[Taken],
+        entry: impl Fn(usize) -> Entry<'a>,
+    ) -> Result<(), Failure> {
+        let words = self.seat.core.words(self.seat.group, self.seat.epoch);
+        let mut elsewhere = Vec::new();
+        self.came_back(taken.iter().enumerate().filter_map(|(index, taken)| {
+            let Held { position, lane, word, origin } = taken.held;
+            let settled =
+                origin == Origin::Ring && words.settle(position, word, Settlement::Done).is_some();
+            if !settled {
+                elsewhere.push(index);
+            }
+            settled.then_some(Settled { position, lane, origin, left: Left::Past })
+        }));
+        self.acknowledged((taken.len() - elsewhere.len()) as u64);
+        self.let_producer_know();
+        let mut outcome = Ok(());
+        for index in elsewhere {
+            let settled = self.settle(&taken[index].held, &entry(index), How::Done);
+            if let Err(failure) = settled {
+                outcome = outcome.and(Err(failure));
+            }
         }
         outcome
     }
