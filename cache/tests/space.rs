@@ -135,7 +135,7 @@ fn a_store_of_another_boot_or_version_is_discarded() {
     let (store, fate) = DiskStore::open(dir.path(), 1 << 26).unwrap();
     assert_eq!((store.id(), fate), (first, Fate::Kept));
     drop(store);
-    let format = mixcord_state::format::text();
+    let format = mixcord_state::format::text().unwrap();
     let (version, boot) = format.split_once('\n').unwrap();
     let this = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     assert!(format.contains(this.trim()), "{format}");

@@ -30,16 +30,41 @@ const VERSION: u32 = 3;
 /// This release, as a cache.
 const WRITER: &str = concat!("mixcord-cache ", env!("CARGO_PKG_VERSION"));
 
+/// Names this run of the system.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What the format file says: the version, and the run of the system whose crash would lose what was
 /// not synced.
-#[must_use]
-pub fn text() -> String {
-    format!("{FORMAT}{VERSION}\n{}\n", boot())
+///
+/// # Errors
+/// When the system does not say which run this is.
+pub fn text() -> io::Result<String> {
+    Ok(format_of(&boot(Path::new(BOOT))?))
 }
 
-fn boot() -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    boot.trim().to_owned()
+fn format_of(boot: &str) -> String {
+    format!("{FORMAT}{VERSION}\n{boot}\n")
+}
+
+/// Never empty: two runs without a name would be taken for one.
+fn boot(path: &Path) -> io::Result<String> {
+    // Whatever is wrong with this file, it is not the store that is not there.
+    let failed = |why: &str| io::Error::other(format!("{}: {why}", path.display()));
+    let boot = fs::read_to_string(path).map_err(|error| failed(&error.to_string()))?;
+    match boot.trim() {
+        "" => Err(failed("empty")),
+        boot => Ok(boot.to_owned()),
+    }
+}
+
+/// A small file of a store. Bytes that are no text are no word of ours either.
+fn read(dir: &Path, name: &str) -> io::Result<String> {
+    let named = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => error,
+        kind => io::Error::new(kind, format!("{name}: {error}")),
+    };
+    let bytes = fs::read(dir.join(name)).map_err(named)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the file [`WRITTEN_BY_FILE`] says: the program, then the layout of the documents and how many keys
@@ -66,24 +91,24 @@ pub enum Standing {
 /// How the store in `dir` stands.
 ///
 /// # Errors
-/// `NotFound` where there is none, and what the system says.
+/// `NotFound` where there is none; else the system does not let it be read now, which says nothing of it.
 pub fn standing(dir: &Path) -> io::Result<Standing> {
-    let format = fs::read_to_string(dir.join(FORMAT_FILE))?;
-    let written_by = match fs::read_to_string(dir.join(WRITTEN_BY_FILE)) {
+    let format = read(dir, FORMAT_FILE)?;
+    let written_by = match read(dir, WRITTEN_BY_FILE) {
         // Before there was such a file, there was but one layout.
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
-    Ok(judge(&format, &written_by))
+    Ok(judge(&format, &written_by, &boot(Path::new(BOOT))?))
 }
 
-fn judge(format: &str, written_by: &str) -> Standing {
+fn judge(format: &str, written_by: &str, boot: &str) -> Standing {
     let mut lines = format.lines();
     let version = lines.next().and_then(|line| line.strip_prefix(FORMAT));
     // What is said behind the number is of a newer release too.
     let number = version.map(|said| said.parse::<u32>().unwrap_or(u32::MAX));
     let (Some(number), Some(found)) = (number, lines.next()) else { return Standing::Void };
-    if number < VERSION || found != boot() {
+    if number < VERSION || found != boot {
         return Standing::Void;
     }
     let mut lines = written_by.lines();
@@ -134,7 +159,8 @@ mod tests {
     #[test]
     fn p11_a_store_says_what_is_in_it() {
         let newer = |by: &str| Standing::Newer { by: by.to_owned() };
-        let ours = text();
+        let judge = |format: &str, written_by: &str| judge(format, written_by, "this boot");
+        let ours = format_of("this boot");
         assert_eq!(judge(&ours, &written_by()), Standing::Readable);
         // Of the release before this file, and of one that says more than it has to.
         assert_eq!(judge(&ours, ""), Standing::Readable);
@@ -147,7 +173,7 @@ mod tests {
             let said = format!("mixcord-cache 9.0.0\n{what} {}\n", known + 1);
             assert_eq!(judge(&ours, &said), newer("mixcord-cache 9.0.0"), "{what}");
         }
-        let boot = boot();
+        let boot = "this boot";
         for version in ["4", "11", "3 keys=900"] {
             let said = format!("mixcord-state {version}\n{boot}\n");
             assert_eq!(judge(&said, "mixcord-cache 9.0.0\n"), newer("mixcord-cache 9.0.0"));
@@ -157,9 +183,46 @@ mod tests {
             "",
             "nonsense",
             "mixcord-state 4\nanother boot\n",
+            "mixcord-state 3\n\n",
             &format!("mixcord-state 2\n{boot}\n"),
         ] {
             assert_eq!(judge(void, &written_by()), Standing::Void, "{void:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_of_the_system_without_a_name_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("boot_id");
+        let error = boot(&file).expect_err("is not there");
+        assert_ne!(error.kind(), io::ErrorKind::NotFound, "taken for a store that is not there");
+        fs::write(&file, "\n").expect("writes");
+        assert!(boot(&file).is_err(), "two such runs would be one");
+        fs::write(&file, "a1b2\n").expect("writes");
+        assert_eq!(boot(&file).expect("says it"), "a1b2");
+        assert!(text().is_ok());
+    }
+
+    /// What cannot be read now (too many open files, a disk that fails) is not void.
+    #[test]
+    fn what_cannot_be_read_is_an_error_and_bytes_that_are_no_text_are_void() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (format, written_by) =
+            (folder.path().join(FORMAT_FILE), folder.path().join(WRITTEN_BY_FILE));
+        let kind = || standing(folder.path()).map_err(|error| error.kind());
+        assert_eq!(kind(), Err(io::ErrorKind::NotFound));
+        fs::write(&format, [b'm', 0xFF]).expect("writes");
+        assert_eq!(kind(), Ok(Standing::Void));
+        fs::write(&format, text().expect("a boot")).expect("writes");
+        assert_eq!(kind(), Ok(Standing::Readable));
+        for file in [&written_by, &format] {
+            let _ = fs::remove_file(file);
+            // The same for root, who may read everything.
+            std::os::unix::fs::symlink(file, file).expect("a link to itself");
+            let error = standing(folder.path()).expect_err("cannot be read");
+            assert_ne!(error.kind(), io::ErrorKind::NotFound);
+            let name = file.file_name().expect("named").to_string_lossy().into_owned();
+            assert!(error.to_string().contains(&name), "{error}");
         }
     }
 }

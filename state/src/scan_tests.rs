@@ -155,7 +155,7 @@ fn a_store_that_cannot_be_trusted_is_not_opened() {
     mode(0o700);
     drop(store(dir.path(), |_| {}));
     assert!(matches!(State::open(dir.path()), Err(OpenError::NotFound { .. })), "no format");
-    std::fs::write(dir.path().join("format"), crate::format::text()).unwrap();
+    std::fs::write(dir.path().join("format"), crate::format::text().unwrap()).unwrap();
     drop(State::open(dir.path()).unwrap());
     mode(0o750);
     assert!(matches!(State::open(dir.path()), Err(OpenError::NotOurs { .. })));

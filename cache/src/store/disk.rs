@@ -119,7 +119,9 @@ impl DiskStore {
             Ok(Standing::Readable) => Fate::Kept,
             Ok(Standing::Newer { by }) => return Err(DiskError::Newer { dir: dir.to_owned(), by }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Fate::New,
-            Ok(Standing::Void) | Err(_) => Fate::Discarded,
+            Ok(Standing::Void) => Fate::Discarded,
+            // It may be as good as ever: nothing is thrown away for want of a file descriptor.
+            Err(source) => return Err(DiskError::Io { path: dir.to_owned(), source }),
         };
         let attached = match fate {
             Fate::Kept => match store.attach() {
@@ -165,7 +167,9 @@ impl DiskStore {
         txn.put(Table::Meta, meta::STORE, &self.id.to_le_bytes())?;
         txn.commit()?;
         self.sign()?;
-        self.put_file(FORMAT_FILE, &format::text())
+        let text = format::text();
+        let text = text.map_err(|source| DiskError::Io { path: self.dir.clone(), source })?;
+        self.put_file(FORMAT_FILE, &text)
     }
 
     /// Leaves word which release writes here, before it does.
