@@ -12,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 use nix::sys::stat::{Mode, fchmod};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use super::desk::Desk;
 /// Consumers connected at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 256;
 
-/// A consumer that asks nothing for this long gives its place to others.
+/// A consumer that asks nothing, or takes no answer, for this long gives its place to others.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A listening command socket; removed when dropped.
@@ -98,12 +98,12 @@ impl Drop for Server {
     }
 }
 
-/// Answers one consumer until it goes, or asks nothing for as long as `idle`.
+/// Answers one consumer until it goes, or asks nothing or takes no answer for as long as `idle`.
 async fn talk(mut connection: UnixStream, desk: &Desk, idle: Duration) -> io::Result<()> {
     // One byte more than allowed, to see what is too long.
     let mut packet = vec![0; PACKET_MAX + 1];
     loop {
-        let read = tokio::time::timeout(idle, connection.read(&mut packet)).await;
+        let read = tokio::time::timeout(idle, receive(&connection, &mut packet)).await;
         let length = read.unwrap_or(Ok(0))?;
         if length == 0 {
             return Ok(());
@@ -113,13 +113,27 @@ async fn talk(mut connection: UnixStream, desk: &Desk, idle: Duration) -> io::Re
             None => Reply::Refused(Refusal::Malformed),
         };
         let Some(bytes) = reply.encode() else { return Ok(()) };
-        connection.write_all(&bytes).await?;
+        let written = tokio::time::timeout(idle, connection.write_all(&bytes)).await;
+        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    }
+}
+
+/// The next packet. Not by `AsyncRead`: that takes a read which does not fill the buffer for the end of what is
+/// there, as it is of a stream, and would leave a packet that came with another one until a third comes.
+async fn receive(connection: &UnixStream, packet: &mut [u8]) -> io::Result<usize> {
+    loop {
+        connection.readable().await?;
+        match connection.try_read(packet) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use nix::sys::socket::socketpair;
+    use tokio::io::AsyncReadExt;
 
     use super::*;
     use crate::config::ShardSet;
@@ -135,6 +149,50 @@ mod tests {
         let desk = Desk::new(ShardSet { first: 0, last: 0, count: 1 });
         talk(ours, &desk, Duration::from_millis(20)).await.expect("ends well");
         assert_eq!(theirs.read(&mut [0]).await.expect("closed"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_takes_no_answer_keeps_no_place() {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
+        // Room for an answer or two.
+        nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::SndBuf, &1)
+            .expect("a small buffer");
+        let stream =
+            |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
+        let (ours, mut theirs) = (stream(ours), stream(theirs));
+        let asking = tokio::spawn(async move {
+            // No request of ours: each is answered with a refusal, which nobody reads.
+            while theirs.write_all(b"?").await.is_ok() {}
+        });
+        let desk = Desk::new(ShardSet { first: 0, last: 0, count: 1 });
+        let ended = talk(ours, &desk, Duration::from_millis(200)).await;
+        assert_eq!(ended.expect_err("given up").kind(), io::ErrorKind::TimedOut);
+        asking.await.expect("hears that it is over");
+    }
+
+    #[tokio::test]
+    async fn requests_that_come_together_are_all_answered() {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
+        let stream =
+            |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
+        let (ours, mut theirs) = (stream(ours), stream(theirs));
+        for _ in 0..3 {
+            theirs.write_all(b"?").await.expect("there is room");
+        }
+        let answering = tokio::spawn(async move {
+            let desk = Desk::new(ShardSet { first: 0, last: 0, count: 1 });
+            talk(ours, &desk, Duration::MAX).await
+        });
+        for _ in 0..3 {
+            let read = receive(&theirs, &mut [0; 64]).await.expect("an answer");
+            assert_ne!(read, 0);
+        }
+        drop(theirs);
+        answering.await.expect("no panic").expect("ends well");
     }
 
     /// P9: whoever gets past the file's mode is still not let in. Needs another user, so it runs as root
