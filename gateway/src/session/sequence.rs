@@ -1,6 +1,8 @@
 //! The numbers of one session's stream (Discord's `s`): where it stands, and what a number means there.
 //!
 //! * *accepted*: the last one handed on towards the ring in this process;
+//! * *known*: which of the 64 numbers up to *accepted* were handed on. Discord swaps events now and then: one
+//!   that was missing is handed on when it comes late, one that came before is not handed on twice.
 //! * *committed*: the last one that is in the ring for good. RESUME and heartbeats carry it, and it
 //!   never passes *accepted*.
 

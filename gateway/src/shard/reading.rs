@@ -53,7 +53,7 @@ impl Runner {
         let mut reading = Reading { runner: self, decoder: &mut workbench.decoder };
         let read = take_burst(&mut reading, first);
         self.inflater.give_back(&mut workbench.inflated);
-        news::tell(&workbench.decoder.take_warnings());
+        news::tell(&context.workbenches.unheard_of(workbench.decoder.take_warnings()));
         context.workbenches.give_back(workbench);
         read?;
         self.commit()

@@ -1,9 +1,13 @@
 //! What decoding needs while a burst is read. Between two bursts nobody does, so that a process needs as
 //! many of these as it has threads that read, however many shards it runs.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use mixcord_event::{Decoder, Limits};
+use mixcord_event::{Decoder, Limits, Warning};
+
+/// So many names are told of by a process; a server that makes up names fills no memory and no log.
+const TOLD_MAX: usize = 512;
 
 /// A decoder with its buffers, and room for what is inflated.
 pub(super) struct Workbench {
@@ -15,6 +19,8 @@ pub(super) struct Workbench {
 pub struct Workbenches {
     limits: Limits,
     free: Mutex<Vec<Workbench>>,
+    /// What was told of: each decoder knows only what it met itself.
+    told: Mutex<HashSet<Warning>>,
 }
 
 impl std::fmt::Debug for Workbenches {
@@ -26,7 +32,7 @@ impl std::fmt::Debug for Workbenches {
 impl Workbenches {
     /// For messages of at most `message_max` bytes once decompressed.
     pub fn new(message_max: usize) -> Self {
-        Self { limits: limits(message_max), free: Mutex::default() }
+        Self { limits: limits(message_max), free: Mutex::default(), told: Mutex::default() }
     }
 
     /// One for a burst.
@@ -36,6 +42,16 @@ impl Workbenches {
             decoder: Decoder::new(self.limits),
             inflated: Vec::new(),
         })
+    }
+
+    /// Those that no shard of the process has met before (P6: once).
+    pub(super) fn unheard_of(&self, mut warnings: Vec<Warning>) -> Vec<Warning> {
+        if warnings.is_empty() {
+            return warnings;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings.retain(|warning| told.len() < TOLD_MAX && told.insert(warning.clone()));
+        warnings
     }
 
     /// The burst is over.
@@ -70,6 +86,24 @@ mod tests {
             let mut bench = Workbenches::new(max).take();
             assert_eq!(bench.decoder.json(payload.as_bytes()).is_ok(), fits, "{max}");
         }
+    }
+
+    #[test]
+    fn p6_what_is_new_is_told_once_whichever_shard_met_it() {
+        let benches = Workbenches::new(1 << 20);
+        let payload = br#"{"op":0,"s":1,"t":"NEVER_HEARD_OF","d":{"never_heard_of":1}}"#;
+        // Two shards that read at one moment.
+        let (mut one, mut other) = (benches.take(), benches.take());
+        let mut told = Vec::new();
+        for bench in [&mut one, &mut other] {
+            bench.decoder.json(payload).expect("passes");
+            let met = bench.decoder.take_warnings();
+            assert_eq!(met.len(), 2, "each met both");
+            told.push(benches.unheard_of(met).len());
+        }
+        assert_eq!(told, [2, 0]);
+        let many = (0..2 * TOLD_MAX).map(|n| Warning::Key(n.to_string().into())).collect();
+        assert_eq!(benches.unheard_of(many).len(), TOLD_MAX - 2);
     }
 
     #[test]
