@@ -122,6 +122,43 @@ fn another_shard_count_beside_one_that_runs() {
     drop(next);
 }
 
+/// Two starts that saw nobody: each looks once more when it has its rings, and then at most one goes on.
+#[test]
+fn two_shard_counts_that_start_at_one_moment() {
+    let fake = Fake::start(|_| {});
+    // Both have looked when they ask Discord; neither has a ring before it is told something.
+    fake.change("/fake/bot", &json!({"status": 503}));
+    let instance = Instance::new();
+    let counts = ["2", "3"];
+    let mut both = counts.map(|count| instance.start(&fake.api_url(), &["--shards", count]));
+    for gateway in &both {
+        until("asks Discord", || gateway.log().contains("503"));
+    }
+    assert!(instance.segments().is_empty(), "{:?}", instance.segments());
+    fake.change("/fake/bot", &json!({"status": 200}));
+    until("one is refused", || both.iter_mut().any(|gateway| !gateway.is_running()));
+    let mut running = Vec::new();
+    for (gateway, count) in both.iter_mut().zip([2, 3]) {
+        if gateway.is_running() {
+            running.push(count);
+            continue;
+        }
+        assert_eq!(gateway.wait().code(), Some(78));
+        let log = gateway.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("stop it before"), "{log}");
+    }
+    // Whoever was left alone runs; the other, if both met, has gone as well. Then either starts as ever.
+    let count = running.pop().unwrap_or(2);
+    let again = instance.start(&fake.api_url(), &["--shards", &count.to_string()]);
+    until("all shards", || fake.logged("identify").len() >= count);
+    let rings = instance.namespace().rings().expect("listed");
+    let own: Vec<_> = (0..count).map(|shard| format!("shard-{shard}-{count}")).collect();
+    assert_eq!(rings, own);
+    assert_eq!(fake.logged("identify").len(), count);
+    drop((again, both));
+}
+
 /// Names that another user has taken in /dev/shm, where nobody else can remove them.
 #[test]
 fn names_that_belong_to_another_user() {
