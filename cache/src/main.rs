@@ -57,7 +57,7 @@ fn run(plan: &Plan) -> Result<(), EngineError> {
     let mut engine = Engine::start(plan)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (told, bell) = (Arc::clone(&stop), engine.bell().clone());
-    signals::on_stop(move || {
+    let _told = signals::on_stop(move || {
         told.store(true, Ordering::Release);
         bell.ring();
     });

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use mixcord_process::signals;
 
@@ -27,6 +27,8 @@ pub struct Stop(Arc<Shared>);
 struct Shared {
     stopped: AtomicBool,
     consumers: Mutex<Vec<Weak<Doorbell>>>,
+    /// Once it hears signals; gone with the last handle.
+    signals: OnceLock<signals::Registration>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -70,8 +72,14 @@ impl Stop {
     pub fn on_signals(&self) -> Result<(), Error> {
         signals::watch()
             .map_err(|source| Error::Io { doing: "setting up signal handling", source })?;
-        let stop = self.clone();
-        signals::on_stop(move || stop.stop());
+        let shared = Arc::downgrade(&self.0);
+        self.0.signals.get_or_init(|| {
+            signals::on_stop(move || {
+                if let Some(shared) = shared.upgrade() {
+                    Self(shared).stop();
+                }
+            })
+        });
         Ok(())
     }
 
@@ -79,5 +87,20 @@ impl Stop {
         let mut consumers = self.0.consumers.lock().unwrap_or_else(PoisonError::into_inner);
         consumers.retain(|known| known.strong_count() > 0);
         consumers.push(Arc::downgrade(doorbell));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_that_hears_signals_is_forgotten_with_its_last_clone() {
+        let stop = Stop::new();
+        stop.on_signals().expect("a thread");
+        stop.on_signals().expect("the same once more");
+        let shared = Arc::downgrade(&stop.0);
+        drop(stop);
+        assert!(shared.upgrade().is_none(), "kept for life");
     }
 }

@@ -47,7 +47,7 @@ fn start(options: Options) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::Trouble(format!("no runtime: {error}")))?;
     let (told, mut stop) = watch::channel(false);
-    signals::on_stop(move || {
+    let _told = signals::on_stop(move || {
         told.send_replace(true);
     });
     let service = Service::start();

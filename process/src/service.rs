@@ -40,7 +40,7 @@ impl Service {
             return Self(None);
         }
         let stopping = Arc::clone(&desk);
-        signals::on_stop(move || stopping.change(|news| news.stopping = true));
+        signals::on_stop(move || stopping.change(|news| news.stopping = true)).keep();
         Self(Some(desk))
     }
 

@@ -42,15 +42,45 @@ const SIGNALS: [Signal; 2] = [Signal::SIGTERM, Signal::SIGINT];
 
 type Action = Box<dyn FnOnce() + Send>;
 
-static STATE: Mutex<State> =
-    Mutex::new(State { is_watched: false, is_stopping: false, actions: None, limit: LIMIT });
+static STATE: Mutex<State> = Mutex::new(State {
+    is_watched: false,
+    is_stopping: false,
+    actions: None,
+    registered: 0,
+    limit: LIMIT,
+});
 
 struct State {
     is_watched: bool,
     is_stopping: bool,
-    /// `None` until there is something to put in order.
-    actions: Option<Vec<Action>>,
+    /// By the number of their registration. `None` until there is something to put in order.
+    actions: Option<Vec<(u64, Action)>>,
+    /// Registrations there have been.
+    registered: u64,
     limit: Duration,
+}
+
+/// Keeps what [`on_stop`] was given until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it forgets the action"]
+pub struct Registration(u64);
+
+impl Registration {
+    /// Keeps it for the life of the process.
+    pub fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let forgotten = state().actions.as_mut().and_then(|actions| {
+            let at = actions.iter().position(|(number, _)| *number == self.0)?;
+            Some(actions.swap_remove(at))
+        });
+        // Not while the state is locked: it may be what somebody else registers by.
+        drop(forgotten);
+    }
 }
 
 /// From now on a thread waits for the signals. Further calls change nothing.
@@ -82,15 +112,19 @@ pub fn watch_from_main() -> io::Result<()> {
     Ok(signals.thread_block()?)
 }
 
-/// Has `action` called by the first signal, or now if that has come already. It must not wait: it
-/// runs in the thread that ends the process in time.
-pub fn on_stop(action: impl FnOnce() + Send + 'static) {
+/// Has `action` called by the first signal, or now if that has come already; until the answer is dropped. It
+/// must not wait: it runs in the thread that ends the process in time.
+pub fn on_stop(action: impl FnOnce() + Send + 'static) -> Registration {
     let mut state = state();
+    state.registered += 1;
+    let registration = Registration(state.registered);
     if state.is_stopping {
         drop(state);
-        return action();
+        action();
+        return registration;
     }
-    state.actions.get_or_insert_default().push(Box::new(action));
+    state.actions.get_or_insert_default().push((registration.0, Box::new(action)));
+    registration
 }
 
 /// Lets an orderly stop take this long, if that is more than it may take already, but no more than
@@ -156,7 +190,7 @@ impl Heard {
             (state.actions.take(), state.limit)
         };
         let Some(actions) = actions else { end(0) };
-        for action in actions {
+        for (_, action) in actions {
             // One that panics must not take the end in time with it.
             let _ = catch_unwind(AssertUnwindSafe(action));
         }
@@ -246,6 +280,22 @@ mod tests {
         // There is no instant that far ahead.
         allow(Duration::MAX);
         assert!(Instant::now().checked_add(state().limit).is_some());
+    }
+
+    #[test]
+    fn what_was_registered_is_forgotten_with_its_registration() {
+        let kept = std::sync::Arc::new(());
+        let register = || {
+            let kept = kept.clone();
+            on_stop(move || drop(kept))
+        };
+        let (one, other) = (register(), register());
+        drop(one);
+        assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+        drop(other);
+        assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+        // There was something to put in order: the process is not ended at once by the first signal.
+        assert!(state().actions.is_some());
     }
 
     #[test]

@@ -26,16 +26,16 @@ fn play(role: &str) {
     signals::watch_from_main().expect("signals");
     let guard = log::start(Levels::default(), Format::Text);
     let (stop, stopped) = mpsc::channel();
-    match role {
-        "starting" => {}
+    let _registration = match role {
+        "starting" => None,
         // Told, but it does not stop.
-        "hung" => signals::on_stop(|| {}),
-        "panics at the end" => signals::on_stop(|| panic!("on purpose")),
+        "hung" => Some(signals::on_stop(|| {})),
+        "panics at the end" => Some(signals::on_stop(|| panic!("on purpose"))),
         _ => {
             let stop = stop.clone();
-            signals::on_stop(move || stop.send(()).expect("it is waited for"));
+            Some(signals::on_stop(move || stop.send(()).expect("it is waited for")))
         }
-    }
+    };
     match role {
         // Into a pipe of 64 KiB that nobody reads.
         "flood" => {
