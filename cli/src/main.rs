@@ -55,8 +55,18 @@ enum Command {
     /// Look into what the cache remembers.
     #[command(subcommand)]
     Cache(cache::Command),
-    /// Remove everything of an instance that nobody uses: rings, backlogs, sessions, state.
-    Rm(Instance),
+    /// Remove everything of an instance that nobody uses (rings, backlogs, sessions, state), or one ring of it.
+    Rm(Removal),
+}
+
+/// What to remove.
+#[derive(Debug, Args)]
+struct Removal {
+    #[command(flatten)]
+    instance: Instance,
+    /// Only this ring, with what nobody has read of it and its session; `mixcord ls` names them.
+    #[arg(long, value_name = "NAME", env = "MIXCORD_RING")]
+    ring: Option<String>,
 }
 
 /// Which instance.
@@ -97,7 +107,7 @@ fn main() -> ExitCode {
         Command::Send(options) => send::run(options),
         Command::Groups(command) => groups::run(&command),
         Command::Cache(command) => cache::run(&command),
-        Command::Rm(instance) => remove(&instance.name),
+        Command::Rm(removal) => remove(&removal.instance.name, removal.ring.as_deref()),
     };
     match result {
         Ok(code) => code,
@@ -109,8 +119,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn remove(name: &str) -> anyhow::Result<ExitCode> {
-    if operator::Instance::open(name)?.remove()? {
+fn remove(name: &str, ring: Option<&str>) -> anyhow::Result<ExitCode> {
+    let instance = operator::Instance::open(name)?;
+    if let Some(ring) = ring {
+        instance.remove_ring(ring)?;
+        return say(&format!("ring \"{ring}\" of instance \"{name}\" removed"));
+    }
+    if instance.remove()? {
         say(&format!("instance \"{name}\" removed"))
     } else {
         say(&format!("instance \"{name}\" has nothing to remove{}", ls::others(name)))

@@ -433,6 +433,44 @@ fn groups_and_instances_are_removed_when_nobody_uses_them() {
     assert_eq!(run(&rig, &["rm"]).status.code(), Some(0), "nothing is left, and that is fine");
 }
 
+/// A ring alone: never one that is in use, and nothing of the others.
+#[test]
+fn one_ring_is_removed_when_nobody_uses_it() {
+    let mut rig = Rig::new();
+    rig.message(1, 1);
+    let namespace = rig.namespace.clone();
+    let bell = namespace.bell().expect("bells");
+    let geometry = Geometry::new(16, 4096, 2, 1, 4).expect("sizes");
+    let other = Producer::create(&namespace, "shard-0-2", geometry, &[], &bell).expect("a ring");
+    let rm = |ring| run(&rig, &["rm", "--ring", ring]);
+    for ring in ["shard-0-2", "out"] {
+        let refused = rm(ring);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let line = text(&refused.stderr);
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(
+            line.contains(ring) && line.contains("stop the process") && line.contains("mixcord ls")
+        );
+    }
+    drop(other);
+    let removed = rm("shard-0-2");
+    assert_eq!(removed.status.code(), Some(0), "{removed:?}");
+    assert!(text(&removed.stdout).contains("shard-0-2"), "{removed:?}");
+    assert_eq!(namespace.rings().expect("listed"), ["out"]);
+    let missing = rm("shard-0-2");
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    assert!(text(&missing.stderr).contains("it has out"), "{missing:?}");
+    let wrong = rm("../etc");
+    assert_eq!(wrong.status.code(), Some(78), "{wrong:?}");
+    assert_eq!(text(&wrong.stderr).lines().count(), 1, "{wrong:?}");
+    // A reader keeps it, too.
+    let member = rig.consumer().group("bot").connect_blocking().expect("connected");
+    rig.end_producer();
+    assert_eq!(run(&rig, &["rm", "--ring", "out"]).status.code(), Some(1), "a member lives");
+    drop(member);
+    assert_eq!(run(&rig, &["rm", "--ring", "out"]).status.code(), Some(0));
+}
+
 #[test]
 fn top_measures_once_in_plain_lines() {
     let mut rig = Rig::new();

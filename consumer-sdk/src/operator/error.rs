@@ -59,6 +59,32 @@ pub enum Error {
         /// What the rings say.
         source: RemoveError,
     },
+    /// Somebody uses the ring, or it cannot be removed.
+    #[error(
+        "ring \"{ring}\" of instance \"{instance}\" is not removed: {}",
+        not_removed(source, instance)
+    )]
+    RemoveRing {
+        /// The instance.
+        instance: String,
+        /// The ring.
+        ring: String,
+        /// What the rings say.
+        source: RemoveError,
+    },
+    /// The instance has no such ring.
+    #[error(
+        "instance \"{instance}\" has no ring \"{ring}\"; {}",
+        if rings.is_empty() { "it has none".to_owned() } else { format!("it has {}", rings.join(", ")) }
+    )]
+    NoRing {
+        /// The instance.
+        instance: String,
+        /// What was asked for.
+        ring: String,
+        /// Those there are.
+        rings: Vec<String>,
+    },
     /// The system refused something.
     #[error("{}: {source}", path.display())]
     Io {
@@ -67,6 +93,17 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Which processes to stop, where some use the ring.
+fn not_removed(source: &RemoveError, instance: &str) -> String {
+    match source {
+        RemoveError::InUse { .. } => format!(
+            "it is in use: stop the process that writes it and those that read it first (`mixcord ls --instance \
+             {instance}` shows them)"
+        ),
+        other => other.to_string(),
+    }
 }
 
 impl Error {
@@ -82,6 +119,7 @@ impl Error {
         match self {
             Self::Instance(_) => true,
             Self::Group { source, .. } => matches!(source, GroupError::Name { .. }),
+            Self::RemoveRing { source, .. } => matches!(source, RemoveError::Name(_)),
             _ => false,
         }
     }

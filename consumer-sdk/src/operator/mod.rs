@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use mixcord_event::topology;
 pub use mixcord_holdup::span;
-use mixcord_ring::{AttachError, GroupError, Namespace, Ring};
+use mixcord_ring::{AttachError, GroupError, Namespace, RemoveError, Ring};
 
 pub use self::error::Error;
 pub use self::groups::{GroupOrder, GroupPlan, Place};
@@ -199,6 +199,24 @@ impl Instance {
             }
         }
         refused.map_or(Ok(there), Err)
+    }
+
+    /// Removes one ring with its backlog and, if it is a shard's, the session in it: of a shard count that runs no
+    /// more, say, when its backlog is not wanted. Nothing can join it meanwhile.
+    ///
+    /// # Errors
+    /// When a process uses it, or there is none.
+    pub fn remove_ring(&self, ring: &str) -> Result<(), Error> {
+        self.namespace.remove_ring(ring).map_err(|source| match source {
+            RemoveError::NotFound { .. } => Error::NoRing {
+                instance: self.name.clone(),
+                ring: ring.to_owned(),
+                rings: self.namespace.rings().unwrap_or_default(),
+            },
+            source => {
+                Error::RemoveRing { instance: self.name.clone(), ring: ring.to_owned(), source }
+            }
+        })
     }
 
     fn output(&self) -> Result<Ring, Error> {
