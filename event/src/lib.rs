@@ -26,11 +26,13 @@ mod de;
 pub mod decode;
 mod document;
 pub mod edit;
+mod entity;
 mod format;
 mod header;
 mod key;
 mod keyhash;
 mod kind;
+pub mod kinds;
 mod names;
 mod put;
 pub mod record;
@@ -38,6 +40,7 @@ pub mod sections;
 pub mod send;
 mod ser;
 pub mod status;
+pub mod time;
 pub mod topology;
 #[cfg(feature = "twilight")]
 pub mod twilight;
@@ -51,6 +54,7 @@ pub use decode::{
     DecodeError, DecodeErrorKind, Decoder, Frame, Limits, RecordMeta, Warning, partition_key,
 };
 pub use document::Document;
+pub use entity::{Entity, EntityChange};
 pub use format::DEPTH_MAX;
 pub use header::{Flags, Header, Origin, Reason, Shard};
 pub use key::{Key, Step};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use mixcord_event::{Flags, Map, Value, Writer, atoms, edit};
+use mixcord_event::{Flags, Map, Value, Writer, atoms, edit, time};
 use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, Table, compose};
 
-use super::{Step, id_in, ids, refresh, time};
+use super::{Step, id_in, ids, refresh};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) {

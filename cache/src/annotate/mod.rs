@@ -18,7 +18,6 @@ mod role;
 mod rows;
 mod session;
 mod thread;
-mod time;
 mod user;
 mod voice;
 mod world;

@@ -7,6 +7,7 @@ mod channels;
 mod common;
 mod entities;
 mod guilds;
+mod kinds_page;
 mod members;
 mod messages;
 mod resources;

@@ -1,9 +1,16 @@
 //! Discord's timestamps.
 
-/// Microseconds since 1970 of an ISO 8601 time as Discord writes it.
-pub(super) fn micros(text: &str) -> Option<i64> {
+/// Microseconds since 1970 (UTC) of an ISO 8601 time as Discord writes it; `None` for anything else.
+///
+/// ```
+/// # use mixcord_event::time::micros;
+/// assert_eq!(micros("1970-01-01T01:00:00.25+00:00"), Some(3_600_250_000));
+/// assert_eq!(micros("yesterday"), None);
+/// ```
+#[must_use]
+pub fn micros(text: &str) -> Option<i64> {
     let (date, time) = text.split_at_checked(10)?;
-    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let mut date = date.splitn(3, '-').map(number);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
     let time = time.strip_prefix(['T', ' '])?;
     let (clock, offset) = match time.find(['Z', '+', '-']) {
@@ -11,7 +18,7 @@ pub(super) fn micros(text: &str) -> Option<i64> {
         None => (time, "Z"),
     };
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let mut clock = clock.splitn(3, ':').map(|part| part.parse::<i64>().ok());
+    let mut clock = clock.splitn(3, ':').map(number);
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     let fraction: i64 = match fraction.get(..6.min(fraction.len()))? {
         "" => 0,
@@ -28,7 +35,12 @@ fn offset_minutes(offset: &str) -> Option<i64> {
         _ => (-1, offset.get(1..)?),
     };
     let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
-    Some(sign * (hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?))
+    Some(sign * (number(hours)? * 60 + number(minutes)?))
+}
+
+/// A number of a time: of so few digits that no sum of them overflows.
+fn number(text: &str) -> Option<i64> {
+    text.parse::<i32>().ok().map(i64::from)
 }
 
 /// Days since 1970 of a date of the Gregorian calendar.
@@ -54,9 +66,15 @@ mod tests {
 
     #[test]
     fn anything_else_is_none() {
-        for text in
-            ["", "yesterday", "2024-02-29", "2024-02-29T1", "2024-02-29Tx:y:z", "٢٠٢٤-٠٢-٢٩T"]
-        {
+        for text in [
+            "",
+            "yesterday",
+            "2024-02-29",
+            "2024-02-29T1",
+            "2024-02-29Tx:y:z",
+            "٢٠٢٤-٠٢-٢٩T",
+            "2024-02-29T9223372036854775807:0:0Z",
+        ] {
             assert_eq!(micros(text), None, "{text}");
         }
     }
