@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::Life;
 use crate::system::bells::Bells;
-use crate::system::lock::Held;
 #[cfg(feature = "tokio")]
 use crate::system::nudge::Nudge;
 
@@ -19,7 +19,7 @@ struct Inner {
     bells: Arc<Bells>,
     index: u32,
     /// The lock of the place.
-    _held: Held,
+    _held: Life,
 }
 
 /// What a bell showed at one moment: a ring after it ends a wait with it.
@@ -37,8 +37,8 @@ pub enum Woken {
 
 impl Bell {
     pub(crate) fn claim(bells: Arc<Bells>) -> Result<Self, crate::BellError> {
-        let held = bells.claim()?;
-        Ok(Self { inner: Arc::new(Inner { index: held.byte() as u32, bells, _held: held }) })
+        let (index, held) = bells.claim()?;
+        Ok(Self { inner: Arc::new(Inner { index, bells, _held: held }) })
     }
 
     /// The number ring segments of the namespace of `bells` know it by; `None` when it is a bell of

@@ -116,9 +116,7 @@ pub enum AttachError {
         name: String,
     },
     /// Of another user.
-    #[error(
-        "/dev/shm/{name} belongs to another user: run as that user, or use another instance name"
-    )]
+    #[error("/dev/shm/{name} belongs to another user: run as that user, or use another name")]
     NotOurs {
         /// The segment.
         name: String,
@@ -143,7 +141,7 @@ pub enum AttachError {
         why: HeaderError,
     },
     /// Its newest record is damaged.
-    #[error("/dev/shm/{name} is damaged ({why}): stop its readers and remove it with `mixcord rm`")]
+    #[error("/dev/shm/{name} is damaged ({why}): stop its processes and remove the file")]
     Tail {
         /// The segment.
         name: String,
@@ -174,7 +172,7 @@ pub enum BellError {
     },
     /// What stands in the bells' place is none of this version.
     #[error(
-        "/dev/shm/{name} holds no bells of this version: stop everything of this instance and remove it with `mixcord rm`"
+        "/dev/shm/{name} holds no bells of this version: stop every process that uses it and remove the file"
     )]
     Foreign {
         /// The segment.

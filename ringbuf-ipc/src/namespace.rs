@@ -14,6 +14,7 @@ use crate::error::{AttachError, BellError, NameError, RemoveError};
 use crate::ring::Ring;
 use crate::system::bells::Bells;
 use crate::system::lock::{self, Held};
+use crate::system::private::Rings;
 use crate::system::segment::{DIRECTORY, open_checked, path_of};
 
 const BELLS: &str = "bells";
@@ -25,6 +26,8 @@ const BELLS: &str = "bells";
 pub struct Namespace {
     prefix: Arc<str>,
     bells: Arc<Mutex<Option<Arc<Bells>>>>,
+    /// Its rings, where no other process has a part in it.
+    pub(crate) private: Option<Arc<Rings>>,
 }
 
 impl Namespace {
@@ -42,7 +45,29 @@ impl Namespace {
                 rule: "1 to 64 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit",
             });
         }
-        Ok(Self { prefix: prefix.into(), bells: Arc::default() })
+        Ok(Self { prefix: prefix.into(), bells: Arc::default(), private: None })
+    }
+
+    /// A namespace of this process alone: its rings are on the heap, no file is made, and nobody else sees them.
+    /// They live as long as a clone of it, or whoever has them open. All else is as ever, so that tests need
+    /// neither `/dev/shm` nor names.
+    ///
+    /// ```
+    /// # use mixcord_ring::{Geometry, Meta, Namespace, Producer, Ring};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let namespace = Namespace::private();
+    /// let bell = namespace.bell()?;
+    /// let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+    /// let mut producer = Producer::create(&namespace, "r", geometry, &[], &bell)?;
+    /// producer.stage(&Meta::default(), &[b"text"])?;
+    /// producer.publish();
+    /// assert_eq!(Ring::attach(&namespace, "r")?.tail(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn private() -> Self {
+        let bells = Arc::new(Mutex::new(Some(Arc::new(Bells::private()))));
+        Self { prefix: "private".into(), bells, private: Some(Arc::default()) }
     }
 
     /// What all names begin with.
@@ -65,6 +90,11 @@ impl Namespace {
     /// The directory cannot be read.
     pub fn rings(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
+        if let Some(rings) = &self.private {
+            found = rings.names();
+            found.sort_unstable();
+            return Ok(found);
+        }
         for (name, path) in self.entries()? {
             let is_file = || fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file());
             if check_ring_name(&name).is_ok() && is_file() {
@@ -82,6 +112,10 @@ impl Namespace {
     /// It is in use by a living process; there is none; the system refused.
     pub fn remove_ring(&self, name: &str) -> Result<(), RemoveError> {
         let segment = self.segment(name)?;
+        if let Some(rings) = &self.private {
+            let was_there = rings.forget(name);
+            return was_there.then_some(()).ok_or(RemoveError::NotFound { name: segment });
+        }
         let Some(_locks) = self.shut(&segment)? else {
             return Err(RemoveError::InUse { name: segment });
         };
@@ -95,6 +129,14 @@ impl Namespace {
     /// As of [`remove_ring`](Self::remove_ring); the ring cannot be read.
     pub fn remove_drained_ring(&self, name: &str) -> Result<bool, RemoveError> {
         let segment = self.segment(name)?;
+        if self.private.is_some() {
+            let ring = Ring::attach(self, name).map_err(io::Error::other)?;
+            return if ring.is_drained() {
+                self.remove_ring(name).map(|()| true)
+            } else {
+                Ok(false)
+            };
+        }
         let Some(_locks) = self.shut(&segment)? else {
             return Err(RemoveError::InUse { name: segment });
         };
@@ -112,6 +154,9 @@ impl Namespace {
     /// Something is in use, and nothing was removed; or the system refused.
     pub fn remove_all(&self) -> Result<(), RemoveError> {
         let rings = self.rings()?;
+        if self.private.is_some() {
+            return rings.iter().try_for_each(|name| self.remove_ring(name));
+        }
         for name in &rings {
             if let Ok(file) = open_checked(&self.segment(name)?)
                 && lock::is_held(&file, 0, locks::END)

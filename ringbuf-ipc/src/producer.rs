@@ -9,7 +9,7 @@ use crate::core::layout::{Layout, PRODUCER, producer as words};
 use crate::core::memory::Ordering;
 use crate::core::writer::restage::RestageError;
 use crate::core::writer::{Meta, StageError, Writer};
-use crate::core::{Position, groups, locks};
+use crate::core::{Core, Life, Position, groups, locks};
 use crate::error::{AttachError, CreateError};
 use crate::namespace::Namespace;
 use crate::ring::{Ring, core_of};
@@ -35,7 +35,7 @@ pub struct Producer {
     bells: Arc<Bells>,
     spin: Spin,
     /// Keeps the producer's lock.
-    _held: Held,
+    _held: Life,
 }
 
 impl Producer {
@@ -54,6 +54,15 @@ impl Producer {
     ) -> Result<Self, CreateError> {
         geometry.validate()?;
         let segment_name = namespace.segment(name)?;
+        if let Some(rings) = &namespace.private {
+            let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
+            let made = rings.make(name, Layout::new(geometry), &bells)?;
+            let core = made.ok_or(CreateError::Exists { name: segment_name })?;
+            for group in groups {
+                groups::declare(&core, group)?;
+            }
+            return Ok(Self::attach(namespace, name, bell)?);
+        }
         if crate::system::segment::path_of(&segment_name).symlink_metadata().is_ok() {
             return Err(CreateError::Exists { name: segment_name });
         }
@@ -78,6 +87,15 @@ impl Producer {
     /// There is no such ring; it has a living producer; it is damaged, or of another version.
     pub fn attach(namespace: &Namespace, name: &str, bell: &Bell) -> Result<Self, AttachError> {
         let segment_name = namespace.segment(name)?;
+        if let Some(rings) = &namespace.private {
+            let Some(core) = rings.get(name) else {
+                return Err(AttachError::NotFound { name: segment_name });
+            };
+            let Some(held) = core.environment.hold(locks::PRODUCER)? else {
+                return Err(AttachError::Locked { name: segment_name });
+            };
+            return Self::over(namespace, core, segment_name, bell, held);
+        }
         let file = crate::system::segment::open_checked(&segment_name)?;
         let Some(held) = lock::hold(&file, locks::PRODUCER)? else {
             return Err(AttachError::Locked { name: segment_name });
@@ -280,18 +298,23 @@ impl Producer {
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let core = Arc::new(core_of(segment, segment_name, &bells)?);
         core.populate(true);
+        Self::over(namespace, core, segment_name.to_owned(), bell, Box::new(held))
+    }
+
+    /// Goes on at the tail of what is there.
+    fn over(
+        namespace: &Namespace,
+        core: Arc<Core>,
+        name: String,
+        bell: &Bell,
+        held: Life,
+    ) -> Result<Self, AttachError> {
+        let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let word = PRODUCER + words::BELL;
         let index = bell.index_in(&bells).map_or(0, |index| index + 1);
         core.memory.store(word, index, Ordering::Relaxed);
-        let writer = Writer::resume(core)
-            .map_err(|why| AttachError::Tail { name: segment_name.to_owned(), why })?;
-        Ok(Self {
-            writer,
-            name: segment_name.to_owned(),
-            bell: bell.clone(),
-            bells,
-            spin: Spin::new(),
-            _held: held,
-        })
+        let writer =
+            Writer::resume(core).map_err(|why| AttachError::Tail { name: name.clone(), why })?;
+        Ok(Self { writer, name, bell: bell.clone(), bells, spin: Spin::new(), _held: held })
     }
 }

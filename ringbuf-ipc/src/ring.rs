@@ -106,6 +106,13 @@ impl Ring {
     /// Which check failed, and what to do about it.
     pub fn attach(namespace: &Namespace, name: &str) -> Result<Self, AttachError> {
         let segment_name = namespace.segment(name)?;
+        if let Some(rings) = &namespace.private {
+            let Some(core) = rings.get(name) else {
+                return Err(AttachError::NotFound { name: segment_name });
+            };
+            let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
+            return Ok(Self::of(core, &segment_name, bells));
+        }
         let segment = Segment::open(&segment_name, Role::Reader)?;
         let bells = namespace.bells().map_err(|error| AttachError::Bell(Box::new(error)))?;
         let core = core_of(segment, &segment_name, &bells)?;

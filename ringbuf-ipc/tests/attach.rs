@@ -344,7 +344,7 @@ fn a_damaged_floor_is_put_aside_and_the_others_go_on() {
         drain(&mut a);
         drain(&mut b);
     }
-    // By README's drawing: the floor of the first group, and in the second round its cursor too.
+    // By the drawing of LAYOUT.md: the floor of the first group, and in the second round its cursor too.
     let file = fs::OpenOptions::new().write(true).open(instance.path("r")).unwrap();
     let floor = 65_536 + 896 + 128;
     file.write_all_at(&3u64.to_le_bytes(), floor).unwrap();

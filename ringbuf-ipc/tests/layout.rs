@@ -1,5 +1,5 @@
 //! Where every byte of a segment is, as literal numbers read from the file: a change here is a change of
-//! the layout, and needs a new `LAYOUT_VERSION`. README.md draws the same.
+//! the layout, and needs a new `LAYOUT_VERSION`. LAYOUT.md draws the same.
 
 mod common;
 

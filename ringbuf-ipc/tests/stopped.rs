@@ -11,7 +11,7 @@ use common::{Instance, one_partition, put};
 use mixcord_ring::{Bell, GroupError, GroupSpec, JoinError, Producer, Start};
 
 const SEGMENT: &str = "RING_STOPPED_SEGMENT";
-/// The byte of the group table; README.md names it.
+/// The byte of the group table; LAYOUT.md names it.
 const TABLE: i64 = 1;
 
 /// A child of this test: locks the table and stops.

@@ -54,8 +54,7 @@ pub enum TakeError {
     },
     /// What stands at `position` is no record: the segment is damaged.
     #[error(
-        "record {position} is damaged: stop the ring's processes, remove it with `mixcord rm`, and \
-         start them again"
+        "record {position} is damaged: stop the ring's processes, remove its file, and start them again"
     )]
     Corrupt {
         /// Where.

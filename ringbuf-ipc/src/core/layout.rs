@@ -1,4 +1,4 @@
-//! Where every byte of a ring segment is. `README.md` draws it; `tests/layout.rs` fixes it.
+//! Where every byte of a ring segment is. `LAYOUT.md` draws it; `tests/layout.rs` fixes it.
 //!
 //! ```text
 //! header page        immutable after creation
@@ -364,7 +364,7 @@ pub enum HeaderError {
     /// Made by another version of this crate.
     #[error(
         "has layout version {found}, this program reads {ours}: drain it with the programs that \
-         made it (`mixcord tail --group … --from earliest`), then remove it with `mixcord rm`"
+         made it, then remove the file"
     )]
     Version {
         /// Version of the segment.

@@ -5,12 +5,14 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
-use super::lock::{self, Held};
+use super::lock;
 #[cfg(feature = "tokio")]
 use super::nudge::Nudge;
+use super::private::Held;
 use super::segment::{
     Map, open_checked, path_of, random_id, rename_exclusively, reserve, sweep_drafts,
 };
+use crate::core::Life;
 use crate::core::doorbell::{BYTES, COUNT, Doorbells, Memory};
 use crate::error::{AttachError, BellError, CreateError};
 
@@ -21,8 +23,16 @@ const VERSION: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Bells {
     doorbells: Doorbells,
-    file: File,
-    inode: u64,
+    places: Places,
+}
+
+/// Where places are held.
+#[derive(Debug)]
+enum Places {
+    /// By locks of the segment's file.
+    File { file: File, inode: u64 },
+    /// Of one process alone.
+    Private(Held),
 }
 
 impl Bells {
@@ -38,24 +48,44 @@ impl Bells {
         Err(BellError::Io(io::ErrorKind::NotFound.into()))
     }
 
+    /// Bells of this process alone.
+    pub(crate) fn private() -> Self {
+        let memory = Memory::new(Box::new(mixcord_memory::Heap::new(BYTES)));
+        Self { doorbells: Doorbells::new(memory), places: Places::Private(Held::default()) }
+    }
+
     /// Whether `name` still names this segment.
     pub(crate) fn is_current(&self, name: &str) -> bool {
-        std::fs::symlink_metadata(path_of(name)).is_ok_and(|meta| meta.ino() == self.inode)
+        match &self.places {
+            Places::File { inode, .. } => {
+                std::fs::symlink_metadata(path_of(name)).is_ok_and(|meta| meta.ino() == *inode)
+            }
+            Places::Private(_) => true,
+        }
     }
 
     /// Whether two maps are of one segment.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.inode == other.inode
+        match (&self.places, &other.places) {
+            (Places::File { inode, .. }, Places::File { inode: other, .. }) => inode == other,
+            _ => std::ptr::eq(self, other),
+        }
     }
 
-    /// Claims a place: its number is the byte that is held.
-    pub(crate) fn claim(&self) -> Result<Held, BellError> {
+    /// Claims a place: its number, and what holds it.
+    pub(crate) fn claim(&self) -> Result<(u32, Life), BellError> {
         // Processes begin their search at different places, so that it is short.
         let first = u64::from(std::process::id());
-        let places = (0..COUNT as u64).map(|step| (first + step) % COUNT as u64);
-        let held = lock::hold_any(&self.file, places)?.ok_or(BellError::Full { limit: COUNT })?;
-        self.doorbells.reset(held.byte() as u32);
-        Ok(held)
+        let mut places = (0..COUNT as u64).map(|step| (first + step) % COUNT as u64);
+        let held = match &self.places {
+            Places::File { file, .. } => {
+                lock::hold_any(file, places)?.map(|held| (held.byte(), Box::new(held) as Life))
+            }
+            Places::Private(held) => places.find_map(|place| Some((place, held.hold(place)?))),
+        };
+        let (place, held) = held.ok_or(BellError::Full { limit: COUNT })?;
+        self.doorbells.reset(place as u32);
+        Ok((place as u32, held))
     }
 
     /// Whether any place of the segment of that name is held.
@@ -104,7 +134,7 @@ impl Bells {
         }
         let map = Map::open(name, BYTES)?;
         let doorbells = Doorbells::new(Memory::new(Box::new(map)));
-        let bells = Self { doorbells, file, inode: meta.ino() };
+        let bells = Self { doorbells, places: Places::File { file, inode: meta.ino() } };
         if !bells.is_current(name) {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }

@@ -86,7 +86,7 @@ impl Letters {
             header[..8] == MAGIC && header[16..] == self.header()[16..] && header != self.header();
         if read.is_ok() && other_release {
             return Err(io::Error::other(
-                "it was written by another release of Mixcord: run that one, or remove the group",
+                "it was written by another release: run that one, or remove the group",
             ));
         }
         if read.is_err() || header != self.header() {

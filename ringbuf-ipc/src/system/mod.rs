@@ -7,8 +7,10 @@ pub(crate) mod budget;
 pub(crate) mod fork;
 pub(crate) mod host;
 pub(crate) mod letters;
+pub(crate) mod letters_list;
 pub(crate) mod lock;
 #[cfg(feature = "tokio")]
 pub(crate) mod nudge;
+pub(crate) mod private;
 pub(crate) mod segment;
 pub(crate) mod v2;
