@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other build test doc e2e proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package e2e proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -83,12 +83,44 @@ stage_other() {
         skipped "the target $target is not installed (rustup target add $target)"
     fi
 }
+# The oldest Rust that Cargo.toml promises. What it lacks of the library clippy tells in any case (incompatible_msrv).
+stage_msrv() {
+    local oldest
+    oldest=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+    if cargo "+$oldest" --version >/dev/null 2>&1; then
+        cargo "+$oldest" check --quiet --workspace --exclude mixcord-bench --target-dir target/msrv
+    else
+        skipped "Rust $oldest, the oldest promised, is not installed (rustup toolchain install $oldest)"
+    fi
+}
 stage_build() { cargo build --bins --examples; }
 # The end-to-end tests start many processes each and come in a stage of their own.
 stage_test() { run_tests --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
 stage_doc() {
-    cargo test --doc --features mixcord/twilight &&
-        RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet --features mixcord/twilight
+    cargo test --doc --features mixcord/testing,mixcord/twilight,mixcord/serenity &&
+        RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet \
+            --features mixcord/testing,mixcord/twilight,mixcord/serenity
+}
+# "Copy this and it compiles": an empty crate with the README's dependencies and the first example as its main.
+stage_fresh() {
+    local crate=target/fresh-crate sdk=$PWD/consumer-sdk
+    rm -rf "$crate" && mkdir -p "$crate/src" &&
+        { printf '[package]\nname = "my-bot"\nversion = "0.1.0"\nedition = "2024"\n\n[workspace]\n\n' &&
+            sed -n '/^```toml$/,/^```$/{/^```/!p}' README.md | sed "s|…/consumer-sdk|$sdk|"; } >"$crate/Cargo.toml" &&
+        cp Cargo.lock "$crate/" && cp consumer-sdk/examples/greeter.rs "$crate/src/main.rs" &&
+        cargo check --quiet --manifest-path "$crate/Cargo.toml" --target-dir target/fresh &&
+        sed -n '/^```toml$/,/^```$/{/^```/!p}' consumer-sdk/README.md |
+        grep -qF "$(sed -n '/^```toml$/,/^```$/{/^```/!p}' README.md | tail -1)" ||
+        { echo "the dependencies of README.md and consumer-sdk/README.md differ" >&2; return 1; }
+}
+# What would be published: all crates, with their licences and pages. They are built only with --full, for that takes
+# as long as the workspace itself.
+stage_package() {
+    local verify=--no-verify
+    [ "$full" = 0 ] || verify=
+    # shellcheck disable=SC2086
+    cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-e2e --allow-dirty $verify \
+        --target-dir target/package
 }
 stage_e2e() { run_tests -p mixcord-e2e; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
@@ -102,4 +134,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other build test doc e2e proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package e2e proofs}"
