@@ -4,10 +4,10 @@
 use mixcord::{Consumer, Event, Kind, Value, atoms};
 
 #[tokio::main]
-async fn main() -> Result<(), mixcord::Error> {
+async fn main() -> std::process::ExitCode {
     let _log = mixcord::log::init(); // says what goes wrong; Ctrl-C ends
-    let consumer = Consumer::builder().group("greeter").stop_on_signals().connect().await?;
-    consumer.run(greet).await
+    let consumer = Consumer::builder().group("greeter").stop_on_signals();
+    mixcord::exit(consumer.run(greet).await)
 }
 
 async fn greet(event: Event) {

@@ -10,8 +10,12 @@ use mixcord::commands::RequestMembers;
 use mixcord::{Consumer, Kind};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> std::process::ExitCode {
     let _log = mixcord::log::init();
+    mixcord::exit(run().await)
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let guild_id = std::env::args().nth(1).ok_or("which guild? give its id")?.parse()?;
 
     // First the group, then the question: the answer comes as events.

@@ -7,7 +7,9 @@ use mixcord_ring::{AttachError, Namespace, Ring, Start};
 
 use crate::consumer::Consumer;
 use crate::group::policy::Mode;
-use crate::options::{Absence, OnDead, Options, namespace};
+#[cfg(feature = "testing")]
+use crate::options::Home;
+use crate::options::{Absence, OnDead, Options};
 use crate::{DeadLetter, Error, Order, Stop};
 
 /// How often a consumer looks whether the output ring is there.
@@ -36,6 +38,13 @@ impl Builder {
     #[must_use]
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.options.instance = name.into();
+        self
+    }
+
+    /// Reads the rings of a test.
+    #[cfg(feature = "testing")]
+    pub(crate) fn home(mut self, home: Home) -> Self {
+        self.options.home = home;
         self
     }
 
@@ -288,7 +297,7 @@ struct Search {
 impl Search {
     fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
-        let namespace = namespace(&options.instance)?;
+        let namespace = options.namespace()?;
         signals::allow(options.grace.saturating_add(AFTER_GRACE));
         if options.signals {
             options.stop.on_signals()?;

@@ -46,7 +46,7 @@ pub enum Error {
         source: ring::BellError,
     },
     /// The output ring is there, but cannot be used.
-    #[error("the output ring of instance \"{instance}\" cannot be used: {source}")]
+    #[error("the output ring of instance \"{instance}\" cannot be used: {source}{}", advice(.instance, .source))]
     Attach {
         /// The instance.
         instance: String,
@@ -115,6 +115,22 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// What a person of Mixcord's does about a ring that is damaged, or of another layout.
+fn advice(instance: &str, source: &ring::AttachError) -> String {
+    match source {
+        ring::AttachError::Header { why: ring::HeaderError::Version { .. }, .. } => {
+            " (UPGRADING.md says how; `mixcord tail --group … --from earliest` reads it to the end)"
+                .to_owned()
+        }
+        ring::AttachError::Header { .. } | ring::AttachError::Tail { .. } => {
+            format!(
+                " (`mixcord rm --instance {instance}` removes all of the instance, its sessions too)"
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 /// The version in `mixcord-cache 1.2.3`.

@@ -9,6 +9,16 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Whether nobody said which kinds.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.kinds.is_none()
+    }
+
+    /// Wants only what is added from now on.
+    pub(crate) fn close(&mut self) {
+        self.kinds.get_or_insert_default();
+    }
+
     pub(crate) fn add(&mut self, kind: Kind) {
         self.kinds.get_or_insert_default().push(kind);
     }

@@ -7,15 +7,13 @@
 //! use mixcord::{Consumer, Event, Kind};
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), mixcord::Error> {
+//! async fn main() -> std::process::ExitCode {
 //!     let _log = mixcord::log::init();
 //!     let consumer = Consumer::builder()
 //!         .group("greeter")
 //!         .kinds([Kind::GUILD_MEMBER_ADD])
-//!         .stop_on_signals()
-//!         .connect()
-//!         .await?;
-//!     consumer.run(greet).await
+//!         .stop_on_signals();
+//!     mixcord::exit(consumer.run(greet).await)
 //! }
 //!
 //! async fn greet(event: Event) {
@@ -44,7 +42,11 @@
 //! What happens out of sight (a handler failed, the output ring is not there yet) is told through
 //! `tracing`: without a subscriber nobody hears of it. [`log::init`] installs one.
 //!
-//! With the feature `twilight`, `Event::to_twilight` gives twilight-model's typed events.
+//! * **Handlers by kind.** A [`Router`] gives each event to the handler of its kind, with the arguments that it asks
+//!   for: types of yours, of twilight-model or of serenity, [the entity before and after](Change), what handlers share.
+//!
+//! Features: `twilight` and `serenity` give those libraries' types (`Event::to_twilight`, `Event::to_serenity`),
+//! `testing` a kit for tests of your handlers (`mixcord::testing`).
 //!
 //! [`state`] answers questions; [`commands`] sends to Discord: presence, voice states, requests for
 //! members. Examples: `greeter` (events), `who` (state), `members` (commands).
@@ -56,6 +58,7 @@ mod consumer;
 mod dead;
 mod doorbell;
 mod error;
+mod exit;
 mod filter;
 mod group;
 pub mod log;
@@ -63,22 +66,36 @@ pub mod operator;
 mod options;
 mod order;
 mod received;
+mod router;
 mod run;
 pub mod standby;
 pub mod state;
 mod stop;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use builder::Builder;
-pub use consumer::Consumer;
+pub use consumer::{Consumer, Next};
 pub use dead::DeadLetter;
 pub use error::Error;
+pub use exit::{EXIT_CONFIG, exit};
 pub use group::meter::{Meter, Reading};
 /// The values events are made of: kinds, keys, documents, serde.
 pub use mixcord_event as event;
-pub use mixcord_event::{Kind, Value, atoms};
+pub use mixcord_event::{Kind, Value, atoms, kinds};
+/// The rings below, whose errors are parts of ours.
+pub use mixcord_ring as ring;
 pub use order::Order;
-pub use received::{Event, Identity};
+pub use received::{Change, Event, Identity};
+#[cfg(feature = "serenity")]
+pub use router::Serenity;
+pub use router::{FromEvent, Handler, Mismatch, Options, Router, Shared};
+#[cfg(feature = "twilight")]
+pub use router::{MaybeTwilight, Twilight};
 pub use run::Outcome;
+/// The release whose types the feature `serenity` gives.
+#[cfg(feature = "serenity")]
+pub use serenity;
 pub use state::State;
 pub use stop::Stop;
 

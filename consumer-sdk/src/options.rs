@@ -11,7 +11,7 @@ use crate::dead::DeadLetter;
 use crate::filter::Filter;
 use crate::group::policy::Policy;
 use crate::order::Order;
-use crate::{Error, Stop};
+use crate::{Error, State, Stop};
 
 /// How long a group may be absent before it holds up a full ring no more.
 const ABSENCE: Duration = Duration::from_secs(15 * 60);
@@ -23,6 +23,16 @@ pub(crate) enum Absence {
     Usual,
     After(Duration),
     Never,
+}
+
+/// Where the rings are that a consumer reads, and who answers its questions.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    /// In the instance of the options' name.
+    Instance,
+    /// In a test.
+    #[cfg(feature = "testing")]
+    Made(Namespace, State),
 }
 
 /// Whom to tell of dead letters.
@@ -38,6 +48,7 @@ impl fmt::Debug for OnDead {
 /// What a consumer is.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
+    pub(crate) home: Home,
     pub(crate) instance: String,
     pub(crate) group: Option<String>,
     pub(crate) observer: bool,
@@ -60,6 +71,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn new() -> Self {
         Self {
+            home: Home::Instance,
             instance: std::env::var("MIXCORD_INSTANCE").unwrap_or_else(|_| "mixcord".to_owned()),
             group: None,
             observer: false,
@@ -107,6 +119,24 @@ impl Options {
             }),
             None if self.observer => Ok(()),
             None => Err(Error::NoGroup),
+        }
+    }
+
+    /// The namespace of the rings.
+    pub(crate) fn namespace(&self) -> Result<Namespace, Error> {
+        match &self.home {
+            Home::Instance => namespace(&self.instance),
+            #[cfg(feature = "testing")]
+            Home::Made(namespace, _) => Ok(namespace.clone()),
+        }
+    }
+
+    /// Who answers questions.
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        match &self.home {
+            Home::Instance => State::attach(&self.instance),
+            #[cfg(feature = "testing")]
+            Home::Made(_, state) => Ok(state.clone()),
         }
     }
 

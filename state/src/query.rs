@@ -111,6 +111,15 @@ impl State {
         })
     }
 
+    /// A guild's own fields, without what is kept apart: `member_count`, roles, emojis and stickers.
+    pub fn guild_fields(&self, id: u64) -> Result<Option<Document>, StoreError> {
+        self.composed(|txn, out| {
+            let own = txn.get(Table::Guilds, Key::one(id))?;
+            own.inspect(|own| out.extend_from_slice(own));
+            Ok(own.is_some())
+        })
+    }
+
     /// The bot's own user.
     pub fn me(&self) -> Result<Option<Document>, StoreError> {
         self.composed(|txn, out| entity(txn, Table::Meta, meta::ME, out))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use mixcord::{Consumer, Event, Kind, Stop};
+use mixcord::{Consumer, Event, Kind, Next, Stop};
 use serde::Serialize;
 
 use self::output::Output;
@@ -86,11 +86,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     loop {
         let next = consumer.next_timeout(left().map_or(LOOK, |left| left.min(LOOK)))?;
         let event = match next {
-            Some(Some(event)) => event,
-            Some(None) => return Ok(ExitCode::SUCCESS),
-            None if is_over() => return Ok(ExitCode::from(EXIT_TIMEOUT)),
-            None if output.is_closed() => return Ok(ExitCode::SUCCESS),
-            None => continue,
+            Next::Event(event) => event,
+            Next::Stopped => return Ok(ExitCode::SUCCESS),
+            Next::Timeout if is_over() => return Ok(ExitCode::from(EXIT_TIMEOUT)),
+            Next::Timeout if output.is_closed() => return Ok(ExitCode::SUCCESS),
+            Next::Timeout => continue,
         };
         line.clear();
         write_line(&event, &mut line)?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use mixcord::operator::{self, RingStatus};
-use mixcord::{Consumer, Event, Stop};
+use mixcord::{Consumer, Event, Next, Stop};
 
 use self::screen::Screen;
 use self::update::describe;
@@ -136,7 +136,7 @@ impl Picture {
             }
             let next = observer.as_mut().map(|observer| observer.next_timeout(left.min(PICK)));
             match next {
-                Some(Ok(Some(Some(event)))) => {
+                Some(Ok(Next::Event(event))) => {
                     if self.show(&event) {
                         std::thread::sleep(left.min(PICK));
                     }

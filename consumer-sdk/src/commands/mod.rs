@@ -50,6 +50,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Commands {
     instance: String,
+    /// Where they are written down instead of being sent.
+    #[cfg(feature = "testing")]
+    recorded: Option<std::sync::Arc<std::sync::Mutex<Vec<Command>>>>,
     timeout: Duration,
     patience: Duration,
 }
@@ -78,7 +81,30 @@ impl Commands {
 
     /// `instance` has the name of one.
     fn of(instance: String) -> Self {
-        Self { instance, timeout: TIMEOUT, patience: Duration::ZERO }
+        Self {
+            instance,
+            #[cfg(feature = "testing")]
+            recorded: None,
+            timeout: TIMEOUT,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// Writes commands down that are fit to be sent.
+    #[cfg(feature = "testing")]
+    pub(crate) fn recorded(sent: std::sync::Arc<std::sync::Mutex<Vec<Command>>>) -> Self {
+        Self { recorded: Some(sent), ..Self::of("testing".to_owned()) }
+    }
+
+    /// Whether a command was written down instead of sent.
+    fn record(&self, _command: &Command) -> bool {
+        #[cfg(feature = "testing")]
+        if let Some(sent) = &self.recorded {
+            let mut sent = sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            sent.push(_command.clone());
+            return true;
+        }
+        false
     }
 
     /// How long to wait for an answer; 10 s by default.
@@ -132,6 +158,9 @@ impl Commands {
     }
 
     async fn carry_out(&self, mut plan: Plan) -> Result<(), Error> {
+        if self.record(plan.command()) {
+            return Ok(());
+        }
         let since = Instant::now();
         loop {
             while let Some(step) = plan.next()? {
@@ -146,6 +175,9 @@ impl Commands {
     }
 
     fn carry_out_blocking(&self, mut plan: Plan) -> Result<(), Error> {
+        if self.record(plan.command()) {
+            return Ok(());
+        }
         let since = Instant::now();
         loop {
             while let Some(step) = plan.next()? {

@@ -1,6 +1,8 @@
 mod group;
+mod next;
 mod observer;
 mod source;
+mod stream;
 mod waiting;
 mod wanted;
 
@@ -10,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use mixcord_ring::{AsyncBell, Limits, Namespace, Ring};
 
+pub use self::next::Next;
 use self::source::Source;
+use self::stream::Streaming;
 use self::wanted::Damaged;
 use crate::doorbell::Doorbell;
 use crate::group::meter::{Counters, Meter};
@@ -45,6 +49,7 @@ pub struct Consumer {
     counters: Arc<Counters>,
     pub(crate) doorbell: Option<Arc<Doorbell>>,
     async_bell: Option<AsyncBell>,
+    streaming: Streaming,
     lost: VecDeque<u64>,
 }
 
@@ -74,7 +79,7 @@ impl Consumer {
 
     /// What connecting gives that was stopped before there was a ring.
     pub(crate) fn closed(options: Options, namespace: Namespace) -> Result<Self, Error> {
-        let state = State::attach(&options.instance)?;
+        let state = options.state()?;
         let watching = Watching::new(&namespace, &state);
         let lookout = Arc::clone(&watching) as Arc<dyn Lookout>;
         let context = Arc::new(Context { state, lookout });
@@ -89,6 +94,7 @@ impl Consumer {
             counters,
             doorbell,
             async_bell,
+            streaming: Streaming::default(),
             lost,
         })
     }
@@ -144,36 +150,46 @@ impl Consumer {
         }
     }
 
+    /// [`next`](Self::next) for at most `timeout`. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn next_within(&mut self, timeout: Duration) -> Result<Next, Error> {
+        match tokio::time::timeout(timeout, self.next()).await {
+            Ok(next) => next.map(Next::from),
+            Err(_) => Ok(Next::Timeout),
+        }
+    }
+
     /// [`next`](Self::next) for programs without an async runtime.
     ///
     /// # Errors
     /// See [`Error`].
     pub fn next_blocking(&mut self) -> Result<Option<Event>, Error> {
-        self.next_until(None).map(|event| event.flatten())
+        self.next_until(None).map(Next::event)
     }
 
-    /// [`next_blocking`](Self::next_blocking) for at most `timeout`: then `Ok(None)`. The inner
-    /// `None` says that the consumer is stopped.
+    /// [`next_blocking`](Self::next_blocking) for at most `timeout`.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Option<Event>>, Error> {
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Next, Error> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Option<Option<Event>>, Error> {
+    fn next_until(&mut self, deadline: Option<Instant>) -> Result<Next, Error> {
         loop {
             if let Some(event) = self.poll_ready()? {
-                return Ok(Some(event));
+                return Ok(event.into());
             }
-            let Some(ticket) = self.arm() else { return Ok(Some(None)) };
+            let Some(ticket) = self.arm() else { return Ok(Next::Stopped) };
             match self.poll()? {
-                Poll::Event(event) => return Ok(Some(Some(event))),
-                Poll::Stopped => return Ok(Some(None)),
+                Poll::Event(event) => return Ok(Next::Event(event)),
+                Poll::Stopped => return Ok(Next::Stopped),
                 Poll::Wait => {}
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(None);
+                return Ok(Next::Timeout);
             }
             self.sleep_blocking(ticket, deadline);
         }

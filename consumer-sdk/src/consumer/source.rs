@@ -53,7 +53,7 @@ impl Source {
             group: group.to_owned(),
             source,
         };
-        context.state.attachment().follow(ring);
+        context.state.follow(ring);
         if options.observer {
             let observer = ring.observe("observer", start, &doorbell.bell).map_err(refused)?;
             let (observer, seen, ring) = (Box::new(observer), Arc::default(), ring.clone());

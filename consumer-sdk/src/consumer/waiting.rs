@@ -39,16 +39,22 @@ impl Consumer {
         ticket: Ticket,
         until: Option<Instant>,
     ) -> Result<(), Error> {
-        let Some(doorbell) = &self.doorbell else { return Ok(()) };
+        let nap = self.nap(until);
+        if let Some(bell) = self.async_bell()? {
+            bell.notified_within(ticket, nap).await;
+        }
+        Ok(())
+    }
+
+    /// The bell to await, from the first wait on; `None` where there is no ring.
+    pub(super) fn async_bell(&mut self) -> Result<Option<&AsyncBell>, Error> {
+        let Some(doorbell) = &self.doorbell else { return Ok(None) };
         if self.async_bell.is_none() {
             let bell = AsyncBell::new(doorbell.bell.clone())
                 .map_err(|source| Error::Io { doing: "starting the waiting thread", source })?;
             self.async_bell = Some(bell);
         }
-        if let Some(bell) = &self.async_bell {
-            bell.notified_within(ticket, self.nap(until)).await;
-        }
-        Ok(())
+        Ok(self.async_bell.as_ref())
     }
 
     pub(crate) fn sleep_blocking(&self, ticket: Ticket, until: Option<Instant>) {
@@ -59,7 +65,7 @@ impl Consumer {
 
     /// How long to sleep: until then, but not longer than the ring asks for, as a dead member rings
     /// no bell.
-    fn nap(&self, until: Option<Instant>) -> Duration {
+    pub(super) fn nap(&self, until: Option<Instant>) -> Duration {
         let longest = match &self.source {
             Source::Group { team, .. } => team.tick(),
             Source::Observer { observer, .. } => observer.tick(),

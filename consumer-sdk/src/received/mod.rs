@@ -1,5 +1,6 @@
 //! Events, as they are given to the program.
 
+mod change;
 mod context;
 mod identity;
 mod settling;
@@ -13,10 +14,13 @@ use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Shard, Value,
 use mixcord_ring::{Entry, Observed, Records, RingId};
 use serde::Deserialize;
 
+pub use self::change::Change;
 pub(crate) use self::context::{Context, Lookout, Watcher};
 pub use self::identity::Identity;
 use crate::State;
 use crate::group::Out;
+#[cfg(feature = "testing")]
+use crate::testing::Given;
 
 /// One event, yours to keep, to clone and to send to other threads: clones share its bytes.
 ///
@@ -47,6 +51,9 @@ pub(crate) enum Holder {
     Lost(Arc<Lost>),
     /// In a record made here, in the place of one whose bytes are gone, given to a member of a group.
     Gone(Arc<Out>, Arc<Lost>),
+    /// In a record made by a test.
+    #[cfg(feature = "testing")]
+    Made(Arc<Given>),
 }
 
 /// The record that says that so many were lost.
@@ -137,6 +144,8 @@ impl Event {
             }
             Holder::Kept(records, _) => records.get(0).map_or(&[], |entry| entry.payload),
             Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.record,
+            #[cfg(feature = "testing")]
+            Holder::Made(given) => &given.record,
         }
     }
 
@@ -145,6 +154,8 @@ impl Event {
             Holder::Out(out) => out.team().context(),
             Holder::Seen(_, _, context) | Holder::Kept(_, context) => context,
             Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.context,
+            #[cfg(feature = "testing")]
+            Holder::Made(given) => &given.context,
         }
     }
 
@@ -152,7 +163,16 @@ impl Event {
     pub(crate) fn out(&self) -> Option<&Arc<Out>> {
         match &self.holder {
             Holder::Out(out) | Holder::Gone(out, _) => Some(out),
-            Holder::Seen(..) | Holder::Kept(..) | Holder::Lost(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What a test sees of what is said of this event.
+    #[cfg(feature = "testing")]
+    pub(crate) fn given(&self) -> Option<&Given> {
+        match &self.holder {
+            Holder::Made(given) => Some(given),
+            _ => None,
         }
     }
 
@@ -338,7 +358,7 @@ impl Event {
     pub fn lost(&self) -> Option<u64> {
         match &self.holder {
             Holder::Lost(lost) | Holder::Gone(_, lost) => Some(lost.count),
-            Holder::Out(_) | Holder::Seen(..) | Holder::Kept(..) => None,
+            _ => None,
         }
     }
 

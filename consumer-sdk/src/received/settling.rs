@@ -40,6 +40,10 @@ impl Event {
     }
 
     fn settle(&self, how: How<'_>) {
+        #[cfg(feature = "testing")]
+        if let Some(given) = self.given() {
+            given.settle(how);
+        }
         if let Some(out) = self.out() {
             out.settle(how);
         }

@@ -6,3 +6,4 @@ mod tasks;
 mod threads;
 
 pub use self::outcome::Outcome;
+pub(crate) use self::outcome::told;

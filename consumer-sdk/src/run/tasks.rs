@@ -7,8 +7,26 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Outcome;
 use super::guard::{guarded, queue};
-use crate::Error;
 use crate::consumer::Consumer;
+use crate::{Builder, Error};
+
+impl Builder {
+    /// Connects, and [runs](Consumer::run).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    ///
+    /// # Panics
+    /// As [`connect`](Self::connect).
+    pub async fn run<F, Fut>(self, handler: F) -> Result<(), Error>
+    where
+        F: Fn(crate::Event) -> Fut + Send + Sync + 'static,
+        Fut: Future + Send + 'static,
+        Fut::Output: Outcome,
+    {
+        self.connect().await?.run(handler).await
+    }
+}
 
 impl Consumer {
     /// Calls the handler with every event until the consumer is stopped: for as many events at once as

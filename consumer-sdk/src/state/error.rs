@@ -42,6 +42,12 @@ pub enum Error {
         /// What the store says.
         source: OpenError,
     },
+    /// Only a cache's store can answer this.
+    #[cfg(feature = "testing")]
+    #[error(
+        "a state that a test made has no store: neither statistics nor readers nor a directory"
+    )]
+    Made,
     /// The store cannot answer.
     #[error("the state of instance \"{instance}\" cannot be read: {source}")]
     Store {

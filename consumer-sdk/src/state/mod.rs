@@ -26,18 +26,30 @@
 mod attach;
 mod entities;
 mod error;
+mod look;
+mod many;
+mod permissions;
+#[cfg(feature = "testing")]
+mod world;
 
 use std::fmt;
 use std::sync::Arc;
+#[cfg(feature = "testing")]
+use std::sync::RwLock;
 
 use mixcord_event::Document;
 use mixcord_state as store;
 pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
-use store::Scan;
 
 use self::attach::Attachment;
 pub use self::entities::Entities;
+use self::entities::Range;
 pub use self::error::Error;
+use self::look::Look;
+pub use self::many::Get;
+pub use self::permissions::Permissions;
+#[cfg(feature = "testing")]
+pub(crate) use self::world::World;
 use crate::options::namespace;
 
 /// The cache's state of one instance, read directly from its store. Clones are the same.
@@ -46,7 +58,17 @@ use crate::options::namespace;
 /// found then. Every call fails with an [`Error`] that says what to do when there is no state.
 #[derive(Clone)]
 pub struct State {
-    attachment: Arc<Attachment>,
+    source: Source,
+}
+
+/// Who answers.
+#[derive(Clone)]
+enum Source {
+    /// The cache's store.
+    Store(Arc<Attachment>),
+    /// A world made by a test.
+    #[cfg(feature = "testing")]
+    Made(Arc<RwLock<World>>),
 }
 
 /// The answer of a query for one entity: a document of your own, or `None` when it is not cached.
@@ -68,17 +90,33 @@ impl State {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attach(instance: &str) -> Result<Self, crate::Error> {
-        Ok(Self { attachment: Attachment::of(instance, namespace(instance)?) })
+        let attachment = Attachment::of(instance, namespace(instance)?);
+        Ok(Self { source: Source::Store(attachment) })
     }
 
-    pub(crate) fn attachment(&self) -> &Attachment {
-        &self.attachment
+    /// Answers from this world.
+    #[cfg(feature = "testing")]
+    pub(crate) fn made(world: Arc<RwLock<World>>) -> Self {
+        Self { source: Source::Made(world) }
+    }
+
+    /// A consumer reads this ring from now on.
+    pub(crate) fn follow(&self, ring: &mixcord_ring::Ring) {
+        match &self.source {
+            Source::Store(attachment) => attachment.follow(ring),
+            #[cfg(feature = "testing")]
+            Source::Made(_) => {}
+        }
     }
 
     /// The instance.
     #[must_use]
     pub fn instance(&self) -> &str {
-        self.attachment.instance()
+        match &self.source {
+            Source::Store(attachment) => attachment.instance(),
+            #[cfg(feature = "testing")]
+            Source::Made(_) => "testing",
+        }
     }
 
     /// A guild: its own fields with `member_count`, roles, emojis and stickers. Channels, members
@@ -89,7 +127,7 @@ impl State {
 
     /// A channel or thread, wherever it is.
     pub fn channel(&self, id: u64) -> Answer {
-        self.ask(|store| store.channel(id))
+        self.ask(|look| look.channel(id))
     }
 
     /// A role.
@@ -134,13 +172,13 @@ impl State {
 
     /// The bot's own user.
     pub fn me(&self) -> Answer {
-        self.ask(store::State::me)
+        self.ask(|look| look.me())
     }
 
     /// The entity of any resource under its id (the user's, of what a member has) and the id of its
     /// guild; of its channel, for a message; 0 for guilds, users and private channels.
     pub fn entity(&self, resource: Resource, owner: u64, id: u64) -> Answer {
-        self.ask(|store| store.entity(resource, owner, id))
+        self.ask(|look| look.entity(resource, owner, id))
     }
 
     /// The guild of a channel or thread; `Some(0)` for a private channel.
@@ -148,7 +186,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn guild_of_channel(&self, channel: u64) -> Result<Option<u64>, Error> {
-        self.ask(|store| store.guild_of_channel(channel))
+        self.ask(|look| look.guild_of_channel(channel))
     }
 
     /// The shard a guild's events come from, and out of how many.
@@ -156,7 +194,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn shard_of_guild(&self, guild: u64) -> Result<Option<(u16, u16)>, Error> {
-        self.ask(|store| store.shard_of_guild(guild))
+        self.ask(|look| look.shard_of_guild(guild))
     }
 
     /// How many members a guild has, if Discord said so, and how many of them are cached.
@@ -164,7 +202,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn member_counts(&self, guild: u64) -> Result<Option<(Option<u64>, u64)>, Error> {
-        self.ask(|store| store.member_counts(guild))
+        self.ask(|look| look.member_counts(guild))
     }
 
     /// The cached guilds, by id.
@@ -201,26 +239,26 @@ impl State {
     /// The newest of all are those before `u64::MAX`.
     #[must_use]
     pub fn messages_before(&self, channel: u64, id: u64, limit: usize) -> Entities {
-        Entities::new(self, Scan::messages_before(channel, id, limit))
+        self.range(Range::Before { channel, id, limit })
     }
 
     /// At most `limit` messages of a channel that are newer than the message `id`, the oldest first.
     #[must_use]
     pub fn messages_after(&self, channel: u64, id: u64, limit: usize) -> Entities {
-        Entities::new(self, Scan::messages_after(channel, id, limit))
+        self.range(Range::After { channel, id, limit })
     }
 
     /// Every entity of a resource, those of one guild after the other; messages in the order in which
     /// they were received.
     #[must_use]
     pub fn entities(&self, resource: Resource) -> Entities {
-        Entities::new(self, Scan::all(resource))
+        self.range(Range::All(resource))
     }
 
     /// The entities of a resource that one guild has; one channel, for messages.
     #[must_use]
     pub fn entities_of(&self, resource: Resource, owner: u64) -> Entities {
-        Entities::new(self, Scan::of(resource, owner))
+        self.range(Range::Of(resource, owner))
     }
 
     /// How many entities of a resource are cached.
@@ -228,7 +266,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn count(&self, resource: Resource) -> Result<u64, Error> {
-        self.ask(|store| store.count(resource))
+        self.ask(|look| look.count(resource))
     }
 
     /// Entities and bytes of each resource, and of the store.
@@ -236,7 +274,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn stats(&self) -> Result<StateStats, Error> {
-        self.ask(store::State::stats)
+        self.ask_store(store::State::stats)
     }
 
     /// The queries that are open at this moment, of all processes. One that stays (of a process that
@@ -245,7 +283,7 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn readers(&self) -> Result<Vec<ReaderSlot>, Error> {
-        self.ask(|store| Ok(store.readers()))
+        self.ask_store(|store| Ok(store.readers()))
     }
 
     /// Where the store is.
@@ -253,14 +291,45 @@ impl State {
     /// # Errors
     /// When there is no state: see [`Error`].
     pub fn directory(&self) -> Result<std::path::PathBuf, Error> {
-        self.ask(|store| Ok(store.dir().to_owned()))
+        self.ask_store(|store| Ok(store.dir().to_owned()))
+    }
+
+    fn range(&self, range: Range) -> Entities {
+        match &self.source {
+            Source::Store(_) => Entities::scanned(self, range.scan()),
+            #[cfg(feature = "testing")]
+            Source::Made(world) => {
+                let world = world.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Entities::listed(self, world.list(range))
+            }
+        }
     }
 
     fn ask<T>(
         &self,
+        question: impl Fn(&dyn Look) -> Result<T, store::StoreError>,
+    ) -> Result<T, Error> {
+        match &self.source {
+            Source::Store(attachment) => attachment.ask(|store| question(store)),
+            #[cfg(feature = "testing")]
+            Source::Made(world) => {
+                let world = world.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let instance = "testing".to_owned();
+                question(&*world).map_err(|source| Error::Store { instance, source })
+            }
+        }
+    }
+
+    /// What only a store can answer.
+    fn ask_store<T>(
+        &self,
         question: impl Fn(&store::State) -> Result<T, store::StoreError>,
     ) -> Result<T, Error> {
-        self.attachment.ask(question)
+        match &self.source {
+            Source::Store(attachment) => attachment.ask(question),
+            #[cfg(feature = "testing")]
+            Source::Made(_) => Err(Error::Made),
+        }
     }
 }
 

@@ -200,6 +200,6 @@ fn kinds_that_are_not_wanted_are_passed_over_and_done_with() {
     let event = next(&mut consumer);
     assert_eq!((event.kind(), event.data().to_json()), (Kind::GAP, gap.to_owned()));
     event.ack();
-    assert!(consumer.next_timeout(std::time::Duration::ZERO).expect("no error").is_none());
+    assert!(consumer.next_timeout(std::time::Duration::ZERO).expect("no error").is_timeout());
     until("all to be acknowledged", || rig.group("bot").lag == 0);
 }

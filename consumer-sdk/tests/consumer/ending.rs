@@ -99,8 +99,8 @@ fn ends_and_gives_its_event_back(how: &str) {
     });
     assert_eq!(code, Some(Some(124)));
     let mut other = rig.consumer().group("bot").connect_blocking().expect("connected");
-    let event = other.next_timeout(PATIENCE).expect("no error").expect("in time");
-    assert_eq!(numbers(&event.expect("not stopped")), (1, 1));
+    let event = other.next_timeout(PATIENCE).expect("no error").event().expect("in time");
+    assert_eq!(numbers(&event), (1, 1));
 }
 
 #[test]

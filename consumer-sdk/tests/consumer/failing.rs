@@ -173,7 +173,7 @@ fn a_retry_in_a_while_comes_after_what_others_have() {
     let event = next(&mut consumer);
     assert_eq!(numbers(&event), (2, 1));
     event.ack();
-    assert!(consumer.next_timeout(Duration::from_millis(20)).expect("no error").is_none());
+    assert!(consumer.next_timeout(Duration::from_millis(20)).expect("no error").is_timeout());
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ fn an_event_that_is_kept_too_long_is_taken_back_unless_its_program_says_it_works
     let begun = std::time::Instant::now();
     while begun.elapsed() < Duration::from_secs(3) {
         first.progress();
-        assert!(consumer.next_timeout(Duration::from_millis(5)).expect("no error").is_none());
+        assert!(consumer.next_timeout(Duration::from_millis(5)).expect("no error").is_timeout());
     }
     let again = next(&mut consumer);
     assert_eq!((numbers(&again), again.attempt()), ((1, 1), 2));
@@ -316,7 +316,7 @@ fn what_is_too_old_to_be_answered_is_dropped_and_counted() {
         event.ack();
     }
     until("the last to be dropped", || {
-        assert!(consumer.next_timeout(Duration::ZERO).expect("no error").is_none());
+        assert!(consumer.next_timeout(Duration::ZERO).expect("no error").is_timeout());
         consumer.meter().read().too_old == 2
     });
     assert_eq!((consumer.meter().read().handled, consumer.lag()), (4, 0));

@@ -77,8 +77,5 @@ async fn an_observer_can_be_run_too() {
 
 /// What is there now.
 fn read(observer: &mut Consumer) -> Option<Event> {
-    observer
-        .next_timeout(Duration::ZERO)
-        .expect("no error")
-        .map(|event| event.expect("not stopped"))
+    observer.next_timeout(Duration::ZERO).expect("no error").event()
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use mixcord::{Consumer, Event};
+use mixcord::{Consumer, Event, Next};
 use proptest::prelude::*;
 
 use crate::rig::{Rig, numbers, until};
@@ -82,10 +82,9 @@ impl Model {
     fn receive(&mut self, at: usize) -> bool {
         let (owner, consumer) = &mut self.members[at];
         let owner = *owner;
-        let Some(event) = consumer.next_timeout(Duration::ZERO).expect("no error") else {
+        let Next::Event(event) = consumer.next_timeout(Duration::ZERO).expect("no error") else {
             return false;
         };
-        let event = event.expect("not stopped");
         let (guild, number) = numbers(&event);
         assert_eq!(self.owed[&guild].front(), Some(&number), "not the guild's next event");
         let out = |(owner, held): &(u64, Event)| self.is_member(*owner) && numbers(held).0 == guild;

@@ -18,7 +18,7 @@ fn messages(rig: &mut Rig, places: &[(u64, u64)]) {
 
 /// Takes what can be out side by side.
 fn take_all(consumer: &mut Consumer) -> Vec<Event> {
-    std::iter::from_fn(|| consumer.next_timeout(Duration::ZERO).expect("no error").flatten())
+    std::iter::from_fn(|| consumer.next_timeout(Duration::ZERO).expect("no error").event())
         .collect()
 }
 

@@ -169,8 +169,7 @@ impl Drop for Rig {
 
 /// The next event, which must come.
 pub(crate) fn next(consumer: &mut Consumer) -> Event {
-    let event = consumer.next_timeout(PATIENCE).expect("no error");
-    event.expect("in time").expect("not stopped")
+    consumer.next_timeout(PATIENCE).expect("no error").event().expect("in time")
 }
 
 /// Guild and number of a message.

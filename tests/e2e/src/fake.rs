@@ -208,6 +208,17 @@ impl Fake {
         Ok(())
     }
 
+    /// Posts a message as the bot.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn say(&self, channel: u64, content: &str) -> Result<()> {
+        let url = format!("{}/channels/{channel}/messages", self.api_url());
+        let request = ureq::post(url).header("Authorization", format!("Bot {}", crate::TOKEN));
+        request.send_json(serde_json::json!({ "content": content })).context("posting")?;
+        Ok(())
+    }
+
     fn get(&self, path: &str) -> Result<String> {
         let mut answer =
             ureq::get(format!("{}{path}", self.base)).call().with_context(|| path.to_owned())?;

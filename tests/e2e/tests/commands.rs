@@ -75,8 +75,8 @@ impl Scene {
         let end = std::time::Instant::now() + DEADLINE;
         loop {
             let left = end.saturating_duration_since(std::time::Instant::now());
-            let event = self.consumer.next_timeout(left)?.with_context(|| format!("no {what}"))?;
-            let event = event.context("the consumer was stopped")?;
+            let next = self.consumer.next_timeout(left)?.event();
+            let event = next.with_context(|| format!("no {what}"))?;
             let data: Value = serde_json::from_str(&event.data().to_json())?;
             event.ack();
             if like(&event, &data) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mixcord::state::{Error, Resource};
-use mixcord::{Consumer, Kind, State, atoms};
+use mixcord::{Consumer, Kind, Next, State, atoms};
 use mixcord_e2e::furnish::{CHANNEL, GUILD, MEMBERS, channel_name, furnished, rename, until_named};
 use mixcord_e2e::{Program, Stack, until};
 use serde_json::json;
@@ -204,8 +204,8 @@ fn an_event_of_a_new_store_is_never_answered_from_the_old_one() -> Result<()> {
             ensure!(Instant::now() < deadline, "the event does not come");
             // The old store is in use until the very moment of the event.
             let _ = channel_name(&state);
-            if let Some(event) = consumer.next_timeout(Duration::ZERO)? {
-                break event.context("not stopped")?;
+            if let Next::Event(event) = consumer.next_timeout(Duration::ZERO)? {
+                break event;
             }
         };
         assert_eq!(channel_name(event.state())?.as_deref(), Some(name.as_str()));

@@ -84,6 +84,10 @@ impl Plan {
         })
     }
 
+    pub(super) const fn command(&self) -> &Command {
+        &self.command
+    }
+
     /// The next process to ask; `None` when all were.
     pub(super) fn next(&mut self) -> Result<Option<Step>, Error> {
         if self.counts.is_none() {
