@@ -94,8 +94,11 @@ stage_msrv() {
     fi
 }
 stage_build() { cargo build --bins --examples; }
-# The end-to-end tests start many processes each and come in a stage of their own.
-stage_test() { run_tests --workspace --exclude mixcord-e2e --exclude mixcord-bench --all-targets; }
+# The end-to-end tests start many processes each and come in a stage of their own, with the quick form of the
+# pipeline's benchmark.
+stage_test() {
+    run_tests --workspace --exclude mixcord-e2e --exclude mixcord-pipeline --exclude mixcord-bench --all-targets
+}
 stage_doc() {
     cargo test --doc --features mixcord/testing,mixcord/twilight,mixcord/serenity &&
         RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet \
@@ -122,7 +125,7 @@ stage_package() {
     cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-e2e --allow-dirty $verify \
         --target-dir target/package
 }
-stage_e2e() { run_tests -p mixcord-e2e; }
+stage_e2e() { run_tests -p mixcord-e2e -p mixcord-pipeline; }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))

@@ -1,17 +1,15 @@
 //! The cache: events in from a ring, state, and events with old and new out into a ring, beside a cache
 //! that lives in the bot's own process.
 
-mod guild;
 mod lmdb;
-mod mix;
 mod ours;
 mod peer;
 mod stage;
 
 use anyhow::Result;
+use mixcord_pipeline::workload::{Mix, guild};
 
 use self::lmdb::Lmdb;
-use self::mix::Mix;
 use self::ours::Ours;
 use self::peer::Twilight;
 use crate::clock::Sample;

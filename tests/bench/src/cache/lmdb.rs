@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use mixcord_event::topology;
 use mixcord_state::{Env, Key, Read, Table};
 
-use super::guild::MEMBERS;
 use crate::clock::{Sample, measure_thread};
+use mixcord_pipeline::workload::guild::MEMBERS;
 
 /// About what a presence takes.
 const VALUE_BYTES: usize = 300;

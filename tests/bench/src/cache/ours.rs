@@ -7,10 +7,10 @@ use anyhow::{Context, Result, ensure};
 use mixcord_cache::engine::{Engine, Plan, Progress};
 use mixcord_cache::settings::Settings;
 use mixcord_event::{Decoder, RecordMeta, Shard, topology};
+use mixcord_pipeline::workload::guild;
 use mixcord_ring::{Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start};
 use mixcord_state::{State, StateStats};
 
-use super::guild;
 use crate::clock::{Sample, thread_cpu};
 use crate::ring::pin;
 

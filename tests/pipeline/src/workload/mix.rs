@@ -7,10 +7,14 @@ use super::guild::{self, CHANNEL, CHANNELS, MEMBERS, MESSAGE, ROLE, USER, id};
 /// Makes events: 30 % PRESENCE_UPDATE, 30 % MESSAGE_CREATE, 10 % each TYPING_START, MESSAGE_UPDATE,
 /// GUILD_MEMBER_UPDATE and VOICE_STATE_UPDATE, over guilds and members by chance, sized like the payloads
 /// of part `event`: presences of 0.45 kB, messages of 1.9 kB. Each changes something, as Discord's do.
-pub(super) struct Mix {
+#[derive(Debug)]
+pub struct Mix {
     guilds: u64,
     made: u64,
     bytes: u64,
+    blends: Blend,
+    /// What a message's text begins with.
+    stamp: &'static str,
     dice: u64,
     /// The latest messages: guild, channel, message, author.
     messages: Vec<(u64, u64, u64, u64)>,
@@ -18,32 +22,56 @@ pub(super) struct Mix {
     updates: Vec<u32>,
 }
 
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blend {
+    /// All kinds.
+    Everything,
+    /// MESSAGE_CREATE alone.
+    Messages,
+}
+
+/// An event: its name, the number of its guild, and its data.
+pub type Made = (&'static str, u64, Value);
+
 /// Messages of which one is edited.
 const EDITED: u64 = 4096;
 
 impl Mix {
-    pub(super) fn new(guilds: u64) -> Self {
+    /// For so many guilds, whose members are as their GUILD_CREATEs say.
+    pub fn new(guilds: u64) -> Self {
         let updates = vec![0; (guilds * MEMBERS) as usize];
         Self {
             guilds,
             made: 0,
             bytes: 0,
+            blends: Blend::Everything,
+            stamp: "",
             dice: 0x9E37_79B9_7F4A_7C15,
             messages: Vec::new(),
             updates,
         }
     }
 
-    /// The next events, as gateway messages.
-    pub(super) fn batch(&mut self, events: u64) -> Vec<String> {
-        (0..events).map(|_| self.event()).collect()
+    /// Makes these only, and messages whose text begins with `stamp`.
+    #[must_use]
+    pub fn of(mut self, blend: Blend, stamp: &'static str) -> Self {
+        (self.blends, self.stamp) = (blend, stamp);
+        self
     }
 
-    pub(super) fn made(&self) -> u64 {
+    /// The next events, as gateway messages.
+    pub fn batch(&mut self, events: u64) -> Vec<String> {
+        (0..events).map(|_| self.text()).collect()
+    }
+
+    /// Events made so far.
+    pub fn made(&self) -> u64 {
         self.made
     }
 
-    pub(super) fn mean_bytes(&self) -> u64 {
+    /// Mean length of what [`batch`](Self::batch) gave.
+    pub fn mean_bytes(&self) -> u64 {
         self.bytes / self.made.max(1)
     }
 
@@ -55,11 +83,23 @@ impl Mix {
         (mixed ^ (mixed >> 31)) % sides
     }
 
-    fn event(&mut self) -> String {
+    fn text(&mut self) -> String {
+        let (name, _, data) = self.event();
+        let text = json!({"op": 0, "s": self.made + 10, "t": name, "d": data}).to_string();
+        self.bytes += text.len() as u64;
+        text
+    }
+
+    /// The next event.
+    pub fn event(&mut self) -> Made {
         self.made += 1;
         let (guild, user) = (self.roll(self.guilds), self.roll(MEMBERS));
         let channel = self.roll(CHANNELS / 5) * 5;
-        let (name, data) = match self.roll(10) {
+        let dice = match self.blends {
+            Blend::Everything => self.roll(10),
+            Blend::Messages => 3,
+        };
+        let (name, data) = match dice {
             0..3 => ("PRESENCE_UPDATE", self.presence(guild, user)),
             3..6 => {
                 let new = (guild, channel, MESSAGE + self.made, user);
@@ -78,14 +118,12 @@ impl Mix {
                 let minute = self.made / 60 % 60;
                 let second = self.made % 60;
                 let edited = format!("2026-11-19T10:{minute:02}:{second:02}.412000+00:00");
-                ("MESSAGE_UPDATE", self.message(held, &json!(edited)))
+                return ("MESSAGE_UPDATE", held.0, self.message(held, &json!(edited)));
             }
             7 | 8 => ("GUILD_MEMBER_UPDATE", self.member_update(guild, user)),
             _ => ("VOICE_STATE_UPDATE", self.voice(guild, user)),
         };
-        let text = json!({"op": 0, "s": self.made + 10, "t": name, "d": data}).to_string();
-        self.bytes += text.len() as u64;
-        text
+        (name, guild, data)
     }
 
     fn presence(&mut self, guild: u64, user: u64) -> Value {
@@ -158,7 +196,7 @@ impl Mix {
         (guild, channel, message, user): (u64, u64, u64, u64),
         edited: &Value,
     ) -> Value {
-        let edit = edited.as_str().unwrap_or_default();
+        let (stamp, edit) = (self.stamp, edited.as_str().unwrap_or_default());
         // Every other one has a picture.
         let picture = json!({
             "id": id(guild, message), "filename": "table-3.png", "size": 84_213, "width": 1280,
@@ -171,7 +209,7 @@ impl Mix {
             "id": id(guild, message), "channel_id": id(guild, CHANNEL + channel), "guild_id": id(guild, 0),
             "type": 0, "tts": false, "timestamp": "2026-11-19T09:14:21.412000+00:00",
             "edited_timestamp": edited, "pinned": false, "nonce": id(guild, message), "flags": 0,
-            "content": format!("The engine weaves algebraic patterns just as the loom weaves flowers and \
+            "content": format!("{stamp}The engine weaves algebraic patterns just as the loom weaves flowers and \
                                 leaves: see the notes below, and tell me if table 3 is right. {edit}"),
             "mention_everyone": false, "mention_roles": [],
             "mentions": [{

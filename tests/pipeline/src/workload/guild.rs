@@ -4,25 +4,31 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-/// Members of a guild; channels; roles.
-pub(super) const MEMBERS: u64 = 200;
-pub(super) const CHANNELS: u64 = 100;
-pub(super) const ROLES: u64 = 50;
+/// Members of a guild.
+pub const MEMBERS: u64 = 200;
+/// Channels of a guild.
+pub const CHANNELS: u64 = 100;
+/// Roles of a guild.
+pub const ROLES: u64 = 50;
 
-/// Numbers of ids in a guild.
-pub(super) const ROLE: u64 = 1_000;
-pub(super) const CHANNEL: u64 = 2_000;
-pub(super) const EMOJI: u64 = 3_000;
-pub(super) const USER: u64 = 4_000;
-pub(super) const MESSAGE: u64 = 100_000;
+/// The first role.
+pub const ROLE: u64 = 1_000;
+/// The first channel.
+pub const CHANNEL: u64 = 2_000;
+/// The first emoji.
+pub const EMOJI: u64 = 3_000;
+/// The first member.
+pub const USER: u64 = 4_000;
+/// The first message.
+pub const MESSAGE: u64 = 100_000;
 
 /// The id of something in a guild: eighteen digits, of which nine are the guild's.
-pub(super) fn id(guild: u64, number: u64) -> String {
+pub fn id(guild: u64, number: u64) -> String {
     format!("1{guild:08}{number:09}")
 }
 
 /// The guild's GUILD_CREATE as a gateway message, about 190 kB.
-pub(super) fn create(guild: u64) -> String {
+pub fn create(guild: u64) -> String {
     /// No digits of the text are these but those of ids.
     const PLACE: &str = "199999999";
     static TEXT: OnceLock<String> = OnceLock::new();
@@ -30,7 +36,8 @@ pub(super) fn create(guild: u64) -> String {
     text.replace(PLACE, &format!("1{guild:08}"))
 }
 
-pub(super) fn user(guild: u64, number: u64, name: &str) -> Value {
+/// A user as it stands in a message.
+pub fn user(guild: u64, number: u64, name: &str) -> Value {
     json!({
         "id": id(guild, USER + number), "username": format!("calculator.{number}"), "global_name": name,
         "avatar": "3d1c0f4e8b5a2f6e9d7c1b0a4f8e2d6c", "discriminator": "0", "public_flags": 64,
@@ -40,7 +47,7 @@ pub(super) fn user(guild: u64, number: u64, name: &str) -> Value {
 }
 
 /// A member without its user.
-pub(super) fn member(guild: u64, nick: &str) -> Value {
+pub fn member(guild: u64, nick: &str) -> Value {
     json!({
         "roles": [id(guild, ROLE + 1), id(guild, ROLE + 2)], "nick": nick, "avatar": null, "banner": null,
         "joined_at": "2020-01-11T10:00:21.008000+00:00", "premium_since": null, "deaf": false,

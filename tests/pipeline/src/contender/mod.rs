@@ -1,0 +1,139 @@
+//! Who is measured: Mixcord's three processes, and what a user would run instead.
+
+pub(crate) mod mixcord;
+mod nats;
+pub(crate) mod twilight;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub use self::mixcord::{Mixcord, Store, Take};
+pub use self::nats::Nats;
+pub use self::twilight::Twilight;
+use crate::process::Process;
+use crate::source::Load;
+
+/// One way to get a bot's events to its handler, with a cache of what they tell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Contender {
+    /// gateway, cache, consumers.
+    Mixcord(Mixcord),
+    /// twilight-gateway and twilight-cache-inmemory, in one process.
+    Twilight(Twilight),
+    /// The same split in two by a NATS server.
+    Nats(Nats),
+}
+
+/// Where programs are and where they may write.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Programs of this workspace.
+    pub programs: PathBuf,
+    /// Logs and such.
+    pub folder: PathBuf,
+}
+
+/// A contender that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// What is counted, in the order of events. Those at the end handle them.
+    pub processes: Vec<Process>,
+    /// The last so many of the processes answer for what was handled: groups of members.
+    pub groups: Vec<std::ops::Range<usize>>,
+    /// What belongs to it in shared memory, and is removed with it.
+    instance: Option<String>,
+}
+
+impl Contender {
+    /// How it is called in tables.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Mixcord(mixcord) => mixcord.name(),
+            Self::Twilight(twilight) => twilight.name().to_owned(),
+            Self::Nats(nats) => nats.name().to_owned(),
+        }
+    }
+
+    /// Whether it is Mixcord.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Mixcord(_))
+    }
+
+    /// Why it cannot run here, if it cannot.
+    #[must_use]
+    pub fn missing(&self, place: &Place) -> Option<String> {
+        match self {
+            Self::Mixcord(_) => None,
+            Self::Twilight(_) => twilight::missing(place),
+            Self::Nats(_) => twilight::missing(place).or_else(nats::missing),
+        }
+    }
+
+    /// Starts its processes against a source's port.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub fn start(&self, place: &Place, port: u16, load: &Load) -> Result<Running> {
+        match self {
+            Self::Mixcord(mixcord) => mixcord.start(place, port, load),
+            Self::Twilight(twilight) => twilight.start(place, port, load),
+            Self::Nats(nats) => nats.start(place, port, load),
+        }
+    }
+}
+
+impl Place {
+    /// Programs that lie where this one does.
+    ///
+    /// # Errors
+    /// The system does not say where that is.
+    pub fn beside_this_program(folder: &Path) -> std::io::Result<Self> {
+        let program = std::env::current_exe()?;
+        let programs = program.parent().unwrap_or_else(|| Path::new(".")).to_owned();
+        Ok(Self { programs, folder: folder.to_owned() })
+    }
+
+    /// The path of a program of this workspace.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+}
+
+impl Running {
+    /// Pages of its shared memory, in bytes.
+    #[must_use]
+    pub fn shared_bytes(&self) -> u64 {
+        self.instance.as_deref().map_or(0, mixcord::shared_bytes)
+    }
+
+    /// Ends all.
+    pub fn stop(mut self) {
+        // What handles goes last: nobody before it waits for a full ring.
+        self.processes.drain(..).for_each(Process::stop);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.processes.clear();
+        if let Some(instance) = &self.instance {
+            mixcord::remove(instance);
+        }
+    }
+}
+
+/// Whether a program can be found.
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian's servers are where only root looks.
+    let more = [PathBuf::from("/usr/sbin")];
+    std::env::split_paths(&path).chain(more).any(|folder| folder.join(program).is_file())
+}
+
+fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
