@@ -78,7 +78,7 @@ pub use lease::{InPlace, Lease, View};
 pub use member::{Batch, Claim, Member, Records};
 pub use namespace::Namespace;
 pub use observer::{Observed, Observer};
-pub use pace::{Pace, Pacer};
+pub use pace::{Pace, Pacer, UnknownPace};
 pub use producer::Producer;
 pub use refit::Fit;
 pub use ring::{GroupInfo, Pressure, Ring};

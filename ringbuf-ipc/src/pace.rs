@@ -1,5 +1,7 @@
 //! How long a reader stays away when it has read everything: learned from how its records come.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// What a reader that waits weighs: how soon it has a record, or what its wakes cost.
@@ -30,6 +32,31 @@ impl Pace {
             Self::Balanced => Some(Duration::from_micros(300)),
             Self::LowCpu => Some(Duration::from_millis(2)),
         }
+    }
+}
+
+/// Not one of the names of a [`Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected low-latency, balanced or low-cpu")]
+pub struct UnknownPace;
+
+impl fmt::Display for Pace {
+    /// As options spell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::LowLatency => "low-latency",
+            Self::Balanced => "balanced",
+            Self::LowCpu => "low-cpu",
+        })
+    }
+}
+
+impl FromStr for Pace {
+    type Err = UnknownPace;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPace> {
+        let all = [Self::LowLatency, Self::Balanced, Self::LowCpu];
+        all.into_iter().find(|pace| pace.to_string() == name).ok_or(UnknownPace)
     }
 }
 
@@ -187,6 +214,14 @@ mod tests {
             taken = come;
         }
         (slept, napped)
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for pace in [Pace::LowLatency, Pace::Balanced, Pace::LowCpu] {
+            assert_eq!(pace.to_string().parse(), Ok(pace));
+        }
+        assert_eq!("fast".parse::<Pace>(), Err(UnknownPace));
     }
 
     #[test]
