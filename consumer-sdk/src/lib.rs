@@ -85,6 +85,7 @@ pub use mixcord_event as event;
 pub use mixcord_event::{Kind, Value, atoms, kinds};
 /// The rings below, whose errors are parts of ours.
 pub use mixcord_ring as ring;
+pub use mixcord_ring::Pace;
 pub use order::Order;
 pub use received::{Change, Event, Identity};
 #[cfg(feature = "serenity")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mixcord_event::topology;
-use mixcord_ring::{GroupSpec, Namespace, Order as RingOrder, Start};
+use mixcord_ring::{GroupSpec, Namespace, Order as RingOrder, Pace, Start, UnknownPace};
 
 use crate::dead::DeadLetter;
 use crate::filter::Filter;
@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) on_dead: Option<OnDead>,
     pub(crate) filter: Filter,
     pub(crate) concurrency: usize,
+    /// `None` for what `MIXCORD_PACE` says.
+    pub(crate) pace: Option<Pace>,
     /// `None` for what the group has, which is [`Order::Guild`] when it is made.
     pub(crate) order: Option<Order>,
     pub(crate) ring_order: bool,
@@ -82,6 +84,7 @@ impl Options {
             on_dead: None,
             filter: Filter::default(),
             concurrency: 64,
+            pace: None,
             order: None,
             ring_order: false,
             wait: None,
@@ -103,6 +106,11 @@ impl Options {
         if self.ephemeral && self.absence != Absence::Usual {
             return Err(Error::Options(
                 "an ephemeral group ends with its last member: `.max_absence()` and `.forever()` have no meaning for it",
+            ));
+        }
+        if self.pace.is_none() && pace_of_environment().is_err() {
+            return Err(Error::Options(
+                "MIXCORD_PACE in the environment: expected low-latency, balanced or low-cpu",
             ));
         }
         if self.ring_order && self.order.is_some() {
@@ -140,6 +148,11 @@ impl Options {
         }
     }
 
+    /// How it waits.
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace.or_else(|| pace_of_environment().ok()).unwrap_or(Pace::Balanced)
+    }
+
     /// The group, as it is made where it is not there yet.
     pub(crate) fn spec(&self, group: &str, start: Start, order: RingOrder) -> GroupSpec {
         let spec =
@@ -161,6 +174,10 @@ impl Options {
     pub(crate) fn ring_order(&self) -> RingOrder {
         if self.ring_order { RingOrder::Ring } else { self.order.unwrap_or_default().in_ring() }
     }
+}
+
+fn pace_of_environment() -> Result<Pace, UnknownPace> {
+    std::env::var("MIXCORD_PACE").map_or(Ok(Pace::Balanced), |pace| pace.parse())
 }
 
 /// The namespace of an instance, whose name is checked.

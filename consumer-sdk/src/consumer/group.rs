@@ -36,10 +36,13 @@ impl Consumer {
             let Source::Group { team, .. } = &self.source else { return Ok(None) };
             let team = Arc::clone(team);
             match self.take_delivery() {
-                Ok(Some(delivery)) => match self.look_at(&team, delivery)? {
-                    Some(event) => return Ok(Some(event)),
-                    None => continue,
-                },
+                Ok(Some(delivery)) => {
+                    self.pacer.took(1);
+                    match self.look_at(&team, delivery)? {
+                        Some(event) => return Ok(Some(event)),
+                        None => continue,
+                    }
+                }
                 Ok(None) => {}
                 // The next take goes on behind the loss.
                 Err(TakeError::Evicted { lost, .. }) => {
@@ -109,7 +112,7 @@ impl Consumer {
             return Ok(false);
         };
         let ring = team.shared_ring();
-        if ring.producer_alive() || team.is_full(1) || team.lag().is_some_and(|lag| lag > 0) {
+        if !self.pulse.is_gone(ring) || team.is_full(1) || team.lag().is_some_and(|lag| lag > 0) {
             return Ok(false);
         }
         let Some(new) = replacement(&self.namespace, ring) else { return Ok(false) };

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mixcord_ring::{AsyncBell, Limits, Namespace, Ring};
+use mixcord_ring::{AsyncBell, Bell, Limits, Namespace, Pacer, Pulse, Ring};
 
 pub use self::next::Next;
 use self::source::Source;
@@ -51,6 +51,10 @@ pub struct Consumer {
     async_bell: Option<AsyncBell>,
     streaming: Streaming,
     lost: VecDeque<u64>,
+    /// Learns how events come, and how to wait for them.
+    pacer: Pacer,
+    /// Whether the ring's producer lives.
+    pulse: Pulse,
 }
 
 /// What there is to do.
@@ -85,6 +89,7 @@ impl Consumer {
         let context = Arc::new(Context { state, lookout });
         let (source, counters) = (Source::Closed, Arc::default());
         let (doorbell, async_bell, lost) = (None, None, VecDeque::new());
+        let (pacer, pulse) = (Pacer::new(options.pace()), Pulse::new());
         Ok(Self {
             options,
             namespace,
@@ -96,6 +101,8 @@ impl Consumer {
             async_bell,
             streaming: Streaming::default(),
             lost,
+            pacer,
+            pulse,
         })
     }
 
@@ -140,13 +147,17 @@ impl Consumer {
             if let Some(event) = self.poll_ready()? {
                 return Ok(event);
             }
+            if let Some((ticket, nap)) = self.nap_first() {
+                self.sleep(ticket, nap).await?;
+                continue;
+            }
             let Some(ticket) = self.arm() else { return Ok(None) };
             match self.poll()? {
                 Poll::Event(event) => return Ok(Some(event)),
                 Poll::Stopped => return Ok(None),
                 Poll::Wait => {}
             }
-            self.sleep(ticket, None).await?;
+            self.sleep(ticket, self.tick()).await?;
         }
     }
 
@@ -182,16 +193,24 @@ impl Consumer {
             if let Some(event) = self.poll_ready()? {
                 return Ok(event.into());
             }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_none_or(|left| !left.is_zero())
+                && let Some((ticket, nap)) = self.nap_first()
+            {
+                self.sleep_blocking(ticket, left.map_or(nap, |left| left.min(nap)));
+                continue;
+            }
             let Some(ticket) = self.arm() else { return Ok(Next::Stopped) };
             match self.poll()? {
                 Poll::Event(event) => return Ok(Next::Event(event)),
                 Poll::Stopped => return Ok(Next::Stopped),
                 Poll::Wait => {}
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Next::Timeout);
+            match left {
+                Some(left) if left.is_zero() => return Ok(Next::Timeout),
+                Some(left) => self.sleep_blocking(ticket, left.min(self.tick())),
+                None => self.sleep_blocking(ticket, self.tick()),
             }
-            self.sleep_blocking(ticket, deadline);
         }
     }
 
@@ -232,6 +251,16 @@ impl Consumer {
 
     pub(crate) fn is_group(&self) -> bool {
         matches!(self.source, Source::Group { .. })
+    }
+
+    /// What it counts, and the member that does.
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// The bell that it sleeps on.
+    pub(crate) fn bell(&self) -> Option<Bell> {
+        self.doorbell.as_ref().map(|doorbell| doorbell.bell.clone())
     }
 
     /// Leaves the group; what is out goes to another member.

@@ -47,6 +47,7 @@ impl Consumer {
             let something =
                 observer.read(BATCH, seen).map_err(|source| take_error(&self.options, source))?;
             let lost = seen.lost();
+            self.pacer.took(seen.len() as u64);
             if something {
                 if lost > 0
                     && let Some(event) = Event::lost_records(lost, &self.context)
@@ -55,7 +56,7 @@ impl Consumer {
                 }
                 continue;
             }
-            if !ring.producer_alive()
+            if self.pulse.is_gone(ring)
                 && let Some(new) = replacement(&self.namespace, ring)
                 && let Some(doorbell) = &self.doorbell
             {

@@ -73,14 +73,18 @@ impl Source {
         team.began_at().filter(|first| *first > 0)
     }
 
+    /// The ring it reads.
+    pub(super) fn ring(&self) -> Option<&Ring> {
+        match self {
+            Self::Group { team, .. } => Some(team.shared_ring()),
+            Self::Observer { ring, .. } => Some(ring),
+            Self::Closed => None,
+        }
+    }
+
     /// Which program writes the ring, if it says so.
     pub(super) fn writer(&self) -> Option<String> {
-        let ring = match self {
-            Self::Group { team, .. } => team.shared_ring(),
-            Self::Observer { ring, .. } => ring,
-            Self::Closed => return None,
-        };
-        Checkpoint::writer_in(&ring.checkpoint()?).map(str::to_owned)
+        Checkpoint::writer_in(&self.ring()?.checkpoint()?).map(str::to_owned)
     }
 }
 

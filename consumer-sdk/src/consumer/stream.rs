@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll as Polled, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use mixcord_ring::Ticket;
@@ -46,19 +47,22 @@ impl Consumer {
                 self.streaming.sleep = None;
                 continue;
             }
+            if let Some((ticket, nap)) = self.nap_first() {
+                self.fall_asleep(ticket, nap)?;
+                continue;
+            }
             let Some(ticket) = self.arm() else { return Polled::Ready(Ok(None)) };
             match self.poll()? {
                 Poll::Event(event) => return Polled::Ready(Ok(Some(event))),
                 Poll::Stopped => return Polled::Ready(Ok(None)),
-                Poll::Wait => self.fall_asleep(ticket)?,
+                Poll::Wait => self.fall_asleep(ticket, self.tick())?,
             }
         }
     }
 
-    fn fall_asleep(&mut self, ticket: Ticket) -> Result<(), Error> {
-        let nap = self.nap(None);
+    fn fall_asleep(&mut self, ticket: Ticket, longest: Duration) -> Result<(), Error> {
         if let Some(bell) = self.async_bell()?.cloned() {
-            let sleep = async move { bell.notified_within(ticket, nap).await };
+            let sleep = async move { bell.notified_within(ticket, longest).await };
             self.streaming.sleep = Some(Box::pin(sleep));
         }
         Ok(())

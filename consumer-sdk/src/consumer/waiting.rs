@@ -1,8 +1,8 @@
 //! Sleeping until there may be something to do.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mixcord_ring::{AsyncBell, Ticket};
+use mixcord_ring::{AsyncBell, Ring, Ticket};
 
 use super::Consumer;
 use super::source::Source;
@@ -34,14 +34,29 @@ impl Consumer {
         Some(ticket)
     }
 
-    pub(crate) async fn sleep(
-        &mut self,
-        ticket: Ticket,
-        until: Option<Instant>,
-    ) -> Result<(), Error> {
-        let nap = self.nap(until);
+    /// How long to stay away, asking for no bell, where events come often: then look again. A stop ends it.
+    pub(crate) fn nap_first(&mut self) -> Option<(Ticket, Duration)> {
+        if self.source.ring().is_some_and(Ring::producer_waits) {
+            self.pacer.hurry();
+        }
+        let ticket = self.doorbell.as_ref()?.bell.ticket();
+        // Of a stop before the ticket nobody rings any more.
+        let nap = self.pacer.rest().filter(|_| !self.options.stop.is_stopped())?;
+        Some((ticket, nap))
+    }
+
+    /// The longest sleep: a dead member rings no bell.
+    pub(crate) fn tick(&self) -> Duration {
+        match &self.source {
+            Source::Group { team, .. } => team.tick(),
+            Source::Observer { observer, .. } => observer.tick(),
+            Source::Closed => NAP,
+        }
+    }
+
+    pub(crate) async fn sleep(&mut self, ticket: Ticket, longest: Duration) -> Result<(), Error> {
         if let Some(bell) = self.async_bell()? {
-            bell.notified_within(ticket, nap).await;
+            bell.notified_within(ticket, longest).await;
         }
         Ok(())
     }
@@ -57,20 +72,9 @@ impl Consumer {
         Ok(self.async_bell.as_ref())
     }
 
-    pub(crate) fn sleep_blocking(&self, ticket: Ticket, until: Option<Instant>) {
+    pub(crate) fn sleep_blocking(&self, ticket: Ticket, longest: Duration) {
         if let Some(doorbell) = &self.doorbell {
-            doorbell.bell.wait(ticket, self.nap(until));
+            doorbell.bell.wait(ticket, longest);
         }
-    }
-
-    /// How long to sleep: until then, but not longer than the ring asks for, as a dead member rings
-    /// no bell.
-    pub(super) fn nap(&self, until: Option<Instant>) -> Duration {
-        let longest = match &self.source {
-            Source::Group { team, .. } => team.tick(),
-            Source::Observer { observer, .. } => observer.tick(),
-            Source::Closed => NAP,
-        };
-        until.map_or(longest, |until| until.saturating_duration_since(Instant::now()).min(longest))
     }
 }

@@ -23,6 +23,7 @@ impl Team {
     fn care(&self) -> bool {
         let mut roll = lock(&self.out);
         while roll.events.is_empty() && !roll.left {
+            roll.rests = true;
             roll = self.changed.wait(roll).unwrap_or_else(PoisonError::into_inner);
         }
         // A member that leaves ends the wait.

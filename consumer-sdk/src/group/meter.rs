@@ -19,6 +19,16 @@ pub(crate) struct Counters {
     pub(super) team: Mutex<Weak<Team>>,
 }
 
+impl Counters {
+    /// Ends the member, wherever the consumer is.
+    pub(crate) fn leave(&self) {
+        let team = lock(&self.team).upgrade();
+        if let Some(team) = team {
+            team.leave();
+        }
+    }
+}
+
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -62,6 +62,8 @@ pub(crate) struct Team {
 #[derive(Default)]
 struct Roll {
     events: BTreeMap<u64, Weak<Out>>,
+    /// Who looks after them waits for the first, and wants to be told.
+    rests: bool,
     left: bool,
 }
 
@@ -173,10 +175,10 @@ impl Team {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let out = Arc::new(Out::new(self, number, delivery, kind, identity));
         let mut roll = lock(&self.out);
-        let was_idle = roll.events.is_empty();
         roll.events.insert(number, Arc::downgrade(&out));
+        let rests = std::mem::take(&mut roll.rests);
         drop(roll);
-        if was_idle {
+        if rests {
             self.changed.notify_one();
         }
         out

@@ -11,6 +11,8 @@ use super::Outcome;
 use crate::group::Keeper;
 use crate::received::Event;
 
+const TOO_LONG: &str = "its handler took too long";
+
 /// The event waits until its handler can begin, which is no fault of the handler's.
 pub(super) fn queue(event: &Event) {
     if let Some(out) = event.out() {
@@ -41,18 +43,20 @@ where
     }
     let given = event.clone();
     let mut work = Box::pin(async move { handler(given).await.failure() });
+    let is_expired = || out.as_ref().is_some_and(|out| out.is_expired());
     let failure = std::future::poll_fn(|context| {
-        if let Some(out) = &out {
-            out.wake_with(context.waker());
-            if out.is_expired() {
-                return Poll::Ready(Some("its handler took too long".to_owned()));
-            }
+        if is_expired() {
+            return Poll::Ready(Some(TOO_LONG.to_owned()));
         }
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(failure)) => Poll::Ready(failure),
-            Err(panic) => Poll::Ready(Some(told(panic))),
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(failure)) => return Poll::Ready(failure),
+            Err(panic) => return Poll::Ready(Some(told(panic))),
         }
+        let Some(out) = &out else { return Poll::Pending };
+        out.wake_with(context.waker());
+        // It may have expired before there was somebody to wake.
+        if is_expired() { Poll::Ready(Some(TOO_LONG.to_owned())) } else { Poll::Pending }
     })
     .await;
     // Before the next of its key is given: two of them are never at work.

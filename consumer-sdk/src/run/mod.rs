@@ -4,6 +4,8 @@ mod guard;
 mod outcome;
 mod tasks;
 mod threads;
+mod watch;
+mod weight;
 
 pub use self::outcome::Outcome;
 pub(crate) use self::outcome::told;

@@ -1,10 +1,13 @@
 //! Handlers on threads, for programs without an async runtime.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
+use std::time::{Duration, Instant};
 
 use super::Outcome;
-use super::guard::{guarded_blocking, queue};
+use super::guard::guarded_blocking;
+use super::watch::{Sight, Watch, Watcher};
+use super::weight::Weight;
 use crate::consumer::Consumer;
 use crate::{Error, Event};
 
@@ -28,63 +31,181 @@ impl Consumer {
             }
             return Ok(());
         }
-        let Some(doorbell) = self.doorbell.clone() else { return Ok(()) };
-        let (give, work) = mpsc::channel::<Event>();
-        let (work, at_work) = (Mutex::new(work), AtomicUsize::new(0));
+        let limit = self.options.limit();
+        let state = State { consumer: Some(self), threads: 0, resting: 0, result: None };
+        let line = Line {
+            handler,
+            limit,
+            state: Mutex::new(state),
+            free: Condvar::new(),
+            news: Condvar::new(),
+            watch: Watch::default(),
+            weight: Weight::default(),
+        };
         std::thread::scope(|scope| {
-            let (work, at_work, handler, doorbell) = (&work, &at_work, &handler, &doorbell);
-            let thread = move || {
-                loop {
-                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(event) = next else { return };
-                    guarded_blocking(handler, &event);
-                    at_work.fetch_sub(1, Ordering::SeqCst);
-                    drop(event);
-                    doorbell.ring();
-                }
-            };
-            let mut threads = 0;
-            let start = || std::thread::Builder::new().spawn_scoped(scope, thread).map(drop);
-            let result = self.dispatch_blocking(&give, at_work, &mut threads, start);
-            // Without more work to come the threads finish what they handle, and end.
-            drop(give);
-            result
+            let first = line.start_thread(scope, &mut line.state());
+            first.map_err(|source| Error::Io { doing: "starting a thread", source })?;
+            line.watched(scope)
         })
     }
 
-    fn dispatch_blocking(
-        &mut self,
-        give: &mpsc::Sender<Event>,
-        at_work: &AtomicUsize,
-        threads: &mut usize,
-        start: impl Fn() -> std::io::Result<()>,
-    ) -> Result<(), Error> {
-        let limit = self.options.limit();
-        while !self.options.stop.is_stopped() {
-            let is_full = at_work.load(Ordering::SeqCst) >= limit;
-            let ticket = if is_full { self.arm_for_own() } else { self.arm() };
-            let Some(ticket) = ticket else { return Ok(()) };
-            while at_work.load(Ordering::SeqCst) < limit
-                && let Some(event) = self.take_event()?
-            {
-                if at_work.fetch_add(1, Ordering::SeqCst) >= *threads {
-                    match start() {
-                        Ok(()) => *threads += 1,
-                        Err(source) if *threads == 0 => {
-                            return Err(Error::Io { doing: "starting a thread", source });
-                        }
-                        // Those there are do it, one after the other.
-                        Err(error) => tracing::warn!(%error, "no further thread for handlers"),
-                    }
-                }
-                queue(&event);
-                // The receiver lives as long as the threads, which outlive this function.
-                let _ = give.send(event);
+    /// The next event; `None` once it is stopped.
+    fn next_for_thread(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(event) = self.take_event()? {
+                return Ok(Some(event));
             }
-            if !self.options.stop.is_stopped() {
-                self.sleep_blocking(ticket, None);
+            if let Some((ticket, nap)) = self.nap_first() {
+                self.sleep_blocking(ticket, nap);
+                continue;
+            }
+            let Some(ticket) = self.arm() else { return Ok(None) };
+            if self.options.stop.is_stopped() {
+                return Ok(None);
+            }
+            if let Some(event) = self.take_event()? {
+                return Ok(Some(event));
+            }
+            self.sleep_blocking(ticket, self.tick());
+        }
+    }
+}
+
+/// What the threads share: one of them has the consumer, and gives it away before it calls the handler.
+struct Line<F> {
+    handler: F,
+    /// Threads at most.
+    limit: usize,
+    state: Mutex<State>,
+    /// The consumer is there for another thread, or there are no more events.
+    free: Condvar,
+    /// A handler is called after a while, or no more are.
+    news: Condvar,
+    watch: Watch,
+    weight: Weight,
+}
+
+struct State {
+    /// `None` while a thread waits for an event or takes one.
+    consumer: Option<Consumer>,
+    threads: usize,
+    /// Threads that have nothing to do.
+    resting: usize,
+    /// How the giving of events ended.
+    result: Option<Result<(), Error>>,
+}
+
+impl<F, O> Line<F>
+where
+    F: Fn(Event) -> O + Send + Sync,
+    O: Outcome,
+{
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that events are given, until that ends.
+    fn watched<'s>(&'s self, scope: &'s Scope<'s, '_>) -> Result<(), Error> {
+        let mut watcher = Watcher::default();
+        let mut state = self.state();
+        loop {
+            if let Some(result) = state.result.take() {
+                // For those that come from a handler only now.
+                state.result = Some(Ok(()));
+                return result;
+            }
+            let wait = match watcher.look(&self.watch) {
+                Sight::Idle => Duration::MAX,
+                Sight::Busy => Watch::EVERY,
+                Sight::Stuck => {
+                    if state.consumer.is_some() {
+                        self.call_another(scope, &mut state);
+                    }
+                    Watch::EVERY
+                }
+            };
+            state = if wait == Duration::MAX {
+                self.news.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.news.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+    }
+
+    /// Has another thread give events, while this one is in a handler.
+    fn call_another<'s>(&'s self, scope: &'s Scope<'s, '_>, state: &mut State) {
+        if state.resting > 0 {
+            self.free.notify_one();
+        } else if state.threads < self.limit
+            && let Err(error) = self.start_thread(scope, state)
+        {
+            // Those there are do it, one after the other.
+            tracing::warn!(%error, "no further thread for handlers");
+        }
+    }
+
+    fn start_thread<'s>(
+        &'s self,
+        scope: &'s Scope<'s, '_>,
+        state: &mut State,
+    ) -> std::io::Result<()> {
+        let thread = std::thread::Builder::new().name("mixcord-run".to_owned());
+        thread.spawn_scoped(scope, move || self.give_events(scope))?;
+        state.threads += 1;
+        Ok(())
+    }
+
+    /// Gives events in turn with the other threads, until there are no more.
+    fn give_events<'s>(&'s self, scope: &'s Scope<'s, '_>) {
+        while let Some(mut consumer) = self.wait_for_turn() {
+            match consumer.next_for_thread() {
+                Ok(Some(event)) => {
+                    let mut state = self.state();
+                    state.consumer = Some(consumer);
+                    if !self.weight.is_light() {
+                        self.call_another(scope, &mut state);
+                    }
+                    drop(state);
+                    self.call(&event);
+                }
+                end => {
+                    let mut state = self.state();
+                    // The group is left when all threads are done.
+                    state.consumer = Some(consumer);
+                    state.result = Some(end.map(drop));
+                    self.free.notify_all();
+                    self.news.notify_one();
+                    return;
+                }
             }
         }
-        Ok(())
+    }
+
+    fn wait_for_turn(&self) -> Option<Consumer> {
+        let mut state = self.state();
+        loop {
+            if state.result.is_some() {
+                return None;
+            }
+            if let Some(consumer) = state.consumer.take() {
+                return Some(consumer);
+            }
+            state.resting += 1;
+            state = self.free.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.resting -= 1;
+        }
+    }
+
+    fn call(&self, event: &Event) {
+        let begun = Instant::now();
+        let (call, is_first) = self.watch.begin();
+        if is_first {
+            // Behind the lock: whoever looks has either seen the call, or waits.
+            drop(self.state());
+            self.news.notify_one();
+        }
+        guarded_blocking(&self.handler, event);
+        self.watch.end(call);
+        self.weight.learn(begun.elapsed());
     }
 }

@@ -36,6 +36,17 @@ fn child_that_hangs() {
             runtime.expect("a runtime").block_on(async {
                 let consumer = builder.connect().await.expect("connected");
                 // The one thread of the runtime never comes back: not even `grace` can pass.
+                let handler = move |_| async move {
+                    tokio::task::yield_now().await;
+                    hang();
+                };
+                consumer.run(handler).await.expect("no error");
+            });
+        }
+        "thread of the consumer" => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.expect("a runtime").block_on(async {
+                let consumer = builder.connect().await.expect("connected");
                 consumer.run(move |_| async move { hang() }).await.expect("no error");
             });
         }
@@ -81,7 +92,7 @@ impl Drop for Bot {
     }
 }
 
-fn ends_and_gives_its_event_back(how: &str) {
+fn ends_and_gives_its_event_back(how: &str, code_wanted: i32) {
     let mut rig = Rig::new();
     let mut other = rig.consumer().group("bot").connect_blocking().expect("connected");
     rig.message(1, 1);
@@ -97,7 +108,7 @@ fn ends_and_gives_its_event_back(how: &str) {
         code = bot.0.try_wait().expect("waits").map(|status| status.code());
         code.is_some()
     });
-    assert_eq!(code, Some(Some(124)));
+    assert_eq!(code, Some(Some(code_wanted)));
     let mut other = rig.consumer().group("bot").connect_blocking().expect("connected");
     let event = other.next_timeout(PATIENCE).expect("no error").event().expect("in time");
     assert_eq!(numbers(&event), (1, 1));
@@ -105,15 +116,21 @@ fn ends_and_gives_its_event_back(how: &str) {
 
 #[test]
 fn a_handler_that_hangs_on_a_thread() {
-    ends_and_gives_its_event_back("threads");
+    ends_and_gives_its_event_back("threads", 124);
 }
 
 #[test]
 fn a_handler_that_blocks_the_runtime() {
-    ends_and_gives_its_event_back("runtime");
+    ends_and_gives_its_event_back("runtime", 124);
 }
 
 #[test]
 fn a_handler_whose_blocking_task_hangs() {
-    ends_and_gives_its_event_back("blocking task");
+    ends_and_gives_its_event_back("blocking task", 124);
+}
+
+/// The runtime is free, so that `run` gives up after its grace, and the program ends by itself.
+#[test]
+fn a_handler_that_hangs_where_it_begins() {
+    ends_and_gives_its_event_back("thread of the consumer", 0);
 }

@@ -16,6 +16,7 @@ mod model;
 mod operating;
 mod ordering;
 mod rig;
+mod running;
 mod skew;
 mod soak;
 mod standing_by;
