@@ -12,6 +12,7 @@ use mixcord_cache::options::Options;
 use mixcord_process::command_line::one_line;
 use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
+use mixcord_ring::Pace;
 
 const NAME: &str = "mixcord-cache";
 /// For what starting again without changing anything is of no use.
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),
     };
-    match run(&plan) {
+    match run(&plan, options.pace) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_configuration() => refuse(&chain(&error)),
         Err(error) => {
@@ -53,8 +54,9 @@ fn main() -> ExitCode {
 }
 
 /// Serves until SIGTERM or SIGINT.
-fn run(plan: &Plan) -> Result<(), EngineError> {
+fn run(plan: &Plan, pace: Pace) -> Result<(), EngineError> {
     let mut engine = Engine::start(plan)?;
+    engine.set_pace(pace);
     let stop = Arc::new(AtomicBool::new(false));
     let (told, bell) = (Arc::clone(&stop), engine.bell().clone());
     let _told = signals::on_stop(move || {

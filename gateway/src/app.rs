@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::identify::{BookFile, Gate};
 use crate::random::Random;
 use crate::recommendation::{self, advise};
+use crate::rhythm::Rhythm;
 use crate::rings::Rings;
 use crate::session::Ended;
 use crate::shard::{self, Attendance, Context, supervise};
@@ -32,7 +33,7 @@ use crate::wire::Tls;
 /// How often Discord is asked for the budget and its recommendation while all is well.
 const REFRESH: Duration = Duration::from_secs(1_800);
 
-/// Runs until `stop` says so.
+/// Runs until `stop` says so. The runtime's threads are to [rest](Rhythm::rest) in this rhythm.
 ///
 /// # Errors
 /// When it cannot start, or Discord refuses it for good.
@@ -40,6 +41,7 @@ pub async fn run(
     options: Options,
     token: Token,
     service: Service,
+    rhythm: Arc<Rhythm>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let tls = Tls::new(options.ca_file.as_deref()).map_err(Failure::configuration)?;
@@ -64,7 +66,7 @@ pub async fn run(
         let desk = Arc::new(Desk::new(shards.clone()));
         let replaces = survey.has_ended_count(shards.count);
         let attendance = Attendance::new(service, shards.ids().count());
-        let context = Context::new(&options, gateway, gate, desk, attendance, replaces);
+        let context = Context::new(&options, gateway, gate, desk, attendance, rhythm, replaces);
         serve(&options, context, said, needed, &mut rings, stop).await
     }
     .await;

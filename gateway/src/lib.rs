@@ -23,6 +23,7 @@ pub mod identify;
 pub mod limiter;
 pub mod random;
 mod recommendation;
+pub mod rhythm;
 mod rings;
 pub mod session;
 pub mod shard;

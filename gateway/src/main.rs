@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mixcord_gateway::config::{ConfigError, Options, Token};
+use mixcord_gateway::rhythm::Rhythm;
 use mixcord_gateway::{Failure, app};
 use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
@@ -41,9 +43,12 @@ fn main() -> ExitCode {
 fn start(options: Options) -> Result<(), Failure> {
     let token = Token::read(options.token_file.as_deref(), std::env::var("DISCORD_TOKEN").ok())
         .map_err(|error| Failure::Configuration(error.to_string()))?;
+    let rhythm = Arc::new(Rhythm::new(options.pace));
+    let resting = Arc::clone(&rhythm);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("gateway")
+        .on_thread_park(move || resting.rest())
         .build()
         .map_err(|error| Failure::Trouble(format!("no runtime: {error}")))?;
     let (told, mut stop) = watch::channel(false);
@@ -52,7 +57,7 @@ fn start(options: Options) -> Result<(), Failure> {
     });
     let service = Service::start();
     let result = runtime.block_on(async {
-        let run = app::run(options, token, service, stop.clone());
+        let run = app::run(options, token, service, rhythm, stop.clone());
         tokio::pin!(run);
         tokio::select! {
             result = &mut run => return result,

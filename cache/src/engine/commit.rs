@@ -24,6 +24,7 @@ impl Engine {
             Err(error) => return Err(error),
         }
         self.set_checkpoint();
+        self.pacer.took(self.out.staged_tail() - self.out.tail());
         self.out.publish();
         kill::point();
         self.inputs.values_mut().for_each(Input::release);

@@ -7,7 +7,7 @@ use mixcord_event::topology::CACHE_GROUP;
 use mixcord_event::{Reason, RecordError, sections};
 use mixcord_ring::{
     AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
-    Ring, Start, TakeError,
+    Ring, Sleeping, Start, TakeError,
 };
 use mixcord_state::InputPosition;
 
@@ -156,12 +156,19 @@ impl Input {
         self.over.get_or_insert_with(Instant::now).elapsed() >= longest
     }
 
-    /// Has the bell rung at the next record; says how long to sleep at most.
-    pub(super) fn arm(&mut self) -> Duration {
-        self.member.as_mut().map_or(Duration::MAX, |member| {
-            member.arm();
-            member.tick()
-        })
+    /// To have the bell rung at the next record.
+    pub(super) fn sleeping(&mut self) -> Option<Sleeping<'_>> {
+        self.member.as_mut().map(Sleeping::from)
+    }
+
+    /// The longest sleep.
+    pub(super) fn tick(&self) -> Option<Duration> {
+        self.member.as_ref().map(Member::tick)
+    }
+
+    /// Whether its producer waits for room.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.ring.producer_waits()
     }
 
     /// Takes what waits, if nothing is in hand. What stands before `from` was committed already; when

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mixcord_holdup::Holdup;
-use mixcord_ring::{Bell, Geometry, Namespace, Producer};
+use mixcord_ring::{Bell, Geometry, Namespace, Pace, Pacer, Producer, arm_all};
 use mixcord_state::StoreError;
 
 use self::batch::Batch;
@@ -93,6 +93,7 @@ pub struct Engine {
     refusal: String,
     old_rings_kept: Duration,
     housekeeping: Instant,
+    pacer: Pacer,
     looked: Option<Instant>,
 }
 
@@ -110,6 +111,11 @@ impl Engine {
     #[must_use]
     pub fn bell(&self) -> &Bell {
         &self.bell
+    }
+
+    /// How it waits for records: [`Pace::LowLatency`] unless it is told.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pacer = Pacer::new(pace);
     }
 
     /// Why the system refused what was to be written when the progress was last [`Progress::Refused`].
@@ -157,10 +163,18 @@ impl Engine {
         match progress {
             Progress::Worked => {}
             Progress::Idle => {
-                let mut tick = timeout;
-                for input in self.inputs.values_mut() {
-                    tick = tick.min(input.arm());
+                if self.inputs.values().any(Input::is_waited_for) {
+                    self.pacer.hurry();
                 }
+                if let Some(nap) = self.pacer.rest() {
+                    // Records come so often that nobody needs to ring for one.
+                    self.bell.wait(ticket, timeout.min(nap));
+                    return;
+                }
+                let inputs = &mut self.inputs;
+                arm_all(|arm| inputs.values_mut().filter_map(Input::sleeping).for_each(arm));
+                let tick =
+                    self.inputs.values().filter_map(Input::tick).fold(timeout, Duration::min);
                 let shards = self.reached.shards;
                 let mut read = self.inputs.iter_mut().filter(|(key, _)| Some(key.0) == shards);
                 if read.any(|(_, input)| input.has_work()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use mixcord_event::{Reason, topology};
-use mixcord_ring::{Namespace, Producer};
+use mixcord_ring::{Namespace, Pacer, Producer};
 use mixcord_state::{Checkpoint, InputPosition, StoreError};
 
 use super::batch::Batch;
@@ -68,6 +68,7 @@ impl Engine {
             refusal: String::new(),
             old_rings_kept: plan.old_rings_kept,
             housekeeping: Instant::now(),
+            pacer: Pacer::default(),
             looked: None,
         };
         engine.compare(fate)?;

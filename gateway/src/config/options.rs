@@ -7,6 +7,7 @@ use clap::Parser;
 use mixcord_event::send::{Activity, PresenceUpdate};
 use mixcord_event::topology::is_instance_name;
 use mixcord_process::log::LogOptions;
+use mixcord_ring::Pace;
 use serde::Deserialize;
 
 use super::bytes::Bytes;
@@ -111,6 +112,11 @@ pub struct Options {
     /// How long a new connection may take to say HELLO, and READY after a message that cannot be decoded
     #[arg(long, value_name = "MS", env = "MIXCORD_HELLO_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hello_timeout_ms: u32,
+
+    /// What is weighed more where events come often: low-latency, balanced (up to 0.3 ms later, for a fraction of
+    /// the wakes) or low-cpu (up to 2 ms later)
+    #[arg(long, value_name = "PACE", env = "MIXCORD_PACE", default_value_t = Pace::Balanced)]
+    pub pace: Pace,
 
     /// What is logged, and how
     #[command(flatten)]

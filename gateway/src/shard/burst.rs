@@ -20,15 +20,16 @@ pub(super) trait Feed {
     fn ready(&mut self) -> Option<Self::Received>;
 }
 
-/// Handles `first` and what has arrived behind it.
-pub(super) fn take_burst<F: Feed>(feed: &mut F, first: F::Received) -> Result<(), ShardError> {
-    let mut bytes = 0;
+/// Handles `first` and what has arrived behind it; says how many that were.
+pub(super) fn take_burst<F: Feed>(feed: &mut F, first: F::Received) -> Result<u64, ShardError> {
+    let (mut bytes, mut messages) = (0, 0);
     let mut next = Some(first);
     while let Some(received) = next {
         bytes += feed.handle(received)?.max(MESSAGE_BYTES_MIN);
+        messages += 1;
         next = if bytes < BURST_BYTES { feed.ready() } else { None };
     }
-    Ok(())
+    Ok(messages)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::commands::Desk;
 use crate::config::{Options, Token};
 use crate::gateway::Gateway;
 use crate::identify::Gate;
+use crate::rhythm::Rhythm;
 use crate::session::Times;
 use crate::wire::{Compression, Tls};
 
@@ -44,6 +45,8 @@ pub struct Context {
     pub compression: Compression,
     /// The largest message in bytes, once decompressed.
     pub message_max: usize,
+    /// When sockets are read.
+    pub rhythm: Arc<Rhythm>,
     /// What decoding needs.
     pub workbenches: Workbenches,
     /// Kept per shard while its ring is full, in bytes.
@@ -72,6 +75,7 @@ impl Context {
         gate: Gate,
         desk: Arc<Desk>,
         attendance: Attendance,
+        rhythm: Arc<Rhythm>,
         replaces_other_count: bool,
     ) -> Self {
         let message_max = usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX);
@@ -82,6 +86,7 @@ impl Context {
             gate,
             desk,
             attendance,
+            rhythm,
             intents: options.intents.bits(),
             encoding: options.encoding,
             compression: options.compression,

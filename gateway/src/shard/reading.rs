@@ -52,6 +52,7 @@ impl Runner {
         self.inflater.lend(&mut workbench.inflated);
         let mut reading = Reading { runner: self, decoder: &mut workbench.decoder };
         let read = take_burst(&mut reading, first);
+        context.rhythm.took(*read.as_ref().unwrap_or(&0));
         self.inflater.give_back(&mut workbench.inflated);
         news::tell(&context.workbenches.unheard_of(workbench.decoder.take_warnings()));
         context.workbenches.give_back(workbench);
