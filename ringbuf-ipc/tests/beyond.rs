@@ -194,12 +194,13 @@ fn a_floor_of_an_earlier_epoch_is_put_right() {
 fn one_cursor_of_many_is_told() {
     let instance = Instance::new("one-cursor");
     let bell = instance.namespace.bell().unwrap();
-    for partition in cursors(4) {
+    // Of an earlier epoch and of a later one.
+    for (partition, epoch) in cursors(4).into_iter().flat_map(|at| [(at, 1), (at, 7)]) {
         let spec = GroupSpec::durable("g");
         let (mut producer, segment) = ring(&instance, 4, &spec);
         let mut member = producer.ring().join(&spec, &bell).unwrap();
         assert!(stage(&mut producer, TAIL));
-        damage(&segment, &[partition], 7 << 52 | TAIL);
+        damage(&segment, &[partition], epoch << 52 | (TAIL - 1));
         // What moves idle partitions on leaves it as it is.
         member.arm();
         let error = error_of(&mut member);

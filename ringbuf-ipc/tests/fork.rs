@@ -36,6 +36,13 @@ fn a_child_that_unwinds_lets_go_of_nothing() {
     let mut other = ring.join(&spec, &bell).unwrap();
     assert!(other.take(Limits::default()).unwrap().is_none(), "the child let go of it");
     assert_eq!(ring.groups()[0].members, 2);
+    drop(other);
     batch.ack();
     assert_eq!(member.lag(), 0);
+    // And its bell is rung.
+    let rung = ring.pressure().wakes;
+    member.arm();
+    put(&mut producer, 1);
+    producer.publish();
+    assert_eq!(ring.pressure().wakes, rung + 1, "the child took its parent's bell away");
 }
