@@ -331,14 +331,15 @@ impl Core {
         }
     }
 
-    /// As many members as can have something of so many records: one that is woken wakes the next if it
-    /// leaves any.
+    /// As many members as can have something of so many records: of a group in order, one a partition. One that
+    /// is woken wakes the next if it leaves any.
     fn wake_for(&self, index: u16, records: u64) -> u64 {
-        if records == 1 || (records != 0 && self.group_mode(index) == layout::mode::ANY_ORDER) {
-            self.wake_some(index, records)
-        } else {
-            self.wake_group(index)
-        }
+        let most = match self.partitions(index) {
+            0 => records,
+            partitions => records.min(partitions.into()),
+        };
+        // Without records there is a checkpoint, which whoever sleeps may wait for.
+        if records == 0 { self.wake_group(index) } else { self.wake_some(index, most) }
     }
 
     /// Words in which groups say that they sleep.

@@ -166,7 +166,7 @@ impl Seat {
         if core.memory.load(sleepers, Ordering::Relaxed) != 0 {
             let cursor = core.cursor(self.group, partition);
             if cursor < next || cursor < core.tail() {
-                core.wake_group(self.group);
+                core.wake_some(self.group, 1);
             }
         }
     }
