@@ -61,6 +61,13 @@ impl<'a> Contender<'a> {
     }
 }
 
+impl Contender<'_> {
+    /// One round.
+    pub(crate) fn once(&mut self) -> Sample {
+        (self.round)()
+    }
+}
+
 fn repeat(units: u64, unit: &mut impl FnMut()) -> u64 {
     for _ in 0..units {
         unit();

@@ -88,6 +88,7 @@ pub(crate) fn receiver(
             Box::new(RingReceiver::new(place, name, true)?)
         }
         "shaq" => super::cells::receiver(place, name, size)?,
+        "ringfire, copied out" => super::ringfire::receiver(place, name, size)?,
         "iceoryx2" => Box::new(IceReceiver::new(place, name)?),
         "Unix stream" | "Unix stream, batched" => {
             Box::new(StreamReceiver::unix(place, name, size)?)
@@ -111,6 +112,7 @@ pub(crate) fn sender(
             Box::new(RingSender::new(place, name, BATCH)?)
         }
         "shaq" => super::cells::sender(place, name, size)?,
+        "ringfire, copied out" => super::ringfire::sender(place, name, size)?,
         "iceoryx2" => Box::new(IceSender::new(place, name, size)?),
         "Unix stream" | "Unix stream, batched" => {
             let stream = UnixStream::connect(place.path(name))?;
