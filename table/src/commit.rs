@@ -194,6 +194,7 @@ impl Writer {
             }
         }
         self.current.clear();
+        self.grow_ahead();
     }
 
     /// As many buckets as there are values for once there are `more` of them. Ahead of them, since the

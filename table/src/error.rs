@@ -24,6 +24,9 @@ pub enum ReadError {
         "the value changes all the time, or its writer was killed at it: try again once the writer is back"
     )]
     Unsettled,
+    /// Its writer went over into another file in the same place.
+    #[error("the table lies in another file by now: open it again")]
+    Moved,
     /// What is wanted of one moment is more than it may be.
     #[error("more than {bytes_max} bytes: ask for less at once")]
     TooLarge {
@@ -98,4 +101,19 @@ pub enum OpenError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// A table could not be copied; nothing of a copy is left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The copy could not be written.
+    #[error(transparent)]
+    Write(#[from] CommitError),
+    /// More changed, again and again, than the journal holds, before one round was done.
+    #[error("the table changes faster than it can be copied")]
+    Overrun,
 }

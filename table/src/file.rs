@@ -5,24 +5,29 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use mixcord_memory::Block;
-use nix::fcntl::{Flock, FlockArg, OFlag, posix_fallocate};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::{CommitError, OpenError};
+use crate::ground::OnFile;
 use crate::layout::{AT_CHECKSUM, CHUNK, FIXED_WORDS, Fixed};
+use crate::moving::Moving;
 use crate::reader::Reader;
-use crate::space::{Ground, Memory, Space, checksum};
+use crate::space::{Memory, Space, checksum};
 use crate::writer::{Limits, Writer};
 
 /// A table that only this process writes: the lock goes with it.
 #[derive(Debug)]
 pub struct FileWriter {
-    writer: Writer,
-    _lock: Flock<File>,
+    pub(crate) writer: Writer,
+    pub(crate) path: PathBuf,
+    /// On its way into another file.
+    pub(crate) moving: Option<Box<Moving>>,
+    pub(crate) lock: Flock<File>,
 }
 
 impl FileWriter {
@@ -34,20 +39,24 @@ impl FileWriter {
     /// [`CommitError::NoSpace`] if the system refused, which leaves nothing behind.
     pub fn create(path: &Path, format: u64, limits: Limits) -> Result<Self, CommitError> {
         let no_space = |source| CommitError::NoSpace { bytes: 0, source };
-        let draft = path.with_extension("new");
-        let _ = fs::remove_file(&draft);
-        let made = Self::draft(&draft, format, limits);
-        let placed = made.and_then(|made| {
-            fs::rename(&draft, path).map_err(no_space)?;
-            Ok(made)
-        });
-        if placed.is_err() {
-            let _ = fs::remove_file(&draft);
-        }
-        placed
+        let mut draft = Self::draft(path, format, limits)?;
+        fs::rename(&draft.path, path).map_err(no_space)?;
+        path.clone_into(&mut draft.path);
+        Ok(draft.keep())
     }
 
-    fn draft(path: &Path, format: u64, limits: Limits) -> Result<Self, CommitError> {
+    /// An empty table that is to be put at `path`; gone with what is given, if it is not.
+    pub(crate) fn draft(path: &Path, format: u64, limits: Limits) -> Result<Draft, CommitError> {
+        let path = path.with_extension("new");
+        let _ = fs::remove_file(&path);
+        let made = Self::make(&path, format, limits);
+        if made.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        Ok(Draft(Some(made?)))
+    }
+
+    fn make(path: &Path, format: u64, limits: Limits) -> Result<Self, CommitError> {
         let no_space = |source| CommitError::NoSpace { bytes: 0, source };
         let file = options(true).create_new(true).open(path).map_err(no_space)?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
@@ -57,7 +66,7 @@ impl FileWriter {
         let reserved = limits.bytes_max.max((fixed.first_chunk() + 1) * CHUNK);
         let space = Mapped::space(&lock, reserved, true).map_err(no_space)?;
         let writer = Writer::create(space, fixed, limits)?;
-        Ok(Self { writer, _lock: lock })
+        Ok(Self { writer, path: path.to_owned(), moving: None, lock })
     }
 
     /// Takes the table at `path` over.
@@ -73,7 +82,43 @@ impl FileWriter {
         fixed_of(&lock)?;
         let reserved = limits.bytes_max.max(lock.metadata()?.len());
         let space = Mapped::space(&lock, reserved, true)?;
-        Ok(Self { writer: Writer::take_over(space, limits, format)?, _lock: lock })
+        let writer = Writer::take_over(space, limits, format)?;
+        // What a writer left that was killed while it moved.
+        let _ = fs::remove_file(path.with_extension("new"));
+        Ok(Self { writer, path: path.to_owned(), moving: None, lock })
+    }
+}
+
+/// A table whose file is not in its place yet.
+#[derive(Debug)]
+pub(crate) struct Draft(Option<FileWriter>);
+
+impl Draft {
+    /// It is in its place.
+    pub(crate) fn keep(mut self) -> FileWriter {
+        self.0.take().expect("taken by the last call alone")
+    }
+}
+
+impl std::ops::Deref for Draft {
+    type Target = FileWriter;
+
+    fn deref(&self) -> &FileWriter {
+        self.0.as_ref().expect("taken by the last call alone")
+    }
+}
+
+impl std::ops::DerefMut for Draft {
+    fn deref_mut(&mut self) -> &mut FileWriter {
+        self.0.as_mut().expect("taken by the last call alone")
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(made) = &self.0 {
+            let _ = fs::remove_file(&made.path);
+        }
     }
 }
 
@@ -91,6 +136,13 @@ impl std::ops::DerefMut for FileWriter {
     }
 }
 
+impl FileWriter {
+    /// A reader of the file that this writer has open.
+    pub(crate) fn reader(&self) -> Result<Reader, OpenError> {
+        Reader::of(&self.lock, self.writer.fixed.format)
+    }
+}
+
 impl Reader {
     /// Opens the table at `path`.
     ///
@@ -99,10 +151,14 @@ impl Reader {
     pub fn open(path: &Path, format: u64) -> Result<Self, OpenError> {
         let file = options(false).open(path)?;
         check_owner(&file)?;
-        let fixed = fixed_of(&file)?;
+        Self::of(&file, format)
+    }
+
+    fn of(file: &File, format: u64) -> Result<Self, OpenError> {
+        let fixed = fixed_of(file)?;
         // As long as it can ever be, by its own word; what may be touched is the system's word.
         let reserved = (fixed.directory_entries * 2 * CHUNK).max(file.metadata()?.len());
-        Self::over(Mapped::space(&file, reserved, false)?, format)
+        Self::over(Mapped::space(file, reserved, false)?, format)
     }
 }
 
@@ -172,7 +228,8 @@ impl Mapped {
         // SAFETY: a new mapping at an address that the kernel chooses.
         let base = unsafe { mmap(None, length, access, flags, file, 0) }?;
         let mapped = Self { base: base.cast(), len };
-        let ground = OnFile { file: file.try_clone()?, base: mapped.base.as_ptr() as usize };
+        let base = mapped.base.as_ptr() as usize;
+        let ground = OnFile::new(file.try_clone()?, base, writable)?;
         Ok(Space::new(Memory::new(Box::new(mapped)), Box::new(ground)))
     }
 }
@@ -195,32 +252,5 @@ impl Drop for Mapped {
     fn drop(&mut self) {
         // SAFETY: made by `mmap` with this length in `space`, unmapped once.
         let _ = unsafe { munmap(self.base.cast(), self.len) };
-    }
-}
-
-/// The file behind a mapping.
-#[derive(Debug)]
-struct OnFile {
-    file: File,
-    base: usize,
-}
-
-impl Ground for OnFile {
-    #[allow(unsafe_code)]
-    fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
-        // Space and not only length: a page that cannot be had is a SIGBUS at its first touch.
-        posix_fallocate(&self.file, from as i64, (to - from) as i64)?;
-        let at = NonNull::new((self.base + from as usize) as *mut std::ffi::c_void);
-        if let Some(at) = at {
-            // Fresh pages are met here and not one by one in a batch; a kernel without it does the latter.
-            // SAFETY: inside the mapping, and the file is that long now.
-            let _ = unsafe { madvise(at, (to - from) as usize, MmapAdvise::MADV_POPULATE_WRITE) };
-        }
-        Ok(())
-    }
-
-    fn allocated(&self) -> u64 {
-        // A file of whose length nothing can be learnt has none that may be touched.
-        self.file.metadata().map_or(0, |found| found.len()) / CHUNK * CHUNK
     }
 }

@@ -31,9 +31,11 @@ pub(crate) const AT_CHECKSUM: usize = 64;
 /// Words before the checksum.
 pub(crate) const FIXED_WORDS: usize = AT_CHECKSUM / 8;
 
-// One word a line, each stored by the writer alone.
+// Words that change, each stored by the writer alone.
 /// How many buckets there are: the split pointer of linear hashing.
 pub(crate) const AT_BUCKETS: usize = 128;
+/// The id of the table that is read in place of this one; 0 as long as this one is.
+pub(crate) const AT_MOVED: usize = 136;
 /// The last batch that counts. Its store is the commit.
 pub(crate) const AT_COMMITTED: usize = 192;
 /// The last batch whose slots are stored; `committed` or the one before.

@@ -17,10 +17,14 @@ mod batch;
 #[cfg(all(test, not(loom)))]
 mod batch_tests;
 mod commit;
+#[cfg(not(loom))]
+mod copying;
 mod error;
 #[cfg(not(loom))]
 mod file;
 mod find;
+#[cfg(not(loom))]
+mod ground;
 mod heap;
 mod index;
 mod journal;
@@ -33,6 +37,8 @@ mod loom_tests;
 mod moment;
 #[cfg(all(test, not(loom)))]
 mod moment_tests;
+#[cfg(not(loom))]
+mod moving;
 mod reader;
 mod redo;
 mod space;
@@ -42,7 +48,7 @@ mod start;
 mod tests;
 mod writer;
 
-pub use error::{CommitError, Damage, OpenError, ReadError};
+pub use error::{CommitError, CopyError, Damage, OpenError, ReadError};
 #[cfg(not(loom))]
 pub use file::FileWriter;
 pub use key::{Key, TableId};

@@ -9,7 +9,7 @@ use mixcord_memory::{Ordering, fence};
 
 use crate::error::{Damage, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::{AT_BUCKETS, Fixed, VALUE_HEAD, bucket_of};
+use crate::layout::{AT_BUCKETS, AT_MOVED, Fixed, VALUE_HEAD, bucket_of};
 use crate::space::{Slot, Space, ValueHead};
 
 /// Looks at a value before [`ReadError::Unsettled`].
@@ -45,6 +45,9 @@ pub(crate) fn get(
 ) -> Result<bool, ReadError> {
     let hash = fixed.hash.of(table, key);
     for tried in 0..TRIES {
+        if space.memory().load(AT_MOVED, Ordering::Acquire) != 0 {
+            return Err(ReadError::Moved);
+        }
         match look(space, fixed, hash, (table, key), into)? {
             Seen::Value => return Ok(true),
             Seen::Nothing => return Ok(false),
@@ -99,9 +102,24 @@ fn look(
 fn copy(
     space: &Space,
     slot: Slot,
-    (table, key): (TableId, Key),
+    wanted: (TableId, Key),
     into: &mut Vec<u8>,
 ) -> Result<InSlot, Damage> {
+    Ok(match value_in(space, slot, |key| key == wanted, into)? {
+        Some(key) if key == wanted => InSlot::Value,
+        Some(_) => InSlot::OtherKey,
+        None => InSlot::Change,
+    })
+}
+
+/// Copies the value of a slot, if its key is wanted. Gives the key; `None` where the writer was there
+/// meanwhile.
+pub(crate) fn value_in(
+    space: &Space,
+    slot: Slot,
+    wanted: impl Fn((TableId, Key)) -> bool,
+    into: &mut Vec<u8>,
+) -> Result<Option<(TableId, Key)>, Damage> {
     let (memory, at) = (space.memory(), slot.place.offset() as usize);
     // Pairs with the Release store of the slot: what was written into the place before it is seen, and
     // not what was there before that.
@@ -109,11 +127,11 @@ fn copy(
     space.check_place(slot.place)?;
     let number = memory.load(at, Ordering::Acquire);
     if number == 0 {
-        return Ok(InSlot::Change);
+        return Ok(None);
     }
     let [word, owner, id] = memory.load_words::<3>(at + 8);
     let head = ValueHead::from_words([number, word, owner, id]);
-    let wanted = head.table == table && head.key == key;
+    let wanted = wanted((head.table, head.key));
     let begin = into.len();
     if wanted && head.fits(slot.place) {
         into.resize(begin + head.len as usize, 0);
@@ -126,13 +144,10 @@ fn copy(
         && memory.load(slot.at as usize, Ordering::Relaxed) == slot.hash;
     if !still {
         into.truncate(begin);
-        return Ok(InSlot::Change);
+        return Ok(None);
     }
-    if !wanted {
-        return Ok(InSlot::OtherKey);
-    }
-    if !head.fits(slot.place) {
+    if wanted && !head.fits(slot.place) {
         return Err(Damage { what: "the length of a value", at: at as u64 });
     }
-    Ok(InSlot::Value)
+    Ok(Some((head.table, head.key)))
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 use mixcord_memory::{Heap, Weaken};
 
-use crate::layout::{CHUNK, Fixed};
+use crate::layout::{CHUNK, Fixed, bucket_of};
 use crate::redo::{Step, What};
 use crate::space::{Ground, Memory, Slot, Space};
 use crate::{Key, Limits, ReadError, Reader, TableId, Writer};
@@ -191,19 +191,22 @@ fn loom_a_split_hides_nothing() {
     let in_model = moved.clone();
     explore(2, move || {
         let (mut writer, memory) = writer();
-        let moves = (1..).find(|id| hash_of(&writer, *id) & 1 == 1).unwrap();
+        // One value, and two of its list: they have two buckets, and the next one is number 2.
+        let moves = |id: &u64| bucket_of(hash_of(&writer, *id), 3) == 2;
+        let moves = (1..).find(moves).unwrap();
         put(&mut writer, moves, b"here");
+        assert_eq!(writer.usage().buckets, 2);
         // As above: the words of the bucket that is to be.
-        let _ = memory.load_words::<8>(writer.space.bucket(&writer.fixed, 1).unwrap() as usize);
-        let before = writer.usage().buckets;
+        let _ = memory.load_words::<8>(writer.index.at(2) as usize);
+        let before = slot_of(&writer, moves).at;
         let reader = reader(memory);
         let looking = thread::spawn(move || {
             let found = get(&reader, moves);
             assert!(found.is_none_or(|value| value.as_deref() == Some(b"here")));
             assert!(get(&reader, moves + 1).is_none_or(|value| value.is_none()));
         });
-        writer.split(before).unwrap();
-        if before == 1 {
+        writer.split(2).unwrap();
+        if slot_of(&writer, moves).at != before {
             in_model.note();
         }
         looking.join().unwrap();

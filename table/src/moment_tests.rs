@@ -170,3 +170,44 @@ fn a_moment_follows_what_its_values_name_and_has_its_limit() {
     assert_eq!(reader.last_batch().unwrap(), (1, [1, 2]));
     assert_eq!(moment(4096), Err(ReadError::TooLarge { bytes_max: 4096 }));
 }
+
+/// A writer is between its commit and the slots: who looks then sees what was before, and looks again.
+#[test]
+fn what_is_committed_and_not_yet_in_its_slot_is_looked_at_again() {
+    use crate::layout::AT_APPLIED;
+    let shared = Shared::new(8 << 20);
+    let mut writer = shared.create();
+    let key = Key::new(OWNER, 1);
+    let slot = |writer: &Writer| {
+        let hash = writer.fixed.hash.of(pairs(), key);
+        writer.slot(hash, pairs(), key).unwrap().unwrap().0
+    };
+    let store = |writer: &Writer, place: crate::layout::Place, applied: u64| {
+        let memory = writer.space.memory();
+        memory.store(slot(writer).at as usize + 8, place.0, Ordering::Release);
+        memory.store(AT_APPLIED, applied, Ordering::Release);
+    };
+    put(&mut writer, key, 1);
+    writer.commit([1; 2]).unwrap();
+    let mut looks = Vec::new();
+    let (mut before, mut after) = (slot(&writer).place, slot(&writer).place);
+    let reader = shared.reader();
+    let moment = reader.moment(&[Want::Owner(pairs(), OWNER)], 1 << 20, |_, _, value, _| {
+        looks.push(number(value));
+        let batch = writer.batch();
+        match looks.len() {
+            1 => {
+                before = slot(&writer).place;
+                put(&mut writer, key, 2);
+                writer.commit([2; 2]).unwrap();
+                after = slot(&writer).place;
+                store(&writer, before, batch);
+            }
+            2 => store(&writer, after, batch),
+            _ => {}
+        }
+    });
+    let moment = moment.unwrap();
+    assert_eq!(looks, [1, 1, 2]);
+    assert_eq!((moment.note, number(&moment.values[0].2)), ([2; 2], 2));
+}

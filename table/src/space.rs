@@ -19,6 +19,8 @@ pub(crate) type Memory = mixcord_memory::Memory<{ CHUNK as usize }>;
 pub(crate) trait Ground: Send + Sync + std::fmt::Debug {
     /// Allocates the bytes from `from` to `to`, so that no access to them fails.
     fn allocate(&self, from: u64, to: u64) -> io::Result<()>;
+    /// Begins to, and does not wait: what fails is told when it is asked for.
+    fn prepare(&self, _to: u64) {}
     /// Bytes that are allocated, as the system says and not as the table does.
     fn allocated(&self) -> u64;
 }
@@ -104,6 +106,10 @@ impl Space {
         self.ground.allocate(self.allocated(), to)?;
         self.allocated.store(to, Ordering::Relaxed);
         Ok(())
+    }
+
+    pub(crate) fn prepare(&self, to: u64) {
+        self.ground.prepare(to);
     }
 
     /// Whether `bytes` from `at` on may be touched; asks the system anew before it says no.

@@ -7,7 +7,7 @@ use crate::error::{CommitError, Damage, OpenError};
 use crate::heap::Heap;
 use crate::index::Index;
 use crate::layout::{
-    AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_NUMBERS, BUCKET, CHUNK,
+    AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_MOVED, AT_NUMBERS, BUCKET, CHUNK,
     CHUNK_BUCKETS, Fixed, META_WORDS, Place, bucket_of, split_from,
 };
 use crate::redo;
@@ -82,6 +82,8 @@ impl Writer {
             }
             memory.store(AT_APPLIED, committed, Ordering::Release);
         }
+        // A writer that went over and was killed before the other file was in place.
+        memory.store(AT_MOVED, 0, Ordering::Release);
         let limit = memory.load(AT_NUMBERS, Ordering::Relaxed);
         if limit == 0 || limit > u64::MAX / 2 {
             return Err(Damage { what: "the numbers of values", at: AT_NUMBERS as u64 }.into());

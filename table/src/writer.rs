@@ -355,6 +355,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Has the next step allocated by the time it is needed.
+    #[inline]
+    pub(crate) fn grow_ahead(&self) {
+        if self.heap.free_chunks() * CHUNK < self.limits.step_bytes / 2 {
+            let after = self.heap.chunks() * CHUNK + self.limits.step_bytes.next_multiple_of(CHUNK);
+            self.space.prepare(after.min(self.limits.bytes_max / CHUNK * CHUNK));
+        }
+    }
+
     #[inline]
     pub(crate) fn next_number(&mut self) -> u64 {
         if self.numbers.next == self.numbers.limit {

@@ -1,0 +1,156 @@
+//! The file behind a mapping, which a thread of its own makes longer: allocating and meeting fresh pages
+//! takes milliseconds, and the writer needs them only later.
+
+use std::fs::{self, File};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use mixcord_memory::__kill as kill;
+use nix::errno::Errno;
+use nix::fcntl::posix_fallocate;
+use nix::sys::mman::{MmapAdvise, madvise};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+
+use crate::layout::CHUNK;
+use crate::space::Ground;
+
+/// Bytes of memory that are left to others, where the file lies in memory.
+const LEFT_FREE: u64 = 64 << 20;
+
+/// The file behind a mapping.
+#[derive(Debug)]
+pub(crate) struct OnFile {
+    shared: Arc<Shared>,
+    /// Of a writer.
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    base: usize,
+    in_memory: bool,
+    work: Mutex<Work>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Work {
+    /// Bytes that the file is to have.
+    wanted: u64,
+    /// Bytes that it has.
+    done: u64,
+    /// Why it has not as many as were wanted last.
+    failed: Option<Errno>,
+    end: bool,
+}
+
+impl OnFile {
+    /// A writer's has a thread.
+    pub(crate) fn new(file: File, base: usize, writable: bool) -> io::Result<Self> {
+        let in_memory = fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
+        let len = file.metadata()?.len() / CHUNK * CHUNK;
+        let work = Mutex::new(Work { wanted: len, done: len, ..Work::default() });
+        let shared = Arc::new(Shared { file, base, in_memory, work, changed: Condvar::new() });
+        let grows = Arc::clone(&shared);
+        let spawn = || thread::Builder::new().name("table-space".into()).spawn(move || grows.run());
+        Ok(Self { thread: if writable { Some(spawn()?) } else { None }, shared })
+    }
+}
+
+impl Shared {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        // Each change of it is one assignment.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut work = self.work();
+        while !work.end {
+            if work.wanted <= work.done {
+                work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let (from, to) = (work.done, work.wanted);
+            drop(work);
+            let result = self.allocate(from, to);
+            work = self.work();
+            match result {
+                Ok(()) => work.done = to,
+                Err(errno) => (work.wanted, work.failed) = (work.done, Some(errno)),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn allocate(&self, from: u64, to: u64) -> Result<(), Errno> {
+        // A tmpfs promises more than there is memory, and whoever is short of it is killed.
+        if self.in_memory && available_memory().is_some_and(|free| free < to - from + LEFT_FREE) {
+            return Err(Errno::ENOMEM);
+        }
+        // Space and not only length: a page that cannot be had is a SIGBUS at its first touch.
+        loop {
+            match posix_fallocate(&self.file, from as i64, (to - from) as i64) {
+                Err(Errno::EINTR) => {}
+                done => break done?,
+            }
+        }
+        if let Some(at) = NonNull::new((self.base + from as usize) as *mut std::ffi::c_void) {
+            // Fresh pages are met here and not one by one in a batch; a kernel without it does the latter.
+            // SAFETY: inside the mapping, and the file is that long now.
+            let _ = unsafe { madvise(at, (to - from) as usize, MmapAdvise::MADV_POPULATE_WRITE) };
+        }
+        Ok(())
+    }
+}
+
+impl Ground for OnFile {
+    fn allocate(&self, _: u64, to: u64) -> io::Result<()> {
+        kill::point();
+        let mut work = self.shared.work();
+        work.failed = None;
+        while work.done < to {
+            if let Some(errno) = work.failed.take() {
+                return Err(errno.into());
+            }
+            work.wanted = work.wanted.max(to);
+            self.shared.changed.notify_all();
+            work = self.shared.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+        }
+        kill::point();
+        Ok(())
+    }
+
+    fn prepare(&self, to: u64) {
+        let mut work = self.shared.work();
+        if to > work.wanted {
+            work.wanted = to;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    fn allocated(&self) -> u64 {
+        // A file of whose length nothing can be learnt has none that may be touched.
+        self.shared.file.metadata().map_or(0, |found| found.len()) / CHUNK * CHUNK
+    }
+}
+
+impl Drop for OnFile {
+    fn drop(&mut self) {
+        self.shared.work().end = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It touches the mapping, which is gone after this.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+}
