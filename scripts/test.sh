@@ -77,8 +77,8 @@ stage_deny() {
 stage_other() {
     local target=aarch64-unknown-linux-gnu
     if [ -d "$(rustc --print target-libdir --target "$target" 2>/dev/null)" ]; then
-        cargo check --quiet --target "$target" -p mixcord-memory -p mixcord-ring -p mixcord-event \
-            -p mixcord-process --features mixcord-ring/tokio
+        cargo check --quiet --target "$target" -p mixcord-memory -p mixcord-table -p mixcord-ring \
+            -p mixcord-event -p mixcord-process --features mixcord-ring/tokio
     else
         skipped "the target $target is not installed (rustup target add $target)"
     fi
@@ -131,7 +131,7 @@ stage_proofs() {
     local seconds=$((full ? 300 : 15))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
     cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
-        table/prove.sh all &&
+        TABLE_FUZZ_SECONDS=$seconds table/prove.sh all &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }

@@ -14,6 +14,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::{CommitError, OpenError};
 use crate::ground::OnFile;
+use crate::key::Hash;
 use crate::layout::{AT_CHECKSUM, CHUNK, FIXED_WORDS, Fixed};
 use crate::moving::Moving;
 use crate::reader::Reader;
@@ -39,30 +40,42 @@ impl FileWriter {
     /// [`CommitError::NoSpace`] if the system refused, which leaves nothing behind.
     pub fn create(path: &Path, format: u64, limits: Limits) -> Result<Self, CommitError> {
         let no_space = |source| CommitError::NoSpace { bytes: 0, source };
-        let mut draft = Self::draft(path, format, limits)?;
+        let mut draft = Self::draft(path, format, limits, None)?;
         fs::rename(&draft.path, path).map_err(no_space)?;
         path.clone_into(&mut draft.path);
         Ok(draft.keep())
     }
 
     /// An empty table that is to be put at `path`; gone with what is given, if it is not.
-    pub(crate) fn draft(path: &Path, format: u64, limits: Limits) -> Result<Draft, CommitError> {
+    /// It spreads keys as another one, if there is one whose values it is to hold.
+    pub(crate) fn draft(
+        path: &Path,
+        format: u64,
+        limits: Limits,
+        like: Option<Hash>,
+    ) -> Result<Draft, CommitError> {
         let path = path.with_extension("new");
         let _ = fs::remove_file(&path);
-        let made = Self::make(&path, format, limits);
+        let made = Self::make(&path, format, limits, like);
         if made.is_err() {
             let _ = fs::remove_file(&path);
         }
         Ok(Draft(Some(made?)))
     }
 
-    fn make(path: &Path, format: u64, limits: Limits) -> Result<Self, CommitError> {
+    fn make(
+        path: &Path,
+        format: u64,
+        limits: Limits,
+        like: Option<Hash>,
+    ) -> Result<Self, CommitError> {
         let no_space = |source| CommitError::NoSpace { bytes: 0, source };
         let file = options(true).create_new(true).open(path).map_err(no_space)?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, errno)| no_space(errno.into()))?;
         let [id, first, second] = random_words().map_err(no_space)?;
-        let fixed = Fixed::sized(id, [first, second], format, limits.bytes_max);
+        let seeds = like.map_or([first, second], |hash| hash.seeds);
+        let fixed = Fixed::sized(id, seeds, format, limits.bytes_max);
         let reserved = limits.bytes_max.max((fixed.first_chunk() + 1) * CHUNK);
         let space = Mapped::space(&lock, reserved, true).map_err(no_space)?;
         let writer = Writer::create(space, fixed, limits)?;

@@ -6,7 +6,7 @@
 use mixcord_memory::{Ordering, fence};
 
 use crate::error::{Damage, ReadError};
-use crate::layout::{AT_APPLIED, AT_COMMITTED, AT_META, META_WORDS};
+use crate::layout::{AT_APPLIED, AT_COMMITTED, AT_META, COUNT_MAX, META_WORDS};
 use crate::reader::Reader;
 use crate::redo::{self, Entry, What};
 use crate::space::checksum;
@@ -37,6 +37,11 @@ impl Reader {
         for _ in 0..TRIES {
             let batch = memory.load(AT_COMMITTED, Ordering::Acquire);
             let applied = memory.load(AT_APPLIED, Ordering::Acquire);
+            if batch > COUNT_MAX {
+                return Err(
+                    Damage { what: "the number of a batch", at: AT_COMMITTED as u64 }.into()
+                );
+            }
             if batch == 0 {
                 return Ok(Point { batch, note: Note::default(), behind: 0, seen: 0 });
             }
@@ -48,7 +53,8 @@ impl Reader {
             let last = memory.load(AT_COMMITTED, Ordering::Relaxed);
             let [found, first, behind, _, note, more, sum] = words;
             let sound = found == batch && sum == checksum(&words[..META_WORDS - 1]);
-            if sound && first <= behind && behind - first <= self.fixed.redo_entries {
+            let entries = behind.checked_sub(first).is_some_and(|n| n <= self.fixed.redo_entries);
+            if sound && entries && behind <= COUNT_MAX {
                 let seen = if applied >= batch { behind } else { first };
                 return Ok(Point { batch, note: [note, more], behind, seen });
             }

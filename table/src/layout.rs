@@ -62,6 +62,9 @@ pub(crate) const VALUE_HEAD: u64 = 32;
 /// Bytes of a value at most.
 pub const VALUE_MAX: usize = 256 << 20;
 
+/// Batches, redo entries, numbers: nobody lives to count further.
+pub(crate) const COUNT_MAX: u64 = u64::MAX / 2;
+
 /// Bytes of a redo entry.
 pub(crate) const REDO: u64 = 64;
 

@@ -19,6 +19,8 @@ mod batch_tests;
 mod commit;
 #[cfg(not(loom))]
 mod copying;
+#[cfg(all(test, not(loom)))]
+mod damage_tests;
 mod error;
 #[cfg(not(loom))]
 mod file;

@@ -36,7 +36,8 @@ impl Reader {
     /// [`CopyError`]; nothing is left of the copy then.
     pub fn copy_to(&self, path: &Path, limits: Limits) -> Result<(u64, Note), CopyError> {
         for _ in 0..STARTS {
-            let mut draft = FileWriter::draft(path, self.fixed.format, limits)?;
+            let mut draft =
+                FileWriter::draft(path, self.fixed.format, limits, Some(self.fixed.hash))?;
             match self.copy_into(&mut draft) {
                 Err(CopyError::Overrun) => {}
                 Err(error) => return Err(error),
@@ -92,7 +93,7 @@ impl FileWriter {
             let source = std::io::Error::other(error);
             CommitError::NoSpace { bytes: 0, source }
         })?;
-        let draft = Self::draft(path, format, self.writer.limits)?;
+        let draft = Self::draft(path, format, self.writer.limits, Some(self.writer.fixed.hash))?;
         let copying = Copying::begin(&source)?;
         Ok(Moving { draft, source, copying })
     }

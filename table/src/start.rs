@@ -8,7 +8,7 @@ use crate::heap::Heap;
 use crate::index::Index;
 use crate::layout::{
     AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_MOVED, AT_NUMBERS, BUCKET, CHUNK,
-    CHUNK_BUCKETS, Fixed, META_WORDS, Place, bucket_of, split_from,
+    CHUNK_BUCKETS, COUNT_MAX, Fixed, META_WORDS, Place, bucket_of, split_from,
 };
 use crate::redo;
 use crate::space::{Space, checksum};
@@ -67,7 +67,7 @@ impl Writer {
         let memory = space.memory();
         let committed = memory.load(AT_COMMITTED, Ordering::Acquire);
         let applied = memory.load(AT_APPLIED, Ordering::Acquire);
-        if applied > committed || committed - applied > 1 {
+        if applied > committed || committed - applied > 1 || committed > COUNT_MAX {
             return Err(Damage { what: "the numbers of the last batches", at: 192 }.into());
         }
         let meta = meta_of(&space, &fixed, committed)?;
@@ -85,7 +85,7 @@ impl Writer {
         // A writer that went over and was killed before the other file was in place.
         memory.store(AT_MOVED, 0, Ordering::Release);
         let limit = memory.load(AT_NUMBERS, Ordering::Relaxed);
-        if limit == 0 || limit > u64::MAX / 2 {
+        if limit == 0 || limit > COUNT_MAX {
             return Err(Damage { what: "the numbers of values", at: AT_NUMBERS as u64 }.into());
         }
         let (index, heap, values) = used(&space, &fixed)?;
@@ -117,6 +117,7 @@ fn meta_of(space: &Space, fixed: &Fixed, batch: u64) -> Result<Meta, Damage> {
     let sound = found == batch
         && sum == checksum(&words[..META_WORDS - 1])
         && first <= behind
+        && behind <= COUNT_MAX
         && behind - first <= fixed.redo_entries;
     if sound {
         Ok(Meta { first, behind, note: [note, more] })

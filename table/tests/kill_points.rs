@@ -3,7 +3,9 @@
 //!
 //! The child is this program again; the parent makes the file it works on, and judges what is left.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +14,6 @@ use mixcord_memory::__kill as kill;
 use mixcord_table::{FileWriter, Key, Limits, ReadError, Reader, TableId, Writer};
 
 const CHILD: &str = "MIXCORD_TABLE_KILL_CHILD";
-const TEST: &str = "a_killed_writer_leaves_the_last_committed_batch";
 const LIMITS: Limits = Limits { bytes_max: 6 << 20, step_bytes: 64 << 10 };
 const FORMAT: u64 = 9;
 const SIGKILL: i32 = 9;
@@ -106,55 +107,100 @@ fn all(page: impl Fn(u64, &mut Vec<u64>) -> Result<Option<u64>, ReadError>) -> V
     ids
 }
 
-/// What the child does: one batch, which may be the last thing it does.
-fn child(path: &Path, last: u64) -> u64 {
+/// What the child does, which may end it: one batch, or going over into a smaller file and then one batch.
+/// Gives the points before the batch, and all of them.
+fn child(path: &Path, last: u64, moves: bool) -> (u64, u64) {
     let mut writer = FileWriter::open(path, FORMAT, LIMITS).expect("the table");
     kill::SHARED.arm(last);
+    if moves {
+        while !writer.shrink(16).expect("room") {}
+    }
+    let moved = kill::SHARED.count();
     commit(&mut writer, &after());
-    kill::SHARED.count()
+    (moved, kill::SHARED.count())
 }
 
-#[test]
-fn a_killed_writer_leaves_the_last_committed_batch() {
+/// Runs a child that is killed at point after point, of the copy at a few, and at all about its end; `judge`
+/// looks at what it left.
+fn at_every_point(test: &str, moves: bool, judge: impl Fn(u64, &Path)) {
     if let Ok(arguments) = std::env::var(CHILD) {
         let (last, path) = arguments.split_once(' ').expect("two arguments");
-        child(Path::new(path), last.parse().expect("a number"));
+        let (moved, points) = child(Path::new(path), last.parse().expect("a number"), moves);
+        fs::write(format!("{path}.points"), format!("{moved} {points}")).expect("a file");
         return;
     }
     let folder = tempfile::Builder::new().prefix("mixcord-table-").tempdir_in("/dev/shm");
     let folder = folder.expect("a folder");
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
-    let old = with(Model::new(), &before());
-    let new = with(old.clone(), &after());
     let mut writer = FileWriter::create(&path("first"), FORMAT, LIMITS).expect("a table");
     commit(&mut writer, &before());
     drop(writer);
-    std::fs::copy(path("first"), path("whole")).expect("a copy");
-    let points = child(&path("whole"), u64::MAX);
-    assert_eq!(everything(&path("whole")), new);
+    fs::copy(path("first"), path("whole")).expect("a copy");
+    let run = |last: u64, name: &str| {
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args([test, "--exact"])
+            .env(CHILD, format!("{last} {}", path(name).display()))
+            .output();
+        child.expect("a child").status
+    };
+    // Counted in a process of its own: here other tests store too.
+    assert!(run(u64::MAX, "whole").success());
+    let counts = fs::read_to_string(path("whole.points")).expect("what the child wrote");
+    let (moved, points) = counts.split_once(' ').expect("two numbers");
+    let (moved, points): (u64, u64) =
+        (moved.parse().expect("a number"), points.parse().expect("a number"));
+    fs::remove_file(path("whole.points")).expect("it was read");
+    assert_eq!(everything(&path("whole")), with(with(Model::new(), &before()), &after()));
     assert!(points > 1000, "{points} stores");
-    let mut committed = false;
     for last in 1..=points {
-        std::fs::copy(path("first"), path("killed")).expect("a copy");
-        let status = Command::new(std::env::current_exe().expect("this program"))
-            .args([TEST, "--exact"])
-            .env(CHILD, format!("{last} {}", path("killed").display()))
-            .output()
-            .expect("a child")
-            .status;
-        assert_eq!(status.signal(), Some(SIGKILL), "point {last}");
-        let mut next = FileWriter::open(&path("killed"), FORMAT, LIMITS).expect("the table");
-        let found = everything(&path("killed"));
+        if moves && last % 101 != 0 && last.abs_diff(moved) > 30 {
+            continue;
+        }
+        fs::copy(path("first"), path("killed")).expect("a copy");
+        assert_eq!(run(last, "killed").signal(), Some(SIGKILL), "point {last}");
+        judge(last, &path("killed"));
+    }
+}
+
+#[test]
+fn a_killed_writer_leaves_the_last_committed_batch() {
+    let old = with(Model::new(), &before());
+    let new = with(old.clone(), &after());
+    let committed = Cell::new(false);
+    at_every_point("a_killed_writer_leaves_the_last_committed_batch", false, |last, path| {
+        let mut next = FileWriter::open(path, FORMAT, LIMITS).expect("the table");
+        let found = everything(path);
         let whole = found == new;
         assert!(whole || found == old, "point {last}: a batch in part");
-        assert!(whole || !committed, "point {last}: what was committed is gone");
-        committed = whole;
+        assert!(whole || !committed.get(), "point {last}: what was committed is gone");
+        committed.set(whole);
         commit(&mut next, &after());
-        assert_eq!(everything(&path("killed")), new, "point {last}");
+        assert_eq!(everything(path), new, "point {last}");
         let used = next.usage();
         drop(next);
-        let again = FileWriter::open(&path("killed"), FORMAT, LIMITS).expect("the table");
+        let again = FileWriter::open(path, FORMAT, LIMITS).expect("the table");
         assert_eq!(again.usage(), used, "point {last}: a place was lost");
-    }
-    assert!(committed, "the last point is behind the commit");
+    });
+    assert!(committed.get() || std::env::var(CHILD).is_ok(), "the last point is behind the commit");
+}
+
+#[test]
+fn a_writer_killed_while_it_moves_leaves_one_table_or_the_other() {
+    let old = with(Model::new(), &before());
+    let new = with(old.clone(), &after());
+    let name = "a_writer_killed_while_it_moves_leaves_one_table_or_the_other";
+    let moved = Cell::new(false);
+    at_every_point(name, true, |last, path| {
+        let mut next = FileWriter::open(path, FORMAT, LIMITS).expect("the table");
+        let found = everything(path);
+        assert!(found == new || found == old, "point {last}: a table in part");
+        let left = fs::read_dir(path.parent().expect("a folder")).expect("a folder").flatten();
+        assert!(left.into_iter().all(|file| file.path().extension().is_none()), "point {last}");
+        moved.set(moved.get() || next.batch() != 1);
+        commit(&mut next, &after());
+        assert_eq!(everything(path), new, "point {last}");
+        while !next.shrink(1000).expect("room") {}
+        assert_eq!(everything(path), new, "point {last}");
+    });
+    assert!(moved.get() || std::env::var(CHILD).is_ok(), "some points are behind the move");
 }

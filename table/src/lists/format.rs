@@ -1,6 +1,7 @@
 //! The bytes of a list's head and of its chunks.
 
 use crate::error::Damage;
+use crate::layout::COUNT_MAX;
 
 /// Where a chunk begins, and its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +34,7 @@ impl Head {
             chunks.push(At { first, number: words.next().ok_or(wrong)? });
         }
         let sorted = chunks.is_sorted_by(|a, b| a.first < b.first);
-        if !sorted || chunks.first().is_none_or(|at| at.first != 0) {
+        if !sorted || next_number > COUNT_MAX || chunks.first().is_none_or(|at| at.first != 0) {
             return Err(wrong);
         }
         Ok(Self { next_number, chunks })
