@@ -145,8 +145,10 @@ impl Builder {
         self
     }
 
-    /// Is told of every event that this process gives up on, on whichever thread that happens. It is kept as a dead
-    /// letter in any case, and logged.
+    /// Is told of every event that this process writes down as dead, on whichever thread that happens: its handler
+    /// failed for the last time or said so, its processes died with it too often, or its bytes are damaged. Of what
+    /// others of the group write down they are told; of what a process wrote down right before it was killed nobody
+    /// is. It is kept as a dead letter in any case, and logged.
     #[must_use]
     pub fn on_dead(mut self, told: impl Fn(&DeadLetter) + Send + Sync + 'static) -> Self {
         self.options.on_dead = Some(OnDead(Arc::new(told)));

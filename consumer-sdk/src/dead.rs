@@ -6,7 +6,7 @@ use crate::Event;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The event; to settle it does nothing any more. `None` where its bytes were gone.
+    /// The event; to settle it does nothing any more. `None` where its bytes are gone, or damaged.
     pub event: Option<Event>,
     /// The group that gave it up.
     pub group: String,

@@ -33,6 +33,11 @@ impl Filter {
         }
     }
 
+    /// Whether it leaves anything out.
+    pub(crate) fn is_any(&self) -> bool {
+        self.kinds.is_some()
+    }
+
     /// Can a record with this tag be wanted? Decided without looking into the record.
     pub(crate) fn admits_tag(&self, tag: u64) -> bool {
         let Some(kinds) = &self.kinds else { return true };

@@ -1,6 +1,6 @@
 //! What an operator does with groups: looks at them, moves and ends them, and reads their dead letters.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::core::descriptor::Descriptor;
 use crate::core::groups;
 use crate::core::layout::{group, mode};
 use crate::core::memory::Ordering;
-use crate::core::words::letter::{Condition, Kept, LetterFile, Placed};
+use crate::core::words::letter::{Condition, Head, Kept, LetterFile};
 use crate::core::words::word::{self, Counts, Word};
 use crate::core::{Core, locks};
 use crate::{GroupError, Position, Ring, Start};
@@ -76,6 +76,11 @@ pub struct GroupFigures {
     pub dropped: u64,
     /// Records set aside.
     pub aside: u64,
+    /// Times that the group's file of dead letters and asides was found damaged: then what it was is kept beside
+    /// it, as `….damaged`.
+    pub damaged: u64,
+    /// Dead letters and asides lost to that, at least.
+    pub damaged_lost: u64,
 }
 
 /// A record that is not settled.
@@ -194,12 +199,12 @@ impl Ring {
                 }
             }
             let mut skipped = false;
-            change(core, index, |_, placed| {
-                let mut condition = placed.head.condition;
-                let it = placed.head.position == position && is_live(&condition);
-                skipped |= it;
-                condition.kept = Kept::Gone;
-                it.then_some(condition)
+            change(core, index, &mut |file| {
+                for head in file.of(position).iter().filter(|head| is_given(&head.condition)) {
+                    skipped = true;
+                    file.change(head.number, Condition { kept: Kept::Gone, ..head.condition })?;
+                }
+                Ok(())
             })?;
             Ok(skipped)
         })
@@ -214,10 +219,10 @@ impl Ring {
         let core = self.core();
         let mut found = Vec::new();
         read(core, index, &mut |file| {
-            for placed in file.entries().iter().filter(|placed| is_live(&placed.head.condition)) {
-                if found.len() < most {
-                    found.push(peeked_aside(placed, file.body(placed)?.1));
-                }
+            for head in file.live().iter().filter(|head| is_given(&head.condition)).take(most) {
+                let payload =
+                    file.body(head.number).map_or_else(|_| Vec::new(), |(_, payload)| payload);
+                found.push(peeked_aside(head, payload));
             }
             Ok(())
         })?;
@@ -263,10 +268,9 @@ impl Ring {
         let index = self.with_table(|core| groups::find(core, name))?;
         let mut found = Vec::new();
         read(self.core(), index, &mut |file| {
-            for placed in newest_dead(file.entries()) {
-                let placed = &placed;
-                let head = &placed.head;
-                let (reason, payload) = file.body(placed)?;
+            for head in newest_dead(&file.dead()) {
+                let (reason, payload) =
+                    file.body(head.number).unwrap_or_else(|error| (error.to_string(), Vec::new()));
                 let Counts { failures, deaths } = head.condition.counts;
                 found.push(DeadLetter {
                     position: head.position,
@@ -322,24 +326,23 @@ impl Ring {
     ) -> Result<usize, GroupError> {
         self.with_table(|core| {
             let index = groups::find(core, name)?;
-            let mut newest = Vec::new();
+            let epoch = core.group_epoch(index);
             let mut count = 0;
-            change(core, index, |entries, placed| {
-                if newest.is_empty() {
-                    newest.extend(newest_dead(entries).iter().map(|placed| placed.at));
+            change(core, index, &mut |file| {
+                let dead = file.dead();
+                let newest: HashSet<_> =
+                    newest_dead(&dead).iter().map(|head| head.number).collect();
+                let asked = |head: &&Head| which.is_none_or(|which| which.contains(&head.position));
+                for head in dead.iter().filter(asked) {
+                    // Told of once, it is changed once; what was written twice goes.
+                    let mut condition = Condition { kept: Kept::Gone, epoch, ..head.condition };
+                    if newest.contains(&head.number) {
+                        with(&mut condition);
+                        count += 1;
+                    }
+                    file.change(head.number, condition)?;
                 }
-                let mut condition = placed.head.condition;
-                let asked = which.is_none_or(|which| which.contains(&placed.head.position));
-                if !asked || !is_dead(&condition) {
-                    return None;
-                }
-                // Told of once, it is changed once; what was written twice goes.
-                condition.kept = Kept::Gone;
-                if newest.contains(&placed.at) {
-                    with(&mut condition);
-                    count += 1;
-                }
-                Some(condition)
+                Ok(())
             })?;
             Ok(count)
         })
@@ -388,6 +391,8 @@ impl Ring {
             dead: word(group::DEAD),
             dropped: word(group::DROPPED),
             aside: word(group::ASIDE),
+            damaged: word(group::DAMAGED),
+            damaged_lost: word(group::DAMAGED_LOST),
         }
     }
 }
@@ -405,8 +410,7 @@ fn standing_of(position: Position, word: Word) -> Standing {
     Standing { position, state, member: word.member(), failures, deaths }
 }
 
-fn peeked_aside(placed: &Placed, payload: Vec<u8>) -> Peeked {
-    let head = &placed.head;
+fn peeked_aside(head: &Head, payload: Vec<u8>) -> Peeked {
     let Condition { member, counts: Counts { failures, deaths }, .. } = head.condition;
     let (position, state) = (head.position, State::Aside);
     let standing = Standing { position, state, member, failures, deaths };
@@ -415,17 +419,12 @@ fn peeked_aside(placed: &Placed, payload: Vec<u8>) -> Peeked {
 }
 
 /// One of each record, the newest: one that died while it wrote a letter down again, with its reason, left two.
-fn newest_dead(entries: &[Placed]) -> Vec<Placed> {
-    let dead = || entries.iter().filter(|placed| is_dead(&placed.head.condition));
-    let newest: HashMap<_, _> = dead().map(|placed| (placed.head.position, placed.at)).collect();
-    dead().filter(|placed| newest[&placed.head.position] == placed.at).copied().collect()
+fn newest_dead(dead: &[Head]) -> Vec<Head> {
+    let newest: HashMap<_, _> = dead.iter().map(|head| (head.position, head.number)).collect();
+    dead.iter().filter(|head| newest[&head.position] == head.number).copied().collect()
 }
 
-const fn is_dead(condition: &Condition) -> bool {
-    matches!(condition.kept, Kept::Dead)
-}
-
-const fn is_live(condition: &Condition) -> bool {
+const fn is_given(condition: &Condition) -> bool {
     matches!(condition.kept, Kept::Waiting | Kept::Out | Kept::Retry)
 }
 
@@ -434,25 +433,16 @@ fn read(
     index: u16,
     look: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
 ) -> Result<(), GroupError> {
-    core.environment.with_letters(index, false, look).map(drop).map_err(GroupError::Letters)
+    core.with_letters(index, false, look).map(drop).map_err(GroupError::Letters)
 }
 
 /// Changes entries, and has the members of the group look at the file anew.
 fn change(
     core: &Core,
     index: u16,
-    mut with: impl FnMut(&[Placed], &Placed) -> Option<Condition>,
+    with: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
 ) -> Result<(), GroupError> {
-    let epoch = core.group_epoch(index);
-    let outcome = read(core, index, &mut |file| {
-        let entries = file.entries().to_vec();
-        for placed in &entries {
-            if let Some(condition) = with(&entries, placed) {
-                file.change(placed.at, Condition { epoch, ..condition })?;
-            }
-        }
-        file.trim()
-    });
+    let outcome = read(core, index, with);
     core.count(index, group::FILE_VERSION, 1);
     core.wake_group(index);
     outcome

@@ -86,7 +86,7 @@ pub use ring::{GroupInfo, Pressure, Ring};
 pub use wait::AsyncBell;
 pub use waiting::{Pulse, Sleeping, arm_all};
 pub use worker::{
-    Deliveries, Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions,
+    Buried, Deliveries, Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions,
 };
 
 /// The random number of one incarnation of a ring; a ring made anew under the same name has another.

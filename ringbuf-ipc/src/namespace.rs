@@ -257,7 +257,7 @@ impl Namespace {
 }
 
 /// A file beside a segment: `{ring}.blob-{16 hex}-{position}`, `{ring}.letters-{16 hex}-{group}` and the same
-/// with `.new`, `{ring}.tmp-{16 hex}`, `bells.tmp-{16 hex}`.
+/// with `.new` or `.damaged`, `{ring}.tmp-{16 hex}`, `bells.tmp-{16 hex}`.
 ///
 /// A namespace may begin with another one and a dot (`a.eu`, `a`): a name is this namespace's only if it is
 /// such a name from the first letter to the last.
@@ -283,7 +283,8 @@ impl<'a> Part<'a> {
             let (id, position) = rest.split_once('-')?;
             (is_id(id) && position.parse::<u64>().is_ok()).then_some(PartKind::Blob)?
         } else if let Some(rest) = rest.strip_prefix("letters-") {
-            let rest = rest.strip_suffix(".new").unwrap_or(rest);
+            let rest =
+                [".new", ".damaged"].iter().find_map(|end| rest.strip_suffix(end)).unwrap_or(rest);
             let (id, group) = rest.split_once('-')?;
             (is_id(id) && group.parse::<u16>().is_ok()).then_some(PartKind::Letters)?
         } else {

@@ -14,7 +14,7 @@ use crate::core::words::letter::Head;
 use crate::core::words::word::ATTEMPTS_MAX;
 use crate::core::worker::post::Post;
 use crate::core::worker::settle::{Failure, Held, How, Outcome};
-use crate::core::worker::{self as core, KeyFn, Taken, WorkerTerms};
+use crate::core::worker::{self as core, KeyFn, TagFn, Taken, WorkerTerms};
 use crate::member::Records;
 use crate::pace::{Pace, Pacer};
 use crate::ring::Ring;
@@ -27,6 +27,7 @@ pub struct WorkerOptions {
     attempts: Option<u8>,
     once: bool,
     key: Option<KeyFn>,
+    tags: Option<TagFn>,
 }
 
 impl fmt::Debug for WorkerOptions {
@@ -61,6 +62,15 @@ impl WorkerOptions {
     #[must_use]
     pub fn at_most_once(mut self) -> Self {
         self.once = true;
+        self
+    }
+
+    /// Only records of tags for which this holds: all others are settled where they lie as soon as this worker sees
+    /// them, neither copied nor given, whoever of the group might have wanted them. So all members of a group should
+    /// ask for the same.
+    #[must_use]
+    pub fn tags(mut self, wanted: impl Fn(u64) -> bool + Send + 'static) -> Self {
+        self.tags = Some(Box::new(wanted));
         self
     }
 
@@ -136,6 +146,7 @@ impl Worker {
             attempts: options.attempts.unwrap_or(WorkerOptions::ATTEMPTS),
             once: options.once,
             key: options.key,
+            tags: options.tags,
         };
         let inner = core::Worker::join(ring.core(), spec, bell.index_in(ring.bells()), terms)?;
         let (waiting, taken) = (Waiting::new(bell), Vec::new());
@@ -190,6 +201,21 @@ impl Worker {
     /// Whether a take would give something, be it an error.
     pub fn has_work(&mut self) -> bool {
         self.inner.has_work()
+    }
+
+    /// A record that this worker wrote down as dead in its last takes, though nobody told it to: its processes died
+    /// with it too often, or its bytes are damaged. Each is told once, by the worker that did it.
+    pub fn take_buried(&mut self) -> Option<Buried> {
+        let buried = self.inner.buried.pop()?;
+        let records =
+            Arc::new(Records::new(buried.buffers, Pool::clone(&self.inner.post.seat.pool)));
+        Some(Buried {
+            records,
+            position: buried.position,
+            reason: buried.reason,
+            attempts: buried.counts.given(),
+            dropped: buried.dropped.iter().map(Dropped::of).collect(),
+        })
     }
 
     /// Records taken and not settled, as of the last call of this worker.
@@ -294,6 +320,22 @@ pub enum Settled {
         /// Which went.
         dropped: Vec<Dropped>,
     },
+}
+
+/// A record that became a dead letter without a word from a handler.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Buried {
+    /// Its bytes: one record, or none where they are gone.
+    pub records: Arc<Records>,
+    /// Its number.
+    pub position: Position,
+    /// Why.
+    pub reason: String,
+    /// How often it was given.
+    pub attempts: u16,
+    /// Dead letters that had to go for it where the file was full.
+    pub dropped: Vec<Dropped>,
 }
 
 /// A dead letter that went for want of room.

@@ -301,12 +301,21 @@ fn delivery_words_are_where_they_are_drawn() {
     let name = format!("ring.letters-{:016x}-1", producer.id().0);
     let letters = Segment(std::fs::File::open(instance.path(&name)).unwrap());
     assert_eq!(letters.bytes(0, 8), b"MIXLETTR");
-    assert_eq!((letters.word(8), letters.word(16)), (1, producer.id().0));
+    assert_eq!((letters.word(8), letters.word(16)), (2, producer.id().0));
+    assert_eq!((letters.word(24), letters.word(32)), (0, 0), "times damaged, entries lost");
     let entry: Vec<_> = (1..14).map(|word| letters.word(64 + word * 8)).collect();
-    let (state, rest) = entry.split_first().unwrap();
-    assert_eq!(*state, 3 << 48 | 1 << 32 | 1 << 16 | 4, "dead after a failure");
-    assert_eq!((rest[0], rest[2], rest[3]), (128, 3, 4), "bytes, position, key");
-    assert_eq!((rest[10], rest[11]), (6, 7), "bytes of reason and payload");
-    assert_eq!(letters.word(64), checksum(rest), "of the head");
+    assert_eq!((entry[0], entry[1]), (128, 1), "bytes, number");
+    assert_eq!(entry[2], 3 << 48 | 1 << 32 | 1 << 16 | 4, "dead after a failure");
+    assert_eq!((entry[4], entry[5]), (3, 4), "position, key");
+    assert_eq!((entry[11], entry[12]), (6, 7), "bytes of reason and payload");
+    let seal = |words: &[u64]| checksum(&[producer.id().0, checksum(words)]);
+    assert_eq!(letters.word(64), seal(&entry), "of the head");
     assert_eq!(letters.bytes(64 + 112, 13), b"no usepayload");
+    // Given again, and given back: changes of that entry, the last of them written behind.
+    drop(worker);
+    assert_eq!(producer.ring().retry_dead_letters(&group.name, None).unwrap(), 1);
+    let letters = Segment(std::fs::File::open(instance.path(&name)).unwrap());
+    let change: Vec<_> = (1..4).map(|word| letters.word(64 + 128 + word * 8)).collect();
+    assert_eq!(change, [33, 1, 3 << 48 | 1 << 15 | 1], "length, number, waiting and revived");
+    assert_eq!(letters.word(64 + 128), seal(&change));
 }

@@ -1,52 +1,22 @@
 //! Workers: records taken one by one, settled in any order.
 
 mod common;
+#[path = "common/scene.rs"]
+mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::Instance;
 use mixcord_ring::{
-    Bell, Deliveries, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Mode,
-    Order, Producer, Settle, SettleError, Settled, Start, State, TakeError, Worker, WorkerOptions,
+    Deliveries, Delivery, GroupError, GroupSpec, JoinError, Limits, Mode, Order, Settle,
+    SettleError, Settled, Start, State, TakeError, Worker, WorkerOptions,
 };
+use scene::Scene;
 
 const ACK: Settle<'_> = Settle::Ack;
 const NOW: Settle<'_> = Settle::Retry { after: Duration::ZERO, reason: "not yet" };
-
-struct Scene {
-    instance: Instance,
-    bell: Bell,
-    producer: Producer,
-    group: GroupSpec,
-}
-
-impl Scene {
-    fn new(test: &str, slots: u32, order: Order) -> Self {
-        let instance = Instance::new(test);
-        let bell = instance.namespace.bell().unwrap();
-        let geometry = Geometry::new(slots, 64 << 10, 4, 4, 8).unwrap();
-        let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(order);
-        let groups = std::slice::from_ref(&group);
-        let producer = Producer::create(&instance.namespace, "r", geometry, groups, &bell).unwrap();
-        Self { instance, bell, producer, group }
-    }
-
-    fn worker(&self, options: WorkerOptions) -> Worker {
-        self.producer.ring().work(&self.group, &self.bell, options).unwrap()
-    }
-
-    /// Whether there was room.
-    fn put(&mut self, key: u64, order: u64) -> bool {
-        let tag = self.producer.staged_tail();
-        let payload = tag.to_le_bytes();
-        let staged = self.producer.stage(&Meta { key, tag, order, source: 1 }, &[&payload]).is_ok();
-        self.producer.publish();
-        staged
-    }
-}
 
 fn taken(worker: &mut Worker) -> Delivery {
     let delivery = worker.take().unwrap().expect("there is one");
@@ -237,8 +207,12 @@ fn what_is_aside_is_retried_dies_and_is_taken_over_like_any_other() {
     taken(&mut worker).settle(NOW).unwrap();
     let stuck = taken(&mut worker);
     assert_eq!(stuck.attempt(), 2);
+    let deadline = Instant::now() + Duration::from_secs(30);
     for _ in 0..200 {
-        assert!(scene.put(2, 0));
+        while !scene.put(2, 0) {
+            assert!(Instant::now() < deadline, "the ring is held up");
+            worker.tend();
+        }
         taken(&mut worker).settle(ACK).unwrap();
     }
     stuck.settle(NOW).unwrap();

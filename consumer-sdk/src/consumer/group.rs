@@ -49,10 +49,16 @@ impl Consumer {
                     self.lost.push_back(lost.end.saturating_sub(lost.start));
                     continue;
                 }
-                // Said of one record; both are tried again, and the others go on.
+                // Said of one record, which rests for a while; the others go on.
                 Err(error @ (TakeError::Letters { .. } | TakeError::Blob { .. })) => {
                     tracing::error!(group = team.group(), %error, "a record has to wait");
-                    return Ok(None);
+                    continue;
+                }
+                // Said of one record, which is a dead letter by now, and told as that.
+                Err(TakeError::Corrupt { .. }) => continue,
+                Err(error @ TakeError::LettersDamaged { .. }) => {
+                    tracing::error!(group = team.group(), %error, "dead letters are lost");
+                    continue;
                 }
                 Err(source) => return Err(take_error(&self.options, source)),
             }
@@ -102,7 +108,13 @@ impl Consumer {
                 Ok(None)
             }
             // It goes back, for a member that can read it.
-            Err(source) => Err(self.damaged(&Damaged { position: entry.position, source })),
+            Err(source) if source.is_of_another_release() => {
+                Err(self.damaged(&Damaged { position: entry.position, source }))
+            }
+            Err(source) => {
+                team.bury_damaged(delivery, &format!("the record is damaged: {source}"));
+                Ok(None)
+            }
         }
     }
 

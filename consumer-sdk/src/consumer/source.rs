@@ -99,6 +99,9 @@ fn work(
 ) -> Result<(Worker, bool), JoinError> {
     let terms = || {
         let terms = WorkerOptions::new().attempts(options.policy.attempts);
+        let filter = options.filter.clone();
+        let terms =
+            if filter.is_any() { terms.tags(move |tag| filter.admits_tag(tag)) } else { terms };
         if options.policy.mode == Mode::AtMostOnce { terms.at_most_once() } else { terms }
     };
     let spec = options.spec(group, start, options.ring_order());

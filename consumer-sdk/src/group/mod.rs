@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mixcord_event::Kind;
-use mixcord_ring::{Delivery, Records, Ring, TakeError, Worker};
+use mixcord_ring::{Buried, Delivery, Dropped, Records, Ring, Settled, TakeError, Worker};
 
 use self::meter::{Counters, count};
 use self::out::lock;
@@ -124,7 +124,74 @@ impl Team {
     }
 
     pub(crate) fn take(&self) -> Result<Option<Delivery>, TakeError> {
-        lock(&self.worker).as_mut().map_or(Ok(None), Worker::take)
+        let mut worker = lock(&self.worker);
+        let Some(worker_at_work) = worker.as_mut() else { return Ok(None) };
+        let taken = worker_at_work.take();
+        let mut buried = Vec::new();
+        while let Some(one) = worker_at_work.take_buried() {
+            buried.push(one);
+        }
+        // The program's own code is told without the lock.
+        drop(worker);
+        buried.into_iter().for_each(|one| self.tell_buried(one));
+        taken
+    }
+
+    /// Keeps a record as a dead letter that nobody can read; its handler never sees it.
+    pub(crate) fn bury_damaged(&self, delivery: Delivery, reason: &str) {
+        let (records, position) = (delivery.records(), delivery.position());
+        let attempts = delivery.attempt();
+        match delivery.settle(mixcord_ring::Settle::Dead { reason }) {
+            Ok(Settled::Dead { dropped }) => {
+                self.tell_dead(records, position, attempts.into(), reason, &dropped);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let group = self.group();
+                tracing::error!(group, position, reason, %error, "a damaged record could not be put away");
+            }
+        }
+    }
+
+    fn tell_buried(&self, buried: Buried) {
+        let Buried { records, position, attempts, reason, dropped, .. } = buried;
+        self.tell_dead(records, position, attempts.into(), &reason, &dropped);
+    }
+
+    /// Of a record that is dead without its handler's doing.
+    fn tell_dead(
+        &self,
+        records: Arc<Records>,
+        position: u64,
+        attempt: u32,
+        reason: &str,
+        dropped: &[Dropped],
+    ) {
+        count(&self.counters.dead);
+        let group = self.group();
+        tracing::error!(
+            group,
+            position,
+            attempt,
+            reason,
+            "given up: kept as a dead letter; see `mixcord groups dead {group}`"
+        );
+        self.tell_dropped(dropped);
+        self.bury(Corpse { records, attempt, reason });
+    }
+
+    fn tell_dropped(&self, dropped: &[Dropped]) {
+        for letter in dropped {
+            let kind = u16::try_from(letter.tag).ok().and_then(Kind::from_number);
+            tracing::error!(
+                group = self.group(),
+                kind = kind.map(Kind::name),
+                position = letter.position,
+                source_position = letter.source,
+                key = letter.key,
+                "the oldest dead letter had to go for it: it is lost"
+            );
+        }
     }
 
     /// Asks for the bell at the next news.

@@ -42,7 +42,8 @@ pub(crate) enum Keeper {
     Task = 1,
     /// A thread, which cannot be ended: it keeps its key until it returns.
     Thread = 2,
-    /// Nobody yet: it waits for its task or thread, and its time has not begun.
+    /// Nobody yet: it waits for its task or thread. After as long as its handler may have it is given back, for
+    /// a member that has one.
     Queue = 3,
 }
 
@@ -99,10 +100,30 @@ impl Out {
         self.given
     }
 
-    /// Passes it on; its time begins anew.
-    pub(crate) fn keep_as(&self, keeper: Keeper) {
+    /// Passes it on; its time begins anew. False where it was taken back by then, so that nobody is to handle it.
+    pub(crate) fn keep_as(&self, keeper: Keeper) -> bool {
+        // Under the lock: it is not taken back between the look and the change.
+        let delivery = lock(&self.delivery);
         self.renew();
         self.keeper.store(keeper as u8, Ordering::Release);
+        delivery.is_some()
+    }
+
+    /// Gives it back as it came, if nobody has begun with it.
+    fn take_back(&self, reason: &str) {
+        let mut delivery = lock(&self.delivery);
+        if self.keeper.load(Ordering::Acquire) != Keeper::Queue as u8 {
+            return;
+        }
+        let Some(taken) = delivery.take() else { return };
+        drop(delivery);
+        self.team.strike(self.number);
+        let Self { kind, identity, attempt, .. } = self;
+        let (group, kind) = (self.team.group(), kind.name());
+        tracing::warn!(group, kind, %identity, attempt, reason, "an event is given back");
+        // Dropped without a word, anybody may have it at once, and nothing is counted.
+        drop(taken);
+        self.team.ring();
     }
 
     /// Settles the event; only the first call counts. `true` when this one did.
@@ -154,7 +175,9 @@ impl Out {
             return;
         }
         match keeper {
-            keeper if keeper == Keeper::Queue as u8 => {}
+            keeper if keeper == Keeper::Queue as u8 => {
+                self.take_back("no task or thread came to handle it within its time");
+            }
             keeper if keeper == Keeper::Task as u8 => {
                 self.expired.store(true, Ordering::Release);
                 if let Some(waker) = lock(&self.waker).take() {
@@ -210,17 +233,7 @@ impl Out {
                     group, kind, %identity, attempt, reason,
                     "given up: kept as a dead letter; see `mixcord groups dead {group}`"
                 );
-                for letter in dropped {
-                    let kind = u16::try_from(letter.tag).ok().and_then(Kind::from_number);
-                    tracing::error!(
-                        group,
-                        kind = kind.map(Kind::name),
-                        position = letter.position,
-                        source_position = letter.source,
-                        key = letter.key,
-                        "the oldest dead letter had to go for it: it is lost"
-                    );
-                }
+                team.tell_dropped(&dropped);
                 let records = Arc::clone(&self.records);
                 team.bury(Corpse { records, attempt: *attempt, reason });
             }

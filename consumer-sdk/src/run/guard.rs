@@ -38,8 +38,8 @@ where
     Fut::Output: Outcome,
 {
     let out = event.out().cloned();
-    if let Some(out) = &out {
-        out.keep_as(Keeper::Task);
+    if out.as_ref().is_some_and(|out| !out.keep_as(Keeper::Task)) {
+        return;
     }
     let given = event.clone();
     let mut work = Box::pin(async move { handler(given).await.failure() });
@@ -73,8 +73,8 @@ where
     O: Outcome,
 {
     let _span = span(event).entered();
-    if let Some(out) = event.out() {
-        out.keep_as(Keeper::Thread);
+    if event.out().is_some_and(|out| !out.keep_as(Keeper::Thread)) {
+        return;
     }
     let given = event.clone();
     let failure = catch_unwind(AssertUnwindSafe(|| handler(given).failure()));

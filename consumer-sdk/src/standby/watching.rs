@@ -17,6 +17,16 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How often it looks whether anybody gave up, or the ring was replaced.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A thread that looks on: when it ends by a panic of the program's own code (what waits is dropped on it), those
+/// who wait are told, and the next who waits has another.
+struct Looking(Arc<Watching>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// The events of one instance, for whoever waits for some.
 pub(crate) struct Watching {
     namespace: Namespace,
@@ -72,7 +82,14 @@ impl Lookout for Watching {
         }
         let own = self.own.clone();
         let thread = std::thread::Builder::new().name("mixcord-standby".to_owned());
-        match thread.spawn(move || own.upgrade().map(|watching| watching.look_on(from.1, ring))) {
+        let look_on = move || {
+            let Some(watching) = own.upgrade() else { return };
+            let looking = Looking(Arc::clone(&watching));
+            watching.look_on(from.1, ring);
+            // It ended as it should, and has said so.
+            std::mem::forget(looking);
+        };
+        match thread.spawn(look_on) {
             Ok(_) => watchers.running = true,
             Err(error) => {
                 tracing::error!(%error, "no thread to look for events that are waited for");
@@ -118,7 +135,7 @@ impl Watching {
                 Ok(false) => {
                     let new = || Ring::attach(&self.namespace, topology::OUTPUT_RING).ok();
                     if !ring.producer_alive()
-                        && let Some(new) = new().filter(|new| new.id() != ring.id())
+                        && let Some(new) = new().filter(|_| !ring.is_current())
                     {
                         self.follow(&new);
                         return Some(new);

@@ -83,14 +83,13 @@ fn the_version_to_rebuild_with_is_named_when_the_cache_says_its_own() {
     assert!(said.contains("rebuild this program with mixcord 7.7.7 or newer"), "{said}");
 }
 
-/// What is damaged is no matter of versions: the operator hears what to do about it.
+/// What is damaged is no matter of versions: an observer hears of it.
 #[test]
 fn a_damaged_record_is_not_taken_for_a_newer_one() {
     let mut rig = Rig::new();
-    let mut member =
-        rig.consumer().group("bot").from_earliest().connect_blocking().expect("joined");
+    let mut observer = rig.consumer().observer().from_earliest().connect_blocking().expect("there");
     rig.publish_bytes(Kind::MESSAGE_CREATE, 1, &[0; 99]);
-    let error = member.next_timeout(Duration::from_secs(20)).expect_err("not readable");
+    let error = observer.next_timeout(Duration::from_secs(20)).expect_err("not readable");
     assert!(matches!(error, Error::Record { position: 0, .. }), "{error}");
     assert!(!error.is_configuration());
 }

@@ -1,5 +1,6 @@
 //! Start order, stopping, and a ring that is replaced.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mixcord::{Consumer, Error, Stop};
@@ -131,16 +132,28 @@ fn what_a_replaced_ring_lost_before_it_was_joined_is_told_first() {
     assert_eq!(next(&mut second).lost(), None);
 }
 
+/// P8, P10: a record that nobody can read is a dead letter, told and counted, and its group goes on.
 #[test]
-fn a_damaged_record_is_an_error_that_names_it_and_stays() {
+fn a_damaged_record_is_a_dead_letter_and_the_next_of_its_guild_is_given() {
     let mut rig = Rig::new();
-    let mut consumer = rig.consumer().group("bot").connect_blocking().expect("connected");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let letters = Arc::clone(&told);
+    let consumer = rig.consumer().group("bot");
+    let consumer =
+        consumer.on_dead(move |letter| letters.lock().expect("sound").push(letter.clone()));
+    let mut consumer = consumer.connect_blocking().expect("connected");
     rig.publish_bytes(mixcord::Kind::MESSAGE_CREATE, 1, b"this is no record");
-    for _ in 0..2 {
-        let error = consumer.next_blocking().expect_err("a damaged record");
-        assert!(matches!(error, Error::Record { position: 0, .. }), "{error}");
-    }
-    assert_eq!(rig.group("bot").lag, 1);
+    rig.message(1, 7);
+    let event = next(&mut consumer);
+    assert_eq!(event.seq(), 7);
+    event.ack();
+    assert_eq!((consumer.meter().read().dead, consumer.lag()), (1, 0));
+    let told = told.lock().expect("sound");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].event.is_none() && told[0].error.contains("damaged"), "{:?}", told[0]);
+    let letters = rig.operator().dead_letters("bot").expect("the letters");
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].record().is_err(), "what it was is kept as it was");
 }
 
 #[test]

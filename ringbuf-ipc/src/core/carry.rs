@@ -84,7 +84,7 @@ const FIGURES: [usize; 6] = [
 ];
 
 /// Words of a group's entry that stay as they are.
-pub(crate) const KEPT: [usize; 13] = [
+pub(crate) const KEPT: [usize; 15] = [
     group::POLICY,
     group::MAX_ABSENCE,
     group::ABSENT_SINCE,
@@ -97,6 +97,8 @@ pub(crate) const KEPT: [usize; 13] = [
     group::DEAD,
     group::DROPPED,
     group::REDELIVERED,
+    group::DAMAGED,
+    group::DAMAGED_LOST,
     group::LOST_RECORDS,
 ];
 

@@ -69,6 +69,18 @@ pub enum TakeError {
         /// Why.
         error: io::Error,
     },
+    /// The group's file of dead letters and records set aside was damaged, and was found so since the last take. What
+    /// was whole goes on; the next take goes on, too.
+    #[error(
+        "the group's file of dead letters was damaged: of {lost} entries at least nothing is left; what it was is \
+         kept as /dev/shm/{file}.damaged"
+    )]
+    LettersDamaged {
+        /// Dead letters and records set aside that are lost, as far as that can be told.
+        lost: u64,
+        /// Name of the file in /dev/shm.
+        file: String,
+    },
     /// The file of an out-of-line record is there and could not be read. (Of one that is gone, the record is
     /// given as [lost](crate::Entry::lost).)
     #[error(

@@ -33,7 +33,7 @@ pub(crate) mod state {
 }
 
 /// Words of an entry that begin anew with each group.
-const FIGURES: [usize; 10] = [
+const FIGURES: [usize; 14] = [
     group::LOSS,
     group::HANDED,
     group::MOVE_TO,
@@ -44,6 +44,10 @@ const FIGURES: [usize; 10] = [
     group::DROPPED,
     group::REDELIVERED,
     group::LOST_RECORDS,
+    group::DAMAGED,
+    group::DAMAGED_LOST,
+    group::STANDS_AT,
+    group::STANDS_SINCE,
 ];
 
 const DURABLE: u64 = 0;
@@ -196,14 +200,25 @@ pub(crate) fn declare(core: &Core, spec: &GroupSpec) -> Result<(u16, bool), Grou
             return Ok((index, false));
         }
     }
-    let place = (0..core.layout.geometry.groups)
-        .find(|&index| state::of(core.group_state(index)) == state::FREE)
+    let mut free = (0..core.layout.geometry.groups)
+        .filter(|&index| state::of(core.group_state(index)) == state::FREE);
+    // Rather one in which nobody is left who was a member by force.
+    let place = free
+        .clone()
+        .find(|&index| !core.has_living_member(index))
+        .or_else(|| free.next())
         .or_else(|| removable(core))
         .ok_or(GroupError::TableFull { limit: core.layout.geometry.groups })?;
     if spec.mode.has_words() {
         // Before the entry says anything: what may fail has failed then, and what a predecessor left is gone.
-        core.environment.give_back(core.layout.words(place))?;
-        core.environment.reserve(core.layout.words(place))?;
+        if core.has_living_member(place) {
+            // They may touch its words until they know: their memory stays where it is.
+            core.environment.reserve(core.layout.words(place))?;
+            Words::wipe(&core.memory, core.layout.words(place).start, core.layout.geometry.slots);
+        } else {
+            core.environment.give_back(core.layout.words(place))?;
+            core.environment.reserve(core.layout.words(place))?;
+        }
     }
     core.environment.remove_letters(place);
     create(core, place, spec);
@@ -223,7 +238,11 @@ pub(crate) fn remove(core: &Core, name: &str, force: bool) -> Result<(), GroupEr
 
 /// Ends an ephemeral group whose last member left; the caller holds the table lock.
 pub(crate) fn end_if_deserted(core: &Core, index: u16, expected: u64, now_ms: u64) {
-    if core.group_state(index) != expected || core.has_living_member(index) {
+    let word = core.group_state(index);
+    if state::of(word) == state::FREE && core.group_mode(index) == mode::ANY_ORDER {
+        give_back_words(core, index);
+    }
+    if word != expected || core.has_living_member(index) {
         return;
     }
     match core.group_policy(index) {
@@ -405,7 +424,10 @@ pub(crate) fn repair(core: &Core) -> bool {
         let holds = core.group_floor(index) != u64::MAX;
         match state::of(core.group_state(index)) {
             state::ACTIVE => {}
-            state::FREE | state::EVICTED => {
+            state @ (state::FREE | state::EVICTED) => {
+                if state == state::FREE && core.group_mode(index) == mode::ANY_ORDER {
+                    give_back_words(core, index);
+                }
                 if holds {
                     core.memory.swap(floor, Stand::NOTHING.0, Ordering::AcqRel);
                     changed = true;
@@ -484,18 +506,15 @@ fn finish_move(core: &Core, index: u16) {
 /// is skipped, or given from the ring.
 fn keep_asides(core: &Core, index: u16, wanted: std::ops::Range<Position>) {
     // Without the lock, or where it cannot be written, more is given than was asked for, never less.
-    let kept = core.environment.with_letters(index, false, &mut |file| {
-        for placed in file.entries().to_vec() {
-            let mut condition = placed.head.condition;
-            if matches!(condition.kept, Kept::Dead | Kept::Gone) {
-                continue;
-            }
-            let keep = wanted.contains(&placed.head.position) && condition.kept != Kept::Prepared;
+    let kept = core.with_letters(index, false, &mut |file| {
+        for head in file.live() {
+            let mut condition = head.condition;
+            let keep = wanted.contains(&head.position) && condition.kept != Kept::Prepared;
             condition.kept = if keep { Kept::Waiting } else { Kept::Gone };
-            condition.member = None;
-            file.change(placed.at, condition)?;
+            (condition.member, condition.once) = (None, false);
+            file.change(head.number, condition)?;
         }
-        file.trim()
+        Ok(())
     });
     // Else the next one who comes to the file finishes what was begun, for which the flag stays raised.
     if kept.is_ok() {
@@ -506,13 +525,25 @@ fn keep_asides(core: &Core, index: u16, wanted: std::ops::Range<Position>) {
 }
 
 pub(super) fn free(core: &Core, index: u16) {
-    let words = core.group_mode(index) == mode::ANY_ORDER;
     vacate(core, index, state::FREE);
-    if words {
-        // What cannot be given back now is used by the next group in this place, or given back then.
-        let _ = core.environment.give_back(core.layout.words(index));
+    if core.group_mode(index) == mode::ANY_ORDER {
         core.environment.remove_letters(index);
+        give_back_words(core, index);
     }
+}
+
+/// Gives the memory of a removed group's words back, unless a member lives that was told nothing yet: what it writes
+/// would take memory again that nobody counts on, or meet none. Its last one does it, or whoever comes by.
+fn give_back_words(core: &Core, index: u16) {
+    if core.has_living_member(index) {
+        // What they have can be settled no more.
+        Words::wipe(&core.memory, core.layout.words(index).start, core.layout.geometry.slots);
+        return;
+    }
+    // What cannot be given back now is used by the next group in this place, or given back then.
+    let _ = core.environment.give_back(core.layout.words(index));
+    let at = core.layout.group(index);
+    core.memory.store(at + group::MODE, mode::IN_ORDER, Ordering::Relaxed);
 }
 
 /// First the state, then the floor: what is left by a death between the two is what `repair` finds.

@@ -146,6 +146,12 @@ pub(crate) mod group {
     pub(crate) const REDELIVERED: usize = 3 * LINE + 56;
     /// Records lost by an eviction of a group with delivery words: what was settled is not counted.
     pub(crate) const LOST_RECORDS: usize = 3 * LINE + 64;
+    /// Times that damage of its file was found, and entries lost to that.
+    pub(crate) const DAMAGED: usize = 3 * LINE + 72;
+    pub(crate) const DAMAGED_LOST: usize = 3 * LINE + 80;
+    /// The floor that the producer waited for last, and since when (boot clock ms) it has stood there.
+    pub(crate) const STANDS_AT: usize = 3 * LINE + 88;
+    pub(crate) const STANDS_SINCE: usize = 3 * LINE + 96;
     pub(crate) const MEMBERS: usize = 4 * LINE;
 
     pub(crate) const MEMBER_BYTES: usize = 64;
@@ -437,7 +443,7 @@ pub(crate) fn parse_header(
 const _: () = assert!(control::GROUPS.is_multiple_of(LINE));
 const _: () =
     assert!(control::SLEEPERS + super::geometry::GROUPS_MAX as usize / 8 <= control::WANTED);
-const _: () = assert!(group::LOST_RECORDS + 8 <= group::MEMBERS);
+const _: () = assert!(group::STANDS_SINCE + 8 <= group::MEMBERS);
 const _: () = assert!(group::NAME + group::NAME_MAX <= group::FLOOR);
 const _: () = assert!(descriptor::CHECKSUM + 8 <= descriptor::BYTES);
 // Its words are moved as one row.

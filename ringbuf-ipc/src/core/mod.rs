@@ -94,6 +94,10 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     }
     /// Locks byte `byte` until the answer is dropped or this process dies; `None` when it is held.
     fn hold(&self, byte: u64) -> io::Result<Option<Life>>;
+    /// The same of one that is held for moments: waits for it as long as `patience`.
+    fn hold_within(&self, byte: u64, _patience: Duration) -> io::Result<Option<Life>> {
+        self.hold(byte)
+    }
     /// Lets go of a lock somebody else holds, as his death would.
     #[cfg(all(test, loom))]
     fn kill(&self, byte: u64);
@@ -152,6 +156,10 @@ pub(crate) trait Environment: Send + Sync + std::fmt::Debug {
     fn wall_ms(&self) -> u64 {
         0
     }
+    /// Name of the file of a group's dead letters and asides, for people.
+    fn letters_name(&self, _group: u16) -> String {
+        String::new()
+    }
     /// Removes the file of a group's dead letters and asides.
     fn remove_letters(&self, _group: u16) {}
 }
@@ -175,6 +183,11 @@ pub(crate) mod patience {
 pub(crate) mod locks {
     pub(crate) const PRODUCER: u64 = 0;
     pub(crate) const TABLE: u64 = 1;
+
+    /// Held for moments by who takes from a group's dead, and by who takes a seat of it.
+    pub(crate) const fn succession(group: u16) -> u64 {
+        3072 + group as u64
+    }
 
     /// The file of a group's dead letters and asides.
     pub(crate) const fn letters(group: u16) -> u64 {
@@ -318,6 +331,24 @@ impl Core {
             return None;
         }
         self.ring_word(self.layout.member(index, member as u16) + group::MEMBER_BELL)
+    }
+
+    /// [`Environment::with_letters`], with what was lost to damage of the file told in the group's entry.
+    pub(crate) fn with_letters(
+        &self,
+        index: u16,
+        made: bool,
+        change: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        self.environment.with_letters(index, made, &mut |file| {
+            let damage = file.damage();
+            if damage.times != 0 {
+                let at = self.layout.group(index);
+                self.memory.store(at + group::DAMAGED_LOST, damage.lost, Ordering::Relaxed);
+                self.memory.store(at + group::DAMAGED, damage.times, Ordering::Release);
+            }
+            change(file)
+        })
     }
 
     /// Adds to a figure of a group's entry.

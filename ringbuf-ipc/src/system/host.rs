@@ -1,11 +1,12 @@
 //! The protocol's environment over the operating system.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -31,6 +32,8 @@ pub(crate) struct Host {
     ring_id: u64,
     /// Bytes that the file of a group may have.
     letters_limit: u64,
+    /// The files of groups, as far as this process has read them.
+    letters: Mutex<HashMap<u16, Letters>>,
 }
 
 impl Host {
@@ -52,11 +55,12 @@ impl Host {
             segment: segment.to_owned(),
             ring_id,
             letters_limit,
+            letters: Mutex::default(),
         })
     }
 
-    fn letters_name(&self, group: u16) -> String {
-        Letters::name(&self.segment, self.ring_id, group)
+    fn letters(&self) -> MutexGuard<'_, HashMap<u16, Letters>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,6 +128,16 @@ impl Environment for Host {
 
     fn hold(&self, byte: u64) -> io::Result<Option<Life>> {
         Ok(lock::hold(&self.probe, byte)?.map(|held| Box::new(held) as Life))
+    }
+
+    fn hold_within(&self, byte: u64, patience: Duration) -> io::Result<Option<Life>> {
+        let wait = Wait::eagerly(patience);
+        loop {
+            match self.hold(byte)? {
+                None if wait.a_moment() => {}
+                held => return Ok(held),
+            }
+        }
     }
 
     #[cfg(all(test, loom))]
@@ -201,20 +215,29 @@ impl Environment for Host {
         change: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
     ) -> io::Result<bool> {
         // Of this process, too, only one at a time: the lock is on a description of its own.
-        let wait = Wait::eagerly(patience::CHANGING);
-        let _held = loop {
-            match lock::hold(&self.probe, locks::letters(group))? {
-                Some(held) => break held,
-                None if wait.a_moment() => {}
-                None => return Err(io::ErrorKind::WouldBlock.into()),
+        let Some(_held) = self.hold_within(locks::letters(group), patience::CHANGING)? else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        // Taken out meanwhile, so that a panic leaves nothing half done behind.
+        let known = self.letters().remove(&group);
+        let known = match known {
+            Some(mut letters) => letters.refresh()?.then_some(letters),
+            None => None,
+        };
+        let opened = match known {
+            Some(letters) => Some(letters),
+            None => {
+                let name = self.letters_name(group);
+                Letters::open(&name, self.ring_id, self.letters_limit, made)?
             }
         };
-        let name = self.letters_name(group);
-        let Some(mut letters) = Letters::open(&name, self.ring_id, self.letters_limit, made)?
-        else {
-            return Ok(false);
-        };
-        change(&mut letters).map(|()| true)
+        let Some(mut letters) = opened else { return Ok(false) };
+        let outcome = change(&mut letters);
+        // What cannot be tidied now can be another time.
+        if letters.tidy().unwrap_or(true) {
+            self.letters().insert(group, letters);
+        }
+        outcome.map(|()| true)
     }
 
     fn is_current(&self) -> bool {
@@ -227,7 +250,14 @@ impl Environment for Host {
             .map_or(0, |since| since.as_millis() as u64)
     }
 
+    fn letters_name(&self, group: u16) -> String {
+        Letters::name(&self.segment, self.ring_id, group)
+    }
+
     fn remove_letters(&self, group: u16) {
+        // Whoever is at work in it finishes first; one that is stopped is not waited for.
+        let _held = self.hold_within(locks::letters(group), patience::LEAVING);
+        self.letters().remove(&group);
         letters::remove(&self.letters_name(group));
     }
 }

@@ -1,101 +1,91 @@
-//! The dead letters and asides of a group of a private ring: what `letters` keeps in a file, in a list.
+//! The dead letters and asides of a group of a private ring: what `letters` keeps in a file, in memory.
 
+use std::collections::HashMap;
 use std::io;
 
-use crate::core::words::letter::{
-    Appended, Condition, HEAD, Head, Kept, LetterFile, Parts, Placed, STATE_AT,
-};
+use super::letters::index::Index;
+use crate::core::Position;
+use crate::core::words::letter::{Change, Condition, Damage, HEAD, Head, Kept, LetterFile, Parts};
 
-/// Entries one behind the other. The place of an entry is its number, and never used again.
+/// Entries by their numbers, which are never used again.
 #[derive(Debug)]
 pub(crate) struct LetterList {
-    entries: Vec<Placed>,
-    bytes: Vec<Vec<u8>>,
-    next: u64,
+    index: Index,
+    /// What stands behind the head of each.
+    bodies: HashMap<u64, Vec<u8>>,
     /// Bytes that entries may take.
     limit: u64,
     changed: bool,
 }
 
 impl LetterList {
-    pub(crate) const fn new(limit: u64) -> Self {
-        Self { entries: Vec::new(), bytes: Vec::new(), next: 0, limit, changed: false }
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { index: Index::default(), bodies: HashMap::new(), limit, changed: false }
     }
 
     /// Somebody looks at it anew.
     pub(crate) const fn begin(&mut self) {
         self.changed = false;
     }
-
-    fn used(&self, counts: impl Fn(Kept) -> bool) -> u64 {
-        let counted = self.entries.iter().filter(|entry| counts(entry.head.condition.kept));
-        counted.map(|entry| entry.head.bytes).sum()
-    }
-
-    fn retain(&mut self, keep: impl Fn(&Placed) -> bool) {
-        let mut kept = self.entries.iter().map(&keep);
-        self.bytes.retain(|_| kept.next() == Some(true));
-        drop(kept);
-        self.entries.retain(keep);
-    }
 }
 
 impl LetterFile for LetterList {
-    fn entries(&self) -> &[Placed] {
-        &self.entries
+    fn dead(&self) -> Vec<Head> {
+        self.index.dead().collect()
+    }
+
+    fn live(&self) -> Vec<Head> {
+        self.index.live().collect()
+    }
+
+    fn of(&self, position: Position) -> Vec<Head> {
+        self.index.of(position).collect()
     }
 
     fn room(&self) -> u64 {
-        let stays = |kept| !matches!(kept, Kept::Gone | Kept::Dead);
-        self.limit.saturating_sub(self.used(stays))
+        self.limit.saturating_sub(self.index.live_bytes())
     }
 
-    fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Appended>> {
-        let bytes = parts.encode();
-        if self.room() < bytes.len() as u64 {
+    fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Vec<Head>>> {
+        if parts.bytes() > self.room() {
             return Ok(None);
         }
-        self.retain(|entry| entry.head.condition.kept != Kept::Gone);
+        let number = self.index.last() + 1;
+        let bytes = parts.encode(0, number);
+        let head = bytes.first_chunk().and_then(|raw| Head::parse(raw, 0));
+        self.index.push(0, head.ok_or(io::ErrorKind::InvalidData)?);
+        self.bodies.insert(number, bytes[HEAD..].to_vec());
+        self.changed = true;
         let mut dropped = Vec::new();
-        while self.used(|_| true) + bytes.len() as u64 > self.limit {
-            let oldest = self.entries.iter().find(|entry| entry.head.condition.kept == Kept::Dead);
-            let Some(oldest) = oldest.copied() else { return Ok(None) };
-            self.retain(|entry| entry.at != oldest.at);
-            dropped.push(oldest.head);
+        while self.index.used() > self.limit {
+            let oldest = self.index.dead().next().filter(|dead| dead.number != number);
+            let Some(oldest) = oldest else { break };
+            self.change(oldest.number, Condition { kept: Kept::Gone, ..oldest.condition })?;
+            dropped.push(oldest);
         }
-        let head = bytes.first_chunk().and_then(Head::parse).ok_or(io::ErrorKind::InvalidData)?;
-        self.entries.push(Placed { at: self.next, head });
-        self.bytes.push(bytes);
-        self.next += 1;
-        self.changed = true;
-        Ok(Some(Appended { dropped }))
+        Ok(Some(dropped))
     }
 
-    fn change(&mut self, at: u64, condition: Condition) -> io::Result<()> {
+    fn change(&mut self, number: u64, condition: Condition) -> io::Result<()> {
         self.changed = true;
-        if let Ok(index) = self.entries.binary_search_by_key(&at, |entry| entry.at) {
-            self.entries[index].head.condition = condition;
-            let state = STATE_AT as usize;
-            self.bytes[index][state..state + 8].copy_from_slice(&condition.word().to_le_bytes());
+        self.index.change(Change { number, condition });
+        if condition.kept == Kept::Gone {
+            self.bodies.remove(&number);
         }
         Ok(())
     }
 
-    fn body(&self, entry: &Placed) -> io::Result<(String, Vec<u8>)> {
-        let index = self.entries.binary_search_by_key(&entry.at, |entry| entry.at);
-        let bytes = index.ok().and_then(|index| self.bytes.get(index));
-        let bytes = bytes.and_then(|bytes| bytes.get(HEAD..)).ok_or(io::ErrorKind::NotFound)?;
-        entry.head.body(bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
-    }
-
-    fn trim(&mut self) -> io::Result<()> {
-        if !self.entries.iter().any(|entry| entry.head.condition.kept != Kept::Gone) {
-            self.retain(|_| false);
-        }
-        Ok(())
+    fn body(&self, number: u64) -> io::Result<(String, Vec<u8>)> {
+        let head = self.index.get(number).ok_or(io::ErrorKind::NotFound)?.head;
+        let body = self.bodies.get(&number).ok_or(io::ErrorKind::NotFound)?;
+        head.body(body).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     fn is_changed(&self) -> bool {
         self.changed
+    }
+
+    fn damage(&self) -> Damage {
+        Damage::default()
     }
 }

@@ -116,6 +116,17 @@ impl Environment for Private {
         Ok(self.held.hold(byte))
     }
 
+    /// Its holder is a thread of this process, which lets go.
+    fn hold_within(&self, byte: u64, patience: Duration) -> io::Result<Option<Life>> {
+        let end = std::time::Instant::now() + patience;
+        loop {
+            match self.hold(byte)? {
+                None if std::time::Instant::now() < end => std::thread::yield_now(),
+                held => return Ok(held),
+            }
+        }
+    }
+
     #[cfg(all(test, loom))]
     fn kill(&self, _: u64) {}
 

@@ -27,6 +27,13 @@ pub(crate) trait Peers {
     fn is_proven(&self, member: u16) -> bool;
     /// Now, in the ring's clock.
     fn now_ns(&self) -> u64;
+    /// Runs `take` while it is sure that the member in that seat is dead, and that nobody takes the seat: whoever
+    /// did would write the same words as the dead one. `None`, and nothing done, where that cannot be had now.
+    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T>;
+    /// Whether this member may take records of a lane at all.
+    fn is_ours(&self, _lane: Key) -> bool {
+        true
+    }
 }
 
 /// How a member takes records.
@@ -177,6 +184,14 @@ impl Desk {
         }
     }
 
+    /// Passes the next record of the ring, which is in no lane.
+    pub(crate) fn show_none(&mut self) {
+        if let Some(forgotten) = self.lanes.skip() {
+            self.met_aside = true;
+            self.aside.insert(forgotten);
+        }
+    }
+
     /// A record was taken from elsewhere than a lane; it is one more that is out.
     pub(crate) fn took_elsewhere(&mut self, suspect: bool) {
         self.out += 1;
@@ -278,7 +293,7 @@ impl Desk {
         let mut position = head;
         loop {
             let seen = words.look(position);
-            if self.aside.contains(&key) && !seen.word.is_past() {
+            if (self.aside.contains(&key) || !peers.is_ours(key)) && !seen.word.is_past() {
                 self.lanes.park(key);
                 return None;
             }
@@ -353,10 +368,14 @@ impl Desk {
                 if seen.word.state() == State::Dying {
                     return Some(Look::Mine(seen));
                 }
-                let proven = seen.word.member().is_some_and(|member| peers.is_proven(member));
+                let Some(dead) = seen.word.member() else {
+                    words.reclaim(position, seen, false);
+                    return None;
+                };
+                let proven = peers.is_proven(dead);
                 // Done by this or by another member that saw it, too.
-                words.reclaim(position, seen, proven);
-                None
+                let reclaimed = peers.while_dead(dead, || words.reclaim(position, seen, proven));
+                reclaimed.is_none().then_some(Look::Other)
             }
         }
     }

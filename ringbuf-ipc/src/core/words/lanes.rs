@@ -97,6 +97,27 @@ impl Lanes {
     #[inline]
     pub(crate) fn push(&mut self, key: Key) -> Option<Key> {
         let position = self.scanned;
+        let forgotten = self.use_slot(key);
+        let first = Lane { head: position, last: position, ..Lane::default() };
+        let (lane, new) = self.lanes.entry(key.into(), first);
+        if new {
+            self.ready.push_back(key);
+        } else {
+            let before = (lane.last & self.mask) as usize;
+            self.links[before].next = (position - lane.last) as u32;
+            lane.last = position;
+        }
+        forgotten
+    }
+
+    /// Passes the next record: it is in no lane. Gives the same.
+    pub(crate) fn skip(&mut self) -> Option<Key> {
+        // A key of nobody's lane: it has more bits than a hash.
+        self.use_slot(Key::MAX)
+    }
+
+    fn use_slot(&mut self, key: Key) -> Option<Key> {
+        let position = self.scanned;
         let slot = (position & self.mask) as usize;
         let mut forgotten = None;
         // What had the slot is settled, or the slot would not have been used again.
@@ -109,15 +130,6 @@ impl Lanes {
         }
         self.links[slot] = Link { next: 0, key };
         self.scanned = position + 1;
-        let first = Lane { head: position, last: position, ..Lane::default() };
-        let (lane, new) = self.lanes.entry(key.into(), first);
-        if new {
-            self.ready.push_back(key);
-        } else {
-            let before = (lane.last & self.mask) as usize;
-            self.links[before].next = (position - lane.last) as u32;
-            lane.last = position;
-        }
         forgotten
     }
 

@@ -23,18 +23,34 @@ const WORDS: usize = 64;
 const EPOCH: Epoch = Epoch::of(1);
 const NEXT: Epoch = Epoch::of(2);
 
-/// Seats whose members live; all of them are proven.
-struct Seats(Mutex<HashSet<u16>>);
+/// Seats whose members live; all of them are proven, unless one is left out.
+struct Seats {
+    alive: Mutex<HashSet<u16>>,
+    unproven: Option<u16>,
+    /// Held by who takes from the dead, and by who takes a seat.
+    succession: loom::sync::Mutex<()>,
+}
+
+impl Seats {
+    fn new(alive: impl IntoIterator<Item = u16>) -> Self {
+        let alive = Mutex::new(alive.into_iter().collect());
+        Self { alive, unproven: None, succession: loom::sync::Mutex::new(()) }
+    }
+}
 
 impl Peers for Seats {
     fn is_alive(&self, member: u16) -> bool {
-        self.0.lock().unwrap().contains(&member)
+        self.alive.lock().unwrap().contains(&member)
     }
-    fn is_proven(&self, _: u16) -> bool {
-        true
+    fn is_proven(&self, member: u16) -> bool {
+        self.unproven != Some(member)
     }
     fn now_ns(&self) -> u64 {
         0
+    }
+    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T> {
+        let _held = self.succession.lock().unwrap();
+        (!self.is_alive(member)).then(take)
     }
 }
 
@@ -96,7 +112,7 @@ fn loom_words_two_members_share_a_lane() {
     static BOTH: AtomicUsize = AtomicUsize::new(0);
     explore(|| {
         let memory = memory();
-        let seats = Arc::new(Seats(Mutex::new(HashSet::from([0, 1]))));
+        let seats = Arc::new(Seats::new([0, 1]));
         let other = {
             let (memory, seats) = (Arc::clone(&memory), Arc::clone(&seats));
             thread::spawn(move || work(&memory, &mut desk(1), &seats, 2))
@@ -127,7 +143,7 @@ fn loom_words_stealing_from_the_dead() {
         let memory = memory();
         let dead = words(&memory, EPOCH);
         dead.take(0, dead.look(0), 2, false).unwrap();
-        let seats = Arc::new(Seats(Mutex::new(HashSet::from([0, 1]))));
+        let seats = Arc::new(Seats::new([0, 1]));
         let other = {
             let (memory, seats) = (Arc::clone(&memory), Arc::clone(&seats));
             thread::spawn(move || work(&memory, &mut desk(1), &seats, 1))
@@ -146,7 +162,7 @@ fn loom_words_stealing_from_the_dead() {
 fn moved_while_settled(epoch_first: bool) {
     explore(move || {
         let memory = memory();
-        let seats = Seats(Mutex::new(HashSet::from([0])));
+        let seats = Seats::new([0]);
         let mut own = desk(0);
         let Some(Offer::Take { position, word, .. }) =
             own.next(&words(&memory, EPOCH), &seats, true)
@@ -192,7 +208,7 @@ fn loom_words_catches_a_move_without_a_new_epoch() {
 fn loom_words_the_evicted_take_nothing_that_is_done() {
     explore(|| {
         let memory = memory();
-        let seats = Seats(Mutex::new(HashSet::from([0])));
+        let seats = Seats::new([0]);
         let member = {
             let memory = Arc::clone(&memory);
             thread::spawn(move || {
@@ -210,4 +226,43 @@ fn loom_words_the_evicted_take_nothing_that_is_done() {
         member.join().unwrap();
         assert_eq!(now.look(0).word.state(), State::Done);
     });
+}
+
+/// The next in a dead one's seat takes the same record, and so writes the same word: whoever saw the seat empty before
+/// takes nothing from it. The dead one is unproven, so that its death changes no count.
+fn the_next_in_a_seat(careful: bool) {
+    explore(move || {
+        let memory = memory();
+        let dead = words(&memory, EPOCH);
+        dead.take(0, dead.look(0), 1, false).unwrap();
+        let seats = Arc::new(Seats { unproven: Some(1), ..Seats::new([0]) });
+        let newcomer = {
+            let (memory, seats) = (Arc::clone(&memory), Arc::clone(&seats));
+            thread::spawn(move || {
+                let words = words(&memory, EPOCH);
+                seats.alive.lock().unwrap().insert(1);
+                if careful {
+                    drop(seats.succession.lock().unwrap());
+                }
+                let seen = words.look(0);
+                let left = seen.word.state() == State::Out && seen.word.member() == Some(1);
+                let seen = if left { words.reclaim(0, seen, false) } else { None };
+                seen.and_then(|_| words.take(0, words.look(0), 1, false))
+            })
+        };
+        let own = desk(0).next(&words(&memory, EPOCH), &*seats, true);
+        let others = newcomer.join().unwrap();
+        assert!(own.is_none() || others.is_none(), "two have one record");
+    });
+}
+
+#[test]
+fn loom_words_nothing_is_taken_from_the_next_in_a_dead_ones_seat() {
+    the_next_in_a_seat(true);
+}
+
+#[test]
+#[should_panic(expected = "two have one record")]
+fn loom_words_catches_a_seat_taken_without_a_word() {
+    the_next_in_a_seat(false);
 }

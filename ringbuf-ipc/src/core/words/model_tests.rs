@@ -50,6 +50,9 @@ impl Peers for Seats {
     fn now_ns(&self) -> u64 {
         self.now.get()
     }
+    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T> {
+        (!self.is_alive(member)).then(take)
+    }
 }
 
 /// What the reference knows of a record.

@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use super::burial::no_room;
+use super::burial::{Buried, in_vain, no_room};
 use super::post::{Origin, Post};
 use super::settle::Held;
 use super::{Taken, Worker};
@@ -22,7 +22,7 @@ use crate::core::layout::{PRODUCER, group, producer};
 use crate::core::memory::Ordering;
 use crate::core::words::desk::{Left, Peers};
 use crate::core::words::lanes::Key;
-use crate::core::words::letter::{Condition, Kept, LetterFile, Placed};
+use crate::core::words::letter::{Condition, Head, Kept, LetterFile};
 use crate::core::words::word::{Counts, State, Word};
 
 /// The most records that are set aside at a time.
@@ -50,10 +50,25 @@ pub(super) struct Asides {
     due: HashMap<Position, u64>,
     /// Not before: the file was full.
     not_before: u64,
-    /// The floor of a ring that fills, and since when it is that.
-    stuck: (Position, u64),
+    /// What was not settled when a ring that fills was looked at last.
+    stuck: Option<Standing>,
     /// Until then the file is left alone: it could not be read, or whoever has its lock does not let go.
     rests_until: u64,
+}
+
+/// How records stood: one whose word is the same a while later is stuck.
+#[derive(Debug)]
+struct Standing {
+    at_ns: u64,
+    /// Of all that were not settled, by position.
+    words: Vec<(Position, Word)>,
+}
+
+impl Standing {
+    fn is_same(&self, position: Position, word: Word) -> bool {
+        let found = self.words.binary_search_by_key(&position, |&(position, _)| position);
+        found.is_ok_and(|index| self.words[index].1 == word)
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +79,7 @@ struct Live {
 }
 
 impl Live {
-    const fn of(placed: &Placed) -> Self {
-        let head = &placed.head;
+    const fn of(head: &Head) -> Self {
         Self { position: head.position, lane: head.lane, condition: head.condition }
     }
 }
@@ -98,11 +112,11 @@ impl Asides {
         }
         // Whoever finds them later does the same: their member is gone.
         let _ = post.with_letters(false, &mut |file| {
-            for placed in file.entries().to_vec() {
-                let mut condition = placed.head.condition;
+            for head in file.live() {
+                let mut condition = head.condition;
                 if condition.kept == Kept::Retry && condition.member == Some(post.seat.member) {
                     (condition.kept, condition.member) = (Kept::Waiting, None);
-                    file.change(placed.at, condition)?;
+                    file.change(head.number, condition)?;
                 }
             }
             Ok(())
@@ -125,9 +139,9 @@ impl Worker {
         }
         let mut live = Vec::new();
         if version != 0 {
-            let read = seat.core.environment.with_letters(seat.group, false, &mut |file| {
+            let read = seat.core.with_letters(seat.group, false, &mut |file| {
                 live.clear();
-                live.extend(file.entries().iter().filter(|placed| is_live(placed)).map(Live::of));
+                live.extend(file.live().iter().map(Live::of));
                 Ok(())
             });
             if read.is_err() {
@@ -243,53 +257,58 @@ impl Worker {
         if died { counts.died() } else { counts }
     }
 
-    fn take_live(&self, live: Live, counts: Counts) -> io::Result<Option<(Taken, Buffers)>> {
-        let post = &self.post;
-        let mut taken = None;
-        post.with_letters(false, &mut |file| {
-            let same = |placed: &&Placed| {
-                placed.head.position == live.position && placed.head.condition == live.condition
+    fn take_live(&mut self, live: Live, counts: Counts) -> io::Result<Option<(Taken, Buffers)>> {
+        let (post, neighbours) = (&self.post, &self.neighbours);
+        let terms_once = self.desk.terms.once;
+        let (mut taken, mut buried) = (None, None);
+        let position = live.position;
+        let outcome = post.with_letters(false, &mut |file| {
+            let same = |head: &&Head| head.condition == live.condition;
+            let Some(head) = file.of(live.position).iter().find(same).copied() else {
+                return Ok(());
             };
-            let Some(placed) = file.entries().iter().find(same).copied() else { return Ok(()) };
             // Asked again with the lock held: its seat may have somebody new, who has taken it since.
             let owner = live.condition.member.filter(|&member| member != post.seat.member);
-            if owner.is_some_and(|owner| self.neighbours.is_alive(owner)) {
+            if owner.is_some_and(|owner| neighbours.is_alive(owner)) {
                 return Ok(());
             }
-            let (epoch, revived) = (post.epoch(), placed.head.condition.revived);
+            let (epoch, revived) = (post.epoch(), head.condition.revived);
+            let once = false;
+            if head.condition.once && head.condition.kept == Kept::Out {
+                // Its member died with it, or could not settle it.
+                file.change(head.number, head.condition.orphaned(false))?;
+                return Ok(());
+            }
             if counts.is_spent(post.attempts) {
                 let condition =
-                    Condition { kept: Kept::Dead, member: None, counts, epoch, revived };
-                file.change(placed.at, condition)?;
+                    Condition { kept: Kept::Dead, member: None, counts, epoch, revived, once };
+                file.change(head.number, condition)?;
                 post.count_dead(0);
+                let payload = file.body(head.number).map(|(_, payload)| payload);
+                let buffers =
+                    payload.map_or_else(|_| Buffers::default(), |p| buffers_of(&head, &p));
+                let (reason, dropped) = (in_vain(counts), Vec::new());
+                buried = Some(Buried { position, buffers, reason, counts, dropped });
                 return Ok(());
             }
-            let payload = match file.body(&placed) {
+            let payload = match file.body(head.number) {
                 Ok((_, payload)) => payload,
                 Err(error) => {
                     // Nothing is left of it to be given; those behind it go on.
                     let condition =
-                        Condition { kept: Kept::Dead, member: None, counts, epoch, revived };
-                    file.change(placed.at, condition)?;
+                        Condition { kept: Kept::Dead, member: None, counts, epoch, revived, once };
+                    file.change(head.number, condition)?;
                     post.count_dead(0);
-                    return Err(error);
+                    let (reason, dropped) = (error.to_string(), Vec::new());
+                    let buffers = Buffers::default();
+                    buried = Some(Buried { position, buffers, reason, counts, dropped });
+                    return Ok(());
                 }
             };
-            let member = Some(post.seat.member);
-            file.change(placed.at, Condition { kept: Kept::Out, member, counts, epoch, revived })?;
-            let mut buffers = Buffers::default();
-            let head = placed.head;
-            let entry = Descriptor {
-                position: head.position,
-                offset: 0,
-                length: payload.len() as u32,
-                flags: 0,
-                key: head.key,
-                tag: head.tag,
-                source: head.source,
-                order: head.order,
-            };
-            buffers.push_bytes(&entry, &payload);
+            let (member, once) = (Some(post.seat.member), terms_once);
+            let condition = Condition { kept: Kept::Out, member, counts, epoch, revived, once };
+            file.change(head.number, condition)?;
+            let buffers = buffers_of(&head, &payload);
             let held = Held {
                 position: head.position,
                 lane: head.lane,
@@ -298,68 +317,96 @@ impl Worker {
             };
             taken = Some((Taken { held, revived }, buffers));
             Ok(())
-        })?;
-        Ok(taken)
+        });
+        self.buried.extend(buried);
+        outcome.map(|_| taken)
     }
 
-    /// When the ring is three quarters full behind a record that cannot be given now, it and those that wait
-    /// for it are set aside.
+    /// When the ring is three quarters full behind records that have not moved for a while, they and those that wait
+    /// for them are set aside, all of them at once.
     pub(super) fn set_aside_what_holds_up(&mut self) {
-        let seat = &self.post.seat;
-        let (core, index) = (&seat.core, seat.group);
-        let floor = core.group_floor(index);
-        if floor >= core.tail() || !is_three_quarters_full(self.post.seat.core.as_ref(), floor) {
-            return;
-        }
         let now = self.neighbours.now_ns();
+        let Some(mut floor) = self.floor_in_the_way() else {
+            self.asides.stuck = None;
+            return;
+        };
         if now < self.asides.not_before {
             return;
         }
-        if self.asides.stuck.0 != floor {
-            self.asides.stuck = (floor, now);
-        }
-        if now.saturating_sub(self.asides.stuck.1) < STUCK_NS {
+        let Some(standing) = self.asides.stuck.take() else {
+            self.asides.stuck = Some(self.look_round(floor, now));
+            return;
+        };
+        if now.saturating_sub(standing.at_ns) < STUCK_NS {
+            self.asides.stuck = Some(standing);
             return;
         }
+        // One that takes nothing, because it has enough, has not seen what is new. Damage its next take tells.
+        let _ = self.scan();
+        while self.set_floor_aside(floor, &standing, now) {
+            match self.floor_in_the_way() {
+                Some(next) if next > floor => floor = next,
+                _ => break,
+            }
+        }
+        self.asides.stuck = Some(self.look_round(floor, now));
+    }
+
+    /// The group's floor, where the ring is three quarters full behind it.
+    fn floor_in_the_way(&self) -> Option<Position> {
+        let seat = &self.post.seat;
+        let floor = seat.core.group_floor(seat.group);
+        let in_the_way = floor < seat.core.tail() && is_three_quarters_full(&seat.core, floor);
+        in_the_way.then_some(floor)
+    }
+
+    fn look_round(&self, floor: Position, at_ns: u64) -> Standing {
+        let seat = &self.post.seat;
+        let words = seat.core.words(seat.group, seat.epoch);
+        let end = seat.core.tail().min(floor + u64::from(seat.core.layout.geometry.slots));
+        let standing = (floor..end).map(|position| (position, words.look(position).word));
+        Standing { at_ns, words: standing.filter(|(_, word)| !word.is_past()).collect() }
+    }
+
+    /// Sets the record at the floor aside, and what waits for it, if it has not moved; whether it did.
+    fn set_floor_aside(&mut self, floor: Position, standing: &Standing, now: u64) -> bool {
+        let seat = &self.post.seat;
+        let (core, index) = (&seat.core, seat.group);
         let words = core.words(index, seat.epoch);
         let seen = words.look(floor);
+        if seen.word.is_past() || seen.word.state() == State::Dying {
+            self.help_with_file();
+            return false;
+        }
+        if !standing.is_same(floor, seen.word) {
+            return false;
+        }
         let lane = self.desk.lanes.key_of(floor);
-        match seen.word.state() {
-            // Its time to be tried is now, and it is this worker's: no need. But a suspect waits until what else is
-            // out comes back, and that may take for ever.
-            State::Free
-                if !(lane.is_some_and(|lane| self.desk.aside.contains(&lane))
-                    || seen.counts().is_suspect() && self.desk.out() != 0) =>
-            {
-                return;
-            }
-            State::Once => {
-                // It is given once: what its owner does about it changes nothing any more.
-                words.settle(floor, seen.word, crate::core::words::table::Settlement::Done);
-                return;
-            }
-            State::Dying | State::Done | State::Aside | State::Passed => {
-                self.help_with_file();
-                return;
-            }
-            _ => {}
+        // Its time to be tried is now, and it is anybody's: no need. But a suspect waits until what else is out comes
+        // back, and that may take for ever.
+        let waits = lane.is_some_and(|lane| self.desk.aside.contains(&lane))
+            || seen.counts().is_suspect() && self.desk.out() != 0;
+        if seen.word.state() == State::Free && !waits {
+            return false;
         }
         // All records are of one key there: whatever is out, all others wait for it, and none would be left in the ring.
         if core.group_mode_of(index) == (Mode::AnyOrder { order: Order::Ring }) {
-            return;
+            return false;
         }
-        let Some(lane) = lane else { return };
+        let Some(lane) = lane else { return false };
         let mut waiting: Vec<_> =
             self.desk.lanes.records(lane).filter(|&position| position >= floor).collect();
         if waiting.first() != Some(&floor) {
             waiting.insert(0, floor);
         }
         waiting.truncate(AT_A_TIME);
-        if self.post.set_aside(lane, &waiting).is_err() {
+        let outcome = self.post.set_aside(lane, &waiting);
+        if outcome.is_err() {
             // The ring is held up; who looks at the group is told by whom.
             self.asides.not_before = now + AGAIN_NS;
         }
         self.read_asides();
+        outcome.is_ok()
     }
 
     /// One that died while it set records aside left the flag raised: any look at the file puts that right.
@@ -376,18 +423,10 @@ impl Post {
     /// Takes back what an earlier member in this seat had from the file when it died.
     pub(super) fn reclaim_asides_of_predecessor(&self, proven: bool) -> io::Result<()> {
         self.with_letters(false, &mut |file| {
-            for placed in
-                file.entries().iter().filter(|placed| is_live(placed)).copied().collect::<Vec<_>>()
-            {
-                let mut condition = placed.head.condition;
-                if condition.member != Some(self.seat.member) {
-                    continue;
+            for head in file.live() {
+                if head.condition.member == Some(self.seat.member) {
+                    file.change(head.number, head.condition.orphaned(proven))?;
                 }
-                if condition.kept == Kept::Out && proven {
-                    condition.counts = condition.counts.died();
-                }
-                (condition.kept, condition.member) = (Kept::Waiting, None);
-                file.change(placed.at, condition)?;
             }
             Ok(())
         })
@@ -395,7 +434,7 @@ impl Post {
     }
 
     /// Copies records of one lane into the file, in order, and lets the cursor pass them.
-    fn set_aside(&self, lane: Key, positions: &[Position]) -> io::Result<()> {
+    pub(super) fn set_aside(&self, lane: Key, positions: &[Position]) -> io::Result<()> {
         let (core, index) = (&self.seat.core, self.seat.group);
         let setting = core.layout.group(index) + group::SETTING_ASIDE;
         let mut full = false;
@@ -431,16 +470,18 @@ impl Post {
             let Some(entry) = Descriptor::load(core, position) else { break };
             buffers.push(core, &entry)?;
             let Some(entry) = buffers.get(0) else { break };
-            let kept = Kept::Prepared;
-            let (member, counts, epoch) = (now.word.member(), now.word.counts(), self.seat.epoch);
-            let condition = Condition { kept, member, counts, epoch, revived: false };
-            let bytes = self.letter(&entry, lane, condition, "").encode().len() as u64;
-            if file.room() < bytes {
-                break;
-            }
-            let Some(new) = file.append(&self.letter(&entry, lane, condition, ""))? else { break };
-            if !new.dropped.is_empty() {
-                core.count(index, group::DROPPED, new.dropped.len() as u64);
+            let condition = Condition {
+                kept: Kept::Prepared,
+                member: now.word.member(),
+                counts: now.word.counts(),
+                epoch: self.seat.epoch,
+                revived: false,
+                once: now.word.state() == State::Once,
+            };
+            let appended = file.append(&self.letter(&entry, lane, condition, ""))?;
+            let Some(dropped) = appended else { break };
+            if !dropped.is_empty() {
+                core.count(index, group::DROPPED, dropped.len() as u64);
             }
             seen.push((position, now));
         }
@@ -458,11 +499,10 @@ impl Post {
     pub(super) fn finish_setting_aside(&self, file: &mut dyn LetterFile) -> io::Result<()> {
         let (core, index) = (&self.seat.core, self.seat.group);
         let words = core.words(index, self.seat.epoch);
-        let prepared = |placed: &&Placed| placed.head.condition.kept == Kept::Prepared;
         let mut aside = 0;
-        for placed in file.entries().iter().filter(prepared).copied().collect::<Vec<_>>() {
-            let word = words.look(placed.head.position).word;
-            let mut condition = placed.head.condition;
+        for head in file.live().iter().filter(|head| head.condition.kept == Kept::Prepared) {
+            let word = words.look(head.position).word;
+            let mut condition = head.condition;
             condition.kept = if word.state() != State::Aside {
                 Kept::Gone
             } else if word.member().is_some() {
@@ -472,7 +512,7 @@ impl Post {
             };
             (condition.member, condition.counts) = (word.member(), word.counts());
             aside += u64::from(condition.kept != Kept::Gone);
-            file.change(placed.at, condition)?;
+            file.change(head.number, condition)?;
         }
         if aside != 0 {
             core.count(index, group::ASIDE, aside);
@@ -485,8 +525,20 @@ impl Post {
     }
 }
 
-fn is_live(placed: &Placed) -> bool {
-    !matches!(placed.head.condition.kept, Kept::Dead | Kept::Gone)
+fn buffers_of(head: &Head, payload: &[u8]) -> Buffers {
+    let entry = Descriptor {
+        position: head.position,
+        offset: 0,
+        length: payload.len() as u32,
+        flags: 0,
+        key: head.key,
+        tag: head.tag,
+        source: head.source,
+        order: head.order,
+    };
+    let mut buffers = Buffers::default();
+    buffers.push_bytes(&entry, payload);
+    buffers
 }
 
 fn is_three_quarters_full(core: &crate::core::Core, floor: Position) -> bool {

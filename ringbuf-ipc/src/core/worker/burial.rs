@@ -20,6 +20,18 @@ use crate::core::words::word::{Counts, State, Word};
 /// How long until what could not be written down is tried again.
 const AGAIN_NS: u64 = 1_000_000_000;
 
+/// A record that this worker wrote down without having been told to: nobody has heard of it yet.
+#[derive(Debug)]
+pub(crate) struct Buried {
+    pub(crate) position: Position,
+    /// Empty where its bytes are gone.
+    pub(crate) buffers: Buffers,
+    pub(crate) reason: String,
+    pub(crate) counts: Counts,
+    /// Dead letters that had to go for it.
+    pub(crate) dropped: Vec<Head>,
+}
+
 /// A record to be written down.
 pub(super) struct Burial<'a> {
     pub(super) position: Position,
@@ -38,29 +50,33 @@ impl Post {
             counts: burial.dying.counts(),
             epoch: self.epoch(),
             revived: false,
+            once: false,
         };
         let mut dropped = Vec::new();
         let mut written = false;
         let outcome = self.with_letters(true, &mut |file| {
             let there = |head: &Head| {
-                head.position == burial.position
-                    && head.condition.kept == Kept::Dead
-                    && head.condition.epoch == condition.epoch
+                head.condition.kept == Kept::Dead && head.condition.epoch == condition.epoch
             };
-            if file.entries().iter().any(|placed| there(&placed.head)) {
+            if file.of(burial.position).iter().any(there) {
                 // By one that died before it said so.
                 written = true;
                 return Ok(());
             }
             let parts = self.letter(burial.entry, burial.lane, condition, burial.reason);
             let Some(appended) = file.append(&parts)? else { return Ok(()) };
-            (dropped, written) = (appended.dropped, true);
+            (dropped, written) = (appended, true);
             Ok(())
         });
         let words = self.seat.core.words(self.seat.group, self.seat.epoch);
-        if let Err(error) = outcome.and_then(|_| if written { Ok(()) } else { Err(no_room()) }) {
+        let refused = |_| if written || !self.seat.is_current() { Ok(()) } else { Err(no_room()) };
+        if let Err(error) = outcome.and_then(refused) {
             words.leave_dying(burial.position, burial.dying);
             return Err(error);
+        }
+        if !written {
+            // The group was moved or ended: it is another's business.
+            return Ok(dropped);
         }
         self.count_dead(dropped.len() as u64);
         words.bury(burial.position, burial.dying);
@@ -90,7 +106,6 @@ impl Post {
             tag: entry.tag,
             source: entry.source,
             written_ms: self.seat.core.environment.wall_ms(),
-            given: u64::from(condition.counts.given()),
             lane,
             reason,
             payload: entry.payload,
@@ -105,7 +120,11 @@ impl Post {
     ) -> io::Result<bool> {
         let (core, index) = (&self.seat.core, self.seat.group);
         let mut changed = false;
-        let outcome = core.environment.with_letters(index, made, &mut |file| {
+        let outcome = core.with_letters(index, made, &mut |file| {
+            // Who moves or ends a group says so first, and comes to its file afterwards.
+            if !self.seat.is_current() {
+                return Ok(());
+            }
             let setting = core.layout.group(index) + group::SETTING_ASIDE;
             if core.memory.load(setting, Ordering::Acquire) != 0 {
                 self.finish_setting_aside(file)?;
@@ -131,11 +150,7 @@ impl Worker {
         word: Word,
     ) -> Result<(), TakeError> {
         let core = &self.post.seat.core;
-        let Counts { failures, deaths } = word.counts();
-        let reason = format!(
-            "given {} times in vain: {failures} failures, {deaths} processes that died with it",
-            word.counts().given()
-        );
+        let reason = in_vain(word.counts());
         let mut buffers = Buffers::default();
         let whole = Descriptor::load(core, position)
             .is_some_and(|entry| buffers.push(core, &entry).is_ok());
@@ -148,7 +163,9 @@ impl Worker {
             Err(_) => Left::Until(core.environment.now_ns() + AGAIN_NS),
         };
         self.desk.left(position, lane, left);
-        buried.map(drop).map_err(|error| TakeError::Letters { position, error })
+        let dropped = buried.map_err(|error| TakeError::Letters { position, error })?;
+        self.buried.push(Buried { position, buffers, reason, counts: word.counts(), dropped });
+        Ok(())
     }
 
     /// A record that cannot be read is dead; where its file cannot be read only now, it is given back.
@@ -160,8 +177,10 @@ impl Worker {
         error: &TakeError,
     ) {
         if matches!(error, TakeError::Blob { .. }) {
+            // Anybody's at once, and this worker's in a while: its next take goes on with others.
             give_back(&self.post, position, word);
-            self.desk.left(position, lane, Left::Back);
+            let again = self.post.seat.core.environment.now_ns() + AGAIN_NS;
+            self.desk.left(position, lane, Left::Until(again));
             return;
         }
         let words = self.post.seat.core.words(self.post.seat.group, self.post.seat.epoch);
@@ -174,11 +193,23 @@ impl Worker {
         let reason = error.to_string();
         let burial = Burial { position, lane, dying, entry: &entry, reason: &reason };
         let left = match self.post.bury(&burial) {
-            Ok(_) => Left::Past,
+            Ok(dropped) => {
+                let (buffers, counts) = (Buffers::default(), word.counts());
+                self.buried.push(Buried { position, buffers, reason, counts, dropped });
+                Left::Past
+            }
             Err(_) => Left::Until(self.post.seat.core.environment.now_ns() + AGAIN_NS),
         };
         self.desk.left(position, lane, left);
     }
+}
+
+pub(super) fn in_vain(counts: Counts) -> String {
+    let Counts { failures, deaths } = counts;
+    let given = counts.given();
+    format!(
+        "given {given} times in vain: {failures} failures, {deaths} processes that died with it"
+    )
 }
 
 pub(super) fn no_room() -> io::Error {

@@ -5,7 +5,7 @@
 //! [`aside`] what is given from the group's file; [`neighbours`] who else lives.
 
 mod aside;
-mod burial;
+pub(crate) mod burial;
 mod neighbours;
 pub(crate) mod post;
 pub(crate) mod settle;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aside::Asides;
+use burial::Buried;
 use neighbours::Neighbours;
 use post::{Origin, Post};
 use settle::Held;
@@ -33,8 +34,9 @@ use super::memory::{Ordering, fence};
 use super::reader::seat::{self, Pool, Seat};
 use super::words::desk::{Desk, Left, Offer, Peers, Terms};
 use super::words::lanes::Key;
+use super::words::letter::Damage;
 use super::words::table::{Settlement, Words};
-use super::words::word::{State, Word};
+use super::words::word::{Counts, State, Word};
 use super::{Core, Position, groups, locks, patience};
 
 /// Bytes of records after which no other is taken along.
@@ -47,6 +49,9 @@ const SUSPECT_EVERY_NS: u64 = 5_000_000;
 /// Works out the order key of a record, from its keys and its payload.
 pub(crate) type KeyFn = Box<dyn Fn(&Descriptor, &[u8]) -> u64 + Send>;
 
+/// Whether records of a tag are wanted.
+pub(crate) type TagFn = Box<dyn Fn(u64) -> bool + Send>;
+
 /// How a worker takes records.
 pub(crate) struct WorkerTerms {
     /// Attempts after which a record is dead, 0 for no limit.
@@ -55,6 +60,7 @@ pub(crate) struct WorkerTerms {
     pub(crate) once: bool,
     /// For [`Order::Own`].
     pub(crate) key: Option<KeyFn>,
+    pub(crate) tags: Option<TagFn>,
 }
 
 /// A worker's own state.
@@ -76,6 +82,12 @@ pub(crate) struct Worker {
     told: bool,
     /// What is wrong with a record that was come to behind others; told by the next take.
     found_behind: Option<TakeError>,
+    /// Damage of the group's file that was told.
+    damage: Damage,
+    /// Written down by this worker, and told to nobody yet.
+    pub(crate) buried: Vec<Buried>,
+    /// Which tags are wanted; all where there is none.
+    tags: Option<TagFn>,
     /// Used again and again for records whose payload decides their key.
     scratch: Vec<u8>,
 }
@@ -140,9 +152,19 @@ impl Worker {
             };
             let floor = core.group_floor(index).min(core.tail());
             let neighbours = Neighbours::new(core, index, member);
+            let succession = locks::succession(index);
+            let held = core.environment.hold_within(succession, patience::LEAVING)?;
+            let Some(held) = held else { return Err(JoinError::Busy) };
             seat.reclaim_from_predecessor(floor, &neighbours);
+            drop(held);
+            let damage = file_damage(core, index);
             let post = Post::new(seat, terms.attempts);
-            post.reclaim_asides_of_predecessor(neighbours.is_proven(member))?;
+            match post.reclaim_asides_of_predecessor(neighbours.is_proven(member)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Err(JoinError::Busy);
+                }
+                other => other?,
+            }
             post.seat.sit_down(bell);
             let desk_terms = Terms { member, attempts: terms.attempts, once: terms.once };
             return Ok(Self {
@@ -158,6 +180,9 @@ impl Worker {
                 unswept: 0,
                 told: false,
                 found_behind: None,
+                damage,
+                buried: Vec::new(),
+                tags: terms.tags,
                 scratch: Vec::new(),
             });
         }
@@ -177,7 +202,9 @@ impl Worker {
         self.check_group()?;
         self.collect();
         let scanned = self.scan();
-        if !self.read_asides() {
+        let known = self.read_asides();
+        self.tell_damage()?;
+        if !known {
             return Ok(None);
         }
         // A file that cannot be read now holds up its own records alone.
@@ -280,20 +307,65 @@ impl Worker {
         let (core, index) = (Arc::clone(&self.post.seat.core), self.post.seat.group);
         while self.desk.lanes.scanned() < tail {
             let position = self.desk.lanes.scanned();
+            if self.pass_unwanted(&core, position) {
+                continue;
+            }
             match self.key_of(&core, position) {
                 Some(key) => self.desk.show(key),
                 None => {
                     fence(Ordering::Acquire);
                     let floor = core.group_floor(index);
-                    if floor <= position || floor > core.tail() {
+                    if floor > core.tail() {
                         return Err(TakeError::Corrupt { position });
                     }
-                    self.desk.lanes.restart(floor);
-                    self.asides.forget();
+                    if floor > position {
+                        self.desk.lanes.restart(floor);
+                        self.asides.forget();
+                        continue;
+                    }
+                    // Its hash is damaged. What its descriptor says is as good; where that is damaged too, it waits
+                    // for nobody, and its take says so.
+                    let key =
+                        Descriptor::load(&core, position).and_then(|entry| self.key_by(&entry));
+                    self.desk.show(key.unwrap_or(position as Key));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Settles a record that is not wanted where it lies: it is neither copied nor given, and waits for nothing.
+    fn pass_unwanted(&mut self, core: &Core, position: Position) -> bool {
+        let Some(wants) = &self.tags else { return false };
+        match Descriptor::load(core, position) {
+            // A loss is told, whatever was lost.
+            Some(entry) if !wants(entry.tag) && entry.is_there(core).unwrap_or(false) => {}
+            _ => return false,
+        }
+        let words = core.words(self.post.seat.group, self.post.seat.epoch);
+        let seen = words.look(position);
+        let untouched = seen.word.state() == State::Free && seen.counts() == Counts::default();
+        if !(seen.word.is_past() || untouched && words.skip(position, seen)) {
+            // Somebody else wants it, or did the same just now.
+            return false;
+        }
+        if seen.word.state() == State::Aside {
+            return false;
+        }
+        self.desk.show_none();
+        self.unswept += 1;
+        true
+    }
+
+    /// The same of a record whose hashes are damaged.
+    fn key_by(&self, entry: &Descriptor) -> Option<Key> {
+        match self.order {
+            Order::Key | Order::Own(_) => Some(hash_of(entry.key)),
+            Order::Finer if entry.order != 0 => Some(hash_of(entry.order)),
+            Order::Finer => Some(hash_of(entry.key)),
+            Order::None => None,
+            Order::Ring => Some(0),
+        }
     }
 
     /// Hash of the order key of a record; `None` when another record stands there.
@@ -399,6 +471,18 @@ impl Worker {
         Ok(Some(Taken { held, revived: false }))
     }
 
+    fn tell_damage(&mut self) -> Result<(), TakeError> {
+        let seat = &self.post.seat;
+        let damage = file_damage(&seat.core, seat.group);
+        if damage.times == self.damage.times {
+            return Ok(());
+        }
+        let lost = damage.lost.saturating_sub(self.damage.lost);
+        self.damage = damage;
+        let file = seat.core.environment.letters_name(seat.group);
+        Err(TakeError::LettersDamaged { lost, file })
+    }
+
     fn check_group(&mut self) -> Result<(), TakeError> {
         let seat = &self.post.seat;
         if !seat.is_current() {
@@ -475,6 +559,13 @@ impl Sleeper for Worker {
         }
         tick
     }
+}
+
+/// What was lost of the file of a group.
+fn file_damage(core: &Core, index: u16) -> Damage {
+    let at = core.layout.group(index);
+    let times = core.memory.load(at + group::DAMAGED, Ordering::Acquire);
+    Damage { times, lost: core.memory.load(at + group::DAMAGED_LOST, Ordering::Relaxed) }
 }
 
 impl Drop for Worker {

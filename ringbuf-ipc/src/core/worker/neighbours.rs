@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::core::Core;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::words::desk::Peers;
+use crate::core::{Core, locks};
 
 /// How long it holds that a member lives: its death is noticed that much later. That one is dead is asked each
 /// time: its seat may have somebody new by now, from whom nothing may be taken.
@@ -55,6 +55,14 @@ impl Peers for Neighbours {
             let at = self.core.layout.member(self.group, member) + group::MEMBER_SETTLED;
             self.core.memory.load(at, Ordering::Acquire) != 0
         }
+    }
+
+    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T> {
+        // No lock or an error of it: the next look comes soon.
+        let _held = self.core.environment.hold(locks::succession(self.group)).ok()??;
+        let is_dead =
+            member >= self.core.layout.geometry.members || !self.core.is_alive(self.group, member);
+        is_dead.then(take)
     }
 
     fn now_ns(&self) -> u64 {

@@ -10,7 +10,7 @@ use crate::core::buffers::Entry;
 use crate::core::layout::group;
 use crate::core::words::desk::Left;
 use crate::core::words::lanes::Key;
-use crate::core::words::letter::{Head, Kept};
+use crate::core::words::letter::{Condition, Head, Kept};
 use crate::core::words::table::Settlement;
 use crate::core::words::word::{Epoch, Word};
 
@@ -159,55 +159,46 @@ impl Post {
         let now = self.seat.core.environment.now_ns();
         let changed = self.with_letters(true, &mut |file| {
             let own = |head: &Head| {
-                head.position == held.position
-                    && head.condition.kept == Kept::Out
-                    && head.condition.member == Some(self.seat.member)
+                let Condition { kept, member, .. } = head.condition;
+                kept == Kept::Out && member == Some(self.seat.member)
             };
-            let Some(found) = file.entries().iter().find(|placed| own(&placed.head)).copied()
-            else {
-                return Ok(());
-            };
-            let mut condition = found.head.condition;
+            let Some(found) = file.of(held.position).into_iter().find(own) else { return Ok(()) };
+            let number = found.number;
+            let mut condition = Condition { once: false, ..found.condition };
             outcome = Some(match how {
                 How::Done => {
                     condition.kept = Kept::Gone;
-                    file.change(found.at, condition)?;
+                    file.change(number, condition)?;
                     (Outcome::Done, Left::Past)
                 }
                 How::Retry { after_ns, .. } => {
                     condition.kept = Kept::Retry;
                     condition.counts = condition.counts.failed();
-                    file.change(found.at, condition)?;
+                    file.change(number, condition)?;
                     (Outcome::Again, Left::Until(now + after_ns))
                 }
                 How::Back => {
                     (condition.kept, condition.member) = (Kept::Waiting, None);
-                    file.change(found.at, condition)?;
+                    file.change(number, condition)?;
                     (Outcome::Back, Left::Back)
                 }
                 How::Dead { reason } => {
                     // Dead at once; then with its reason, and without the one that has none.
                     (condition.kept, condition.counts) = (Kept::Dead, condition.counts.failed());
-                    file.change(found.at, condition)?;
+                    file.change(number, condition)?;
                     let parts = self.letter(entry, held.lane, condition, reason);
-                    let first =
-                        |head: &Head| head.position == held.position && head.condition == condition;
                     let mut dropped = Vec::new();
-                    if let Some(new) = file.append(&parts)? {
-                        dropped = new.dropped;
+                    if let Some(mut heads) = file.append(&parts)? {
                         // Had it to go to make room for itself, nothing is lost.
-                        dropped.retain(|head| !first(head));
-                        let before = file.entries().len() - 1;
-                        let double = file.entries()[..before].iter().find(|e| first(&e.head));
-                        if let Some(double) = double.copied() {
-                            condition.kept = Kept::Gone;
-                            file.change(double.at, condition)?;
-                        }
+                        heads.retain(|head| head.number != number);
+                        dropped = heads;
+                        condition.kept = Kept::Gone;
+                        file.change(number, condition)?;
                     }
                     (Outcome::Dead(dropped), Left::Past)
                 }
             });
-            file.trim()
+            Ok(())
         });
         let (outcome, left) = match (changed, outcome) {
             (Ok(_), Some(outcome)) => outcome,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::WorkerTerms;
 use super::neighbours::Neighbours;
 use crate::core::words::desk::Peers;
 use crate::core::words::table::Settlement;
@@ -15,7 +16,7 @@ struct Scene {
     bell: Bell,
     producer: Producer,
     group: GroupSpec,
-    _removed: Removed,
+    removed: Removed,
 }
 
 /// Goes last, when nobody has anything of it open any more.
@@ -29,13 +30,17 @@ impl Drop for Removed {
 
 impl Scene {
     fn new(test: &str) -> Self {
+        Self::of(test, 16)
+    }
+
+    fn of(test: &str, slots: u32) -> Self {
         let namespace = Namespace::new(&format!("ringtest-{}-{test}", std::process::id())).unwrap();
         let bell = namespace.bell().unwrap();
-        let geometry = Geometry::new(16, 64 << 10, 4, 4, 8).unwrap();
+        let geometry = Geometry::new(slots, 64 << 10, 4, 4, 8).unwrap();
         let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Key);
         let groups = std::slice::from_ref(&group);
         let producer = Producer::create(&namespace, "r", geometry, groups, &bell).unwrap();
-        Self { bell, producer, group, _removed: Removed(namespace) }
+        Self { bell, producer, group, removed: Removed(namespace) }
     }
 
     fn worker(&self) -> Worker {
@@ -124,4 +129,65 @@ fn what_was_set_aside_when_its_group_was_evicted_stays_aside() {
     let words = core.words(0, core.group_epoch(0));
     assert!(worker.floor() > 0);
     assert_eq!(words.look(0).word.state(), State::Aside);
+}
+
+/// Bytes of the group's words that have memory.
+fn words_in_memory(scene: &Scene) -> usize {
+    let words = scene.producer.ring().core().layout.words(0);
+    let name = format!("{}.r", scene.removed.0.prefix());
+    let file = std::fs::File::open(crate::system::segment::path_of(&name)).unwrap();
+    let data = nix::unistd::lseek(&file, words.start as i64, nix::unistd::Whence::SeekData);
+    match data {
+        Ok(at) if (at as usize) < words.end => words.end - at as usize,
+        _ => 0,
+    }
+}
+
+/// P8: whoever was a member touches its words until it hears that its group is gone; their memory goes with the last.
+#[test]
+fn the_words_of_a_group_ended_by_force_stay_until_nobody_is_left_who_had_them() {
+    // Whole pages of words.
+    let mut scene = Scene::of("force", 4096);
+    scene.put(1);
+    let mut worker = scene.worker();
+    let held = worker.take().unwrap().expect("the first");
+    scene.producer.ring().remove_group_by_force("bot").unwrap();
+    assert!(words_in_memory(&scene) > 0, "somebody may touch them");
+    assert!(held.settle(Settle::Ack).is_err());
+    assert!(worker.take().is_err());
+    drop(worker);
+    assert_eq!(words_in_memory(&scene), 0, "the last one gave them back");
+    // The place is used again while one of the last group lives.
+    let first = scene.worker();
+    scene.producer.ring().remove_group_by_force("bot").unwrap();
+    let groups: Vec<_> = (0..4).map(|n| GroupSpec::durable(&format!("g{n}"))).collect();
+    let ring = scene.producer.ring();
+    for group in &groups {
+        ring.declare_group(&group.clone().any_order(Order::Key)).unwrap();
+    }
+    assert!(words_in_memory(&scene) > 0);
+    drop(first);
+    assert!(words_in_memory(&scene) > 0, "they are another's now");
+}
+
+/// A member that was evicted and does not know it yet writes nothing into the file of those that came after.
+#[test]
+fn nobody_who_was_moved_writes_into_the_file_of_the_group() {
+    let mut scene = Scene::new("moved");
+    (0..15).for_each(|key| assert!(scene.put(key)));
+    let core = scene.producer.ring().core().clone();
+    let terms = WorkerTerms { attempts: 5, once: false, key: None, tags: None };
+    let evicted = super::Worker::join(&core, &scene.group, None, terms).unwrap();
+    scene.producer.ring().reset_group("bot", Start::Earliest).unwrap();
+    // Wiped, the word of a record looks free to those of the last epoch.
+    evicted.post.set_aside(7, &[0]).unwrap();
+    drop(evicted);
+    assert_eq!(scene.producer.ring().groups()[0].figures.aside, 0);
+    let mut new = scene.worker();
+    let mut given = Vec::new();
+    while let Some(delivery) = new.take().unwrap() {
+        given.push(delivery.position());
+        delivery.settle(Settle::Ack).unwrap();
+    }
+    assert_eq!(given, (0..15).collect::<Vec<_>>(), "each once");
 }

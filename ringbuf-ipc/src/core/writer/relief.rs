@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::core::group_spec::Policy;
 use crate::core::groups::{free, repair, state, vacate};
+use crate::core::layout::{group, mode};
+use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
 use crate::core::{Core, Position, patience};
 
@@ -80,15 +82,32 @@ fn relieve_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
     }
 }
 
-/// A group whose members live and do not move, though there is something to do: they are stopped, or hang.
+/// A group whose members live and do not move, though there is something to do: they are stopped, or hang. Also one
+/// whose floor stands though others of it move: one was stopped while it set records aside, or nothing more can be.
 fn relieve_still_group(core: &Core, index: u16, now_ms: u64, relief: &mut Relief) {
     let Policy::Durable { max_absence: Some(allowed) } = core.group_policy(index) else { return };
-    if !relief.changed && is_over(core.last_moved(index), now_ms, allowed) {
+    let stands = core.group_mode(index) == mode::ANY_ORDER
+        && is_over(stands_since(core, index, now_ms), now_ms, allowed);
+    if !relief.changed && (stands || is_over(core.last_moved(index), now_ms, allowed)) {
         vacate(core, index, state::EVICTED);
         core.wake_group(index);
         relief.changed = true;
         relief.gone += 1;
     }
+}
+
+/// Since when the floor, for which the ring's producer waits, is where it is; as far as it was looked at.
+fn stands_since(core: &Core, index: u16, now_ms: u64) -> u64 {
+    let (memory, at) = (&core.memory, core.layout.group(index));
+    // Read as it stands, with its epoch: a group that was moved begins anew.
+    let floor = memory.load(at + group::FLOOR, Ordering::Acquire);
+    let since = memory.load(at + group::STANDS_SINCE, Ordering::Relaxed);
+    if memory.load(at + group::STANDS_AT, Ordering::Relaxed) == floor && since != 0 {
+        return since;
+    }
+    memory.store(at + group::STANDS_AT, floor, Ordering::Relaxed);
+    memory.store(at + group::STANDS_SINCE, now_ms.max(1), Ordering::Relaxed);
+    now_ms
 }
 
 fn is_over(since_ms: u64, now_ms: u64, allowed: Duration) -> bool {
