@@ -5,54 +5,22 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use mixcord::operator::{self, GroupStatus, HoldupStatus, RingStatus, ShardStatus, span};
-use serde::Serialize;
+use mixcord::operator::{self, GroupStatus, HoldupStatus, Overview, ShardStatus, span};
 
 use crate::report::ReportOptions;
 use crate::terminal::{Style, bytes, thousands};
 
-#[derive(Serialize)]
-struct Listing<'a> {
-    instance: &'a str,
-    rings: &'a [RingStatus],
-    unreadable: Vec<Unreadable>,
-    state: Option<State>,
-}
-
-#[derive(Serialize)]
-struct Unreadable {
-    name: String,
-    error: String,
-}
-
-#[derive(Serialize)]
-struct State {
-    path: String,
-    bytes: u64,
-}
-
 pub(crate) fn run(options: &ReportOptions) -> Result<ExitCode> {
     let instance = operator::Instance::open(&options.instance.name)?;
-    let (rings, unreadable) = instance.survey()?;
-    let listing = Listing {
-        instance: instance.name(),
-        rings: &rings,
-        unreadable: unreadable
-            .into_iter()
-            .map(|ring| Unreadable { name: ring.name, error: ring.error.to_string() })
-            .collect(),
-        state: instance
-            .state()
-            .map(|(path, bytes)| State { path: path.display().to_string(), bytes }),
-    };
+    let listing = instance.overview()?;
     options.print(&listing, table)?;
-    Ok(ExitCode::from(u8::from(!listing.unreadable.is_empty())))
+    Ok(ExitCode::from(u8::from(listing.is_empty() || !listing.unreadable.is_empty())))
 }
 
-fn table(listing: &Listing<'_>, style: Style) -> String {
+fn table(listing: &Overview, style: Style) -> String {
     let mut out = String::new();
-    let name = listing.instance;
-    if listing.rings.is_empty() && listing.unreadable.is_empty() {
+    let name = &listing.instance;
+    if listing.is_empty() {
         let _ = writeln!(out, "instance \"{name}\" has no rings{}", others(name));
         let _ = writeln!(
             out,
@@ -61,7 +29,7 @@ fn table(listing: &Listing<'_>, style: Style) -> String {
     } else {
         let _ = writeln!(out, "instance {}", style.bold(name));
     }
-    for ring in listing.rings {
+    for ring in &listing.rings {
         let producer =
             if ring.producer_alive { style.green("live") } else { style.red("no producer") };
         let _ = writeln!(

@@ -27,6 +27,7 @@ pub mod decode;
 mod document;
 pub mod edit;
 mod entity;
+pub mod figures;
 mod format;
 mod header;
 mod key;

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 pub const WRITER: u8 = 1;
 
 /// Bytes before a section's content.
-const HEAD: usize = 6;
+pub(crate) const HEAD: usize = 6;
 /// More than any structure in a section takes for the fields it did not have yet.
 const MISSING_MAX: usize = 256;
 /// No structure in a section is larger.

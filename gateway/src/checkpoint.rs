@@ -4,6 +4,7 @@
 //! It is made of sections, so that a gateway reads what another release left, newer or older: whatever
 //! becomes of the status, the session goes on.
 
+use mixcord_event::figures::ShardFigures;
 use mixcord_event::status::{CHECKPOINT, PROGRESS, SESSION, ShardStatus, decode_v2};
 use mixcord_event::{Encoding, sections};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ pub struct Checkpoint {
     session: Option<Saved>,
     /// `session`, encoded once for all the commits it goes with.
     encoded: Vec<u8>,
+    /// What is counted; for everybody.
+    figures: ShardFigures,
+    /// The section of `figures`, encoded when they change.
+    encoded_figures: Vec<u8>,
 }
 
 /// A session and everything that has to be the same to resume it.
@@ -79,7 +84,8 @@ impl Checkpoint {
         let status = ShardStatus { session, seq, ..status };
         let encoded = sections::find(sections, SESSION, VERSION).unwrap_or_default();
         let session = (!encoded.is_empty()).then(|| sections::read(encoded)).flatten();
-        Some(Self { status, session, encoded: encoded.to_vec() })
+        let figures = ShardFigures::decode(bytes).unwrap_or_default();
+        Some(Self { status, session, encoded: encoded.to_vec(), figures, ..Self::default() })
     }
 
     /// What a gateway left that wrote no sections yet.
@@ -88,7 +94,7 @@ impl Checkpoint {
         let (session, used): (Option<Saved>, usize) =
             bincode::serde::decode_from_slice(rest, configuration()).ok()?;
         let encoded = session.as_ref().map(encode).unwrap_or_default();
-        (used == rest.len()).then_some(Self { status, session, encoded })
+        (used == rest.len()).then_some(Self { status, session, encoded, ..Self::default() })
     }
 
     /// The bytes for the ring.
@@ -102,8 +108,33 @@ impl Checkpoint {
             sections::put(&mut bytes, SESSION, VERSION, &self.encoded);
         }
         self.status.put(&mut bytes);
+        bytes.extend_from_slice(&self.encoded_figures);
         sections::put(&mut bytes, sections::WRITER, 1, WRITER.as_bytes());
         bytes
+    }
+
+    /// Changes what is counted.
+    pub fn count(&mut self, change: impl FnOnce(&mut ShardFigures)) {
+        change(&mut self.figures);
+        self.encoded_figures = self.figures.encode();
+    }
+
+    /// What is counted.
+    pub fn figures(&self) -> &ShardFigures {
+        &self.figures
+    }
+
+    /// The figures of a process that begins. Of those before it only the age of a session goes on, with that.
+    pub fn count_anew(&mut self, pid: u32, now_us: u64, resumes: bool) {
+        self.count(|figures| {
+            let session_since_us = if resumes { figures.session_since_us } else { 0 };
+            *figures = ShardFigures {
+                pid,
+                started_us: now_us,
+                session_since_us,
+                ..ShardFigures::default()
+            };
+        });
     }
 
     /// A session begins.

@@ -146,8 +146,14 @@ impl Checkpoint {
     /// Which program wrote a checkpoint, if it says so.
     #[must_use]
     pub fn writer_in(bytes: &[u8]) -> Option<&str> {
+        sections::writer(Self::sections_in(bytes)?)
+    }
+
+    /// The sections of a checkpoint, if it has such.
+    #[must_use]
+    pub fn sections_in(bytes: &[u8]) -> Option<&[u8]> {
         let (_, rest) = bytes.split_first_chunk::<HEAD>()?;
-        sections::writer(rest.strip_prefix(&SECTIONS)?)
+        rest.strip_prefix(&SECTIONS)
     }
 
     /// Reads what [`Checkpoint::to_bytes`] of any release wrote.

@@ -11,6 +11,7 @@ use super::gap::Gap;
 use super::input::Input;
 use super::limits::{CHANGES_BYTES_MAX, OUTPUT_BYTES_MAX, RECORDS_MAX, SPILL_RECORDS};
 use super::reached::{Reached, Times};
+use super::tally::Tally;
 use super::transaction::{self, Ending};
 use super::work::{Done, Need, Place, Work, stage_gap};
 use super::{EngineError, Progress};
@@ -34,6 +35,7 @@ pub(super) struct Batch {
     /// Records of the batch at most: one after a batch that had to be taken back, and twice as many
     /// after each that was committed.
     records_max: usize,
+    pub(super) tally: Tally,
 }
 
 /// What a batch works on.
@@ -72,6 +74,7 @@ impl Default for Batch {
             stored_gaps: false,
             first: (0, 0),
             records_max: usize::MAX,
+            tally: Tally::default(),
         }
     }
 }
@@ -134,6 +137,7 @@ impl Batch {
         let held_back = if around.store.is_some() { &[] } else { &self.gaps[self.told..] };
         around.reached.committed(held_back);
         self.changes.committed();
+        self.tally.commit();
         Ok(None)
     }
 
@@ -152,6 +156,7 @@ impl Batch {
     ) {
         out.discard_staged();
         self.told = 0;
+        self.tally.take_back();
         self.changes.take_back();
         inputs.values_mut().for_each(Input::take_back);
     }
@@ -179,6 +184,7 @@ impl Batch {
             keeps: txn.is_some(),
             output_bytes_max: OUTPUT_BYTES_MAX,
             refusal: around.refusal,
+            tally: &mut self.tally,
         };
         let mut end = End::Enough;
         let mut torn = false;
@@ -241,6 +247,7 @@ impl Batch {
                 break;
             }
             input.cut = cut;
+            work.tally.records(staged);
             input.advance(staged, part);
             if let Some((position, error)) = newer {
                 input.stop_before(position, error);
@@ -270,7 +277,10 @@ impl Batch {
             let position = out.staged_tail();
             gap.encode(Origin { ring: out.id().0, position }, 0, &mut bytes);
             match stage_gap(out, 0, &bytes) {
-                Ok(()) => self.told += 1,
+                Ok(()) => {
+                    self.tally.gap(gap.reason);
+                    self.told += 1;
+                }
                 Err(StageError::Full) => return Ok((self.told == 0).then_some(bytes.len())),
                 Err(error) => return Err(EngineError::Stage(error)),
             }

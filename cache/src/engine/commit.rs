@@ -1,5 +1,7 @@
 //! A round: what waits is taken, committed as one batch, published and released.
 
+use std::time::Instant;
+
 use mixcord_state::StoreError;
 
 use super::batch::Around;
@@ -14,6 +16,7 @@ impl Engine {
         }
         let Self { out, store, settings, inputs, reached, batch, refusal, .. } = self;
         let mut around = Around { out, store: store.as_ref(), settings, inputs, reached, refusal };
+        let began = Instant::now();
         match batch.commit(&mut around) {
             Ok(None) => {}
             Ok(Some(progress)) => {
@@ -26,6 +29,7 @@ impl Engine {
         self.set_checkpoint();
         self.pacer.took(self.out.staged_tail() - self.out.tail());
         self.out.publish();
+        self.batch.tally.took(began.elapsed());
         kill::point();
         self.inputs.values_mut().for_each(Input::release);
         self.inputs.values_mut().for_each(Input::leave);
@@ -62,7 +66,9 @@ impl Engine {
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
         let checkpoint = self.reached.to_checkpoint(store);
-        let bytes = checkpoint.to_bytes(self.out.geometry().checkpoint_bytes as usize);
+        let limit = self.out.geometry().checkpoint_bytes as usize;
+        let mut bytes = checkpoint.to_bytes(limit);
+        self.batch.tally.figures().put(&mut bytes, limit);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
         }

@@ -17,6 +17,7 @@ mod reached;
 mod retire;
 mod sizes;
 mod startup;
+mod tally;
 mod transaction;
 mod work;
 

@@ -6,6 +6,7 @@ use mixcord_state::{Read, StoreError};
 
 use super::gap::Gap;
 use super::limits::CHANGES_BYTES_MAX;
+use super::tally::Tally;
 use crate::annotate::{Output, Outputs, Slice, annotate};
 use crate::settings::Settings;
 use crate::store::{Changes, Overlay};
@@ -57,6 +58,7 @@ pub(super) struct Work<'a> {
     pub(super) output_bytes_max: u64,
     /// Why the system refused a file, if it did.
     pub(super) refusal: &'a mut String,
+    pub(super) tally: &'a mut Tally,
 }
 
 impl Work<'_> {
@@ -170,18 +172,20 @@ impl Work<'_> {
     ) -> Result<(), StageError> {
         let output = &self.outputs.items()[place];
         let limit = self.output_bytes_max;
-        match stage_one(self.out, input, output, (at, index), output.old.as_deref(), limit) {
-            Err(error @ StageError::TooLarge { .. }) => {
-                tracing::error!(
-                    shard = at.shard.1,
-                    position = at.position,
-                    kind = input.kind_name(),
-                    "cannot write into the output ring: {error}: leaving out what came before"
-                );
-                stage_one(self.out, input, output, (at, index), None, limit)
-            }
-            staged => staged,
-        }
+        let staged =
+            match stage_one(self.out, input, output, (at, index), output.old.as_deref(), limit) {
+                Err(error @ StageError::TooLarge { .. }) => {
+                    tracing::error!(
+                        shard = at.shard.1,
+                        position = at.position,
+                        kind = input.kind_name(),
+                        "cannot write into the output ring: {error}: leaving out what came before"
+                    );
+                    stage_one(self.out, input, output, (at, index), None, limit)
+                }
+                staged => staged,
+            };
+        staged.map(|()| self.tally.event(output.kind))
     }
 
     /// Tells the loss of a record, or of one of its outputs, in its place.
@@ -190,7 +194,10 @@ impl Work<'_> {
         let origin = Origin { ring: at.ring, position: at.position };
         Gap { shard: at.shard, reason }.encode(origin, index, &mut bytes);
         match stage_gap(self.out, at.position, &bytes) {
-            Ok(()) => Done::Staged,
+            Ok(()) => {
+                self.tally.gap(reason);
+                Done::Staged
+            }
             // A record so short lies in the ring: nothing but room is ever missing.
             Err(_) => Done::Waits(Need::Bytes(bytes.len())),
         }
@@ -301,6 +308,7 @@ mod tests {
                 keeps: true,
                 output_bytes_max: 5000,
                 refusal: &mut refusal,
+                tally: &mut Tally::default(),
             };
             let at = Place { shard: (1, 0), ring: 7, position };
             let entry =

@@ -34,7 +34,7 @@ fn table(group: &GroupDetail, style: Style) -> String {
     if let Some(oldest) = &group.oldest {
         let _ = writeln!(out, "  oldest    {}", oldest_line(group, oldest));
     }
-    let (redelivered, aside) = (thousands(group.redelivered), thousands(group.aside));
+    let (redelivered, aside) = (thousands(group.status.redelivered), thousands(group.status.aside));
     let _ =
         writeln!(out, "  so far    given again {redelivered}, set aside {aside}, {}", dead(group));
     out
@@ -72,7 +72,7 @@ fn oldest_line(group: &GroupDetail, oldest: &RecordStatus) -> String {
         let _ = write!(line, " ({:.0} s ago)", age);
     }
     let _ = write!(line, ", position {}, identity {}", oldest.position, oldest.identity);
-    if let Some(state) = group.oldest_state {
+    if let Some(state) = group.status.oldest_state {
         let _ = write!(line, ": {state}");
     }
     if let Some(pid) = group.oldest_pid {
@@ -86,11 +86,11 @@ fn oldest_line(group: &GroupDetail, oldest: &RecordStatus) -> String {
 }
 
 fn dead(group: &GroupDetail) -> String {
-    match group.dead_dropped {
-        0 => format!("given up {}", thousands(group.dead)),
+    match group.status.dead_dropped {
+        0 => format!("given up {}", thousands(group.status.dead)),
         dropped => format!(
             "given up {}, of which {} were dropped for want of room",
-            thousands(group.dead),
+            thousands(group.status.dead),
             thousands(dropped)
         ),
     }

@@ -59,7 +59,8 @@ impl Instance {
     /// # Errors
     /// When there is no output ring.
     pub fn groups(&self) -> Result<Vec<GroupStatus>, Error> {
-        Ok(self.output()?.groups().iter().map(GroupStatus::of).collect())
+        let ring = self.output()?;
+        Ok(ring.groups().iter().map(|group| GroupStatus::of(&ring, group)).collect())
     }
 
     /// All that is known of a group.

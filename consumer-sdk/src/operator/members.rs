@@ -24,22 +24,12 @@ pub struct GroupDetail {
     pub partitions: usize,
     /// The first record that it has not acknowledged; `null` where there is none, or it cannot be read.
     pub oldest: Option<RecordStatus>,
-    /// What is so of that; `null` where members take batches.
-    pub oldest_state: Option<&'static str>,
     /// The process that has it.
     pub oldest_pid: Option<u32>,
     /// How often handlers failed with it.
     pub oldest_failures: u8,
     /// How many processes died while they had it.
     pub oldest_deaths: u8,
-    /// Events given more than once, each time counted.
-    pub redelivered: u64,
-    /// Events given up.
-    pub dead: u64,
-    /// Of those, dropped since for want of room.
-    pub dead_dropped: u64,
-    /// Events set aside so that they do not hold the ring up.
-    pub aside: u64,
 }
 
 /// A member of a group.
@@ -71,28 +61,27 @@ impl MemberStatus {
     }
 }
 
+/// The first record that a group has not acknowledged.
+pub(super) fn oldest(ring: &Ring, group: &GroupInfo) -> Option<Oldest> {
+    let is_held = group.lag > 0 && !group.evicted && !group.damaged;
+    is_held.then(|| Oldest::at(ring, group.floor)).flatten()
+}
+
 /// A group of this ring in detail.
 pub(super) fn detail(ring: &Ring, group: &GroupInfo) -> GroupDetail {
-    let oldest = (group.lag > 0 && !group.evicted && !group.damaged)
-        .then(|| Oldest::at(ring, group.floor))
-        .flatten();
+    let oldest = oldest(ring, group);
     let standing = group.oldest;
     let counted = |count: fn(&Standing) -> u8| standing.as_ref().map_or(0, count);
     GroupDetail {
-        status: GroupStatus::of(group),
+        status: GroupStatus::of(ring, group),
         order: order_name(group.mode),
         living: group.living.iter().map(MemberStatus::of).collect(),
         partitions_behind: group.partition_lags.iter().filter(|&&lag| lag > 0).count(),
         partitions: group.partition_lags.len(),
         oldest: oldest.as_ref().map(RecordStatus::of),
-        oldest_state: standing.map(|standing| state_name(standing.state)),
         oldest_pid: standing.and_then(|standing| pid_of(standing.member?, &group.living)),
         oldest_failures: counted(|standing| standing.failures),
         oldest_deaths: counted(|standing| standing.deaths),
-        redelivered: group.figures.redelivered,
-        dead: group.figures.dead,
-        dead_dropped: group.figures.dropped,
-        aside: group.figures.aside,
     }
 }
 

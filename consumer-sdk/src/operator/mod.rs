@@ -13,9 +13,11 @@
 //! # }
 //! ```
 
+mod cache;
 mod error;
 mod groups;
 mod members;
+mod overview;
 mod records;
 mod shard;
 mod status;
@@ -28,11 +30,14 @@ use mixcord_event::topology;
 pub use mixcord_holdup::span;
 use mixcord_ring::{AttachError, GroupError, Namespace, RemoveError, Ring};
 
+pub use self::cache::CacheStatus;
+use self::cache::writer;
 pub use self::error::Error;
 pub use self::groups::{GroupOrder, GroupPlan, Place};
 pub use self::members::{GroupDetail, MemberStatus};
+pub use self::overview::{Overview, StateStatus, UnreadableStatus};
 pub use self::records::{DeadRecord, WaitingRecord};
-pub use self::shard::ShardStatus;
+pub use self::shard::{BudgetStatus, ShardStatus};
 use self::status::status;
 pub use self::status::{GroupStatus, HoldupStatus, RecordStatus, RingStatus};
 use crate::options::namespace;
@@ -52,6 +57,10 @@ pub struct Unreadable {
     /// Why.
     pub error: Error,
 }
+
+/// The layouts that this release writes, by what they are of.
+pub const LAYOUTS: [(&str, u64); 2] =
+    [("ring", mixcord_ring::LAYOUT_VERSION), ("record", mixcord_event::record::LAYOUT as u64)];
 
 /// The names of the instances that have segments on this machine, sorted.
 ///

@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mixcord_event::figures::ShardFigures;
 use mixcord_event::{status, topology};
+use mixcord_holdup::Oldest;
 use mixcord_ring::Ring;
 use serde::Serialize;
 
@@ -34,6 +37,36 @@ pub struct ShardStatus {
     /// How long it is not read now, in seconds; `null` while it is. The longer it lasts, the likelier
     /// Discord drops the session.
     pub stalled_now_seconds: Option<f64>,
+    /// For how long the session lives, in seconds; `null` where that is not known. It goes on over restarts.
+    pub session_seconds: Option<f64>,
+    /// IDENTIFYs sent since the gateway started.
+    pub identifies: u64,
+    /// RESUMEs sent since the gateway started.
+    pub resumes: u64,
+    /// The last close code that Discord gave; `null` where it gave none.
+    pub last_close: Option<u16>,
+    /// Gap records since the gateway started, by reason.
+    pub gaps_by_reason: BTreeMap<String, u64>,
+    /// How long ago the gateway received what it wrote last, in seconds; `null` where that is not known.
+    pub last_event_seconds: Option<f64>,
+    /// What is left of the token's identifies, as the gateway knew it last; `null` where it does not say.
+    pub budget: Option<BudgetStatus>,
+    /// The gateway process, in its own pid namespace; `null` where it does not say.
+    pub pid: Option<u32>,
+}
+
+/// How many sessions of the token may still be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct BudgetStatus {
+    /// Identifies that are left.
+    pub left: u64,
+    /// Identifies of a whole budget.
+    pub total: u64,
+    /// In how many seconds it is whole again; 0 when it is.
+    pub whole_seconds: f64,
+    /// How long ago this was so, in seconds.
+    pub age_seconds: f64,
 }
 
 impl ShardStatus {
@@ -42,7 +75,11 @@ impl ShardStatus {
     pub(crate) fn of(ring: &Ring) -> Option<Self> {
         let (shard, shards) = topology::parse_shard_ring(ring.name())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::read(shard, shards, &ring.checkpoint()?, now.as_micros(), ring.producer_alive())
+        let mut status =
+            Self::read(shard, shards, &ring.checkpoint()?, now.as_micros(), ring.producer_alive())?;
+        let last = ring.tail().checked_sub(1).and_then(|last| Oldest::at(ring, last));
+        status.last_event_seconds = last.and_then(|last| last.age()).map(|age| age.as_secs_f64());
+        Some(status)
     }
 
     fn read(shard: u16, shards: u16, checkpoint: &[u8], now_us: u128, alive: bool) -> Option<Self> {
@@ -53,7 +90,23 @@ impl ShardStatus {
             .stalled_since_us
             .filter(|_| alive)
             .map(|since| seconds(now_us.saturating_sub(since.into())));
+        let figures = ShardFigures::decode(checkpoint).unwrap_or_default();
+        let since = |us: u64| (us != 0).then(|| seconds(now_us.saturating_sub(us.into())));
+        let budget = figures.budget.map(|budget| BudgetStatus {
+            left: budget.left,
+            total: budget.total,
+            whole_seconds: seconds(u128::from(budget.whole_us).saturating_sub(now_us)),
+            age_seconds: seconds(now_us.saturating_sub(budget.at_us.into())),
+        });
         Some(Self {
+            session_seconds: since(figures.session_since_us),
+            identifies: figures.identifies,
+            resumes: figures.resumes,
+            last_close: figures.last_close,
+            gaps_by_reason: figures.gaps.into_iter().collect(),
+            last_event_seconds: None,
+            budget,
+            pid: (figures.pid != 0).then_some(figures.pid),
             shard,
             shards,
             state: status.state,

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
+use mixcord_event::topology;
 use mixcord_holdup::{Holdup, Oldest};
 use mixcord_ring::{GroupInfo, Policy, Ring};
 use serde::Serialize;
 
-use super::ShardStatus;
+use super::members::{oldest, state_name};
+use super::{CacheStatus, ShardStatus, writer};
 
 /// A ring as it is now.
 #[derive(Debug, Clone, Serialize)]
@@ -38,8 +40,14 @@ pub struct RingStatus {
     pub groups: Vec<GroupStatus>,
     /// Who holds it, and what ends that, while it is full or nearly so; `null` else.
     pub held_by: Option<HoldupStatus>,
+    /// Groups let go, or removed for want of a living member.
+    pub evictions: u64,
+    /// The program that wrote its checkpoint, with its version; `null` where that does not say.
+    pub writer: Option<String>,
     /// How the shard stands whose events it holds; `null` for the output ring.
     pub shard: Option<ShardStatus>,
+    /// What the cache counted; `null` for the ring of a shard.
+    pub cache: Option<CacheStatus>,
 }
 
 /// A group as it is now.
@@ -64,6 +72,19 @@ pub struct GroupStatus {
     pub lag: u64,
     /// How much of the ring its backlog takes, 0 to 1.
     pub fullness: f64,
+    /// How long ago the gateway received the first record that it has not acknowledged, in seconds; `null` where
+    /// there is none, or it does not say.
+    pub oldest_seconds: Option<f64>,
+    /// What is so of that record: `waiting`, `out`, `retry`, `dying` or `aside`; `null` where members take batches.
+    pub oldest_state: Option<&'static str>,
+    /// Events given more than once, each time counted.
+    pub redelivered: u64,
+    /// Events given up.
+    pub dead: u64,
+    /// Of those, dropped since for want of room.
+    pub dead_dropped: u64,
+    /// Events set aside so that they do not hold the ring up.
+    pub aside: u64,
     /// Its entry in the ring is damaged: the figures are not to be believed, its members get an error, and
     /// nothing is kept for it until it is removed and made anew.
     pub damaged: bool,
@@ -101,6 +122,20 @@ pub struct RecordStatus {
     pub text: String,
 }
 
+impl RingStatus {
+    /// The shard whose events it holds, and of how many shards that is one.
+    #[must_use]
+    pub fn of_shard(&self) -> Option<(u16, u16)> {
+        topology::parse_shard_ring(&self.name)
+    }
+
+    /// Is it the one that consumers read?
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        self.name == topology::OUTPUT_RING
+    }
+}
+
 impl RecordStatus {
     pub(super) fn of(oldest: &Oldest) -> Self {
         Self {
@@ -126,7 +161,7 @@ impl HoldupStatus {
 }
 
 impl GroupStatus {
-    pub(super) fn of(group: &GroupInfo) -> Self {
+    pub(super) fn of(ring: &Ring, group: &GroupInfo) -> Self {
         let (policy, absence) = match group.policy {
             Policy::Durable { max_absence } => ("durable", max_absence),
             Policy::Ephemeral => ("ephemeral", None),
@@ -142,6 +177,14 @@ impl GroupStatus {
             floor: group.floor,
             lag: group.lag,
             fullness: group.fullness,
+            oldest_seconds: oldest(ring, group)
+                .and_then(|it| it.age())
+                .map(|age| age.as_secs_f64()),
+            oldest_state: group.oldest.map(|standing| state_name(standing.state)),
+            redelivered: group.figures.redelivered,
+            dead: group.figures.dead,
+            dead_dropped: group.figures.dropped,
+            aside: group.figures.aside,
             damaged: group.damaged,
         }
     }
@@ -165,8 +208,11 @@ pub(super) fn status(ring: &Ring) -> RingStatus {
         fullness: pressure.fullness,
         stalls: pressure.stalls,
         stalled_seconds: Duration::from_nanos(pressure.stalled_ns).as_secs_f64(),
-        groups: ring.groups().iter().map(GroupStatus::of).collect(),
+        groups: ring.groups().iter().map(|group| GroupStatus::of(ring, group)).collect(),
         held_by: held_by.as_ref().map(HoldupStatus::of),
+        evictions: pressure.evictions,
+        writer: writer(ring),
         shard: ShardStatus::of(ring),
+        cache: CacheStatus::of(ring),
     }
 }

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use mixcord_event::figures::Budget;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -39,6 +40,8 @@ pub struct Gate {
     doubt: Notify,
     /// When it was told last that another process has the queue.
     told_held: Mutex<Option<Instant>>,
+    /// What is left, as Discord said last, less what was granted here since. For people: the book decides.
+    budget: Mutex<Option<Budget>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +65,7 @@ impl Gate {
             moved: Notify::new(),
             doubt: Notify::new(),
             told_held: Mutex::new(None),
+            budget: Mutex::new(None),
         }
     }
 
@@ -85,8 +89,18 @@ impl Gate {
                  stopped?): identifies wait for it"
             );
         }
+        let (at_us, whole_in) = (crate::shard::now_us(), Duration::from_millis(limit.reset_after));
+        let whole_us =
+            at_us.saturating_add(u64::try_from(whole_in.as_micros()).unwrap_or(u64::MAX));
+        *lock(&self.budget) =
+            Some(Budget { at_us, left: limit.remaining, total: limit.total, whole_us });
         self.set_rules(rules);
         Ok(())
+    }
+
+    /// What is left of the day's identifies, as far as this process knows.
+    pub fn budget(&self) -> Option<Budget> {
+        *lock(&self.budget)
     }
 
     fn set_rules(&self, rules: Rules) {
@@ -114,7 +128,13 @@ impl Gate {
             let place = Place::take(self, shard);
             let rules = self.turn(shard).await;
             match self.claim(shard, failures, rules).await? {
-                Ok(permit) => return Ok(permit),
+                Ok(permit) => {
+                    if let Some(budget) = lock(&self.budget).as_mut() {
+                        budget.left = budget.left.saturating_sub(1);
+                        budget.at_us = crate::shard::now_us();
+                    }
+                    return Ok(permit);
+                }
                 Err(Claim::Granted) => {}
                 Err(claim @ Claim::Wait(wait)) => {
                     if claim == file::HELD {

@@ -41,6 +41,11 @@ impl Session {
         self.reconnects
     }
 
+    /// The last close code that Discord gave.
+    pub fn last_close(&self) -> Option<u16> {
+        self.last_close
+    }
+
     /// The heartbeat interval of this connection.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
         match &self.phase {

@@ -68,6 +68,7 @@ pub struct Session {
     failures: Failures,
     state: State,
     reconnects: u64,
+    last_close: Option<u16>,
     actions: VecDeque<Action>,
 }
 
@@ -100,6 +101,7 @@ impl Session {
             failures: Failures::default(),
             state: State::Disconnected,
             reconnects: 0,
+            last_close: None,
             actions: VecDeque::new(),
         }
     }

@@ -19,6 +19,7 @@ impl Session {
         self.settle(now);
         self.reconnects = self.reconnects.saturating_add(1);
         if let Lost::Closed(code) = lost {
+            self.last_close = code.or(self.last_close);
             match close::verdict(code) {
                 CloseVerdict::Fatal(fatal) => return self.end(Ended::Fatal(fatal)),
                 CloseVerdict::Identify => {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use mixcord_event::figures::ShardFigures;
 use mixcord_event::status::ShardStatus;
 use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
 
@@ -139,7 +140,7 @@ impl Output {
         entry: Entry<'_>,
         begins: Option<SessionInfo>,
     ) -> Result<(), OutputError> {
-        self.checkpoint.status.gaps += 1;
+        self.count_gap(gap);
         tracing::warn!(
             reason = gap.reason.as_str(),
             session = gap.counter,
@@ -274,6 +275,16 @@ impl Output {
         &mut self.checkpoint.status
     }
 
+    /// What was counted.
+    pub(super) fn figures(&self) -> &ShardFigures {
+        self.checkpoint.figures()
+    }
+
+    /// Changes what the next commit says was counted.
+    pub(super) fn count(&mut self, change: impl FnOnce(&mut ShardFigures)) {
+        self.checkpoint.count(change);
+    }
+
     /// The next commit is worth making for the status alone.
     pub(super) fn touch(&mut self) {
         self.staged = true;
@@ -301,7 +312,6 @@ impl Output {
 
     /// A record that can never fit becomes a gap of its own length (P3).
     fn replace_too_large(&mut self, index: usize, bytes: u64, limit: u64) {
-        self.checkpoint.status.gaps += 1;
         let Some(pending) = self.pending.get_mut(index) else { return };
         let counter = match &pending.note {
             Note::Seq { counter, .. } | Note::Begins { counter, .. } => *counter,
@@ -324,6 +334,12 @@ impl Output {
         self.pending_bytes = self.pending_bytes - pending.bytes.len() + bytes.len();
         pending.meta = meta;
         pending.bytes = bytes;
+        self.count_gap(&gap);
+    }
+
+    fn count_gap(&mut self, gap: &Gap) {
+        self.checkpoint.status.gaps += 1;
+        self.checkpoint.count(|figures| figures.gap(gap.reason.as_str()));
     }
 
     fn note(&mut self, note: Note) {
@@ -336,6 +352,7 @@ impl Output {
             }
             Note::Begins { counter, resume_at, session } => {
                 self.checkpoint.begin(counter, &session, &self.settings);
+                self.checkpoint.count(|figures| figures.session_since_us = super::now_us());
                 self.checkpoint.status.seq = Some(resume_at);
             }
         }

@@ -87,7 +87,8 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         context.encoding,
         context.token.fingerprint(),
     );
-    let (checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
+    let (mut checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
+    checkpoint.count_anew(std::process::id(), super::now_us(), restored.session.is_some());
     let now = Instant::now();
     let mut session =
         Session::new(now, restored, context.backoff, context.times, Random::unseeded());
@@ -126,7 +127,10 @@ impl Runner {
             self.watch_reading()?;
             match self.wake().await {
                 Wake::Stop => self.session.stop(),
-                Wake::Deadline => self.session.tick(Instant::now(), self.output.reading()),
+                Wake::Deadline => {
+                    self.session.tick(Instant::now(), self.output.reading());
+                    self.fill_figures();
+                }
                 Wake::Connected(opened) => self.connected(opened),
                 Wake::Closed => self.closing = None,
                 Wake::Permit(granted) => {
@@ -205,6 +209,7 @@ impl Runner {
                     }
                     let latency = self.session.latencies().last();
                     self.fill_status();
+                    self.fill_figures();
                     self.output.state(state, counter, self.session.session_id(), latency)?;
                     self.commit()?;
                 }
@@ -226,6 +231,16 @@ impl Runner {
             self.session.committed(counter, seq);
         }
         Ok(())
+    }
+
+    /// What changes seldom, and is looked at as seldom.
+    fn fill_figures(&mut self) {
+        let (budget, last_close) = (self.context.gate.budget(), self.session.last_close());
+        let told = self.output.figures();
+        if (told.budget, told.last_close) != (budget, last_close) {
+            self.output
+                .count(|figures| (figures.budget, figures.last_close) = (budget, last_close));
+        }
     }
 
     fn fill_status(&mut self) {
