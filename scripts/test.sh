@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package e2e proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package e2e web proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -126,6 +126,20 @@ stage_package() {
         --target-dir target/package
 }
 stage_e2e() { run_tests -p mixcord-e2e -p mixcord-pipeline; }
+# The live page in a real browser, which is installed where that is possible.
+stage_web() {
+    if ! command -v chromedriver >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing Chromium for the live page"
+        { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 || true
+    fi
+    if ! command -v chromedriver >/dev/null 2>&1; then
+        skipped "Chromium is not installed (on Debian: apt-get install chromium chromium-driver)"
+    elif [ "$runner" = nextest ]; then
+        cargo nextest run --run-ignored only -p mixcord-e2e --test web
+    else
+        cargo test -p mixcord-e2e --test web -- --ignored
+    fi
+}
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
@@ -137,4 +151,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package e2e proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package e2e web proofs}"

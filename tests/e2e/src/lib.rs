@@ -4,6 +4,7 @@
 //! A [`Stack`] is one instance with its own name, ports and temporary folder. Whatever happens to
 //! the test, dropping the stack kills what it started and removes every segment of the instance.
 
+mod browser;
 mod fake;
 pub mod furnish;
 mod journal;
@@ -13,6 +14,7 @@ mod shard;
 mod stack;
 mod world;
 
+pub use browser::Browser;
 pub use fake::{Fake, FakeOptions, ShardStatus};
 pub use journal::{Delivered, Follower, Order, Sent, compare};
 pub use process::{Exit, Program, until};

@@ -1,0 +1,123 @@
+//! An instance made by hand, as gateway and cache would leave it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mixcord::operator::{Instance, Overview};
+use mixcord_event::figures::ShardFigures;
+use mixcord_event::status::ShardStatus;
+use mixcord_event::{Document, Header, Kind, Shard, record, sections, topology};
+use mixcord_ring::{Bell, Geometry, GroupSpec, Meta, Namespace, Producer, Ring, Start};
+
+/// Gone with the test, however that ends.
+pub(crate) struct Rig {
+    pub(crate) instance: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) bell: Bell,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = self.namespace.remove_all();
+        let _ = std::fs::remove_file(format!("/dev/shm/mixcord.{}.bells", self.instance));
+    }
+}
+
+pub(crate) fn connected() -> ShardStatus {
+    ShardStatus {
+        state: "connected".into(),
+        session: 1,
+        seq: Some(7),
+        latencies_us: vec![41_000],
+        ..ShardStatus::default()
+    }
+}
+
+pub(crate) fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    u64::try_from(now.as_micros()).expect("not so late")
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = format!("t{}-mon-{number}", std::process::id());
+        let namespace = Namespace::new(&topology::namespace(&instance)).expect("a name");
+        let bell = namespace.bell().expect("a bell");
+        Self { instance, namespace, bell }
+    }
+
+    /// The ring of a shard that says this of itself, with an event of now.
+    pub(crate) fn shard(
+        &self,
+        id: u16,
+        count: u16,
+        status: &ShardStatus,
+        figures: &ShardFigures,
+    ) -> Producer {
+        self.shard_since(id, count, status, figures, now_us())
+    }
+
+    pub(crate) fn shard_since(
+        &self,
+        id: u16,
+        count: u16,
+        status: &ShardStatus,
+        figures: &ShardFigures,
+        received_us: u64,
+    ) -> Producer {
+        let geometry = Geometry::new(64, 64 << 10, 4, 1, 4).expect("a geometry");
+        let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Latest);
+        let name = topology::shard_ring(id, count);
+        let made = Producer::create(&self.namespace, &name, geometry, &[], &self.bell);
+        let mut producer = made.expect("a ring");
+        let mut checkpoint = status.encode();
+        checkpoint.extend(figures.encode());
+        sections::put(&mut checkpoint, sections::WRITER, 1, b"mixcord-gateway 0.1.0");
+        producer.set_checkpoint(&checkpoint).expect("short enough");
+        publish(&mut producer, received_us);
+        producer.ring().declare_group(&group).expect("a group");
+        producer
+    }
+
+    /// Two shards that are well, and their figures.
+    pub(crate) fn shards(&self) -> Vec<Producer> {
+        let figures = ShardFigures::default();
+        (0..2).map(|id| self.shard(id, 2, &connected(), &figures)).collect()
+    }
+
+    /// The output ring: 64 slots.
+    pub(crate) fn output(&self) -> Producer {
+        let geometry = Geometry::new(64, 64 << 10, 8, 4, 8).expect("a geometry");
+        let made =
+            Producer::create(&self.namespace, topology::OUTPUT_RING, geometry, &[], &self.bell);
+        made.expect("a ring")
+    }
+
+    pub(crate) fn out(&self) -> Ring {
+        Ring::attach(&self.namespace, topology::OUTPUT_RING).expect("the output ring")
+    }
+
+    pub(crate) fn overview(&self) -> Overview {
+        Instance::open(&self.instance).expect("a name").overview().expect("a list")
+    }
+}
+
+/// An event that the gateway received then.
+pub(crate) fn publish(producer: &mut Producer, received_us: u64) {
+    let data =
+        Document::from_json(r#"{"id": "5", "guild_id": "5", "content": "hi"}"#).expect("JSON");
+    let (kind, key) = (Kind::MESSAGE_CREATE, 5);
+    let header =
+        Header { kind, key, received_us, shard: Shard { id: 0, count: 2 }, ..Header::default() };
+    let mut bytes = Vec::new();
+    record::encode(&header, None, data.as_bytes(), None, &mut bytes);
+    let meta = Meta { key, tag: kind.number().into(), source: 1, ..Meta::default() };
+    producer.stage(&meta, &[&bytes]).expect("room");
+    producer.publish();
+}
+
+pub(crate) fn ago(time: Duration) -> u64 {
+    now_us() - u64::try_from(time.as_micros()).expect("short")
+}
