@@ -1,15 +1,15 @@
 //! mixcord-cache: process 2 of Mixcord.
 
+use std::io::Write as _;
 use std::mem::{Discriminant, discriminant};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
 use mixcord_cache::options::Options;
-use mixcord_process::command_line::one_line;
+use mixcord_process::command_line::{self, Refused};
 use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
 use mixcord_ring::Pace;
@@ -26,13 +26,13 @@ const REMIND: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let watched = signals::watch_from_main();
-    let options = match Options::try_parse() {
+    let options: Options = match command_line::read(NAME, std::env::args_os()) {
         Ok(options) => options,
-        Err(error) if !error.use_stderr() => {
-            let _ = error.print();
+        Err(Refused::Shown(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
-        Err(error) => return refuse(&one_line(&error, NAME)),
+        Err(Refused::Wrong(line)) => return refuse(&line),
     };
     let _log = options.log.start();
     if let Err(error) = watched {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use mixcord_event::topology;
+use mixcord_process::command_line::{self, ConfigFile};
 use mixcord_process::log::LogOptions;
 use mixcord_ring::{Geometry, Pace};
 use mixcord_state::Resource;
@@ -15,7 +16,7 @@ use crate::settings::Settings;
 /// Process 2 of Mixcord: keeps the state, and publishes each event with the old entity beside the
 /// new.
 #[derive(Parser, Debug)]
-#[command(name = "mixcord-cache", version)]
+#[command(name = "mixcord-cache", version = version())]
 pub struct Options {
     /// The instance, shared by its gateway, cache and consumers.
     #[arg(long, env = "MIXCORD_INSTANCE", default_value = "mixcord")]
@@ -59,9 +60,18 @@ pub struct Options {
     /// the wakes), low-cpu (up to 2 ms later).
     #[arg(long, env = "MIXCORD_PACE", value_name = "PACE", default_value_t = Pace::Balanced)]
     pub pace: Pace,
+    /// Options from a file.
+    #[command(flatten)]
+    config: ConfigFile,
     /// What is logged, and how.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+fn version() -> &'static str {
+    let layouts =
+        [("ring", mixcord_ring::LAYOUT_VERSION), ("record", mixcord_event::record::LAYOUT.into())];
+    command_line::version(env!("CARGO_PKG_VERSION"), &layouts)
 }
 
 /// Where the state is.

@@ -3,11 +3,14 @@
 //! Everything it does it does through the SDK's public interface.
 
 mod cache;
+mod doctor;
 mod groups;
 mod line;
 mod ls;
+mod monitor;
 mod report;
 mod send;
+mod shard;
 mod tail;
 mod terminal;
 mod top;
@@ -16,10 +19,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use mixcord::{commands, operator};
-use mixcord_process::command_line::one_line;
+use mixcord_process::command_line::{self, ConfigFile, Refused};
 use mixcord_process::log::{self, LogOptions};
 
 /// The exit code of configuration errors, after which a restart is no use.
@@ -27,12 +29,18 @@ const EXIT_CONFIG: u8 = 78;
 
 /// Watch and manage Mixcord: Discord events from the gateway to your consumers.
 #[derive(Debug, Parser)]
-#[command(name = "mixcord", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "mixcord", version = version(), max_term_width = 100)]
 #[command(
     after_help = "Every option can be given as an environment variable: MIXCORD_INSTANCE, MIXCORD_GROUP, …\n\
+    What wins, from strongest to weakest: option, variable, --config file, default.\n\
     Exit codes: 0 done, 1 failed, 3 timed out, 78 wrong options, 124 ended by a signal it could not obey in time."
 )]
 struct Cli {
+    /// Before the command, too; it reaches the command as its own.
+    #[command(flatten)]
+    _instance: Instance,
+    #[command(flatten)]
+    _config: ConfigFile,
     #[command(flatten)]
     log: LogOptions,
     #[command(subcommand)]
@@ -46,9 +54,19 @@ enum Command {
     /// List the rings and groups of an instance: how full, how far behind, who is alive.
     Ls(report::ReportOptions),
     /// Show live what flows: rates, fullness, lag, and updates old -> new.
+    #[command(after_help = top::HELP)]
     Top(top::Options),
+    /// Say what is wrong, and which command mends it.
+    #[command(after_help = doctor::HELP)]
+    Doctor(report::ReportOptions),
+    /// Serve metrics, health and a live page over HTTP.
+    #[command(after_help = monitor::HELP)]
+    Monitor(monitor::Options),
     /// Ask something of Discord, through the gateway that runs the shard.
     Send(send::Options),
+    /// Act on one shard.
+    #[command(subcommand)]
+    Shard(shard::Command),
     /// See, create, move and remove consumer groups, and what they gave up.
     #[command(subcommand)]
     Groups(groups::Command),
@@ -84,17 +102,17 @@ struct Instance {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match command_line::read("mixcord", std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) if !error.use_stderr() => {
-            let _ = error.print();
+        Err(Refused::Shown(text)) => {
+            let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
-        Err(error) => {
-            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-                let _ = error.print();
-            } else {
-                log::say("mixcord", &one_line(&error, "mixcord"));
+        Err(Refused::Wrong(text)) => {
+            match text.lines().count() {
+                0 | 1 => log::say("mixcord", &text),
+                // Without a command there is nothing to complain about, but what there is.
+                _ => eprintln!("{text}"),
             }
             return ExitCode::from(EXIT_CONFIG);
         }
@@ -104,7 +122,10 @@ fn main() -> ExitCode {
         Command::Tail(options) => tail::run(&options),
         Command::Ls(options) => ls::run(&options),
         Command::Top(options) => top::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Monitor(options) => monitor::run(&options),
         Command::Send(options) => send::run(options),
+        Command::Shard(command) => shard::run(command),
         Command::Groups(command) => groups::run(&command),
         Command::Cache(command) => cache::run(&command),
         Command::Rm(removal) => remove(&removal.instance.name, removal.ring.as_deref()),
@@ -117,6 +138,10 @@ fn main() -> ExitCode {
             ExitCode::from(if is_configuration(&error) { EXIT_CONFIG } else { 1 })
         }
     }
+}
+
+fn version() -> &'static str {
+    command_line::version(env!("CARGO_PKG_VERSION"), &operator::LAYOUTS)
 }
 
 fn remove(name: &str, ring: Option<&str>) -> anyhow::Result<ExitCode> {
@@ -163,6 +188,9 @@ fn is_configuration(error: &anyhow::Error) -> bool {
             || cause
                 .downcast_ref::<operator::Error>()
                 .is_some_and(operator::Error::is_configuration)
+            || cause
+                .downcast_ref::<mixcord_monitor::Error>()
+                .is_some_and(mixcord_monitor::Error::is_configuration)
     })
 }
 
@@ -194,15 +222,21 @@ mod tests {
             &["mixcord", "groups", "create"],
             &["mixcord", "fly"],
         ] {
-            let error = Cli::try_parse_from(arguments).expect_err("wrong options");
-            assert_eq!(one_line(&error, "mixcord").lines().count(), 1, "{arguments:?}");
+            let arguments = arguments.iter().map(std::ffi::OsString::from);
+            let Err(Refused::Wrong(said)) = command_line::read::<Cli>("mixcord", arguments) else {
+                panic!("wrong options");
+            };
+            assert_eq!(said.lines().count(), 1, "{said}");
         }
     }
 
     #[test]
     fn every_option_has_an_environment_variable() {
         fn check(command: &clap::Command) {
-            for option in command.get_opts().filter(|option| option.get_id() != "help") {
+            for option in command
+                .get_opts()
+                .filter(|option| !matches!(option.get_id().as_str(), "help" | "version"))
+            {
                 let name = option.get_env().map(|name| name.to_string_lossy().into_owned());
                 let name = name.unwrap_or_else(|| panic!("--{} has none", option.get_id()));
                 assert!(name.starts_with("MIXCORD_"), "{name}");

@@ -15,6 +15,11 @@ impl Style {
         Self { colour: wanted && std::io::stdout().is_terminal() }
     }
 
+    /// Without colours, wherever it goes.
+    pub(crate) const fn plain() -> Self {
+        Self { colour: false }
+    }
+
     pub(crate) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
@@ -35,7 +40,7 @@ impl Style {
         self.paint("36", text)
     }
 
-    fn yellow(self, text: &str) -> String {
+    pub(crate) fn yellow(self, text: &str) -> String {
         self.paint("33", text)
     }
 

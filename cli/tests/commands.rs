@@ -189,6 +189,110 @@ fn nothing_minds_that_nobody_reads() {
 }
 
 #[test]
+fn what_is_not_there_is_an_exit_code() {
+    let rig = Rig::without_ring();
+    for arguments in [&["ls"][..], &["ls", "--json"], &["top", "--once"]] {
+        assert_eq!(run(&rig, arguments).status.code(), Some(1), "{arguments:?}");
+    }
+    let doctor = run(&rig, &["doctor"]);
+    assert_eq!(doctor.status.code(), Some(2), "{doctor:?}");
+    let said = text(&doctor.stdout);
+    assert!(said.contains("has no rings") && said.contains("mixcord-gateway --instance"), "{said}");
+}
+
+#[test]
+fn the_instance_stands_before_or_after_the_command_in_a_variable_or_in_a_file() {
+    let rig = Rig::new();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let content = format!("instance = \"{}\"\njson = true\n", rig.instance);
+    std::fs::write(file.path(), content).expect("written");
+    let path = file.path().to_str().expect("text");
+    let mut by_variable = mixcord(&["ls", "--json"]);
+    by_variable.env("MIXCORD_INSTANCE", &rig.instance);
+    for mut command in [
+        mixcord(&["--instance", &rig.instance, "ls", "--json"]),
+        mixcord(&["ls", "--json", "--instance", &rig.instance]),
+        mixcord(&["--config", path, "ls"]),
+        mixcord(&["ls", "--config", path]),
+        by_variable,
+    ] {
+        let output = command.output().expect("mixcord runs");
+        assert_eq!(output.status.code(), Some(0), "{command:?} {output:?}");
+        assert_eq!(lines(&output)[0]["instance"], json!(rig.instance), "{command:?}");
+    }
+    // What is typed wins.
+    let output = mixcord(&["--config", path, "ls", "--instance", "nosuch"]).output().expect("runs");
+    assert_eq!((output.status.code(), &lines(&output)[0]["instance"]), (Some(1), &json!("nosuch")));
+}
+
+#[test]
+fn the_version_tells_layouts_and_a_typo_what_was_meant() {
+    let output = mixcord(&["--version"]).output().expect("mixcord runs");
+    let said = text(&output.stdout);
+    assert!(
+        said.starts_with("mixcord ")
+            && said.contains("ring layout 3")
+            && said.contains("record layout"),
+        "{said}"
+    );
+    for (typed, meant) in
+        [(&["ls", "--jsn"][..], "--json"), (&["lss"], "'ls'"), (&["top", "--onc"], "--once")]
+    {
+        let output = mixcord(typed).output().expect("mixcord runs");
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(meant) && said.lines().count() == 1, "{said}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script =
+            text(&mixcord(&["--completions", shell]).output().expect("mixcord runs").stdout);
+        assert!(script.contains("doctor") && script.contains("reconnect"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn doctor_ends_as_the_worst_finding_says() {
+    let rig = Rig::new();
+    let output = run(&rig, &["doctor", "--json"]);
+    let report = lines(&output).remove(0);
+    let findings = report["findings"].as_array().expect("findings");
+    assert!(findings.iter().any(|finding| finding["name"] == "gateway-gone"), "{report}");
+    assert!(
+        findings.iter().all(|finding| finding["command"].as_str().is_some_and(|it| !it.is_empty()))
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(report["instance"], json!(rig.instance));
+    assert!(
+        report["machine"]["segments"].as_array().is_some_and(|all| !all.is_empty()),
+        "{report}"
+    );
+}
+
+#[test]
+fn tail_chooses_by_guild_and_shows_what_changed() {
+    let mut rig = Rig::new();
+    for (guild, name) in [(5, "before"), (6, "other")] {
+        let data = format!(
+            r#"{{"id":"1","guild_id":"{guild}","channel_id":"9","content":"{name}","author":{{"id":"77"}}}}"#
+        );
+        rig.publish(Kind::MESSAGE_UPDATE, guild, 1, &data, Some(r#"{"content":"was"}"#));
+    }
+    let tail = |more: &[&str]| {
+        let arguments =
+            [&["tail", "--from", "earliest", "--timeout", "2", "--count", "1"][..], more].concat();
+        text(&run(&rig, &arguments).stdout)
+    };
+    assert!(tail(&["--guild", "6"]).contains("other"));
+    assert!(tail(&["--channel", "9", "--user", "77"]).contains("before"));
+    assert_eq!(tail(&["--user", "78"]), "");
+    let shown = tail(&["--guild", "5", "--diff"]);
+    assert!(
+        shown.starts_with("MESSAGE_UPDATE  ") && shown.contains("content: \"was\" → \"before\""),
+        "{shown}"
+    );
+}
+
+#[test]
 fn tail_filters_by_kind_and_says_what_an_observer_lost() {
     let mut rig = Rig::new();
     (0..1_000).for_each(|number| rig.message(1, number));
@@ -327,12 +431,14 @@ fn ls_and_top_show_how_each_shard_stands() {
     let producer = shard_ring(&rig, &status);
     let output = run(&rig, &["ls", "--json"]);
     let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(
-        listing["rings"][0]["shard"],
-        json!({"shard": 1, "shards": 4, "state": "connected", "session": 3, "seq": 12_345,
-               "latencies_ms": [40.0, 44.0, 48.0], "reconnects": 7, "undecodable": 2, "gaps": 1,
-               "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null})
-    );
+    let wanted = json!({
+        "shard": 1, "shards": 4, "state": "connected", "session": 3, "seq": 12_345,
+        "latencies_ms": [40.0, 44.0, 48.0], "reconnects": 7, "undecodable": 2, "gaps": 1,
+        "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null,
+        "session_seconds": null, "identifies": 0, "resumes": 0, "last_close": null,
+        "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null,
+    });
+    assert_eq!(listing["rings"][0]["shard"], wanted);
     assert_eq!(listing["rings"][1]["shard"], Value::Null, "the output ring");
     let wanted = "connected  latency 48 ms (mean 44)  session 3, seq 12,345  reconnects 7  gaps 1  \
                   undecodable 2  not read 5 times, 1.5 s";
@@ -410,7 +516,7 @@ fn ls_and_top_name_who_holds_a_full_ring_and_what_ends_it() {
 fn ls_helps_when_nothing_runs() {
     let (rig, other) = (Rig::without_ring(), Rig::new());
     let output = run(&rig, &["ls"]);
-    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.status.code(), Some(1));
     let table = text(&output.stdout);
     assert!(table.contains("mixcord-cache") && table.contains(&other.instance), "{table}");
     let output = run(&rig, &["ls", "--json"]);

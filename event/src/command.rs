@@ -80,6 +80,8 @@ pub enum Command {
     RequestSounds(RequestSounds),
     /// op 43.
     RequestChannelInfo(RequestChannelInfo),
+    /// Nothing is sent: the shard gives its connection up, makes another and resumes its session there.
+    Reconnect,
 }
 
 /// The answer.
@@ -163,7 +165,7 @@ impl Command {
     /// The guilds it is about.
     pub fn guilds(&self) -> &[u64] {
         match self {
-            Self::Presence(_) => &[],
+            Self::Presence(_) | Self::Reconnect => &[],
             Self::VoiceState(state) => std::slice::from_ref(&state.guild_id),
             Self::RequestMembers(request) => std::slice::from_ref(&request.guild_id),
             Self::RequestSounds(request) => &request.guild_ids,
@@ -179,7 +181,7 @@ impl Command {
     pub fn check(&self) -> Result<(), Refusal> {
         let checked = match self {
             Self::Presence(presence) => presence.check(),
-            Self::VoiceState(_) => Ok(()),
+            Self::VoiceState(_) | Self::Reconnect => Ok(()),
             Self::RequestMembers(request) => check_members(request),
             Self::RequestSounds(request) if request.guild_ids.is_empty() => {
                 Err("at least one guild")
@@ -194,15 +196,16 @@ impl Command {
         if self.guilds().contains(&0) { Err("0 is no guild's id") } else { Ok(()) }
     }
 
-    /// The payload to send.
-    pub fn into_outgoing(self) -> Outgoing {
-        match self {
+    /// The payload to send; `None` where nothing is.
+    pub fn into_outgoing(self) -> Option<Outgoing> {
+        Some(match self {
             Self::Presence(presence) => Outgoing::PresenceUpdate(presence),
             Self::VoiceState(state) => Outgoing::VoiceState(state),
             Self::RequestMembers(request) => Outgoing::RequestMembers(request),
             Self::RequestSounds(request) => Outgoing::RequestSounds(request),
             Self::RequestChannelInfo(request) => Outgoing::RequestChannelInfo(request),
-        }
+            Self::Reconnect => return None,
+        })
     }
 }
 

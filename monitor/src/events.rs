@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use mixcord::{Consumer, Event, Stop, atoms};
+use mixcord::{Consumer, Event, Next, Stop, atoms};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -67,10 +67,10 @@ impl Events {
                 observer = builder.wait(Duration::ZERO).connect_blocking().ok();
             }
             match observer.as_mut().map(|observer| observer.next_timeout(LOOK)) {
-                Some(Ok(Some(Some(event)))) if event.name() == "GAP" => self.tell_gap(&event),
-                Some(Ok(Some(Some(event)))) => self.tell_update(&event, &mut last),
-                Some(Ok(None)) => {}
-                Some(Ok(Some(None))) => return,
+                Some(Ok(Next::Event(event))) if event.name() == "GAP" => self.tell_gap(&event),
+                Some(Ok(Next::Event(event))) => self.tell_update(&event, &mut last),
+                Some(Ok(Next::Timeout)) => {}
+                Some(Ok(Next::Stopped)) => return,
                 // The ring is replaced, gone or not there yet: looked for again.
                 Some(Err(_)) | None => {
                     observer = None;

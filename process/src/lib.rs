@@ -1,6 +1,6 @@
 //! What every process of Mixcord does alike, and what is no part of rings or events.
 //!
-//! * `command_line`: what is said of wrong options.
+//! * `command_line`: options, variables, a file, and what is said of wrong ones.
 //! * [`log`]: lines on standard error, which never hold up whoever has something to say.
 //! * `service`: what is told to the service manager that started the process.
 //! * [`signals`]: SIGTERM and SIGINT, and an end in time whatever the rest of the process does.

@@ -1,14 +1,16 @@
 //! `mixcord cache export`: the state as JSON lines.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use mixcord::event::Document;
-use mixcord::state::{Found, Resource};
+use mixcord::state::Resource;
 use mixcord::{State, Value};
-use serde::{Serialize, Serializer};
+
+use super::entity::{Owner, write};
+use crate::terminal::thousands;
 
 pub(super) const HELP: &str = "\
 Each line is {\"resource\",\"guild_id\",\"id\",\"data\"}; a message has \"channel_id\" in the place of \
@@ -25,56 +27,27 @@ pub(crate) struct Options {
     /// Only these resources: guilds,members,messages,… Without it all, and the bot's own user.
     #[arg(long, value_name = "RESOURCE,RESOURCE", value_delimiter = ',', env = "MIXCORD_RESOURCE")]
     resource: Vec<Resource>,
+    /// Only what belongs to this guild: itself, its channels and their messages, its members, …
+    #[arg(long, value_name = "ID", env = "MIXCORD_GUILD")]
+    guild: Option<u64>,
 }
 
-/// One line of output.
-#[derive(Serialize)]
-struct Line<'a> {
-    resource: &'a str,
-    #[serde(skip_serializing_if = "Owner::is_nobody", flatten)]
-    owner: Owner,
-    #[serde(serialize_with = "text")]
-    id: u64,
-    data: Value<'a>,
-}
+/// How often it is told how far it is.
+const TELL: Duration = Duration::from_millis(200);
 
-/// Whose an entity is.
-enum Owner {
-    Nobody,
-    /// `None` for what is private.
-    Guild(Option<u64>),
-    Channel(u64),
-}
-
-impl Owner {
-    const fn is_nobody(&self) -> bool {
-        matches!(self, Self::Nobody)
-    }
-
-    fn of(resource: Resource, found: &Found) -> Self {
-        match resource {
-            Resource::Guilds | Resource::Users => Self::Nobody,
-            Resource::Messages => Self::Channel(found.owner),
-            _ => Self::Guild(Some(found.owner).filter(|&guild| guild != 0)),
-        }
-    }
-}
-
-impl Serialize for Owner {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (name, id) = match self {
-            Self::Nobody => return serializer.collect_map(None::<((), ())>),
-            Self::Guild(id) => ("guild_id", *id),
-            Self::Channel(id) => ("channel_id", Some(*id)),
-        };
-        serializer.collect_map([(name, id.map(|id| id.to_string()))])
-    }
+/// How far it is, for whoever waits at a terminal while the lines go elsewhere.
+struct Progress {
+    shown: bool,
+    told: Instant,
+    entities: u64,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let state = State::attach(&options.instance.name)?;
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut progress = Progress::new();
     if options.resource.is_empty()
+        && options.guild.is_none()
         && let Some(me) = state.me()?
     {
         let id = me.get(mixcord::atoms::ID).and_then(Value::as_id).unwrap_or(0);
@@ -82,31 +55,66 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     }
     let all = if options.resource.is_empty() { Resource::ALL } else { &options.resource };
     for &resource in all {
-        for found in state.entities(resource) {
-            let found = found?;
-            let owner = Owner::of(resource, &found);
-            write(&mut output, resource.name(), owner, found.id, &found.document)?;
+        let owners = match options.guild {
+            None => vec![None],
+            Some(guild) => owners(&state, resource, guild)?.into_iter().map(Some).collect(),
+        };
+        for owner in owners {
+            let found = match (owner, resource) {
+                (None, _) => state.entities(resource),
+                // Of the one guild that it is.
+                (Some(guild), Resource::Guilds) => {
+                    if let Some(document) = state.guild(guild)? {
+                        write(&mut output, resource.name(), Owner::Nobody, guild, &document)?;
+                    }
+                    continue;
+                }
+                (Some(owner), _) => state.entities_of(resource, owner),
+            };
+            for found in found {
+                let found = found?;
+                let owner = Owner::of(resource, &found);
+                write(&mut output, resource.name(), owner, found.id, &found.document)?;
+                progress.another(resource);
+            }
         }
     }
     output.flush().context("writing the entities")?;
+    progress.end();
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(
-    output: &mut impl Write,
-    resource: &str,
-    owner: Owner,
-    id: u64,
-    document: &Document,
-) -> Result<()> {
-    let line = Line { resource, owner, id, data: document.value() };
-    // One write for the line: what a full pipe breaks off is told as what it is.
-    let mut bytes = serde_json::to_vec(&line)?;
-    bytes.push(b'\n');
-    output.write_all(&bytes).context("writing the entities")
+/// By whom the entities of a guild are kept: itself, or its channels. Users belong to no guild: a member's line
+/// has its user.
+fn owners(state: &State, resource: Resource, guild: u64) -> Result<Vec<u64>> {
+    match resource {
+        Resource::Users => Ok(Vec::new()),
+        Resource::Messages => {
+            let rooms = state.channels(guild).chain(state.threads(guild));
+            rooms.map(|room| Ok(room?.id)).collect()
+        }
+        _ => Ok(vec![guild]),
+    }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn text<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+impl Progress {
+    fn new() -> Self {
+        let shown = std::io::stderr().is_terminal() && !std::io::stdout().is_terminal();
+        Self { shown, told: Instant::now(), entities: 0 }
+    }
+
+    fn another(&mut self, resource: Resource) {
+        self.entities += 1;
+        // The clock is asked once in a while.
+        if self.shown && self.entities % 256 == 0 && self.told.elapsed() >= TELL {
+            self.told = Instant::now();
+            eprint!("\r{} entities, {}\x1b[K", thousands(self.entities), resource.name());
+        }
+    }
+
+    fn end(&self) {
+        if self.shown {
+            eprintln!("\r{} entities\x1b[K", thousands(self.entities));
+        }
+    }
 }

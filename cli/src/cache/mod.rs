@@ -1,6 +1,8 @@
 //! `mixcord cache`: what the cache knows, and what that takes.
 
+mod entity;
 mod export;
+mod get;
 mod stats;
 
 use std::process::ExitCode;
@@ -13,6 +15,9 @@ pub(crate) enum Command {
     /// Print the cached entities, one JSON object a line.
     #[command(after_help = export::HELP)]
     Export(export::Options),
+    /// Print one cached entity as a JSON object.
+    #[command(after_help = get::HELP)]
+    Get(get::Options),
     /// Show how many entities there are of each resource, the bytes they take, and who reads.
     Stats(crate::report::ReportOptions),
 }
@@ -20,6 +25,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Export(options) => export::run(options),
+        Command::Get(options) => get::run(options),
         Command::Stats(options) => stats::run(options),
     }
 }

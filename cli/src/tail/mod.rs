@@ -1,6 +1,8 @@
 //! `mixcord tail`: events as JSON lines.
 
+mod diff;
 mod output;
+mod wanted;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,7 +13,9 @@ use mixcord::{Consumer, Event, Kind, Next, Stop};
 use serde::Serialize;
 
 use self::output::Output;
+use self::wanted::Wanted;
 use crate::line::Line;
+use crate::terminal::Style;
 use crate::{Instance, seconds};
 
 const EXIT_TIMEOUT: u8 = 3;
@@ -37,6 +41,11 @@ pub(crate) struct Options {
     /// Only these kinds: MESSAGE_CREATE,GAP,…
     #[arg(long, value_name = "KIND,KIND", value_delimiter = ',', env = "MIXCORD_KIND")]
     kind: Vec<String>,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// For people: what each event changed, old → new, in colour on a terminal, instead of JSON.
+    #[arg(long, env = "MIXCORD_DIFF")]
+    diff: bool,
     /// Where to start, unless the group has been here before.
     #[arg(long, value_name = "WHERE", env = "MIXCORD_FROM", default_value = "latest")]
     from: From,
@@ -79,7 +88,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_TIMEOUT));
     };
 
-    let mut output = Output::open();
+    let (mut output, style) = (Output::open(), Style::detect());
     let is_over = || left().is_some_and(|left| left.is_zero());
     let mut line = Vec::new();
     let mut printed = 0;
@@ -92,8 +101,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             Next::Timeout if output.is_closed() => return Ok(ExitCode::SUCCESS),
             Next::Timeout => continue,
         };
+        if !options.wanted.wants(&event) {
+            event.ack();
+            if is_over() {
+                return Ok(ExitCode::from(EXIT_TIMEOUT));
+            }
+            continue;
+        }
         line.clear();
-        write_line(&event, &mut line)?;
+        if options.diff {
+            line.extend_from_slice(diff::lines(&event, style).as_bytes());
+        } else {
+            write_line(&event, &mut line)?;
+        }
         let go_on = || !stop.is_stopped() && !is_over();
         let written = output.write(&line, go_on).context("writing an event");
         if !matches!(written, Ok(true)) {

@@ -1,30 +1,50 @@
-use std::io::Write as _;
+//! The terminal while it shows the picture; as it was before afterwards.
 
-/// The terminal while it shows the picture; as it was before afterwards.
-pub(super) struct Screen(());
+use std::time::{Duration, Instant};
 
-impl Screen {
-    pub(super) fn open() -> std::io::Result<Self> {
-        // Long lines are cut, not wrapped; the cursor is hidden; all is cleared once.
-        Self::write("\x1b[?7l\x1b[?25l\x1b[H\x1b[2J")?;
-        Ok(Self(()))
-    }
+use anyhow::Result;
+use mixcord::Stop;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
 
-    #[allow(clippy::unused_self, reason = "only an open screen can be drawn on")]
-    pub(super) fn show(&mut self, text: &str) -> std::io::Result<()> {
-        let lines = text.replace('\n', "\x1b[K\n");
-        Self::write(&format!("\x1b[H{lines}\x1b[J"))
-    }
+use super::app::App;
+use super::picker::Picker;
+use super::{Looks, Options, TICK, view};
 
-    fn write(text: &str) -> std::io::Result<()> {
-        let mut output = std::io::stdout().lock();
-        output.write_all(text.as_bytes())?;
-        output.flush()
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn run(mut looks: Looks, picker: &Picker, options: &Options, stop: &Stop) -> Result<()> {
+    let mut terminal = ratatui::try_init()?;
+    let _restored = Restored;
+    let mut app = App::new(options.title.clone());
+    let mut due = Instant::now();
+    loop {
+        if stop.is_stopped() || options.seconds.is_some_and(|end| looks.started.elapsed() >= end) {
+            return Ok(());
+        }
+        if Instant::now() >= due {
+            due = Instant::now() + TICK;
+            app.look = Some(looks.next()?);
+        }
+        app.remember(picker.take());
+        terminal.draw(|frame| view::draw(&mut app, frame))?;
+        let left = due.saturating_duration_since(Instant::now()).min(LOOK);
+        if !event::poll(left)? {
+            continue;
+        }
+        if let Event::Key(key) = event::read()?
+            && key.kind != KeyEventKind::Release
+            && !app.key(key)
+        {
+            return Ok(());
+        }
     }
 }
 
-impl Drop for Screen {
+struct Restored;
+
+impl Drop for Restored {
     fn drop(&mut self) {
-        let _ = Self::write("\x1b[?7h\x1b[?25h");
+        ratatui::restore();
     }
 }

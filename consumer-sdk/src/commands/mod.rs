@@ -133,6 +133,14 @@ impl Commands {
         self.carry_out(Plan::new(&self.instance, None, command.into())?).await
     }
 
+    /// Has a shard give its connection up and resume its session on a new one.
+    ///
+    /// # Errors
+    /// When nobody runs the shard, or it is not connected.
+    pub fn reconnect_blocking(&self, shard: u16) -> Result<(), Error> {
+        self.send_to_blocking(shard, Command::Reconnect)
+    }
+
     /// [`send`](Self::send) to this shard and no other: for a presence.
     ///
     /// # Errors

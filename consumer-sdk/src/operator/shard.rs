@@ -47,7 +47,8 @@ pub struct ShardStatus {
     pub last_close: Option<u16>,
     /// Gap records since the gateway started, by reason.
     pub gaps_by_reason: BTreeMap<String, u64>,
-    /// How long ago the gateway received what it wrote last, in seconds; `null` where that is not known.
+    /// How long ago the gateway received what it wrote last, in seconds; `null` where that is not known, and
+    /// below 0 when the clock went back since.
     pub last_event_seconds: Option<f64>,
     /// What is left of the token's identifies, as the gateway knew it last; `null` where it does not say.
     pub budget: Option<BudgetStatus>,
@@ -78,7 +79,10 @@ impl ShardStatus {
         let mut status =
             Self::read(shard, shards, &ring.checkpoint()?, now.as_micros(), ring.producer_alive())?;
         let last = ring.tail().checked_sub(1).and_then(|last| Oldest::at(ring, last));
-        status.last_event_seconds = last.and_then(|last| last.age()).map(|age| age.as_secs_f64());
+        let received_us = last.map(|last| last.received_us).filter(|received_us| *received_us != 0);
+        // Of an event from the future, which tells that the clock went back, it is below 0.
+        status.last_event_seconds =
+            received_us.map(|us| (now.as_micros() as f64 - us as f64) / 1e6);
         Some(status)
     }
 

@@ -1,7 +1,6 @@
 //! What the operator decides: command line, environment, file, token.
 
 mod bytes;
-mod file;
 mod intents;
 mod options;
 mod shards;
@@ -9,8 +8,7 @@ mod token;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches};
-use mixcord_process::command_line::one_line;
+use mixcord_process::command_line::{self, Refused};
 
 pub use bytes::Bytes;
 pub use intents::Intents;
@@ -28,14 +26,6 @@ pub enum ConfigError {
     /// An option is wrong; one line.
     #[error("{0}")]
     Option(String),
-    /// The file is wrong; one line.
-    #[error("--config {path}: {why}")]
-    File {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        why: String,
-    },
 }
 
 impl Options {
@@ -45,17 +35,11 @@ impl Options {
     /// # Errors
     /// One line that says which option is wrong and why.
     pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ConfigError> {
-        let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let mut command = Self::command();
-        if let Some(path) = file::named_by(&arguments, std::env::var_os("MIXCORD_CONFIG")) {
-            for (option, value) in file::read(&path, &command)? {
-                command = command.mut_arg(option, |arg| arg.required(false).default_value(value));
-            }
-        }
-        let options = command
-            .try_get_matches_from(arguments)
-            .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| refused(&error))?;
+        let options: Self =
+            command_line::read("mixcord-gateway", arguments).map_err(|refused| match refused {
+                Refused::Shown(text) => ConfigError::Shown(text),
+                Refused::Wrong(text) => ConfigError::Option(text),
+            })?;
         options.check()
     }
 
@@ -81,16 +65,10 @@ impl Options {
     }
 }
 
-fn refused(error: &clap::Error) -> ConfigError {
-    if error.use_stderr() {
-        ConfigError::Option(one_line(error, "mixcord-gateway"))
-    } else {
-        ConfigError::Shown(error.render().to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn read(arguments: &[&str]) -> Result<Options, ConfigError> {

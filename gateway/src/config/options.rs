@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use mixcord_event::send::{Activity, PresenceUpdate};
 use mixcord_event::topology::is_instance_name;
+use mixcord_process::command_line::ConfigFile;
 use mixcord_process::log::LogOptions;
 use mixcord_ring::Pace;
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use crate::wire::Compression;
 /// The token comes from the environment variable DISCORD_TOKEN or from --token-file. What wins, from
 /// strongest to weakest: option, environment variable, --config file, default.
 #[derive(Debug, Parser)]
-#[command(name = "mixcord-gateway", version, max_term_width = 100)]
+#[command(name = "mixcord-gateway", version = version(), max_term_width = 100)]
 pub struct Options {
     /// Name of the instance: what gateway, cache and consumers of one bot have in common
     #[arg(long, value_name = "NAME", env = "MIXCORD_INSTANCE", default_value = "mixcord", value_parser = instance)]
@@ -64,9 +65,9 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "MIXCORD_CA_FILE")]
     pub ca_file: Option<PathBuf>,
 
-    /// TOML file with options: the names here without the dashes, `shards = "0..7/16"`
-    #[arg(long, value_name = "FILE", env = "MIXCORD_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Options from a file
+    #[command(flatten)]
+    pub config: ConfigFile,
 
     /// Presence to begin with, as the JSON of Discord's update-presence structure
     #[arg(long, value_name = "JSON", env = "MIXCORD_PRESENCE", value_parser = presence)]
@@ -121,6 +122,12 @@ pub struct Options {
     /// What is logged, and how
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+fn version() -> &'static str {
+    let layouts =
+        [("ring", mixcord_ring::LAYOUT_VERSION), ("record", mixcord_event::record::LAYOUT.into())];
+    mixcord_process::command_line::version(env!("CARGO_PKG_VERSION"), &layouts)
 }
 
 fn instance(text: &str) -> Result<String, String> {

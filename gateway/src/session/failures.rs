@@ -105,7 +105,7 @@ impl Failures {
                 let since = *self.resume_failing.get_or_insert(now);
                 now.saturating_duration_since(since) >= times.resume_patience
             }
-            Lost::Reconnect => false,
+            Lost::Reconnect | Lost::Asked => false,
             // G-27.
             _ => {
                 self.resumes_refused = self.resumes_refused.saturating_add(1);

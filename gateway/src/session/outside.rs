@@ -40,6 +40,13 @@ impl Session {
         }
     }
 
+    /// An operator wants another connection; the session goes on there.
+    pub fn reconnect(&mut self, now: Instant) {
+        if self.is_open() {
+            self.drop_connection(now, Lost::Asked);
+        }
+    }
+
     /// Something arrived, whatever it was (G-11).
     pub fn heard(&mut self) {
         if let Phase::Open(connection) = &mut self.phase {

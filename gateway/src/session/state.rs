@@ -60,6 +60,9 @@ pub enum Lost {
     /// op 7.
     #[error("the server asked for a new connection")]
     Reconnect,
+    /// Somebody asked for it on the command line.
+    #[error("a new connection was asked for")]
+    Asked,
     /// op 9.
     #[error("the server called the session invalid")]
     InvalidSession,

@@ -52,6 +52,11 @@ impl Runner {
             return;
         }
         self.transmit(outgoing.op()).await;
+        match outgoing {
+            Outgoing::Identify(_) => self.output.count(|figures| figures.identifies += 1),
+            Outgoing::Resume(_) => self.output.count(|figures| figures.resumes += 1),
+            _ => {}
+        }
         if let Some(permit) = self.permitted.take_if(|_| matches!(outgoing, Outgoing::Identify(_)))
         {
             // The bucket stays ours until the book knows.
@@ -80,7 +85,10 @@ impl Runner {
             return Err(absent);
         }
         let presence = matches!(command, Command::Presence(_));
-        let outgoing = command.into_outgoing();
+        let Some(outgoing) = command.into_outgoing() else {
+            self.session.reconnect(Instant::now());
+            return Ok(());
+        };
         self.encode(&outgoing).map_err(|error| Refusal::Invalid(error.to_string()))?;
         self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
             retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),

@@ -77,7 +77,8 @@ fn apart(effort: Effort, mut contenders: Vec<Contender<'_>>) -> Vec<(String, Vec
     for contender in &mut contenders {
         contender.once();
     }
-    let none = || contenders.iter().map(|c| Samples { name: c.name, samples: Vec::new() }).collect();
+    let none =
+        || contenders.iter().map(|c| Samples { name: c.name, samples: Vec::new() }).collect();
     let mut sides: [(Vec<f64>, Vec<Samples>); 2] = [(Vec::new(), none()), (Vec::new(), none())];
     let mut before = round_trip_ns();
     for _ in 0..effort.rounds() {
@@ -126,7 +127,8 @@ fn stream(effort: Effort, report: &mut Report, size: usize) -> Result<()> {
     if let Some(error) = failed.take() {
         return Err(error);
     }
-    let goals: &[Goal] = if size <= 512 { &[Goal::Times(1.0, "Unix stream, batched")] } else { &[] };
+    let goals: &[Goal] =
+        if size <= 512 { &[Goal::Times(1.0, "Unix stream, batched")] } else { &[] };
     for (how_far, samples) in sides {
         let case = format!("two processes, {size} B, batches of 64; {how_far}");
         report.rates("ring", &case, "messages", &samples, goals);

@@ -113,7 +113,7 @@ fn a_handler_that_always_fails_holds_up_no_other_group() -> Result<()> {
     let stack = Stack::new()?;
     prod_is_not_held_up(&stack, |group| Some(Running::start(group, Trouble::Fails)))?;
     let instance = mixcord::operator::Instance::open(stack.instance())?;
-    ensure!(instance.group("other")?.dead > 0, "its events are kept as dead letters");
+    ensure!(instance.group("other")?.status.dead > 0, "its events are kept as dead letters");
     Ok(())
 }
 

@@ -56,7 +56,8 @@ fn make<const N: usize>(place: &Place, name: &str) -> Box<dyn Receiver> {
 
 fn join<const N: usize>(place: &Place, name: &str) -> Result<Box<dyn Sender>> {
     let capacity = (BYTES / N) as u64;
-    let builder = RingProducerBuilder::new(capacity).flow_control(FlowControl::LosslessBackpressure);
+    let builder =
+        RingProducerBuilder::new(capacity).flow_control(FlowControl::LosslessBackpressure);
     let producer = builder.build(place.path(name));
     let producer = producer.map_err(|error| anyhow::anyhow!("ringfire: {error:?}"))?;
     Ok(Box::new(FireSender::<N> { producer, met: false }))
