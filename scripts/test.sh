@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package e2e web proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units e2e web proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -122,9 +122,11 @@ stage_package() {
     local verify=--no-verify
     [ "$full" = 0 ] || verify=
     # shellcheck disable=SC2086
-    cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-e2e --allow-dirty $verify \
+    cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-e2e --exclude mixcord-guide --allow-dirty $verify \
         --target-dir target/package
 }
+# Units and alert rules, by the tools of those who read them.
+stage_units() { packaging/check.sh; }
 stage_e2e() { run_tests -p mixcord-e2e -p mixcord-pipeline; }
 # The live page in a real browser, which is installed where that is possible.
 stage_web() {
@@ -151,4 +153,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package e2e web proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units e2e web proofs}"

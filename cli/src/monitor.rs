@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use mixcord::Stop;
 use mixcord_monitor::{Limits, Settings, serve};
+use mixcord_process::service::Service;
 
 pub(crate) const HELP: &str = "\
 Paths:\n  \
@@ -47,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         show_events: options.show_events,
         limits: Limits::default(),
     };
+    let service = Service::start();
     serve(&settings, &stop, |address| {
+        service.ready();
         // Nobody has to read it.
         let _ = std::io::stdout().write_all(format!("listening on http://{address}\n").as_bytes());
     })?;

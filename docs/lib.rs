@@ -1,0 +1,25 @@
+//! The guide's pages as documentation, so that `cargo test --doc` compiles every block of code in them.
+//! The book itself is `src/`, for people; nothing links this crate.
+
+/// Each page by its name.
+macro_rules! pages {
+    ($($page:ident: $file:literal;)*) => {
+        $(#[doc = include_str!(concat!("src/", $file))] pub mod $page {})*
+    };
+}
+
+pages! {
+    introduction: "introduction.md";
+    first_bot: "first-bot.md";
+    groups: "groups.md";
+    failures: "failures.md";
+    waiting: "waiting.md";
+    old_and_new: "old-and-new.md";
+    state: "state.md";
+    commands: "commands.md";
+    testing: "testing.md";
+    porting: "porting.md";
+    deploys: "deploys.md";
+    containers: "containers.md";
+    glossary: "glossary.md";
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Builds the Debian package into target/debian/.
+#
+#   packaging/debian/build.sh             from a release build
+#   packaging/debian/build.sh --dev       from a debug build, for tests of the package itself
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/lib/common.sh
+require cargo "install Rust with https://rustup.rs"
+require cargo-deb "cargo install cargo-deb --locked"
+
+profile=release folder=release
+if [ "${1:-}" = --dev ]; then profile=dev folder=debug; fi
+target=${CARGO_TARGET_DIR:-target}
+cargo build --profile "$profile" --locked --bins
+
+extra=$target/packaging
+rm -rf "$extra"
+mkdir -p "$extra/man"
+for program in mixcord mixcord-gateway mixcord-cache; do
+    "$target/$folder/$program" --man-pages "$extra/man"
+    for shell in bash zsh fish; do
+        mkdir -p "$extra/completions/$shell"
+        "$target/$folder/$program" --completions "$shell" > "$extra/completions/$shell/$program"
+    done
+done
+# Each shell has its own way of naming them.
+for script in "$extra"/completions/zsh/*; do mv "$script" "${script%/*}/_${script##*/}"; done
+for script in "$extra"/completions/fish/*; do mv "$script" "$script.fish"; done
+gzip -9n "$extra"/man/*
+
+cargo deb -p mixcord-cli --no-build --profile "$profile" --output "$target/debian/"
