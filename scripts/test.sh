@@ -147,7 +147,7 @@ stage_proofs() {
     local seconds=$((full ? 300 : 15))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
     cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
-        TABLE_FUZZ_SECONDS=$seconds table/prove.sh all &&
+        table/prove.sh loom && table/prove.sh kill &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }

@@ -185,7 +185,7 @@ impl<F> Line<F> {
         loop {
             let mut is_full = self.at_work() >= limit;
             if !is_full {
-                if let Some(event) = consumer.take_event()? {
+                if let Some(event) = self.take(consumer)? {
                     return Ok(Some(event));
                 }
                 if let Some((ticket, nap)) = consumer.nap_first() {
@@ -203,11 +203,18 @@ impl<F> Line<F> {
                 return Ok(None);
             }
             is_full = self.at_work() >= limit;
-            if !is_full && let Some(event) = consumer.take_event()? {
+            if !is_full && let Some(event) = self.take(consumer)? {
                 return Ok(Some(event));
             }
             consumer.sleep_blocking(ticket, consumer.tick());
         }
+    }
+
+    /// An event that is there; none once nobody awaits the run: it would go back, and that would count.
+    fn take(&self, consumer: &mut Consumer) -> Result<Option<Event>, Error> {
+        // The lock keeps the end from coming between the look and the take.
+        let state = self.state();
+        if state.is_over { Ok(None) } else { consumer.take_event() }
     }
 
     /// Waits for the handlers at work, which it puts into `tasks`.

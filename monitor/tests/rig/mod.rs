@@ -14,12 +14,15 @@ pub(crate) struct Rig {
     pub(crate) instance: String,
     pub(crate) namespace: Namespace,
     pub(crate) bell: Bell,
+    // Behind the bell: what is in use is not removed.
+    _removed: Removed,
 }
 
-impl Drop for Rig {
+struct Removed(Namespace);
+
+impl Drop for Removed {
     fn drop(&mut self) {
-        let _ = self.namespace.remove_all();
-        let _ = std::fs::remove_file(format!("/dev/shm/mixcord.{}.bells", self.instance));
+        let _ = self.0.remove_all();
     }
 }
 
@@ -45,7 +48,8 @@ impl Rig {
         let instance = format!("t{}-mon-{number}", std::process::id());
         let namespace = Namespace::new(&topology::namespace(&instance)).expect("a name");
         let bell = namespace.bell().expect("a bell");
-        Self { instance, namespace, bell }
+        let _removed = Removed(namespace.clone());
+        Self { instance, namespace, bell, _removed }
     }
 
     /// The ring of a shard that says this of itself, with an event of now.
