@@ -29,6 +29,9 @@ fn flows(shards: usize, events: u64) {
             "256KiB",
             "--ring-slots",
             "1024",
+            // Full where the reader below gets no time; with room for more it would look like growth.
+            "--buffer-bytes",
+            "64KiB",
         ],
     );
     let mut reader = Reader::new(&instance);
