@@ -106,7 +106,7 @@ impl Progress {
     fn another(&mut self, resource: Resource) {
         self.entities += 1;
         // The clock is asked once in a while.
-        if self.shown && self.entities % 256 == 0 && self.told.elapsed() >= TELL {
+        if self.shown && self.entities.is_multiple_of(256) && self.told.elapsed() >= TELL {
             self.told = Instant::now();
             eprint!("\r{} entities, {}\x1b[K", thousands(self.entities), resource.name());
         }

@@ -111,7 +111,7 @@ impl App {
             KeyCode::Down => self.scroll = (self.scroll + 1).min(last),
             KeyCode::Up => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::PageDown | KeyCode::Char(' ') => {
-                self.scroll = (self.scroll + self.page).min(last)
+                self.scroll = (self.scroll + self.page).min(last);
             }
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
             KeyCode::Home => self.scroll = 0,

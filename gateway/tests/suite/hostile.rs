@@ -194,7 +194,6 @@ async fn serve<F: Fn(Peer) -> Work>(
         return;
     }
     let mut user_agent = String::new();
-    #[expect(clippy::result_large_err, reason = "the callback's type is the library's")]
     let look = |request: &Request, answer: Response| {
         let named = request.headers().get("user-agent");
         user_agent = named.and_then(|name| name.to_str().ok()).unwrap_or_default().to_owned();

@@ -54,9 +54,10 @@ fn row(ring: &RingStatus, group: &GroupStatus, rate: f64) -> Vec<Cell> {
         Cell::number(group.lag as f64, thousands(group.lag)),
         Cell::number(
             oldest.unwrap_or(0.0),
-            oldest.map_or("–".to_owned(), |seconds| {
-                span(Duration::from_secs_f64(seconds.max(0.0)))
-            }),
+            oldest.map_or_else(
+                || "–".to_owned(),
+                |seconds| span(Duration::from_secs_f64(seconds.max(0.0))),
+            ),
         ),
         Cell::number(rate, thousands(rate.round() as u64)),
         Cell::left(group.fullness, bar(group.fullness, 4)),

@@ -56,13 +56,14 @@ fn row(ring: &RingStatus, rate: f64) -> Option<Vec<Cell>> {
         Cell::number(lag as f64, thousands(lag)),
         Cell::number(
             latency.unwrap_or(-1.0),
-            latency.map_or("–".to_owned(), |ms| format!("{ms:.0}")),
+            latency.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}")),
         ),
         Cell::number(
             session.unwrap_or(-1.0),
-            session.map_or("–".to_owned(), |seconds| {
-                span(Duration::from_secs_f64(seconds.max(0.0)))
-            }),
+            session.map_or_else(
+                || "–".to_owned(),
+                |seconds| span(Duration::from_secs_f64(seconds.max(0.0))),
+            ),
         ),
         count_of(status.map_or(0, |status| status.reconnects)),
         count_of(status.map_or(0, |status| status.gaps)),

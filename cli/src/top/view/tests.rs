@@ -110,7 +110,7 @@ mod rig {
             };
             let shard = |id: u16| {
                 let mut ring = make(&topology::shard_ring(id, count));
-                let state = if id % 2 == 0 { "connected" } else { "identifying" };
+                let state = if id.is_multiple_of(2) { "connected" } else { "identifying" };
                 let status = ShardStatus { state: state.into(), ..ShardStatus::default() };
                 ring.set_checkpoint(&status.encode()).expect("short");
                 ring.publish();
