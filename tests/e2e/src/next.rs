@@ -118,7 +118,10 @@ fn patched(path: &Path, content: Vec<u8>) -> Result<Vec<u8>> {
     let text = match path {
         "Cargo.toml" => {
             let now = concat!("version = \"", env!("CARGO_PKG_VERSION"), "\"\nedition");
-            replace(&text, now, &format!("version = \"{VERSION}\"\nedition"))?
+            let text = replace(&text, now, &format!("version = \"{VERSION}\"\nedition"))?;
+            // Its crates want one another in that version, too.
+            let ours = concat!(", version = \"", env!("CARGO_PKG_VERSION"), "\" }");
+            text.replace(ours, &format!(", version = \"{VERSION}\" }}"))
         }
         "event/keys.txt" => format!("{text}{}\n", KEYS.join("\n")),
         "event/kinds.txt" => format!("{text}{KIND}\n"),

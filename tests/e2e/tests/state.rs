@@ -340,8 +340,9 @@ fn the_example_answers_from_the_state() -> Result<()> {
                      "author": {"id": "1002", "username": "user 1002"}});
     shard.send("MESSAGE_CREATE", GUILD, &ask)?;
     let wanted = "this is the guild: 2 channels, 2 roles\n\
-                  you are Some(\"nick 1002\") with 1 roles, in the voice channel Some(201)\n";
-    until("the answer", DEADLINE, || example.stdout() == wanted)?;
+                  you are Some(\"nick 1002\"), in the voice channel Some(201)\n\
+                  you may: ";
+    until("the answer", DEADLINE, || example.stdout().starts_with(wanted))?;
     assert_eq!(example.terminate(DEADLINE)?.code, Some(0));
     Ok(())
 }
