@@ -38,7 +38,7 @@ impl fmt::Display for Recovery {
 /// How it is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Trial {
-    /// Guilds cached, of [`MEMBERS`] members.
+    /// Guilds cached, of `MEMBERS` members.
     pub guilds: u64,
     /// Events a second.
     pub rate: u32,
