@@ -287,7 +287,7 @@ fn a_page_is_told_what_was_and_what_is() {
     let frame = next("frame");
     assert_eq!(
         (&frame["instance"], &frame["gateway"]),
-        (&rig.instance.clone().into(), &true.into())
+        (&rig.instance.as_str().into(), &true.into())
     );
     let shards = frame["shards"].as_array().expect("shards");
     assert_eq!(shards.len(), 2);
