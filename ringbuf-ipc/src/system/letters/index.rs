@@ -71,12 +71,21 @@ impl Index {
         self.entries.is_empty()
     }
 
-    pub(in crate::system) const fn used(&self) -> u64 {
-        self.used
+    /// Bytes that entries may still take, of `limit`: dead letters make room.
+    pub(in crate::system) const fn room(&self, limit: u64) -> u64 {
+        limit.saturating_sub(self.live_bytes)
     }
 
-    pub(in crate::system) const fn live_bytes(&self) -> u64 {
-        self.live_bytes
+    /// The dead letter that has to go while entries take more than `limit` bytes: the oldest, but never `newest`.
+    pub(in crate::system) fn surplus(&self, limit: u64, newest: u64) -> Option<Head> {
+        if self.used <= limit {
+            return None;
+        }
+        self.dead().next().filter(|dead| dead.number != newest)
+    }
+
+    pub(in crate::system) const fn used(&self) -> u64 {
+        self.used
     }
 
     pub(in crate::system) const fn last(&self) -> u64 {

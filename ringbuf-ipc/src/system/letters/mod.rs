@@ -278,7 +278,7 @@ impl LetterFile for Letters {
     }
 
     fn room(&self) -> u64 {
-        self.limit.saturating_sub(self.index.live_bytes())
+        self.index.room(self.limit)
     }
 
     fn append(&mut self, parts: &Parts<'_>) -> io::Result<Option<Vec<Head>>> {
@@ -292,9 +292,7 @@ impl LetterFile for Letters {
         let at = self.push(&bytes)?;
         self.index.push(at, head);
         let mut dropped = Vec::new();
-        while self.index.used() > self.limit {
-            let oldest = self.index.dead().next().filter(|dead| dead.number != number);
-            let Some(oldest) = oldest else { break };
+        while let Some(oldest) = self.index.surplus(self.limit, number) {
             self.change(oldest.number, Condition { kept: Kept::Gone, ..oldest.condition })?;
             dropped.push(oldest);
         }
