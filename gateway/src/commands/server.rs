@@ -138,14 +138,19 @@ mod tests {
     use super::*;
     use crate::config::ShardSet;
 
-    #[tokio::test]
-    async fn a_consumer_that_asks_nothing_keeps_no_place() {
+    /// A connection: the server's end, and a consumer's.
+    fn pair() -> (UnixStream, UnixStream) {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let (ours, theirs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
         let stream =
             |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
-        let (ours, mut theirs) = (stream(ours), stream(theirs));
+        (stream(ours), stream(theirs))
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_asks_nothing_keeps_no_place() {
+        let (ours, mut theirs) = pair();
         let desk = Desk::new(ShardSet { first: 0, last: 0, count: 1 });
         talk(ours, &desk, Duration::from_millis(20)).await.expect("ends well");
         assert_eq!(theirs.read(&mut [0]).await.expect("closed"), 0);
@@ -153,15 +158,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_consumer_that_takes_no_answer_keeps_no_place() {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
+        let (ours, mut theirs) = pair();
         // Room for an answer or two.
         nix::sys::socket::setsockopt(&ours, nix::sys::socket::sockopt::SndBuf, &1)
             .expect("a small buffer");
-        let stream =
-            |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
-        let (ours, mut theirs) = (stream(ours), stream(theirs));
         let asking = tokio::spawn(async move {
             // No request of ours: each is answered with a refusal, which nobody reads.
             while theirs.write_all(b"?").await.is_ok() {}
@@ -174,12 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_come_together_are_all_answered() {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).expect("a pair");
-        let stream =
-            |fd| UnixStream::from_std(std::os::unix::net::UnixStream::from(fd)).expect("a stream");
-        let (ours, mut theirs) = (stream(ours), stream(theirs));
+        let (ours, mut theirs) = pair();
         for _ in 0..3 {
             theirs.write_all(b"?").await.expect("there is room");
         }
