@@ -32,12 +32,12 @@ if ! command -v c++ >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get 
 fi
 require c++ "install a C++ compiler for the fuzz targets, on Debian: apt-get install g++"
 
-# A test names its instances after its process, t<pid>…; one that was killed cannot clean up after
+# A test names what it makes after its process; one that was killed cannot clean up after
 # itself. What belongs to a process that lives is another run's.
 sweep() {
     local path pid
-    for path in /dev/shm/mixcord.t[0-9]* /dev/shm/ringfuzz-[0-9]*; do
-        [[ $path =~ /(mixcord\.t|ringfuzz-)([0-9]+) ]] || continue
+    for path in /dev/shm/mixcord.t[0-9]* /dev/shm/{ringtest,ringfuzz,mixcord-table}-[0-9]*; do
+        [[ $path =~ /(mixcord\.t|[a-z-]+-)([0-9]+) ]] || continue
         pid=${BASH_REMATCH[2]}
         [ -e "/proc/$pid" ] || rm -rf "$path"
     done

@@ -1,4 +1,4 @@
-//! What a get and a put cost: `cost [VALUES] [BYTES] [OPERATIONS] [PART]`, nanoseconds of this
+//! What a get and a put cost: `get_and_put [VALUES] [BYTES] [OPERATIONS] [PART]`, nanoseconds of this
 //! thread's CPU each. PART is get, both, ahead or one.
 
 use std::hint::black_box;

@@ -129,7 +129,9 @@ fn at_every_point(test: &str, moves: bool, judge: impl Fn(u64, &Path)) {
         fs::write(format!("{path}.points"), format!("{moved} {points}")).expect("a file");
         return;
     }
-    let folder = tempfile::Builder::new().prefix("mixcord-table-").tempdir_in("/dev/shm");
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("mixcord-table-{}-", std::process::id()))
+        .tempdir_in("/dev/shm");
     let folder = folder.expect("a folder");
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
     let mut writer = FileWriter::create(&path("first"), FORMAT, LIMITS).expect("a table");

@@ -40,7 +40,9 @@ impl Table {
 #[test]
 fn the_layout_is_version_2() {
     assert_eq!(LAYOUT_VERSION, 2);
-    let folder = tempfile::Builder::new().prefix("mixcord-table-").tempdir_in("/dev/shm");
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("mixcord-table-{}-", std::process::id()))
+        .tempdir_in("/dev/shm");
     let folder = folder.expect("a folder");
     let path = folder.path().join("table");
     let limits = Limits { bytes_max: 1 << 20, step_bytes: 1 << 16 };

@@ -15,7 +15,10 @@ fn pairs() -> TableId {
 }
 
 fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("mixcord-table-").tempdir_in("/dev/shm").expect("a folder")
+    tempfile::Builder::new()
+        .prefix(&format!("mixcord-table-{}-", std::process::id()))
+        .tempdir_in("/dev/shm")
+        .expect("a folder")
 }
 
 fn value(id: u64, round: u64) -> Vec<u8> {
