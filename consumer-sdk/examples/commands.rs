@@ -10,7 +10,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mixcord::event::twilight::twilight_model::application::interaction::Interaction;
+use mixcord::event::twilight::twilight_model::application::interaction::{
+    Interaction, InteractionType,
+};
 use mixcord::event::twilight::twilight_model::channel::Message;
 use mixcord::event::twilight::twilight_model::http::interaction::{
     InteractionResponse, InteractionResponseData, InteractionResponseType,
@@ -105,8 +107,18 @@ fn count(state: &State, guild: u64, prefix: Option<&str>) -> Result<usize, mixco
 }
 
 async fn unknown(interaction: Interaction, app: Shared<Arc<App>>) -> Answered {
-    let said = message_of("I do not know that command");
-    respond(&app, &interaction, InteractionResponseType::ChannelMessageWithSource, Some(said)).await
+    let (kind, said) = match interaction.kind {
+        // Of suggestions Discord takes a list, if an empty one, and no message.
+        InteractionType::ApplicationCommandAutocomplete => {
+            let none = InteractionResponseData { choices: Some(Vec::new()), ..Default::default() };
+            (InteractionResponseType::ApplicationCommandAutocompleteResult, none)
+        }
+        _ => {
+            let said = message_of("I do not know that command");
+            (InteractionResponseType::ChannelMessageWithSource, said)
+        }
+    };
+    respond(&app, &interaction, kind, Some(said)).await
 }
 
 /// "!ping" in a message: shows that somebody types, then answers.
