@@ -38,6 +38,10 @@ pub(crate) const IS_CHANGE: u64 = 1;
 /// The longest reason that is kept.
 pub(crate) const REASON_MAX: usize = 8 << 10;
 
+/// No file has so many entries. A number beyond it was not written by us, whatever its sum says (P8): counting
+/// on from one that is not can never overflow.
+const NUMBER_MAX: u64 = 1 << 48;
+
 /// What is so of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kept {
@@ -275,7 +279,7 @@ impl Head {
         let fits = bytes == whole
             && reason_bytes <= REASON_MAX as u64
             && payload_bytes <= RECORD_MAX
-            && number != 0;
+            && (1..=NUMBER_MAX).contains(&number);
         fits.then_some(Self {
             condition,
             bytes,
@@ -318,7 +322,8 @@ impl Change {
     pub(crate) fn parse(raw: &[u8; CHANGE], ring_id: u64) -> Option<Self> {
         let [_, bytes, number, state] = unsealed::<{ CHANGE / 8 }>(raw, ring_id)?;
         let condition = Condition::of(state)?;
-        (bytes == CHANGE as u64 | IS_CHANGE).then_some(Self { number, condition })
+        let fits = bytes == CHANGE as u64 | IS_CHANGE && number <= NUMBER_MAX;
+        fits.then_some(Self { number, condition })
     }
 }
 

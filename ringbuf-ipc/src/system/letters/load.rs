@@ -102,11 +102,12 @@ pub(super) fn load(
     Ok(End::At(at))
 }
 
-/// Entries between two that follow each other; no more of them than a file has room for.
+/// Entries between two that follow each other; of all in a file no more than are worth counting (P7).
 fn note_missing(missing: &mut BTreeSet<u64>, last: u64, next: u64) {
-    const MOST: u64 = 1 << 16;
+    const MOST: usize = 1 << 16;
     let first = missing.last().map_or(last, |&noted| noted.max(last)) + 1;
-    missing.extend(first..next.min(first + MOST));
+    let room = MOST.saturating_sub(missing.len()) as u64;
+    missing.extend(first..next.min(first + room));
 }
 
 /// What was read of a file at a time: heads of short entries are many to a read.

@@ -282,3 +282,28 @@ fn bytes_that_are_none_are_no_entries() {
         assert_eq!(positions(&name.open(1 << 16)), [1]);
     }
 }
+
+/// Sums are no secret: whoever may write the file can make items that we never would.
+#[test]
+fn forged_numbers_neither_overflow_nor_cost_memory() {
+    let name = Named::new("forged");
+    let mut letters = name.open(1 << 16);
+    letters.append(&parts(0, Kept::Dead, &[0; 100])).unwrap().unwrap();
+    let (sound, state) = (name.bytes(), condition(Kept::Dead));
+    let head = letters.live().into_iter().chain(letters.dead()).next().unwrap();
+    let mut entry = sound[HEADER as usize..].to_vec();
+    entry[..HEAD].copy_from_slice(&Head { number: u64::MAX, ..head }.encode(RING));
+    let last = Change { number: u64::MAX, condition: state }.encode(RING);
+    for forged in [&entry[..], &last[..]] {
+        name.write(&[&sound[..], &[9; 32], forged].concat());
+        let mut letters = name.open(1 << 16);
+        assert_eq!(positions(&letters), [0]);
+        letters.append(&parts(1, Kept::Dead, &[1; 100])).unwrap().unwrap();
+    }
+
+    let far = (1..=40).map(|step| Change { number: step << 40, condition: state }.encode(RING));
+    name.write(&[&sound[..], &[9; 32], &far.collect::<Vec<_>>().concat()].concat());
+    let letters = name.open(1 << 16);
+    assert_eq!(positions(&letters), [0]);
+    assert!(letters.damage().lost <= 1 << 16, "{:?}", letters.damage());
+}
