@@ -290,9 +290,10 @@ fn forged_numbers_neither_overflow_nor_cost_memory() {
     let mut letters = name.open(1 << 16);
     letters.append(&parts(0, Kept::Dead, &[0; 100])).unwrap().unwrap();
     let (sound, state) = (name.bytes(), condition(Kept::Dead));
-    let head = letters.live().into_iter().chain(letters.dead()).next().unwrap();
+    let mut head = letters.dead()[0];
+    head.number = u64::MAX;
     let mut entry = sound[HEADER as usize..].to_vec();
-    entry[..HEAD].copy_from_slice(&Head { number: u64::MAX, ..head }.encode(RING));
+    entry[..HEAD].copy_from_slice(&head.encode(RING));
     let last = Change { number: u64::MAX, condition: state }.encode(RING);
     for forged in [&entry[..], &last[..]] {
         name.write(&[&sound[..], &[9; 32], forged].concat());
