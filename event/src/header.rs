@@ -74,10 +74,12 @@ pub enum Reason {
     Undeliverable = 14,
     /// GAP: what a shard received while the rings of another shard count were in force was left out.
     ShardCountChanged = 15,
+    /// GAP: the log between machines lost records of a shard, or never had them.
+    StreamLost = 16,
 }
 
 impl Reason {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::None,
         Self::Startup,
         Self::Available,
@@ -94,6 +96,7 @@ impl Reason {
         Self::RecordsLost,
         Self::Undeliverable,
         Self::ShardCountChanged,
+        Self::StreamLost,
     ];
 
     /// Its name, as the command line prints it; `None` for [`Reason::None`].
@@ -115,6 +118,7 @@ impl Reason {
             Self::RecordsLost => "records_lost",
             Self::Undeliverable => "undeliverable",
             Self::ShardCountChanged => "shard_count_changed",
+            Self::StreamLost => "stream_lost",
         })
     }
 
@@ -193,7 +197,8 @@ impl fmt::Debug for Flags {
 /// Where a record of the output ring came from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Origin {
-    /// Id of the shard ring; 0 before the cache has seen the record.
+    /// Id of the shard ring it was written to first, on whatever machine; 0 before a bridge or the cache has seen
+    /// the record.
     pub ring: u64,
     /// Position of the record there.
     pub position: u64,

@@ -2,7 +2,7 @@
 
 use crate::{
     atom::{self, atoms},
-    header::{self, HEADER_LEN, Header, field},
+    header::{self, HEADER_LEN, Header, Origin, field},
     kind::{self, Kind},
     validate::{self, DocumentError},
     value::Value,
@@ -35,6 +35,16 @@ pub fn encode(
     out.extend_from_slice(head(header, name, data.len(), old.map(<[u8]>::len)).as_ref());
     out.extend_from_slice(data);
     out.extend_from_slice(old.unwrap_or(&[]));
+}
+
+/// Says in a record where it came from, if it says nothing of that yet. Of another layout it stays as it is: who
+/// reads that one knows where to look.
+pub fn set_origin(record: &mut [u8], origin: Origin) {
+    let Some(fixed) = record.first_chunk_mut::<HEADER_LEN>() else { return };
+    if fixed[0] == LAYOUT && field::<8>(fixed, 40) == [0; 8] {
+        fixed[40..48].copy_from_slice(&origin.ring.to_le_bytes());
+        fixed[48..56].copy_from_slice(&origin.position.to_le_bytes());
+    }
 }
 
 /// What stands before the documents, for writers that gather a record from its parts:
@@ -229,5 +239,26 @@ impl RecordError {
             Self::Data(error) | Self::Old(error) => error.is_of_another_release(),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_said_once() {
+        let mut bytes = Vec::new();
+        encode(&Header { seq: 9, ..Header::default() }, None, &[0], None, &mut bytes);
+        let first = Origin { ring: 7, position: 8 };
+        set_origin(&mut bytes, first);
+        set_origin(&mut bytes, Origin { ring: 1, position: 2 });
+        let record = Record::parse(&bytes).unwrap();
+        assert_eq!(*record.header(), Header { seq: 9, origin: first, ..Header::default() });
+        bytes[0] = LAYOUT + 1;
+        let later = bytes.clone();
+        set_origin(&mut bytes, first);
+        assert_eq!(bytes, later);
+        set_origin(&mut bytes[..5], first);
     }
 }

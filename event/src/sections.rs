@@ -46,6 +46,18 @@ pub fn find(sections: &[u8], section: u8, version: u8) -> Option<&[u8]> {
     }
 }
 
+/// Every section, each with all of its bytes, in order; a damaged rest is left out.
+pub fn each(sections: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = sections;
+    std::iter::from_fn(move || {
+        let &[section, _, a, b, c, d] = rest.first_chunk::<HEAD>()?;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        let (bytes, after) = rest.split_at_checked(HEAD.checked_add(length)?)?;
+        rest = after;
+        Some((section, bytes))
+    })
+}
+
 /// Which program wrote these sections, if they say so.
 pub fn writer(sections: &[u8]) -> Option<&str> {
     find(sections, WRITER, 1).and_then(|name| std::str::from_utf8(name).ok())
@@ -71,6 +83,11 @@ mod tests {
         put(&mut bytes, WRITER, 1, b"mixcord-gateway 9.9.9");
         assert_eq!(find(&bytes, 4, 1), Some(&b"known"[..]));
         assert_eq!(find(&bytes, 5, 1), None);
+        assert_eq!(
+            each(&bytes).map(|(section, _)| section).collect::<Vec<_>>(),
+            [200, 4, 4, WRITER]
+        );
+        assert!(each(&bytes).flat_map(|(_, bytes)| bytes).eq(&bytes), "nothing is left out");
         assert_eq!(writer(&bytes), Some("mixcord-gateway 9.9.9"));
         let whole = bytes.len() - 27;
         assert!((0..whole).all(|end| find(&bytes[..end], 4, 1).is_none()), "P8: cut anywhere");

@@ -14,6 +14,8 @@ pub const CHECKPOINT: u8 = 3;
 pub const PROGRESS: u8 = 2;
 /// The section with the session that can be resumed; the gateway's own.
 pub const SESSION: u8 = 3;
+/// In a ring that mixcord-bridge writes: which log it mirrors, and how far; the bridge's own.
+pub const MIRROR: u8 = 32;
 /// The section with the status.
 const STATUS: u8 = 4;
 /// Raised only when the fields it has begin to mean something else.

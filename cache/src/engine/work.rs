@@ -224,13 +224,18 @@ fn stage_one(
     bytes_max: u64,
 ) -> Result<(), StageError> {
     let cut = old.is_none() && output.old.is_some();
+    // A record that came from another machine says where it was first: it is the same event on each.
+    let origin = match input.header().origin {
+        Origin { ring: 0, .. } => Origin { ring: at.ring, position: at.position },
+        origin => origin,
+    };
     let header = Header {
         kind: output.kind,
         flags: output.flags | if cut { Flags::WITHOUT_OLD } else { Flags::NONE },
         reason: output.reason,
         index,
         key: output.key,
-        origin: Origin { ring: at.ring, position: at.position },
+        origin,
         ..*input.header()
     };
     let data = output.data.bytes(input.data_bytes());
