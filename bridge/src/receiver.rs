@@ -33,6 +33,7 @@ pub enum Begin {
 
 /// What to do about a message.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a message, and taken apart at once")]
 pub enum Step<'a> {
     /// Nothing: it is known, of an ended generation, or a part.
     Pass,
