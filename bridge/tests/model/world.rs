@@ -279,7 +279,7 @@ impl World {
             process.sender.skip_to(lane, ring.earliest);
         }
         if process.sender.in_flight() < WINDOW {
-            for lane in [0, 1].map(|lane| if self.last % 2 == 0 { lane } else { 1 - lane }) {
+            for lane in [0, 1].map(|lane| lane ^ (self.last as usize & 1)) {
                 if self.publish(process, lane) {
                     return;
                 }
