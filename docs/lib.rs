@@ -17,6 +17,7 @@ pages! {
     old_and_new: "old-and-new.md";
     state: "state.md";
     commands: "commands.md";
+    stages: "stages.md";
     testing: "testing.md";
     porting: "porting.md";
     deploys: "deploys.md";

@@ -147,6 +147,7 @@ stage_proofs() {
     local seconds=$((full ? 300 : 15))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
     cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
+        cargo test -p mixcord --features kill-points --test stage_kills &&
         table/prove.sh loom && table/prove.sh kill &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
         event/fuzz/run.sh "$seconds" &&

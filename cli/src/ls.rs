@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use mixcord::operator::{self, GroupStatus, HoldupStatus, Overview, ShardStatus, span};
+use mixcord::operator::{
+    self, GroupStatus, HoldupStatus, Overview, RingStatus, ShardStatus, StageStatus, span,
+};
 
 use crate::report::ReportOptions;
 use crate::terminal::{Style, bytes, thousands};
@@ -44,6 +46,9 @@ fn table(listing: &Overview, style: Style) -> String {
         );
         if let Some(shard) = &ring.shard {
             let _ = writeln!(out, "  {}", shard_line(shard, ring.producer_alive, style));
+        }
+        if let Some(stage) = &ring.stage {
+            let _ = writeln!(out, "  {}", stage_line(stage, &listing.rings, style));
         }
         if ring.stalls > 0 {
             let waited = format!("waited for space {} times", thousands(ring.stalls));
@@ -96,6 +101,26 @@ pub(crate) fn shard_line(shard: &ShardStatus, alive: bool, style: Style) -> Stri
     } else if shard.stalls > 0 {
         let stalls = format!("not read {} times", thousands(shard.stalls));
         let _ = write!(line, "  {}, {:.1} s", style.red(&stalls), shard.stalled_seconds);
+    }
+    line
+}
+
+/// A stage as a line: what it reads, and what it did with that.
+fn stage_line(stage: &StageStatus, rings: &[RingStatus], style: Style) -> String {
+    let source = rings.iter().find(|ring| ring.id == stage.source);
+    let source = source.map_or("a ring that is gone", |ring| ring.name.as_str());
+    let mut line = format!("reads {source}");
+    for (count, what) in [
+        (stage.passed, "passed on"),
+        (stage.changed, "changed"),
+        (stage.dropped, "left out"),
+        (stage.added, "added"),
+    ] {
+        let _ = write!(line, "  {} {what}", thousands(count));
+    }
+    if stage.failed > 0 {
+        let failed = format!("failed with {}", thousands(stage.failed));
+        let _ = write!(line, "  {}", style.red(&failed));
     }
     line
 }

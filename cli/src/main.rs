@@ -101,6 +101,20 @@ struct Instance {
     name: String,
 }
 
+/// Whose events, or groups.
+#[derive(Debug, Args)]
+struct Source {
+    /// What is read: "out", what the cache publishes, or a stage by its name.
+    #[arg(
+        id = "source",
+        long = "source",
+        value_name = "NAME",
+        env = "MIXCORD_SOURCE",
+        default_value = "out"
+    )]
+    name: String,
+}
+
 fn main() -> ExitCode {
     let cli: Cli = match command_line::read("mixcord", std::env::args_os()) {
         Ok(cli) => cli,

@@ -41,6 +41,16 @@ impl Builder {
         self
     }
 
+    /// What it reads: `"out"`, what the cache publishes, or a [stage](crate::stage) by its name. By default what
+    /// `MIXCORD_SOURCE` in the environment says, else `out`.
+    ///
+    /// A group is of one source: of that name there is another in each ring.
+    #[must_use]
+    pub fn source(mut self, name: impl Into<String>) -> Self {
+        self.options.source = name.into();
+        self
+    }
+
     /// Reads the rings of a test.
     #[cfg(feature = "testing")]
     pub(crate) fn home(mut self, home: Home) -> Self {
@@ -260,15 +270,11 @@ impl Builder {
     /// `runtime::Builder` wants `enable_time()`.
     pub async fn connect(self) -> Result<Consumer, Error> {
         let mut search = Search::new(self.options)?;
-        loop {
-            match search.look()? {
-                Look::Found(ring) => {
-                    return Consumer::open(search.options, search.namespace, &ring);
-                }
-                Look::Stopped => return Consumer::closed(search.options, search.namespace),
-                Look::Absent => {}
-            }
-            tokio::time::sleep(LOOK).await;
+        let found = search.find().await?;
+        let Search { options, namespace, .. } = search;
+        match found {
+            Some(ring) => Consumer::open(options, namespace, &ring),
+            None => Consumer::closed(options, namespace),
         }
     }
 
@@ -291,35 +297,49 @@ impl Builder {
     }
 }
 
-/// What came of a look for the output ring.
+/// What came of a look for the ring.
 enum Look {
     Found(Ring),
     Absent,
     Stopped,
 }
 
-/// The output ring being looked for.
-struct Search {
-    options: Options,
-    namespace: Namespace,
+/// The ring being looked for that a consumer or a stage is to read.
+pub(crate) struct Search {
+    pub(crate) options: Options,
+    pub(crate) namespace: Namespace,
+    ring: String,
     since: Instant,
     told: bool,
 }
 
 impl Search {
-    fn new(options: Options) -> Result<Self, Error> {
+    pub(crate) fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
+        let ring = options.ring()?;
         let namespace = options.namespace()?;
         signals::allow(options.grace.saturating_add(AFTER_GRACE));
         if options.signals {
             options.stop.on_signals()?;
         }
-        Ok(Self { options, namespace, since: Instant::now(), told: false })
+        Ok(Self { options, namespace, ring, since: Instant::now(), told: false })
+    }
+
+    /// Waits for it; `None` once it is stopped.
+    pub(crate) async fn find(&mut self) -> Result<Option<Ring>, Error> {
+        loop {
+            match self.look()? {
+                Look::Found(ring) => return Ok(Some(ring)),
+                Look::Stopped => return Ok(None),
+                Look::Absent => {}
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn look(&mut self) -> Result<Look, Error> {
         let instance = &self.options.instance;
-        match Ring::attach(&self.namespace, topology::OUTPUT_RING) {
+        match Ring::attach(&self.namespace, &self.ring) {
             Ok(ring) => return Ok(Look::Found(ring)),
             Err(AttachError::NotFound { .. }) => {}
             Err(source) => return Err(Error::Attach { instance: instance.clone(), source }),
@@ -329,11 +349,21 @@ impl Search {
             return Ok(Look::Stopped);
         }
         if self.options.wait.is_some_and(|longest| waited >= longest) {
-            return Err(Error::Timeout { instance: instance.clone(), waited });
+            let (instance, source) = (instance.clone(), self.options.source.clone());
+            return Err(if self.ring == topology::OUTPUT_RING {
+                Error::Timeout { instance, waited }
+            } else {
+                Error::NoStage { instance, stage: source, waited }
+            });
         }
         if !self.told && waited > Duration::from_secs(1) {
             self.told = true;
-            tracing::info!(instance, "waiting for the output ring: is mixcord-cache running?");
+            if self.ring == topology::OUTPUT_RING {
+                tracing::info!(instance, "waiting for the output ring: is mixcord-cache running?");
+            } else {
+                let stage = &self.options.source;
+                tracing::info!(instance, stage, "waiting for the stage: does it run?");
+            }
         }
         Ok(Look::Absent)
     }

@@ -37,6 +37,68 @@ pub enum Error {
         /// How long.
         waited: Duration,
     },
+    /// Neither `out` nor a stage's name.
+    #[error(
+        "\"{source_name}\" is no source: use \"out\", what the cache publishes, or the name of a stage, 1 to 32 of \
+         a-z, 0-9, - and _, with a letter or digit first"
+    )]
+    Source {
+        /// What was asked for.
+        source_name: String,
+    },
+    /// The stage whose events are asked for did not appear in time.
+    #[error(
+        "instance \"{instance}\" has no stage \"{stage}\" after {waited:?}: start it, or read \"out\" \
+         (`mixcord ls` shows which there are)"
+    )]
+    NoStage {
+        /// The instance.
+        instance: String,
+        /// The stage that was waited for.
+        stage: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// The name of a stage cannot be one, or is that of its source.
+    #[error(
+        "\"{stage}\" is no name for this stage: use 1 to 32 of a-z, 0-9, - and _, with a letter or digit first, not \
+         \"out\", and not the name of its source"
+    )]
+    StageName {
+        /// The name.
+        stage: String,
+    },
+    /// Another process is this stage.
+    #[error("stage \"{stage}\" of instance \"{instance}\" runs already: a stage is one process")]
+    StageRuns {
+        /// The instance.
+        instance: String,
+        /// The stage.
+        stage: String,
+    },
+    /// The ring of a stage cannot be made or used.
+    #[error("the ring of stage \"{stage}\": {source}")]
+    StageRing {
+        /// The stage.
+        stage: String,
+        /// What the rings say.
+        source: Box<ring::CreateError>,
+    },
+    /// The function of a stage failed, and the stage was to stop then.
+    #[error(
+        "stage \"{stage}\" stops: its function failed with {kind} at position {position} of its source: {reason}; \
+         started again, it begins there"
+    )]
+    Stage {
+        /// The stage.
+        stage: String,
+        /// Discord's name for the event.
+        kind: String,
+        /// Where it stands in the stage's source.
+        position: u64,
+        /// What the function said.
+        reason: String,
+    },
     /// This process gets no doorbell to be woken with.
     #[error("no doorbell in instance \"{instance}\": {source}")]
     Bell {
@@ -149,7 +211,18 @@ impl Error {
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         match self {
-            Self::Instance { .. } | Self::NoGroup | Self::Options(_) | Self::Newer { .. } => true,
+            Self::Instance { .. }
+            | Self::NoGroup
+            | Self::Options(_)
+            | Self::Source { .. }
+            | Self::StageName { .. }
+            | Self::Newer { .. } => true,
+            Self::StageRing { source, .. } => {
+                matches!(
+                    **source,
+                    ring::CreateError::Geometry(_) | ring::CreateError::NoSpace { .. }
+                )
+            }
             // Rings of another layout stay so until somebody drains them.
             Self::Attach { source, .. } => matches!(
                 source,

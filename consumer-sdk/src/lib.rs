@@ -48,6 +48,8 @@
 //! Features: `twilight` and `serenity` give those libraries' types (`Event::to_twilight`, `Event::to_serenity`),
 //! `testing` a kit for tests of your handlers (`mixcord::testing`).
 //!
+//! * **Stages.** A [`stage()`] between the cache and consumers changes, drops and adds events, exactly once.
+//!
 //! [`state`] answers questions; [`commands`] sends to Discord: presence, voice states, requests for
 //! members. Examples: `greeter` (events), `who` (state), `members` (commands).
 //! [`event`] has the values events are made of; [`operator`] shows and manages rings and groups.
@@ -68,6 +70,7 @@ mod order;
 mod received;
 mod router;
 mod run;
+pub mod stage;
 pub mod standby;
 pub mod state;
 mod stop;
@@ -97,6 +100,7 @@ pub use run::Outcome;
 /// The release whose types the feature `serenity` gives.
 #[cfg(feature = "serenity")]
 pub use serenity;
+pub use stage::stage;
 pub use state::State;
 pub use stop::Stop;
 

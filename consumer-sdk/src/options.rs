@@ -50,6 +50,8 @@ impl fmt::Debug for OnDead {
 pub(crate) struct Options {
     pub(crate) home: Home,
     pub(crate) instance: String,
+    /// What it reads: `out`, or a stage.
+    pub(crate) source: String,
     pub(crate) group: Option<String>,
     pub(crate) observer: bool,
     pub(crate) ephemeral: bool,
@@ -75,6 +77,8 @@ impl Options {
         Self {
             home: Home::Instance,
             instance: std::env::var("MIXCORD_INSTANCE").unwrap_or_else(|_| "mixcord".to_owned()),
+            source: std::env::var("MIXCORD_SOURCE")
+                .unwrap_or_else(|_| topology::OUTPUT_SOURCE.to_owned()),
             group: None,
             observer: false,
             ephemeral: false,
@@ -108,6 +112,7 @@ impl Options {
                 "an ephemeral group ends with its last member: `.max_absence()` and `.forever()` have no meaning for it",
             ));
         }
+        self.ring()?;
         if self.pace.is_none() && pace_of_environment().is_err() {
             return Err(Error::Options(
                 "MIXCORD_PACE in the environment: expected low-latency, balanced or low-cpu",
@@ -128,6 +133,12 @@ impl Options {
             None if self.observer => Ok(()),
             None => Err(Error::NoGroup),
         }
+    }
+
+    /// The name of the ring that it reads.
+    pub(crate) fn ring(&self) -> Result<String, Error> {
+        let unknown = || Error::Source { source_name: self.source.clone() };
+        topology::source_ring(&self.source).ok_or_else(unknown)
     }
 
     /// The namespace of the rings.

@@ -76,6 +76,26 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
     put::close_map(out, open);
 }
 
+/// [`with`], by name: also under keys that Discord does not have.
+pub fn with_named(map: Map<'_>, members: &[(&str, Value<'_>)], out: &mut Vec<u8>) {
+    let members: Vec<_> = members.iter().map(|(name, value)| (Key::named(name), *value)).collect();
+    let open = put::open(out, wide(map.as_bytes().len()));
+    let set = |key: RawKey<'_>| members.iter().rfind(|(candidate, _)| candidate.raw() == key);
+    for (key, value) in map.raw_entries() {
+        match set(key) {
+            Some((_, value)) => entry(out, key, *value),
+            None => raw_entry(out, key, value),
+        }
+    }
+    for (index, (key, value)) in members.iter().enumerate() {
+        let later = members[index + 1..].iter().any(|(other, _)| other == key);
+        if !later && map.get_key(*key).is_none() {
+            entry(out, key.raw(), *value);
+        }
+    }
+    put::close_map(out, open);
+}
+
 /// Only the members of `map` under `keys`, in the map's order.
 pub fn only(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
     let open = put::open(out, wide(map.as_bytes().len()));
@@ -222,7 +242,11 @@ impl<'a> Index<'a> {
 }
 
 fn atom_entry(out: &mut Vec<u8>, key: Atom, value: Value<'_>) {
-    put::atom_key(out, key);
+    entry(out, key.raw(), value);
+}
+
+fn entry(out: &mut Vec<u8>, key: RawKey<'_>, value: Value<'_>) {
+    raw_key(out, key);
     match value {
         Value::Map(map) => narrow(out, map.as_bytes(), 1),
         Value::List(list) => narrow(out, list.as_bytes(), 1),

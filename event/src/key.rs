@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{atom::Atom, format::RawKey, value};
+use crate::{atom::Atom, format::RawKey, put, value};
 
 /// One step of a path through a document.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +46,12 @@ pub enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
+    /// The key of this name: the documented one, where there is one. Cut where a document would cut it, at 32,767
+    /// bytes.
+    pub fn named(name: &'a str) -> Self {
+        Atom::lookup(name.as_bytes()).map_or_else(|| Self::Text(put::cut_key(name)), Self::Atom)
+    }
+
     /// The key as Discord spells it; `"?"` for [`Key::Unknown`].
     pub fn as_str(self) -> &'a str {
         match self {

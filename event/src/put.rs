@@ -111,12 +111,18 @@ pub(crate) fn unknown_key(out: &mut Vec<u8>, number: u16) {
 
 /// A key outside the table; longer ones than the format can hold are cut at a character.
 pub(crate) fn text_key(out: &mut Vec<u8>, key: &str) {
+    let key = cut_key(key);
+    out.extend_from_slice(&(TEXT_KEY | key.len() as u16).to_le_bytes());
+    out.extend_from_slice(key.as_bytes());
+}
+
+/// The longest start of a key that the format can hold.
+pub(crate) fn cut_key(key: &str) -> &str {
     let mut len = key.len().min(KEY_LEN_MAX);
     while !key.is_char_boundary(len) {
         len -= 1;
     }
-    out.extend_from_slice(&(TEXT_KEY | len as u16).to_le_bytes());
-    out.extend_from_slice(&key.as_bytes()[..len]);
+    &key[..len]
 }
 
 /// A container whose content is being written.

@@ -2,10 +2,11 @@
 
 use crate::{
     atom::{self, atoms},
-    header::{self, HEADER_LEN, Header, Origin, field},
+    header::{self, HEADER_LEN, Header, Origin, Reason, Shard, field},
     kind::{self, Kind},
     validate::{self, DocumentError},
     value::Value,
+    writer::Writer,
 };
 
 /// The layout of records and documents, their keys' and kinds' numbers included. Every release with the
@@ -45,6 +46,29 @@ pub fn set_origin(record: &mut [u8], origin: Origin) {
         fixed[40..48].copy_from_slice(&origin.ring.to_le_bytes());
         fixed[48..56].copy_from_slice(&origin.position.to_le_bytes());
     }
+}
+
+/// Replaces `out` by the record of a loss that a process after the gateway found: what of the shard is lost is not
+/// known by Discord's numbers, which are null. Its identity is that of the event in whose place it stands.
+pub fn gap(
+    shard: Shard,
+    reason: Reason,
+    origin: Origin,
+    index: u16,
+    received_us: u64,
+    out: &mut Vec<u8>,
+) {
+    let mut data = Vec::new();
+    let mut map = Writer::new(&mut data).map();
+    map.entry(atoms::SHARD, Value::Int(i64::from(shard.id)));
+    map.named("from_seq", Value::Null);
+    map.named("to_seq", Value::Null);
+    map.entry(atoms::REASON, reason.as_str().map_or(Value::Null, Value::Str));
+    map.end();
+    let header =
+        Header { kind: Kind::GAP, reason, shard, index, received_us, origin, ..Header::default() };
+    out.clear();
+    encode(&header, None, &data, None, out);
 }
 
 /// What stands before the documents, for writers that gather a record from its parts:

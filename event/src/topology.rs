@@ -5,6 +5,9 @@
 /// The ring into which the cache writes and from which every consumer reads.
 pub const OUTPUT_RING: &str = "out";
 
+/// What a consumer's source is called when it is [`OUTPUT_RING`] itself, and no stage.
+pub const OUTPUT_SOURCE: &str = OUTPUT_RING;
+
 /// The durable group of the cache in every shard ring.
 pub const CACHE_GROUP: &str = "cache";
 
@@ -37,6 +40,34 @@ pub fn parse_shard_ring(name: &str) -> Option<(u16, u16)> {
     let (shard, shards) = name.strip_prefix("shard-")?.split_once('-')?;
     let (shard, shards) = (shard.parse().ok()?, shards.parse().ok()?);
     (shard < shards && shard_ring(shard, shards) == name).then_some((shard, shards))
+}
+
+/// The ring of the stage of this name, and its group in the ring that it reads: `stage-spam`.
+pub fn stage_ring(stage: &str) -> String {
+    format!("stage-{stage}")
+}
+
+/// Reads a name made by [`stage_ring`]; `None` for any other.
+pub fn parse_stage_ring(name: &str) -> Option<&str> {
+    name.strip_prefix("stage-").filter(|stage| is_stage_name(stage))
+}
+
+/// Whether `stage` may name a stage: as an instance, and not [`OUTPUT_SOURCE`].
+pub fn is_stage_name(stage: &str) -> bool {
+    is_instance_name(stage) && stage != OUTPUT_SOURCE
+}
+
+/// The ring that a consumer of `source` reads: the cache's, or a stage's. `None` where there can be none.
+pub fn source_ring(source: &str) -> Option<String> {
+    if source == OUTPUT_SOURCE {
+        return Some(OUTPUT_RING.to_owned());
+    }
+    is_stage_name(source).then(|| stage_ring(source))
+}
+
+/// What a consumer calls the source whose events are in the ring of this name: of [`source_ring`] the reverse.
+pub fn source_of(ring: &str) -> Option<&str> {
+    if ring == OUTPUT_RING { Some(OUTPUT_SOURCE) } else { parse_stage_ring(ring) }
 }
 
 /// The directory of the cache's store, unless [`state_link`] is there.

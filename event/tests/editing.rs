@@ -115,6 +115,12 @@ proptest! {
             map(&over).iter().filter_map(|(key, value)| Some((key.atom()?, value))).collect();
         let mut bytes = Vec::new();
         edit::with(map(&base), &members, &mut bytes);
+        // By name the same, with the keys that no table has as well.
+        let named: Vec<_> = map(&over).iter().map(|(key, value)| (key.as_str(), value)).collect();
+        let mut by_name = Vec::new();
+        edit::with_named(map(&base), &named, &mut by_name);
+        let by_name = Document::from_bytes(by_name).unwrap();
+        prop_assert_eq!(by_name, merged(&base, &over));
         let mut part = Vec::new();
         let mut writer = Writer::new(&mut part).map();
         members.iter().for_each(|(key, value)| writer.entry(*key, *value));

@@ -41,7 +41,7 @@ pub struct Holdup {
     pub lag: u64,
     /// The first record that it has not acknowledged; `None` where that cannot be read.
     pub oldest: Option<Oldest>,
-    /// What the cache waits for, where this is its group.
+    /// What the cache or a stage waits for, where this is its group.
     pub behind: Option<Box<Self>>,
 }
 
@@ -67,8 +67,11 @@ impl Holdup {
         };
         let is_cache = group.name == topology::CACHE_GROUP
             && topology::parse_shard_ring(ring.name()).is_some();
-        // The cache stands still where its own output does.
-        let behind = (is_cache && group.members > 0).then(|| of_output(instance)).flatten();
+        let output =
+            if is_cache { Some(topology::OUTPUT_RING) } else { stage_of(ring, &group.name) };
+        // The cache stands still where its own output does, and so does a stage.
+        let output = output.filter(|_| group.members > 0);
+        let behind = output.and_then(|output| of_full(instance, output));
         Self {
             instance: instance.to_owned(),
             ring: ring.name().to_owned(),
@@ -82,6 +85,12 @@ impl Holdup {
         }
     }
 
+    /// The stage whose group it is.
+    #[must_use]
+    pub fn stage(&self) -> Option<&str> {
+        topology::source_of(&self.ring).and_then(|_| topology::parse_stage_ring(&self.group))
+    }
+
     /// Is it the cache in the ring of a shard?
     #[must_use]
     pub fn is_cache(&self) -> bool {
@@ -89,10 +98,17 @@ impl Holdup {
     }
 }
 
-/// Who holds the output ring, if that is full.
-fn of_output(instance: &str) -> Option<Holdup> {
+/// The ring of the stage whose group this is.
+fn stage_of<'a>(ring: &Ring, group: &'a str) -> Option<&'a str> {
+    // A stage reads no ring of a shard, nor its own.
+    let is_source = topology::source_of(ring.name()).is_some() && ring.name() != group;
+    Some(group).filter(|group| is_source && topology::parse_stage_ring(group).is_some())
+}
+
+/// Who holds a ring of the instance, if that is full.
+fn of_full(instance: &str, ring: &str) -> Option<Holdup> {
     let namespace = Namespace::new(&topology::namespace(instance)).ok()?;
-    let output = Ring::attach(&namespace, topology::OUTPUT_RING).ok()?;
+    let output = Ring::attach(&namespace, ring).ok()?;
     let is_full = output.pressure().fullness >= FULL;
     is_full.then(|| of(&output)).flatten()
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use mixcord_event::topology;
+
 use crate::Holdup;
 
 impl fmt::Display for Holdup {
@@ -14,7 +16,10 @@ impl fmt::Display for Holdup {
         let records = if self.lag == 1 { "record" } else { "records" };
         write!(f, ", {} {records} behind)", self.lag)?;
         match &self.behind {
-            Some(behind) => write!(f, ", which waits for the output ring: {behind}"),
+            Some(behind) if self.is_cache() => {
+                write!(f, ", which waits for the output ring: {behind}")
+            }
+            Some(behind) => write!(f, ", which waits for its own ring {}: {behind}", behind.ring),
             None => write!(f, "; {}", self.advice()),
         }
     }
@@ -32,7 +37,16 @@ impl Holdup {
         if self.is_cache() {
             return None;
         }
-        Some(format!("mixcord groups rm {group}{} --instance {instance}", self.force()))
+        let source = self.source();
+        Some(format!("mixcord groups rm {group}{} --instance {instance}{source}", self.force()))
+    }
+
+    /// Where the group is, unless it is in the output ring.
+    fn source(&self) -> String {
+        match topology::parse_stage_ring(&self.ring) {
+            Some(stage) => format!(" --source {stage}"),
+            None => String::new(),
+        }
     }
 
     fn force(&self) -> &'static str {
@@ -57,6 +71,9 @@ impl Holdup {
                 "the log of mixcord-cache says what it waits for".to_owned()
             };
         };
+        if let (0, Some(stage)) = (self.members, self.stage()) {
+            return format!("start stage \"{stage}\" again, or end it with: {command}");
+        }
         match (self.members, self.max_absence) {
             (0, Some(allowed)) => {
                 format!("it is let go after {} without a member, or with: {command}", span(allowed))
@@ -65,8 +82,9 @@ impl Holdup {
             _ => {
                 let group = &self.group;
                 format!(
-                    "mixcord groups show {group} --instance {instance} tells what its members do; \
-                     it ends with: {command}"
+                    "mixcord groups show {group} --instance {instance}{} tells what its members do; \
+                     it ends with: {command}",
+                    self.source()
                 )
             }
         }

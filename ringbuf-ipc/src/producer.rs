@@ -232,6 +232,32 @@ impl Producer {
         self.writer.has_space(bytes as u64)
     }
 
+    /// Whether records of these lengths could all be staged now, one behind the other. Otherwise how many bytes to
+    /// [wait for](Self::arm_space).
+    ///
+    /// # Errors
+    /// There is no room for them, or may be none: so many bytes they take at least.
+    pub fn has_space_for(&mut self, lengths: impl Iterator<Item = usize>) -> Result<(), usize> {
+        let inline_max = self.geometry().inline_bytes() as usize;
+        let (mut count, mut total, mut largest) = (0, 0, 0);
+        for length in lengths {
+            count += 1;
+            // A longer one has a file of its own.
+            if length <= inline_max {
+                total += length.next_multiple_of(64);
+                largest = largest.max(length);
+            }
+        }
+        let fits = if count == 1 {
+            self.has_space(largest)
+        } else {
+            // What does not lie in one piece leaves a hole of less than the largest behind.
+            self.free_records() >= count
+                && self.free_payload() >= (total + largest.next_multiple_of(64)) as u64
+        };
+        if fits { Ok(()) } else { Err(total.min(inline_max)) }
+    }
+
     /// Sleeps until a record of `bytes` bytes can be staged; false when `timeout` was over first, and
     /// at once when only [`publish`](Self::publish) could make room.
     pub fn wait_space(&mut self, bytes: usize, timeout: Duration) -> bool {

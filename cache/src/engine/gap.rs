@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use mixcord_event::{Flags, Header, Kind, Origin, Reason, Shard, Value, Writer, atoms, record};
+use mixcord_event::{Origin, Reason, Shard, record};
 
 /// A loss to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,27 +17,8 @@ impl Gap {
     /// before all events has its own place in the output ring for `origin`.
     pub(super) fn encode(&self, origin: Origin, index: u16, out: &mut Vec<u8>) {
         let (count, id) = self.shard;
-        let mut data = Vec::new();
-        let mut map = Writer::new(&mut data).map();
-        map.entry(atoms::SHARD, Value::Int(i64::from(id)));
-        map.named("from_seq", Value::Null);
-        map.named("to_seq", Value::Null);
-        map.entry(atoms::REASON, self.reason.as_str().map_or(Value::Null, Value::Str));
-        map.end();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let header = Header {
-            kind: Kind::GAP,
-            flags: Flags::NONE,
-            reason: self.reason,
-            shard: Shard { id, count },
-            session: 0,
-            seq: 0,
-            index,
-            key: 0,
-            received_us: now.as_micros() as u64,
-            origin,
-        };
-        out.clear();
-        record::encode(&header, None, &data, None, out);
+        let received_us = now.as_micros() as u64;
+        record::gap(Shard { id, count }, self.reason, origin, index, received_us, out);
     }
 }

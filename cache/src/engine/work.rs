@@ -116,27 +116,12 @@ impl Work<'_> {
 
     /// The bytes that are missing for the outputs, if any are.
     fn room(&mut self, payload: &[u8]) -> Option<usize> {
-        let items = self.outputs.items();
-        let inline_max = self.out.geometry().inline_bytes() as usize;
-        let sizes = items.iter().map(|output| {
+        let lengths = self.outputs.items().iter().map(|output| {
             let data = output.data.bytes(payload).len();
             let old = output.old.as_ref().map_or(0, Vec::len);
             HEAD_BYTES_MAX + data + old
         });
-        let (mut total, mut largest) = (0, 0);
-        for size in sizes.filter(|&size| size <= inline_max) {
-            total += size.next_multiple_of(64);
-            largest = largest.max(size);
-        }
-        let count = items.len();
-        let fits = if count == 1 {
-            self.out.has_space(largest)
-        } else {
-            // What does not lie in one piece leaves a hole of less than the largest behind.
-            self.out.free_records() >= count as u64
-                && self.out.free_payload() >= (total + largest.next_multiple_of(64)) as u64
-        };
-        (!fits).then_some(total.min(inline_max))
+        self.out.has_space_for(lengths).err()
     }
 
     fn stage(&mut self, input: &Record<'_>, at: Place, from: u16) -> Done {

@@ -2,9 +2,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 use mixcord::operator::{self, GroupStatus};
 use serde::Serialize;
 
+use crate::Source;
 use crate::ls::group_line;
 use crate::report::ReportOptions;
 use crate::terminal::Style;
@@ -15,10 +17,19 @@ struct Listing<'a> {
     groups: Vec<GroupStatus>,
 }
 
-pub(super) fn run(options: &ReportOptions) -> Result<ExitCode> {
-    let instance = operator::Instance::open(&options.instance.name)?;
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    report: ReportOptions,
+    #[command(flatten)]
+    source: Source,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let instance = operator::Instance::open(&options.report.instance.name)?;
+    let instance = instance.of_source(&options.source.name)?;
     let listing = Listing { instance: instance.name(), groups: instance.groups()? };
-    options.print(&listing, table)?;
+    options.report.print(&listing, table)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,14 +13,13 @@ use clap::{Args, Subcommand};
 use mixcord::operator;
 
 use self::place::Where;
-use crate::report::ReportOptions;
 use crate::terminal::thousands;
-use crate::{Instance, say};
+use crate::{Instance, Source, say};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// The groups there are: how far behind, and who is in them.
-    List(ReportOptions),
+    List(list::Options),
     /// A group in detail: its members, its oldest event and who has it, what happened so far.
     Show(show::Options),
     /// Declare a group before its members start, so that it misses nothing.
@@ -47,6 +46,8 @@ pub(crate) struct Group {
     name: String,
     #[command(flatten)]
     instance: Instance,
+    #[command(flatten)]
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +82,7 @@ pub(crate) struct Remove {
 
 impl Group {
     fn open(&self) -> Result<operator::Instance> {
-        Ok(operator::Instance::open(&self.instance.name)?)
+        Ok(operator::Instance::open(&self.instance.name)?.of_source(&self.source.name)?)
     }
 }
 

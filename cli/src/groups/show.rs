@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use mixcord::operator::{self, GroupDetail, MemberStatus, RecordStatus, span};
 
+use crate::Source;
 use crate::ls::group_line;
 use crate::report::ReportOptions;
 use crate::terminal::{Style, thousands};
@@ -17,10 +18,13 @@ pub(crate) struct Options {
     name: String,
     #[command(flatten)]
     report: ReportOptions,
+    #[command(flatten)]
+    source: Source,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let instance = operator::Instance::open(&options.report.instance.name)?;
+    let instance = instance.of_source(&options.source.name)?;
     options.report.print(&instance.group(&options.name)?, table)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,7 @@ use self::output::Output;
 use self::wanted::Wanted;
 use crate::line::Line;
 use crate::terminal::Style;
-use crate::{Instance, seconds};
+use crate::{Instance, Source, seconds};
 
 const EXIT_TIMEOUT: u8 = 3;
 
@@ -30,6 +30,8 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) struct Options {
     #[command(flatten)]
     instance: Instance,
+    #[command(flatten)]
+    source: Source,
     /// Join this durable group and acknowledge what was printed. Without it tail only looks on, and
     /// says what it missed as {"kind":"LOST",…}.
     #[arg(long, value_name = "GROUP", env = "MIXCORD_GROUP")]
@@ -144,6 +146,7 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
     }
     let mut builder = Consumer::builder()
         .instance(&options.instance.name)
+        .source(&options.source.name)
         .names(names.iter().map(String::as_str))
         .stop(stop);
     builder = match &options.group {
@@ -166,19 +169,20 @@ fn connect(options: &Options, stop: &Stop, deadline: Option<Instant>) -> Result<
     let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let patience = left().map_or(PATIENCE, |left| left.min(PATIENCE));
     match builder.clone().wait(patience).connect_blocking() {
-        Err(mixcord::Error::Timeout { .. }) => {}
+        Err(mixcord::Error::Timeout { .. } | mixcord::Error::NoStage { .. }) => {}
         connected => return Ok(Some(connected?)),
     }
-    let instance = &options.instance.name;
-    eprintln!(
-        "mixcord: instance \"{instance}\" has no output ring yet, waiting for its mixcord-cache{}",
-        crate::ls::others(instance)
-    );
+    let (instance, source) = (&options.instance.name, &options.source.name);
+    let missing = match source.as_str() {
+        "out" => "output ring yet, waiting for its mixcord-cache".to_owned(),
+        stage => format!("stage \"{stage}\" yet, waiting for it"),
+    };
+    eprintln!("mixcord: instance \"{instance}\" has no {missing}{}", crate::ls::others(instance));
     if let Some(left) = left() {
         builder = builder.wait(left);
     }
     match builder.connect_blocking() {
-        Err(mixcord::Error::Timeout { .. }) => Ok(None),
+        Err(mixcord::Error::Timeout { .. } | mixcord::Error::NoStage { .. }) => Ok(None),
         connected => Ok(Some(connected?)),
     }
 }

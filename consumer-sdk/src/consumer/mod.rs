@@ -14,6 +14,7 @@ use mixcord_ring::{AsyncBell, Bell, Limits, Namespace, Pacer, Pulse, Ring};
 
 pub use self::next::Next;
 use self::source::Source;
+pub(crate) use self::source::{replacement, take_error};
 use self::stream::Streaming;
 use self::wanted::Damaged;
 use crate::doorbell::Doorbell;

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mixcord_event::topology;
 use mixcord_ring::{
     Delivery, GroupError, JoinError, Mode as RingMode, Namespace, Observed, Observer, Ring, Start,
     TakeError, Worker, WorkerOptions,
 };
-use mixcord_state::Checkpoint;
 
 use crate::Error;
 use crate::dead::DeadLetter;
@@ -17,6 +15,7 @@ use crate::doorbell::Doorbell;
 use crate::group::meter::Counters;
 use crate::group::policy::Mode;
 use crate::group::{Corpse, OnDead, Team};
+use crate::operator;
 use crate::options::Options;
 use crate::order::Order;
 use crate::received::{Context, Event};
@@ -84,7 +83,7 @@ impl Source {
 
     /// Which program writes the ring, if it says so.
     pub(super) fn writer(&self) -> Option<String> {
-        Checkpoint::writer_in(&self.ring()?.checkpoint()?).map(str::to_owned)
+        operator::writer(self.ring()?)
     }
 }
 
@@ -127,7 +126,7 @@ fn on_dead(options: &Options, group: &str, context: &Arc<Context>) -> OnDead {
     Box::new(move |Corpse { records, attempt, reason }| {
         let Some(context) = context.upgrade() else { return };
         let letter = DeadLetter {
-            event: Event::kept(&records, &context, attempt),
+            event: Event::kept(&records, 0, &context, attempt),
             group: group.clone(),
             error: reason.to_owned(),
             attempts: attempt,
@@ -138,12 +137,12 @@ fn on_dead(options: &Options, group: &str, context: &Arc<Context>) -> OnDead {
     })
 }
 
-/// The output ring that took the place of this one, when one did: another, or the same in other sizes.
-pub(super) fn replacement(namespace: &Namespace, ring: &Ring) -> Option<Ring> {
-    Ring::attach(namespace, topology::OUTPUT_RING).ok().filter(|_| !ring.is_current())
+/// The ring that took the place of this one, when one did: another, or the same in other sizes.
+pub(crate) fn replacement(namespace: &Namespace, ring: &Ring) -> Option<Ring> {
+    Ring::attach(namespace, ring.name()).ok().filter(|_| !ring.is_current())
 }
 
-pub(super) fn take_error(options: &Options, source: TakeError) -> Error {
+pub(crate) fn take_error(options: &Options, source: TakeError) -> Error {
     let group = options.group.clone().unwrap_or_else(|| "(observer)".to_owned());
     Error::Take { instance: options.instance.clone(), group, source }
 }

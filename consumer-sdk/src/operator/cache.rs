@@ -48,7 +48,7 @@ impl CacheStatus {
 }
 
 /// The program that wrote a ring's checkpoint, as that says.
-pub(super) fn writer(ring: &Ring) -> Option<String> {
+pub(crate) fn writer(ring: &Ring) -> Option<String> {
     let bytes = ring.checkpoint()?;
     let all = match bytes.split_first()? {
         (&status::CHECKPOINT, all) if ring.name() != topology::OUTPUT_RING => all,

@@ -54,7 +54,7 @@ pub enum Place {
 }
 
 impl Instance {
-    /// The groups of the output ring.
+    /// The groups of the output ring, or of the [source](Instance::of_source) that is meant.
     ///
     /// # Errors
     /// When there is no output ring.

@@ -20,6 +20,7 @@ mod members;
 mod overview;
 mod records;
 mod shard;
+mod stage;
 mod status;
 
 use std::io;
@@ -31,13 +32,14 @@ pub use mixcord_holdup::span;
 use mixcord_ring::{AttachError, GroupError, Namespace, RemoveError, Ring};
 
 pub use self::cache::CacheStatus;
-use self::cache::writer;
+pub(crate) use self::cache::writer;
 pub use self::error::Error;
 pub use self::groups::{GroupOrder, GroupPlan, Place};
 pub use self::members::{GroupDetail, MemberStatus};
 pub use self::overview::{Overview, StateStatus, UnreadableStatus};
 pub use self::records::{DeadRecord, WaitingRecord};
 pub use self::shard::{BudgetStatus, ShardStatus};
+pub use self::stage::StageStatus;
 use self::status::status;
 pub use self::status::{GroupStatus, HoldupStatus, RecordStatus, RingStatus};
 use crate::options::namespace;
@@ -47,6 +49,8 @@ use crate::options::namespace;
 pub struct Instance {
     name: String,
     namespace: Namespace,
+    /// The ring whose groups are meant.
+    groups_of: String,
 }
 
 /// A ring that is there but cannot be read.
@@ -90,7 +94,18 @@ impl Instance {
     /// # Errors
     /// When the name cannot be one.
     pub fn open(name: &str) -> Result<Self, Error> {
-        Ok(Self { name: name.to_owned(), namespace: namespace(name)? })
+        let groups_of = topology::OUTPUT_RING.to_owned();
+        Ok(Self { name: name.to_owned(), namespace: namespace(name)?, groups_of })
+    }
+
+    /// The same; what is done with groups is done with those of this source: `out`, or a [stage](crate::stage).
+    ///
+    /// # Errors
+    /// When the name cannot be one.
+    pub fn of_source(self, source: &str) -> Result<Self, Error> {
+        let unknown = || crate::Error::Source { source_name: source.to_owned() };
+        let groups_of = topology::source_ring(source).ok_or_else(unknown)?;
+        Ok(Self { groups_of, ..self })
     }
 
     /// Its name.
@@ -99,7 +114,7 @@ impl Instance {
         &self.name
     }
 
-    /// All its rings, those of the shards by number and the output ring last.
+    /// All its rings: those of the shards by number, the output ring, and those of stages.
     ///
     /// # Errors
     /// When one cannot be read; [`survey`](Self::survey) goes on with the others.
@@ -229,9 +244,16 @@ impl Instance {
     }
 
     fn output(&self) -> Result<Ring, Error> {
-        let name = topology::OUTPUT_RING;
+        let name = self.groups_of.as_str();
         Ring::attach(&self.namespace, name).map_err(|source| match source {
-            AttachError::NotFound { .. } => Error::NoOutput { instance: self.name.clone() },
+            AttachError::NotFound { .. } if name == topology::OUTPUT_RING => {
+                Error::NoOutput { instance: self.name.clone() }
+            }
+            AttachError::NotFound { .. } => Error::NoRing {
+                instance: self.name.clone(),
+                ring: name.to_owned(),
+                rings: self.namespace.rings().unwrap_or_default(),
+            },
             source => Error::Attach { instance: self.name.clone(), ring: name.to_owned(), source },
         })
     }

@@ -8,7 +8,7 @@ use super::{Error, Instance, RingStatus};
 pub struct Overview {
     /// Its name.
     pub instance: String,
-    /// Its rings, those of the shards by number and the output ring last.
+    /// Its rings: those of the shards by number, the output ring, and those of stages.
     pub rings: Vec<RingStatus>,
     /// Those that cannot be read.
     pub unreadable: Vec<UnreadableStatus>,

@@ -6,13 +6,13 @@ use mixcord_ring::{GroupInfo, Policy, Ring};
 use serde::Serialize;
 
 use super::members::{oldest, state_name};
-use super::{CacheStatus, ShardStatus, writer};
+use super::{CacheStatus, ShardStatus, StageStatus, writer};
 
 /// A ring as it is now.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct RingStatus {
-    /// Its name: `shard-0-4`, or `out`.
+    /// Its name: `shard-0-4`, `out`, or `stage-spam`.
     pub name: String,
     /// The id of this incarnation, in hexadecimal.
     pub id: String,
@@ -46,8 +46,10 @@ pub struct RingStatus {
     pub writer: Option<String>,
     /// How the shard stands whose events it holds; `null` for the output ring.
     pub shard: Option<ShardStatus>,
-    /// What the cache counted; `null` for the ring of a shard.
+    /// What the cache counted; `null` for any ring but the output ring.
     pub cache: Option<CacheStatus>,
+    /// What the stage did whose ring it is; `null` for any other.
+    pub stage: Option<StageStatus>,
 }
 
 /// A group as it is now.
@@ -214,5 +216,6 @@ pub(super) fn status(ring: &Ring) -> RingStatus {
         writer: writer(ring),
         shard: ShardStatus::of(ring),
         cache: CacheStatus::of(ring),
+        stage: StageStatus::of(ring),
     }
 }

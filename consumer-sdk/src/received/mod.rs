@@ -45,8 +45,8 @@ pub(crate) enum Holder {
     Out(Arc<Out>),
     /// In what an observer read.
     Seen(Arc<Observed>, u32, Arc<Context>),
-    /// Kept after its end.
-    Kept(Arc<Records>, Arc<Context>),
+    /// In records that nothing settles any more, or that a stage settles.
+    Kept(Arc<Records>, usize, Arc<Context>),
     /// In a record made here.
     Lost(Arc<Lost>),
     /// In a record made here, in the place of one whose bytes are gone, given to a member of a group.
@@ -124,15 +124,16 @@ impl Event {
         Some(Self::new(&record, &lost.record, holder, attempt))
     }
 
-    /// The event of a record that was given before, which nothing can settle any more.
+    /// The event of a record that its handler does not settle.
     pub(crate) fn kept(
         records: &Arc<Records>,
+        index: usize,
         context: &Arc<Context>,
         attempt: u32,
     ) -> Option<Self> {
-        let bytes = records.get(0)?.payload;
+        let bytes = records.get(index)?.payload;
         let record = Record::parse_head(bytes).ok()?;
-        let holder = Holder::Kept(Arc::clone(records), Arc::clone(context));
+        let holder = Holder::Kept(Arc::clone(records), index, Arc::clone(context));
         Some(Self::new(&record, bytes, holder, attempt))
     }
 
@@ -142,7 +143,9 @@ impl Event {
             Holder::Seen(seen, index, _) => {
                 seen.get(*index as usize).map_or(&[], |entry| entry.payload)
             }
-            Holder::Kept(records, _) => records.get(0).map_or(&[], |entry| entry.payload),
+            Holder::Kept(records, index, _) => {
+                records.get(*index).map_or(&[], |entry| entry.payload)
+            }
             Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.record,
             #[cfg(feature = "testing")]
             Holder::Made(given) => &given.record,
@@ -152,7 +155,7 @@ impl Event {
     pub(crate) fn context(&self) -> &Arc<Context> {
         match &self.holder {
             Holder::Out(out) => out.team().context(),
-            Holder::Seen(_, _, context) | Holder::Kept(_, context) => context,
+            Holder::Seen(_, _, context) | Holder::Kept(_, _, context) => context,
             Holder::Lost(lost) | Holder::Gone(_, lost) => &lost.context,
             #[cfg(feature = "testing")]
             Holder::Made(given) => &given.context,

@@ -51,7 +51,7 @@ where
         match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(failure)) => return Poll::Ready(failure),
-            Err(panic) => return Poll::Ready(Some(told(panic))),
+            Err(panic) => return Poll::Ready(Some(panicked(panic))),
         }
         let Some(out) = &out else { return Poll::Pending };
         out.wake_with(context.waker());
@@ -78,7 +78,7 @@ where
     }
     let given = event.clone();
     let failure = catch_unwind(AssertUnwindSafe(|| handler(given).failure()));
-    settle(event, failure.unwrap_or_else(|panic| Some(told(panic))));
+    settle(event, failure.unwrap_or_else(|panic| Some(panicked(panic))));
 }
 
 fn span(event: &Event) -> Span {
@@ -99,7 +99,7 @@ fn settle(event: &Event, failure: Option<String>) {
 }
 
 /// What a panic says.
-fn told(panic: Box<dyn Any + Send>) -> String {
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let told = format!("panicked: {}", text.unwrap_or("(no text)"));

@@ -7,5 +7,6 @@ mod threads;
 mod watch;
 mod weight;
 
+pub(crate) use self::guard::panicked;
 pub use self::outcome::Outcome;
 pub(crate) use self::outcome::told;

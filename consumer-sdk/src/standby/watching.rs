@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use mixcord_event::record::Record;
-use mixcord_event::topology;
 use mixcord_ring::{Limits, Namespace, Observed, Observer, Ring, RingId, Start};
 
 use crate::State;
@@ -133,7 +132,7 @@ impl Watching {
             match self.show_next(ring.id(), &mut observer, &context) {
                 Ok(true) => {}
                 Ok(false) => {
-                    let new = || Ring::attach(&self.namespace, topology::OUTPUT_RING).ok();
+                    let new = || Ring::attach(&self.namespace, ring.name()).ok();
                     if !ring.producer_alive()
                         && let Some(new) = new().filter(|_| !ring.is_current())
                     {

@@ -37,7 +37,7 @@ use std::sync::Arc;
 #[cfg(feature = "testing")]
 use std::sync::RwLock;
 
-use mixcord_event::Document;
+use mixcord_event::{Document, topology};
 use mixcord_state as store;
 pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
 
@@ -100,8 +100,11 @@ impl State {
         Self { source: Source::Made(world) }
     }
 
-    /// A consumer reads this ring from now on.
+    /// A consumer reads this ring from now on. That of a stage says nothing of the state.
     pub(crate) fn follow(&self, ring: &mixcord_ring::Ring) {
+        if ring.name() != topology::OUTPUT_RING {
+            return;
+        }
         match &self.source {
             Source::Store(attachment) => attachment.follow(ring),
             #[cfg(feature = "testing")]

@@ -12,6 +12,7 @@ use super::made::{Made, document};
 use crate::commands::{Command, Commands};
 use crate::options::Home;
 use crate::received::{Context, Lookout};
+use crate::stage::Stage;
 use crate::standby::Watching;
 use crate::state::{Resource, World};
 use crate::{Builder, Consumer, State};
@@ -91,6 +92,12 @@ impl Testbed {
     #[must_use]
     pub fn consumer(&self) -> Builder {
         Consumer::builder().home(Home::Made(self.namespace.clone(), self.state.clone()))
+    }
+
+    /// A stage of this bed: what is [published](Made::publish) goes through it to the bed's consumers of
+    /// [`source(name)`](Builder::source), once it runs.
+    pub fn stage(&self, name: &str) -> Stage {
+        crate::stage(name).home(Home::Made(self.namespace.clone(), self.state.clone()))
     }
 
     /// The state, as handlers see it.

@@ -19,5 +19,6 @@ mod rig;
 mod running;
 mod skew;
 mod soak;
+mod staging;
 mod standing_by;
 mod starting;

@@ -5,5 +5,6 @@ mod examples;
 mod pages;
 mod permissions;
 mod routing;
+mod stages;
 mod streaming;
 mod types;

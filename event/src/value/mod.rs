@@ -235,6 +235,18 @@ impl From<u64> for Value<'_> {
     }
 }
 
+impl From<f64> for Value<'_> {
+    /// The integer, where there is no fraction; null for what is no number, or not finite.
+    fn from(value: f64) -> Self {
+        match put::integer(value) {
+            Some(put::Integer::Signed(value)) => Self::Int(value),
+            Some(put::Integer::Unsigned(value)) => Self::unsigned(value),
+            None if value.is_finite() => Self::Float(value),
+            None => Self::Null,
+        }
+    }
+}
+
 impl<'a> From<&'a str> for Value<'a> {
     fn from(value: &'a str) -> Self {
         Self::Str(value)

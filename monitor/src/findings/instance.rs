@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mixcord::event::topology;
 use mixcord::operator::{GroupStatus, Overview, RingStatus, ShardStatus, span};
 
 use super::Finding;
@@ -176,10 +177,21 @@ impl Judge<'_> {
     }
 
     fn groups(&mut self) {
-        let Some(ring) = self.overview.output() else { return };
+        for ring in &self.overview.rings {
+            if let Some(source) = topology::source_of(&ring.name) {
+                self.groups_of(ring, source);
+            }
+        }
+    }
+
+    fn groups_of(&mut self, ring: &RingStatus, source: &str) {
+        let source = match source {
+            topology::OUTPUT_SOURCE => String::new(),
+            stage => format!(" --source {stage}"),
+        };
         for group in &ring.groups {
             let name = &group.name;
-            let command = |what: &str| self.mixcord(&format!("groups {what} {name}"));
+            let command = |what: &str| self.mixcord(&format!("groups {what} {name}{source}"));
             let finding = if group.damaged {
                 let text = format!("group \"{name}\" is damaged: its members get an error");
                 Finding::broken("group-damaged", text, command("rm"))
@@ -188,6 +200,13 @@ impl Judge<'_> {
                     "group \"{name}\" was let go: it misses what comes until a member is back"
                 );
                 Finding::warning("group-evicted", text, command("rm"))
+            } else if let (0, Some(stage)) = (group.members, topology::parse_stage_ring(name)) {
+                let text = format!(
+                    "stage \"{stage}\" does not run: {} records wait for it{}; start it, or remove its group",
+                    group.lag,
+                    for_how_long(group)
+                );
+                Finding::broken("stage-gone", text, command("rm"))
             } else if group.members == 0 && group.policy == "durable" {
                 let text = format!(
                     "group \"{name}\" has no members and keeps {} records{}",
@@ -207,7 +226,7 @@ impl Judge<'_> {
         for group in ring.groups.iter().filter(|group| group.dead > 0) {
             let (name, dead) = (&group.name, group.dead);
             let text = format!("group \"{name}\" gave up {dead} events");
-            let command = self.mixcord(&format!("groups dead {name}"));
+            let command = self.mixcord(&format!("groups dead {name}{source}"));
             self.found.push(Finding::warning("dead-letters", text, command));
         }
     }
@@ -235,9 +254,18 @@ impl Judge<'_> {
         let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
         for ring in self.overview.rings.iter().filter(|ring| ring.producer_alive) {
             let named = ring.writer.as_deref().and_then(|writer| writer.rsplit_once(' '));
-            if let Some((program, version)) = named.filter(|(_, version)| *version != VERSION) {
+            let Some((program, version)) = named.filter(|(_, version)| *version != VERSION) else {
+                continue;
+            };
+            // A stage is a program of the user's, in which only the SDK has a version of ours.
+            let Some(stage) = topology::parse_stage_ring(&ring.name) else {
                 seen.insert(program, version);
-            }
+                continue;
+            };
+            let text = format!(
+                "stage \"{stage}\" is built with mixcord {version}, mixcord here is {VERSION}: build anew what is older"
+            );
+            self.found.push(Finding::warning("version-differs", text, self.mixcord("ls")));
         }
         for (program, version) in seen {
             let text = format!(
