@@ -11,7 +11,7 @@ use mixcord_cache::engine::{Engine, EngineError, Plan, Progress};
 use mixcord_cache::options::Options;
 use mixcord_process::command_line::{self, Refused};
 use mixcord_process::service::Service;
-use mixcord_process::{log, signals};
+use mixcord_process::{files, log, signals};
 use mixcord_ring::Pace;
 
 const NAME: &str = "mixcord-cache";
@@ -55,6 +55,8 @@ fn main() -> ExitCode {
 
 /// Serves until SIGTERM or SIGINT.
 fn run(plan: &Plan, pace: Pace) -> Result<(), EngineError> {
+    // A ring of each shard.
+    files::raise();
     let mut engine = Engine::start(plan)?;
     engine.set_pace(pace);
     let stop = Arc::new(AtomicBool::new(false));

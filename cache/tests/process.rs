@@ -62,6 +62,37 @@ fn sigterm_ends_it_with_0() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// G-F5: a bot of some hundred shards, and the soft limit that most systems have.
+#[test]
+fn it_reads_more_rings_than_the_soft_limit_of_files_allows() {
+    const SHARDS: u16 = 40;
+    let instance = instance("files");
+    let rings: Vec<_> = (0..SHARDS).map(|shard| instance.shard(shard, SHARDS)).collect();
+    let whole = program(&instance, &[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\""]);
+    command.arg(whole.get_program()).args(whole.get_args()).stderr(Stdio::piped());
+    let child = Killed(command.spawn().unwrap());
+    until("the cache to join every ring", || {
+        (0..SHARDS).all(|shard| {
+            let name = mixcord_event::topology::shard_ring(shard, SHARDS);
+            mixcord_ring::Ring::attach(&instance.namespace, &name)
+                .is_ok_and(|ring| ring.groups().iter().any(|group| group.members > 0))
+        })
+    });
+    drop((child, rings));
+}
+
+/// Ends with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The byte of a ring's file that whoever changes its table of groups locks.
 const TABLE: i64 = 1;
 

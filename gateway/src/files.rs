@@ -1,6 +1,6 @@
 //! How many files the process may have open.
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use mixcord_process::files;
 
 use crate::config::ShardSet;
 use crate::failure::Failure;
@@ -10,16 +10,13 @@ const OF_SHARD: u64 = 5;
 /// Everything else: bells, command connections, the identify book, `/gateway/bot`, the log.
 const BESIDE: u64 = 64;
 
-/// Raises the soft limit to the hard one, which costs nothing, and refuses shards that do not fit
-/// even then: they would start, and find no file left when they reconnect.
+/// Raises the soft limit to the hard one, and refuses shards that do not fit even then: they would start, and find no file left when they reconnect.
 ///
 /// # Errors
 /// When the hard limit is too small.
 pub(crate) fn raise(shards: &ShardSet) -> Result<(), Failure> {
     let needed = u64::from(shards.len()) * OF_SHARD + BESIDE;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
-    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    let limit = if raised.is_ok() { hard } else { soft };
+    let Some(limit) = files::raise() else { return Ok(()) };
     if limit < needed {
         return Err(Failure::configuration(format!(
             "{} shards need up to {needed} open files and the limit is {limit}: raise it with \
