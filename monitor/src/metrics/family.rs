@@ -2,7 +2,7 @@
 
 use std::fmt::Error;
 
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
@@ -30,12 +30,9 @@ impl<'a> Families<'a> {
         help: &str,
         values: impl IntoIterator<Item = (L, f64)>,
     ) -> Result<(), Error> {
-        let mut values = values.into_iter().peekable();
-        if values.peek().is_none() {
-            return Ok(());
-        }
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        values.try_for_each(|(labels, value)| family.encode_family(&labels)?.encode_gauge(&value))
+        self.family(name, help, MetricType::Gauge, values, |mut metric, value| {
+            metric.encode_gauge(&value)
+        })
     }
 
     /// `name` is without `_total`, which is added.
@@ -45,15 +42,26 @@ impl<'a> Families<'a> {
         help: &str,
         values: impl IntoIterator<Item = (L, f64)>,
     ) -> Result<(), Error> {
+        let none: Option<&Exemplar<NoLabelSet, f64>> = None;
+        self.family(name, help, MetricType::Counter, values, |mut metric, value| {
+            metric.encode_counter(&value, none)
+        })
+    }
+
+    fn family<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        kind: MetricType,
+        values: impl IntoIterator<Item = (L, f64)>,
+        write: impl Fn(MetricEncoder<'_>, f64) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut values = values.into_iter().peekable();
         if values.peek().is_none() {
             return Ok(());
         }
-        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        let none: Option<&Exemplar<NoLabelSet, f64>> = None;
-        values.try_for_each(|(labels, value)| {
-            family.encode_family(&labels)?.encode_counter(&value, none)
-        })
+        let mut family = self.0.encode_descriptor(name, help, None, kind)?;
+        values.try_for_each(|(labels, value)| write(family.encode_family(&labels)?, value))
     }
 
     /// `buckets` are upper bounds and how many lay in each, not cumulative.
