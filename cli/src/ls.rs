@@ -95,6 +95,9 @@ pub(crate) fn shard_line(shard: &ShardStatus, alive: bool, style: Style) -> Stri
             let _ = write!(line, "  {}", style.red(&format!("{what} {}", thousands(count))));
         }
     }
+    if let Some(presence) = &shard.presence {
+        let _ = write!(line, "  presence {} (by command)", presence.status);
+    }
     if let Some(seconds) = shard.stalled_now_seconds {
         let stalled = format!("not read for {seconds:.0} s: Discord may drop the session");
         let _ = write!(line, "  {}", style.red(&stalled));

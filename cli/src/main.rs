@@ -4,6 +4,7 @@
 
 mod cache;
 mod doctor;
+mod drain;
 mod groups;
 mod line;
 mod ls;
@@ -64,6 +65,9 @@ enum Command {
     Monitor(monitor::Options),
     /// Ask something of Discord, through the gateway that runs the shard.
     Send(send::Options),
+    /// Take no event in any more and let the rings run empty, before an upgrade of their layout.
+    #[command(after_help = drain::HELP)]
+    Drain(drain::Options),
     /// Act on one shard.
     #[command(subcommand)]
     Shard(shard::Command),
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
         Command::Doctor(options) => doctor::run(&options),
         Command::Monitor(options) => monitor::run(&options),
         Command::Send(options) => send::run(options),
+        Command::Drain(options) => drain::run(&options),
         Command::Shard(command) => shard::run(command),
         Command::Groups(command) => groups::run(&command),
         Command::Cache(command) => cache::run(&command),

@@ -9,6 +9,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
+use mixcord::event::presence::SetPresence;
+use mixcord::event::send::PresenceUpdate;
 use mixcord::event::status::ShardStatus;
 use mixcord_ring::{Geometry, Producer};
 use rig::{Rig, until};
@@ -403,12 +405,12 @@ fn ls_shows_rings_and_groups_for_programs_and_for_people() {
 }
 
 /// The ring of a shard, with what its gateway would say of it.
-fn shard_ring(rig: &Rig, status: &ShardStatus) -> Producer {
+fn shard_ring(rig: &Rig, checkpoint: &[u8]) -> Producer {
     let geometry = Geometry::new(64, 64 << 10, 4, 1, 8).expect("a geometry");
     let bell = rig.namespace.bell().expect("a bell");
     let mut producer = Producer::create(&rig.namespace, "shard-1-4", geometry, &[], &bell)
         .expect("a ring of a shard");
-    producer.set_checkpoint(&status.encode()).expect("small enough");
+    producer.set_checkpoint(checkpoint).expect("small enough");
     producer.publish();
     producer
 }
@@ -428,7 +430,10 @@ fn ls_and_top_show_how_each_shard_stands() {
         stalled_ms: 1_500,
         stalled_since_us: None,
     };
-    let producer = shard_ring(&rig, &status);
+    let presence =
+        PresenceUpdate { since: None, activities: vec![], status: "idle".into(), afk: false };
+    let presence = SetPresence { presence, instead_of: None };
+    let producer = shard_ring(&rig, &[status.encode(), presence.encode()].concat());
     let output = run(&rig, &["ls", "--json"]);
     let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let wanted = json!({
@@ -437,11 +442,12 @@ fn ls_and_top_show_how_each_shard_stands() {
         "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null,
         "session_seconds": null, "identifies": 0, "resumes": 0, "last_close": null,
         "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null,
+        "presence": {"since": null, "activities": [], "status": "idle", "afk": false},
     });
     assert_eq!(listing["rings"][0]["shard"], wanted);
     assert_eq!(listing["rings"][1]["shard"], Value::Null, "the output ring");
     let wanted = "connected  latency 48 ms (mean 44)  session 3, seq 12,345  reconnects 7  gaps 1  \
-                  undecodable 2  not read 5 times, 1.5 s";
+                  undecodable 2  presence idle (by command)  not read 5 times, 1.5 s";
     for command in [&["ls"][..], &["top", "--once"]] {
         let shown = text(&run(&rig, command).stdout);
         assert!(shown.contains(wanted), "{command:?}: {shown}");
@@ -460,7 +466,7 @@ fn ls_warns_while_a_socket_is_not_read() {
         stalled_since_us: Some(1),
         ..ShardStatus::default()
     };
-    let _producer = shard_ring(&rig, &status);
+    let _producer = shard_ring(&rig, &status.encode());
     let shown = text(&run(&rig, &["ls"]).stdout);
     assert!(shown.contains("Discord may drop the session"), "{shown}");
     let listing: Value =

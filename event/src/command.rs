@@ -82,7 +82,17 @@ pub enum Command {
     RequestChannelInfo(RequestChannelInfo),
     /// Nothing is sent: the shard gives its connection up, makes another and resumes its session there.
     Reconnect,
+    /// Nothing is sent: the shard gives its connection up in such a way that its session can be resumed, and makes
+    /// no other for so long. Accepted when it has none and all it received is in its ring; refused for the moment
+    /// until then. Asked again, the time begins anew.
+    Pause {
+        /// In seconds, at most [`PAUSE_MAX`]; with 0 the shard goes on at once.
+        seconds: u16,
+    },
 }
+
+/// The longest pause, in seconds: Discord keeps a session of which nobody hears for a few minutes (G-22).
+pub const PAUSE_MAX: u16 = 300;
 
 /// The answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -165,7 +175,7 @@ impl Command {
     /// The guilds it is about.
     pub fn guilds(&self) -> &[u64] {
         match self {
-            Self::Presence(_) | Self::Reconnect => &[],
+            Self::Presence(_) | Self::Reconnect | Self::Pause { .. } => &[],
             Self::VoiceState(state) => std::slice::from_ref(&state.guild_id),
             Self::RequestMembers(request) => std::slice::from_ref(&request.guild_id),
             Self::RequestSounds(request) => &request.guild_ids,
@@ -182,6 +192,10 @@ impl Command {
         let checked = match self {
             Self::Presence(presence) => presence.check(),
             Self::VoiceState(_) | Self::Reconnect => Ok(()),
+            Self::Pause { seconds } if *seconds > PAUSE_MAX => {
+                Err("a pause has at most 300 seconds: Discord would give the session up")
+            }
+            Self::Pause { .. } => Ok(()),
             Self::RequestMembers(request) => check_members(request),
             Self::RequestSounds(request) if request.guild_ids.is_empty() => {
                 Err("at least one guild")
@@ -204,7 +218,7 @@ impl Command {
             Self::RequestMembers(request) => Outgoing::RequestMembers(request),
             Self::RequestSounds(request) => Outgoing::RequestSounds(request),
             Self::RequestChannelInfo(request) => Outgoing::RequestChannelInfo(request),
-            Self::Reconnect => return None,
+            Self::Reconnect | Self::Pause { .. } => return None,
         })
     }
 }

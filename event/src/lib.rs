@@ -35,6 +35,7 @@ mod keyhash;
 mod kind;
 pub mod kinds;
 mod names;
+pub mod presence;
 mod put;
 pub mod record;
 pub mod sections;

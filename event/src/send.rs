@@ -68,6 +68,8 @@ pub struct Identify {
     pub large_threshold: Option<u8>,
     /// The presence to begin with.
     pub presence: Option<PresenceUpdate>,
+    /// The bits of what else the client can do (G-49).
+    pub capabilities: Option<u64>,
 }
 
 impl fmt::Debug for Identify {
@@ -77,6 +79,7 @@ impl fmt::Debug for Identify {
             .field("shard", &self.shard)
             .field("large_threshold", &self.large_threshold)
             .field("presence", &self.presence)
+            .field("capabilities", &self.capabilities)
             .finish_non_exhaustive()
     }
 }
@@ -117,6 +120,7 @@ pub struct Activity {
     /// Its name.
     pub name: String,
     /// 0 playing, 1 streaming, 2 listening, 3 watching, 4 custom, 5 competing.
+    #[serde(rename = "type")]
     pub kind: u8,
     /// What is shown below the name, or the text of a custom status.
     pub state: Option<String>,
@@ -261,6 +265,9 @@ impl Identify {
         }
         if let Some(presence) = &self.presence {
             data["presence"] = presence.data();
+        }
+        if let Some(capabilities) = self.capabilities {
+            data["capabilities"] = json!(capabilities);
         }
         data
     }

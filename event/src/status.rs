@@ -16,7 +16,7 @@ pub const PROGRESS: u8 = 2;
 pub const SESSION: u8 = 3;
 /// In a ring that mixcord-bridge writes: which log it mirrors, and how far; the bridge's own.
 pub const MIRROR: u8 = 32;
-/// The section with the status.
+/// The section with the status. [`crate::figures`] has another, [`crate::presence`] the one behind that.
 const STATUS: u8 = 4;
 /// Raised only when the fields it has begin to mean something else.
 const VERSION: u8 = 1;
@@ -27,7 +27,7 @@ const VERSION: u8 = 1;
 /// A new field goes to the end, and 0 (or nothing) in it says that nothing is known.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct ShardStatus {
-    /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected` or `stopped`.
+    /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected`, `paused` or `stopped`.
     pub state: String,
     /// The counter of the newest session; 0 before the first.
     pub session: u32,

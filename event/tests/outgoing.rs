@@ -45,11 +45,12 @@ fn payloads() -> Vec<(Outgoing, Value)> {
                 shard: Shard { id: 3, count: 300 },
                 large_threshold: Some(250),
                 presence: Some(presence()),
+                capabilities: Some(1 << 15),
             }),
             json!({"op": 2, "d": {
                 "token": "t0k3n", "intents": 53_608_447, "shard": [3, 300], "large_threshold": 250,
                 "properties": {"os": "linux", "browser": "mixcord", "device": "mixcord"},
-                "presence": shown}}),
+                "presence": shown, "capabilities": 32_768}}),
         ),
         (Outgoing::PresenceUpdate(presence()), json!({"op": 3, "d": shown})),
         (

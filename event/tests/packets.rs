@@ -34,6 +34,8 @@ fn commands() -> Vec<(Command, &'static [u8])> {
         (members.into(), b"\x02\x29\x01\x01q\x07\x01\xfb\x2c\x01\x01\x01\x01x"),
         (sounds.into(), b"\x03\x02\x29\x2a"),
         (info.into(), b"\x04\x29\x01\x06status"),
+        (Command::Reconnect, b"\x05"),
+        (Command::Pause { seconds: 300 }, b"\x06\xfb\x2c\x01"),
     ]
 }
 
@@ -85,6 +87,6 @@ fn what_comes_later_is_refused_and_not_misread() {
         assert_eq!(Request::decode(&[b"\x01\x00", bytes, b"\x01"].concat()), None);
         assert_eq!(Request::decode(&[b"\x01\x03", bytes].concat()), None);
     }
-    assert_eq!(Request::decode(b"\x01\x00\x05\x29"), None);
+    assert_eq!(Request::decode(b"\x01\x00\x07\x29"), None);
     assert_eq!(Reply::decode(b"\x01\x03"), None);
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mixcord_event::send::Identify;
 use mixcord_event::{Outgoing, Shard, topology};
@@ -28,10 +28,12 @@ use crate::rings::Rings;
 use crate::session::Ended;
 use crate::shard::{self, Attendance, Context, supervise};
 use crate::survey::Survey;
-use crate::wire::Tls;
+use crate::wire::{Proxy, Tls};
 
 /// How often Discord is asked for the budget and its recommendation while all is well.
 const REFRESH: Duration = Duration::from_secs(1_800);
+/// So long another count that starts at the same moment may take to give way.
+const GIVES_WAY: Duration = Duration::from_secs(3);
 
 /// Runs until `stop` says so. The runtime's threads are to [rest](Rhythm::rest) in this rhythm.
 ///
@@ -49,7 +51,12 @@ pub async fn run(
     let namespace =
         Namespace::new(&topology::namespace(&options.instance)).map_err(Failure::configuration)?;
     let survey = survey(&namespace, &options, &token)?;
-    let gateway = Gateway::new(&options.api_url, &token, &tls);
+    let proxy = Proxy::choose(options.proxy.as_deref(), |name| std::env::var(name).ok())
+        .map_err(Failure::configuration)?;
+    if let Some(proxy) = &proxy {
+        tracing::info!(%proxy, "connections go through a proxy");
+    }
+    let gateway = Gateway::new(&options.api_url, &token, &tls, proxy);
     let backoff = Backoff::of(&options);
     let (shards, said) = tokio::select! {
         chosen = recommendation::choose(&options.shards, &survey, &gateway, backoff) => chosen?,
@@ -59,9 +66,7 @@ pub async fn run(
     files::raise(&shards)?;
     let mut rings = Rings::open(&namespace, &options, &shards)?;
     let result = async {
-        // Whoever started at the same time has seen as little as we had.
-        let survey = self::survey(&namespace, &options, &token)?;
-        refuse_beside(&survey, &shards, &options)?;
+        let survey = look_again(&namespace, &options, &token, &shards).await?;
         let (gate, needed) = open_gate(&options, &token, said.as_ref(), &survey, &rings).await?;
         let desk = Arc::new(Desk::new(shards.clone()));
         let replaces = survey.has_ended_count(shards.count);
@@ -78,10 +83,30 @@ pub async fn run(
 
 /// What there is of the instance.
 fn survey(namespace: &Namespace, options: &Options, token: &Token) -> Result<Survey, Failure> {
-    let settings = |shard, count| {
-        Settings::new(shard, count, options.intents.bits(), options.encoding, token.fingerprint())
-    };
-    Survey::of(namespace, settings).map_err(Failure::trouble)
+    let settings = Settings::new(options, token);
+    Survey::of(namespace, |shard, count| settings.of_shard(shard, count)).map_err(Failure::trouble)
+}
+
+/// Whoever started at the same time has seen as little as we had, and has his rings now. Of two counts the
+/// smaller goes on: the other sees that, too, and lets go.
+async fn look_again(
+    namespace: &Namespace,
+    options: &Options,
+    token: &Token,
+    shards: &ShardSet,
+) -> Result<Survey, Failure> {
+    let began = Instant::now();
+    loop {
+        let survey = survey(namespace, options, token)?;
+        let larger =
+            survey.runs_beside(shards.count).is_some_and(|(count, _)| count > shards.count);
+        // One that began earlier, and runs, does not go.
+        if !larger || began.elapsed() >= GIVES_WAY {
+            refuse_beside(&survey, shards, options)?;
+            return Ok(survey);
+        }
+        tokio::time::sleep(GIVES_WAY / 100).await;
+    }
 }
 
 /// Two counts at once give every event twice, in rings that do not know of each other.
@@ -102,6 +127,7 @@ fn check_identify(options: &Options, token: &Token) -> Result<(), Failure> {
         shard: Shard { id: u16::MAX, count: u16::MAX },
         large_threshold: options.large_threshold,
         presence: options.presence.clone(),
+        capabilities: options.capabilities,
     });
     largest.encode(options.encoding, &mut Vec::new()).map_err(|error| {
         Failure::configuration(format!(

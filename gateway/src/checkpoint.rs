@@ -5,11 +5,13 @@
 //! becomes of the status, the session goes on.
 
 use mixcord_event::figures::ShardFigures;
+use mixcord_event::presence::SetPresence;
+use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::{CHECKPOINT, PROGRESS, SESSION, ShardStatus, decode_v2};
 use mixcord_event::{Encoding, sections};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Fingerprint;
+use crate::config::{Options, Token};
 use crate::session::{GapReason, Restored, SessionInfo};
 use crate::wire::API_VERSION;
 
@@ -35,6 +37,10 @@ pub struct Checkpoint {
     figures: ShardFigures,
     /// The section of `figures`, encoded when they change.
     encoded_figures: Vec<u8>,
+    /// What a command told the bot to show.
+    presence: Option<SetPresence>,
+    /// Its section.
+    encoded_presence: Vec<u8>,
 }
 
 /// A session and everything that has to be the same to resume it.
@@ -45,8 +51,9 @@ struct Saved {
     settings: Settings,
 }
 
-/// What a session depends on: with another value of any of these it cannot be resumed (G-24).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a session depends on: with another value of any of these it cannot be resumed (G-24). A new field
+/// goes to the end, and 0 in it says that nothing is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Settings {
     shard: u16,
     shards: u16,
@@ -54,20 +61,39 @@ pub struct Settings {
     etf: bool,
     api_version: u8,
     fingerprint: [u8; 16],
+    /// Of token and API together. A session of a test server is none of Discord's, and its URL is no place for
+    /// the token.
+    account: [u8; 16],
+    /// Those of IDENTIFY; 0 without.
+    capabilities: u64,
 }
 
 impl Settings {
-    /// Of a shard of this process.
-    pub fn new(
-        shard: u16,
-        shards: u16,
-        intents: u64,
-        encoding: Encoding,
-        fingerprint: Fingerprint,
-    ) -> Self {
-        let etf = encoding == Encoding::Etf;
-        let api_version = API_VERSION;
-        Self { shard, shards, intents, etf, api_version, fingerprint: fingerprint.0 }
+    /// What all shards of a process have in common.
+    pub fn new(options: &Options, token: &Token) -> Self {
+        Self {
+            shard: 0,
+            shards: 0,
+            intents: options.intents.bits(),
+            etf: options.encoding == Encoding::Etf,
+            api_version: API_VERSION,
+            fingerprint: token.fingerprint().0,
+            account: token.fingerprint_at(&options.api_url).0,
+            capabilities: options.capabilities.unwrap_or(0),
+        }
+    }
+
+    /// Those of one of its shards.
+    #[must_use]
+    pub fn of_shard(&self, shard: u16, shards: u16) -> Self {
+        Self { shard, shards, ..self.clone() }
+    }
+
+    /// Can a session that began with `saved` go on with these?
+    fn go_on_from(&self, saved: &Self) -> bool {
+        // A gateway of before the field does not say at which API it was; its sessions shall not pay for that.
+        let account = if saved.account == [0; 16] { self.account } else { saved.account };
+        *self == Self { account, ..saved.clone() }
     }
 }
 
@@ -84,17 +110,18 @@ impl Checkpoint {
         let status = ShardStatus { session, seq, ..status };
         let encoded = sections::find(sections, SESSION, VERSION).unwrap_or_default();
         let session = (!encoded.is_empty()).then(|| sections::read(encoded)).flatten();
-        let figures = ShardFigures::decode(bytes).unwrap_or_default();
-        Some(Self { status, session, encoded: encoded.to_vec(), figures, ..Self::default() })
+        let mut read = Self { status, session, encoded: encoded.to_vec(), ..Self::default() };
+        read.figures = ShardFigures::decode(bytes).unwrap_or_default();
+        read.show(SetPresence::decode(bytes));
+        Some(read)
     }
 
     /// What a gateway left that wrote no sections yet.
     fn decode_v2(bytes: &[u8]) -> Option<Self> {
         let (status, rest) = decode_v2(bytes)?;
-        let (session, used): (Option<Saved>, usize) =
-            bincode::serde::decode_from_slice(rest, configuration()).ok()?;
+        let session: Option<Saved> = sections::read(rest)?;
         let encoded = session.as_ref().map(encode).unwrap_or_default();
-        (used == rest.len()).then_some(Self { status, session, encoded, ..Self::default() })
+        Some(Self { status, session, encoded, ..Self::default() })
     }
 
     /// The bytes for the ring.
@@ -109,6 +136,7 @@ impl Checkpoint {
         }
         self.status.put(&mut bytes);
         bytes.extend_from_slice(&self.encoded_figures);
+        bytes.extend_from_slice(&self.encoded_presence);
         sections::put(&mut bytes, sections::WRITER, 1, WRITER.as_bytes());
         bytes
     }
@@ -137,6 +165,25 @@ impl Checkpoint {
         });
     }
 
+    /// From now on the bot shows this, if a command said so. One that is too long is forgotten with the process.
+    pub fn show(&mut self, presence: Option<SetPresence>) {
+        self.encoded_presence = presence.as_ref().map(SetPresence::encode).unwrap_or_default();
+        self.presence = presence;
+    }
+
+    /// What the next IDENTIFY has to say, where the options say `configured`.
+    pub fn presence(&self, configured: Option<&PresenceUpdate>) -> Option<PresenceUpdate> {
+        let set = self.presence.as_ref().map(|set| &set.presence);
+        set.or(configured).cloned()
+    }
+
+    /// Forgets what a command told the bot to show where the options have said something else since.
+    pub fn forget_presence(&mut self, configured: Option<&PresenceUpdate>) {
+        if self.presence.as_ref().is_some_and(|set| set.instead_of.as_ref() != configured) {
+            self.show(None);
+        }
+    }
+
     /// A session begins.
     pub fn begin(&mut self, counter: u32, session: &SessionInfo, settings: &Settings) {
         let long = |text: &str| text.len() > TEXT_MAX;
@@ -154,7 +201,7 @@ impl Checkpoint {
     pub fn restore(&self, settings: &Settings) -> Restored {
         let (seq, counter) = (self.status.seq, self.status.session);
         match &self.session {
-            Some(saved) if saved.settings == *settings => {
+            Some(saved) if settings.go_on_from(&saved.settings) => {
                 let session =
                     SessionInfo { id: saved.id.clone(), resume_url: saved.resume_url.clone() };
                 Restored { session: Some(session), seq, counter, lost: None }
@@ -196,143 +243,4 @@ fn progress(content: &[u8]) -> Option<(u32, Option<u64>)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(intents: u64) -> Settings {
-        Settings::new(1, 4, intents, Encoding::Etf, Fingerprint([3; 16]))
-    }
-
-    fn checkpoint() -> Checkpoint {
-        let mut checkpoint = Checkpoint::default();
-        checkpoint.status.seq = Some(77);
-        let session = SessionInfo { id: "abc".into(), resume_url: Some("wss://x".into()) };
-        checkpoint.begin(5, &session, &settings(513));
-        checkpoint
-    }
-
-    #[test]
-    fn g24_the_same_settings_resume_any_other_owe_a_gap() {
-        let bytes = checkpoint().encode();
-        let read = Checkpoint::decode(&bytes).expect("reads");
-        let restored = read.restore(&settings(513));
-        assert_eq!(restored.session.map(|session| session.id), Some("abc".into()));
-        assert_eq!((restored.seq, restored.counter, restored.lost), (Some(77), 5, None));
-        let others = [
-            settings(1),
-            Settings::new(1, 8, 513, Encoding::Etf, Fingerprint([3; 16])),
-            Settings::new(2, 4, 513, Encoding::Etf, Fingerprint([3; 16])),
-            Settings::new(1, 4, 513, Encoding::Json, Fingerprint([3; 16])),
-            Settings::new(1, 4, 513, Encoding::Etf, Fingerprint([4; 16])),
-        ];
-        for other in others {
-            let restored = read.restore(&other);
-            assert_eq!(restored.session, None, "{other:?}");
-            assert_eq!(restored.lost, Some(GapReason::SettingsChanged));
-        }
-        assert_eq!(Checkpoint::default().restore(&settings(1)).lost, None);
-    }
-
-    #[test]
-    fn p8_other_bytes_are_no_checkpoint_and_no_other_session() {
-        let bytes = checkpoint().encode();
-        for end in 0..bytes.len() {
-            let Some(read) = Checkpoint::decode(&bytes[..end]) else { continue };
-            assert_eq!((read.status.session, read.status.seq), (5, Some(77)), "cut at {end}");
-            assert!(read.session.is_none_or(|saved| saved.id == "abc"), "cut at {end}");
-        }
-        assert_eq!(Checkpoint::decode(&[0xff; 400]), None);
-        let mut other = bytes;
-        other[0] = other[0].wrapping_add(1);
-        assert_eq!(Checkpoint::decode(&other), None);
-    }
-
-    /// What the gateway of 2026-11 left: no sections, and the status in front of the session.
-    const V2: &[u8] = b"\x02\x09connected\x05\x01\x4d\x02\xfb\x28\xa0\xfb\x04\xa6\x03\x01\x02\x04\xfb\xdc\x05\x00\
-        \x01\x03abc\x01\x07wss://x\x01\x04\xfb\x01\x02\x01\x0a\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03";
-
-    /// What the first gateway with sections leaves: progress, session, status, writer.
-    const V3: &[u8] = b"\x03\
-        \x02\x01\x0d\x00\x00\x00\x05\x00\x00\x00\x01\x4d\x00\x00\x00\x00\x00\x00\x00\
-        \x03\x01\x24\x00\x00\x00\x03abc\x01\x07wss://x\x01\x04\xfb\x01\x02\x01\x0a\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\x03\
-        \x04\x01\x1c\x00\x00\x00\x09connected\x05\x01\x4d\x02\xfb\x28\xa0\xfb\x04\xa6\x03\x01\x02\x04\xfb\xdc\x05\x00\
-        \x01\x01\x15\x00\x00\x00mixcord-gateway 0.1.0";
-
-    fn resumes(bytes: &[u8]) -> ShardStatus {
-        let read = Checkpoint::decode(bytes).expect("reads");
-        let restored = read.restore(&settings(513));
-        let session = SessionInfo { id: "abc".into(), resume_url: Some("wss://x".into()) };
-        let expected = Restored { session: Some(session), seq: Some(77), counter: 5, lost: None };
-        assert_eq!(restored, expected);
-        assert_eq!(
-            Checkpoint::decode(&read.encode()).expect("again").restore(&settings(513)),
-            expected
-        );
-        read.status
-    }
-
-    /// G-F9: an upgrade of the gateway, from whatever release, identifies nobody anew.
-    #[test]
-    fn p11_the_sessions_of_older_gateways_are_resumed() {
-        for frozen in [V2, V3] {
-            let status = resumes(frozen);
-            assert_eq!((status.state.as_str(), status.latencies_us.len()), ("connected", 2));
-            assert_eq!((status.reconnects, status.gaps, status.stalled_ms), (3, 2, 1500));
-        }
-    }
-
-    /// And so does the way back: sections that are new, a longer status and one that means something
-    /// else, a longer session and progress.
-    #[test]
-    fn p11_the_sessions_of_newer_gateways_are_resumed() {
-        let longer = |section: u8, more: &[u8], version: u8| {
-            let content = sections::find(&V3[1..], section, 1).expect("there");
-            let mut bytes = Vec::new();
-            sections::put(&mut bytes, section, version, &[content, more].concat());
-            bytes
-        };
-        let mut unknown = Vec::new();
-        sections::put(&mut unknown, 77, 9, &[0xff; 500]);
-        let parts = |status_version| {
-            [
-                unknown.clone(),
-                longer(4, b"\x2a\x05later", status_version),
-                longer(3, b"\x01\x02", 1),
-                longer(2, &[9; 8], 1),
-            ]
-            .concat()
-        };
-        let status = resumes(&[&[CHECKPOINT][..], &parts(1)].concat());
-        assert_eq!((status.state.as_str(), status.stalls), ("connected", 4));
-        let status = resumes(&[&[CHECKPOINT][..], &parts(2)].concat());
-        assert_eq!(status, ShardStatus { session: 5, seq: Some(77), ..ShardStatus::default() });
-        // A status of nobody's making: it is empty, and the session stands.
-        let broken = [&V3[..1], &V3[1..][..61], b"\x04\x01\x02\x00\x00\x00\xff\xff"].concat();
-        assert_eq!(resumes(&broken).state, "");
-    }
-
-    /// What is not there any more cannot be resumed, but its counter and seq are known.
-    #[test]
-    fn a_session_in_a_form_that_nobody_knows_owes_a_gap() {
-        let mut bytes = V3.to_vec();
-        let at = 1 + 6 + 13;
-        assert_eq!(bytes[at..at + 2], [SESSION, VERSION]);
-        bytes[at + 1] = 2;
-        let restored = Checkpoint::decode(&bytes).expect("reads").restore(&settings(513));
-        assert_eq!((restored.session, restored.seq, restored.counter), (None, Some(77), 5));
-        assert_eq!(restored.lost, Some(GapReason::SessionNotKept));
-    }
-
-    #[test]
-    fn endless_texts_are_not_kept() {
-        let mut checkpoint = checkpoint();
-        let session = SessionInfo { id: "i".repeat(10_000), resume_url: None };
-        checkpoint.begin(6, &session, &settings(1));
-        assert!(checkpoint.session.is_none());
-        let read = Checkpoint::decode(&checkpoint.encode()).expect("reads");
-        assert_eq!(read.restore(&settings(1)).lost, Some(GapReason::SessionNotKept));
-        let session = SessionInfo { id: "i".into(), resume_url: Some("u".repeat(10_000)) };
-        checkpoint.begin(6, &session, &settings(1));
-        assert!(checkpoint.encode().len() < 200);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::config::Token;
-use crate::wire::Tls;
+use crate::wire::{Proxy, Tls};
 
 /// The whole request may take this long.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,9 +104,16 @@ pub enum DiscoveryError {
 ///
 /// # Errors
 /// When there is no usable answer.
-pub fn discover(api_url: &str, token: &Token, tls: &Tls) -> Result<Discovered, DiscoveryError> {
+pub fn discover(
+    api_url: &str,
+    token: &Token,
+    tls: &Tls,
+    proxy: Option<&Proxy>,
+) -> Result<Discovered, DiscoveryError> {
     let url = format!("{api_url}/gateway/bot");
-    let builtin = ask(&url, token, RootCerts::WebPki);
+    let parsed = url.parse().ok();
+    let proxy = proxy.zip(parsed.as_ref()).and_then(|(proxy, url)| proxy.of(url));
+    let builtin = ask(&url, token, RootCerts::WebPki, proxy);
     if tls.added().is_empty() || !url.starts_with("https://") {
         return builtin;
     }
@@ -114,11 +121,16 @@ pub fn discover(api_url: &str, token: &Token, tls: &Tls) -> Result<Discovered, D
     builtin.or_else(|_| {
         let added: Vec<_> =
             tls.added().iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-        ask(&url, token, RootCerts::new_with_certs(&added))
+        ask(&url, token, RootCerts::new_with_certs(&added), proxy)
     })
 }
 
-fn ask(url: &str, token: &Token, roots: RootCerts) -> Result<Discovered, DiscoveryError> {
+fn ask(
+    url: &str,
+    token: &Token,
+    roots: RootCerts,
+    proxy: Option<&ureq::Proxy>,
+) -> Result<Discovered, DiscoveryError> {
     let later = |why: String, after| DiscoveryError::Later { url: url.to_owned(), why, after };
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls =
@@ -127,7 +139,7 @@ fn ask(url: &str, token: &Token, roots: RootCerts) -> Result<Discovered, Discove
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
-        .proxy(None)
+        .proxy(proxy.cloned())
         .tls_config(tls)
         .user_agent(crate::wire::USER_AGENT)
         .build()

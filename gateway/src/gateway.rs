@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::config::Token;
 use crate::discovery::{Discovered, DiscoveryError, discover};
 use crate::identify::Gate;
-use crate::wire::Tls;
+use crate::wire::{Proxy, Tls};
 
 /// Shards that fail together ask once.
 const FRESH: Duration = Duration::from_secs(5);
@@ -20,17 +20,19 @@ pub struct Gateway {
     api_url: String,
     token: Token,
     tls: Tls,
+    proxy: Option<Proxy>,
     said: watch::Sender<Option<Discovered>>,
     asked: AsyncMutex<Option<Instant>>,
 }
 
 impl Gateway {
     /// An API that was not asked yet.
-    pub fn new(api_url: &str, token: &Token, tls: &Tls) -> Self {
+    pub fn new(api_url: &str, token: &Token, tls: &Tls, proxy: Option<Proxy>) -> Self {
         Self {
             api_url: api_url.to_owned(),
             token: token.clone(),
             tls: tls.clone(),
+            proxy,
             said: watch::channel(None).0,
             asked: AsyncMutex::new(None),
         }
@@ -46,6 +48,11 @@ impl Gateway {
         &self.tls
     }
 
+    /// The way out, where it is not direct.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
     /// Must connections be encrypted, because the API is?
     pub fn is_encrypted(&self) -> bool {
         self.api_url.starts_with("https://")
@@ -57,8 +64,9 @@ impl Gateway {
     /// When there is no usable answer.
     pub async fn ask(&self) -> Result<Discovered, DiscoveryError> {
         let (api_url, token, tls) = (self.api_url.clone(), self.token.clone(), self.tls.clone());
-        let url = api_url.clone();
-        let asked = tokio::task::spawn_blocking(move || discover(&api_url, &token, &tls)).await;
+        let (url, proxy) = (api_url.clone(), self.proxy.clone());
+        let ask = move || discover(&api_url, &token, &tls, proxy.as_ref());
+        let asked = tokio::task::spawn_blocking(ask).await;
         let answer = asked.unwrap_or_else(|error| {
             Err(DiscoveryError::Later { url, why: error.to_string(), after: None })
         })?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mixcord_gateway::config::{ConfigError, Options, Token};
 use mixcord_gateway::rhythm::Rhythm;
-use mixcord_gateway::{Failure, app};
+use mixcord_gateway::{Failure, app, secrecy};
 use mixcord_process::service::Service;
 use mixcord_process::{log, signals};
 use tokio::sync::watch;
@@ -41,9 +41,12 @@ fn main() -> ExitCode {
 }
 
 fn start(options: Options) -> Result<(), Failure> {
+    secrecy::keep()
+        .map_err(|error| Failure::Trouble(format!("core dumps cannot be prevented: {error}")))?;
     let token = Token::read(options.token_file.as_deref(), std::env::var("DISCORD_TOKEN").ok())
         .map_err(|error| Failure::Configuration(error.to_string()))?;
-    let rhythm = Arc::new(Rhythm::new(options.pace));
+    let coalesce = options.coalesce_ms.map(|ms| Duration::from_millis(ms.into()));
+    let rhythm = Arc::new(Rhythm::new(options.pace, coalesce));
     let resting = Arc::clone(&rhythm);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

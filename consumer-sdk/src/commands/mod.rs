@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use mixcord_event::topology;
 
 pub use error::{Error, Failed};
-pub use mixcord_event::command::Command;
+pub use mixcord_event::command::{Command, PAUSE_MAX};
 pub use mixcord_event::send::{
     Activity, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds, VoiceState,
 };
@@ -139,6 +139,17 @@ impl Commands {
     /// When nobody runs the shard, or it is not connected.
     pub fn reconnect_blocking(&self, shard: u16) -> Result<(), Error> {
         self.send_to_blocking(shard, Command::Reconnect)
+    }
+
+    /// Has every shard give its connection up, so that its session can be resumed, and make no other for so many
+    /// seconds, at most [`PAUSE_MAX`]; with 0 all go on at once. Discord keeps what happens meanwhile, for a few
+    /// minutes. Asked again, the time begins anew.
+    ///
+    /// # Errors
+    /// When nobody runs a shard. Until all that was received is in the rings it is refused for the moment, and
+    /// [`Error::retry_after`] says when to ask again.
+    pub fn pause_blocking(&self, seconds: u16) -> Result<(), Error> {
+        self.send_blocking(Command::Pause { seconds })
     }
 
     /// [`send`](Self::send) to this shard and no other: for a presence.

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mixcord_event::figures::ShardFigures;
+use mixcord_event::presence::SetPresence;
+use mixcord_event::send::PresenceUpdate;
 use mixcord_event::{status, topology};
 use mixcord_holdup::Oldest;
 use mixcord_ring::Ring;
@@ -15,8 +17,8 @@ pub struct ShardStatus {
     pub shard: u16,
     /// Of how many.
     pub shards: u16,
-    /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected` or `stopped`: what it was
-    /// last, when the gateway process is gone.
+    /// `disconnected`, `connecting`, `identifying`, `resuming`, `connected`, `paused` or `stopped`: what it
+    /// was last, when the gateway process is gone.
     pub state: String,
     /// The counter of the newest session; 0 before the first.
     pub session: u32,
@@ -54,6 +56,8 @@ pub struct ShardStatus {
     pub budget: Option<BudgetStatus>,
     /// The gateway process, in its own pid namespace; `null` where it does not say.
     pub pid: Option<u32>,
+    /// What the bot shows because a command said so, after a new session as well; `null` where none did.
+    pub presence: Option<PresenceUpdate>,
 }
 
 /// How many sessions of the token may still be begun.
@@ -110,6 +114,7 @@ impl ShardStatus {
             gaps_by_reason: figures.gaps.into_iter().collect(),
             last_event_seconds: None,
             budget,
+            presence: SetPresence::decode(checkpoint).map(|set| set.presence),
             pid: (figures.pid != 0).then_some(figures.pid),
             shard,
             shards,

@@ -65,13 +65,24 @@ pub struct Options {
     #[arg(long, value_name = "FILE", env = "MIXCORD_CA_FILE")]
     pub ca_file: Option<PathBuf>,
 
+    /// Proxy for all connections (HTTP CONNECT), but to the hosts in NO_PROXY; one with a password is better put
+    /// into the variable [default: HTTPS_PROXY or ALL_PROXY, for encrypted connections]
+    #[arg(long, value_name = "http://HOST:PORT", env = "MIXCORD_PROXY", hide_env_values = true)]
+    pub proxy: Option<String>,
+
     /// Options from a file
     #[command(flatten)]
     pub config: ConfigFile,
 
-    /// Presence to begin with, as the JSON of Discord's update-presence structure
+    /// Presence to begin with, as the JSON of Discord's update-presence structure. One that a command sets
+    /// stays, over restarts as well, until this option changes
     #[arg(long, value_name = "JSON", env = "MIXCORD_PRESENCE", value_parser = presence)]
     pub presence: Option<PresenceUpdate>,
+
+    /// Bits of what the bot can do beside what intents say, as a number: 32768 (CHANNEL_OBFUSCATION) has Discord
+    /// send channels that the bot cannot see without their names and topics. Another value begins new sessions
+    #[arg(long, value_name = "NUMBER", env = "MIXCORD_CAPABILITIES")]
+    pub capabilities: Option<u64>,
 
     /// Above this many members a guild comes without its offline members (50 to 250)
     #[arg(long, value_name = "N", env = "MIXCORD_LARGE_THRESHOLD", value_parser = clap::value_parser!(u8).range(50..=250))]
@@ -118,6 +129,11 @@ pub struct Options {
     /// the wakes) or low-cpu (up to 2 ms later)
     #[arg(long, value_name = "PACE", env = "MIXCORD_PACE", default_value_t = Pace::Balanced)]
     pub pace: Pace,
+
+    /// Reads sockets this often at most, in milliseconds (1 to 50): at a trickle of events most of the CPU goes
+    /// into wakes. Heartbeats and commands are as late; --pace does not count then
+    #[arg(long, value_name = "MS", env = "MIXCORD_COALESCE_MS", value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub coalesce_ms: Option<u8>,
 
     /// What is logged, and how
     #[command(flatten)]

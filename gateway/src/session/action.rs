@@ -17,6 +17,8 @@ pub enum Action {
     },
     /// The permit is no longer wanted.
     CancelPermit,
+    /// Nor is the connection that is being opened.
+    CancelConnect,
     /// Close the connection, with this code when the socket still works.
     Close(u16),
     /// Tell the world.

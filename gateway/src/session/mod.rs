@@ -6,6 +6,8 @@
 //!    ▲                   │              │     └─session─▶ Resuming ───────────RESUMED────────────▶ │
 //!    └───────────────────┴── connection lost, op 7, op 9, zombie ◀──────────────┴──────────────────┘
 //! ```
+//!
+//! From each of them an operator can have it *paused*, until it is told to go on or the time for that is over.
 
 mod action;
 mod close;
@@ -44,10 +46,18 @@ use sequence::Sequence;
 
 #[derive(Debug)]
 enum Phase {
-    Waiting { until: Instant },
+    Waiting {
+        until: Instant,
+    },
     Connecting,
-    AwaitHello { until: Instant },
+    AwaitHello {
+        until: Instant,
+    },
     Open(Connection),
+    /// No connection is made before `until`.
+    Paused {
+        until: Instant,
+    },
     Ended,
 }
 
@@ -127,7 +137,7 @@ impl Session {
         // While the socket is not read, nothing can be late.
         let late = |until: Option<Instant>| until.filter(|_| reading == Reading::Running);
         match &self.phase {
-            Phase::Waiting { until } => Some(*until),
+            Phase::Waiting { until } | Phase::Paused { until } => Some(*until),
             Phase::AwaitHello { until } => late(Some(*until)),
             Phase::Open(connection) => {
                 let beat = connection.heart.next();
@@ -142,6 +152,10 @@ impl Session {
         let late = |until: Instant| reading == Reading::Running && now >= until;
         match &self.phase {
             Phase::Waiting { until } if now >= *until => self.connect(),
+            Phase::Paused { until } if now >= *until => {
+                tracing::warn!("the pause is over: a connection is made again");
+                self.connect();
+            }
             Phase::AwaitHello { until } if late(*until) => {
                 self.drop_connection(now, Lost::NoHello);
             }
@@ -196,6 +210,10 @@ impl Session {
         matches!(self.phase, Phase::AwaitHello { .. } | Phase::Open(_))
     }
 
+    fn awaits_permit(&self) -> bool {
+        matches!(self.phase, Phase::Open(Connection { stage: Stage::AwaitPermit, .. }))
+    }
+
     fn connect(&mut self) {
         let endpoint = self.failures.endpoint(self.session.as_ref());
         self.phase = Phase::Connecting;
@@ -231,7 +249,7 @@ impl Session {
     }
 
     fn end(&mut self, ended: Ended) {
-        if matches!(self.phase, Phase::Open(Connection { stage: Stage::AwaitPermit, .. })) {
+        if self.awaits_permit() {
             self.actions.push_back(Action::CancelPermit);
         }
         self.phase = Phase::Ended;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::connection::{Connection, Stage};
-use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session};
+use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State};
 
 impl Session {
     /// The connection is open.
@@ -47,6 +47,31 @@ impl Session {
         }
     }
 
+    /// An operator wants no connection before `until`. The session can be resumed then (G-22).
+    pub fn pause(&mut self, now: Instant, until: Instant) {
+        match self.phase {
+            Phase::Ended => return,
+            Phase::Connecting => self.actions.push_back(Action::CancelConnect),
+            _ => {}
+        }
+        if self.is_open() {
+            self.settle(now);
+            if self.awaits_permit() {
+                self.actions.push_back(Action::CancelPermit);
+            }
+            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
+        }
+        self.phase = Phase::Paused { until };
+        self.set_state(State::Paused);
+    }
+
+    /// An operator wants events again.
+    pub fn go_on(&mut self) {
+        if matches!(self.phase, Phase::Paused { .. }) {
+            self.connect();
+        }
+    }
+
     /// Something arrived, whatever it was (G-11).
     pub fn heard(&mut self) {
         if let Phase::Open(connection) = &mut self.phase {
@@ -60,7 +85,7 @@ impl Session {
         match &mut self.phase {
             Phase::AwaitHello { until } => *until = earliest.max(*until),
             Phase::Open(connection) => connection.read_again(earliest),
-            Phase::Waiting { .. } | Phase::Connecting | Phase::Ended => {}
+            Phase::Waiting { .. } | Phase::Connecting | Phase::Paused { .. } | Phase::Ended => {}
         }
     }
 

@@ -14,6 +14,8 @@ pub enum State {
     Resuming,
     /// Events flow.
     Connected,
+    /// Without a connection for a while, because an operator said so.
+    Paused,
     /// Ended.
     Stopped,
 }
@@ -27,6 +29,7 @@ impl State {
             Self::Identifying => "identifying",
             Self::Resuming => "resuming",
             Self::Connected => "connected",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         }
     }

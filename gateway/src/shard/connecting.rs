@@ -54,7 +54,8 @@ impl Runner {
             let url = gateway_url(&base, context.encoding, context.compression);
             let encrypted = context.gateway.is_encrypted();
             let _place = context.opening_place().await;
-            match connect(url, context.tls.clone(), context.message_max, encrypted).await {
+            let (tls, proxy) = (context.gateway.tls().clone(), context.gateway.proxy().cloned());
+            match connect(url, tls, proxy, context.message_max, encrypted).await {
                 Ok(socket) => Ok(Box::new(socket)),
                 Err(error) => {
                     tracing::warn!(%error, "no connection");

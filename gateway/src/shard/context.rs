@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mixcord_event::send::PresenceUpdate;
+use mixcord_event::send::{Identify, PresenceUpdate};
 use mixcord_event::{Encoding, Shard};
 use mixcord_ring::{AsyncBell, Producer};
 use tokio::sync::{Semaphore, watch};
@@ -12,13 +12,14 @@ use super::attendance::Attendance;
 use super::output::OutputError;
 use super::workbench::Workbenches;
 use crate::backoff::Backoff;
+use crate::checkpoint::Settings;
 use crate::commands::Desk;
 use crate::config::{Options, Token};
 use crate::gateway::Gateway;
 use crate::identify::Gate;
 use crate::rhythm::Rhythm;
 use crate::session::Times;
-use crate::wire::{Compression, Tls};
+use crate::wire::Compression;
 
 /// Handshakes at a time, each with its lookup in a thread: a thousand shards that start, or come back
 /// after an outage, would be late for each other's HELLO.
@@ -35,8 +36,8 @@ pub struct Context {
     pub gate: Gate,
     /// Requests of consumers.
     pub desk: Arc<Desk>,
-    /// Roots.
-    pub tls: Tls,
+    /// What sessions depend on.
+    pub settings: Settings,
     /// Intents' bits.
     pub intents: u64,
     /// What Discord sends.
@@ -51,10 +52,12 @@ pub struct Context {
     pub workbenches: Workbenches,
     /// Kept per shard while its ring is full, in bytes.
     pub buffer: usize,
-    /// The presence in IDENTIFY.
+    /// The presence in IDENTIFY, unless a command set another.
     pub presence: Option<PresenceUpdate>,
     /// `large_threshold` in IDENTIFY.
     pub large_threshold: Option<u8>,
+    /// `capabilities` in IDENTIFY.
+    pub capabilities: Option<u64>,
     /// Who is connected.
     pub attendance: Attendance,
     /// Sessions of another shard count ended before: new ones begin with a gap.
@@ -81,7 +84,7 @@ impl Context {
         let message_max = usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX);
         Self {
             token: gateway.token().clone(),
-            tls: gateway.tls().clone(),
+            settings: Settings::new(options, gateway.token()),
             gateway,
             gate,
             desk,
@@ -95,6 +98,7 @@ impl Context {
             buffer: usize::try_from(options.buffer_bytes.0).unwrap_or(usize::MAX),
             presence: options.presence.clone(),
             large_threshold: options.large_threshold,
+            capabilities: options.capabilities,
             replaces_other_count,
             backoff: Backoff::of(options),
             times: Times {
@@ -102,6 +106,18 @@ impl Context {
                 ..Times::default()
             },
             opening: Semaphore::new(OPENING_MAX),
+        }
+    }
+
+    /// What begins a session of `shard` that shows `presence`.
+    pub fn identify(&self, shard: Shard, presence: Option<PresenceUpdate>) -> Identify {
+        Identify {
+            token: self.token.reveal().to_owned(),
+            intents: self.intents,
+            shard,
+            large_threshold: self.large_threshold,
+            presence,
+            capabilities: self.capabilities,
         }
     }
 }

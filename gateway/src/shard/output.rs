@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mixcord_event::figures::ShardFigures;
+use mixcord_event::presence::SetPresence;
+use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::ShardStatus;
 use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
 
@@ -283,6 +285,17 @@ impl Output {
     /// Changes what the next commit says was counted.
     pub(super) fn count(&mut self, change: impl FnOnce(&mut ShardFigures)) {
         self.checkpoint.count(change);
+    }
+
+    /// A command told the bot to show this.
+    pub(super) fn show(&mut self, presence: SetPresence) {
+        self.checkpoint.show(Some(presence));
+        self.touch();
+    }
+
+    /// What the next IDENTIFY has to say, where the options say `configured`.
+    pub(super) fn presence(&self, configured: Option<&PresenceUpdate>) -> Option<PresenceUpdate> {
+        self.checkpoint.presence(configured)
     }
 
     /// The next commit is worth making for the status alone.

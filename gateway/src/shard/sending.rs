@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use mixcord_event::command::{Command, Refusal, Reply};
-use mixcord_event::send::{EncodeError, Identify, Resume};
+use mixcord_event::presence::SetPresence;
+use mixcord_event::send::{EncodeError, Resume};
 use mixcord_event::{Encoding, Outgoing};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -15,6 +16,8 @@ use crate::session::{Incoming, Payload};
 
 /// A message of ours that is not taken within this time never will be.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// When to ask again whether all that was received is in the ring.
+const PAUSE_AGAIN_MS: u64 = 200;
 
 impl Runner {
     pub(super) async fn send(&mut self, payload: Payload) {
@@ -24,18 +27,15 @@ impl Runner {
             tracing::debug!("asked for too many heartbeats");
             return;
         }
-        let token = || self.context.token.reveal().to_owned();
         let outgoing = match payload {
             Payload::Heartbeat { seq, .. } => Outgoing::Heartbeat { seq },
-            Payload::Identify => Outgoing::Identify(Identify {
-                token: token(),
-                intents: self.context.intents,
-                shard: self.shard,
-                large_threshold: self.context.large_threshold,
-                presence: self.context.presence.clone(),
-            }),
+            Payload::Identify => {
+                let presence = self.output.presence(self.context.presence.as_ref());
+                Outgoing::Identify(self.context.identify(self.shard, presence))
+            }
             Payload::Resume { session_id, seq } => {
-                Outgoing::Resume(Resume { token: token(), session_id, seq })
+                let token = self.context.token.reveal().to_owned();
+                Outgoing::Resume(Resume { token, session_id, seq })
             }
         };
         if let Some(interval) = self.session.heartbeat_interval() {
@@ -80,6 +80,9 @@ impl Runner {
     }
 
     async fn carry_out(&mut self, command: Command) -> Result<(), Refusal> {
+        if let Command::Pause { seconds } = command {
+            return self.pause(Duration::from_secs(seconds.into()));
+        }
         let absent = Refusal::NotConnected { shard: self.shard.id };
         if !self.session.takes_commands() || self.socket.is_none() {
             return Err(absent);
@@ -93,7 +96,32 @@ impl Runner {
         self.limiter.take(Instant::now(), presence).map_err(|wait| Refusal::RateLimited {
             retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1),
         })?;
-        if self.transmit(outgoing.op()).await { Ok(()) } else { Err(absent) }
+        if !self.transmit(outgoing.op()).await {
+            return Err(absent);
+        }
+        if let Outgoing::PresenceUpdate(presence) = outgoing {
+            // A session that Discord does not resume would begin with that of the options.
+            let instead_of = self.context.presence.clone();
+            self.output.show(SetPresence { presence, instead_of });
+        }
+        Ok(())
+    }
+
+    /// Gives the connection up for so long, or goes on at once.
+    fn pause(&mut self, pause: Duration) -> Result<(), Refusal> {
+        if pause.is_zero() {
+            self.session.go_on();
+            return Ok(());
+        }
+        let now = Instant::now();
+        self.session.pause(now, now + pause);
+        // Its state has yet to be written where it had a connection until now.
+        if self.session.has_actions() || self.output.is_waiting() {
+            let why = format!("shard {} has something to write to its ring yet", self.shard.id);
+            let retry_after_ms = Some(PAUSE_AGAIN_MS);
+            return Err(Refusal::Other { why, retry_after_ms });
+        }
+        Ok(())
     }
 
     fn encode(&mut self, outgoing: &Outgoing) -> Result<(), EncodeError> {

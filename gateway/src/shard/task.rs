@@ -21,7 +21,6 @@ use super::reading::Complaint;
 use super::records::Records;
 use super::restore::restore;
 use super::stall::{STALL_WARNING, Turn};
-use crate::checkpoint::Settings;
 use crate::commands::Ask;
 use crate::identify::Permit;
 use crate::limiter::Limiter;
@@ -80,14 +79,9 @@ pub async fn run(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
 
 async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardError> {
     let Start { shard, producer, bell, stop, failures } = start;
-    let settings = Settings::new(
-        shard.id,
-        shard.count,
-        context.intents,
-        context.encoding,
-        context.token.fingerprint(),
-    );
+    let settings = context.settings.of_shard(shard.id, shard.count);
     let (mut checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
+    checkpoint.forget_presence(context.presence.as_ref());
     checkpoint.count_anew(std::process::id(), super::now_us(), restored.session.is_some());
     let now = Instant::now();
     let mut session =
@@ -142,7 +136,10 @@ impl Runner {
                     self.output.drain()?;
                     self.commit()?;
                 }
-                Wake::Ask(ask) => self.answer(ask).await,
+                Wake::Ask(ask) => {
+                    self.answer(ask).await;
+                    self.commit()?;
+                }
                 Wake::Message(first) => self.burst(first)?,
             }
         }
@@ -200,6 +197,7 @@ impl Runner {
                         Some(Box::pin(async move { context.gate.permit(shard, failures).await }));
                 }
                 Action::CancelPermit => (self.permit, self.permitted) = (None, None),
+                Action::CancelConnect => (self.connecting, self.endpoint) = (None, None),
                 Action::Close(code) => self.close(code),
                 Action::State(state) => {
                     let counter = self.session.counter();

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::dial::dial;
+use super::proxy::{Proxy, tunnel};
 use super::tls::Tls;
 
 /// What we call ourselves, in the form that Discord asks for.
@@ -76,13 +77,15 @@ impl ConnectError {
     }
 }
 
-/// Opens `url`; messages may be `limit` bytes long. With `encrypted`, only `wss` will do.
+/// Opens `url`, through the proxy if there is one for it; messages may be `limit` bytes long. With `encrypted`,
+/// only `wss` will do.
 ///
 /// # Errors
 /// When there is no connection in the end.
 pub async fn connect(
     url: String,
     tls: Tls,
+    proxy: Option<Proxy>,
     limit: usize,
     encrypted: bool,
 ) -> Result<Socket, ConnectError> {
@@ -95,7 +98,7 @@ pub async fn connect(
         .write_buffer_size(0)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
-    match tokio::time::timeout(TIMEOUT, open(&url, &tls, config)).await {
+    match tokio::time::timeout(TIMEOUT, open(&url, &tls, proxy.as_ref(), config)).await {
         Ok(Ok(socket)) => Ok(socket),
         Ok(Err(WsError::Http(answer))) => {
             let (status, after) = (answer.status().as_u16(), pause(&answer));
@@ -106,10 +109,19 @@ pub async fn connect(
     }
 }
 
-async fn open(url: &str, tls: &Tls, config: WebSocketConfig) -> Result<Socket, WsError> {
+async fn open(
+    url: &str,
+    tls: &Tls,
+    proxy: Option<&Proxy>,
+    config: WebSocketConfig,
+) -> Result<Socket, WsError> {
     let mut request = url.into_client_request()?;
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    let stream = dial(host(&request), port(&request)).await?;
+    let (host, port) = (host(&request), port(&request));
+    let stream = match proxy.and_then(|proxy| proxy.of(request.uri())) {
+        Some(proxy) => tunnel(proxy, host, port).await?,
+        None => dial(host, port).await?,
+    };
     let connector = Connector::Rustls(tls.client());
     let opened = tokio_tungstenite::client_async_tls_with_config(
         request,

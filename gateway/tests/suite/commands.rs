@@ -15,10 +15,10 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 
 use crate::harness::{Fake, Instance, Reader, SIGTERM, until};
 
-struct Client(UnixStream);
+pub(crate) struct Client(UnixStream);
 
 impl Client {
-    fn connect(instance: &Instance, shards: u16) -> Self {
+    pub(crate) fn connect(instance: &Instance, shards: u16) -> Self {
         let path = topology::command_socket(&instance.name, 0, shards);
         let mode = std::fs::metadata(&path).expect("a socket").mode() & 0o777;
         assert_eq!(mode, 0o600);
@@ -38,7 +38,7 @@ impl Client {
         Reply::decode(&answer[..length]).expect("a reply")
     }
 
-    fn ask(&mut self, target: Target, command: Command) -> Reply {
+    pub(crate) fn ask(&mut self, target: Target, command: Command) -> Reply {
         self.send(&Request { target, command }.encode().expect("small enough"))
     }
 }

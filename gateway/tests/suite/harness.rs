@@ -81,6 +81,13 @@ impl Fake {
         self.status()["drained"] == true
     }
 
+    /// Has the shard a session with a connection?
+    pub(crate) fn is_connected(&self, shard: u16) -> bool {
+        let status = self.status();
+        let sessions = status["sessions"].as_array().expect("a list");
+        sessions.iter().any(|session| session["shard"] == shard && session["connected"] == true)
+    }
+
     /// The last sequence number of each session, by id.
     pub(crate) fn last_seqs(&self) -> BTreeMap<String, u64> {
         let status = self.status();
@@ -181,7 +188,8 @@ impl Instance {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mixcord-gateway"));
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("MIXCORD_") || name == "RUST_LOG" {
+            let text = name.to_string_lossy().to_ascii_uppercase();
+            if text.starts_with("MIXCORD_") || text.ends_with("_PROXY") || text == "RUST_LOG" {
                 command.env_remove(name);
             }
         }

@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use mixcord_ring::Namespace;
+use mixcord_event::topology;
+use mixcord_ring::{Geometry, Namespace, Producer};
 use serde_json::json;
 
 use crate::harness::{Fake, Gateway, Instance, Reader, until};
@@ -148,15 +149,39 @@ fn two_shard_counts_that_start_at_one_moment() {
         let last = log.lines().last().unwrap_or_default();
         assert!(last.contains("stop it before"), "{log}");
     }
-    // Whoever was left alone runs; the other, if both met, has gone as well. Then either starts as ever.
-    let count = running.pop().unwrap_or(2);
-    let again = instance.start(&fake.api_url(), &["--shards", &count.to_string()]);
+    let [count] = running[..] else { panic!("{running:?} run") };
     until("all shards", || fake.logged("identify").len() >= count);
     let rings = instance.namespace().rings().expect("listed");
     let own: Vec<_> = (0..count).map(|shard| format!("shard-{shard}-{count}")).collect();
     assert_eq!(rings, own);
     assert_eq!(fake.logged("identify").len(), count);
-    drop((again, both));
+    drop(both);
+}
+
+/// Both have their rings when they look again: the larger lets go, and the smaller waits for that.
+#[test]
+fn of_two_shard_counts_that_meet_the_smaller_goes_on() {
+    for (other, goes_on) in [(3, true), (1, false)] {
+        let fake = Fake::start(|_| {});
+        fake.change("/fake/bot", &json!({"status": 503}));
+        let instance = Instance::new();
+        let mut gateway = instance.start(&fake.api_url(), &["--shards", "2"]);
+        until("asks Discord", || gateway.log().contains("503"));
+        let namespace = instance.namespace();
+        let (bell, name) = (namespace.bell().expect("a doorbell"), topology::shard_ring(0, other));
+        let small = Geometry::new(64, 64 << 10, 4, 1, 8).expect("a geometry");
+        let producer = Producer::create(&namespace, &name, small, &[], &bell).expect("a ring");
+        fake.change("/fake/bot", &json!({"status": 200}));
+        if !goes_on {
+            assert_eq!(gateway.wait().code(), Some(78));
+            assert!(gateway.log().contains("with 1 shards"), "{}", gateway.log());
+            continue;
+        }
+        let has_rings = || namespace.rings().expect("listed").contains(&"shard-1-2".to_owned());
+        until("it has its rings", has_rings);
+        drop(producer);
+        until("both shards", || gateway.log().matches("connected session=").count() == 2);
+    }
 }
 
 /// Names that another user has taken in /dev/shm, where nobody else can remove them.

@@ -12,7 +12,7 @@ use crate::harness::{Instance, Reader, SIGTERM, until};
 use crate::hostile::{Hostile, Peer};
 
 /// A new authority's PEM, and a server that has a certificate of it for 127.0.0.1.
-fn authority() -> (String, TlsAcceptor) {
+pub(crate) fn authority() -> (String, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).expect("valid");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))

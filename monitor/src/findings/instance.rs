@@ -117,11 +117,10 @@ impl Judge<'_> {
         for (state, ids) in away {
             let all = shards.len();
             let text = format!("{} of {all} shards {state}: {}", ids.len(), list(&ids));
-            let waits = state == "identifying" || state == "connecting" || state == "resuming";
-            let command = if waits {
-                self.mixcord("top")
-            } else {
-                self.mixcord(&format!("shard reconnect {}", ids[0]))
+            let command = match state {
+                "identifying" | "connecting" | "resuming" => self.mixcord("top"),
+                "paused" => self.mixcord("drain --undo"),
+                _ => self.mixcord(&format!("shard reconnect {}", ids[0])),
             };
             self.found.push(Finding::warning("shard-not-connected", text, command));
         }

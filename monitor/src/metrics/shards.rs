@@ -9,8 +9,8 @@ use super::family::Families;
 use crate::sample::Sample;
 
 /// What a shard can be.
-const STATES: [&str; 6] =
-    ["disconnected", "connecting", "identifying", "resuming", "connected", "stopped"];
+const STATES: [&str; 7] =
+    ["disconnected", "connecting", "identifying", "resuming", "connected", "paused", "stopped"];
 
 /// Which shard, of how many: while a bot gets another count there are two of one number.
 type Labels = [(&'static str, String); 2];

@@ -114,7 +114,7 @@ fn state_colour(state: &str, alive: bool) -> Color {
     match state {
         _ if !alive => Color::DarkGray,
         "connected" => Color::Green,
-        "identifying" | "connecting" | "resuming" => Color::Yellow,
+        "identifying" | "connecting" | "resuming" | "paused" => Color::Yellow,
         _ => Color::Red,
     }
 }

@@ -1,5 +1,7 @@
 //! All of it on a screen: totals, what is wrong, every shard a cell, rings and groups, some updates.
 
+use std::collections::BTreeMap;
+
 use mixcord::operator::RingStatus;
 use mixcord_monitor::update::Update;
 use ratatui::Frame;
@@ -27,6 +29,7 @@ pub(super) fn draw(app: &mut App, look: &Look, frame: &mut Frame<'_>, area: Rect
     }
     lines.push(Line::default());
     lines.extend(cells(look, width));
+    lines.extend(presences(look));
     for ring in look.overview.rings.iter().filter(|ring| ring.of_shard().is_none()) {
         lines.push(Line::default());
         lines.extend(self::ring(ring, look));
@@ -78,6 +81,19 @@ fn totals(look: &Look) -> Line<'static> {
         "/s─▶ ".dim(),
         format!("{} groups", out.map_or(0, |ring| ring.groups.len())).into(),
     ])
+}
+
+/// What commands told the bot to show, if they did.
+fn presences(look: &Look) -> Option<Line<'static>> {
+    let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+    let shards = look.overview.shards().filter_map(|ring| ring.shard.as_ref());
+    for presence in shards.filter_map(|shard| shard.presence.as_ref()) {
+        *shown.entry(&presence.status).or_default() += 1;
+    }
+    let told: Vec<_> =
+        shown.iter().map(|(status, shards)| format!("{status} on {shards} shards")).collect();
+    (!told.is_empty())
+        .then(|| Line::from(format!("presence by command: {}", told.join(", ")).dim()))
 }
 
 /// Every shard a cell of two characters.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 
 mod heartbeats;
+mod pauses;
 mod properties;
 mod recovery;
 mod stream;

@@ -16,6 +16,7 @@ enum Step {
     Close(u16),
     Op1,
     Ack,
+    Pause,
     Kill,
 }
 
@@ -30,6 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just(4000u16), Just(4009), Just(1000), Just(4001)].prop_map(Step::Close),
         1 => Just(Step::Op1),
         1 => Just(Step::Ack),
+        1 => Just(Step::Pause),
         1 => Just(Step::Kill),
     ]
 }
@@ -167,6 +169,11 @@ impl World {
             Step::Ack => {
                 self.bench.say(Incoming::HeartbeatAck);
             }
+            Step::Pause => {
+                let bench = &mut self.bench;
+                bench.session.pause(bench.now, bench.now + SECOND);
+                self.come_back();
+            }
             Step::Kill => {
                 self.ring.truncate(self.committed);
                 self.bench = Bench::new(self.checkpoint.clone());
@@ -215,7 +222,7 @@ proptest! {
     /// Any input in any state: no panic, and never both closed and waiting for nothing.
     #[test]
     fn p8_any_interleaving_leaves_the_machine_alive(
-        inputs in proptest::collection::vec((0..17u8, any::<u64>()), 1..200)
+        inputs in proptest::collection::vec((0..19u8, any::<u64>()), 1..200)
     ) {
         let mut bench = Bench::fresh();
         for (input, number) in inputs {
@@ -236,6 +243,8 @@ proptest! {
                 13 => { bench.session.committed((number % 3) as u32, number); }
                 14 => { bench.reading = Reading::Stalled; }
                 15 => { bench.session.poisoned(bench.now); }
+                16 => { bench.session.pause(bench.now, bench.now + SECOND); }
+                17 => { bench.session.go_on(); }
                 _ => { bench.read_again(); }
             }
             bench.now += Duration::from_millis(number % 50_000);

@@ -1,10 +1,9 @@
 //! What goes together is committed together, however full the ring is.
 
-use mixcord_event::{Encoding, Kind, Record, Shard, topology};
+use mixcord_event::{Kind, Record, Shard, topology};
 use mixcord_ring::{Bell, Geometry, GroupSpec, Limits, Member, Namespace, Ring, Start};
 
 use super::*;
-use crate::config::Fingerprint;
 use crate::session::GapReason;
 
 const RING: &str = "shard-0-1";
@@ -30,8 +29,8 @@ impl Rig {
         let group = GroupSpec::durable("reader").from(Start::Earliest);
         let ring = Ring::attach(&namespace, RING).expect("a ring");
         let member = ring.join(&group, &bell).expect("joins");
-        let settings = Settings::new(0, 1, 513, Encoding::Etf, Fingerprint([1; 16]));
         let records = Records::new(Shard { id: 0, count: 1 });
+        let settings = Settings::default();
         let output = Output::new(producer, records, settings, Checkpoint::default(), 1 << 20);
         Self { name, output, member, _bell: bell }
     }

@@ -1,0 +1,194 @@
+//! `mixcord drain`: no event comes in any more, and the rings run empty.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use mixcord::Stop;
+use mixcord::commands::{self, Commands};
+use mixcord::operator::{GroupStatus, Instance, Overview, RingStatus};
+
+use crate::terminal::thousands;
+use crate::{say, seconds};
+
+pub(super) const HELP: &str = "\
+The gateways give their connections up, so that their sessions can be resumed, and make no others. Then cache and \
+consumers read what there is. Once nothing is left, everything can be stopped and started in another release, also \
+one with another layout of the rings: it resumes the sessions, and Discord sends what happened meanwhile.\n\
+\n\
+Discord keeps a session for a few minutes only. So the gateways go on by themselves three minutes after the rings \
+are empty, a minute after this command was killed, and at once when it was interrupted or its time was up.\n\
+\n\
+Exit codes: 0 drained, 3 not within --timeout.";
+
+/// The pause that is asked for while the rings run empty: should this process die, events soon flow again.
+const WHILE: u16 = 60;
+/// And once they are: so long the operator has.
+const DRAINED: u16 = 180;
+/// How often it is asked for.
+const ASK: Duration = Duration::from_secs(10);
+/// How often the rings are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// The exit code when the time is up.
+const EXIT_TIMEOUT: u8 = 3;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    instance: crate::Instance,
+    /// Give up after so many seconds, and have events flow again.
+    #[arg(long, value_name = "SECONDS", env = "MIXCORD_TIMEOUT", default_value = "60", value_parser = seconds)]
+    timeout: Duration,
+    /// Have events flow again now.
+    #[arg(long, env = "MIXCORD_UNDO")]
+    undo: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let name = &options.instance.name;
+    let commands = Commands::open(name)?;
+    if options.undo {
+        commands.pause_blocking(0)?;
+        return say("events flow again");
+    }
+    let instance = Instance::open(name)?;
+    if instance.overview()?.is_empty() {
+        bail!("instance \"{name}\" has no rings{}", crate::ls::others(name));
+    }
+    let stop = Stop::new();
+    stop.on_signals()?;
+    let gateways = Gateways { commands };
+    match wait(&instance, &gateways, options.timeout, &stop) {
+        Ok(None) if gateways.pause(DRAINED)? == Taken::Nobody => {
+            say("drained: no gateway runs, and nothing is left in the rings")
+        }
+        Ok(None) => say(&format!(
+            "drained: stop mixcord-gateway within {DRAINED} s, then mixcord-cache and the consumers, and start the new \
+             ones; or take events in again: mixcord drain --undo --instance {name}"
+        )),
+        Ok(Some(left)) => {
+            gateways.go_on()?;
+            if stop.is_stopped() {
+                return say("interrupted: events flow again");
+            }
+            say(&format!("not drained, and events flow again: {left}"))?;
+            Ok(ExitCode::from(EXIT_TIMEOUT))
+        }
+        Err(error) => {
+            // What it says matters more than whether anybody is left to hear this.
+            let _ = gateways.go_on();
+            Err(error)
+        }
+    }
+}
+
+/// Waits until the rings are empty. What is left of them where that takes too long.
+fn wait(
+    instance: &Instance,
+    gateways: &Gateways,
+    timeout: Duration,
+    stop: &Stop,
+) -> Result<Option<String>> {
+    let (began, mut progress) = (Instant::now(), Progress::new());
+    let mut asked: Option<Instant> = None;
+    let mut taken = Taken::Waits;
+    loop {
+        if taken == Taken::Waits || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+            taken = gateways.pause(WHILE)?;
+            asked = Some(Instant::now());
+        }
+        let overview = instance.overview()?;
+        let left = left(&overview);
+        if left.is_none() && taken != Taken::Waits {
+            progress.end();
+            return Ok(None);
+        }
+        let left = left.unwrap_or_else(|| "events wait in a gateway for room in a ring".to_owned());
+        if began.elapsed() >= timeout || stop.is_stopped() {
+            progress.end();
+            return Ok(Some(left));
+        }
+        progress.tell(&left);
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// What is in the rings, and for whom; `None` when nothing is.
+fn left(overview: &Overview) -> Option<String> {
+    let behind = overview.rings.iter().flat_map(|ring| {
+        let groups =
+            ring.groups.iter().filter(|group| group.lag > 0 && !group.evicted && !group.damaged);
+        groups.map(move |group| (ring, group))
+    });
+    let behind: Vec<(&RingStatus, &GroupStatus)> = behind.collect();
+    let (ring, group) = behind.iter().max_by_key(|(_, group)| group.lag)?;
+    let all: u64 = behind.iter().map(|(_, group)| group.lag).sum();
+    let members = match group.members {
+        0 => ", and has no member",
+        _ => "",
+    };
+    Some(format!(
+        "{} records to go; group {} is {} behind in ring {}{members}",
+        thousands(all),
+        group.name,
+        thousands(group.lag),
+        ring.name
+    ))
+}
+
+/// Whether events are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// No gateway runs.
+    Nobody,
+    /// No more.
+    No,
+    /// No more, and some wait for room in a ring.
+    Waits,
+}
+
+struct Gateways {
+    commands: Commands,
+}
+
+impl Gateways {
+    fn pause(&self, seconds: u16) -> Result<Taken> {
+        match self.commands.pause_blocking(seconds) {
+            Ok(()) => Ok(Taken::No),
+            Err(commands::Error::NoGateway { .. }) => Ok(Taken::Nobody),
+            Err(error) if error.retry_after().is_some() => Ok(Taken::Waits),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn go_on(&self) -> Result<()> {
+        self.pause(0).map(drop)
+    }
+}
+
+/// How far it is, for whoever waits at a terminal.
+struct Progress {
+    shown: bool,
+    told: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { shown: std::io::stderr().is_terminal(), told: false }
+    }
+
+    fn tell(&mut self, left: &str) {
+        if self.shown {
+            self.told = true;
+            eprint!("\r{left}\x1b[K");
+        }
+    }
+
+    fn end(&self) {
+        if self.told {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
