@@ -29,7 +29,7 @@ systemd() {
         mixcord-cache.service mixcord-monitor.service mixcord-consumer@my-bot.service
     # 10 is a service that may do everything.
     for unit in mixcord-gateway mixcord-cache mixcord-monitor; do
-        systemd-analyze security --offline=yes --root="$root" --threshold=15 "$unit.service" > "$work/security" ||
+        systemd-analyze security --offline=yes --root="$root" --threshold=16 "$unit.service" > "$work/security" ||
             { cat "$work/security"; return 1; }
         tail -1 "$work/security"
     done

@@ -3,7 +3,8 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units e2e web proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units deb e2e web
+#                             proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -16,7 +17,7 @@ wanted=()
 for argument in "$@"; do
     case "$argument" in
         --full) full=1 ;;
-        -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
         -*) echo "test.sh: no such option: $argument (see --help)" >&2; exit 2 ;;
         *) wanted+=("$argument") ;;
     esac
@@ -127,6 +128,8 @@ stage_package() {
 }
 # Units and alert rules, by the tools of those who read them.
 stage_units() { packaging/check.sh; }
+# The Debian package, made of what was built for the tests: installed, run, upgraded and purged in a root of its own.
+stage_deb() { packaging/debian/check.sh; }
 stage_e2e() { run_tests -p mixcord-e2e -p mixcord-pipeline; }
 # The live page in a real browser, which is installed where that is possible.
 stage_web() {
@@ -154,4 +157,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units e2e web proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e web proofs}"
