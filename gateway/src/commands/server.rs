@@ -36,6 +36,12 @@ impl Server {
     /// Listens at `path`. What stands there is of a process that died: whoever calls this holds the
     /// lock of the shards the name stands for.
     ///
+    /// It lies in /dev/shm, beside the rings, though everybody may make files there: a consumer then finds it by the
+    /// instance's name alone, in whatever container, session or unit it runs, and who shares the rings shares it. A
+    /// runtime folder (`XDG_RUNTIME_DIR`) is another for each of these, and goes with the last login. All that another
+    /// user can do is to take the name first: the start is refused then, and told whose it is. Nothing is said to him
+    /// (P9): whoever connects looks at the owner before and at the peer after.
+    ///
     /// # Errors
     /// What the system says.
     pub fn bind(path: PathBuf) -> io::Result<Self> {
