@@ -79,7 +79,10 @@ fn totals(look: &Look) -> Line<'static> {
         " ──".dim(),
         number(published),
         "/s─▶ ".dim(),
-        format!("{} groups", out.map_or(0, |ring| ring.groups.len())).into(),
+        match out.map_or(0, |ring| ring.groups.len()) {
+            1 => "1 group".into(),
+            groups => format!("{groups} groups").into(),
+        },
     ])
 }
 
