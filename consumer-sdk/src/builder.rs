@@ -9,8 +9,8 @@ use crate::consumer::Consumer;
 use crate::group::policy::Mode;
 #[cfg(feature = "testing")]
 use crate::options::Home;
-use crate::options::{Absence, OnDead, Options};
-use crate::{DeadLetter, Error, Order, Stop};
+use crate::options::{Absence, OnDead, OnRebalance, Options};
+use crate::{DeadLetter, Error, Order, Rebalance, Stop};
 
 /// How often a consumer looks whether the output ring is there.
 const LOOK: Duration = Duration::from_millis(50);
@@ -182,6 +182,44 @@ impl Builder {
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.options.order = Some(order);
+        self
+    }
+
+    /// Keeps guilds with members: as long as this process lives and has its share, all events of its guilds come here,
+    /// so that what it knows of them may stay in its memory. Every member has an equal share; one that joins is given
+    /// its part by the others, each guild once no event of it is out, and the share of one that dies is taken up
+    /// within a fraction of a second. [`on_rebalance`](Self::on_rebalance) is told of each change. Kept by the group
+    /// from its creation on; a member that does not ask for it is refused.
+    ///
+    /// Limits: guilds are kept by [partition](crate::Rebalance), so a group has no more members with work than the
+    /// output ring has partitions; a member that lives but takes nothing keeps its guilds waiting; what a process had
+    /// in memory is gone with it; and with `mixcord groups reset --force` a guild may be handled elsewhere while a
+    /// handler here is still at work on it.
+    #[must_use]
+    pub fn sticky(mut self) -> Self {
+        self.options.sticky = true;
+        self
+    }
+
+    /// Is told which guilds this member of a [`sticky`](Self::sticky) group has from now on, and which no more, on
+    /// whichever thread finds out: before the first event of a guild that was gained, and after the last one of a
+    /// guild that is lost was settled, while nobody else is given any yet. So what is known of a guild can be written
+    /// down here for the next one. Nothing is taken until it returns; all that is left is lost when the consumer
+    /// ends.
+    ///
+    /// ```no_run
+    /// # use std::collections::HashMap;
+    /// # use std::sync::{Arc, Mutex};
+    /// let scores: Arc<Mutex<HashMap<u64, u64>>> = Arc::default();
+    /// let known = Arc::clone(&scores);
+    /// let consumer = mixcord::Consumer::builder()
+    ///     .group("scores")
+    ///     .sticky()
+    ///     .on_rebalance(move |change| known.lock().unwrap().retain(|guild, _| !change.loses(*guild)));
+    /// ```
+    #[must_use]
+    pub fn on_rebalance(mut self, told: impl Fn(&Rebalance) + Send + Sync + 'static) -> Self {
+        self.options.on_rebalance = Some(OnRebalance(Arc::new(told)));
         self
     }
 

@@ -30,6 +30,7 @@
 //!   [`Event::identity`].
 //! * **Failures.** A handler that fails, hangs or waits holds up its own guild and nothing else, and that not for
 //!   ever: after [`attempts`](Builder::attempts) its event is kept as a [`DeadLetter`].
+//! * **State in memory.** In a [sticky](Builder::sticky) group a guild's events come to one process as long as that lives.
 //! * **Waiting.** [`Event::wait_for`] gets the answer to a handler's question, whichever member gets its event.
 //! * **Demand.** Events are given when they are asked for. A group that does not keep up fills the
 //!   ring, then the cache waits, then the gateway stops reading its sockets (heartbeats go on).
@@ -67,6 +68,7 @@ pub mod log;
 pub mod operator;
 mod options;
 mod order;
+mod rebalance;
 mod received;
 mod router;
 mod run;
@@ -90,6 +92,7 @@ pub use mixcord_event::{Kind, Value, atoms, kinds};
 pub use mixcord_ring as ring;
 pub use mixcord_ring::Pace;
 pub use order::Order;
+pub use rebalance::Rebalance;
 pub use received::{Change, Event, Identity};
 #[cfg(feature = "serenity")]
 pub use router::Serenity;

@@ -11,6 +11,7 @@ use crate::dead::DeadLetter;
 use crate::filter::Filter;
 use crate::group::policy::Policy;
 use crate::order::Order;
+use crate::rebalance::Rebalance;
 use crate::{Error, State, Stop};
 
 /// How long a group may be absent before it holds up a full ring no more.
@@ -45,6 +46,16 @@ impl fmt::Debug for OnDead {
     }
 }
 
+/// Whom to tell of a new share of a sticky group.
+#[derive(Clone)]
+pub(crate) struct OnRebalance(pub(crate) Arc<dyn Fn(&Rebalance) + Send + Sync>);
+
+impl fmt::Debug for OnRebalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRebalance(..)")
+    }
+}
+
 /// What a consumer is.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -59,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) start: Start,
     pub(crate) policy: Policy,
     pub(crate) on_dead: Option<OnDead>,
+    pub(crate) sticky: bool,
+    pub(crate) on_rebalance: Option<OnRebalance>,
     pub(crate) filter: Filter,
     pub(crate) concurrency: usize,
     /// `None` for what `MIXCORD_PACE` says.
@@ -86,6 +99,8 @@ impl Options {
             start: Start::Latest,
             policy: Policy::new(),
             on_dead: None,
+            sticky: false,
+            on_rebalance: None,
             filter: Filter::default(),
             concurrency: 64,
             pace: None,
@@ -122,6 +137,17 @@ impl Options {
             return Err(Error::Options(
                 "the order of the ring and an order by key exclude each other: leave out either \
                  `.in_ring_order()` or `.order(…)`",
+            ));
+        }
+        if self.sticky && (self.observer || self.ring_order) {
+            return Err(Error::Options(
+                "`.sticky()` keeps the guilds of a group apart: an observer gets all, and in the order of the ring \
+                 there is one event at a time; leave out `.sticky()`, or `.observer()` and `.in_ring_order()`",
+            ));
+        }
+        if self.on_rebalance.is_some() && !self.sticky {
+            return Err(Error::Options(
+                "`.on_rebalance(…)` is told of the share of a sticky group: add `.sticky()`",
             ));
         }
         match &self.group {
@@ -169,6 +195,7 @@ impl Options {
         let spec =
             if self.ephemeral { GroupSpec::ephemeral(group) } else { GroupSpec::durable(group) };
         let spec = spec.from(start).any_order(order);
+        let spec = if self.sticky { spec.sticky() } else { spec };
         match self.absence {
             Absence::Usual if !self.ephemeral => spec.max_absence(ABSENCE),
             Absence::After(absence) => spec.max_absence(absence),

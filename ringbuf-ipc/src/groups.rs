@@ -28,6 +28,8 @@ pub struct MemberInfo {
     pub still: Duration,
     /// Records it settled, of the last 64 perhaps not all.
     pub settled: u64,
+    /// Partitions it has of a sticky group; `None` where the group is not.
+    pub partitions: Option<u16>,
 }
 
 /// Where a record stands in a group whose records are settled in any order.
@@ -352,6 +354,7 @@ impl Ring {
         let core = self.core();
         let now_ms = core.environment.now_ns() / 1_000_000;
         let held = |seat: &u16| core.environment.held(locks::member(index, *seat));
+        let owners = core.is_sticky(index).then(|| core.partition_owners(index));
         (0..core.layout.geometry.members)
             .filter(held)
             .map(|seat| {
@@ -367,6 +370,9 @@ impl Ring {
                     age: since(group::MEMBER_JOINED),
                     still: since(group::MEMBER_MOVED),
                     settled: word(group::MEMBER_SETTLED),
+                    partitions: owners.as_ref().map(|owners| {
+                        owners.iter().filter(|&&owner| owner == Some(seat)).count() as u16
+                    }),
                 }
             })
             .collect()

@@ -43,6 +43,7 @@
 
 mod bell;
 mod core;
+mod delivery;
 mod error;
 mod groups;
 mod lease;
@@ -72,6 +73,7 @@ pub use core::group_spec::{GroupError, GroupSpec, Mode, Order, Policy, Start};
 pub use core::layout::{HeaderError, LAYOUT_VERSION};
 pub use core::writer::restage::RestageError;
 pub use core::writer::{Meta, StageError, TailError};
+pub use delivery::{Buried, Deliveries, Delivery, Dropped, Settle, SettleError, Settled};
 pub use error::{AttachError, BellError, CreateError, NameError, RemoveError, Shortage};
 pub use groups::{DeadLetter, GroupFigures, MemberInfo, Peeked, Standing, State};
 pub use lease::{InPlace, Lease, View};
@@ -85,9 +87,7 @@ pub use ring::{GroupInfo, Pressure, Ring};
 #[cfg(feature = "tokio")]
 pub use wait::AsyncBell;
 pub use waiting::{Pulse, Sleeping, arm_all};
-pub use worker::{
-    Buried, Deliveries, Delivery, Dropped, Settle, SettleError, Settled, Worker, WorkerOptions,
-};
+pub use worker::{Rebalanced, Worker, WorkerOptions};
 
 /// The random number of one incarnation of a ring; a ring made anew under the same name has another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bell::Bell;
+use crate::core::geometry::partition_of;
 use crate::core::group_spec::check_name;
 use crate::core::groups::{self, state};
 use crate::core::layout::{CONTROL, PRODUCER, control, producer};
@@ -141,6 +142,11 @@ impl Ring {
     /// The ring's sizes.
     pub fn geometry(&self) -> Geometry {
         self.core.layout.geometry
+    }
+
+    /// The partition of a key, the same in every process: 0 up to, and not with, the partitions of the geometry.
+    pub fn partition_of(&self, key: u64) -> u16 {
+        partition_of(key, self.core.layout.geometry.partitions)
     }
 
     /// Records published since the ring was made; the position of the next one.

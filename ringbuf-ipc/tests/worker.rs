@@ -445,7 +445,7 @@ fn an_operator_sees_what_is_out_and_skips_it() {
     scene.put(2, 0);
     let ring = scene.producer.ring();
     let info = ring.groups().remove(0);
-    assert_eq!(info.mode, Mode::AnyOrder { order: Order::Key });
+    assert_eq!(info.mode, Mode::AnyOrder { order: Order::Key, sticky: false });
     let oldest = info.oldest.unwrap();
     assert_eq!((oldest.position, oldest.state, oldest.failures), (0, State::Out, 1));
     assert_eq!(info.living.len(), 1);

@@ -23,6 +23,10 @@ pub(crate) struct Options {
     /// that asks for another order is refused.
     #[arg(long, value_name = "ORDER", env = "MIXCORD_ORDER")]
     order: Option<Order>,
+    /// Guilds stay with the members that have them, which may keep in memory what they know of these. A member that
+    /// does not ask for it is refused.
+    #[arg(long, env = "MIXCORD_STICKY")]
+    sticky: bool,
     /// With the durable policy: when the ring is full, let the group go after so many seconds
     /// without a member.
     #[arg(long, value_name = "SECONDS", env = "MIXCORD_MAX_ABSENCE", value_parser = seconds)]
@@ -61,6 +65,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
             Order::None => GroupOrder::None,
             Order::Ring => GroupOrder::Ring,
         }),
+        sticky: options.sticky,
     };
     let made = options.group.open()?.declare_group(name, &plan)?;
     let what = if made { "created" } else { "is there already and stays as it is" };

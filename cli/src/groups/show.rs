@@ -41,10 +41,18 @@ fn table(group: &GroupDetail, style: Style) -> String {
     let (redelivered, aside) = (thousands(group.status.redelivered), thousands(group.status.aside));
     let _ =
         writeln!(out, "  so far    given again {redelivered}, set aside {aside}, {}", dead(group));
+    if group.letters_damaged > 0 {
+        let _ = writeln!(out, "  damage    {}", damage(group));
+    }
     out
 }
 
 fn order(group: &GroupDetail) -> String {
+    let kept = if group.sticky { "; guilds stay with their members" } else { "" };
+    order_by_key(group) + kept
+}
+
+fn order_by_key(group: &GroupDetail) -> String {
     match group.order {
         "batches" => format!(
             "of a guild, in batches: {} of {} partitions have something before them",
@@ -62,8 +70,9 @@ fn member_line(member: &MemberStatus) -> String {
         return format!("in seat {}, which does not say whose it is", member.seat);
     };
     let ago = |seconds: Option<u64>| span(Duration::from_secs(seconds.unwrap_or_default()));
+    let has = member.partitions.map_or_else(String::new, |own| format!("has {own} partitions, "));
     format!(
-        "pid {pid}, joined {} ago, settled {}, last moved {} ago",
+        "pid {pid}, joined {} ago, {has}settled {}, last moved {} ago",
         ago(member.age_seconds),
         thousands(member.settled),
         ago(member.still_seconds)
@@ -98,4 +107,12 @@ fn dead(group: &GroupDetail) -> String {
             thousands(dropped)
         ),
     }
+}
+
+fn damage(group: &GroupDetail) -> String {
+    let (times, lost) = (thousands(group.letters_damaged), thousands(group.letters_lost));
+    format!(
+        "its file of dead letters was damaged {times} times, {lost} entries are lost; what it was is kept \
+         beside it, as ….damaged"
+    )
 }

@@ -14,7 +14,7 @@ use crate::dead::DeadLetter;
 use crate::doorbell::Doorbell;
 use crate::group::meter::Counters;
 use crate::group::policy::Mode;
-use crate::group::{Corpse, OnDead, Team};
+use crate::group::{Corpse, OnDead, OnRebalance, Team, Tells};
 use crate::operator;
 use crate::options::Options;
 use crate::order::Order;
@@ -60,8 +60,11 @@ impl Source {
         }
         let (worker, sorts) = work(options, group, ring, start, doorbell).map_err(refused)?;
         let (name, policy) = (group.to_owned(), options.policy.clone());
-        let on_dead = on_dead(options, group, context);
-        let team = Team::new(name, worker, policy, counters, doorbell, context, on_dead)
+        let tells = Tells {
+            on_dead: on_dead(options, group, context),
+            on_rebalance: options.sticky.then(|| on_rebalance(options, group)),
+        };
+        let team = Team::new(name, worker, policy, counters, doorbell, context, tells)
             .map_err(|source| Error::Io { doing: "starting a thread", source })?;
         Ok(Self::Group { team, sorted: sorts.then(BTreeMap::new) })
     }
@@ -109,10 +112,14 @@ fn work(
         Err(refused) if options.order.is_none() => refused,
         joined => return joined.map(|worker| (worker, false)),
     };
-    let JoinError::Group(GroupError::Mode { is: RingMode::AnyOrder { order }, .. }) = &refused
+    let JoinError::Group(GroupError::Mode { is: RingMode::AnyOrder { order, sticky }, .. }) =
+        &refused
     else {
         return Err(refused);
     };
+    if *sticky != options.sticky {
+        return Err(refused);
+    }
     let Some(own) = Order::of(*order) else { return Err(refused) };
     let spec = options.spec(group, start, *order);
     let worker = ring.work(&spec, &doorbell.bell, own.with(terms()))?;
@@ -133,6 +140,19 @@ fn on_dead(options: &Options, group: &str, context: &Arc<Context>) -> OnDead {
         };
         if catch_unwind(AssertUnwindSafe(|| (told.0)(&letter))).is_err() {
             tracing::error!(group, "who is told of dead letters panicked");
+        }
+    })
+}
+
+/// Tells the program of its new share, in the log and by its own code, whose panic ends here.
+fn on_rebalance(options: &Options, group: &str) -> OnRebalance {
+    let (told, group) = (options.on_rebalance.clone(), group.to_owned());
+    Box::new(move |change| {
+        let (gained, lost) = (change.gained().len(), change.lost().len());
+        tracing::info!(group, gained, lost, "partitions of this member of a sticky group");
+        let Some(told) = &told else { return };
+        if catch_unwind(AssertUnwindSafe(|| (told.0)(change))).is_err() {
+            tracing::error!(group, "who is told of a rebalance panicked");
         }
     })
 }

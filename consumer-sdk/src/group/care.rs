@@ -22,7 +22,8 @@ impl Team {
     /// Waits for something to look after, and looks after it once; `false` when the member left.
     fn care(&self) -> bool {
         let mut roll = lock(&self.out);
-        while roll.events.is_empty() && !roll.left {
+        // Of a sticky group's share others wait for a part at any time.
+        while roll.events.is_empty() && !roll.left && self.on_rebalance.is_none() {
             roll.rests = true;
             roll = self.changed.wait(roll).unwrap_or_else(PoisonError::into_inner);
         }
@@ -46,6 +47,7 @@ impl Team {
             out.iter().for_each(|out| out.watch(timeout));
         }
         drop(out);
+        self.settle_share_if_free();
         // Whoever has the worker now moves the place himself.
         if let Ok(mut worker) = self.worker.try_lock()
             && let Some(worker) = worker.as_mut()

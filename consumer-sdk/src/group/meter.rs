@@ -72,6 +72,8 @@ pub struct Reading {
     /// Records the whole group has not handled, counted from the first of them; `None` for an observer, and after
     /// the end.
     pub lag: Option<u64>,
+    /// Partitions this member has of a [sticky](crate::Builder::sticky) group; `None` for all others, and after the end.
+    pub partitions: Option<usize>,
 }
 
 impl Meter {
@@ -90,7 +92,8 @@ impl Meter {
             too_old: get(&counters.too_old),
             in_work,
             oldest,
-            lag: team.and_then(|team| team.lag()),
+            lag: team.as_ref().and_then(|team| team.lag()),
+            partitions: team.and_then(|team| team.partitions()),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! A member of a group: what it has out, and what is shared with the events that are.
 //!
 //! [`out`] one event until it is settled; [`policy`] what is done about those that fail; [`care`] the thread that
-//! looks after them; [`meter`] what is counted.
+//! looks after them; [`meter`] what is counted; [`share`] which part of the group's events comes here.
 
 mod care;
 pub(crate) mod meter;
 mod out;
 pub(crate) mod policy;
+mod share;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use self::meter::{Counters, count};
 use self::out::lock;
 pub(crate) use self::out::{How, Keeper, Out};
 use self::policy::Policy;
+pub(crate) use self::share::OnRebalance;
 use crate::doorbell::Doorbell;
 use crate::received::{Context, Identity};
 
@@ -37,6 +39,13 @@ pub(crate) struct Corpse<'a> {
 
 /// Whom dead letters concern.
 pub(crate) type OnDead = Box<dyn Fn(Corpse<'_>) + Send + Sync>;
+
+/// The program's own code that is told of things.
+pub(crate) struct Tells {
+    pub(crate) on_dead: OnDead,
+    /// `None` where the group is not sticky.
+    pub(crate) on_rebalance: Option<OnRebalance>,
+}
 
 /// One member of a group, in this process: shared by the consumer, its events, and who looks after them.
 pub(crate) struct Team {
@@ -54,6 +63,10 @@ pub(crate) struct Team {
     doorbell: Arc<Doorbell>,
     context: Arc<Context>,
     on_dead: OnDead,
+    /// `None` where the group is not sticky.
+    on_rebalance: Option<OnRebalance>,
+    /// Held while the program is told of its share, and over each take.
+    telling: Mutex<()>,
     /// When it was told last that events are too old.
     told_too_old: Mutex<Option<Instant>>,
 }
@@ -81,7 +94,7 @@ impl Team {
         counters: &Arc<Counters>,
         doorbell: &Arc<Doorbell>,
         context: &Arc<Context>,
-        on_dead: OnDead,
+        tells: Tells,
     ) -> std::io::Result<Arc<Self>> {
         let team = Arc::new(Self {
             group,
@@ -95,7 +108,9 @@ impl Team {
             counters: Arc::clone(counters),
             doorbell: Arc::clone(doorbell),
             context: Arc::clone(context),
-            on_dead,
+            on_dead: tells.on_dead,
+            on_rebalance: tells.on_rebalance,
+            telling: Mutex::new(()),
             told_too_old: Mutex::new(None),
         });
         *lock(&counters.team) = Arc::downgrade(&team);
@@ -124,6 +139,7 @@ impl Team {
     }
 
     pub(crate) fn take(&self) -> Result<Option<Delivery>, TakeError> {
+        let telling = self.settle_share();
         let mut worker = lock(&self.worker);
         let Some(worker_at_work) = worker.as_mut() else { return Ok(None) };
         let taken = worker_at_work.take();
@@ -132,7 +148,7 @@ impl Team {
             buried.push(one);
         }
         // The program's own code is told without the lock.
-        drop(worker);
+        drop((worker, telling));
         buried.into_iter().for_each(|one| self.tell_buried(one));
         taken
     }
@@ -286,7 +302,9 @@ impl Team {
             out.settle(How::Leave);
         }
         let (worker, care) = (lock(&self.worker).take(), lock(&self.care).take());
-        drop(worker);
+        if let Some(worker) = worker {
+            self.tell_all_lost(worker.partitions());
+        }
         // Its hold on the ring ends here, not some time later. It may be this very thread, in the program's own code.
         if let Some(care) = care.filter(|care| care.thread().id() != thread::current().id()) {
             let _ = care.join();

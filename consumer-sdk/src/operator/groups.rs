@@ -23,6 +23,8 @@ pub struct GroupPlan {
     pub max_absence: Option<Duration>,
     /// Which events wait for each other; those of a guild unless said otherwise.
     pub order: Option<GroupOrder>,
+    /// Guilds stay with the members that have them.
+    pub sticky: bool,
 }
 
 /// Which events of a group wait for each other. A member that asks for another order is refused.
@@ -79,7 +81,8 @@ impl Instance {
     /// When there is no output ring, or no room for a group, or it is there with another order.
     pub fn declare_group(&self, name: &str, plan: &GroupPlan) -> Result<bool, Error> {
         let absence = plan.max_absence.map_or(Absence::Never, Absence::After);
-        let options = Options { ephemeral: plan.ephemeral, absence, ..Options::new() };
+        let (ephemeral, sticky) = (plan.ephemeral, plan.sticky);
+        let options = Options { ephemeral, absence, sticky, ..Options::new() };
         let start = if plan.earliest { Start::Earliest } else { Start::Latest };
         let order = match plan.order {
             None | Some(GroupOrder::Guild) => crate::Order::Guild.in_ring(),

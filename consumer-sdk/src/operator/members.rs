@@ -16,6 +16,13 @@ pub struct GroupDetail {
     /// Which events wait for each other: `guild`, `channel`, `none`, `ring` or `own`; `batches` where members take
     /// batches of a partition each, `follow` where one member follows the ring.
     pub order: &'static str,
+    /// Whether guilds stay with the members that have them.
+    pub sticky: bool,
+    /// Times that the group's file of dead letters and events set aside was found damaged; each time what was found
+    /// is kept beside it, as `….damaged`.
+    pub letters_damaged: u64,
+    /// Dead letters and events set aside that were lost to that, at least.
+    pub letters_lost: u64,
     /// The members that live.
     pub living: Vec<MemberStatus>,
     /// How many partitions have something before them; 0 where there are none.
@@ -46,6 +53,8 @@ pub struct MemberStatus {
     pub still_seconds: Option<u64>,
     /// How many events it acknowledged.
     pub settled: u64,
+    /// How many partitions it has of a sticky group; `null` where the group is not.
+    pub partitions: Option<u16>,
 }
 
 impl MemberStatus {
@@ -57,6 +66,7 @@ impl MemberStatus {
             age_seconds: told.then_some(member.age.as_secs()),
             still_seconds: told.then_some(member.still.as_secs()),
             settled: member.settled,
+            partitions: member.partitions,
         }
     }
 }
@@ -75,6 +85,9 @@ pub(super) fn detail(ring: &Ring, group: &GroupInfo) -> GroupDetail {
     GroupDetail {
         status: GroupStatus::of(ring, group),
         order: order_name(group.mode),
+        sticky: matches!(group.mode, Mode::AnyOrder { sticky: true, .. }),
+        letters_damaged: group.figures.damaged,
+        letters_lost: group.figures.damaged_lost,
         living: group.living.iter().map(MemberStatus::of).collect(),
         partitions_behind: group.partition_lags.iter().filter(|&&lag| lag > 0).count(),
         partitions: group.partition_lags.len(),
@@ -108,7 +121,7 @@ const fn order_name(mode: Mode) -> &'static str {
     match mode {
         Mode::InOrder => "batches",
         Mode::Follow => "follow",
-        Mode::AnyOrder { order } => match order {
+        Mode::AnyOrder { order, .. } => match order {
             Order::Key => "guild",
             Order::Finer => "finer",
             Order::None => "none",

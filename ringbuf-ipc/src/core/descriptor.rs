@@ -25,7 +25,8 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
-    #[inline]
+    // Called once a record: a call would put the whole descriptor through memory first.
+    #[inline(always)]
     pub(crate) fn store(&self, memory: &Memory, layout: &Layout) {
         let at = layout.descriptor(self.position);
         let words = self.words();
@@ -123,10 +124,12 @@ impl Descriptor {
 pub(crate) struct Hashes(u64);
 
 impl Hashes {
+    #[inline(always)]
     fn of(layout: &Layout, entry: &Descriptor) -> Self {
-        let order = if entry.order == 0 { entry.key } else { entry.order };
+        let key = hash_of(entry.key);
+        let order = if entry.order == 0 { key } else { hash_of(entry.order) };
         let lap = layout.lap(entry.position) << 60;
-        Self(lap | u64::from(hash_of(order)) << 30 | u64::from(hash_of(entry.key)))
+        Self(lap | u64::from(order) << 30 | u64::from(key))
     }
 
     /// Those of the record of `position`; `None` when another record stands there or is on its way.
@@ -143,7 +146,6 @@ impl Hashes {
     }
 
     /// Of the finer key.
-    #[allow(dead_code)] // joined to members next
     #[inline]
     pub(crate) const fn order(self) -> u32 {
         (self.0 >> 30) as u32 & 0x3FFF_FFFF

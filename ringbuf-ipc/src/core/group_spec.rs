@@ -55,6 +55,8 @@ pub enum Mode {
     AnyOrder {
         /// Which records wait for each other.
         order: Order,
+        /// Whether partitions stay with the members that have them, and so all records of a key with one member.
+        sticky: bool,
     },
     /// One member, which gets everything in the order of the ring.
     Follow,
@@ -81,7 +83,23 @@ impl Mode {
     pub(crate) const fn has_words(self) -> bool {
         matches!(self, Self::AnyOrder { .. })
     }
+
+    /// Order and stickiness in one word. A reader that does not know the latter finds an order that nobody has.
+    pub(crate) const fn order_word(self) -> u64 {
+        match self {
+            Self::AnyOrder { order, sticky } => order.number() | (sticky as u64) << STICKY_AT,
+            Self::InOrder | Self::Follow => 0,
+        }
+    }
+
+    /// What [`order_word`](Self::order_word) gave.
+    pub(crate) const fn any_order(word: u64) -> Self {
+        let order = Order::of(word & !(1 << STICKY_AT));
+        Self::AnyOrder { order, sticky: word >> STICKY_AT != 0 }
+    }
 }
+
+const STICKY_AT: u32 = 63;
 
 impl Order {
     pub(crate) const fn number(self) -> u64 {
@@ -134,7 +152,20 @@ impl GroupSpec {
     /// Its members take records one by one and settle them in any order.
     #[must_use]
     pub fn any_order(self, order: Order) -> Self {
-        Self { mode: Mode::AnyOrder { order }, ..self }
+        Self { mode: Mode::AnyOrder { order, sticky: false }, ..self }
+    }
+
+    /// Of a group in any order: each partition is one member's as long as that lives and has its share, so that a
+    /// process sees all records of its keys and may keep in memory what it knows of them. A join moves the share of
+    /// the newcomer, a death that of the dead. See [`Worker::rebalance`](crate::Worker::rebalance).
+    #[must_use]
+    pub fn sticky(self) -> Self {
+        match self.mode {
+            Mode::AnyOrder { order, .. } => {
+                Self { mode: Mode::AnyOrder { order, sticky: true }, ..self }
+            }
+            Mode::InOrder | Mode::Follow => self,
+        }
     }
 
     /// It has one member, which gets everything in the order of the ring.

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::group_spec::{GroupError, GroupSpec, Mode, Order, Policy, Start, check_name};
+use super::group_spec::{GroupError, GroupSpec, Mode, Policy, Start, check_name};
 use super::layout::{group, mode};
 use super::memory::{Memory, Ordering, fence};
+use super::reader::seat::owner;
 use super::words::letter::Kept;
 use super::words::table::Words;
 use super::words::word::{Epoch, Stand};
@@ -33,7 +34,7 @@ pub(crate) mod state {
 }
 
 /// Words of an entry that begin anew with each group.
-const FIGURES: [usize; 14] = [
+const FIGURES: [usize; 15] = [
     group::LOSS,
     group::HANDED,
     group::MOVE_TO,
@@ -48,6 +49,7 @@ const FIGURES: [usize; 14] = [
     group::DAMAGED_LOST,
     group::STANDS_AT,
     group::STANDS_SINCE,
+    group::SEATS,
 ];
 
 const DURABLE: u64 = 0;
@@ -118,11 +120,25 @@ impl Core {
         match self.group_mode(index) {
             mode::ANY_ORDER => {
                 let at = self.layout.group(index) + group::ORDER;
-                Mode::AnyOrder { order: Order::of(self.memory.load(at, Ordering::Relaxed)) }
+                Mode::any_order(self.memory.load(at, Ordering::Relaxed))
             }
             mode::FOLLOW => Mode::Follow,
             _ => Mode::InOrder,
         }
+    }
+
+    /// Whether its partitions stay with its members.
+    pub(crate) fn is_sticky(&self, index: u16) -> bool {
+        matches!(self.group_mode_of(index), Mode::AnyOrder { sticky: true, .. })
+    }
+
+    /// The seats of those that have the partitions of a sticky group, dead or alive.
+    pub(crate) fn partition_owners(&self, index: u16) -> Vec<Option<u16>> {
+        let owner_of = |partition| {
+            let at = self.layout.partition(index, partition) + group::PARTITION_OWNER;
+            owner(self.memory.load(at, Ordering::Relaxed))
+        };
+        (0..self.layout.geometry.partitions).map(owner_of).collect()
     }
 
     pub(crate) fn cursor(&self, index: u16, partition: u16) -> Position {
@@ -270,13 +286,13 @@ fn create(core: &Core, index: u16, spec: &GroupSpec) {
     memory.store(at + group::MAX_ABSENCE, absence, Ordering::Relaxed);
     let now_ms = (core.environment.now_ns() / 1_000_000).max(1);
     memory.store(at + group::ABSENT_SINCE, now_ms, Ordering::Relaxed);
-    let (mode, order) = match spec.mode {
-        Mode::InOrder => (mode::IN_ORDER, 0),
-        Mode::AnyOrder { order } => (mode::ANY_ORDER, order.number()),
-        Mode::Follow => (mode::FOLLOW, 0),
+    let mode = match spec.mode {
+        Mode::InOrder => mode::IN_ORDER,
+        Mode::AnyOrder { .. } => mode::ANY_ORDER,
+        Mode::Follow => mode::FOLLOW,
     };
     memory.store(at + group::MODE, mode, Ordering::Relaxed);
-    memory.store(at + group::ORDER, order, Ordering::Relaxed);
+    memory.store(at + group::ORDER, spec.mode.order_word(), Ordering::Relaxed);
     for figure in FIGURES {
         memory.store(at + figure, 0, Ordering::Relaxed);
     }
@@ -287,6 +303,7 @@ fn create(core: &Core, index: u16, spec: &GroupSpec) {
         let member = core.layout.member(index, member);
         memory.store(member + group::MEMBER_BELL, 0, Ordering::Relaxed);
         memory.store(member + group::MEMBER_MOVED, now_ms, Ordering::Relaxed);
+        memory.store(member + group::MEMBER_SHARES, 0, Ordering::Relaxed);
     }
     let (tail, reserved) = (core.tail(), core.reserved());
     let wish = match spec.start {
@@ -312,7 +329,18 @@ pub(super) fn place(core: &Core, index: u16, wish: Position) {
         memory.swap(at + group::PARTITION_CURSOR, stand, Ordering::AcqRel);
         memory.store(at + group::PARTITION_LOST_FROM, start, Ordering::Relaxed);
     }
+    disown_shares(core, index);
     memory.swap(core.layout.group(index) + group::FLOOR, stand, Ordering::AcqRel);
+}
+
+/// Who was at work in a sticky group before it was made, moved or made to go on has no partition of it any more.
+fn disown_shares(core: &Core, index: u16) {
+    if core.is_sticky(index) {
+        for partition in 0..core.layout.geometry.partitions {
+            let at = core.layout.partition(index, partition);
+            release_by_force(&core.memory, at + group::PARTITION_OWNER);
+        }
+    }
 }
 
 /// The epoch that begins with the next state.
@@ -325,12 +353,14 @@ fn reinstate(core: &Core, index: u16) {
     let (memory, at) = (&core.memory, core.layout.group(index));
     let epoch = next_epoch(core, index);
     if core.group_mode(index) == mode::ANY_ORDER {
+        disown_shares(core, index);
         reinstate_words(core, index, epoch);
         return;
     }
     let partitions = 0..core.partitions(index);
     disown_foreign(core, index, epoch);
     let old = partitions.clone().map(|p| core.cursor(index, p)).min().unwrap_or(0);
+    freeze_cursors(core, index, epoch);
     // Killed from here on, the entry is still evicted, with a floor `repair` takes away.
     let start = hold(core, index, epoch, old.min(core.tail()));
     let mut lost = false;
@@ -355,11 +385,27 @@ fn reinstate(core: &Core, index: u16) {
         let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
         let cursor = core.cursor_stand(index, partition);
         if cursor != Stand::NOTHING {
+            // Nobody else moves it before the group is active.
             let stand = Stand::new(epoch, cursor.position().max(start));
             memory.store(at, stand.0, Ordering::Release);
         }
     }
     activate(core, index, Stand::new(epoch, start));
+}
+
+/// Makes the cursors of an evicted group those of the epoch to come, where they are: what a member that was evicted
+/// acknowledged before counts, and from here on none of them can.
+fn freeze_cursors(core: &Core, index: u16, to_come: Epoch) {
+    for partition in 0..core.partitions(index) {
+        let at = core.layout.partition(index, partition) + group::PARTITION_CURSOR;
+        loop {
+            let found = core.cursor_stand(index, partition);
+            let frozen = Stand::new(to_come, found.position());
+            if found == Stand::NOTHING || core.memory.cas(at, found.0, frozen.0) {
+                break;
+            }
+        }
+    }
 }
 
 /// A cursor of an evicted group that is of no epoch it can be of stays damaged, and is told by the next take,

@@ -129,7 +129,8 @@ pub(crate) mod group {
     pub(crate) const SLEEPERS: usize = 2 * LINE;
     /// Counts records that were let go while others of their key wait: who had looked in vain looks again.
     pub(crate) const HANDED: usize = 2 * LINE + 8;
-    /// What the order key is, of groups with delivery words: one that asks for another is refused.
+    /// What the order key is, of groups with delivery words, and in the highest bit whether partitions stay with
+    /// members: one that asks for another is refused.
     pub(crate) const ORDER: usize = 3 * LINE;
     /// Where a move that was begun ends, while the state is that.
     pub(crate) const MOVE_TO: usize = 3 * LINE + 8;
@@ -152,6 +153,8 @@ pub(crate) mod group {
     /// The floor that the producer waited for last, and since when (boot clock ms) it has stood there.
     pub(crate) const STANDS_AT: usize = 3 * LINE + 88;
     pub(crate) const STANDS_SINCE: usize = 3 * LINE + 96;
+    /// Of a sticky group: counts members that came and went, and partitions let go.
+    pub(crate) const SEATS: usize = 3 * LINE + 104;
     pub(crate) const MEMBERS: usize = 4 * LINE;
 
     pub(crate) const MEMBER_BYTES: usize = 64;
@@ -164,6 +167,8 @@ pub(crate) mod group {
     /// Its process, and when it joined (boot clock, ms).
     pub(crate) const MEMBER_PROCESS: usize = 24;
     pub(crate) const MEMBER_JOINED: usize = 32;
+    /// The state word of the sticky group in which it has a share of the partitions; 0 when it has none.
+    pub(crate) const MEMBER_SHARES: usize = 40;
 
     pub(crate) const PARTITION_BYTES: usize = LINE;
     /// Claim count << 16 | member + 1; 0 in the low half when nobody holds it.
@@ -443,7 +448,7 @@ pub(crate) fn parse_header(
 const _: () = assert!(control::GROUPS.is_multiple_of(LINE));
 const _: () =
     assert!(control::SLEEPERS + super::geometry::GROUPS_MAX as usize / 8 <= control::WANTED);
-const _: () = assert!(group::STANDS_SINCE + 8 <= group::MEMBERS);
+const _: () = assert!(group::SEATS + 8 <= group::MEMBERS);
 const _: () = assert!(group::NAME + group::NAME_MAX <= group::FLOOR);
 const _: () = assert!(descriptor::CHECKSUM + 8 <= descriptor::BYTES);
 // Its words are moved as one row.

@@ -4,7 +4,8 @@
 //! * [`writer`] the producer's half; [`checkpoint`] its two slots;
 //! * [`groups`] the table of reader groups, made from a [`group_spec`]; [`floors`] how far each holds the ring;
 //! * [`pending`] which record belongs to which partition; [`reader`] a member; [`watcher`] an observer;
-//!   [`buffers`] what they copy into; [`arming`] how they ask to be woken; [`doorbell`] what all of them sleep on.
+//!   [`buffers`] what they copy into; [`arming`] how they ask to be woken; [`doorbell`] what all of them sleep on,
+//!   and [`wakes`] who rings it.
 //!
 //! What it needs from outside (bells, locks, time, files for large records) is an [`Environment`].
 //!
@@ -30,6 +31,8 @@
 //! | group `LOSS` | the table: Release; a member that told it: Release | Acquire | kill points (reinstate) |
 //! | group `FLOOR` | joiner: Release, SeqCst fence, then `RESERVED`; one partition: Release by its holder; else raised by CAS after SeqCst fences | producer: `RESERVED`, SeqCst fence, then Acquire; a member that finds a record overwritten: Acquire fence, then Acquire; who finds it of another epoch: Acquire, then `STATE` | `loom_joining_against_overwriting`, `loom_a_group_that_is_moved_is_not_damaged`, `loom_an_acknowledged_record_was_read`, `loom_two_acknowledgements_raise_the_floor`, `loom_a_late_member_finds_no_damage` |
 //! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_taking_after_another`, `loom_stealing_from_the_dead` |
+//! | the same of a sticky group | CAS AcqRel, all of them: its owner lets go, anybody takes what is free or a dead one's | Acquire, before the lock of who owns it is asked | `loom_a_sticky_partition_is_one_members` |
+//! | `SEATS`, `MEMBER_SHARES` | behind what they tell of: CAS AcqRel, Release; then light fence and wakes | Acquire | ticks: who is told late looks later |
 //! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_a_floor_raised_by_another`, `loom_two_acknowledgements_raise_the_floor` |
 //! | hashes | producer: Release, after the floors that let the record before it go | by who may be overrun: Acquire, and the lap must fit, else the floor | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
@@ -53,6 +56,7 @@ pub(crate) mod pending;
 pub(crate) mod reader;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
+mod wakes;
 pub(crate) mod watcher;
 pub(crate) mod words;
 pub(crate) mod worker;
@@ -63,7 +67,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use layout::{CONTROL, Layout, PRODUCER, control, group, header, producer};
+use layout::{Layout, PRODUCER, group, header, producer};
 use memory::{Memory, Ordering, fence};
 use words::letter::LetterFile;
 
@@ -287,52 +291,6 @@ impl Core {
         value
     }
 
-    /// Wakes every sleeping member of a group.
-    pub(crate) fn wake_group(&self, index: u16) -> u64 {
-        let sleepers = self.layout.group(index) + group::SLEEPERS;
-        if self.memory.load(sleepers, Ordering::Relaxed) == 0 {
-            return 0;
-        }
-        let mut rung = 0;
-        for member in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
-            rung += u64::from(self.ring_member(index, member).is_some());
-        }
-        rung
-    }
-
-    /// Wakes so many sleeping members of a group; who is awake already, or dead, does not count. Gives the
-    /// bells rung. Those that sleep on say so still.
-    pub(crate) fn wake_some(&self, index: u16, mut wanted: u64) -> u64 {
-        let sleepers = self.layout.group(index) + group::SLEEPERS;
-        let mut rung = 0;
-        while wanted != 0 {
-            let asleep = self.memory.load(sleepers, Ordering::Relaxed);
-            if asleep == 0 {
-                return rung;
-            }
-            // One bit is taken at a time: of two ringers each takes another.
-            if !self.memory.cas(sleepers, asleep, asleep & (asleep - 1)) {
-                continue;
-            }
-            if let Some(woken) = self.ring_member(index, asleep.trailing_zeros()) {
-                rung += 1;
-                wanted -= u64::from(woken);
-            }
-        }
-        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
-            let word = CONTROL + control::SLEEPERS + usize::from(index / 64) * 8;
-            self.memory.fetch_or(word, 1 << (index % 64), Ordering::SeqCst);
-        }
-        rung
-    }
-
-    fn ring_member(&self, index: u16, member: u32) -> Option<bool> {
-        if member >= u32::from(self.layout.geometry.members) {
-            return None;
-        }
-        self.ring_word(self.layout.member(index, member as u16) + group::MEMBER_BELL)
-    }
-
     /// [`Environment::with_letters`], with what was lost to damage of the file told in the group's entry.
     pub(crate) fn with_letters(
         &self,
@@ -361,97 +319,6 @@ impl Core {
             }
         }
     }
-
-    /// As many members as can have something of so many records: of a group in order, one a partition. One that
-    /// is woken wakes the next if it leaves any.
-    fn wake_for(&self, index: u16, records: u64) -> u64 {
-        let most = match self.partitions(index) {
-            0 => records,
-            partitions => records.min(partitions.into()),
-        };
-        // Without records there is a checkpoint, which whoever sleeps may wait for.
-        if records == 0 { self.wake_group(index) } else { self.wake_some(index, most) }
-    }
-
-    /// Words in which groups say that they sleep.
-    #[inline]
-    fn sleeper_words(&self) -> usize {
-        usize::from(self.layout.geometry.groups).div_ceil(64)
-    }
-
-    /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
-    #[inline]
-    pub(crate) fn wake_readers(&self, records: u64) -> u64 {
-        let word = |offset| self.memory.load(CONTROL + offset, Ordering::Relaxed);
-        let groups =
-            (0..self.sleeper_words()).fold(0, |all, i| all | word(control::SLEEPERS + i * 8));
-        if groups | word(control::SLEEPING_OBSERVERS) == 0 {
-            return 0;
-        }
-        self.ring_readers(records)
-    }
-
-    #[cold]
-    fn ring_readers(&self, records: u64) -> u64 {
-        let mut rung = 0;
-        for word in 0..self.sleeper_words() {
-            let sleepers = CONTROL + control::SLEEPERS + word * 8;
-            if self.memory.load(sleepers, Ordering::Relaxed) == 0 {
-                continue;
-            }
-            for bit in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
-                let index = word as u32 * 64 + bit;
-                if index < u32::from(self.layout.geometry.groups) {
-                    rung += self.wake_for(index as u16, records);
-                }
-            }
-        }
-        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
-        if self.memory.load(sleepers, Ordering::Relaxed) != 0 {
-            for slot in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
-                let word = CONTROL + control::OBSERVERS + slot as usize * 8;
-                rung += u64::from(self.ring_word(word).is_some());
-            }
-        }
-        rung
-    }
-
-    /// Rings everybody who has a bell, asleep or not: for a producer that died between its news and its
-    /// wakes, or amid these, when it had taken the bits of sleepers and not rung them yet.
-    pub(crate) fn ring_everybody(&self) {
-        for index in 0..self.layout.geometry.groups {
-            for member in 0..self.layout.geometry.members {
-                self.ring_word(self.layout.member(index, member) + group::MEMBER_BELL);
-            }
-        }
-        for slot in 0..control::OBSERVER_COUNT {
-            self.ring_word(CONTROL + control::OBSERVERS + slot * 8);
-        }
-    }
-
-    /// Whether the producer waits for room.
-    #[inline]
-    pub(crate) fn producer_waits(&self) -> bool {
-        self.memory.load(CONTROL + control::WANTED, Ordering::Relaxed) != 0
-    }
-
-    /// Wakes the producer if it waits for a floor that is reached now.
-    pub(crate) fn floor_reached(&self, floor: Position) {
-        self.light_fence();
-        let word = CONTROL + control::WANTED;
-        let wanted = self.memory.load(word, Ordering::Relaxed);
-        if wanted != 0 && floor >= wanted && self.memory.cas(word, wanted, 0) {
-            self.ring_word(PRODUCER + producer::BELL);
-        }
-    }
-
-    /// `None` where there is no bell; else whether somebody was woken.
-    fn ring_word(&self, word: usize) -> Option<bool> {
-        match self.memory.load(word, Ordering::Relaxed) {
-            0 => None,
-            bell => Some(self.environment.ring(bell - 1)),
-        }
-    }
 }
 
 /// Writes the header and an empty ring; `memory` must be zeroed and long enough.
@@ -465,15 +332,4 @@ pub(crate) fn initialise(memory: &Memory, layout: &Layout, id: u64) {
         let nothing = words::word::Stand::NOTHING.0;
         memory.store(layout.group(index) + group::FLOOR, nothing, Ordering::Relaxed);
     }
-}
-
-/// Numbers of the bits that are set, ascending.
-pub(crate) fn bits(mut word: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        (word != 0).then(|| {
-            let bit = word.trailing_zeros();
-            word &= word - 1;
-            bit
-        })
-    })
 }

@@ -58,9 +58,9 @@ impl Segment {
         let (layout, id) = layout::parse_header(&words, bytes).map_err(refused)?;
         let map = Map::open(name, layout.total)?;
         let memory = Memory::new(Box::new(map.protected(&layout, role)?));
-        let mapped = memory.load(header::RING_ID, std::sync::atomic::Ordering::Relaxed);
-        if mapped != id {
-            // Replaced between the two openings.
+        let mapped = |at: usize| memory.load(at * 8, std::sync::atomic::Ordering::Relaxed);
+        if !words.iter().enumerate().all(|(at, &word)| mapped(at) == word) {
+            // Replaced between the two openings, by another ring, or by the same in other sizes.
             return Err(AttachError::NotFound { name: name.to_owned() });
         }
         Ok(Self { memory, layout, id, file })

@@ -7,10 +7,12 @@
 //! when it never did: loom tries only what it believes to be a race.
 
 mod doorbells;
+mod evicted;
 mod handover;
 mod moved;
 mod overrun;
 mod records;
+mod shares;
 mod wakes;
 
 use std::collections::HashSet;
@@ -180,6 +182,7 @@ fn prepare(memory: &Memory, layout: &Layout) {
     }
     memory.prepare(CONTROL..CONTROL + control::GROUPS);
     memory.prepare(layout.group(0)..layout.group(layout.geometry.groups));
+    (0..layout.geometry.groups).for_each(|index| memory.prepare(layout.words(index)));
     let slots = layout.geometry.slots as usize;
     memory.prepare(layout.hash(0)..layout.hash(0) + slots * 8);
     memory.prepare(layout.descriptors..layout.descriptors + slots * descriptor::BYTES);

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::super::arming::{Sleeper, arm};
+use super::super::buffers::Buffers;
+use super::super::group_spec::Start;
 use super::super::groups;
-use super::super::layout::{PRODUCER, producer};
+use super::super::layout::{CONTROL, PRODUCER, control, producer};
 use super::super::memory::{Ordering, Weaken};
 use super::super::reader::Reader;
+use super::super::watcher::Watcher;
 use super::super::writer::Writer;
 use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec};
 
@@ -265,4 +268,53 @@ fn loom_catches_a_missing_barrier_after_letting_go() {
 #[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_after_letting_go() {
     letting_go(Pair::Barriers, Weaken::HeavyIsLight);
+}
+
+/// An observer that sleeps is woken by the publish it did not see.
+fn watching(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
+    explore(weaken, 3, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
+        core.memory.store(CONTROL + control::OBSERVERS, 1, Ordering::Relaxed);
+        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
+        let mut watcher = Watcher::new(Arc::clone(&core), 0, Start::Earliest);
+        let producer = thread::spawn(move || {
+            assert!(put(&mut writer));
+        });
+        let mut buffers = Buffers::default();
+        while watcher.position() == 0 {
+            let ticket = bells[0].ticket();
+            arm(&mut watcher);
+            if !watcher.has_work() {
+                SLEPT.note(true);
+                bells[0].wait(ticket);
+            }
+            assert_eq!(watcher.read(LIMITS, &mut buffers).unwrap(), 0);
+        }
+        assert_eq!(check(&buffers), [0]);
+        producer.join().unwrap();
+    });
+    SLEPT.check();
+}
+
+#[test]
+fn loom_no_wake_of_an_observer_is_lost() {
+    watching(Pair::Fences, Weaken::Nothing);
+}
+
+#[test]
+fn loom_no_wake_of_an_observer_is_lost_with_barriers() {
+    watching(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_catches_a_missing_fence_of_the_observer() {
+    watching(Pair::Fences, Weaken::HeavyFences);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_catches_a_missing_barrier_of_the_observer() {
+    watching(Pair::Barriers, Weaken::Barrier);
 }

@@ -200,6 +200,7 @@ pub(crate) const fn owner(word: u64) -> Option<u16> {
     }
 }
 
-const fn released(word: u64) -> u64 {
+/// The word of a partition that nobody has any more.
+pub(crate) const fn released(word: u64) -> u64 {
     (word >> 16).wrapping_add(1) << 16
 }

@@ -11,6 +11,7 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 
 use super::super::Position;
 use super::lanes::{Key, Lanes, Place};
+use super::peers::Peers;
 use super::table::{Seen, Words};
 use super::word::{State, Word};
 
@@ -18,23 +19,6 @@ use super::word::{State, Word};
 /// try that again if it did not come to it.
 const PATIENCE_NS: u64 = 1_000_000_000;
 const PAUSE_NS: u64 = 10_000_000_000;
-
-/// What a member knows of others.
-pub(crate) trait Peers {
-    /// Whether the member in that seat lives.
-    fn is_alive(&self, member: u16) -> bool;
-    /// Whether it had acknowledged anything before it died.
-    fn is_proven(&self, member: u16) -> bool;
-    /// Now, in the ring's clock.
-    fn now_ns(&self) -> u64;
-    /// Runs `take` while it is sure that the member in that seat is dead, and that nobody takes the seat: whoever
-    /// did would write the same words as the dead one. `None`, and nothing done, where that cannot be had now.
-    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T>;
-    /// Whether this member may take records of a lane at all.
-    fn is_ours(&self, _lane: Key) -> bool {
-        true
-    }
-}
 
 /// How a member takes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,7 +277,7 @@ impl Desk {
         let mut position = head;
         loop {
             let seen = words.look(position);
-            if (self.aside.contains(&key) || !peers.is_ours(key)) && !seen.word.is_past() {
+            if !seen.word.is_past() && (self.aside.contains(&key) || !peers.is_ours(position)) {
                 self.lanes.park(key);
                 return None;
             }
@@ -352,7 +336,9 @@ impl Desk {
         match seen.word.state() {
             State::Done | State::Aside | State::Passed => None,
             State::Free => Some(Look::Mine(seen)),
-            State::Retry if owner.is_none() => Some(Look::Mine(seen)),
+            State::Retry if owner.is_none() || (!own && peers.is_exclusive()) => {
+                Some(Look::Mine(seen))
+            }
             // Settled, and not collected yet: it is this member's still.
             State::Retry if own && self.lanes.is_out(position) => None,
             State::Retry if own => {

@@ -12,7 +12,8 @@ use super::super::Position;
 use super::super::layout::FIXED;
 use super::super::memory::{Memory, Ordering};
 use super::cursor;
-use super::desk::{Desk, Left, Offer, Peers, Terms};
+use super::desk::{Desk, Left, Offer, Terms};
+use super::peers::Peers;
 use super::table::{Settlement, Words};
 use super::word::{Counts, Epoch, Stand, State};
 use mixcord_memory::Heap;
@@ -265,4 +266,29 @@ fn loom_words_nothing_is_taken_from_the_next_in_a_dead_ones_seat() {
 #[should_panic(expected = "two have one record")]
 fn loom_words_catches_a_seat_taken_without_a_word() {
     the_next_in_a_seat(false);
+}
+
+/// What a member settles while its evicted group is made to go on is settled there, or fails; and a loss that is told
+/// is one.
+fn carried(from: Position) {
+    explore(move || {
+        let memory = memory();
+        let evicted = words(&memory, EPOCH);
+        let word = evicted.take(0, evicted.look(0), 1, false).unwrap();
+        let member = {
+            let memory = Arc::clone(&memory);
+            thread::spawn(move || words(&memory, EPOCH).settle(0, word, Settlement::Done).is_some())
+        };
+        let lost = evicted.carry(NEXT, 0..1, from);
+        let settled = member.join().unwrap();
+        let state = words(&memory, NEXT).look(0).word.state();
+        assert_eq!(state == State::Done, settled, "acknowledged, and given again");
+        assert_eq!(lost, u64::from(from == 1 && !settled));
+    });
+}
+
+#[test]
+fn loom_words_what_is_settled_while_a_group_goes_on_counts_or_fails() {
+    carried(0);
+    carried(1);
 }

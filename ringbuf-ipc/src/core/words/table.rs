@@ -135,32 +135,37 @@ impl<'a> Words<'a> {
     /// Rewrites every word for another epoch, for a group that goes on at `from` and had held `held`, a ring
     /// full at most: what is settled stays settled, what was given in vain stays counted, nobody has anything.
     /// Gives how many records of `held` before `from` were not settled. May be done again by the next if it is killed.
+    ///
+    /// Each by a CAS: what one of the last epoch settles meanwhile is settled, or fails.
     pub(crate) fn carry(&self, to: Epoch, held: std::ops::Range<Position>, from: Position) -> u64 {
         let mut lost = 0;
         for position in held {
-            let stamp = self.stamp(position);
-            let raw = self.memory.load(self.place(position), Ordering::Acquire);
-            // Of this epoch, or carried already.
-            let word = match stamp.read(raw) {
-                word if word.0 == raw => word,
-                _ => self.in_epoch(to).stamp(position).read(raw),
-            };
-            let counts = word.counts();
-            let kept = match word.state() {
-                // Also of what is overwritten by now: the group's file may not have heard of it yet.
-                State::Aside => word,
-                _ if position < from => {
-                    lost += u64::from(!word.is_past());
-                    continue;
-                }
-                // Its letter may be there: no handler is to see it again.
-                State::Dying => word.to(State::Dying, None, counts),
-                _ if word.is_past() => word,
-                _ => word.to(State::Free, None, counts),
-            };
-            self.memory.store(self.place(position), kept.in_epoch(to).0, Ordering::Relaxed);
+            while !self.carry_one(to, position, from) {}
+            let word = self.in_epoch(to).look(position).word;
+            lost += u64::from(position < from && !word.is_past());
         }
         lost
+    }
+
+    /// False when somebody changed the word meanwhile.
+    fn carry_one(&self, to: Epoch, position: Position, from: Position) -> bool {
+        let stamp = self.stamp(position);
+        let raw = self.memory.load(self.place(position), Ordering::Acquire);
+        // Of this epoch, or carried already.
+        let word = match stamp.read(raw) {
+            word if word.0 == raw => word,
+            _ => self.in_epoch(to).stamp(position).read(raw),
+        };
+        let kept = match word.state() {
+            // The slot has a later record.
+            State::Passed => return true,
+            // Its letter may be there: no handler is to see it again.
+            State::Dying if position >= from => word.to(State::Dying, None, word.counts()),
+            _ if word.is_past() || position < from => word,
+            _ => word.to(State::Free, None, word.counts()),
+        };
+        let next = kept.in_epoch(to).0;
+        next == raw || self.memory.cas(self.place(position), raw, next)
     }
 
     pub(crate) const fn in_epoch(self, epoch: Epoch) -> Self {

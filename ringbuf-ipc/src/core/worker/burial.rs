@@ -3,8 +3,9 @@
 
 use std::io;
 
+use super::Worker;
 use super::post::Post;
-use super::{Worker, give_back};
+use super::take::give_back;
 use crate::core::Position;
 use crate::core::buffers::{Buffers, Entry};
 use crate::core::descriptor::Descriptor;

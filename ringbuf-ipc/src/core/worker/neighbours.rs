@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
-use crate::core::words::desk::Peers;
+use crate::core::words::peers::Peers;
 use crate::core::{Core, locks};
 
 /// How long it holds that a member lives: its death is noticed that much later. That one is dead is asked each

@@ -3,13 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Plain};
 use std::sync::{Mutex, PoisonError};
 
+use super::settle::Held;
 use crate::core::Position;
 use crate::core::buffers::Buffers;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::reader::seat::{Seat, recycle};
-use crate::core::words::desk::{Left, Peers};
+use crate::core::words::desk::Left;
 use crate::core::words::lanes::Key;
+use crate::core::words::peers::Peers;
 
 /// Where a record was given from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +29,16 @@ pub(crate) enum Origin {
 pub(super) struct Settled {
     pub(super) position: Position,
     pub(super) lane: Key,
+    pub(super) partition: u16,
     pub(super) origin: Origin,
     pub(super) left: Left,
+}
+
+impl Settled {
+    pub(super) const fn of(held: &Held, left: Left) -> Self {
+        let &Held { position, lane, partition, origin, .. } = held;
+        Self { position, lane, partition, origin, left }
+    }
 }
 
 /// The shared half of a worker.

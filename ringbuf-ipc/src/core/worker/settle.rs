@@ -19,6 +19,8 @@ use crate::core::words::word::{Epoch, Word};
 pub(crate) struct Held {
     pub(crate) position: Position,
     pub(crate) lane: Key,
+    /// Of a sticky group, else 0.
+    pub(crate) partition: u16,
     /// What its take wrote.
     pub(crate) word: Word,
     pub(crate) origin: Origin,
@@ -80,13 +82,13 @@ impl Post {
         let words = self.seat.core.words(self.seat.group, self.seat.epoch);
         let mut elsewhere = Vec::new();
         self.came_back(taken.iter().enumerate().filter_map(|(index, taken)| {
-            let Held { position, lane, word, origin } = taken.held;
+            let Held { position, lane, partition, word, origin } = taken.held;
             let settled =
                 origin == Origin::Ring && words.settle(position, word, Settlement::Done).is_some();
             if !settled {
                 elsewhere.push(index);
             }
-            settled.then_some(Settled { position, lane, origin, left: Left::Past })
+            settled.then_some(Settled { position, lane, partition, origin, left: Left::Past })
         }));
         self.acknowledged((taken.len() - elsewhere.len()) as u64);
         self.let_producer_know();
@@ -212,10 +214,9 @@ impl Post {
                 return Err(Failure::Removed);
             }
         };
-        let &Held { position, lane, origin, .. } = held;
-        if origin == Origin::Ring {
-            let beside = Settled { position, lane, origin: Origin::Beside, left };
-            self.came_back([beside, Settled { position, lane, origin, left: Left::Past }]);
+        if held.origin == Origin::Ring {
+            let past = Settled::of(held, Left::Past);
+            self.came_back([Settled { origin: Origin::Beside, left, ..past }, past]);
         } else {
             self.leave(held, left);
         }
@@ -238,8 +239,7 @@ impl Post {
     }
 
     fn leave(&self, held: &Held, left: Left) {
-        let &Held { position, lane, origin, .. } = held;
-        self.came_back([Settled { position, lane, origin, left }]);
+        self.came_back([Settled::of(held, left)]);
     }
 
     /// The producer waits for room: whoever settles something then moves the cursor on.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::WorkerTerms;
 use super::neighbours::Neighbours;
-use crate::core::words::desk::Peers;
+use crate::core::words::peers::Peers;
 use crate::core::words::table::Settlement;
 use crate::core::words::word::State;
 use crate::{
@@ -12,15 +12,15 @@ use crate::{
     WorkerOptions,
 };
 
-struct Scene {
-    bell: Bell,
-    producer: Producer,
-    group: GroupSpec,
+pub(super) struct Scene {
+    pub(super) bell: Bell,
+    pub(super) producer: Producer,
+    pub(super) group: GroupSpec,
     removed: Removed,
 }
 
 /// Goes last, when nobody has anything of it open any more.
-struct Removed(Namespace);
+pub(super) struct Removed(Namespace);
 
 impl Drop for Removed {
     fn drop(&mut self) {
@@ -33,11 +33,21 @@ impl Scene {
         Self::of(test, 16)
     }
 
-    fn of(test: &str, slots: u32) -> Self {
+    pub(super) fn of(test: &str, slots: u32) -> Self {
         let namespace = Namespace::new(&format!("ringtest-{}-{test}", std::process::id())).unwrap();
-        let bell = namespace.bell().unwrap();
-        let geometry = Geometry::new(slots, 64 << 10, 4, 4, 8).unwrap();
         let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Key);
+        Self::with(namespace, slots, group)
+    }
+
+    pub(super) fn sticky(test: &str, slots: u32) -> Self {
+        let namespace = Namespace::new(&format!("ringtest-{}-{test}", std::process::id())).unwrap();
+        let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::Key).sticky();
+        Self::with(namespace, slots, group)
+    }
+
+    fn with(namespace: Namespace, slots: u32, group: GroupSpec) -> Self {
+        let bell = namespace.bell().unwrap();
+        let geometry = Geometry::new(slots, 64 << 10, 4, 8, 8).unwrap();
         let groups = std::slice::from_ref(&group);
         let producer = Producer::create(&namespace, "r", geometry, groups, &bell).unwrap();
         Self { bell, producer, group, removed: Removed(namespace) }
@@ -47,7 +57,7 @@ impl Scene {
         self.producer.ring().work(&self.group, &self.bell, WorkerOptions::new()).unwrap()
     }
 
-    fn put(&mut self, key: u64) -> bool {
+    pub(super) fn put(&mut self, key: u64) -> bool {
         let staged = self.producer.stage(&Meta { key, ..Meta::default() }, &[b"text"]).is_ok();
         self.producer.publish();
         staged

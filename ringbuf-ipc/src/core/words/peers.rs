@@ -1,0 +1,24 @@
+//! What a member at work has to know of the others of its group.
+
+use super::super::Position;
+
+/// What a member knows of others.
+pub(crate) trait Peers {
+    /// Whether the member in that seat lives.
+    fn is_alive(&self, member: u16) -> bool;
+    /// Whether it had acknowledged anything before it died.
+    fn is_proven(&self, member: u16) -> bool;
+    /// Now, in the ring's clock.
+    fn now_ns(&self) -> u64;
+    /// Runs `take` while it is sure that the member in that seat is dead, and that nobody takes the seat: whoever
+    /// did would write the same words as the dead one. `None`, and nothing done, where that cannot be had now.
+    fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T>;
+    /// Whether this member may take that record at all.
+    fn is_ours(&self, _position: Position) -> bool {
+        true
+    }
+    /// Whether nobody else may take what this member may: then what another waits to try again is this one's.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,190 @@
+//! Taking: from the group's file, or from the ring, one by one or several at a time.
+
+use std::sync::Arc;
+
+use super::post::{Origin, Post};
+use super::settle::Held;
+use super::share::Around;
+use super::{Taken, Worker};
+use crate::core::Position;
+use crate::core::buffers::Buffers;
+use crate::core::descriptor::Descriptor;
+use crate::core::errors::TakeError;
+use crate::core::layout::group;
+use crate::core::memory::{Ordering, fence};
+use crate::core::words::desk::{Left, Offer};
+use crate::core::words::lanes::Key;
+use crate::core::words::peers::Peers;
+use crate::core::words::table::{Settlement, Words};
+use crate::core::words::word::Word;
+
+/// Bytes of records after which no other is taken along.
+const AT_A_TIME: usize = 64 << 10;
+/// Takes and settlements after which the cursor is moved on, unless somebody waits for it.
+const SWEEP_EVERY: u32 = 64;
+/// How often lanes that others have are looked at without being told: their holders may have died.
+const SUSPECT_EVERY_NS: u64 = 5_000_000;
+
+impl Worker {
+    /// Takes the records there are, `most` of them and some [`AT_A_TIME`] bytes at most, and copies them out;
+    /// what settles each is put into `taken`, which is empty, in the order of the buffers.
+    pub(crate) fn take(
+        &mut self,
+        most: usize,
+        taken: &mut Vec<Taken>,
+    ) -> Result<Option<Buffers>, TakeError> {
+        if let Some(error) = self.found_behind.take() {
+            return Err(error);
+        }
+        self.check_group()?;
+        self.collect();
+        let scanned = self.scan();
+        let known = self.read_asides();
+        self.tell_damage()?;
+        if !known {
+            return Ok(None);
+        }
+        // A file that cannot be read now holds up its own records alone.
+        let unreadable = match self.take_aside(taken) {
+            Ok(Some(buffers)) => return Ok(Some(buffers)),
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let mut buffers = self.post.buffers();
+        self.take_from_ring(most, &mut buffers, taken)?;
+        if !taken.is_empty() {
+            self.note_taken(taken);
+            return Ok(Some(buffers));
+        }
+        self.post.give_back_buffers(buffers);
+        // Damage is told when everything before it was given.
+        scanned?;
+        self.tend();
+        unreadable.map_or(Ok(None), Err)
+    }
+
+    /// What stands before a record that cannot be given is given first.
+    fn take_from_ring(
+        &mut self,
+        most: usize,
+        buffers: &mut Buffers,
+        taken: &mut Vec<Taken>,
+    ) -> Result<(), TakeError> {
+        let all = self.is_time_to_look_at_all();
+        let post = Arc::clone(&self.post);
+        let core = &post.seat.core;
+        let words = core.words(post.seat.group, post.seat.epoch);
+        while taken.len() < most && buffers.bytes_used() < AT_A_TIME {
+            let around = Around { neighbours: &self.neighbours, share: &self.share, core };
+            let offer = self.desk.next(&words, &around, all);
+            if self.desk.met_aside {
+                self.read_asides();
+            }
+            let done = match offer {
+                Some(Offer::Take { position, key, word }) => {
+                    self.copy(&words, position, key, word, buffers).map(|held| taken.extend(held))
+                }
+                Some(Offer::Bury { position, key, word }) => self.bury_offered(position, key, word),
+                None => break,
+            };
+            match done {
+                Ok(()) => {}
+                Err(error) if taken.is_empty() => return Err(error),
+                Err(error) => {
+                    self.found_behind = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_time_to_look_at_all(&mut self) -> bool {
+        if self.desk.lanes.parked() == 0 {
+            return false;
+        }
+        let seat = &self.post.seat;
+        let at = seat.core.layout.group(seat.group) + group::HANDED;
+        let handed = seat.core.memory.load(at, Ordering::Acquire);
+        let now = self.neighbours.now_ns();
+        if handed == self.handed && now.saturating_sub(self.looked_at) < SUSPECT_EVERY_NS {
+            return false;
+        }
+        (self.handed, self.looked_at) = (handed, now);
+        true
+    }
+
+    pub(super) fn note_taken(&mut self, taken: &[Taken]) {
+        let seat = &self.post.seat;
+        let again = taken.iter().filter(|taken| taken.held.word.counts().given() != 0).count();
+        if again != 0 {
+            seat.core.count(seat.group, group::REDELIVERED, again as u64);
+        }
+        taken.iter().for_each(|taken| self.share.went_out(taken.held.partition));
+        self.unswept += taken.len() as u32;
+        if self.unswept >= SWEEP_EVERY.min(seat.core.layout.geometry.slots / 8) {
+            self.tend();
+        } else {
+            self.hand_on();
+        }
+    }
+
+    /// Wakes another member when there is more than this one has taken.
+    pub(super) fn hand_on(&self) {
+        // In a sticky group nobody else may have it.
+        if !self.desk.lanes.is_any_ready() || self.share.is_sticky() {
+            return;
+        }
+        let seat = &self.post.seat;
+        seat.core.light_fence();
+        let sleepers = seat.core.layout.group(seat.group) + group::SLEEPERS;
+        if seat.core.memory.load(sleepers, Ordering::Relaxed) != 0 {
+            seat.core.count(seat.group, group::HANDED, 1);
+            seat.core.wake_some(seat.group, 1);
+        }
+    }
+
+    /// Copies a record out that was taken. One that is damaged, or whose file is gone, is dead: it would hold
+    /// up all that come after it.
+    fn copy(
+        &mut self,
+        words: &Words<'_>,
+        position: Position,
+        lane: Key,
+        word: Word,
+        buffers: &mut Buffers,
+    ) -> Result<Option<Taken>, TakeError> {
+        let core = &self.post.seat.core;
+        let mut partition = 0;
+        let copied = match Descriptor::load(core, position) {
+            None => Err(TakeError::Corrupt { position }),
+            Some(entry) => {
+                partition = self.share.partition(entry.key);
+                let pushed = buffers.push(core, &entry);
+                pushed.map_err(|error| TakeError::Blob { position, error })
+            }
+        };
+        // Set aside meanwhile, it may have been overwritten while it was copied: it is given from the file then.
+        fence(Ordering::Acquire);
+        if words.look(position).word != word {
+            if copied.is_ok() {
+                buffers.drop_last();
+            }
+            self.desk.left(position, lane, Left::Past);
+            self.read_asides();
+            return Ok(None);
+        }
+        if let Err(error) = copied {
+            self.give_up_damaged(position, lane, word, &error);
+            return Err(error);
+        }
+        let held = Held { position, lane, partition, word, origin: Origin::Ring };
+        Ok(Some(Taken { held, revived: false }))
+    }
+}
+
+/// Gives a record back that cannot be handed out now.
+pub(super) fn give_back(post: &Post, position: Position, word: Word) -> bool {
+    let words = post.seat.core.words(post.seat.group, post.seat.epoch);
+    words.settle(position, word, Settlement::Back).is_some()
+}
