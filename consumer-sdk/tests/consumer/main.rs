@@ -1,5 +1,6 @@
 //! What a consumer is promised, tried on an output ring made by hand.
 
+mod aborting;
 mod asking;
 mod attempts;
 mod commanding;
@@ -7,6 +8,7 @@ mod deaths;
 mod delivery;
 mod ending;
 mod failing;
+mod filling;
 mod gone;
 mod greeter;
 mod handlers;
@@ -17,8 +19,10 @@ mod operating;
 mod ordering;
 mod rig;
 mod running;
+mod sharing;
 mod skew;
 mod soak;
 mod staging;
 mod standing_by;
 mod starting;
+mod sticky;

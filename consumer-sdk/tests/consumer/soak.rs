@@ -134,7 +134,8 @@ impl Drop for Over<'_> {
 
 #[test]
 fn whatever_handlers_and_processes_do_every_event_ends_once_and_in_order() {
-    let mut rig = Rig::new();
+    // A file of dead letters that holds all there may be, also when most handlers run out of time.
+    let mut rig = Rig::with_slots(256, 4 << 20);
     assert!(rig.operator().create_group("bot", true, false, None).expect("created"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("journal");
@@ -175,6 +176,8 @@ fn whatever_handlers_and_processes_do_every_event_ends_once_and_in_order() {
         });
     });
     let kills = kills.into_inner();
+    let status = rig.group("bot");
+    assert_eq!(status.dead_dropped, 0, "of {}: the file was too small for the test", status.dead);
     let letters = operator.dead_letters("bot").expect("the letters");
     let dead: HashSet<u64> =
         letters.iter().map(|letter| letter.record().expect("whole").header().seq).collect();
@@ -224,7 +227,9 @@ fn judge(journal: &str, dead: &HashSet<u64>) {
         let last = *story.attempts.last().expect("it was given");
         // It may have been killed between the acknowledgement and the line that says so.
         let is_handled = matches!(deed(number, last), Deed::Succeed | Deed::AckFirst);
-        assert!(is_handled != dead.contains(&number), "{number}: {:?}", story.attempts);
+        // One that would have succeeded may have run out of time.
+        assert!(is_handled || dead.contains(&number), "{number}: {:?}", of(number));
+        assert!(!(story.is_acked && dead.contains(&number)), "{number}: {:?}", of(number));
         assert!(dead.contains(&number) || !story.is_dead, "{number} is told dead and not kept");
         assert!(!story.is_acked || is_handled, "{number} was acknowledged by nobody");
     }
