@@ -112,6 +112,16 @@ impl Share {
                 .is_none_or(|hashes| self.is_here(hashes.partition(self.partitions)))
     }
 
+    /// The seat of another member that has the partition of a record.
+    pub(super) fn owner_elsewhere(&self, seat: &Seat, position: Position) -> Option<u16> {
+        if !self.is_sticky() {
+            return None;
+        }
+        let partition = Hashes::load(&seat.core, position)?.partition(self.partitions);
+        let member = owner(seat.core.memory.load(owner_of(seat, partition), Ordering::Acquire))?;
+        (member != seat.member && member < seat.core.layout.geometry.members).then_some(member)
+    }
+
     /// Partitions that are this member's and not told to be lost.
     pub(super) fn own(&self) -> impl Iterator<Item = u16> + '_ {
         let own = |hold: &Hold| matches!(hold.standing, Standing::Here | Standing::Leaving);

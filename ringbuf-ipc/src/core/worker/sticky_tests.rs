@@ -304,3 +304,31 @@ fn the_owner_is_woken_and_a_worker_that_never_rebalances_gets_nothing() {
     drop(idle);
     assert_eq!(first.lag(), 0);
 }
+
+/// P10: a member that is stopped keeps its partitions, but not the ring.
+#[test]
+fn a_member_that_stands_still_holds_up_its_own_partitions_and_not_the_ring() {
+    let mut scene = Scene::sticky("still", 64);
+    let (mut members, mut lost) = (vec![Some(Member::join(&scene)), Some(Member::join(&scene))], 0);
+    settle_all(&mut members);
+    let ring = scene.producer.ring();
+    let [Some(stopped), Some(other)] = &mut members[..] else { unreachable!() };
+    let its = (0..).find(|&key| stopped.has.contains(&ring.partition_of(key))).unwrap();
+    let core = Arc::clone(ring.core());
+    let end = Instant::now() + Duration::from_secs(60);
+    for _ in 0..200 {
+        while !scene.put(its) {
+            assert!(Instant::now() < end, "the ring is held up");
+            // As if it had been stopped long ago.
+            let moved =
+                core.layout.member(0, stopped.worker.post.seat.member) + group::MEMBER_MOVED;
+            core.memory.store(moved, 1, Ordering::Relaxed);
+            assert!(other.take(&mut lost).is_none(), "that is not its own");
+            std::thread::yield_now();
+        }
+    }
+    for position in 0..200 {
+        assert_eq!(stopped.take(&mut lost), Some((position, its)), "in order, when it goes on");
+        stopped.settle(0, How::Done);
+    }
+}

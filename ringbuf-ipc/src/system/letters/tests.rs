@@ -308,3 +308,23 @@ fn forged_numbers_neither_overflow_nor_cost_memory() {
     assert_eq!(positions(&letters), [0]);
     assert!(letters.damage().lost <= 1 << 16, "{:?}", letters.damage());
 }
+
+/// Bytes copied from elsewhere in the file: the same entry once more, with its number.
+#[test]
+fn an_entry_that_is_there_twice_is_one() {
+    let named = Named::new("twice");
+    let mut letters = named.open(1 << 16);
+    for kept in [Kept::Waiting, Kept::Dead] {
+        letters.append(&parts(1, kept, b"text")).unwrap().unwrap();
+    }
+    let (used, room) = (letters.index.used(), letters.room());
+    let bytes = named.bytes();
+    named.write(&[&bytes[..], &bytes[HEADER as usize..]].concat());
+    let mut letters = named.open(1 << 16);
+    assert_eq!(heads(&letters), [(1, Kept::Waiting), (1, Kept::Dead)]);
+    assert_eq!((letters.index.used(), letters.room()), (used, room), "counted once");
+    for number in [1, 2] {
+        letters.change(number, condition(Kept::Gone)).unwrap();
+    }
+    assert_eq!((letters.index.used(), letters.room()), (0, 1 << 16));
+}

@@ -24,6 +24,8 @@ const AGAIN_NS: u64 = 100_000_000;
 /// How long a full ring waits for the record at its floor before that is set aside: a group that only is slower than
 /// the producer settles it sooner, and is to be waited for.
 const STUCK_NS: u64 = 100_000_000;
+/// How long a member of a sticky group takes nothing until it is stopped rather than slow.
+const STILL_MS: u64 = 5_000;
 
 /// How records stood: one whose word is the same a while later is stuck.
 #[derive(Debug)]
@@ -104,7 +106,8 @@ impl Worker {
         // Its time to be tried is now, and it is anybody's: no need. But a suspect waits until what else is out comes
         // back, and that may take for ever.
         let waits = lane.is_some_and(|lane| self.desk.aside.contains(&lane))
-            || seen.counts().is_suspect() && self.desk.out() != 0;
+            || seen.counts().is_suspect() && self.desk.out() != 0
+            || self.is_of_one_that_stands_still(floor, now);
         if seen.word.state() == State::Free && !waits {
             return false;
         }
@@ -126,6 +129,17 @@ impl Worker {
         }
         self.read_asides();
         outcome.is_ok()
+    }
+
+    /// Whether its partition is another's who takes nothing: of a sticky group nobody else may take it.
+    fn is_of_one_that_stands_still(&self, position: Position, now: u64) -> bool {
+        let seat = &self.post.seat;
+        let owner = self.share.owner_elsewhere(seat, position);
+        owner.is_some_and(|owner| {
+            let at = seat.core.layout.member(seat.group, owner) + group::MEMBER_MOVED;
+            let moved_ms = seat.core.memory.load(at, Ordering::Relaxed);
+            (now / 1_000_000).saturating_sub(moved_ms) >= STILL_MS
+        })
     }
 
     /// One that died while it set records aside left the flag raised: any look at the file puts that right.
