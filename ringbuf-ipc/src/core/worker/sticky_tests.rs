@@ -281,7 +281,7 @@ fn a_member_that_asks_for_another_mode_is_refused() {
 #[test]
 fn the_owner_is_woken_and_a_worker_that_never_rebalances_gets_nothing() {
     let mut scene = Scene::sticky("wakes", 64);
-    let ring = scene.producer.ring().clone();
+    let ring = scene.producer.ring();
     let mut first = ring.work(&scene.group, &scene.bell, WorkerOptions::new()).unwrap();
     let mut second = ring.work(&scene.group, &scene.bell, WorkerOptions::new()).unwrap();
     while first.rebalance().is_some() | second.rebalance().is_some() {}
