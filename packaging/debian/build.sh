@@ -14,7 +14,8 @@ if [ "${1:-}" = --dev ]; then profile=dev folder=debug; fi
 target=${CARGO_TARGET_DIR:-target}
 cargo build --profile "$profile" --locked --bins
 
-extra=$target/packaging
+# Where Cargo.toml of the tools looks for them.
+extra=target/packaging
 rm -rf "$extra"
 mkdir -p "$extra/man"
 for program in mixcord mixcord-gateway mixcord-cache; do
@@ -29,4 +30,15 @@ for script in "$extra"/completions/zsh/*; do mv "$script" "${script%/*}/_${scrip
 for script in "$extra"/completions/fish/*; do mv "$script" "$script.fish"; done
 gzip -9n "$extra"/man/*
 
-cargo deb -p mixcord-cli --no-build --profile "$profile" --output "$target/debian/"
+# cargo-deb takes release builds: a debug build stands in for one, in a folder of its own.
+if [ "$profile" = dev ]; then
+    mkdir -p "$extra/build/release"
+    for program in mixcord mixcord-gateway mixcord-cache; do
+        strip -o "$extra/build/release/$program" "$target/$folder/$program"
+    done
+    build=$extra/build fast=--fast
+else
+    build=$target fast=
+fi
+mkdir -p "$target/debian"
+CARGO_TARGET_DIR=$(realpath "$build") cargo deb -p mixcord-cli --no-build --quiet ${fast:+"$fast"} --output "$(realpath "$target")/debian/"

@@ -53,7 +53,7 @@ run_unit() {
     line=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/$unit.service")
     local variables=()
     mapfile -t variables < <(sed -n 's/^Environment=//p' "$root/usr/lib/systemd/system/$unit.service"
-        grep -v '^#' "$root/etc/mixcord/mixcord.env" || true)
+        grep '^[A-Z]' "$root/etc/mixcord/mixcord.env" || true)
     line=${line//%d//run/credentials/$unit}
     # shellcheck disable=SC2086
     as_user "${variables[@]//%S//var/lib}" $line >"$work/$unit.log" 2>&1 &
