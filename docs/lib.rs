@@ -21,6 +21,7 @@ pages! {
     testing: "testing.md";
     porting: "porting.md";
     deploys: "deploys.md";
+    watching: "watching.md";
     containers: "containers.md";
     glossary: "glossary.md";
 }
