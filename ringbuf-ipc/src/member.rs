@@ -17,6 +17,31 @@ use crate::{GroupInfo, Lease, Position, RingId};
 
 /// A member of a group, living until it and the last of its batches are dropped.
 ///
+/// ```
+/// # use mixcord_ring::{Geometry, GroupSpec, Limits, Meta, Namespace, Producer, Ring, Start};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let namespace = Namespace::private();
+/// # let bell = namespace.bell()?;
+/// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+/// # let mut producer = Producer::create(&namespace, "events", geometry, &[], &bell)?;
+/// # for text in ["a", "b", "c"] {
+/// #     producer.stage(&Meta::default(), &[text.as_bytes()])?;
+/// # }
+/// # producer.publish();
+/// let ring = Ring::attach(&namespace, "events")?;
+/// let mut member = ring.join(&GroupSpec::durable("workers").from(Start::Earliest), &bell)?;
+/// while let Some(mut batch) = member.take(Limits { records: 2, ..Limits::default() })? {
+///     let done: Vec<_> = batch.records().map(|entry| entry.position).collect();
+///     for position in done {
+///         // Work on it here. What is not acknowledged is given again, to whoever comes.
+///         batch.ack_through(position);
+///     }
+/// }
+/// assert_eq!(member.lag(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// It may hold several partitions at once, one a batch. What it holds when it is killed is given again
 /// to another member.
 #[derive(Debug)]

@@ -16,6 +16,29 @@ use crate::waiting::Waiting;
 
 /// Reads a ring without holding anything: nobody waits for it, and it is told exactly how many
 /// records it was too slow for.
+///
+/// ```
+/// # use mixcord_ring::{Geometry, Limits, Meta, Namespace, Observed, Producer, Ring, Start};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let namespace = Namespace::private();
+/// # let bell = namespace.bell()?;
+/// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+/// # let mut producer = Producer::create(&namespace, "events", geometry, &[], &bell)?;
+/// let mut observer = Ring::attach(&namespace, "events")?.observe("onlooker", Start::Latest, &bell)?;
+/// for number in 0..100_u8 {
+///     producer.stage(&Meta::default(), &[&[number]])?;
+///     producer.publish();
+/// }
+/// let (mut seen, mut lost) = (Observed::default(), 0);
+/// let mut read = 0;
+/// while observer.read(Limits::default(), &mut seen)? {
+///     lost += seen.lost();
+///     read += seen.len() as u64;
+/// }
+/// assert_eq!(read + lost, 100, "the ring has 64 places");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     ring: Ring,

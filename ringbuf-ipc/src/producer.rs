@@ -27,6 +27,28 @@ const TICK: Duration = Duration::from_millis(50);
 /// Records are staged beyond the tail, where no reader looks, and become visible all at once with
 /// [`publish`](Self::publish). Staging and publishing make no system call and allocate nothing, but
 /// for sleepers to wake and records too long for the ring.
+///
+/// ```
+/// # use mixcord_ring::{Geometry, Meta, Namespace, Producer, Ring};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let namespace = Namespace::private();
+/// # let bell = namespace.bell()?;
+/// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+/// let mut producer = Producer::create(&namespace, "events", geometry, &[], &bell)?;
+/// let ring = Ring::attach(&namespace, "events")?;
+/// producer.stage(&Meta { key: 7, ..Meta::default() }, &[b"one"])?;
+/// producer.stage(&Meta { key: 8, ..Meta::default() }, &[b"t", b"wo"])?;
+/// assert_eq!(ring.tail(), 0, "staged is not published");
+/// producer.publish();
+/// assert_eq!(ring.tail(), 2, "both at once");
+///
+/// // Another process, after this one has ended or was killed, goes on behind them.
+/// drop(producer);
+/// let producer = Producer::attach(&namespace, "events", &bell)?;
+/// assert_eq!(producer.tail(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Producer {
     writer: Writer,
@@ -184,6 +206,24 @@ impl Producer {
     /// Keeps `bytes` with the records staged so far and those before: it is the ring's checkpoint from
     /// the next publish on, and not if that never happens.
     ///
+    /// ```
+    /// # use mixcord_ring::{Geometry, Meta, Namespace, Producer};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let namespace = Namespace::private();
+    /// # let bell = namespace.bell()?;
+    /// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+    /// # let mut producer = Producer::create(&namespace, "events", geometry, &[], &bell)?;
+    /// // How far the input is done is one moment with what came of it: a killed program finds both, or neither.
+    /// producer.stage(&Meta::default(), &[b"what came of input 41"])?;
+    /// producer.set_checkpoint(b"42")?;
+    /// producer.publish();
+    /// # drop(producer);
+    /// let producer = Producer::attach(&namespace, "events", &bell)?;
+    /// assert_eq!(producer.checkpoint().as_deref(), Some(&b"42"[..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Longer than [`checkpoint_bytes`](Geometry::checkpoint_bytes).
     pub fn set_checkpoint(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
@@ -258,7 +298,29 @@ impl Producer {
         if fits { Ok(()) } else { Err(total.min(inline_max)) }
     }
 
-    /// Sleeps until a record of `bytes` bytes can be staged; false when `timeout` was over first, and
+    /// Sleeps until a record of `bytes` bytes can be staged: what a full ring asks for. Publish first.
+    ///
+    /// ```
+    /// # use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, StageError, Start};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let namespace = Namespace::private();
+    /// # let bell = namespace.bell()?;
+    /// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+    /// # use std::time::Duration;
+    /// # let group = GroupSpec::durable("slow").from(Start::Earliest);
+    /// # let mut producer = Producer::create(&namespace, "events", geometry, &[group], &bell)?;
+    /// let record = [0; 1000];
+    /// while producer.stage(&Meta::default(), &[&record]).is_ok() {
+    ///     producer.publish();
+    /// }
+    /// // Nobody reads: the wait ends with its time, and the producer may look after other things.
+    /// assert!(!producer.wait_space(record.len(), Duration::from_millis(1)));
+    /// assert!(matches!(producer.stage(&Meta::default(), &[&record]), Err(StageError::Full)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// False when `timeout` was over first, and
     /// at once when only [`publish`](Self::publish) could make room.
     pub fn wait_space(&mut self, bytes: usize, timeout: Duration) -> bool {
         let writer = &mut self.writer;

@@ -26,6 +26,26 @@ use crate::{
 /// An attached ring: to look at its state, declare groups, join them, observe.
 ///
 /// The records and everything the producer writes are mapped read-only. A clone is the same map.
+///
+/// ```
+/// # use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Ring, Start};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let namespace = Namespace::private();
+/// # let bell = namespace.bell()?;
+/// # let geometry = Geometry::new(64, 1 << 16, 4, 1, 4)?;
+/// # let mut producer = Producer::create(&namespace, "events", geometry, &[], &bell)?;
+/// let ring = Ring::attach(&namespace, "events")?;
+/// // Declared before its members start, a group misses nothing.
+/// ring.declare_group(&GroupSpec::durable("workers").from(Start::Earliest))?;
+/// producer.stage(&Meta::default(), &[b"text"])?;
+/// producer.publish();
+/// for group in ring.groups() {
+///     println!("{}: {} behind, {} members", group.name, group.lag, group.members);
+/// #   assert_eq!((group.lag, group.members), (1, 0));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Ring {
     core: Arc<Core>,
