@@ -19,6 +19,7 @@ pages! {
     commands: "commands.md";
     stages: "stages.md";
     testing: "testing.md";
+    recording: "recording.md";
     porting: "porting.md";
     deploys: "deploys.md";
     watching: "watching.md";

@@ -9,6 +9,8 @@ mod groups;
 mod line;
 mod ls;
 mod monitor;
+mod record;
+mod replay;
 mod report;
 mod send;
 mod shard;
@@ -63,6 +65,12 @@ enum Command {
     /// Serve metrics, health and a live page over HTTP.
     #[command(after_help = monitor::HELP)]
     Monitor(monitor::Options),
+    /// Write down what comes from Discord, into a file.
+    #[command(after_help = record::HELP)]
+    Record(record::Options),
+    /// Let what was written down come again, into an instance of its own.
+    #[command(after_help = replay::HELP)]
+    Replay(replay::Options),
     /// Ask something of Discord, through the gateway that runs the shard.
     Send(send::Options),
     /// Take no event in any more and let the rings run empty, before an upgrade of their layout.
@@ -142,6 +150,8 @@ fn main() -> ExitCode {
         Command::Top(options) => top::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Monitor(options) => monitor::run(&options),
+        Command::Record(options) => record::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Send(options) => send::run(options),
         Command::Drain(options) => drain::run(&options),
         Command::Shard(command) => shard::run(command),

@@ -8,8 +8,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms whose messages people meet.
-const ROOMS: [&str; 8] =
-    ["gateway", "cache", "consumer-sdk", "cli", "process", "ringbuf-ipc", "state", "holdup"];
+const ROOMS: [&str; 9] = [
+    "gateway",
+    "cache",
+    "consumer-sdk",
+    "cli",
+    "process",
+    "ringbuf-ipc",
+    "state",
+    "holdup",
+    "recording",
+];
 /// The part of a message that has to be found: long enough to tell it from others.
 const PART_MAX: usize = 40;
 /// Parts that are shorter say nothing of their own: the error behind them is explained.

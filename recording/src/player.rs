@@ -1,0 +1,260 @@
+//! Writing a recording into the shard rings of an instance, as a gateway would have done.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use mixcord_event::{Record, sections, status, topology};
+use mixcord_ring::{
+    Bell, CreateError, GroupSpec, Meta, Namespace, Position, Producer, StageError, Start,
+};
+
+use crate::{Item, Reader, ReplayError, RingOf};
+
+/// The longest sleep: how long a stop may go unnoticed.
+const LOOK: Duration = Duration::from_millis(50);
+/// Records that are published at once at most, where none is waited for.
+const BATCH: u32 = 64;
+/// After so long without room it is said who is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const WRITER: &str = concat!("mixcord ", env!("CARGO_PKG_VERSION"));
+
+/// How fast a recording is replayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Speed {
+    /// So many times as fast as it was received.
+    Times(f64),
+    /// As fast as the cache reads it.
+    Max,
+}
+
+/// What a replay did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Played {
+    /// Records written.
+    pub records: u64,
+    /// Records that were missing in the recording.
+    pub lost: u64,
+    /// Whether it came to the end of the recording, and was not stopped.
+    pub whole: bool,
+}
+
+/// What whoever replays may want to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A ring was made.
+    Ring {
+        /// Its name.
+        ring: String,
+    },
+    /// Records are missing here.
+    Lost {
+        /// The ring.
+        ring: String,
+        /// How many.
+        count: u64,
+    },
+    /// A ring is full, and its reader does not go on.
+    Full {
+        /// The ring.
+        ring: String,
+        /// Whether the cache is there.
+        read: bool,
+    },
+}
+
+/// Replays into the rings of one instance.
+#[derive(Debug)]
+pub struct Player {
+    namespace: Namespace,
+    bell: Bell,
+    speed: Speed,
+    rings: BTreeMap<u16, (u16, u16)>,
+    outs: BTreeMap<(u16, u16), Out>,
+    /// When the first record was written, and when it had been received.
+    began: Option<(Instant, u64)>,
+    played: Played,
+}
+
+/// A ring that is written.
+#[derive(Debug)]
+struct Out {
+    producer: Producer,
+    status: status::ShardStatus,
+    staged: u32,
+}
+
+impl Player {
+    /// Into this instance, which must have no ring of those shards.
+    ///
+    /// # Errors
+    /// There is no doorbell.
+    pub fn new(namespace: Namespace, speed: Speed) -> Result<Self, ReplayError> {
+        let bell = namespace.bell()?;
+        let (rings, outs, began) = (BTreeMap::new(), BTreeMap::new(), None);
+        Ok(Self { namespace, bell, speed, rings, outs, began, played: Played::default() })
+    }
+
+    /// Writes all of it, unless `stopped` says so. What was written is in the rings in any case.
+    ///
+    /// # Errors
+    /// See [`ReplayError`]; what was before is in the rings.
+    pub fn play<R: Read>(
+        mut self,
+        mut reader: Reader<R>,
+        stopped: impl Fn() -> bool,
+        mut tell: impl FnMut(Progress),
+    ) -> Result<Played, ReplayError> {
+        let result = self.play_all(&mut reader, &stopped, &mut tell);
+        for out in self.outs.values_mut() {
+            out.status.state = "stopped".to_owned();
+            out.publish();
+        }
+        result.map(|whole| Played { whole, ..self.played })
+    }
+
+    /// Whether it came to the end.
+    fn play_all<R: Read>(
+        &mut self,
+        reader: &mut Reader<R>,
+        stopped: &impl Fn() -> bool,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<bool, ReplayError> {
+        while let Some(item) = reader.next_item()? {
+            match item {
+                Item::Ring(ring) => self.ring(&ring, tell)?,
+                Item::Record { ring, position, meta, payload } => {
+                    if !self.wait_for(payload, stopped) {
+                        return Ok(false);
+                    }
+                    if !self.record(ring, position, &meta, payload, stopped, tell)? {
+                        return Ok(false);
+                    }
+                }
+                Item::Lost { ring, count } => {
+                    self.played.lost = self.played.lost.saturating_add(count);
+                    tell(Progress::Lost { ring: self.name(ring), count });
+                }
+                Item::End { .. } => {}
+            }
+            if stopped() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn ring(&mut self, ring: &RingOf, tell: &mut impl FnMut(Progress)) -> Result<(), ReplayError> {
+        let of = (ring.shards, ring.shard);
+        self.rings.insert(ring.number, of);
+        // One that took another's place while it was recorded goes on in the same.
+        if self.outs.contains_key(&of) {
+            return Ok(());
+        }
+        let name = topology::shard_ring(ring.shard, ring.shards);
+        let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+        let made = Producer::create(&self.namespace, &name, ring.geometry, &[cache], &self.bell);
+        let producer = made.map_err(|source| match source {
+            CreateError::Exists { .. } => ReplayError::Exists { ring: name.clone() },
+            source => ReplayError::Create { ring: name.clone(), source },
+        })?;
+        let status = status::ShardStatus { state: "replaying".to_owned(), ..Default::default() };
+        let mut out = Out { producer, status, staged: 0 };
+        out.publish();
+        self.outs.insert(of, out);
+        tell(Progress::Ring { ring: name });
+        Ok(())
+    }
+
+    /// Waits until it is time for a record; false when it was stopped.
+    fn wait_for(&mut self, payload: &[u8], stopped: &impl Fn() -> bool) -> bool {
+        let Speed::Times(speed) = self.speed else { return true };
+        let received = Record::parse_head(payload).map_or(0, |record| record.header().received_us);
+        if received == 0 {
+            return true;
+        }
+        let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), received));
+        let after = Duration::from_micros(received.saturating_sub(first)).as_secs_f64() / speed;
+        let after = Duration::try_from_secs_f64(after).unwrap_or(Duration::MAX);
+        loop {
+            let left = after.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            self.outs.values_mut().filter(|out| out.staged > 0).for_each(Out::publish);
+            if stopped() {
+                return false;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
+    }
+
+    /// Writes a record, waiting for room; false when it was stopped.
+    fn record(
+        &mut self,
+        ring: u16,
+        position: Position,
+        meta: &Meta,
+        payload: &[u8],
+        stopped: &impl Fn() -> bool,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<bool, ReplayError> {
+        let name = self.name(ring);
+        // Of a ring that the recording does not tell of: a frame is missing, and its records with it.
+        let Some(out) = self.rings.get(&ring).and_then(|of| self.outs.get_mut(of)) else {
+            self.played.lost = self.played.lost.saturating_add(1);
+            return Ok(true);
+        };
+        let mut since = None;
+        loop {
+            match out.producer.stage(meta, &[payload]) {
+                Ok(_) => break,
+                Err(StageError::Full) => {}
+                Err(source) => return Err(ReplayError::Stage { ring: name, position, source }),
+            }
+            out.publish();
+            let began = *since.get_or_insert_with(Instant::now);
+            if stopped() {
+                return Ok(false);
+            }
+            if !out.producer.wait_space(payload.len(), LOOK) && began.elapsed() >= PATIENCE {
+                let groups = out.producer.ring().groups();
+                let read = groups.iter().any(|group| group.members > 0);
+                tell(Progress::Full { ring: name.clone(), read });
+                since = Some(Instant::now());
+            }
+        }
+        if let Ok(record) = Record::parse_head(payload) {
+            let header = record.header();
+            out.status.session = header.session;
+            out.status.seq = Some(header.seq).filter(|seq| *seq > 0).or(out.status.seq);
+        }
+        out.staged += 1;
+        if out.staged >= BATCH {
+            out.publish();
+        }
+        self.played.records += 1;
+        Ok(true)
+    }
+
+    fn name(&self, ring: u16) -> String {
+        self.rings.get(&ring).map_or_else(
+            || format!("number {ring}"),
+            |&(shards, shard)| topology::shard_ring(shard, shards),
+        )
+    }
+}
+
+impl Out {
+    fn publish(&mut self) {
+        let mut checkpoint = vec![status::CHECKPOINT];
+        sections::put(&mut checkpoint, sections::WRITER, 1, WRITER.as_bytes());
+        self.status.put(&mut checkpoint);
+        if let Err(error) = self.producer.set_checkpoint(&checkpoint) {
+            tracing::error!("{error}");
+        }
+        self.producer.publish();
+        self.staged = 0;
+    }
+}
