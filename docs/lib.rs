@@ -24,5 +24,7 @@ pages! {
     deploys: "deploys.md";
     watching: "watching.md";
     containers: "containers.md";
+    sizing: "sizing.md";
+    machines: "machines.md";
     glossary: "glossary.md";
 }
