@@ -24,7 +24,9 @@ use super::watcher::Watcher;
 use super::writer::{Meta, Writer};
 use super::{Core, Environment, Life, Position, initialise, locks};
 
-const RECORDS: u64 = if cfg!(ring_plain) { 6_000 } else { 20_000 };
+pub(super) const RECORDS: u64 = if cfg!(ring_plain) { 6_000 } else { 20_000 };
+/// Of which the records are, in turn.
+pub(super) const KEYS: u64 = 11;
 const LIMITS: Limits = Limits { records: 7, bytes: 2048 };
 
 /// Locks in a table; nobody sleeps, so nobody is rung. No lock of std: ThreadSanitizer sees its
@@ -114,15 +116,15 @@ fn ring_in(world: World, partitions: u16) -> Arc<Core> {
     Arc::new(Core::new(memory, layout, 1, Box::new(world)))
 }
 
-fn payload(position: Position) -> Vec<u8> {
+pub(super) fn payload(position: Position) -> Vec<u8> {
     (0..8 + position % 300).map(|i| (position * 31 + i) as u8).collect()
 }
 
-fn produce(core: &Arc<Core>, blocking: bool) {
+pub(super) fn produce(core: &Arc<Core>, blocking: bool) {
     let mut writer = Writer::resume(Arc::clone(core)).unwrap();
     while writer.staged() < RECORDS {
         let position = writer.staged();
-        let meta = Meta { key: position % 11, tag: 1, source: position, ..Meta::default() };
+        let meta = Meta { key: position % KEYS, tag: 1, source: position, ..Meta::default() };
         match writer.stage(&meta, &[&payload(position)]) {
             Ok(_) if position.is_multiple_of(5) => {
                 writer.publish();

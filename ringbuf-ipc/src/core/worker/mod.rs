@@ -14,6 +14,8 @@ pub(crate) mod settle;
 pub(crate) mod share;
 #[cfg(all(test, not(loom)))]
 mod sticky_tests;
+#[cfg(all(test, not(loom)))]
+mod stress_tests;
 mod take;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -319,6 +319,7 @@ pub(super) struct Around<'a> {
 }
 
 impl Peers for Around<'_> {
+    #[inline]
     fn is_alive(&self, member: u16) -> bool {
         self.neighbours.is_alive(member)
     }
@@ -335,10 +336,12 @@ impl Peers for Around<'_> {
         self.neighbours.while_dead(member, take)
     }
 
+    #[inline]
     fn is_ours(&self, position: Position) -> bool {
         self.share.has_record(self.core, position)
     }
 
+    #[inline]
     fn is_exclusive(&self) -> bool {
         self.share.is_sticky()
     }

@@ -332,3 +332,57 @@ fn a_member_that_stands_still_holds_up_its_own_partitions_and_not_the_ring() {
         stopped.settle(0, How::Done);
     }
 }
+
+/// What waits for another try, in the ring or set aside, goes with its partition: its new member has it at once.
+#[test]
+fn what_one_waited_to_try_again_is_tried_by_the_next() {
+    let mut scene = Scene::sticky("retries", 64);
+    let ring = scene.producer.ring();
+    let key_of = |partition| (0..).find(|&key| ring.partition_of(key) == partition).unwrap();
+    let keys: Vec<u64> = (0..PARTITIONS).map(key_of).collect();
+    keys.iter().for_each(|&key| assert!(scene.put(key)));
+    let (mut members, mut lost) = (vec![Some(Member::join(&scene)), None], 0);
+    settle_all(&mut members);
+    let first = members[0].as_mut().unwrap();
+    while first.take(&mut lost).is_some() {}
+    assert_eq!(first.out.len(), keys.len());
+    // Every other one is set aside while it is out, and is then in the file.
+    for (taken, _) in first.out.iter().step_by(2) {
+        first.worker.post.set_aside(taken.held.lane, &[taken.held.position]).unwrap();
+    }
+    let long = 3_600_000_000_000;
+    while !first.out.is_empty() {
+        first.settle(0, How::Retry { after_ns: long, reason: "not yet" });
+    }
+    members[1] = Some(Member::join(&scene));
+    assert_eq!(settle_all(&mut members), [0, 4]);
+    let [Some(first), Some(second)] = &mut members[..] else { unreachable!() };
+    while second.take(&mut lost).is_some() {}
+    assert_eq!(second.out.len(), 4, "of each partition that moved");
+    assert!(second.out.iter().all(|(taken, _)| taken.held.word.counts().given() == 1));
+    assert!(first.take(&mut lost).is_none(), "its own wait for their time");
+}
+
+/// Who left while it has something out keeps that partition alone.
+#[test]
+fn who_leaves_keeps_what_is_out_and_nothing_else() {
+    let mut scene = Scene::sticky("leaves", 64);
+    assert!(scene.put(1));
+    let ring = scene.producer.ring();
+    let join = || ring.work(&scene.group, &scene.bell, WorkerOptions::new()).unwrap();
+    let mut first = join();
+    while first.rebalance().is_some() {}
+    let held = first.take().unwrap().expect("the first");
+    drop(first);
+    let mut second = join();
+    while second.rebalance().is_some() {}
+    let all_but_one: Vec<_> = (0..PARTITIONS).filter(|&it| it != ring.partition_of(1)).collect();
+    assert_eq!(second.partitions(), all_but_one);
+    assert!(second.take().unwrap().is_none());
+    held.settle(Settle::Ack).unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while second.partitions().len() < usize::from(PARTITIONS) {
+        assert!(Instant::now() < end, "it is never let go of");
+        second.rebalance();
+    }
+}

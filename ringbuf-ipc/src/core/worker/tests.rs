@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::WorkerTerms;
 use super::neighbours::Neighbours;
+use crate::core::layout::group;
+use crate::core::memory::Ordering;
 use crate::core::words::peers::Peers;
 use crate::core::words::table::Settlement;
 use crate::core::words::word::State;
@@ -200,4 +202,22 @@ fn nobody_who_was_moved_writes_into_the_file_of_the_group() {
         delivery.settle(Settle::Ack).unwrap();
     }
     assert_eq!(given, (0..15).collect::<Vec<_>>(), "each once");
+}
+
+/// Whoever dies while it sets records aside leaves words that say aside and entries that do not yet: until somebody has
+/// put that right, the ring has to keep them.
+#[test]
+fn the_cursor_waits_while_records_are_being_set_aside() {
+    let mut scene = Scene::new("setting");
+    (0..2).for_each(|_| assert!(scene.put(1)));
+    let core = scene.producer.ring().core().clone();
+    let (words, setting) =
+        (core.words(0, core.group_epoch(0)), core.layout.group(0) + group::SETTING_ASIDE);
+    core.memory.store(setting, 1, Ordering::Release);
+    assert!(words.set_aside(0, words.look(0)));
+    core.advance_floor(0, core.group_epoch(0));
+    assert_eq!(core.group_floor(0), 0);
+    core.memory.store(setting, 0, Ordering::Release);
+    core.advance_floor(0, core.group_epoch(0));
+    assert_eq!(core.group_floor(0), 1);
 }

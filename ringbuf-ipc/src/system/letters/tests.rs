@@ -92,7 +92,9 @@ fn a_torn_end_is_cut_and_is_no_damage() {
         assert_eq!(positions(&letters), kept, "cut at {cut}");
         assert_eq!(letters.damage(), Damage::default(), "cut at {cut}");
         letters.append(&parts(2, Kept::Dead, b"next")).unwrap();
-        assert_eq!(positions(&name.open(1 << 16)), [kept, &[2]].concat());
+        let letters = name.open(1 << 16);
+        assert_eq!(positions(&letters), [kept, &[2]].concat());
+        assert_eq!(letters.damage(), Damage::default(), "something torn was left, cut at {cut}");
     }
 }
 
@@ -327,4 +329,20 @@ fn an_entry_that_is_there_twice_is_one() {
         letters.change(number, condition(Kept::Gone)).unwrap();
     }
     assert_eq!((letters.index.used(), letters.room()), (0, 1 << 16));
+}
+
+/// Whoever knew it longer knows nothing of it any more.
+#[test]
+fn a_file_that_got_shorter_is_read_anew() {
+    let name = Named::new("shorter");
+    let mut writer = name.open(1 << 16);
+    writer.append(&parts(0, Kept::Dead, b"first")).unwrap();
+    let first = writer.end;
+    writer.append(&parts(1, Kept::Dead, b"second")).unwrap();
+    let mut reader = name.open(1 << 16);
+    assert!(reader.refresh().unwrap());
+    let file = OpenOptions::new().write(true).open(path_of(&name.0)).unwrap();
+    file.set_len(first).unwrap();
+    assert!(!reader.refresh().unwrap());
+    assert_eq!(positions(&name.open(1 << 16)), [0]);
 }
