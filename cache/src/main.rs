@@ -113,12 +113,7 @@ fn say(progress: Progress, engine: &Engine) {
         Progress::Refused => {
             tracing::error!("standing still until there is room: {}", engine.refusal());
         }
-        Progress::StoreFull { oldest_reader: Some(pid) } => tracing::error!(
-            pid,
-            "the store is full; process {pid} has the oldest read transaction: if it hangs, end it, \
-             else raise --state-max"
-        ),
-        Progress::StoreFull { oldest_reader: None } => {
+        Progress::StoreFull => {
             tracing::error!("the store is full: raise --state-max, or cache less with --no-cache");
         }
         Progress::Worked | Progress::Idle => {}

@@ -21,13 +21,14 @@ pub struct Options {
     /// The instance, shared by its gateway, cache and consumers.
     #[arg(long, env = "MIXCORD_INSTANCE", default_value = "mixcord")]
     instance: String,
-    /// Directory of the store; in /dev/shm unless given.
+    /// Directory of the store; in /dev/shm unless given. Wherever it is, a store lasts until the system is
+    /// started anew, and no longer.
     #[arg(long, env = "MIXCORD_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
     /// Whether there is a store at all.
-    #[arg(long, env = "MIXCORD_STORE", value_enum, default_value_t = StoreKind::Lmdb)]
+    #[arg(long, env = "MIXCORD_STORE", value_enum, default_value_t = StoreKind::Table)]
     store: StoreKind,
-    /// How large the store may become; it grows in steps.
+    /// How large the store may become; it grows in steps. At the limit the oldest messages go, then presences.
     #[arg(long, env = "MIXCORD_STATE_MAX", value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
     state_max: u64,
     /// A resource that is not cached; may be repeated.
@@ -77,8 +78,10 @@ fn version() -> &'static str {
 /// Where the state is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum StoreKind {
-    /// In LMDB.
-    Lmdb,
+    /// In a table in shared memory.
+    // So it was called in the releases that kept it there.
+    #[value(alias = "lmdb")]
+    Table,
     /// Nowhere: events pass as they are.
     None,
 }
@@ -91,8 +94,8 @@ const CHECKPOINT_BYTES: u32 = 64 << 10;
 /// So long a session can be resumed, with room: should the gateway of the former count come back, it goes on.
 const OLD_RINGS_KEPT: Duration = Duration::from_secs(15 * 60);
 
-/// LMDB cannot make even an empty store in much less.
-const STATE_BYTES_MIN: u64 = 64 << 10;
+/// An empty store takes half of it.
+const STATE_BYTES_MIN: u64 = 1 << 20;
 
 impl Options {
     /// What the engine is to do.
@@ -111,12 +114,12 @@ impl Options {
             Geometry::new(self.output_slots, self.output_bytes, groups, partitions, MEMBERS)
                 .and_then(|geometry| geometry.checkpoints(CHECKPOINT_BYTES))
                 .map_err(|error| format!("{}: {error}", option_of(error.what)))?;
-        if self.store == StoreKind::Lmdb && self.state_max < STATE_BYTES_MIN {
-            return Err("--state-max has to be at least 64KiB".to_owned());
+        if self.store == StoreKind::Table && self.state_max < STATE_BYTES_MIN {
+            return Err("--state-max has to be at least 1MiB".to_owned());
         }
         let dir = self.state.clone().unwrap_or_else(|| topology::state_dir(&self.instance).into());
         let (state, mut base) = match self.store {
-            StoreKind::Lmdb => (Some(dir), Settings::default()),
+            StoreKind::Table => (Some(dir), Settings::default()),
             StoreKind::None => (None, Settings::none()),
         };
         base.messages_per_channel = self.messages_per_channel;

@@ -115,13 +115,13 @@ fn a_torn_batch_leaves_no_trace_of_what_was_in_the_transaction() {
     instance.check_state();
 }
 
-/// The store has room for each event and not for the batch, whose pages are all there twice until it
+/// The store has room for each event and not for the batch, whose values are all there twice until it
 /// ends.
 #[test]
 fn a_batch_for_which_the_store_is_full_is_begun_again_and_shorter() {
     let mut instance = Instance::new("shorter");
     instance.output = Geometry::new(1024, 1 << 21, 4, 1, 4).unwrap();
-    instance.state_bytes_max = 1 << 20;
+    instance.state_bytes_max = 1408 << 10;
     instance.declare();
     let mut shard = instance.shard(0, 1);
     let mut engine = instance.engine();

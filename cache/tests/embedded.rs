@@ -4,7 +4,8 @@ mod common;
 
 use common::{Cache, asked};
 use mixcord_cache::settings::Settings;
-use mixcord_state::{Key, Read, Resource, Table};
+use mixcord_state::tables::{MEMBERS, USERS};
+use mixcord_state::{Read, Resource, Table};
 use serde_json::{Value as Json, json};
 
 /// Feeds an event; says which of the two tables were read.
@@ -55,12 +56,12 @@ fn typing(member: &Json) -> Json {
 }
 
 fn nick(cache: &Cache, id: u64) -> Json {
-    let member = cache.store.get(Table::Members, Key::pair(100, id)).unwrap().unwrap();
+    let member = cache.store.get(MEMBERS.at(100, id)).unwrap().unwrap();
     common::json(member)["nick"].clone()
 }
 
 fn username(cache: &Cache, id: u64) -> Json {
-    let tally = cache.store.get(Table::Users, Key::one(id)).unwrap().unwrap();
+    let tally = cache.store.get(USERS.at(id)).unwrap().unwrap();
     common::json(&tally[4..])["username"].clone()
 }
 
@@ -152,7 +153,7 @@ fn every_guild_that_lists_a_user_holds_it() {
     cache.feed("GUILD_MEMBER_REMOVE", remove("100"));
     assert_eq!(username(&cache, 1), "name");
     cache.feed("GUILD_MEMBER_REMOVE", remove("101"));
-    assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_none());
+    assert!(cache.store.get(USERS.at(1)).unwrap().is_none());
     assert_eq!(
         asked(&mut cache, "TYPING_START", &typing(&whole(1, "one"))),
         [Table::Members, Table::Users],
@@ -167,7 +168,7 @@ fn a_user_inside_its_member_is_refreshed_with_it() {
     for payload in [typing(&whole(1, "one")), typing(&renamed)] {
         assert!(asked(&mut cache, "TYPING_START", &payload).contains(&Table::Members));
     }
-    let held = cache.store.get(Table::Members, Key::pair(100, 1)).unwrap().unwrap();
+    let held = cache.store.get(MEMBERS.at(100, 1)).unwrap().unwrap();
     assert_eq!(common::json(held)["user"], user(1, "renamed"));
 }
 
@@ -228,11 +229,11 @@ fn a_member_that_is_met_takes_nobodys_old() {
         }
         // Both guilds hold the user.
         for guild in ["100", "101"] {
-            assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_some());
+            assert!(cache.store.get(USERS.at(1)).unwrap().is_some());
             let remove = json!({"guild_id": guild, "user": {"id": "1"}});
             cache.feed("GUILD_MEMBER_REMOVE", remove);
         }
-        assert!(cache.store.get(Table::Users, Key::one(1)).unwrap().is_none());
+        assert!(cache.store.get(USERS.at(1)).unwrap().is_none());
     }
 }
 

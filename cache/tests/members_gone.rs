@@ -5,8 +5,8 @@ mod common;
 use common::Cache;
 use mixcord_cache::annotate::forget_uncached;
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::Changes;
-use mixcord_state::{Key, Resource, Table};
+use mixcord_state::tables::{MEMBERS, PRESENCES, VOICE_STATES};
+use mixcord_state::{Resource, Table};
 use serde_json::{Value as Json, json};
 
 fn user(id: u64) -> Json {
@@ -41,7 +41,7 @@ fn message(content: &str) -> Json {
 
 fn is_member(cache: &Cache, id: u64) -> bool {
     use mixcord_state::Read;
-    cache.store.get(Table::Members, Key::pair(100, id)).unwrap().is_some()
+    cache.store.get(MEMBERS.at(100, id)).unwrap().is_some()
 }
 
 fn count(cache: &mut Cache) -> Json {
@@ -114,7 +114,7 @@ fn a_thread_does_not_bring_back_who_left() {
     cache.feed("THREAD_MEMBERS_UPDATE", of_guild(payload));
     let is_present = |id| {
         use mixcord_state::Read;
-        cache.store.get(Table::Presences, Key::pair(100, id)).unwrap().is_some()
+        cache.store.get(PRESENCES.at(100, id)).unwrap().is_some()
     };
     assert_eq!([2, 3].map(|id| is_member(&cache, id)), [false, true]);
     assert_eq!([2, 3].map(is_present), [false, true]);
@@ -129,7 +129,7 @@ fn who_left_long_ago_may_have_come_back_unseen() {
     let voice = of_guild(json!({"channel_id": "200", "user_id": "2", "session_id": "s"}));
     let speaks = |cache: &Cache| {
         use mixcord_state::Read;
-        cache.store.get(Table::VoiceStates, Key::pair(100, 2)).unwrap().is_some()
+        cache.store.get(VOICE_STATES.at(100, 2)).unwrap().is_some()
     };
     cache.feed("VOICE_STATE_UPDATE", voice.clone());
     assert!(!speaks(&cache), "a moment ago");
@@ -153,7 +153,7 @@ fn of_many_who_left_the_last_are_remembered() {
     let presence = |id: u64| of_guild(json!({"user": {"id": id.to_string()}, "status": "online"}));
     let present = |cache: &Cache, id| {
         use mixcord_state::Read;
-        cache.store.get(Table::Presences, Key::pair(100, id)).unwrap().is_some()
+        cache.store.get(PRESENCES.at(100, id)).unwrap().is_some()
     };
     for id in [1399, 1200] {
         cache.feed("PRESENCE_UPDATE", presence(id));
@@ -168,7 +168,7 @@ fn whoever_comes_back_is_present_again_also_where_members_are_not_cached() {
         let mut cache = guild(&[1, 2]);
         cache.settings = Settings::default().without(Resource::Members);
         forget_uncached(&mut cache.store, &cache.settings).unwrap();
-        cache.changes = Changes::default();
+        cache.changes = Default::default();
         let present = |cache: &mut Cache| {
             let presence = json!({"user": {"id": "2"}, "status": "online"});
             cache.feed("PRESENCE_UPDATE", of_guild(presence));

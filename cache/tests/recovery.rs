@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use common::instance::{Instance, Out, receive, send, settle, until};
 use mixcord_cache::engine::{Engine, Progress};
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::DiskStore;
 use mixcord_event::topology;
 use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
-use mixcord_state::{Key, Resource, Table};
+use mixcord_state::tables::{GUILD_FACTS, USERS};
+use mixcord_state::{Resource, Table};
 use serde_json::{Value as Json, json};
 
 fn typing(n: u64) -> (&'static str, Json) {
@@ -154,11 +154,7 @@ fn a_damaged_entry_begins_the_state_anew_after_a_gap() {
     let mut shard = instance.shard(0, 1);
     send(&mut shard, (0, 1), &[guild(100, "")]);
     settle(&mut instance.engine());
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let mut txn = store.env().unwrap().write().unwrap();
-    txn.put(Table::GuildFacts, Key::one(100), b"?").unwrap();
-    txn.commit().unwrap();
-    drop(store);
+    instance.edit(GUILD_FACTS.at(100), b"?");
     send(&mut shard, (0, 1), &[("GUILD_UPDATE", json!({"id": "100", "name": "h"}))]);
     settle(&mut instance.engine());
     let seen = receive(&mut instance.consumer());
@@ -272,11 +268,7 @@ fn a_store_that_is_lost_between_two_slices_repeats_none_of_them() {
             std::fs::remove_dir_all(instance.state_dir()).unwrap();
         } else {
             // READY has the bot's own user.
-            let bytes = instance.state_bytes_max;
-            let (store, _) = DiskStore::open(&instance.state_dir(), bytes).unwrap();
-            let mut txn = store.env().unwrap().write().unwrap();
-            txn.put(Table::Users, Key::one(7), b"?").unwrap();
-            txn.commit().unwrap();
+            instance.edit(USERS.at(7), b"?");
         }
         let mut engine = instance.engine();
         settle(&mut engine);
@@ -402,10 +394,8 @@ fn what_is_switched_off_is_forgotten_at_the_start() {
         assert_eq!(out.old, Json::Null, "{}", out.kind);
     }
     assert_eq!(seen[5].old["name"], "g", "what is on stays");
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let txn = store.env().unwrap().read().unwrap();
     for table in [Table::Members, Table::Users, Table::Roles, Table::RoleOrder, Table::Messages] {
-        assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
+        assert!(instance.is_empty(table), "{table:?}");
     }
 }
 
@@ -443,9 +433,7 @@ fn users_that_are_switched_off_or_on_come_again_with_their_members() {
     settle(&mut instance.engine());
     let seen = receive(&mut consumer);
     assert_eq!(seen[0].old["user"]["username"], "f");
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let txn = store.env().unwrap().read().unwrap();
     for table in [Table::Members, Table::Users] {
-        assert_eq!(txn.size(table).unwrap().0, 0, "{table:?}");
+        assert!(instance.is_empty(table), "{table:?}");
     }
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use common::instance::{Instance, Out, receive, send, settle, until};
 use mixcord_cache::engine::{Engine, Progress};
-use mixcord_cache::store::DiskStore;
 use mixcord_event::topology;
 use mixcord_ring::{GroupSpec, Limits, Member, Namespace, Producer, Ring, Start};
-use mixcord_state::{Checkpoint, Read, Table, meta};
+use mixcord_state::{Checkpoint, meta};
 use serde_json::{Value as Json, json};
 
 fn typing(n: u64) -> (&'static str, Json) {
@@ -41,9 +40,7 @@ fn in_checkpoint(instance: &Instance) -> Vec<(u16, u16)> {
 
 /// Whether the store has the position of a shard; nobody else may have it open.
 fn in_store(instance: &Instance, shard: u16, shards: u16) -> bool {
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let txn = store.env().unwrap().read().unwrap();
-    txn.get(Table::Meta, meta::input(shard, shards)).unwrap().is_some()
+    instance.has(meta::input(shard, shards))
 }
 
 /// Rounds until so many outputs came; rings are looked for now and then only.

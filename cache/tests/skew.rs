@@ -160,7 +160,7 @@ fn a_store_of_a_newer_cache_is_kept_and_refused() {
     send(&mut shard, (0, 1), &[guild()]);
     settle(&mut instance.engine());
     let dir = instance.state_dir();
-    let data = std::fs::read(dir.join("data.mdb")).unwrap();
+    let data = std::fs::read(dir.join("table")).unwrap();
     let signed = std::fs::read_to_string(dir.join("written-by")).unwrap();
 
     let newer = format!("mixcord-cache 9.8.7\nlayout 1\nkeys {}\nkinds {KINDS}\n", KEYS + 1);
@@ -172,7 +172,7 @@ fn a_store_of_a_newer_cache_is_kept_and_refused() {
     );
     assert!(!error.to_string().contains('\n'), "{error}");
     assert!(matches!(DiskStore::open(&dir, 64 << 20), Err(DiskError::Newer { .. })));
-    assert!(std::fs::read(dir.join("data.mdb")).unwrap() == data, "it was touched");
+    assert!(std::fs::read(dir.join("table")).unwrap() == data, "it was touched");
     assert_eq!(std::fs::read_to_string(dir.join("written-by")).unwrap(), newer);
 
     // One of another release that has nothing this one does not know goes on, and is signed anew. So does

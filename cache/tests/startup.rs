@@ -5,10 +5,10 @@ mod common;
 use common::instance::{Instance, Out, receive, send, settle};
 use mixcord_cache::engine::Progress;
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::DiskStore;
 use mixcord_event::topology;
 use mixcord_ring::{Geometry, Ring};
-use mixcord_state::{Checkpoint, Key, Read, Table, meta};
+use mixcord_state::tables::GUILD_FACTS;
+use mixcord_state::{Checkpoint, meta};
 use serde_json::{Value as Json, json};
 
 fn guild(name: &str) -> (&'static str, Json) {
@@ -33,14 +33,6 @@ fn names(seen: &[Out]) -> Vec<(Option<&str>, &str)> {
 fn gaps(seen: &[Out]) -> Vec<(u16, &'static str)> {
     let gaps = seen.iter().filter(|out| out.kind == "GAP");
     gaps.map(|out| (out.shard.0, out.reason.expect("a reason"))).collect()
-}
-
-/// Changes the store while nobody has it.
-fn edit(instance: &Instance, table: Table, key: Key, value: &[u8]) {
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let mut txn = store.env().unwrap().write().unwrap();
-    txn.put(table, key, value).unwrap();
-    txn.commit().unwrap();
 }
 
 /// The operator removes the output ring.
@@ -104,8 +96,7 @@ fn what_was_committed_and_cannot_be_published_is_told() {
     assert_eq!(receive(&mut consumer).len(), 2);
     // As after a death between commit and publish, and a ring that lost the descriptor.
     let ring = Ring::attach(&instance.namespace, topology::OUTPUT_RING).unwrap();
-    let words = [ring.id().0, 3].map(u64::to_le_bytes).concat();
-    edit(&instance, Table::Meta, meta::OUTPUT, &words);
+    instance.disk().writer_mut().commit((ring.id().0, 3)).unwrap();
     send(&mut shards[0], (0, 2), &[typing()]);
     settle(&mut instance.engine());
     let seen = receive(&mut consumer);
@@ -123,14 +114,12 @@ fn a_store_that_is_lost_has_the_positions_of_idle_shards_too() {
     }
     send(&mut shards[0], (0, 2), &[guild("c0")]);
     settle(&mut instance.engine());
-    edit(&instance, Table::GuildFacts, Key::one(100), b"?");
+    instance.edit(GUILD_FACTS.at(100), b"?");
     send(&mut shards[0], (0, 2), &[rename(1)]);
     settle(&mut instance.engine());
     let seen = receive(&mut instance.consumer());
     assert_eq!(gaps(&seen), [(0, "state_lost"), (1, "state_lost")]);
-    let (store, _) = DiskStore::open(&instance.state_dir(), instance.state_bytes_max).unwrap();
-    let txn = store.env().unwrap().read().unwrap();
-    assert!(txn.get(Table::Meta, meta::input(1, 2)).unwrap().is_some());
+    assert!(instance.has(meta::input(1, 2)));
 }
 
 /// A note of who was stored would say of an empty store that they are still there.
@@ -146,7 +135,7 @@ fn nobody_is_known_any_more_where_the_state_was_lost() {
     let of_other = ("GUILD_UPDATE", json!({"id": "101", "name": "h"}));
     send(&mut shard, (0, 1), &[guild("c0"), ("GUILD_CREATE", json!({"id": "101", "name": "h"}))]);
     settle(&mut instance.engine());
-    edit(&instance, Table::GuildFacts, Key::one(101), b"?");
+    instance.edit(GUILD_FACTS.at(101), b"?");
     let mut engine = instance.engine();
     send(&mut shard, (0, 1), &[("MESSAGE_CREATE", message.clone())]);
     settle(&mut engine);
@@ -172,11 +161,7 @@ fn the_output_ring_says_at_once_which_store_belongs_to_it() {
         let ring = Ring::attach(&instance.namespace, topology::OUTPUT_RING).unwrap();
         let says = Checkpoint::store_in(&ring.checkpoint().unwrap()).unwrap();
         drop(engine);
-        let id = || {
-            let opened = DiskStore::open(&instance.state_dir(), instance.state_bytes_max);
-            opened.unwrap().0.id()
-        };
-        assert_eq!(says, if store { id() } else { 0 });
+        assert_eq!(says, if store { instance.disk().id() } else { 0 });
     }
 }
 

@@ -2,13 +2,13 @@
 //! messages are cached.
 //!
 //! Messages themselves stand in the order in which they were received, whatever their channel: new ones
-//! follow each other on the same page, and old ones go from the front. A channel's history says which
-//! are its own.
+//! come behind all others, and old ones go from the front. A channel's history says which are its own.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-use crate::Key;
+use crate::tables::MESSAGES;
+use crate::{Key, Range};
 
 /// A channel's `last_message_id`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -34,9 +34,27 @@ pub struct Cached {
 impl Cached {
     /// Where it stands in [`Table::Messages`](crate::Table::Messages): Discord gives an id to one message
     /// only, whatever its channel.
+    ///
+    /// The owner is the minute (2^26 µs) of the receipt with that of the id, in which Discord puts when a
+    /// message was sent; the rest of both is the id: so those of one minute stand in one list, in the order
+    /// of their receipt, and a new one at its end.
     #[must_use]
     pub const fn key(self) -> Key {
-        Key::pair(self.received_us, self.id)
+        let owner = (self.received_us >> MINUTE_BITS) << MINUTE_BITS | self.id >> ID_BITS;
+        let id = self.received_us << ID_BITS | self.id & (u64::MAX >> MINUTE_BITS);
+        MESSAGES.at(owner, id)
+    }
+
+    /// When the message under such a key was received.
+    #[must_use]
+    pub const fn received_us_of(key: Key) -> u64 {
+        (key.owner() >> MINUTE_BITS) << MINUTE_BITS | key.id() >> ID_BITS
+    }
+
+    /// The messages that were received up to the end of a time's minute.
+    #[must_use]
+    pub const fn received_by(time_us: u64) -> Range {
+        MESSAGES.up_to(time_us | (u64::MAX >> ID_BITS))
     }
 
     fn from_entry(entry: &Entry) -> Self {
@@ -52,6 +70,11 @@ impl Cached {
         entry
     }
 }
+
+/// A message's minute: so many of the bits of its receive time are within it, and as many of its id's
+/// are beside it.
+const MINUTE_BITS: u32 = 26;
+const ID_BITS: u32 = u64::BITS - MINUTE_BITS;
 
 /// Id and receive time.
 type Entry = [u8; 16];
@@ -234,6 +257,42 @@ mod tests {
 
     fn ids(facts: &ChannelFacts<'_>) -> Vec<u64> {
         facts.history().map(|message| message.id).collect()
+    }
+
+    #[test]
+    fn messages_stand_in_the_order_of_their_receipt_and_no_two_in_one_place() {
+        let sent = |us: u64, n: u64| ((us / 1000 - 1_420_070_400_000) << 22) | n;
+        let begin = 1_795_080_861_000_000;
+        let mut keys = Vec::new();
+        for received_us in (begin..begin + 200_000_000).step_by(999_983) {
+            keys.push(Cached { id: sent(received_us - 80_000, 1), received_us }.key());
+        }
+        assert!(keys.is_sorted() && keys.windows(2).all(|pair| pair[0] != pair[1]));
+        keys.dedup_by_key(|key| key.owner());
+        assert!(keys.len() <= 8, "{} owners", keys.len());
+        let odd = [0, 1, u64::MAX, 1 << 38, (1 << 38) - 1, 1 << 63];
+        let times = [0, 1, begin, begin + 1, (1 << 52) - 1, 1 << 26, (1 << 26) - 1];
+        let all =
+            odd.iter().flat_map(|&id| times.map(|received_us| Cached { id, received_us }.key()));
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), odd.len() * times.len());
+    }
+
+    #[test]
+    fn a_key_says_when_its_message_was_received() {
+        for received_us in [0, 1, (1 << 26) - 1, 1 << 26, 1_795_080_861_000_001] {
+            let minute = received_us >> 26 << 26;
+            let range = Cached::received_by(received_us);
+            for id in [0, 1, 1 << 38, u64::MAX] {
+                let key = Cached { id, received_us }.key();
+                assert_eq!(Cached::received_us_of(key), received_us);
+                assert!(range.contains(key));
+                assert!(range.contains(Cached { id, received_us: minute }.key()));
+                assert!(!range.contains(Cached { id, received_us: minute + (1 << 26) }.key()));
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,11 @@
 
 use mixcord_event::{Atom, Map, Value, Writer, atoms, edit};
 
-use crate::{ChannelFacts, GuildFacts, Key, LastMessage, Read, StoreError, Table, Tally};
+use crate::tables::{
+    CHANNEL_FACTS, CHANNEL_MAP, EMOJIS, GUILD_FACTS, GUILDS, MEMBERS, ROLE_ORDER, ROLES, STICKERS,
+    USERS,
+};
+use crate::{ChannelFacts, GuildFacts, LastMessage, Pairs, Read, StoreError, Tally};
 
 /// The document a table holds, which this project wrote there.
 #[must_use]
@@ -22,7 +26,7 @@ pub fn stored_map(bytes: &[u8]) -> Map<'_> {
 /// A guild: its own fields, `member_count`, its roles, emojis and stickers, and `unavailable` in an
 /// outage.
 pub fn guild(read: &(impl Read + ?Sized), id: u64, out: &mut Vec<u8>) -> Result<bool, StoreError> {
-    let Some(own) = read.get(Table::Guilds, Key::one(id))? else { return Ok(false) };
+    let Some(own) = read.get(GUILDS.at(id))? else { return Ok(false) };
     let facts = guild_facts(read, id)?.unwrap_or_default();
     let mut guild = Writer::new(out).map();
     for (key, value) in stored_map(own) {
@@ -36,16 +40,16 @@ pub fn guild(read: &(impl Read + ?Sized), id: u64, out: &mut Vec<u8>) -> Result<
     if let Some(count) = facts.member_count {
         guild.entry(atoms::MEMBER_COUNT, count);
     }
-    if let Some(order) = read.get(Table::RoleOrder, Key::one(id))? {
+    if let Some(order) = read.get(ROLE_ORDER.at(id))? {
         let mut roles = guild.list(atoms::ROLES);
         for role in ids(order) {
-            if let Some(role) = read.get(Table::Roles, Key::pair(id, role))? {
+            if let Some(role) = read.get(ROLES.at(id, role))? {
                 roles.push(stored(role));
             }
         }
     }
-    for (table, key) in [(Table::Emojis, atoms::EMOJIS), (Table::Stickers, atoms::STICKERS)] {
-        if let Some(list) = read.get(table, Key::one(id))? {
+    for (table, key) in [(EMOJIS, atoms::EMOJIS), (STICKERS, atoms::STICKERS)] {
+        if let Some(list) = read.get(table.at(id))? {
             guild.entry(key, stored(list));
         }
     }
@@ -56,13 +60,12 @@ pub fn guild(read: &(impl Read + ?Sized), id: u64, out: &mut Vec<u8>) -> Result<
 /// A channel or thread with its `last_message_id`.
 pub fn channel(
     read: &(impl Read + ?Sized),
-    table: Table,
+    table: Pairs,
     guild: u64,
     id: u64,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
-    let key = Key::pair(guild, id);
-    let Some(own) = read.get(table, key)? else { return Ok(false) };
+    let Some(own) = read.get(table.at(guild, id))? else { return Ok(false) };
     let own = stored_map(own);
     match channel_facts(read, guild, id)?.unwrap_or_default().last_message() {
         LastMessage::Unknown => out.extend_from_slice(own.as_bytes()),
@@ -79,7 +82,7 @@ pub fn member(
     user: u64,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
-    let Some(own) = read.get(Table::Members, Key::pair(guild, user))? else { return Ok(false) };
+    let Some(own) = read.get(MEMBERS.at(guild, user))? else { return Ok(false) };
     let own = stored_map(own);
     let mut members: [(Atom, Value<'_>); 2] =
         [(atoms::GUILD_ID, Value::Id(guild)), (atoms::USER, Value::Null)];
@@ -97,10 +100,10 @@ pub fn guild_facts(
     read: &(impl Read + ?Sized),
     guild: u64,
 ) -> Result<Option<GuildFacts>, StoreError> {
-    let key = Key::one(guild);
-    let Some(bytes) = read.get(Table::GuildFacts, key)? else { return Ok(None) };
+    let key = GUILD_FACTS.at(guild);
+    let Some(bytes) = read.get(key)? else { return Ok(None) };
     let facts = GuildFacts::from_bytes(bytes);
-    facts.map(Some).ok_or(StoreError::Damaged { table: Table::GuildFacts, key })
+    facts.map(Some).ok_or(StoreError::Damaged { key })
 }
 
 /// What is known about a channel or thread beside its fields.
@@ -109,10 +112,10 @@ pub fn channel_facts(
     guild: u64,
     channel: u64,
 ) -> Result<Option<ChannelFacts<'_>>, StoreError> {
-    let key = Key::pair(guild, channel);
-    let Some(bytes) = read.get(Table::ChannelFacts, key)? else { return Ok(None) };
+    let key = CHANNEL_FACTS.at(guild, channel);
+    let Some(bytes) = read.get(key)? else { return Ok(None) };
     let facts = ChannelFacts::from_bytes(bytes);
-    facts.map(Some).ok_or(StoreError::Damaged { table: Table::ChannelFacts, key })
+    facts.map(Some).ok_or(StoreError::Damaged { key })
 }
 
 /// What is known about a channel or thread, wherever it is.
@@ -129,18 +132,18 @@ pub fn guild_of_channel(
     read: &(impl Read + ?Sized),
     channel: u64,
 ) -> Result<Option<u64>, StoreError> {
-    let key = Key::one(channel);
-    let Some(bytes) = read.get(Table::ChannelMap, key)? else { return Ok(None) };
+    let key = CHANNEL_MAP.at(channel);
+    let Some(bytes) = read.get(key)? else { return Ok(None) };
     let guild = ids(bytes).next();
-    guild.map(Some).ok_or(StoreError::Damaged { table: Table::ChannelMap, key })
+    guild.map(Some).ok_or(StoreError::Damaged { key })
 }
 
 /// A user and the number of guilds that hold it.
 pub fn user_tally(read: &(impl Read + ?Sized), user: u64) -> Result<Option<Tally<'_>>, StoreError> {
-    let key = Key::one(user);
-    let Some(bytes) = read.get(Table::Users, key)? else { return Ok(None) };
+    let key = USERS.at(user);
+    let Some(bytes) = read.get(key)? else { return Ok(None) };
     let tally = Tally::from_bytes(bytes);
-    tally.map(Some).ok_or(StoreError::Damaged { table: Table::Users, key })
+    tally.map(Some).ok_or(StoreError::Damaged { key })
 }
 
 /// The ids in a packed list.

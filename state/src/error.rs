@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Key, Table};
+use mixcord_table::{CommitError, Damage, ReadError};
 
-/// The environment could not be opened.
+use crate::Key;
+
+/// The store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -17,14 +19,15 @@ pub enum OpenError {
     },
     /// Others than this user could have written it.
     #[error(
-        "the state directory {} is not a directory of this user with mode 0700: it is not read",
+        "the state directory {} is not a directory of this user with mode 0700, or a file in it is not \
+         this user's with mode 0600: it is not read",
         dir.display()
     )]
     NotOurs {
         /// The directory.
         dir: PathBuf,
     },
-    /// An older version wrote it, or the system was started anew since, so that pages may be missing.
+    /// An older version wrote it, or it is of before the system was started.
     #[error(
         "the store in {} was written by an older version of mixcord-cache or before the system was \
          started: start mixcord-cache, which makes it anew",
@@ -46,9 +49,17 @@ pub enum OpenError {
         /// Which program wrote it.
         by: String,
     },
-    /// The store is open in this process already.
-    #[error("the store in {} is open in this process already", dir.display())]
-    Busy {
+    /// Its bytes cannot be.
+    #[error("the store in {} is damaged ({source}): restart mixcord-cache, which makes it anew", dir.display())]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// What cannot be.
+        source: Damage,
+    },
+    /// Another process writes it.
+    #[error("another mixcord-cache uses the state directory {}", dir.display())]
+    Locked {
         /// The directory.
         dir: PathBuf,
     },
@@ -60,34 +71,26 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// LMDB refused.
-    #[error("cannot open the store in {}: {source}", dir.display())]
-    Lmdb {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: heed::Error,
-    },
 }
 
 impl OpenError {
     /// Whether what lies there is no store any more, which no other try will change.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
-        use heed::MdbError::{Corrupted, Invalid, PageNotFound, VersionMismatch};
-        let Self::Lmdb { source: heed::Error::Mdb(error), .. } = self else { return false };
-        matches!(error, Invalid | Corrupted | PageNotFound | VersionMismatch)
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Foreign { .. } | Self::NotFound { .. })
     }
 
-    pub(crate) fn new(dir: &Path, error: heed::Error) -> Self {
+    pub(crate) fn of_table(dir: &Path, error: mixcord_table::OpenError) -> Self {
+        use mixcord_table::OpenError as Table;
         let dir = dir.to_owned();
         match error {
-            heed::Error::Io(source) if source.kind() == io::ErrorKind::NotFound => {
-                Self::NotFound { dir }
-            }
-            heed::Error::Io(source) => Self::Io { dir, source },
-            heed::Error::EnvAlreadyOpened => Self::Busy { dir },
-            source => Self::Lmdb { dir, source },
+            Table::Foreign | Table::OtherFormat { .. } => Self::Foreign { dir },
+            Table::Damaged(source) => Self::Damaged { dir, source },
+            Table::Locked => Self::Locked { dir },
+            Table::NotOurs => Self::NotOurs { dir },
+            Table::Io(source) if source.kind() == io::ErrorKind::NotFound => Self::NotFound { dir },
+            Table::Io(source) => Self::Io { dir, source },
+            other => Self::Io { dir, source: io::Error::other(other) },
         }
     }
 }
@@ -96,31 +99,80 @@ impl OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// No free page is left in the space allocated to it.
-    #[error("the store is full")]
-    Full,
-    /// No place is left for one more read transaction.
-    #[error("too many queries are open at once: there is room for 1,024 on this machine")]
-    Readers,
+    /// It takes all it may take.
+    #[error("the store is full: it takes its {bytes_max} bytes")]
+    Full {
+        /// The most it may take, bytes.
+        bytes_max: u64,
+    },
+    /// The system has no room for it to grow.
+    #[error(
+        "the store needs {bytes} more bytes: {source}: free memory, or give --state a directory elsewhere"
+    )]
+    NoSpace {
+        /// Bytes it was to grow by.
+        bytes: u64,
+        /// Why not.
+        source: io::Error,
+    },
+    /// More changes at once than the store takes.
+    #[error(
+        "{changes} changes or more at once, and the store takes {changes_max}: raise --state-max"
+    )]
+    TooMany {
+        /// Changes, as far as they were looked at.
+        changes: u64,
+        /// The most there may be.
+        changes_max: u64,
+    },
     /// An entry is not what this version writes.
-    #[error("the store's table {} holds a damaged entry {key:?}; remove the state directory", .table.name())]
+    #[error("the store holds a damaged entry: {key:?}")]
     Damaged {
-        /// The table.
-        table: Table,
-        /// The entry's key.
+        /// Its key.
         key: Key,
     },
-    /// LMDB failed.
-    #[error("the store failed: {0}")]
-    Lmdb(heed::Error),
+    /// The table's bytes cannot be.
+    #[error(transparent)]
+    Table(#[from] Damage),
+    /// A value changed at each of many looks, or its writer died while it changed it.
+    #[error(
+        "the store changes all the time, or its writer was killed: ask again once mixcord-cache is back"
+    )]
+    Unsettled,
+    /// A value too long for the store.
+    #[error("a value of {bytes} bytes is too long for the store")]
+    TooLong {
+        /// Its bytes.
+        bytes: usize,
+    },
 }
 
-impl From<heed::Error> for StoreError {
-    fn from(error: heed::Error) -> Self {
+impl StoreError {
+    /// Whether the store's bytes cannot be, so that it is to be made anew.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Table(_))
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> Self {
         match error {
-            heed::Error::Mdb(heed::MdbError::MapFull) => Self::Full,
-            heed::Error::Mdb(heed::MdbError::ReadersFull) => Self::Readers,
-            other => Self::Lmdb(other),
+            ReadError::Damaged(damage) => Self::Table(damage),
+            _ => Self::Unsettled,
+        }
+    }
+}
+
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Full { bytes_max } => Self::Full { bytes_max },
+            CommitError::NoSpace { bytes, source } => Self::NoSpace { bytes, source },
+            CommitError::TooMany { changes, changes_max } => Self::TooMany { changes, changes_max },
+            CommitError::TooLong { bytes } => Self::TooLong { bytes },
+            CommitError::Damaged(damage) => Self::Table(damage),
+            other => Self::NoSpace { bytes: 0, source: io::Error::other(other) },
         }
     }
 }

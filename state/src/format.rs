@@ -9,10 +9,10 @@ use mixcord_event::record::{KEYS, KINDS, LAYOUT};
 
 use crate::OpenError;
 
-/// LMDB's data.
-pub const DATA_FILE: &str = "data.mdb";
-/// LMDB's table of readers.
-pub const LOCK_FILE: &str = "lock.mdb";
+/// The table.
+pub const TABLE_FILE: &str = "table";
+/// The files of the store of releases before the table, which is copied once.
+pub const OLD_FILES: [&str; 2] = ["data.mdb", "lock.mdb"];
 /// Held by the cache that writes the store.
 pub const WRITER_FILE: &str = "writer.lock";
 /// Says which cache wrote the store last, and what it may have put into it ([`written_by`]).
@@ -22,11 +22,16 @@ pub const WRITTEN_BY_FILE: &str = "written-by";
 pub const FORMAT_FILE: &str = "format";
 
 /// Every file of a store, the one that says that it is whole first.
-pub const FILES: [&str; 5] = [FORMAT_FILE, DATA_FILE, LOCK_FILE, WRITER_FILE, WRITTEN_BY_FILE];
+pub const FILES: [&str; 6] =
+    [FORMAT_FILE, TABLE_FILE, OLD_FILES[0], OLD_FILES[1], WRITER_FILE, WRITTEN_BY_FILE];
 
-const FORMAT: &str = "mixcord-state ";
+const TITLE: &str = "mixcord-state ";
 /// How tables and files lie. A store of a higher version is not touched.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// The version before the table, whose store is copied.
+const COPIED_VERSION: u32 = 3;
+/// What the table itself says.
+pub(crate) const FORMAT: u64 = u64::from_le_bytes(*b"mixcord\0") + ((VERSION as u64) << 56);
 /// This release, as a cache.
 const WRITER: &str = concat!("mixcord-cache ", env!("CARGO_PKG_VERSION"));
 
@@ -43,7 +48,7 @@ pub fn text() -> io::Result<String> {
 }
 
 fn format_of(boot: &str) -> String {
-    format!("{FORMAT}{VERSION}\n{boot}\n")
+    format!("{TITLE}{VERSION}\n{boot}\n")
 }
 
 /// Never empty: two runs without a name would be taken for one.
@@ -81,6 +86,8 @@ pub enum Standing {
     Readable,
     /// It is of an older version or of another run of the system: nothing in it is of use any more.
     Void,
+    /// It is of the version before, whose store is copied.
+    Copied,
     /// It holds what this release does not know; it is as good as ever for who wrote it.
     Newer {
         /// Which program wrote it.
@@ -104,11 +111,11 @@ pub fn standing(dir: &Path) -> io::Result<Standing> {
 
 fn judge(format: &str, written_by: &str, boot: &str) -> Standing {
     let mut lines = format.lines();
-    let version = lines.next().and_then(|line| line.strip_prefix(FORMAT));
+    let version = lines.next().and_then(|line| line.strip_prefix(TITLE));
     // What is said behind the number is of a newer release too.
     let number = version.map(|said| said.parse::<u32>().unwrap_or(u32::MAX));
     let (Some(number), Some(found)) = (number, lines.next()) else { return Standing::Void };
-    if number < VERSION || found != boot {
+    if number < COPIED_VERSION || found != boot {
         return Standing::Void;
     }
     let mut lines = written_by.lines();
@@ -122,7 +129,7 @@ fn judge(format: &str, written_by: &str, boot: &str) -> Standing {
     if number > VERSION || lines.any(is_more) {
         return Standing::Newer { by: by.to_owned() };
     }
-    Standing::Readable
+    if number < VERSION { Standing::Copied } else { Standing::Readable }
 }
 
 /// Tells one making of a store from another.
@@ -145,7 +152,7 @@ pub(crate) fn check(dir: &Path) -> Result<Seal, OpenError> {
     }
     match standing(dir).map_err(fail)? {
         Standing::Readable => {}
-        Standing::Void => return Err(OpenError::Foreign { dir: at() }),
+        Standing::Void | Standing::Copied => return Err(OpenError::Foreign { dir: at() }),
         Standing::Newer { by } => return Err(OpenError::Newer { dir: at(), by }),
     }
     let made = fs::metadata(dir.join(FORMAT_FILE)).map_err(fail)?;
@@ -174,16 +181,19 @@ mod tests {
             assert_eq!(judge(&ours, &said), newer("mixcord-cache 9.0.0"), "{what}");
         }
         let boot = "this boot";
-        for version in ["4", "11", "3 keys=900"] {
+        for version in ["5", "11", "4 keys=900"] {
             let said = format!("mixcord-state {version}\n{boot}\n");
             assert_eq!(judge(&said, "mixcord-cache 9.0.0\n"), newer("mixcord-cache 9.0.0"));
             assert_eq!(judge(&said, ""), newer("a newer mixcord-cache"));
         }
+        let before = format!("mixcord-state 3\n{boot}\n");
+        assert_eq!(judge(&before, &written_by()), Standing::Copied);
         for void in [
             "",
             "nonsense",
-            "mixcord-state 4\nanother boot\n",
-            "mixcord-state 3\n\n",
+            "mixcord-state 5\nanother boot\n",
+            "mixcord-state 3\nanother boot\n",
+            "mixcord-state 4\n\n",
             &format!("mixcord-state 2\n{boot}\n"),
         ] {
             assert_eq!(judge(void, &written_by()), Standing::Void, "{void:?}");

@@ -1,87 +1,49 @@
-//! Keys of the store.
+//! What a value of the store is found by.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use crate::Table;
 
-/// A key: one id, or an owner's id and the id of what it owns.
+/// A key: its table, and one id, or an owner's id and the id of what it owns.
 ///
-/// Ordered as its bytes are in the store.
+/// Only a table makes one ([`Singles::at`](crate::Singles::at), [`Pairs::at`](crate::Pairs::at)), so it has
+/// as many ids as the table's keys have. Ordered by table, owner and id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(u128);
+pub struct Key {
+    table: Table,
+    owner: u64,
+    id: u64,
+}
 
 impl Key {
-    /// The key of something with an id of its own.
-    #[must_use]
-    pub const fn one(id: u64) -> Self {
-        Self((id as u128) << 64)
+    pub(crate) const fn new(table: Table, owner: u64, id: u64) -> Self {
+        Self { table, owner, id }
     }
 
-    /// The key of what `owner` owns under `id`.
+    /// Its table.
     #[must_use]
-    pub const fn pair(owner: u64, id: u64) -> Self {
-        Self(((owner as u128) << 64) | id as u128)
-    }
-
-    /// Every key of `owner`.
-    #[must_use]
-    pub const fn all_of(owner: u64) -> RangeInclusive<Self> {
-        Self::pair(owner, 0)..=Self::pair(owner, u64::MAX)
-    }
-
-    /// Every key.
-    #[must_use]
-    pub const fn all() -> RangeInclusive<Self> {
-        Self(0)..=Self(u128::MAX)
+    pub const fn table(self) -> Table {
+        self.table
     }
 
     /// The owner's id; the only id of a key with one.
     #[must_use]
     pub const fn owner(self) -> u64 {
-        (self.0 >> 64) as u64
+        self.owner
     }
 
-    /// The second id.
+    /// The second id; 0 in a key with one.
     #[must_use]
     pub const fn id(self) -> u64 {
-        self.0 as u64
+        self.id
     }
 
-    /// The next key there could be.
-    #[must_use]
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// The next key there could be in a table, if there could be one.
-    #[must_use]
-    pub(crate) fn following(self, table: Table) -> Option<Self> {
-        let step = if table.is_wide() { 1 } else { 1 << 64 };
-        self.0.checked_add(step).map(Self)
-    }
-
-    /// The key before, if there could be one.
-    #[must_use]
-    pub const fn before(self) -> Option<Self> {
-        match self.0.checked_sub(1) {
-            Some(key) => Some(Self(key)),
-            None => None,
-        }
-    }
-
-    /// Its bytes; a table of single ids uses the first eight.
-    #[must_use]
-    pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
-    }
-
-    /// Reads what [`Key::to_bytes`] wrote, of either width.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        match bytes.len() {
-            8 => Some(Self::one(u64::from_be_bytes(bytes.try_into().ok()?))),
-            16 => Some(Self(u128::from_be_bytes(bytes.try_into().ok()?))),
+    /// The next key there could be in its table.
+    pub(crate) const fn following(self) -> Option<Self> {
+        let Self { table, owner, id } = self;
+        match (table.is_of_pairs(), id.checked_add(1), owner.checked_add(1)) {
+            (true, Some(id), _) => Some(Self { table, owner, id }),
+            (_, _, Some(owner)) => Some(Self { table, owner, id: 0 }),
             _ => None,
         }
     }
@@ -89,6 +51,62 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner(), self.id())
+        let Self { table, owner, id } = self;
+        match table.is_of_pairs() {
+            true => write!(f, "{} {owner}/{id}", table.name()),
+            false => write!(f, "{} {owner}", table.name()),
+        }
+    }
+}
+
+/// Keys of one table that follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    pub(crate) first: Key,
+    pub(crate) last: Key,
+}
+
+impl Range {
+    /// Whether a key is one of them.
+    #[must_use]
+    pub fn contains(&self, key: Key) -> bool {
+        self.first <= key && key <= self.last
+    }
+
+    /// Its table.
+    #[must_use]
+    pub const fn table(&self) -> Table {
+        self.first.table
+    }
+
+    /// Those of them of the owners behind a key's, if there could be any.
+    #[must_use]
+    pub fn behind_owner(&self, key: Key) -> Option<Self> {
+        self.behind(Key { id: u64::MAX, ..key })
+    }
+
+    /// Those of them behind a key, if there could be any.
+    #[must_use]
+    pub fn behind(&self, key: Key) -> Option<Self> {
+        let first = key.following()?.max(self.first);
+        (first <= self.last).then_some(Self { first, last: self.last })
+    }
+
+    /// The first key there could be.
+    #[must_use]
+    pub const fn first(&self) -> Key {
+        self.first
+    }
+
+    /// The last key there could be.
+    #[must_use]
+    pub const fn last(&self) -> Key {
+        self.last
+    }
+
+    /// The owner, where all of them have the same.
+    #[must_use]
+    pub const fn owner(&self) -> Option<u64> {
+        if self.first.owner == self.last.owner { Some(self.first.owner) } else { None }
     }
 }

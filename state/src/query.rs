@@ -1,21 +1,27 @@
 //! Questions to the store.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mixcord_event::{Document, Value, atoms};
 
+use mixcord_table::Reader;
+
+use crate::error::OpenError;
+use crate::format::{FORMAT, TABLE_FILE};
+use crate::tables::{CHANNELS, EMOJIS, GUILDS, STICKERS, THREADS, USERS};
 use crate::{
-    Env, Key, OpenError, Read, ReaderSlot, Resource, Scan, StateStats, StoreError, Table, Tally,
-    Txn, compose, format, meta,
+    Arena, Key, Read, Resource, Scan, StateStats, StoreError, Table, Tally, View, compose, format,
+    meta,
 };
 
-/// The cache's state, read from the process that asks.
+/// The cache's state, read from the process that asks, from any number of its threads.
 ///
-/// Every call answers from one snapshot, taken when it is made and given up when it returns, with
-/// owned documents.
+/// Every call answers with owned documents. Each value in an answer is whole, and as the last batch of which
+/// the caller can know left it, or a later one.
 #[derive(Debug)]
 pub struct State {
-    env: Env,
+    reader: Reader,
+    dir: PathBuf,
 }
 
 /// An entity that was found, and where.
@@ -29,49 +35,40 @@ pub struct Found {
     pub document: Document,
 }
 
-/// How often opening is tried while the store is being rebuilt.
+/// How often opening is tried while the store is made anew.
 const TRIES: u32 = 8;
+/// How often an answer is looked for while batches go on meanwhile: what moves is missed at neither place.
+const LOOKS: u32 = 1000;
 
 impl State {
     /// Opens the store in `dir`, which must be this user's alone, of this version, and written since
     /// the system was started.
-    ///
-    /// A process can have a store open once.
     ///
     /// # Errors
     /// When there is none (yet), when it cannot be trusted, or the system refuses.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         for _ in 0..TRIES {
             let seal = format::check(dir)?;
-            let opened = Env::open(dir);
-            // What was opened while the store was rebuilt may be half of the old and half of the new.
+            let opened = Reader::open(&dir.join(TABLE_FILE), FORMAT);
+            // What was opened while the store was made anew may not be what the format speaks of.
             if format::check(dir).ok() == Some(seal) {
-                return Ok(Self { env: opened? });
+                let reader = opened.map_err(|error| OpenError::of_table(dir, error))?;
+                return Ok(Self { reader, dir: dir.to_owned() });
             }
         }
         Err(OpenError::NotFound { dir: dir.to_owned() })
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(env: Env) -> Self {
-        Self { env }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn env(&self) -> &Env {
-        &self.env
-    }
-
     /// Where it is.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        self.env.dir()
+        &self.dir
     }
 
-    /// The store's id; another one than before means that it was rebuilt.
-    pub fn id(&self) -> Result<Option<u64>, StoreError> {
-        let txn = self.env.read()?;
-        Ok(txn.get(Table::Meta, meta::STORE)?.and_then(|bytes| compose::ids(bytes).next()))
+    /// The store's id; another one than before means that it was made anew.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.reader.id()
     }
 
     /// The entity of a resource under its id and that of its guild, or of its channel for a message;
@@ -82,39 +79,35 @@ impl State {
         owner: u64,
         id: u64,
     ) -> Result<Option<Document>, StoreError> {
-        let table = resource.table();
-        self.composed(|txn, out| match table {
-            Table::Emojis | Table::Stickers => {
-                let Some(list) = txn.get(table, Key::one(owner))? else { return Ok(false) };
-                let found = listed(list).find(|(item_id, _)| *item_id == id);
-                found.inspect(|(_, item)| item.write_to(out));
-                Ok(found.is_some())
-            }
-            Table::Guilds | Table::Users => entity(txn, table, Key::one(id), out),
-            Table::Messages => {
-                let facts = compose::facts_of_channel(txn, owner)?;
+        self.composed(|view, out| match resource {
+            Resource::Emojis => listed_in(view, EMOJIS.at(owner), id, out),
+            Resource::Stickers => listed_in(view, STICKERS.at(owner), id, out),
+            Resource::Guilds => entity(view, GUILDS.at(id), out),
+            Resource::Users => entity(view, USERS.at(id), out),
+            Resource::Messages => {
+                let facts = compose::facts_of_channel(view, owner)?;
                 let Some(message) = facts.and_then(|facts| facts.message(id)) else {
                     return Ok(false);
                 };
-                entity(txn, table, message.key(), out)
+                entity(view, message.key(), out)
             }
-            _ => entity(txn, table, Key::pair(owner, id), out),
+            _ => entity(view, Key::new(resource.table(), owner, id), out),
         })
     }
 
     /// A channel or thread, wherever it is.
     pub fn channel(&self, id: u64) -> Result<Option<Document>, StoreError> {
-        self.composed(|txn, out| {
-            let Some(guild) = compose::guild_of_channel(txn, id)? else { return Ok(false) };
-            Ok(compose::channel(txn, Table::Channels, guild, id, out)?
-                || compose::channel(txn, Table::Threads, guild, id, out)?)
+        self.composed(|view, out| {
+            let Some(guild) = compose::guild_of_channel(view, id)? else { return Ok(false) };
+            Ok(compose::channel(view, CHANNELS, guild, id, out)?
+                || compose::channel(view, THREADS, guild, id, out)?)
         })
     }
 
     /// A guild's own fields, without what is kept apart: `member_count`, roles, emojis and stickers.
     pub fn guild_fields(&self, id: u64) -> Result<Option<Document>, StoreError> {
-        self.composed(|txn, out| {
-            let own = txn.get(Table::Guilds, Key::one(id))?;
+        self.composed(|view, out| {
+            let own = view.get(GUILDS.at(id))?;
             own.inspect(|own| out.extend_from_slice(own));
             Ok(own.is_some())
         })
@@ -122,75 +115,89 @@ impl State {
 
     /// The bot's own user.
     pub fn me(&self) -> Result<Option<Document>, StoreError> {
-        self.composed(|txn, out| entity(txn, Table::Meta, meta::ME, out))
+        self.composed(|view, out| entity(view, meta::ME, out))
     }
 
     /// The guild of a channel or thread; `Some(0)` for a private channel.
     pub fn guild_of_channel(&self, channel: u64) -> Result<Option<u64>, StoreError> {
-        compose::guild_of_channel(&self.env.read()?, channel)
+        self.look(|view| compose::guild_of_channel(view, channel))
     }
 
     /// The shard a guild's events come from, and out of how many.
     pub fn shard_of_guild(&self, guild: u64) -> Result<Option<(u16, u16)>, StoreError> {
-        let facts = compose::guild_facts(&self.env.read()?, guild)?;
+        let facts = self.look(|view| compose::guild_facts(view, guild))?;
         Ok(facts.map(|facts| (facts.shard, facts.shards)))
     }
 
     /// How many members a guild has, if Discord said so, and how many of them are cached.
     pub fn member_counts(&self, guild: u64) -> Result<Option<(Option<u64>, u64)>, StoreError> {
-        let facts = compose::guild_facts(&self.env.read()?, guild)?;
+        let facts = self.look(|view| compose::guild_facts(view, guild))?;
         Ok(facts.map(|facts| (facts.member_count, facts.members_cached)))
     }
 
-    /// The next page of a range, from a snapshot of its own.
+    /// The next page of a range.
     ///
-    /// What is written between two pages may or may not be seen; each entity is whole, and none is
-    /// seen twice, unless it went and came again: a message then stands behind those read.
+    /// What is written meanwhile may or may not be seen; each entity is whole, what is there throughout comes
+    /// once, and nothing comes twice, unless it went and came again: a message then stands behind those read.
     pub fn page(&self, scan: &mut Scan) -> Result<Vec<Found>, StoreError> {
-        scan.page(&self.env.read()?)
+        scan.page(&self.reader)
     }
 
     /// How many entities of a resource are cached.
     pub fn count(&self, resource: Resource) -> Result<u64, StoreError> {
-        crate::stats::entities(&self.env.read()?, resource.table())
+        crate::stats::entities(&self.reader, resource)
     }
 
     /// Entities and bytes of each resource.
     pub fn stats(&self) -> Result<StateStats, StoreError> {
-        StateStats::count(&self.env)
-    }
-
-    /// The queries that are open, of all processes.
-    pub fn readers(&self) -> Vec<ReaderSlot> {
-        self.env.readers()
+        StateStats::count(&self.reader)
     }
 
     fn composed(
         &self,
-        compose: impl FnOnce(&Txn<'_>, &mut Vec<u8>) -> Result<bool, StoreError>,
+        compose: impl Fn(&View<'_, Reader>, &mut Vec<u8>) -> Result<bool, StoreError>,
     ) -> Result<Option<Document>, StoreError> {
-        let mut out = Vec::new();
-        let found = compose(&self.env.read()?, &mut out)?;
-        Ok(found.then(|| Document::trusted(out)))
+        self.look(|view| {
+            let mut out = Vec::new();
+            Ok(compose(view, &mut out)?.then(|| Document::trusted(out)))
+        })
+    }
+
+    /// Looks until there is an answer, or there is none and no batch was stored meanwhile: what takes
+    /// several keys to be found is then nowhere, and did not go from where the next look was to where the
+    /// last one had been.
+    fn look<T>(
+        &self,
+        question: impl Fn(&View<'_, Reader>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let mut arena = Arena::default();
+        for _ in 0..LOOKS {
+            arena.clear();
+            let before = self.reader.batches();
+            let answer = question(&View::new(&self.reader, &arena))?;
+            if answer.is_some() || (before.is_settled() && self.reader.batches() == before) {
+                return Ok(answer);
+            }
+            std::thread::yield_now();
+        }
+        Ok(None)
     }
 }
 
-/// Appends the entity under a key of a table, composed; says whether there is one.
+/// Appends the entity under a key, composed; says whether there is one.
 pub(crate) fn entity(
-    txn: &Txn<'_>,
-    table: Table,
+    read: &(impl Read + ?Sized),
     key: Key,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
-    match table {
-        Table::Guilds => compose::guild(txn, key.owner(), out),
-        Table::Members => compose::member(txn, key.owner(), key.id(), out),
-        Table::Channels | Table::Threads => {
-            compose::channel(txn, table, key.owner(), key.id(), out)
-        }
-        _ => {
-            let Some(bytes) = txn.get(table, key)? else { return Ok(false) };
-            let damaged = StoreError::Damaged { table, key };
+    match key.table() {
+        Table::Guilds => compose::guild(read, key.owner(), out),
+        Table::Members => compose::member(read, key.owner(), key.id(), out),
+        Table::Channels => compose::channel(read, CHANNELS, key.owner(), key.id(), out),
+        Table::Threads => compose::channel(read, THREADS, key.owner(), key.id(), out),
+        table => {
+            let Some(bytes) = read.get(key)? else { return Ok(false) };
+            let damaged = StoreError::Damaged { key };
             out.extend_from_slice(match table {
                 Table::Users => Tally::from_bytes(bytes).ok_or(damaged)?.document,
                 _ => bytes,
@@ -198,6 +205,19 @@ pub(crate) fn entity(
             Ok(true)
         }
     }
+}
+
+/// Appends the emoji or sticker with an id, if it is in a guild's list.
+fn listed_in(
+    read: &(impl Read + ?Sized),
+    list: Key,
+    id: u64,
+    out: &mut Vec<u8>,
+) -> Result<bool, StoreError> {
+    let Some(list) = read.get(list)? else { return Ok(false) };
+    let found = listed(list).find(|(item_id, _)| *item_id == id);
+    found.inspect(|(_, item)| item.write_to(out));
+    Ok(found.is_some())
 }
 
 /// The emojis or stickers in a guild's list, with their ids.

@@ -1,19 +1,19 @@
 //! Reading tables, wherever they are.
 
-use std::ops::RangeInclusive;
+use crate::{Key, Range, StoreError};
 
-use crate::{Key, StoreError, Table};
-
-/// Tables that can be read: a transaction of the store, changes in front of one, or a model.
+/// Tables that can be read: the store's, changes in front of them, or a model.
 pub trait Read {
     /// The value under `key`.
-    fn get(&self, table: Table, key: Key) -> Result<Option<&[u8]>, StoreError>;
+    fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError>;
 
-    /// Shows the entries of `range` in the order of their keys, until `visit` says false.
+    /// Shows the keys of `range`, in order, until `visit` says false.
+    fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError>;
+
+    /// The same with what stands under them.
     fn scan(
         &self,
-        table: Table,
-        range: RangeInclusive<Key>,
+        range: Range,
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError>;
 }

@@ -1,14 +1,12 @@
 //! Ranges of entities, read page by page.
 
-use std::ops::RangeInclusive;
-
-use mixcord_event::{Document, Value, atoms};
+use mixcord_event::{Atom, Document, Value, atoms};
+use mixcord_table::Reader;
 
 use crate::query::{entity, listed};
-use crate::{Found, Key, Read, Resource, StoreError, Table, Txn, compose};
+use crate::{Arena, Found, Key, Range, Read, Resource, StoreError, Table, View, compose};
 
-/// A page ends with this many keys, or behind the entity that fills these bytes: little memory, and
-/// a snapshot that is soon given up.
+/// A page ends with this many keys, or behind the entity that fills these bytes: little memory.
 const KEYS: usize = 256;
 const BYTES: usize = 1 << 20;
 
@@ -17,185 +15,190 @@ const BYTES: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Scan {
     source: Source,
-    /// What is left to read.
-    range: Option<RangeInclusive<Key>>,
-    newest_first: bool,
     limit: usize,
 }
 
-/// What the keys of a range are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What is left to read.
+#[derive(Clone, Debug)]
 enum Source {
-    /// Those of a table.
-    Table(Table),
-    /// A channel and the ids of messages in its history.
-    History,
-}
-
-/// An entity to be read.
-#[derive(Clone, Copy)]
-struct Place {
-    /// Its place in the range.
-    at: Key,
-    /// Its key in the table.
-    key: Key,
+    Nothing,
+    /// Entities of a table.
+    Table(Range),
+    /// Messages of a channel, by the ids in its history.
+    History {
+        channel: u64,
+        first: u64,
+        last: u64,
+        newest_first: bool,
+    },
 }
 
 impl Scan {
     /// Every entity of a resource, those of one guild after the other; messages in the order in which
     /// they were received.
     #[must_use]
-    pub fn all(resource: Resource) -> Self {
-        Self::new(Source::Table(resource.table()), Key::all())
+    pub const fn all(resource: Resource) -> Self {
+        Self::new(Source::Table(resource.table().all()), usize::MAX)
     }
 
     /// The entities of a resource that one guild has, or one channel for messages.
     #[must_use]
-    pub fn of(resource: Resource, owner: u64) -> Self {
-        let source = match resource.table() {
-            Table::Messages => Source::History,
-            table => Source::Table(table),
-        };
-        Self::new(source, Key::all_of(owner))
+    pub const fn of(resource: Resource, owner: u64) -> Self {
+        match resource.table() {
+            Table::Messages => Self::history(owner, 0, u64::MAX, usize::MAX, false),
+            table => Self::new(Source::Table(table.of_guild(owner)), usize::MAX),
+        }
     }
 
     /// At most `limit` messages of a channel that are older than `id`, the newest first.
     #[must_use]
-    pub fn messages_before(channel: u64, id: u64, limit: usize) -> Self {
-        let range = Key::pair(channel, 0)..=Key::pair(channel, id.saturating_sub(1));
-        let limit = if id == 0 { 0 } else { limit };
-        Self { newest_first: true, limit, ..Self::new(Source::History, range) }
+    pub const fn messages_before(channel: u64, id: u64, limit: usize) -> Self {
+        match id.checked_sub(1) {
+            Some(last) => Self::history(channel, 0, last, limit, true),
+            None => Self::new(Source::Nothing, 0),
+        }
     }
 
     /// At most `limit` messages of a channel that are newer than `id`, the oldest first.
     #[must_use]
-    pub fn messages_after(channel: u64, id: u64, limit: usize) -> Self {
-        let range = Key::pair(channel, id.saturating_add(1))..=Key::pair(channel, u64::MAX);
-        let limit = if id == u64::MAX { 0 } else { limit };
-        Self { limit, ..Self::new(Source::History, range) }
+    pub const fn messages_after(channel: u64, id: u64, limit: usize) -> Self {
+        match id.checked_add(1) {
+            Some(first) => Self::history(channel, first, u64::MAX, limit, false),
+            None => Self::new(Source::Nothing, 0),
+        }
     }
 
     /// Whether nothing is left to read.
     #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.range.is_none() || self.limit == 0
+    pub const fn is_done(&self) -> bool {
+        matches!(self.source, Source::Nothing) || self.limit == 0
     }
 
-    const fn new(source: Source, range: RangeInclusive<Key>) -> Self {
-        Self { source, range: Some(range), newest_first: false, limit: usize::MAX }
+    const fn new(source: Source, limit: usize) -> Self {
+        Self { source, limit }
+    }
+
+    const fn history(
+        channel: u64,
+        first: u64,
+        last: u64,
+        limit: usize,
+        newest_first: bool,
+    ) -> Self {
+        Self::new(Source::History { channel, first, last, newest_first }, limit)
     }
 
     /// The next entities. After an error there are none.
-    pub(crate) fn page(&mut self, txn: &Txn<'_>) -> Result<Vec<Found>, StoreError> {
-        let Some(range) = self.range.take().filter(|_| self.limit > 0) else {
-            return Ok(Vec::new());
-        };
-        let (first, last) = (*range.start(), *range.end());
+    pub(crate) fn page(&mut self, reader: &Reader) -> Result<Vec<Found>, StoreError> {
+        let mut page = Page { reader, arena: Arena::default(), found: Vec::new(), bytes: 0 };
         let count = self.limit.min(KEYS);
-        let places = match self.source {
-            Source::Table(table) => in_table(txn, table, range, count)?,
-            Source::History => self.in_history(txn, &range, count)?,
+        let source = std::mem::replace(&mut self.source, Source::Nothing);
+        let (rest, read) = match source {
+            Source::Nothing => (Source::Nothing, 0),
+            _ if count == 0 => (Source::Nothing, 0),
+            Source::Table(range) => page.of_table(range, count)?,
+            Source::History { .. } => page.of_history(source, count)?,
         };
-        let (mut page, mut bytes, mut read) = (Vec::new(), 0, 0);
-        for &place in &places {
-            if bytes >= BYTES {
-                break;
-            }
-            bytes += self.read(txn, place, &mut page)?;
-            read += 1;
-        }
-        if let Some(place) = places.get(read.max(1) - 1)
-            && (read < places.len() || places.len() == count)
-        {
-            self.range = if self.newest_first {
-                place.at.before().filter(|before| first <= *before).map(|before| first..=before)
-            } else {
-                self.following(place.at).filter(|next| *next <= last).map(|next| next..=last)
-            };
-        }
+        self.source = rest;
         self.limit -= read;
-        Ok(page)
+        Ok(page.found)
     }
+}
 
-    /// The next key there could be.
-    fn following(&self, key: Key) -> Option<Key> {
-        match self.source {
-            Source::Table(table) => key.following(table),
-            Source::History => key.following(Table::ChannelFacts),
-        }
+/// A page on its way.
+struct Page<'r> {
+    reader: &'r Reader,
+    arena: Arena,
+    found: Vec<Found>,
+    bytes: usize,
+}
+
+impl Page<'_> {
+    fn of_table(&mut self, range: Range, count: usize) -> Result<(Source, usize), StoreError> {
+        let mut keys = Vec::new();
+        View::new(self.reader, &self.arena).keys(range, &mut |key| {
+            keys.push(key);
+            keys.len() < count
+        })?;
+        let read = self.read(&keys, |key, bytes| match key.table() {
+            Table::Messages => (id_in(bytes, atoms::CHANNEL_ID), id_in(bytes, atoms::ID)),
+            table if !table.is_of_pairs() => (0, key.owner()),
+            _ => (key.owner(), key.id()),
+        })?;
+        let more = read < keys.len() || keys.len() == count;
+        let rest = read.checked_sub(1).filter(|_| more).and_then(|last| range.behind(keys[last]));
+        Ok((rest.map_or(Source::Nothing, Source::Table), read))
     }
 
     /// The first messages of a channel in a range of their ids, or the last ones.
-    fn in_history(
-        &self,
-        txn: &Txn<'_>,
-        range: &RangeInclusive<Key>,
-        count: usize,
-    ) -> Result<Vec<Place>, StoreError> {
-        let channel = range.start().owner();
-        let Some(facts) = compose::facts_of_channel(txn, channel)? else { return Ok(Vec::new()) };
-        let found = facts.history_in(range.start().id()..=range.end().id());
-        let found =
-            found.map(|message| Place { at: Key::pair(channel, message.id), key: message.key() });
-        Ok(if self.newest_first {
-            found.rev().take(count).collect()
-        } else {
-            found.take(count).collect()
-        })
+    fn of_history(&mut self, source: Source, count: usize) -> Result<(Source, usize), StoreError> {
+        let Source::History { channel, first, last, newest_first } = source else {
+            return Ok((source, 0));
+        };
+        let view = View::new(self.reader, &self.arena);
+        let Some(facts) = compose::facts_of_channel(&view, channel)? else {
+            return Ok((Source::Nothing, 0));
+        };
+        let held = facts.history_in(first..=last);
+        let messages: Vec<_> = match newest_first {
+            true => held.rev().take(count).collect(),
+            false => held.take(count).collect(),
+        };
+        let keys: Vec<Key> = messages.iter().map(|message| message.key()).collect();
+        let mut ids = messages.iter().map(|message| message.id);
+        let read = self.read(&keys, |_, bytes| (channel, id_in(bytes, atoms::ID)))?;
+        let reached = read.checked_sub(1).and_then(|last| ids.nth(last));
+        let more = reached.filter(|_| read < keys.len() || keys.len() == count);
+        let rest = match (more, newest_first) {
+            (None, _) => None,
+            (Some(id), true) => id.checked_sub(1).map(|last| (first, last)),
+            (Some(id), false) => id.checked_add(1).map(|first| (first, last)),
+        };
+        let rest = rest.filter(|(first, last)| first <= last);
+        let rest = rest.map_or(Source::Nothing, |(first, last)| Source::History {
+            channel,
+            first,
+            last,
+            newest_first,
+        });
+        Ok((rest, read))
     }
 
-    /// Adds what stands in a place; says how many bytes it has.
+    /// Adds what stands under keys, until the page is full; says how many of them were looked at.
     fn read(
-        &self,
-        txn: &Txn<'_>,
-        place: Place,
-        page: &mut Vec<Found>,
+        &mut self,
+        keys: &[Key],
+        name: impl Fn(Key, &[u8]) -> (u64, u64),
     ) -> Result<usize, StoreError> {
-        let Place { at, key } = place;
-        let table = match self.source {
-            Source::Table(table) => table,
-            Source::History => Table::Messages,
-        };
-        if matches!(table, Table::Emojis | Table::Stickers) {
-            let list = txn.get(table, key)?.unwrap_or_default();
-            for (id, item) in listed(list) {
-                page.push(Found { owner: at.owner(), id, document: item.to_document() });
+        for (read, &key) in keys.iter().enumerate() {
+            if self.bytes >= BYTES {
+                return Ok(read);
             }
-            return Ok(list.len());
+            self.arena.clear();
+            let view = View::new(self.reader, &self.arena);
+            if matches!(key.table(), Table::Emojis | Table::Stickers) {
+                let list = view.get(key)?.unwrap_or_default();
+                for (id, item) in listed(list) {
+                    let document = item.to_document();
+                    self.found.push(Found { owner: key.owner(), id, document });
+                }
+                self.bytes += list.len();
+                continue;
+            }
+            let mut out = Vec::new();
+            if entity(&view, key, &mut out)? {
+                let (owner, id) = name(key, &out);
+                self.bytes += out.len();
+                self.found.push(Found { owner, id, document: Document::trusted(out) });
+            }
         }
-        let mut out = Vec::new();
-        if !entity(txn, table, key, &mut out)? {
-            return Ok(0);
-        }
-        let (owner, id) = match self.source {
-            Source::Table(Table::Messages) => (channel_of(&out), at.id()),
-            Source::Table(table) if !table.is_wide() => (0, at.owner()),
-            _ => (at.owner(), at.id()),
-        };
-        let bytes = out.len();
-        page.push(Found { owner, id, document: Document::trusted(out) });
-        Ok(bytes)
+        Ok(keys.len())
     }
 }
 
-fn in_table(
-    txn: &Txn<'_>,
-    table: Table,
-    range: RangeInclusive<Key>,
-    count: usize,
-) -> Result<Vec<Place>, StoreError> {
-    let mut places = Vec::new();
-    txn.scan(table, range, &mut |key, _| {
-        places.push(Place { at: key, key });
-        places.len() < count
-    })?;
-    Ok(places)
-}
-
-/// The channel a message says it is in.
-fn channel_of(message: &[u8]) -> u64 {
-    let channel = compose::stored_map(message).get(atoms::CHANNEL_ID);
-    channel.and_then(Value::as_id).unwrap_or(0)
+/// An id that a message says.
+fn id_in(message: &[u8], key: Atom) -> u64 {
+    compose::stored_map(message).get(key).and_then(Value::as_id).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,17 +1,52 @@
 use super::*;
-use crate::{Env, State};
+use crate::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, EMOJIS, ROLES};
+use crate::{State, Writer, format};
 
-/// A store with what `fill` writes.
-fn store(dir: &std::path::Path, fill: impl FnOnce(&mut crate::WriteTxn<'_>)) -> State {
-    let env = Env::prepare(dir, 32 << 20).unwrap().finish().unwrap();
-    write(&env, fill);
-    State::of(env)
+fn private_dir() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    dir
 }
 
-fn write(env: &Env, fill: impl FnOnce(&mut crate::WriteTxn<'_>)) {
-    let mut txn = env.write().unwrap();
-    fill(&mut txn);
-    txn.commit().unwrap();
+/// A store, and who asks it.
+struct Store {
+    writer: Writer,
+    state: State,
+    _dir: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Store {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+type Entry = (Key, Option<Vec<u8>>);
+
+impl Store {
+    /// A store with these entries.
+    fn new(entries: impl IntoIterator<Item = (Key, Vec<u8>)>) -> Self {
+        let dir = private_dir();
+        let mut writer = Writer::create(dir.path(), 64 << 20).unwrap();
+        entries.into_iter().for_each(|(key, value)| writer.put(key, &[&value]).unwrap());
+        writer.commit((0, 0)).unwrap();
+        std::fs::write(dir.path().join(format::FORMAT_FILE), format::text().unwrap()).unwrap();
+        let state = State::open(dir.path()).unwrap();
+        Self { writer, state, _dir: dir }
+    }
+
+    fn write(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        for (key, value) in entries {
+            match value {
+                Some(value) => self.writer.put(key, &[&value]).unwrap(),
+                None => self.writer.delete(key).unwrap(),
+            }
+        }
+        self.writer.commit((0, 0)).unwrap();
+    }
 }
 
 fn role(id: u64, bytes: usize) -> Vec<u8> {
@@ -31,13 +66,9 @@ fn pages(state: &State, mut scan: Scan) -> Vec<Vec<(u64, u64)>> {
 
 #[test]
 fn a_page_has_so_many_entities_at_most_and_all_come_once_in_order() {
-    let dir = tempfile::tempdir().unwrap();
     let keys: Vec<_> = (1..=3).flat_map(|owner| (0..300).map(move |id| (owner, id))).collect();
-    let state = store(dir.path(), |txn| {
-        for &(owner, id) in &keys {
-            txn.put(Table::Roles, Key::pair(owner, id), &role(id, 1)).unwrap();
-        }
-    });
+    let entries = keys.iter().map(|&(owner, id)| (ROLES.at(owner, id), role(id, 1)));
+    let mut state = Store::new(entries);
     let all = pages(&state, Scan::all(Resource::Roles));
     assert!(all.iter().all(|page| page.len() <= KEYS) && all.len() == 4, "{}", all.len());
     assert_eq!(all.concat(), keys);
@@ -45,22 +76,13 @@ fn a_page_has_so_many_entities_at_most_and_all_come_once_in_order() {
     assert_eq!(pages(&state, Scan::of(Resource::Roles, 9)).concat(), []);
     // The very last keys there can be.
     let limits = [(0, 0), (0, u64::MAX), (u64::MAX, 0), (u64::MAX, u64::MAX)];
-    write(state.env(), |txn| {
-        for (owner, id) in limits {
-            txn.put(Table::Channels, Key::pair(owner, id), &role(id, 1)).unwrap();
-        }
-    });
+    state.write(limits.map(|(owner, id)| (CHANNELS.at(owner, id), Some(role(id, 1)))));
     assert_eq!(pages(&state, Scan::all(Resource::Channels)).concat(), limits);
 }
 
 #[test]
 fn a_page_of_large_entities_is_short() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = store(dir.path(), |txn| {
-        for id in 0..50 {
-            txn.put(Table::Roles, Key::pair(1, id), &role(id, 200_000)).unwrap();
-        }
-    });
+    let state = Store::new((0..50).map(|id| (ROLES.at(1, id), role(id, 200_000))));
     let all = pages(&state, Scan::all(Resource::Roles));
     assert!(all.iter().all(|page| page.len() <= BYTES / 200_000 + 1), "{all:?}");
     assert_eq!(all.concat(), (0..50).map(|id| (1, id)).collect::<Vec<_>>());
@@ -68,19 +90,18 @@ fn a_page_of_large_entities_is_short() {
 
 #[test]
 fn messages_come_from_either_side_of_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = store(dir.path(), |txn| {
-        let mut facts = crate::ChannelFacts::default();
-        for id in (0..600).chain([u64::MAX]) {
-            // Received in another order than that of their ids.
-            let message = crate::Cached { id, received_us: 1 + id % 7 };
-            let document = Document::from_json(&format!(r#"{{"id":"{id}","channel_id":"7"}}"#));
-            txn.put(Table::Messages, message.key(), document.unwrap().as_bytes()).unwrap();
-            facts.insert(message);
-        }
-        txn.put(Table::ChannelFacts, Key::pair(4, 7), facts.as_bytes()).unwrap();
-        txn.put(Table::ChannelMap, Key::one(7), &4_u64.to_le_bytes()).unwrap();
-    });
+    let mut facts = crate::ChannelFacts::default();
+    let mut entries = Vec::new();
+    for id in (0..600).chain([u64::MAX]) {
+        // Received in another order than that of their ids.
+        let message = crate::Cached { id, received_us: 1 + id % 7 };
+        let document = Document::from_json(&format!(r#"{{"id":"{id}","channel_id":"7"}}"#));
+        entries.push((message.key(), document.unwrap().into_bytes()));
+        facts.insert(message);
+    }
+    entries.push((CHANNEL_FACTS.at(4, 7), facts.into_bytes()));
+    entries.push((CHANNEL_MAP.at(7), 4_u64.to_le_bytes().to_vec()));
+    let state = Store::new(entries);
     let ids =
         |scan| -> Vec<u64> { pages(&state, scan).concat().into_iter().map(|(_, id)| id).collect() };
     let down = |from: u64, to: u64| (to..=from).rev().collect::<Vec<_>>();
@@ -105,16 +126,12 @@ fn messages_come_from_either_side_of_one() {
 
 #[test]
 fn what_stands_in_a_list_comes_one_by_one() {
-    let dir = tempfile::tempdir().unwrap();
     let list = |ids: &[u64]| {
         let items: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
         Document::from_json(&format!("[{}]", items.join(","))).unwrap().into_bytes()
     };
-    let state = store(dir.path(), |txn| {
-        txn.put(Table::Emojis, Key::one(1), &list(&[5, 4])).unwrap();
-        txn.put(Table::Emojis, Key::one(2), &list(&[])).unwrap();
-        txn.put(Table::Emojis, Key::one(3), &list(&[6])).unwrap();
-    });
+    let lists = [(1, list(&[5, 4])), (2, list(&[])), (3, list(&[6]))];
+    let state = Store::new(lists.map(|(guild, list)| (EMOJIS.at(guild), list)));
     let all = [(1, 5), (1, 4), (3, 6)];
     assert_eq!(pages(&state, Scan::all(Resource::Emojis)).concat(), all);
     assert_eq!(pages(&state, Scan::of(Resource::Emojis, 3)).concat(), [(3, 6)]);
@@ -125,21 +142,17 @@ fn what_stands_in_a_list_comes_one_by_one() {
 
 #[test]
 fn what_goes_and_comes_between_two_pages_disturbs_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let state = store(dir.path(), |txn| {
-        for id in (0..1_000).step_by(2) {
-            txn.put(Table::Roles, Key::pair(1, id), &role(id, 1)).unwrap();
-        }
-    });
+    let even = (0..1_000).step_by(2);
+    let mut state = Store::new(even.map(|id| (ROLES.at(1, id), role(id, 1))));
     let mut scan = Scan::all(Resource::Roles);
     let first = state.page(&mut scan).unwrap();
     let last = first.last().unwrap().id;
-    write(state.env(), |txn| {
-        txn.delete(Table::Roles, Key::pair(1, last)).unwrap();
-        txn.delete(Table::Roles, Key::pair(1, last + 2)).unwrap();
-        txn.put(Table::Roles, Key::pair(1, last + 1), &role(0, 1)).unwrap();
-        txn.put(Table::Roles, Key::pair(1, last - 1), &role(0, 1)).unwrap();
-    });
+    state.write([
+        (ROLES.at(1, last), None),
+        (ROLES.at(1, last + 2), None),
+        (ROLES.at(1, last + 1), Some(role(0, 1))),
+        (ROLES.at(1, last - 1), Some(role(0, 1))),
+    ]);
     let second = state.page(&mut scan).unwrap();
     assert_eq!((second[0].id, second[1].id), (last + 1, last + 4));
 }
@@ -149,45 +162,25 @@ fn a_store_that_cannot_be_trusted_is_not_opened() {
     use crate::OpenError;
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let mode = |mode| {
-        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |name: &str, mode| {
+        let path = dir.path().join(name);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    mode(0o700);
-    drop(store(dir.path(), |_| {}));
+    mode("", 0o700);
+    drop(Writer::create(dir.path(), 64 << 20).unwrap());
     assert!(matches!(State::open(dir.path()), Err(OpenError::NotFound { .. })), "no format");
-    std::fs::write(dir.path().join("format"), crate::format::text().unwrap()).unwrap();
+    std::fs::write(dir.path().join("format"), format::text().unwrap()).unwrap();
     drop(State::open(dir.path()).unwrap());
-    mode(0o750);
-    assert!(matches!(State::open(dir.path()), Err(OpenError::NotOurs { .. })));
-    mode(0o700);
+    for (name, open, closed) in [("", 0o750, 0o700), ("table", 0o640, 0o600)] {
+        mode(name, open);
+        assert!(matches!(State::open(dir.path()), Err(OpenError::NotOurs { .. })), "{name}");
+        mode(name, closed);
+    }
     std::fs::write(dir.path().join("format"), "mixcord-state 0\n").unwrap();
+    assert!(matches!(State::open(dir.path()), Err(OpenError::Foreign { .. })));
+    std::fs::write(dir.path().join("format"), format::text().unwrap()).unwrap();
+    std::fs::write(dir.path().join("table"), [0; 8192]).unwrap();
     assert!(matches!(State::open(dir.path()), Err(OpenError::Foreign { .. })));
     let gone = dir.path().join("gone");
     assert!(matches!(State::open(&gone), Err(OpenError::NotFound { .. })));
-}
-
-#[test]
-fn what_is_appended_fills_pages_and_what_is_not_the_last_has_its_place() {
-    let dir = tempfile::tempdir().unwrap();
-    // Four on a page.
-    let value = |id| role(id, 900);
-    let state = store(dir.path(), |txn| {
-        for id in (0..2_000).map(|n| n * 2) {
-            txn.append(Table::Roles, Key::pair(1, id), &value(id)).unwrap();
-        }
-    });
-    let bytes = state.env().read().unwrap().size(Table::Roles).unwrap().1;
-    assert!(bytes < 2_000 / 4 * 4096 * 11 / 10, "{bytes}: pages are not full");
-    write(state.env(), |txn| {
-        for id in [1, 4, 3_998] {
-            txn.append(Table::Roles, Key::pair(1, id), &value(9)).unwrap();
-        }
-    });
-    let ids: Vec<u64> =
-        pages(&state, Scan::all(Resource::Roles)).concat().iter().map(|(_, id)| *id).collect();
-    assert!(ids.is_sorted() && ids.len() == 2_001);
-    for id in [1, 4, 3_998] {
-        let role = state.entity(Resource::Roles, 1, id).unwrap().unwrap();
-        assert_eq!(role.as_bytes(), value(9));
-    }
 }

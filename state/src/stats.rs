@@ -1,6 +1,9 @@
 //! Figures of the store.
 
-use crate::{Env, Key, Read, Resource, StoreError, Table, Txn, query};
+use mixcord_table::Reader;
+
+use crate::tables::{EMOJIS, STICKERS};
+use crate::{Arena, Read, Resource, Singles, StoreError, Table, View, query};
 
 /// Entities and bytes of one resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,18 +12,18 @@ pub struct ResourceStats {
     pub resource: Resource,
     /// How many entities are cached.
     pub entities: u64,
-    /// Bytes of the pages they take.
+    /// Bytes of memory they take, with what finds them and keeps their order.
     pub bytes: u64,
 }
 
-/// Figures of the store, all of one moment but those of the file.
+/// Figures of the store, each of a moment of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateStats {
     /// Each resource.
     pub resources: Vec<ResourceStats>,
-    /// Bytes of the pages of everything else: maps, counts, positions.
+    /// Bytes of everything else: maps, counts, positions.
     pub other_bytes: u64,
-    /// Bytes of the file ever used; what is free inside is reused before it grows.
+    /// Bytes of the file that are in use.
     pub used_bytes: u64,
     /// Bytes of the file, allocated ahead.
     pub file_bytes: u64,
@@ -30,40 +33,48 @@ pub struct StateStats {
 
 impl StateStats {
     /// Counts. Emojis and stickers are counted guild by guild.
-    pub fn count(env: &Env) -> Result<Self, StoreError> {
-        let txn = env.read()?;
+    pub fn count(reader: &Reader) -> Result<Self, StoreError> {
         let mut stats = Self {
             resources: Vec::new(),
             other_bytes: 0,
-            used_bytes: env.used_bytes(),
-            file_bytes: env.file_bytes(),
-            commit: env.last_commit(),
+            used_bytes: 0,
+            file_bytes: reader.allocated_bytes(),
+            commit: reader.batches().committed,
         };
         for &resource in Resource::ALL {
-            let table = resource.table();
-            let (entities, (_, bytes)) = (entities(&txn, table)?, txn.size(table)?);
-            stats.resources.push(ResourceStats { resource, entities, bytes });
+            let bytes = reader.totals_of(resource.table().id()).bytes;
+            stats.resources.push(ResourceStats {
+                resource,
+                entities: entities(reader, resource)?,
+                bytes,
+            });
         }
         for table in Table::ALL.into_iter().filter(|table| table.resource().is_none()) {
-            stats.other_bytes += txn.size(table)?.1;
+            stats.other_bytes += reader.totals_of(table.id()).bytes;
         }
+        stats.used_bytes = stats.bytes();
         Ok(stats)
     }
 
-    /// Bytes of all pages in use.
+    /// Bytes of everything that is stored.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.other_bytes + self.resources.iter().map(|stats| stats.bytes).sum::<u64>()
     }
 }
 
-/// How many entities a table holds.
-pub(crate) fn entities(txn: &Txn<'_>, table: Table) -> Result<u64, StoreError> {
-    if !matches!(table, Table::Emojis | Table::Stickers) {
-        return Ok(txn.size(table)?.0);
+/// How many entities of a resource there are.
+pub(crate) fn entities(reader: &Reader, resource: Resource) -> Result<u64, StoreError> {
+    match resource {
+        Resource::Emojis => in_lists(reader, EMOJIS),
+        Resource::Stickers => in_lists(reader, STICKERS),
+        _ => Ok(reader.totals_of(resource.table().id()).values),
     }
-    let mut entities = 0;
-    txn.scan(table, Key::all(), &mut |_, list| {
+}
+
+fn in_lists(reader: &Reader, table: Singles) -> Result<u64, StoreError> {
+    let (arena, mut entities) = (Arena::default(), 0);
+    View::new(reader, &arena).scan(table.all(), &mut |_, list| {
         entities += query::listed(list).count() as u64;
         true
     })?;

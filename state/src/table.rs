@@ -1,9 +1,10 @@
-//! The tables, and the resources a user may switch off.
+//! The tables: which there are, and how many ids their keys have.
 
-use std::fmt;
-use std::str::FromStr;
+use mixcord_table::TableId;
 
-/// A table of the store.
+use crate::{Key, Range, Resource};
+
+/// A table of the store. Its number is part of the store's format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Table {
     /// What belongs to no entity; keys in [`meta`].
@@ -36,7 +37,7 @@ pub enum Table {
     Presences,
     /// guild, user → voice state.
     VoiceStates,
-    /// receive time in microseconds since 1970, message → message.
+    /// receive time and id, in order ([`Cached::key`](crate::Cached::key)) → message.
     Messages,
     /// guild, stage instance → stage instance.
     StageInstances,
@@ -86,27 +87,6 @@ impl Table {
         Self::Uncounted,
     ];
 
-    /// Those under a guild whose keys begin with its id, in the order they are freed.
-    pub const OF_GUILD: [Self; 17] = [
-        Self::Guilds,
-        Self::GuildFacts,
-        Self::Emojis,
-        Self::Stickers,
-        Self::Roles,
-        Self::RoleOrder,
-        Self::Channels,
-        Self::Threads,
-        Self::Presences,
-        Self::VoiceStates,
-        Self::StageInstances,
-        Self::ScheduledEvents,
-        Self::Sounds,
-        Self::Integrations,
-        Self::AutomodRules,
-        Self::Departed,
-        Self::Uncounted,
-    ];
-
     /// Its place in [`Table::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
@@ -115,7 +95,7 @@ impl Table {
 
     /// Whether its keys are pairs of ids.
     #[must_use]
-    pub const fn is_wide(self) -> bool {
+    pub(crate) const fn is_of_pairs(self) -> bool {
         !matches!(
             self,
             Self::Guilds
@@ -158,6 +138,38 @@ impl Table {
         }
     }
 
+    pub(crate) const fn id(self) -> TableId {
+        let number = self as u16;
+        let id = match self.is_of_pairs() {
+            true => TableId::of_pairs(number),
+            false => TableId::of_ids(number),
+        };
+        match id {
+            Some(id) => id,
+            None => unreachable!(),
+        }
+    }
+
+    /// The key with these ids, of which a table of single ids takes the first.
+    #[must_use]
+    pub const fn key(self, owner: u64, id: u64) -> Key {
+        Key::new(self, owner, if self.is_of_pairs() { id } else { 0 })
+    }
+
+    /// All of its keys.
+    #[must_use]
+    pub const fn all(self) -> Range {
+        let id = if self.is_of_pairs() { u64::MAX } else { 0 };
+        Range { first: Key::new(self, 0, 0), last: Key::new(self, u64::MAX, id) }
+    }
+
+    /// Its keys under a guild's id: the one, or all that the guild owns.
+    #[must_use]
+    pub const fn of_guild(self, guild: u64) -> Range {
+        let id = if self.is_of_pairs() { u64::MAX } else { 0 };
+        Range { first: Key::new(self, guild, 0), last: Key::new(self, guild, id) }
+    }
+
     /// The resource whose entities it holds, if it holds entities.
     #[must_use]
     pub const fn resource(self) -> Option<Resource> {
@@ -189,126 +201,135 @@ impl Table {
     }
 }
 
-/// Keys of [`Table::Meta`].
-pub mod meta {
-    use crate::Key;
+/// A table whose keys are single ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Singles(Table);
 
-    /// The store's id, eight bytes: another one means that the store was rebuilt.
-    pub const STORE: Key = Key::pair(0, 0);
-    /// The bot's own user, as a document.
-    pub const ME: Key = Key::pair(0, 1);
-    /// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight
-    /// bytes; absent in a store that was just made.
-    pub const RESOURCES: Key = Key::pair(0, 2);
-    /// The output ring's id and the tail it is to reach: two numbers of eight bytes.
-    pub const OUTPUT: Key = Key::pair(1, 0);
-    /// The shard count whose rings are read.
-    pub const SHARDS: Key = Key::pair(1, 1);
-    /// When what is applied was received, and until when what another shard count received is left out:
-    /// two numbers of microseconds since 1970, eight bytes each.
-    pub const TIMES: Key = Key::pair(1, 2);
-    /// Losses that are not told yet: shard count, shard and reason of each, eight bytes each.
-    pub const GAPS: Key = Key::pair(1, 3);
-    /// Owner of the keys of input positions.
-    pub const INPUTS: u64 = 2;
-
-    /// The position in the ring of `shard` of `shards`: ring id, position, and the index of the output
-    /// that comes next there, eight bytes each.
+impl Singles {
+    /// The key of an id.
     #[must_use]
-    pub const fn input(shard: u16, shards: u16) -> Key {
-        Key::pair(INPUTS, ((shards as u64) << 16) | shard as u64)
+    pub const fn at(self, id: u64) -> Key {
+        Key::new(self.0, id, 0)
     }
-}
 
-macro_rules! resources {
-    ($($variant:ident $name:literal $doc:literal,)*) => {
-        /// A kind of entity that can be cached or not.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
-        pub enum Resource { $(#[doc = $doc] $variant,)* }
+    /// All of its keys.
+    #[must_use]
+    pub const fn all(self) -> Range {
+        self.0.all()
+    }
 
-        impl Resource {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// Its name on the command line.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-resources! {
-    Guilds "guilds" "Guilds' own fields.",
-    Channels "channels" "Channels.",
-    Threads "threads" "Threads.",
-    Roles "roles" "Roles.",
-    Emojis "emojis" "Emojis.",
-    Stickers "stickers" "Stickers.",
-    Members "members" "Members.",
-    Users "users" "Users.",
-    Presences "presences" "Presences.",
-    VoiceStates "voice_states" "Voice states.",
-    Messages "messages" "Messages, bounded by count and age.",
-    StageInstances "stage_instances" "Stage instances.",
-    ScheduledEvents "scheduled_events" "Scheduled events.",
-    SoundboardSounds "soundboard_sounds" "Soundboard sounds.",
-    Integrations "integrations" "Integrations.",
-    AutomodRules "automod_rules" "Auto moderation rules.",
-}
-
-impl Resource {
-    /// The table that holds its entities.
+    /// Which table it is.
     #[must_use]
     pub const fn table(self) -> Table {
-        match self {
-            Self::Guilds => Table::Guilds,
-            Self::Channels => Table::Channels,
-            Self::Threads => Table::Threads,
-            Self::Roles => Table::Roles,
-            Self::Emojis => Table::Emojis,
-            Self::Stickers => Table::Stickers,
-            Self::Members => Table::Members,
-            Self::Users => Table::Users,
-            Self::Presences => Table::Presences,
-            Self::VoiceStates => Table::VoiceStates,
-            Self::Messages => Table::Messages,
-            Self::StageInstances => Table::StageInstances,
-            Self::ScheduledEvents => Table::ScheduledEvents,
-            Self::SoundboardSounds => Table::Sounds,
-            Self::Integrations => Table::Integrations,
-            Self::AutomodRules => Table::AutomodRules,
-        }
+        self.0
     }
 }
 
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+/// A table whose keys are an owner's id and the id of what it owns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pairs(Table);
+
+impl Pairs {
+    /// The key of what `owner` owns under `id`.
+    #[must_use]
+    pub const fn at(self, owner: u64, id: u64) -> Key {
+        Key::new(self.0, owner, id)
+    }
+
+    /// Every key of `owner`.
+    #[must_use]
+    pub const fn of(self, owner: u64) -> Range {
+        self.0.of_guild(owner)
+    }
+
+    /// Every key of all owners up to `last`.
+    #[must_use]
+    pub const fn up_to(self, last: u64) -> Range {
+        Range { first: self.at(0, 0), last: self.at(last, u64::MAX) }
+    }
+
+    /// All of its keys.
+    #[must_use]
+    pub const fn all(self) -> Range {
+        self.0.all()
+    }
+
+    /// Which table it is.
+    #[must_use]
+    pub const fn table(self) -> Table {
+        self.0
     }
 }
 
-/// No resource is called so.
-#[derive(Debug, thiserror::Error)]
-#[error("no resource is called {name:?}; there are {}", names())]
-pub struct UnknownResource {
-    /// What was asked for.
-    pub name: String,
-}
+/// The tables by their kind of keys.
+pub mod tables {
+    use super::{Pairs, Singles, Table};
 
-impl FromStr for Resource {
-    type Err = UnknownResource;
+    /// [`Table::Guilds`].
+    pub const GUILDS: Singles = Singles(Table::Guilds);
+    /// [`Table::GuildFacts`].
+    pub const GUILD_FACTS: Singles = Singles(Table::GuildFacts);
+    /// [`Table::Emojis`].
+    pub const EMOJIS: Singles = Singles(Table::Emojis);
+    /// [`Table::Stickers`].
+    pub const STICKERS: Singles = Singles(Table::Stickers);
+    /// [`Table::Roles`].
+    pub const ROLES: Pairs = Pairs(Table::Roles);
+    /// [`Table::RoleOrder`].
+    pub const ROLE_ORDER: Singles = Singles(Table::RoleOrder);
+    /// [`Table::Channels`].
+    pub const CHANNELS: Pairs = Pairs(Table::Channels);
+    /// [`Table::Threads`].
+    pub const THREADS: Pairs = Pairs(Table::Threads);
+    /// [`Table::ChannelFacts`].
+    pub const CHANNEL_FACTS: Pairs = Pairs(Table::ChannelFacts);
+    /// [`Table::ChannelMap`].
+    pub const CHANNEL_MAP: Singles = Singles(Table::ChannelMap);
+    /// [`Table::Members`].
+    pub const MEMBERS: Pairs = Pairs(Table::Members);
+    /// [`Table::Users`].
+    pub const USERS: Singles = Singles(Table::Users);
+    /// [`Table::Presences`].
+    pub const PRESENCES: Pairs = Pairs(Table::Presences);
+    /// [`Table::VoiceStates`].
+    pub const VOICE_STATES: Pairs = Pairs(Table::VoiceStates);
+    /// [`Table::Messages`].
+    pub const MESSAGES: Pairs = Pairs(Table::Messages);
+    /// [`Table::StageInstances`].
+    pub const STAGE_INSTANCES: Pairs = Pairs(Table::StageInstances);
+    /// [`Table::ScheduledEvents`].
+    pub const SCHEDULED_EVENTS: Pairs = Pairs(Table::ScheduledEvents);
+    /// [`Table::Sounds`].
+    pub const SOUNDS: Pairs = Pairs(Table::Sounds);
+    /// [`Table::Integrations`].
+    pub const INTEGRATIONS: Pairs = Pairs(Table::Integrations);
+    /// [`Table::AutomodRules`].
+    pub const AUTOMOD_RULES: Pairs = Pairs(Table::AutomodRules);
+    /// [`Table::Departed`].
+    pub const DEPARTED: Pairs = Pairs(Table::Departed);
+    /// [`Table::Uncounted`].
+    pub const UNCOUNTED: Pairs = Pairs(Table::Uncounted);
 
-    fn from_str(name: &str) -> Result<Self, UnknownResource> {
-        let found = Self::ALL.iter().find(|resource| resource.name() == name);
-        found.copied().ok_or_else(|| UnknownResource { name: name.to_owned() })
-    }
-}
-
-fn names() -> String {
-    Resource::ALL.iter().map(|resource| resource.name()).collect::<Vec<_>>().join(", ")
+    /// Those under a guild whose keys begin with its id, in the order they are freed.
+    pub const OF_GUILD: [Table; 17] = [
+        Table::Guilds,
+        Table::GuildFacts,
+        Table::Emojis,
+        Table::Stickers,
+        Table::Roles,
+        Table::RoleOrder,
+        Table::Channels,
+        Table::Threads,
+        Table::Presences,
+        Table::VoiceStates,
+        Table::StageInstances,
+        Table::ScheduledEvents,
+        Table::Sounds,
+        Table::Integrations,
+        Table::AutomodRules,
+        Table::Departed,
+        Table::Uncounted,
+    ];
 }
 
 #[cfg(test)]
@@ -316,11 +337,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_and_their_tables_know_each_other() {
-        for &resource in Resource::ALL {
-            assert_eq!(resource.table().resource(), Some(resource));
-            assert_eq!(resource.name().parse::<Resource>().unwrap(), resource);
+    fn numbers_are_part_of_the_format() {
+        for (number, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!((table.index(), table.id().number()), (number, number as u16));
+            assert_eq!(table.id().is_of_pairs(), table.is_of_pairs());
         }
-        assert_eq!(Table::ALL.iter().filter_map(|table| table.resource()).count(), 16);
+        assert_eq!(Table::Members as u16, 11);
+        assert_eq!(Table::Uncounted as u16, 22);
+    }
+
+    #[test]
+    fn keys_of_a_kind_of_table_belong_to_it() {
+        assert!(tables::GUILDS.at(5) < tables::GUILDS.at(6));
+        assert!(tables::MEMBERS.of(7).contains(tables::MEMBERS.at(7, u64::MAX)));
+        assert!(!tables::MEMBERS.of(7).contains(tables::MEMBERS.at(8, 0)));
+        assert!(!tables::MEMBERS.of(7).contains(tables::ROLES.at(7, 1)));
+        assert!(tables::GUILDS.all().contains(tables::GUILDS.at(u64::MAX)));
+        let all = tables::ROLES.all();
+        assert_eq!(all.behind(tables::ROLES.at(u64::MAX, u64::MAX)), None);
+        let next = all.behind(tables::ROLES.at(3, u64::MAX));
+        assert_eq!(next.map(|range| range.first), Some(tables::ROLES.at(4, 0)));
+        let users = tables::USERS.all().behind(tables::USERS.at(3));
+        assert_eq!(users.map(|range| range.first), Some(tables::USERS.at(4)));
     }
 }

@@ -190,9 +190,14 @@ impl Writer {
         (self.batch, self.redo_next, self.values, self.note) = (batch, behind, values, note);
         for entry in self.current.entries() {
             if entry.before != Place::NONE {
+                self.counted.remove(entry.table, entry.before);
                 self.heap.give_back(entry.before);
             }
+            if entry.now != Place::NONE {
+                self.counted.add(entry.table, entry.now);
+            }
         }
+        self.counted.tell(&self.space);
         self.current.clear();
         self.grow_ahead();
     }

@@ -41,8 +41,7 @@ impl TableId {
     }
 
     /// Whether it holds the order of another.
-    #[cfg(test)]
-    const fn is_list(self) -> bool {
+    pub(crate) const fn is_list(self) -> bool {
         self.0 >= Part::IdHead as u16
     }
 

@@ -44,6 +44,9 @@ pub(crate) const AT_APPLIED: usize = 256;
 pub(crate) const AT_NUMBERS: usize = 320;
 /// The two meta blocks; batch `b` has number `b % 2`.
 pub(crate) const AT_META: [usize; 2] = [512, 576];
+/// Where the totals of each table are told, values and bytes, and of how many tables.
+pub(crate) const AT_TOTALS: usize = 4096;
+pub(crate) const TOTALS_TABLES: usize = 64;
 /// Words of a meta block: batch, first redo entry, behind the last, values, the two of the note,
 /// checksum.
 pub(crate) const META_WORDS: usize = 7;

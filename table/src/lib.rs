@@ -48,6 +48,7 @@ mod split;
 mod start;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod totals;
 mod writer;
 
 pub use error::{CommitError, CopyError, Damage, OpenError, ReadError};
@@ -56,5 +57,6 @@ pub use file::FileWriter;
 pub use key::{Key, TableId};
 pub use layout::{LAYOUT_VERSION, VALUE_MAX};
 pub use moment::{Moment, Want};
-pub use reader::Reader;
+pub use reader::{Batches, Reader};
+pub use totals::Totals;
 pub use writer::{Limits, Note, Usage, Writer};

@@ -1,12 +1,32 @@
 //! Reading a table from any process and any number of threads.
 
+use mixcord_memory::{Ordering, fence};
+
 use crate::error::{OpenError, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::Fixed;
+use crate::layout::{AT_APPLIED, AT_COMMITTED, Fixed};
 use crate::lists::{Get, List};
 use crate::look;
 use crate::space::Space;
+use crate::totals::{self, Totals};
 use crate::writer::Note;
+
+/// How far the writer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Batches {
+    /// The last batch of which all is stored where readers find it.
+    pub applied: u64,
+    /// The last batch that counts: this one, or the one before it.
+    pub committed: u64,
+}
+
+impl Batches {
+    /// Whether nothing is being stored.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.applied == self.committed
+    }
+}
 
 /// A table, open for reading. Nothing says to anybody that it is.
 #[derive(Debug)]
@@ -37,6 +57,30 @@ impl Reader {
     pub fn last_batch(&self) -> Result<(u64, Note), ReadError> {
         let point = self.point()?;
         Ok((point.batch, point.note))
+    }
+
+    /// How far the writer is: what is read between two equal answers that are settled is of one moment.
+    #[must_use]
+    pub fn batches(&self) -> Batches {
+        // What was read before this is not from after it.
+        fence(Ordering::Acquire);
+        let applied = self.space.memory().load(AT_APPLIED, Ordering::Acquire);
+        let committed = self.space.memory().load(AT_COMMITTED, Ordering::Acquire);
+        Batches { applied, committed }
+    }
+
+    /// How much a table holds, of the first 64 of its width.
+    #[must_use]
+    pub fn totals_of(&self, table: TableId) -> Totals {
+        totals::told(&self.space, table)
+    }
+
+    /// Bytes of the file.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> u64 {
+        // Asks the system.
+        self.space.holds(0, u64::MAX);
+        self.space.allocated()
     }
 
     /// Copies the value under `key` to the end of `into`; false where there is none.

@@ -12,6 +12,7 @@ use crate::layout::{
 };
 use crate::redo;
 use crate::space::{Space, checksum};
+use crate::totals::Counted;
 use crate::writer::{Limits, Note, Numbers, Writer};
 
 /// What a meta block says.
@@ -44,6 +45,7 @@ impl Writer {
             numbers: Numbers { next: 1, limit: 1 },
             values: 0,
             current: Batch::default(),
+            counted: Counted::default(),
             steps: Vec::new(),
         };
         writer.more_directory(0)?;
@@ -88,7 +90,8 @@ impl Writer {
         if limit == 0 || limit > COUNT_MAX {
             return Err(Damage { what: "the numbers of values", at: AT_NUMBERS as u64 }.into());
         }
-        let (index, heap, values) = used(&space, &fixed)?;
+        let (index, heap, values, mut counted) = used(&space, &fixed)?;
+        counted.tell(&space);
         Ok(Self {
             space,
             fixed,
@@ -101,6 +104,7 @@ impl Writer {
             numbers: Numbers { next: limit, limit },
             values,
             current: Batch::default(),
+            counted,
             steps: Vec::new(),
         })
     }
@@ -128,8 +132,9 @@ fn meta_of(space: &Space, fixed: &Fixed, batch: u64) -> Result<Meta, Damage> {
 
 /// What is used, as the slots say, and how many of them there are. What a split was killed at is
 /// cleared on the way.
-fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64), Damage> {
+fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64, Counted), Damage> {
     let mut index = Index::default();
+    let mut counted = Counted::default();
     let mut heap = Heap::new(fixed.first_chunk(), space.allocated() / CHUNK);
     let buckets = space.buckets()?;
     let overlap = |what, at| Damage { what, at };
@@ -167,6 +172,10 @@ fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64), Damage> {
                 wrong = Some(overlap("two values in one place", slot.at));
             } else {
                 values += 1;
+                match space.value_head(slot.place) {
+                    Ok(head) => counted.add(head.table, slot.place),
+                    Err(damage) => wrong = Some(damage),
+                }
             }
             wrong.is_none()
         })?;
@@ -176,5 +185,5 @@ fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64), Damage> {
         // The link of the last bucket is none, or the chain would have gone on.
         debug_assert_eq!(space.memory().load((last + AT_LINK) as usize, Ordering::Relaxed), 0);
     }
-    Ok((index, heap, values))
+    Ok((index, heap, values, counted))
 }

@@ -11,6 +11,7 @@ use crate::layout::{AT_NUMBERS, CHUNK, CHUNK_UNITS, Fixed, Place, UNIT, VALUE_HE
 use crate::lists::List;
 use crate::redo::Step;
 use crate::space::{Space, ValueHead};
+use crate::totals::Counted;
 
 /// How a table takes its space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +59,7 @@ pub struct Writer {
     pub(crate) numbers: Numbers,
     pub(crate) values: u64,
     pub(crate) current: Batch,
+    pub(crate) counted: Counted,
     /// Of a commit; kept for its memory.
     pub(crate) steps: Vec<Step>,
 }

@@ -1,7 +1,8 @@
 //! Channels.
 
 use mixcord_event::{Atom, Map, Value, Writer, atoms, edit};
-use mixcord_state::{Key, StoreError, Table, compose};
+use mixcord_state::tables::{CHANNELS, THREADS};
+use mixcord_state::{Pairs, StoreError, compose};
 
 use super::{Step, id_in, maps};
 
@@ -12,29 +13,29 @@ const PRIVATE: u64 = 0;
 const HIDDEN: u64 = 1 << 17;
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
-    put(step, Table::Channels, true)
+    put(step, CHANNELS, true)
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     let whole = step.data.contains(atoms::TYPE);
-    put(step, Table::Channels, whole)
+    put(step, CHANNELS, whole)
 }
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     let Some(id) = step.id(atoms::ID) else { return Ok(()) };
     let guild = step.guild.unwrap_or(PRIVATE);
-    old(step, Table::Channels, guild, id)?;
+    old(step, CHANNELS, guild, id)?;
     let mut threads = Vec::new();
-    step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
+    step.world.store.scan(THREADS.of(guild), &mut |key, thread| {
         if id_in(compose::stored_map(thread), atoms::PARENT_ID) == Some(id) {
             threads.push(key.id());
         }
         true
     })?;
     for thread in threads {
-        step.world.erase_channel(Table::Threads, guild, thread)?;
+        step.world.erase_channel(THREADS, guild, thread)?;
     }
-    step.world.erase_channel(Table::Channels, guild, id)
+    step.world.erase_channel(CHANNELS, guild, id)
 }
 
 pub(super) fn pins(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -74,7 +75,7 @@ pub(super) fn info(step: &mut Step<'_>) -> Result<(), StoreError> {
 }
 
 /// Merges the payload over a channel or thread.
-pub(super) fn put(step: &mut Step<'_>, table: Table, insert: bool) -> Result<(), StoreError> {
+pub(super) fn put(step: &mut Step<'_>, table: Pairs, insert: bool) -> Result<(), StoreError> {
     let Some(id) = step.id(atoms::ID) else { return Ok(()) };
     let guild = step.guild.unwrap_or(PRIVATE);
     if guild != PRIVATE && step.world.created_guild(guild)?.is_none() {
@@ -110,7 +111,7 @@ fn merged(old: Map<'_>, data: Map<'_>, out: &mut Vec<u8>) {
 /// Delivers a channel or thread as `old`, if it is cached.
 pub(super) fn old(
     step: &mut Step<'_>,
-    table: Table,
+    table: Pairs,
     guild: u64,
     id: u64,
 ) -> Result<bool, StoreError> {
@@ -135,14 +136,14 @@ fn merge_fields(
     fields: &[Atom],
 ) -> Result<(), StoreError> {
     let Some(guild) = compose::guild_of_channel(&*step.world.store, id)? else { return Ok(()) };
-    for table in [Table::Channels, Table::Threads] {
+    for table in [CHANNELS, THREADS] {
         if old(step, table, guild, id)? {
             let mut some = step.buffer();
             let mut new = step.buffer();
             edit::only(from, fields, &mut some);
-            if let Some(held) = step.world.store.get(table, Key::pair(guild, id))? {
+            if let Some(held) = step.world.store.get(table.at(guild, id))? {
                 edit::merge(compose::stored_map(held), compose::stored_map(&some), &mut new);
-                step.world.put_changed(table, Key::pair(guild, id), &new)?;
+                step.world.put_changed(table.at(guild, id), &new)?;
             }
             step.recycle(some);
             step.recycle(new);

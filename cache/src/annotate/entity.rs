@@ -1,14 +1,17 @@
 //! Entities that a guild owns under an id, each created, updated and deleted whole.
 
 use mixcord_event::{Atom, Map, Value, atoms, edit};
-use mixcord_state::{Key, StoreError, Table, compose};
+use mixcord_state::tables::{
+    AUTOMOD_RULES, INTEGRATIONS, SCHEDULED_EVENTS, SOUNDS, STAGE_INSTANCES, VOICE_STATES,
+};
+use mixcord_state::{Pairs, StoreError, compose};
 
 use super::{Step, id_in};
 
 /// A family of such entities.
 #[derive(Clone, Copy)]
 pub(super) struct Family {
-    pub(super) table: Table,
+    pub(super) table: Pairs,
     /// Where the payload has the id.
     pub(super) id: Atom,
     /// What only a whole entity carries (R5).
@@ -17,17 +20,15 @@ pub(super) struct Family {
 
 impl Family {
     pub(super) const EVENT: Self =
-        Self { table: Table::ScheduledEvents, id: atoms::ID, whole: atoms::NAME };
+        Self { table: SCHEDULED_EVENTS, id: atoms::ID, whole: atoms::NAME };
     pub(super) const STAGE: Self =
-        Self { table: Table::StageInstances, id: atoms::ID, whole: atoms::CHANNEL_ID };
-    pub(super) const SOUND: Self =
-        Self { table: Table::Sounds, id: atoms::SOUND_ID, whole: atoms::NAME };
+        Self { table: STAGE_INSTANCES, id: atoms::ID, whole: atoms::CHANNEL_ID };
+    pub(super) const SOUND: Self = Self { table: SOUNDS, id: atoms::SOUND_ID, whole: atoms::NAME };
     pub(super) const INTEGRATION: Self =
-        Self { table: Table::Integrations, id: atoms::ID, whole: atoms::NAME };
+        Self { table: INTEGRATIONS, id: atoms::ID, whole: atoms::NAME };
     pub(super) const VOICE: Self =
-        Self { table: Table::VoiceStates, id: atoms::USER_ID, whole: atoms::CHANNEL_ID };
-    pub(super) const RULE: Self =
-        Self { table: Table::AutomodRules, id: atoms::ID, whole: atoms::NAME };
+        Self { table: VOICE_STATES, id: atoms::USER_ID, whole: atoms::CHANNEL_ID };
+    pub(super) const RULE: Self = Self { table: AUTOMOD_RULES, id: atoms::ID, whole: atoms::NAME };
 }
 
 /// The entity came into being, or comes again.
@@ -43,22 +44,22 @@ pub(super) fn update(step: &mut Step<'_>, family: Family) -> Result<(), StoreErr
 
 fn put(step: &mut Step<'_>, family: Family, insert: bool) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(family.id)) else { return Ok(()) };
-    if !step.world.settings.caches_table(family.table) {
+    if !step.world.settings.caches_table(family.table.table()) {
         return Ok(());
     }
-    let key = Key::pair(guild, id);
+    let key = family.table.at(guild, id);
     let mut old = step.buffer();
-    match step.world.store.get(family.table, key)? {
+    match step.world.store.get(key)? {
         Some(held) => {
             old.extend_from_slice(held);
             let mut new = step.buffer();
             edit::merge(compose::stored_map(&old), step.data, &mut new);
-            step.world.put_changed(family.table, key, &new)?;
+            step.world.put_changed(key, &new)?;
             step.old(old);
             step.data(new);
         }
         None if insert && step.world.created_guild(guild)?.is_some() => {
-            step.world.store.put(family.table, key, &[step.data.as_bytes()]);
+            step.world.store.put(key, &[step.data.as_bytes()]);
         }
         None => {}
     }
@@ -68,11 +69,11 @@ fn put(step: &mut Step<'_>, family: Family, insert: bool) -> Result<(), StoreErr
 /// The entity is gone.
 pub(super) fn delete(step: &mut Step<'_>, family: Family) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(family.id)) else { return Ok(()) };
-    let key = Key::pair(guild, id);
+    let key = family.table.at(guild, id);
     let mut old = step.buffer();
-    if let Some(held) = step.world.store.get(family.table, key)? {
+    if let Some(held) = step.world.store.get(key)? {
         old.extend_from_slice(held);
-        step.world.store.delete(family.table, key);
+        step.world.store.delete(key);
         step.old(old);
     }
     Ok(())
@@ -82,14 +83,14 @@ pub(super) fn delete(step: &mut Step<'_>, family: Family) -> Result<(), StoreErr
 pub(super) fn count_user(step: &mut Step<'_>, change: i64) -> Result<(), StoreError> {
     let event = step.id(atoms::GUILD_SCHEDULED_EVENT_ID);
     let (Some(guild), Some(id)) = (step.guild, event) else { return Ok(()) };
-    let key = Key::pair(guild, id);
+    let key = SCHEDULED_EVENTS.at(guild, id);
     let mut new = step.buffer();
-    let Some(held) = step.world.store.get(Table::ScheduledEvents, key)? else { return Ok(()) };
+    let Some(held) = step.world.store.get(key)? else { return Ok(()) };
     let held = compose::stored_map(held);
     let Some(count) = held.get(atoms::USER_COUNT).and_then(Value::as_i64) else { return Ok(()) };
     let count = Value::Int(count.saturating_add(change).max(0));
     edit::with(held, &[(atoms::USER_COUNT, count)], &mut new);
-    step.world.store.put(Table::ScheduledEvents, key, &[&new]);
+    step.world.store.put(key, &[&new]);
     step.recycle(new);
     Ok(())
 }
@@ -101,7 +102,7 @@ pub(super) fn replace(
     guild: u64,
     list: Value<'_>,
 ) -> Result<(), StoreError> {
-    if !step.world.settings.caches_table(family.table) {
+    if !step.world.settings.caches_table(family.table.table()) {
         return Ok(());
     }
     let mut kept = Vec::new();
@@ -111,13 +112,13 @@ pub(super) fn replace(
         placed.clear();
         place(item, guild, &mut placed);
         kept.push(id);
-        step.world.put_changed(family.table, Key::pair(guild, id), &placed)?;
+        step.world.put_changed(family.table.at(guild, id), &placed)?;
     }
     step.recycle(placed);
     kept.sort_unstable();
-    for key in step.world.keys(family.table, guild)? {
+    for key in step.world.keys(family.table.of(guild))? {
         if kept.binary_search(&key.id()).is_err() {
-            step.world.store.delete(family.table, key);
+            step.world.store.delete(key);
         }
     }
     Ok(())

@@ -1,6 +1,9 @@
 //! What an earlier run kept and this one is told not to, or keeps in another form.
 
-use mixcord_state::{ChannelFacts, GuildFacts, Key, Resource, StoreError, Table, compose, meta};
+use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, GUILD_FACTS, THREADS};
+use mixcord_state::{
+    ChannelFacts, GuildFacts, Key, Range, Resource, StoreError, Table, compose, meta,
+};
 
 use crate::settings::Settings;
 use crate::store::Tables;
@@ -8,96 +11,121 @@ use crate::store::Tables;
 /// Empties the tables of resources that are switched off (R6), and of those whose form depends on what
 /// was switched since the store was opened last; makes what counts them agree.
 ///
+/// It is done in parts. A run that is killed between two leaves word of what it was about to change, and
+/// whatever the next one is told to keep begins empty then.
+///
 /// # Errors
-/// When the store cannot be read or written; nothing of it may be committed then.
+/// When the store cannot be read or written.
 pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<(), StoreError> {
     let cached = settings.resources();
-    let before = store.get(Table::Meta, meta::RESOURCES)?;
-    let before = before.and_then(|bytes| compose::ids(bytes).next());
+    let before = store.get(meta::RESOURCES)?.and_then(|bytes| compose::ids(bytes).next());
     if before == Some(cached) {
         return Ok(());
     }
-    // A store that does not say may hold anything in either form.
-    let changed = before.map_or(u64::MAX, |before| before ^ cached);
+    // A store that does not say may hold members in either form.
+    let before = before.unwrap_or(cached ^ 1 << Resource::Users as u64);
+    store.put(meta::RESOURCES, &[&(before & cached).to_le_bytes()]);
+    store.settle()?;
+    let is_new = |resource: Resource| (before ^ cached) & 1 << resource as u64 != 0;
     for table in Table::ALL {
-        if !settings.caches_table(table) {
-            store.clear(table)?;
+        let stays = |resource| settings.caches(resource) && !is_new(resource);
+        if !table.resource().is_none_or(stays) {
+            clear(store, table)?;
         }
     }
-    if !settings.caches(Resource::Roles) {
-        store.clear(Table::RoleOrder)?;
+    if !settings.caches(Resource::Roles) || is_new(Resource::Roles) {
+        clear(store, Table::RoleOrder)?;
     }
     // Members are what holds users; and they have theirs inside where users are not kept apart.
-    if !settings.caches(Resource::Members) || changed & 1 << Resource::Users as u64 != 0 {
-        store.clear(Table::Members)?;
-        store.clear(Table::Uncounted)?;
-        store.clear(Table::Users)?;
-        rewrite(store, Table::GuildFacts, |bytes| {
+    let members = [Resource::Members, Resource::Users];
+    if !settings.caches(Resource::Members) || members.into_iter().any(is_new) {
+        for table in [Table::Members, Table::Uncounted, Table::Users] {
+            clear(store, table)?;
+        }
+        rewrite(store, GUILD_FACTS.all(), |bytes| {
             let facts = GuildFacts::from_bytes(bytes).filter(|facts| facts.members_cached > 0)?;
             Some(GuildFacts { members_cached: 0, ..facts }.to_bytes().to_vec())
         })?;
     }
-    if !settings.caches(Resource::Messages) {
-        rewrite(store, Table::ChannelFacts, |bytes| {
+    if !settings.caches(Resource::Messages) || is_new(Resource::Messages) {
+        rewrite(store, CHANNEL_FACTS.all(), |bytes| {
             let mut facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.count() > 0)?;
             facts.clear_history();
             Some(facts.as_bytes().to_vec())
         })?;
     }
     forget_strays(store)?;
-    store.set(Table::Meta, meta::RESOURCES, &cached.to_le_bytes())
+    store.put(meta::RESOURCES, &[&cached.to_le_bytes()]);
+    store.settle()
 }
 
-/// Forgets what is known about channels that are not cached and have no messages.
-fn forget_strays(store: &mut dyn Tables) -> Result<(), StoreError> {
-    let mut next = Some(Key::one(0));
-    while let Some(from) = next.take() {
-        let mut known = Vec::new();
-        store.scan(Table::ChannelFacts, from..=*Key::all().end(), &mut |key, bytes| {
-            if known.len() == PAGE {
-                next = Some(key);
-                return false;
-            }
-            if ChannelFacts::from_bytes(bytes).is_some_and(|facts| facts.count() == 0) {
-                known.push(key);
-            }
-            true
-        })?;
-        for key in known {
-            let is_cached = store.get(Table::Channels, key)?.is_some()
-                || store.get(Table::Threads, key)?.is_some();
-            if !is_cached {
-                store.remove(Table::ChannelFacts, key)?;
-                store.remove(Table::ChannelMap, Key::one(key.id()))?;
-            }
-        }
-    }
-    Ok(())
-}
+/// Entries that are changed in one part.
+const PART: usize = 1024;
 
-/// Values that are replaced at once.
-const PAGE: usize = 1024;
+/// Removes everything from a table.
+fn clear(store: &mut dyn Tables, table: Table) -> Result<(), StoreError> {
+    in_parts(
+        store,
+        table.all(),
+        |_| Some(()),
+        |store, key, ()| {
+            store.delete(key);
+            Ok(())
+        },
+    )
+}
 
 /// Replaces the values for which `change` has another one.
 fn rewrite(
     store: &mut dyn Tables,
-    table: Table,
+    range: Range,
     change: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> Result<(), StoreError> {
-    let mut next = Some(Key::one(0));
-    while let Some(from) = next.take() {
-        let mut changed = Vec::new();
-        store.scan(table, from..=*Key::all().end(), &mut |key, bytes| {
-            if changed.len() == PAGE {
-                next = Some(key);
-                return false;
-            }
-            changed.extend(change(bytes).map(|new| (key, new)));
-            true
-        })?;
-        for (key, new) in changed {
-            store.set(table, key, &new)?;
+    in_parts(store, range, change, |store, key, new| {
+        store.put(key, &[&new]);
+        Ok(())
+    })
+}
+
+/// Forgets what is known about channels that are not cached and have no messages.
+fn forget_strays(store: &mut dyn Tables) -> Result<(), StoreError> {
+    let is_empty = |facts: &[u8]| {
+        let facts = ChannelFacts::from_bytes(facts);
+        facts.is_some_and(|facts| facts.count() == 0).then_some(())
+    };
+    in_parts(store, CHANNEL_FACTS.all(), is_empty, |store, key, ()| {
+        let (guild, channel) = (key.owner(), key.id());
+        let is_cached = store.get(CHANNELS.at(guild, channel))?.is_some()
+            || store.get(THREADS.at(guild, channel))?.is_some();
+        if !is_cached {
+            store.delete(key);
+            store.delete(CHANNEL_MAP.at(channel));
         }
+        Ok(())
+    })
+}
+
+/// Changes those entries of a range for which `look` finds something to do, some at a time.
+fn in_parts<T>(
+    store: &mut dyn Tables,
+    range: Range,
+    look: impl Fn(&[u8]) -> Option<T>,
+    change: impl Fn(&mut dyn Tables, Key, T) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut rest = Some(range);
+    while let Some(range) = rest.take() {
+        let mut found = Vec::new();
+        store.scan(range, &mut |key, value| {
+            found.extend(look(value).map(|what| (key, what)));
+            if found.len() == PART {
+                rest = range.behind(key);
+            }
+            found.len() < PART
+        })?;
+        for (key, what) in found {
+            change(store, key, what)?;
+        }
+        store.settle()?;
     }
     Ok(())
 }

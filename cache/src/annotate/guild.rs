@@ -1,7 +1,8 @@
 //! Guilds: arriving, changing, going.
 
 use mixcord_event::{Atom, List, Map, Reason, Value, atoms, edit};
-use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose};
+use mixcord_state::tables::{CHANNELS, EMOJIS, GUILDS, PRESENCES, ROLE_ORDER, STICKERS, THREADS};
+use mixcord_state::{GuildFacts, Pairs, Resource, Singles, StoreError, compose};
 
 use super::entity::{self, Family};
 use super::people::Insert;
@@ -52,15 +53,15 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     for (table, key) in LISTS {
         match step.data.get(key) {
             Some(list) => put_list(step, id, table, list)?,
-            None => step.world.store.delete(table, Key::one(id)),
+            None => step.world.store.delete(table.at(id)),
         }
     }
     super::role::replace(step, id, list(step, atoms::ROLES))?;
     if !step.data.contains(atoms::ROLES) {
-        step.world.store.delete(Table::RoleOrder, Key::one(id));
+        step.world.store.delete(ROLE_ORDER.at(id));
     }
-    channels(step, id, Table::Channels, atoms::CHANNELS)?;
-    channels(step, id, Table::Threads, atoms::THREADS)?;
+    channels(step, id, CHANNELS, atoms::CHANNELS)?;
+    channels(step, id, THREADS, atoms::THREADS)?;
     for (family, key) in [
         (Family::STAGE, atoms::STAGE_INSTANCES),
         (Family::EVENT, atoms::GUILD_SCHEDULED_EVENTS),
@@ -69,7 +70,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     ] {
         entity::replace(step, family, id, list(step, key))?;
     }
-    step.world.store.delete_range(Table::Presences, Key::all_of(id))?;
+    step.world.store.delete_range(PRESENCES.of(id))?;
     for presence in step.maps(atoms::PRESENCES) {
         put_presence(&mut step.world, id, presence)?;
     }
@@ -91,7 +92,7 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
         step.world.put_guild_facts(id, facts);
     }
     let mut held = step.buffer();
-    let own = step.world.store.get(Table::Guilds, Key::one(id))?;
+    let own = step.world.store.get(GUILDS.at(id))?;
     held.extend_from_slice(own.unwrap_or_default());
     put_own(step, id, compose::stored_map(&held))?;
     for (table, key) in LISTS {
@@ -123,7 +124,10 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
         return Ok(());
     }
     step.main.reason = Reason::Leave;
-    step.world.erase_guild(id)
+    if !step.world.erase_guild(id)? {
+        step.postpone();
+    }
+    Ok(())
 }
 
 /// Writes a presence; offline erases it.
@@ -134,13 +138,13 @@ pub(super) fn put_presence(
 ) -> Result<(), StoreError> {
     let user = presence.get(atoms::USER).and_then(Value::as_map);
     let Some(user) = user.and_then(|user| id_in(user, atoms::ID)) else { return Ok(()) };
-    let key = Key::pair(guild, user);
+    let key = PRESENCES.at(guild, user);
     if presence.get(atoms::STATUS).and_then(Value::as_str) == Some("offline") {
-        world.store.delete(Table::Presences, key);
+        world.store.delete(key);
     } else if world.settings.caches(Resource::Presences) {
         let mut placed = Vec::new();
         entity::place(presence, guild, &mut placed);
-        world.put_changed(Table::Presences, key, &placed)?;
+        world.put_changed(key, &placed)?;
     }
     Ok(())
 }
@@ -155,8 +159,7 @@ fn compose_old(step: &mut Step<'_>, id: u64) -> Result<(), StoreError> {
 }
 
 /// Lists that are kept as Discord sends them.
-const LISTS: [(Table, Atom); 2] =
-    [(Table::Emojis, atoms::EMOJIS), (Table::Stickers, atoms::STICKERS)];
+const LISTS: [(Singles, Atom); 2] = [(EMOJIS, atoms::EMOJIS), (STICKERS, atoms::STICKERS)];
 
 /// A list of the payload; one that is absent is empty.
 fn list<'a>(step: &Step<'a>, key: Atom) -> Value<'a> {
@@ -172,32 +175,37 @@ fn put_own(step: &mut Step<'_>, id: u64, held: Map<'_>) -> Result<(), StoreError
     let mut merged = step.buffer();
     edit::without(step.data, &APART, &mut own);
     edit::merge(held, compose::stored_map(&own), &mut merged);
-    step.world.put_changed(Table::Guilds, Key::one(id), &merged)?;
+    step.world.put_changed(GUILDS.at(id), &merged)?;
     step.recycle(own);
     step.recycle(merged);
     Ok(())
 }
 
-fn put_list(step: &mut Step<'_>, id: u64, table: Table, list: Value<'_>) -> Result<(), StoreError> {
-    if !step.world.settings.caches_table(table) {
+fn put_list(
+    step: &mut Step<'_>,
+    id: u64,
+    table: Singles,
+    list: Value<'_>,
+) -> Result<(), StoreError> {
+    if !step.world.settings.caches_table(table.table()) {
         return Ok(());
     }
     let mut document = step.buffer();
     list.write_to(&mut document);
-    step.world.put_changed(table, Key::one(id), &document)?;
+    step.world.put_changed(table.at(id), &document)?;
     step.recycle(document);
     Ok(())
 }
 
 /// Replaces a guild's channels or threads.
-fn channels(step: &mut Step<'_>, guild: u64, table: Table, key: Atom) -> Result<(), StoreError> {
+fn channels(step: &mut Step<'_>, guild: u64, table: Pairs, key: Atom) -> Result<(), StoreError> {
     let mut kept = Vec::new();
     for channel in step.maps(key) {
         kept.extend(id_in(channel, atoms::ID));
         step.world.put_channel(table, guild, channel)?;
     }
     kept.sort_unstable();
-    for key in step.world.keys(table, guild)? {
+    for key in step.world.keys(table.of(guild))? {
         if kept.binary_search(&key.id()).is_err() {
             step.world.erase_channel(table, guild, key.id())?;
         }

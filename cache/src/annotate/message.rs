@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use mixcord_event::{Flags, Map, Value, Writer, atoms, edit, time};
-use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, Table, compose};
+use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP};
+use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, compose};
 
-use super::{Step, id_in, ids, refresh};
+use super::{Step, expiry, ids, refresh};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) {
@@ -111,7 +112,7 @@ pub(super) fn live(
 
 /// Writes a message that is cached.
 pub(super) fn put(step: &mut Step<'_>, message: Cached, document: &[u8]) {
-    step.world.store.put(Table::Messages, message.key(), &[document]);
+    step.world.store.put(message.key(), &[document]);
 }
 
 /// What is kept about the channel of the payload: its guild, or 0 for a private one, and its id.
@@ -120,7 +121,7 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
         Some(guild) => guild,
         None => compose::guild_of_channel(&*step.world.store, channel)?.unwrap_or(0),
     };
-    Ok(Key::pair(guild, channel))
+    Ok(CHANNEL_FACTS.at(guild, channel))
 }
 
 /// What is known about a channel, for changes. Where it is, the latest event says best: from another place
@@ -142,7 +143,7 @@ fn document<'s>(step: &'s Step<'_>, message: Cached) -> Result<Option<Map<'s>>, 
     if message.received_us < oldest_us(step) {
         return Ok(None);
     }
-    let document = step.world.store.get(Table::Messages, message.key())?;
+    let document = step.world.store.get(message.key())?;
     Ok(document.map(compose::stored_map))
 }
 
@@ -173,7 +174,7 @@ fn insert(step: &mut Step<'_>, facts: &mut ChannelFacts<'_>, id: u64) {
     if held.is_some() || !is_before || facts.count() < messages_max {
         let message = held.unwrap_or(Cached { id, received_us });
         if let Some(before) = facts.insert(message).filter(|before| *before != message) {
-            step.world.store.delete(Table::Messages, before.key());
+            step.world.store.delete(before.key());
         }
         put(step, message, step.data.as_bytes());
     }
@@ -183,7 +184,7 @@ fn insert(step: &mut Step<'_>, facts: &mut ChannelFacts<'_>, id: u64) {
         if gone >= excess && first.received_us >= oldest_us {
             break;
         }
-        step.world.store.delete(Table::Messages, first.key());
+        step.world.store.delete(first.key());
         gone += 1;
     }
     facts.remove_first(gone);
@@ -207,7 +208,7 @@ fn erase(
             show(document);
             found = true;
         }
-        step.world.store.delete(Table::Messages, message.key());
+        step.world.store.delete(message.key());
     }
     facts.retain(|message| !gone.contains(&message.id));
     keep_or_forget(step, at, facts, !gone.is_empty())?;
@@ -215,13 +216,13 @@ fn erase(
 }
 
 fn put_facts(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) {
-    step.world.store.put(Table::ChannelFacts, at, &[facts.as_bytes()]);
+    step.world.store.put(at, &[facts.as_bytes()]);
     step.recycle(facts.into_bytes());
 }
 
 fn put_map(step: &mut Step<'_>, at: Key) {
     let guild = at.owner().to_le_bytes();
-    step.world.store.put(Table::ChannelMap, Key::one(at.id()), &[&guild]);
+    step.world.store.put(CHANNEL_MAP.at(at.id()), &[&guild]);
 }
 
 /// Writes what is known about a channel after messages went; of a stray one without messages nothing
@@ -232,23 +233,14 @@ fn keep_or_forget(
     facts: ChannelFacts<'_>,
     changed: bool,
 ) -> Result<(), StoreError> {
-    if facts.count() == 0 && is_stray(step, at)? {
-        step.world.store.delete(Table::ChannelFacts, at);
-        step.world.store.delete(Table::ChannelMap, Key::one(at.id()));
+    if facts.count() == 0 && expiry::is_stray(step.world.store, at)? {
+        step.world.store.delete(at);
+        step.world.store.delete(CHANNEL_MAP.at(at.id()));
     } else if changed {
         put_facts(step, at, facts);
     }
     Ok(())
 }
-
-/// Whether a channel is cached neither as one nor as a thread: only its messages are known.
-fn is_stray(step: &Step<'_>, at: Key) -> Result<bool, StoreError> {
-    let store = &step.world.store;
-    Ok(store.get(Table::Channels, at)?.is_none() && store.get(Table::Threads, at)?.is_none())
-}
-
-/// So many messages are taken out at once at most: more than come from one time to the next.
-const EXPIRE_MAX: usize = 256;
 
 /// Whether messages that are too old are looked for with this one: one of 64 has its turn, by an id's
 /// digits all mixed. Every n-th event might never be a message.
@@ -256,31 +248,12 @@ const fn is_due(id: u64) -> bool {
     id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58 == 0
 }
 
-/// Takes out the messages that are too old, whatever their channel: they stand first.
+/// Takes out messages that are too old.
 fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
-    let Some(last_us) = oldest_us(step).checked_sub(1) else { return Ok(()) };
-    let mut expired = Vec::new();
-    let range = Key::pair(0, 0)..=Key::pair(last_us, u64::MAX);
-    step.world.store.scan(Table::Messages, range, &mut |key, document| {
-        expired.push((id_in(compose::stored_map(document), atoms::CHANNEL_ID), key));
-        expired.len() < EXPIRE_MAX
-    })?;
-    expired.sort_unstable();
-    // A channel's history is written once, whatever goes of it.
-    for of_channel in expired.chunk_by(|(one, _), (other, _)| one == other) {
-        for &(_, key) in of_channel {
-            step.world.store.delete(Table::Messages, key);
-        }
-        let Some((Some(channel), _)) = of_channel.first().copied() else { continue };
-        let guild = compose::guild_of_channel(&*step.world.store, channel)?.unwrap_or(0);
-        let at = Key::pair(guild, channel);
-        let Some(mut facts) = facts(step, at)? else { continue };
-        let before = facts.count();
-        facts.retain(|held| of_channel.binary_search(&(Some(channel), held.key())).is_err());
-        let changed = facts.count() != before;
-        keep_or_forget(step, at, facts, changed)?;
+    match oldest_us(step).checked_sub(1) {
+        Some(last_us) => expiry::expire(step.world.store, last_us),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Messages received before this are too old.

@@ -5,6 +5,7 @@
 
 mod channel;
 mod entity;
+mod expiry;
 mod expression;
 mod forget;
 mod guild;
@@ -22,6 +23,7 @@ mod user;
 mod voice;
 mod world;
 
+pub use expiry::make_room;
 pub use forget::forget_uncached;
 pub use output::{Output, Outputs, Part};
 
@@ -37,8 +39,9 @@ type Handler = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
 /// How much of a record's outputs is wanted.
 ///
-/// One READY may find thousands of guilds gone, more than a ring holds. It is then given again, with
-/// `from` raised by the outputs it had, until it says that there are no more.
+/// One READY may find thousands of guilds gone, more than a ring holds; a guild that goes or a role that is
+/// deleted may have a million members. The record is then given again, with `from` raised by the outputs it
+/// had, until it says that nothing is left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slice {
     /// The index of the first output; those before were delivered.
@@ -79,6 +82,7 @@ pub fn annotate(
             settings,
             now_us: header.received_us,
             member_events: header.flags.contains(Flags::MEMBER_EVENTS),
+            changes_max: slice.changes,
         },
         data: record.data().as_map().unwrap_or(Map::EMPTY),
         shard: (header.shard.id, header.shard.count),
@@ -93,11 +97,12 @@ pub fn annotate(
         },
         slice,
         complete: true,
+        postponed: false,
         out,
     };
     rows::handler(header.kind)(&mut step)?;
-    let Step { main, out, complete, .. } = step;
-    if slice.from == 0 {
+    let Step { main, out, complete, postponed, .. } = step;
+    if slice.from == 0 && !postponed {
         out.insert_main(main);
     }
     Ok(complete)
@@ -118,6 +123,8 @@ struct Step<'a> {
     slice: Slice,
     /// Whether nothing is left for another slice.
     complete: bool,
+    /// Whether the event's own record comes with a later slice: what it tells is not all done.
+    postponed: bool,
     /// Derived records so far, and spare buffers.
     out: &'a mut Outputs,
 }
@@ -150,6 +157,11 @@ impl<'a> Step<'a> {
 
     fn flag(&mut self, flag: Flags) {
         self.main.flags = self.main.flags | flag;
+    }
+
+    /// The rest, and the event's own record with it, is for another slice.
+    fn postpone(&mut self) {
+        (self.complete, self.postponed) = (false, true);
     }
 
     /// Adds a record behind the event's own.

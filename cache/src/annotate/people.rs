@@ -1,7 +1,8 @@
 //! Members and their users: who is cached, who is counted, and who left a moment ago.
 
 use mixcord_event::{Atom, Map, Value, atoms, edit};
-use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, Tally, compose};
+use mixcord_state::tables::{DEPARTED, MEMBERS, PRESENCES, UNCOUNTED, USERS, VOICE_STATES};
+use mixcord_state::{GuildFacts, Key, Resource, StoreError, Tally, compose};
 
 use super::id_in;
 use super::world::World;
@@ -67,7 +68,7 @@ impl World<'_> {
         if holders == 0 && user.iter().nth(1).is_none() {
             return Ok(None);
         }
-        let (key, subject) = (Key::one(id), Subject::User(id));
+        let (key, subject) = (USERS.at(id), Subject::User(id));
         if holders == 0 && self.store.knows(subject, user, &[]) {
             return Ok(None);
         }
@@ -75,7 +76,7 @@ impl World<'_> {
             if holders > 0 {
                 let mut own = Vec::new();
                 edit::without(user, &[], &mut own);
-                self.store.put(Table::Users, key, &[&holders.to_le_bytes(), &own]);
+                self.store.put(key, &[&holders.to_le_bytes(), &own]);
             } else {
                 self.store.note(subject, user, &[]);
             }
@@ -87,13 +88,13 @@ impl World<'_> {
             let mut new = Vec::new();
             edit::merge(held, user, &mut new);
             let old = tally.document.to_vec();
-            self.store.put(Table::Users, key, &[&count, &new]);
+            self.store.put(key, &[&count, &new]);
             self.store.note(subject, user, &[]);
             return Ok(Some(Change { old, new }));
         }
         if holders > 0 {
             let document = tally.document.to_vec();
-            self.store.put(Table::Users, key, &[&count, &document]);
+            self.store.put(key, &[&count, &document]);
         }
         self.store.note(subject, user, &[]);
         Ok(None)
@@ -103,11 +104,11 @@ impl World<'_> {
     pub(super) fn release_user(&mut self, id: u64) -> Result<(), StoreError> {
         let Some(tally) = compose::user_tally(&*self.store, id)? else { return Ok(()) };
         if tally.holders <= 1 {
-            self.store.delete(Table::Users, Key::one(id));
+            self.store.delete(USERS.at(id));
             return Ok(());
         }
         let (count, document) = (tally.holders - 1, tally.document.to_vec());
-        self.store.put(Table::Users, Key::one(id), &[&count.to_le_bytes(), &document]);
+        self.store.put(USERS.at(id), &[&count.to_le_bytes(), &document]);
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl World<'_> {
     ) -> Result<MemberPut, StoreError> {
         let mut put = MemberPut::default();
         let Some(user_id) = id_in(user, atoms::ID) else { return Ok(put) };
-        let key = Key::pair(guild, user_id);
+        let key = MEMBERS.at(guild, user_id);
         let mut holders = 0;
         if self.settings.caches(Resource::Members) {
             if self.merge_member(key, member, user)? {
@@ -137,7 +138,7 @@ impl World<'_> {
                 holders = 1;
                 put.counts = insert == Insert::Always;
                 if !put.counts {
-                    self.store.put(Table::Uncounted, key, &[]);
+                    self.store.put(UNCOUNTED.at(guild, user_id), &[]);
                 }
             }
         }
@@ -154,13 +155,13 @@ impl World<'_> {
         user: Map<'_>,
     ) -> Result<Refreshed, StoreError> {
         let Some(user_id) = id_in(user, atoms::ID) else { return Ok(Refreshed::default()) };
-        let (key, subject) = (Key::pair(guild, user_id), Subject::Member { guild, user: user_id });
+        let (key, subject) = (MEMBERS.at(guild, user_id), Subject::Member { guild, user: user_id });
         // Where users are not kept apart they are inside members, and no note speaks of them.
         let apart = self.settings.caches(Resource::Users);
         if apart && self.store.knows(subject, member, &NOT_OF_MEMBER) {
             return self.refresh_user_of(key, user, None);
         }
-        let cached = self.store.get(Table::Members, key)?;
+        let cached = self.store.get(key)?;
         let Some(held) = cached.filter(|_| self.settings.caches(Resource::Members)) else {
             return self.meet_member(key, member, user);
         };
@@ -235,12 +236,12 @@ impl World<'_> {
             return Ok(Refreshed { member: None, user: self.refresh_user(user)? });
         }
         self.insert_member(key, member, user);
-        self.store.put(Table::Uncounted, key, &[]);
+        self.store.put(UNCOUNTED.at(guild, user_id), &[]);
         let tally = compose::user_tally(&*self.store, user_id)?;
         let user = match tally.filter(|_| self.member_events) {
             Some(Tally { holders, document }) => {
                 let (count, document) = ((holders + 1).to_le_bytes(), document.to_vec());
-                self.store.put(Table::Users, Key::one(user_id), &[&count, &document]);
+                self.store.put(USERS.at(user_id), &[&count, &document]);
                 None
             }
             None => self.put_user(user, 1)?,
@@ -251,14 +252,15 @@ impl World<'_> {
     fn insert_member(&mut self, key: Key, member: Map<'_>, user: Map<'_>) {
         let mut own = Vec::new();
         self.own_member(member, user, &mut own);
-        self.store.put(Table::Members, key, &[&own]);
+        self.store.put(key, &[&own]);
     }
 
     /// Whether a member was not counted; now it is.
-    fn was_uncounted(&mut self, key: Key) -> Result<bool, StoreError> {
-        let was = self.store.get(Table::Uncounted, key)?.is_some();
+    fn was_uncounted(&mut self, member: Key) -> Result<bool, StoreError> {
+        let mark = UNCOUNTED.at(member.owner(), member.id());
+        let was = self.store.get(mark)?.is_some();
         if was {
-            self.store.delete(Table::Uncounted, key);
+            self.store.delete(mark);
         }
         Ok(was)
     }
@@ -270,7 +272,7 @@ impl World<'_> {
         member: Map<'_>,
         user: Map<'_>,
     ) -> Result<bool, StoreError> {
-        let Some(held) = self.store.get(Table::Members, key)? else { return Ok(false) };
+        let Some(held) = self.store.get(key)? else { return Ok(false) };
         let held = compose::stored_map(held);
         let mut own = Vec::new();
         self.own_member(member, user, &mut own);
@@ -278,7 +280,7 @@ impl World<'_> {
         if edit::merge_changes(held, own) {
             let mut merged = Vec::new();
             edit::merge(held, own, &mut merged);
-            self.store.put(Table::Members, key, &[&merged]);
+            self.store.put(key, &[&merged]);
         }
         Ok(true)
     }
@@ -295,7 +297,7 @@ impl World<'_> {
 
     /// Whether somebody left the guild a moment ago: what still comes about them is late (G-46).
     pub(super) fn has_departed(&self, guild: u64, user: u64) -> Result<bool, StoreError> {
-        let left = self.store.get(Table::Departed, Key::pair(guild, user))?;
+        let left = self.store.get(DEPARTED.at(guild, user))?;
         Ok(left.is_some_and(|left| self.is_recent(left_at(left))))
     }
 
@@ -306,7 +308,7 @@ impl World<'_> {
     /// Remembers for a while that somebody left; of too many, whoever left first is forgotten.
     pub(super) fn put_departed(&mut self, guild: u64, user: u64) -> Result<(), StoreError> {
         let mut known = Vec::new();
-        self.store.scan(Table::Departed, Key::all_of(guild), &mut |key, left| {
+        self.store.scan(DEPARTED.of(guild), &mut |key, left| {
             known.push((left_at(left), key));
             true
         })?;
@@ -314,9 +316,9 @@ impl World<'_> {
         let old = known.partition_point(|&(left, _)| !self.is_recent(left));
         let spare = (known.len() + 1).saturating_sub(DEPARTED_MAX);
         for &(_, key) in &known[..spare.max(old)] {
-            self.store.delete(Table::Departed, key);
+            self.store.delete(key);
         }
-        self.store.put(Table::Departed, Key::pair(guild, user), &[&self.now_us.to_le_bytes()]);
+        self.store.put(DEPARTED.at(guild, user), &[&self.now_us.to_le_bytes()]);
         Ok(())
     }
 
@@ -328,13 +330,13 @@ impl World<'_> {
     ) -> Result<(), StoreError> {
         // Mostly nobody left of late, and members that come may be many.
         let mut some = false;
-        self.store.scan(Table::Departed, Key::all_of(guild), &mut |_, _| {
+        self.store.scan(DEPARTED.of(guild), &mut |_, _| {
             some = true;
             false
         })?;
-        for key in members.filter(|_| some).map(|member| Key::pair(guild, member)) {
-            if self.store.get(Table::Departed, key)?.is_some() {
-                self.store.delete(Table::Departed, key);
+        for key in members.filter(|_| some).map(|member| DEPARTED.at(guild, member)) {
+            if self.store.get(key)?.is_some() {
+                self.store.delete(key);
             }
         }
         Ok(())
@@ -347,13 +349,13 @@ impl World<'_> {
         facts: &mut GuildFacts,
         user: u64,
     ) -> Result<bool, StoreError> {
-        let key = Key::pair(guild, user);
-        self.store.delete(Table::Presences, key);
-        self.store.delete(Table::VoiceStates, key);
-        if self.store.get(Table::Members, key)?.is_none() {
+        let key = MEMBERS.at(guild, user);
+        self.store.delete(PRESENCES.at(guild, user));
+        self.store.delete(VOICE_STATES.at(guild, user));
+        if self.store.get(key)?.is_none() {
             return Ok(false);
         }
-        self.store.delete(Table::Members, key);
+        self.store.delete(key);
         if !self.was_uncounted(key)? {
             facts.members_cached = facts.members_cached.saturating_sub(1);
         }

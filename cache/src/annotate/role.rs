@@ -1,7 +1,8 @@
 //! Roles, and their order in the guild.
 
 use mixcord_event::{Map, Value, Writer, atoms, edit};
-use mixcord_state::{Key, Resource, StoreError, Table, compose};
+use mixcord_state::tables::{MEMBERS, ROLE_ORDER, ROLES};
+use mixcord_state::{Resource, StoreError, compose};
 
 use super::{Step, id_in, ids, maps};
 
@@ -20,24 +21,24 @@ fn put(step: &mut Step<'_>, insert: bool) -> Result<(), StoreError> {
     if !step.world.settings.caches(Resource::Roles) {
         return Ok(());
     }
-    let key = Key::pair(guild, id);
+    let key = ROLES.at(guild, id);
     let mut old = step.buffer();
-    if let Some(held) = step.world.store.get(Table::Roles, key)? {
+    if let Some(held) = step.world.store.get(key)? {
         old.extend_from_slice(held);
         let mut new = step.buffer();
         edit::merge(compose::stored_map(&old), role, &mut new);
-        step.world.put_changed(Table::Roles, key, &new)?;
+        step.world.put_changed(key, &new)?;
         let mut data = step.buffer();
         edit::with(step.data, &[(atoms::ROLE, compose::stored(&new))], &mut data);
         step.recycle(new);
         step.old(old);
         step.data(data);
     } else if insert && step.world.created_guild(guild)?.is_some() {
-        step.world.store.put(Table::Roles, key, &[role.as_bytes()]);
+        step.world.store.put(key, &[role.as_bytes()]);
         // Where nobody told all of a guild's roles yet, it has no list of them.
-        if let Some(order) = step.world.store.get(Table::RoleOrder, Key::one(guild))? {
+        if let Some(order) = step.world.store.get(ROLE_ORDER.at(guild))? {
             let order = order.to_vec();
-            step.world.store.put(Table::RoleOrder, Key::one(guild), &[&order, &id.to_le_bytes()]);
+            step.world.store.put(ROLE_ORDER.at(guild), &[&order, &id.to_le_bytes()]);
         }
     }
     Ok(())
@@ -45,18 +46,22 @@ fn put(step: &mut Step<'_>, insert: bool) -> Result<(), StoreError> {
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ROLE_ID)) else { return Ok(()) };
+    if !take_from_members(step, guild, id)? {
+        step.postpone();
+        return Ok(());
+    }
     let mut old = step.buffer();
-    if let Some(held) = step.world.store.get(Table::Roles, Key::pair(guild, id))? {
+    if let Some(held) = step.world.store.get(ROLES.at(guild, id))? {
         old.extend_from_slice(held);
-        step.world.store.delete(Table::Roles, Key::pair(guild, id));
+        step.world.store.delete(ROLES.at(guild, id));
         step.old(old);
     }
-    if let Some(order) = step.world.store.get(Table::RoleOrder, Key::one(guild))? {
+    if let Some(order) = step.world.store.get(ROLE_ORDER.at(guild))? {
         let left: Vec<u8> =
             compose::ids(order).filter(|&role| role != id).flat_map(u64::to_le_bytes).collect();
-        step.world.put_changed(Table::RoleOrder, Key::one(guild), &left)?;
+        step.world.put_changed(ROLE_ORDER.at(guild), &left)?;
     }
-    take_from_members(step, guild, id)
+    Ok(())
 }
 
 /// Replaces a guild's roles.
@@ -70,32 +75,44 @@ pub(super) fn replace(step: &mut Step<'_>, guild: u64, list: Value<'_>) -> Resul
         let Some(id) = id_in(role, atoms::ID) else { continue };
         order.extend_from_slice(&id.to_le_bytes());
         kept.push(id);
-        step.world.put_changed(Table::Roles, Key::pair(guild, id), role.as_bytes())?;
+        step.world.put_changed(ROLES.at(guild, id), role.as_bytes())?;
     }
-    step.world.put_changed(Table::RoleOrder, Key::one(guild), &order)?;
+    step.world.put_changed(ROLE_ORDER.at(guild), &order)?;
     kept.sort_unstable();
-    for key in step.world.keys(Table::Roles, guild)? {
+    for key in step.world.keys(ROLES.of(guild))? {
         if kept.binary_search(&key.id()).is_err() {
-            step.world.store.delete(Table::Roles, key);
+            step.world.store.delete(key);
         }
     }
     Ok(())
 }
 
-/// Members no longer have a role that is gone.
-fn take_from_members(step: &mut Step<'_>, guild: u64, role: u64) -> Result<(), StoreError> {
-    let mut holders = Vec::new();
-    step.world.store.scan(Table::Members, Key::all_of(guild), &mut |key, member| {
-        let member = compose::stored_map(member);
-        if ids(member.get(atoms::ROLES)).any(|id| id == role) {
-            holders.push((key, without_role(member, role)));
+/// Members looked at before what they change is written.
+const PART: usize = 64;
+
+/// Members no longer have a role that goes; false where the rest of them is for another slice.
+fn take_from_members(step: &mut Step<'_>, guild: u64, role: u64) -> Result<bool, StoreError> {
+    let mut rest = Some(MEMBERS.of(guild));
+    while let Some(range) = rest.take() {
+        let mut holders = Vec::new();
+        step.world.store.scan(range, &mut |key, member| {
+            let member = compose::stored_map(member);
+            if ids(member.get(atoms::ROLES)).any(|id| id == role) {
+                holders.push((key, without_role(member, role)));
+            }
+            if holders.len() == PART {
+                rest = range.behind(key);
+            }
+            holders.len() < PART
+        })?;
+        for (key, member) in holders {
+            step.world.store.put(key, &[&member]);
         }
-        true
-    })?;
-    for (key, member) in holders {
-        step.world.store.put(Table::Members, key, &[&member]);
+        if rest.is_some() && step.world.has_enough() {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn without_role(member: Map<'_>, role: u64) -> Vec<u8> {

@@ -1,18 +1,19 @@
 //! READY: whose guilds this shard has.
 
 use mixcord_event::{Kind, Value, Writer, atoms, edit};
-use mixcord_state::{GuildFacts, Key, Resource, StoreError, Table, compose, meta};
+use mixcord_state::tables::GUILD_FACTS;
+use mixcord_state::{GuildFacts, Resource, StoreError, compose, meta};
 
 use super::{Step, guild, id_in};
 
 pub(super) fn ready(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let Some(user) = step.map(atoms::USER) {
         let mut me = step.buffer();
-        match step.world.store.get(Table::Meta, meta::ME)? {
+        match step.world.store.get(meta::ME)? {
             Some(held) => edit::merge(compose::stored_map(held), user, &mut me),
             None => me.extend_from_slice(user.as_bytes()),
         }
-        step.world.put_changed(Table::Meta, meta::ME, &me)?;
+        step.world.put_changed(meta::ME, &me)?;
         step.recycle(me);
         step.world.put_user(user, 0)?;
     }
@@ -28,7 +29,10 @@ pub(super) fn ready(step: &mut Step<'_>) -> Result<(), StoreError> {
                 step.complete = false;
                 break;
             }
-            erase(step, id, facts)?;
+            if !erase(step, id, facts)? {
+                step.complete = false;
+                break;
+            }
         }
     }
     for id in listed {
@@ -40,7 +44,7 @@ pub(super) fn ready(step: &mut Step<'_>) -> Result<(), StoreError> {
 /// The guilds known to be this shard's.
 fn ours(step: &Step<'_>) -> Result<Vec<(u64, GuildFacts)>, StoreError> {
     let mut found = Vec::new();
-    step.world.store.scan(Table::GuildFacts, Key::all(), &mut |key, facts| {
+    step.world.store.scan(GUILD_FACTS.all(), &mut |key, facts| {
         let id = key.owner();
         if let Some(facts) = GuildFacts::from_bytes(facts)
             && is_ours(id, facts, step.shard)
@@ -62,11 +66,14 @@ fn is_ours(guild: u64, facts: GuildFacts, (shard, shards): (u16, u16)) -> bool {
     }
 }
 
-/// The bot left a guild while nobody listened.
-fn erase(step: &mut Step<'_>, id: u64, facts: GuildFacts) -> Result<(), StoreError> {
+/// The bot left a guild while nobody listened; false where the rest of it is for another slice, which tells it.
+fn erase(step: &mut Step<'_>, id: u64, facts: GuildFacts) -> Result<bool, StoreError> {
     let mut old = step.buffer();
     let cached = compose::guild(&*step.world.store, id, &mut old)?;
-    step.world.erase_guild(id)?;
+    if !step.world.erase_guild(id)? {
+        step.recycle(old);
+        return Ok(false);
+    }
     if facts.created {
         let mut data = step.buffer();
         let mut map = Writer::new(&mut data).map();
@@ -79,5 +86,5 @@ fn erase(step: &mut Step<'_>, id: u64, facts: GuildFacts) -> Result<(), StoreErr
             (cached && step.world.settings.caches(Resource::Guilds)).then_some(old),
         );
     }
-    Ok(())
+    Ok(true)
 }

@@ -1,23 +1,24 @@
 //! Threads.
 
 use mixcord_event::{Map, Value, atoms, edit};
-use mixcord_state::{Key, StoreError, Table, compose};
+use mixcord_state::tables::THREADS;
+use mixcord_state::{StoreError, compose};
 
 use super::{Step, channel, guild, id_in, ids, maps, refresh};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
-    channel::put(step, Table::Threads, true)
+    channel::put(step, THREADS, true)
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     let whole = step.data.contains(atoms::NAME) && step.data.contains(atoms::TYPE);
-    channel::put(step, Table::Threads, whole)
+    channel::put(step, THREADS, whole)
 }
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
-    channel::old(step, Table::Threads, guild, id)?;
-    step.world.erase_channel(Table::Threads, guild, id)
+    channel::old(step, THREADS, guild, id)?;
+    step.world.erase_channel(THREADS, guild, id)
 }
 
 /// The active threads of the listed parents, or of the whole guild.
@@ -33,11 +34,11 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
     let mut kept = Vec::new();
     for thread in maps(data.get(atoms::THREADS)) {
         kept.extend(id_in(thread, atoms::ID));
-        step.world.put_channel(Table::Threads, guild, thread)?;
+        step.world.put_channel(THREADS, guild, thread)?;
     }
     kept.sort_unstable();
     let mut gone = Vec::new();
-    step.world.store.scan(Table::Threads, Key::all_of(guild), &mut |key, thread| {
+    step.world.store.scan(THREADS.of(guild), &mut |key, thread| {
         let parent = id_in(compose::stored_map(thread), atoms::PARENT_ID);
         let listed = parents
             .as_ref()
@@ -48,7 +49,7 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
         true
     })?;
     for id in gone {
-        step.world.erase_channel(Table::Threads, guild, id)?;
+        step.world.erase_channel(THREADS, guild, id)?;
     }
     for member in maps(data.get(atoms::MEMBERS)) {
         if let Some(id) = id_in(member, atoms::ID) {
@@ -63,7 +64,7 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
 /// The bot's own membership in a thread changed.
 pub(super) fn own_member(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
-    channel::old(step, Table::Threads, guild, id)?;
+    channel::old(step, THREADS, guild, id)?;
     let mut member = step.buffer();
     edit::without(step.data, &[atoms::GUILD_ID], &mut member);
     edit_thread(step, guild, id, |thread, out| {
@@ -76,7 +77,7 @@ pub(super) fn own_member(step: &mut Step<'_>) -> Result<(), StoreError> {
 /// Somebody joined or left a thread.
 pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
     let (Some(guild), Some(id)) = (step.guild, step.id(atoms::ID)) else { return Ok(()) };
-    channel::old(step, Table::Threads, guild, id)?;
+    channel::old(step, THREADS, guild, id)?;
     let data = step.data;
     let own_id = step.world.own_id()?;
     let is_own = |id: Option<u64>| id.is_some() && id == own_id;
@@ -124,11 +125,11 @@ fn edit_thread(
     id: u64,
     change: impl FnOnce(Map<'_>, &mut Vec<u8>),
 ) -> Result<(), StoreError> {
-    let key = Key::pair(guild, id);
+    let key = THREADS.at(guild, id);
     let mut new = step.buffer();
-    if let Some(held) = step.world.store.get(Table::Threads, key)? {
+    if let Some(held) = step.world.store.get(key)? {
         change(compose::stored_map(held), &mut new);
-        step.world.put_changed(Table::Threads, key, &new)?;
+        step.world.put_changed(key, &new)?;
     }
     step.recycle(new);
     Ok(())

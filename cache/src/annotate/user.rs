@@ -1,7 +1,8 @@
 //! Users and presences.
 
 use mixcord_event::{Flags, Kind, Value, atoms, edit};
-use mixcord_state::{Key, Resource, StoreError, Table, compose, meta};
+use mixcord_state::tables::{MEMBERS, PRESENCES};
+use mixcord_state::{Resource, StoreError, compose, meta};
 
 use super::{Step, id_in};
 
@@ -12,18 +13,18 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     if step.world.own_id()?.is_some_and(|own| own != id) {
         return other(step, id);
     }
-    match step.world.store.get(Table::Meta, meta::ME)? {
+    match step.world.store.get(meta::ME)? {
         Some(held) => {
             let (old, mut new) = (held.to_vec(), step.buffer());
             edit::merge(compose::stored_map(&old), data, &mut new);
-            step.world.put_changed(Table::Meta, meta::ME, &new)?;
+            step.world.put_changed(meta::ME, &new)?;
             // It is kept up to date also where users are not cached.
             if step.world.settings.caches(Resource::Users) {
                 step.old(old);
                 step.data(new);
             }
         }
-        None => step.world.store.put(Table::Meta, meta::ME, &[data.as_bytes()]),
+        None => step.world.store.put(meta::ME, &[data.as_bytes()]),
     }
     step.world.put_user(data, 0)?;
     Ok(())
@@ -58,10 +59,10 @@ pub(super) fn presence(step: &mut Step<'_>) -> Result<(), StoreError> {
 
 fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
     let data = step.data;
-    let key = Key::pair(guild, user);
+    let key = PRESENCES.at(guild, user);
     let offline = data.get(atoms::STATUS).and_then(Value::as_str) == Some("offline");
     let mut old = step.buffer();
-    if let Some(held) = step.world.store.get(Table::Presences, key)? {
+    if let Some(held) = step.world.store.get(key)? {
         old.extend_from_slice(held);
         let held = compose::stored_map(&old);
         let same = |key| data.get(key).is_none_or(|after| held.get(key) == Some(after));
@@ -69,9 +70,9 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
         let mut new = step.buffer();
         edit::merge(held, data, &mut new);
         if offline {
-            step.world.store.delete(Table::Presences, key);
+            step.world.store.delete(key);
         } else if new != old {
-            step.world.store.put(Table::Presences, key, &[&new]);
+            step.world.store.put(key, &[&new]);
         }
         if unchanged {
             step.flag(Flags::UNCHANGED);
@@ -87,12 +88,12 @@ fn put(step: &mut Step<'_>, guild: u64, user: u64) -> Result<(), StoreError> {
     // Where everybody is known, somebody unknown is no member (any more).
     let knows_all = step.world.settings.caches(Resource::Members) && facts.knows_all_members();
     let gone = if knows_all {
-        step.world.store.get(Table::Members, key)?.is_none()
+        step.world.store.get(MEMBERS.at(guild, user))?.is_none()
     } else {
         step.world.has_departed(guild, user)?
     };
     if !gone {
-        step.world.store.put(Table::Presences, key, &[data.as_bytes()]);
+        step.world.store.put(key, &[data.as_bytes()]);
     }
     Ok(())
 }

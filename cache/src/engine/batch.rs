@@ -5,25 +5,27 @@ use std::collections::BTreeMap;
 
 use mixcord_event::{Origin, Record};
 use mixcord_ring::{Entry, Producer, StageError};
-use mixcord_state::{Inputs, Read, WriteTxn};
+use mixcord_state::{Arena, Inputs};
 
 use super::gap::Gap;
 use super::input::Input;
-use super::limits::{CHANGES_BYTES_MAX, OUTPUT_BYTES_MAX, RECORDS_MAX, SPILL_RECORDS};
+use super::limits::{OUTPUT_BYTES_MAX, RECORDS_MAX};
 use super::reached::{Reached, Times};
 use super::tally::Tally;
-use super::transaction::{self, Ending};
-use super::work::{Done, Need, Place, Work, stage_gap};
+use super::transaction::Ending;
+use super::work::{Done, Ground, Need, Place, Work, stage_gap};
 use super::{EngineError, Progress};
 use crate::annotate::Outputs;
 use crate::settings::Settings;
-use crate::store::{Changes, DiskStore, MemoryStore};
+use crate::store::{BATCH_BYTES_MAX, DiskStore, MemoryStore, Notes, OpenBatch};
 
 /// The batch in work, and what stays from one to the next.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) changes: Changes,
+    pub(super) notes: Notes,
     outputs: Outputs,
+    /// What a record read.
+    arena: Arena,
     /// Losses to be told before anything else.
     pub(super) gaps: Vec<Gap>,
     /// How many of them are staged; the output ring may have too few places for all.
@@ -41,7 +43,7 @@ pub(super) struct Batch {
 /// What a batch works on.
 pub(super) struct Around<'a> {
     pub(super) out: &'a mut Producer,
-    pub(super) store: Option<&'a DiskStore>,
+    pub(super) store: Option<&'a mut DiskStore>,
     pub(super) settings: &'a Settings,
     pub(super) inputs: &'a mut BTreeMap<(u16, u16), Input>,
     pub(super) reached: &'a mut Reached,
@@ -67,8 +69,9 @@ struct Staged {
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            changes: Changes::default(),
+            notes: Notes::default(),
             outputs: Outputs::default(),
+            arena: Arena::default(),
             gaps: Vec::new(),
             told: 0,
             stored_gaps: false,
@@ -99,12 +102,8 @@ impl Batch {
         if let Some(bytes) = self.stage_gaps(around.out)? {
             return Ok(Some(Progress::OutputFull(bytes)));
         }
-        let mut txn = match around.store {
-            Some(store) => Some(transaction::begin(store.env()?)?),
-            None => None,
-        };
         let Staged { end, times } = if self.untold().is_empty() {
-            self.stage_records(around, &mut txn)?
+            self.stage_records(around)?
         } else {
             Staged { end: End::Enough, times: around.reached.times }
         };
@@ -122,22 +121,22 @@ impl Batch {
         let before = (around.reached.positions.clone(), around.reached.times);
         around.reached.positions.extend(staged);
         around.reached.times = times;
-        if let Some(txn) = txn {
+        if let Some(store) = &mut around.store {
             let ending = Ending {
                 reached: around.reached,
                 output: (around.out.id().0, around.out.staged_tail()),
                 untold: &self.gaps[self.told..],
                 had_untold: self.stored_gaps,
             };
-            if let Err(error) = ending.commit(txn, &mut self.changes) {
+            if let Err(error) = ending.commit(store.writer_mut()) {
                 (around.reached.positions, around.reached.times) = before;
                 return Err(error.into());
             }
         }
         let held_back = if around.store.is_some() { &[] } else { &self.gaps[self.told..] };
         around.reached.committed(held_back);
-        self.changes.committed();
         self.tally.commit();
+        self.notes.committed();
         Ok(None)
     }
 
@@ -152,12 +151,16 @@ impl Batch {
     pub(super) fn take_back(
         &mut self,
         out: &mut Producer,
+        store: Option<&mut DiskStore>,
         inputs: &mut BTreeMap<(u16, u16), Input>,
     ) {
         out.discard_staged();
+        if let Some(store) = store {
+            store.writer_mut().discard();
+        }
         self.told = 0;
         self.tally.take_back();
-        self.changes.take_back();
+        self.notes.take_back();
         inputs.values_mut().for_each(Input::take_back);
     }
 
@@ -167,21 +170,19 @@ impl Batch {
     }
 
     /// Annotates and stages what waits, until the output ring is full.
-    fn stage_records(
-        &mut self,
-        around: &mut Around<'_>,
-        txn: &mut Option<WriteTxn<'_>>,
-    ) -> Result<Staged, EngineError> {
+    fn stage_records(&mut self, around: &mut Around<'_>) -> Result<Staged, EngineError> {
         let Reached { positions, shards, times, .. } = &*around.reached;
         let (mut applied_us, cut_us) = (times.applied_us, times.cut_us);
         let mut left = self.records_max.min(RECORDS_MAX);
-        let empty = MemoryStore::default();
         let mut work = Work {
             out: around.out,
             settings: around.settings,
-            changes: &mut self.changes,
+            ground: match &mut around.store {
+                Some(store) => Ground::Store(OpenBatch::new(store.writer_mut(), &mut self.arena)),
+                None => Ground::Nothing(MemoryStore::default()),
+            },
+            notes: &mut self.notes,
             outputs: &mut self.outputs,
-            keeps: txn.is_some(),
             output_bytes_max: OUTPUT_BYTES_MAX,
             refusal: around.refusal,
             tally: &mut self.tally,
@@ -205,15 +206,11 @@ impl Batch {
             let mut newer = None;
             let mut cut = input.cut;
             for entry in input.rest() {
-                if left == 0 || work.changes.bytes() > CHANGES_BYTES_MAX {
+                if left == 0 || work.ground.changed_bytes() > BATCH_BYTES_MAX {
                     stopped = true;
                     break;
                 }
                 left -= 1;
-                if let Some(txn) = txn.as_mut().filter(|_| left.is_multiple_of(SPILL_RECORDS)) {
-                    transaction::spill(txn, work.changes)?;
-                }
-                let base: &dyn Read = txn.as_ref().map_or(&empty, |txn| txn);
                 let at = Place { shard: *key, ring, position: entry.position };
                 let received_us = received_us(entry);
                 if cut.leaves_out(entry.position, received_us, cut_us) {
@@ -229,7 +226,7 @@ impl Batch {
                 }
                 let known = known.filter(|known| known.position == entry.position);
                 let from = known.map_or(0, |known| known.index);
-                match work.record(base, at, entry, from)? {
+                match work.record(at, entry, from)? {
                     Done::Staged => {
                         applied_us = applied_us.max(received_us.unwrap_or(0));
                         staged += 1;
@@ -260,8 +257,7 @@ impl Batch {
         }
         if torn {
             // Half a record is staged behind the others: begin again, record by record.
-            *txn = None;
-            self.take_back(around.out, around.inputs);
+            self.take_back(around.out, around.store.as_deref_mut(), around.inputs);
             self.records_max = 1;
             applied_us = times.applied_us;
         }

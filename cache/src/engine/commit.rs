@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use mixcord_state::StoreError;
+use mixcord_state::{Arena, StoreError};
 
 use super::batch::Around;
 use super::input::{self, Input};
 use super::{Engine, EngineError, Progress};
+use crate::annotate;
 use crate::kill;
+use crate::store::{OpenBatch, Tables};
 
 impl Engine {
     pub(super) fn commit_round(&mut self) -> Result<Progress, EngineError> {
@@ -15,7 +17,7 @@ impl Engine {
             return Ok(Progress::Idle);
         }
         let Self { out, store, settings, inputs, reached, batch, refusal, .. } = self;
-        let mut around = Around { out, store: store.as_ref(), settings, inputs, reached, refusal };
+        let mut around = Around { out, store: store.as_mut(), settings, inputs, reached, refusal };
         let began = Instant::now();
         match batch.commit(&mut around) {
             Ok(None) => {}
@@ -23,7 +25,7 @@ impl Engine {
                 self.inputs.values_mut().for_each(Input::leave);
                 return Ok(progress);
             }
-            Err(EngineError::Store(StoreError::Full)) => return self.make_room(),
+            Err(EngineError::Store(error)) if !error.is_damage() => return self.make_room(error),
             Err(error) => return Err(error),
         }
         self.set_checkpoint();
@@ -35,31 +37,53 @@ impl Engine {
         self.inputs.values_mut().for_each(Input::leave);
         self.batch.published();
         self.knew_positions = true;
+        self.keep_room()?;
         Ok(Progress::Worked)
     }
 
-    /// The store has no room for the batch, which begins anew once there is.
-    fn make_room(&mut self) -> Result<Progress, EngineError> {
+    /// The store does not take the batch, which begins anew: shorter, if it can be; else with less beside it.
+    fn make_room(&mut self, error: StoreError) -> Result<Progress, EngineError> {
         self.take_back();
-        let Some(store) = &mut self.store else { return Ok(Progress::Idle) };
-        store.clear_stale_readers()?;
-        let grown = store.grow();
-        // A page that a batch touches is there twice until the batch ends: a shorter one may fit.
-        if matches!(grown, Ok(true)) || !self.batch.shorten() {
+        if !self.batch.shorten() {
             return Ok(Progress::Worked);
         }
-        Ok(match grown {
-            Ok(_) => Progress::StoreFull { oldest_reader: store.oldest_reader() },
-            Err(error) => {
+        match error {
+            StoreError::Full { .. } if self.let_go()? => Ok(Progress::Worked),
+            StoreError::Full { .. } => Ok(Progress::StoreFull),
+            StoreError::NoSpace { .. } => {
                 self.refusal = error.to_string();
-                Progress::Refused
+                Ok(Progress::Refused)
             }
-        })
+            error => Err(error.into()),
+        }
+    }
+
+    /// Before the store is full, the oldest of it goes: what goes takes a little room itself.
+    pub(super) fn keep_room(&mut self) -> Result<(), EngineError> {
+        if self.store.as_ref().is_some_and(|store| store.writer().is_nearly_full()) {
+            self.let_go()?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is missed least; false where nothing of it is left.
+    fn let_go(&mut self) -> Result<bool, EngineError> {
+        let Some(store) = &mut self.store else { return Ok(false) };
+        let mut arena = Arena::default();
+        let mut batch = OpenBatch::new(store.writer_mut(), &mut arena);
+        batch.begin_record();
+        match annotate::make_room(&mut batch).and_then(|some| batch.settle().map(|()| some)) {
+            Err(StoreError::Full { .. }) => {
+                store.writer_mut().discard();
+                Ok(false)
+            }
+            done => Ok(done?),
+        }
     }
 
     /// Forgets the batch; nothing of it was committed.
     pub(super) fn take_back(&mut self) {
-        self.batch.take_back(&mut self.out, &mut self.inputs);
+        self.batch.take_back(&mut self.out, self.store.as_mut(), &mut self.inputs);
     }
 
     /// Keeps the positions in the output ring too.

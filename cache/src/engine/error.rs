@@ -62,7 +62,7 @@ impl EngineError {
                 DiskError::Locked { .. }
                 | DiskError::NotOurs { .. }
                 | DiskError::Newer { .. }
-                | DiskError::NoSpace { .. } => true,
+                | DiskError::Store(StoreError::NoSpace { .. }) => true,
                 DiskError::Io { source, .. } => matches!(
                     source.kind(),
                     ErrorKind::NotFound

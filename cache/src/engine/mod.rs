@@ -1,6 +1,6 @@
-//! The engine: shard rings in, annotated records out, one transaction for each batch.
+//! The engine: shard rings in, annotated records out, all or nothing of each batch.
 //!
-//! The order of a commit: write outputs beyond the tail → commit the transaction, which holds the
+//! The order of a commit: write outputs beyond the tail → commit the batch, which holds the
 //! state, the position reached in every input ring and the intended output tail → publish the tail
 //! → release the input. Whatever instruction the process dies at, [`Engine::start`] finds which of
 //! these was the last and goes on from there.
@@ -27,7 +27,6 @@ use std::time::{Duration, Instant};
 
 use mixcord_holdup::Holdup;
 use mixcord_ring::{Bell, Geometry, Namespace, Pace, Pacer, Producer, arm_all};
-use mixcord_state::StoreError;
 
 use self::batch::Batch;
 pub use self::error::EngineError;
@@ -67,10 +66,7 @@ pub enum Progress {
     /// is tried again.
     Refused,
     /// The store may not grow any more.
-    StoreFull {
-        /// The process whose old read transaction keeps pages from reuse.
-        oldest_reader: Option<u32>,
-    },
+    StoreFull,
 }
 
 /// The cache of one instance.
@@ -93,7 +89,6 @@ pub struct Engine {
     /// Why the system refused what was to be written last.
     refusal: String,
     old_rings_kept: Duration,
-    housekeeping: Instant,
     pacer: Pacer,
     looked: Option<Instant>,
 }
@@ -102,8 +97,6 @@ pub struct Engine {
 const FULL_LOOK: Duration = Duration::from_millis(50);
 /// The same when there seems to be room for what did not fit.
 const FULL_PAUSE: Duration = Duration::from_millis(2);
-/// How often the store is looked after.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How often rings are looked for.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -148,7 +141,7 @@ impl Engine {
     pub fn round(&mut self) -> Result<Progress, EngineError> {
         self.look_after()?;
         match self.commit_round() {
-            Err(EngineError::Store(error @ StoreError::Damaged { .. })) => {
+            Err(EngineError::Store(error)) if error.is_damage() => {
                 tracing::error!("{error}: beginning anew");
                 self.take_back();
                 self.lose_state()?;
@@ -190,7 +183,7 @@ impl Engine {
                 let pause = if fits { FULL_PAUSE } else { FULL_LOOK };
                 self.bell.wait(ticket, timeout.min(pause));
             }
-            Progress::Refused | Progress::StoreFull { .. } => {
+            Progress::Refused | Progress::StoreFull => {
                 self.bell.wait(ticket, timeout);
             }
         }
@@ -199,13 +192,6 @@ impl Engine {
     /// What has to be done now and then.
     fn look_after(&mut self) -> Result<(), EngineError> {
         let now = Instant::now();
-        if now.duration_since(self.housekeeping) >= HOUSEKEEPING {
-            self.housekeeping = now;
-            if let Some(store) = &self.store {
-                store.clear_stale_readers()?;
-                store.sync()?;
-            }
-        }
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.looked = Some(now);
             self.discover()?;

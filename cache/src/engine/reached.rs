@@ -2,9 +2,7 @@
 
 use mixcord_event::Reason;
 use mixcord_ring::Position;
-use mixcord_state::{
-    Checkpoint, InputPosition, Inputs, Key, Read, StoreError, Table, compose, meta,
-};
+use mixcord_state::{Checkpoint, InputPosition, Inputs, Read, StoreError, compose, meta};
 
 use super::gap::Gap;
 
@@ -70,19 +68,18 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn read(txn: &impl Read) -> Result<Self, StoreError> {
+    pub(super) fn read(store: &impl Read, output: (u64, Position)) -> Result<Self, StoreError> {
         let pair = |key| -> Result<_, StoreError> {
-            let Some(bytes) = txn.get(Table::Meta, key)? else { return Ok(None) };
+            let Some(bytes) = store.get(key)? else { return Ok(None) };
             let mut words = compose::ids(bytes);
             Ok(words.next().zip(words.next()))
         };
-        let shards = txn.get(Table::Meta, meta::SHARDS)?;
+        let shards = store.get(meta::SHARDS)?;
         let shards = shards.and_then(|bytes| compose::ids(bytes).next());
         let (applied_us, cut_us) = pair(meta::TIMES)?.unwrap_or_default();
         let mut positions = Inputs::new();
-        txn.scan(Table::Meta, Key::all_of(meta::INPUTS), &mut |key, bytes| {
-            let shard = ((key.id() >> 16) as u16, key.id() as u16);
-            positions.extend(input(bytes).map(|input| (shard, input)));
+        store.scan(meta::INPUTS, &mut |key, bytes| {
+            positions.extend(input(bytes).map(|input| (meta::input_of(key), input)));
             true
         })?;
         let reached = Reached {
@@ -91,8 +88,8 @@ impl Stored {
             shards: shards.and_then(|shards| u16::try_from(shards).ok()),
             times: Times { applied_us, cut_us },
         };
-        let gaps = gaps(txn.get(Table::Meta, meta::GAPS)?.unwrap_or_default());
-        Ok(Self { output: pair(meta::OUTPUT)?, reached, gaps })
+        let gaps = gaps(store.get(meta::GAPS)?.unwrap_or_default());
+        Ok(Self { output: (output.0 != 0).then_some(output), reached, gaps })
     }
 }
 

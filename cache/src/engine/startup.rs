@@ -2,11 +2,10 @@
 //! other, before anything is written.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use mixcord_event::{Reason, topology};
 use mixcord_ring::{Namespace, Pacer, Producer};
-use mixcord_state::{Checkpoint, InputPosition, StoreError};
+use mixcord_state::{Arena, Checkpoint, InputPosition, Read, compose, meta};
 
 use super::batch::Batch;
 use super::gap::Gap;
@@ -14,8 +13,7 @@ use super::input::Input;
 use super::reached::{Reached, Stored};
 use super::{Engine, EngineError, Plan};
 use crate::annotate::forget_uncached;
-use crate::kill;
-use crate::store::{Changes, DiskStore, Fate, announce};
+use crate::store::{DiskStore, Fate, Notes, OpenBatch, announce};
 
 impl Engine {
     /// Takes the output ring and the store, and makes them agree.
@@ -67,7 +65,6 @@ impl Engine {
             complaints: BTreeMap::new(),
             refusal: String::new(),
             old_rings_kept: plan.old_rings_kept,
-            housekeeping: Instant::now(),
             pacer: Pacer::default(),
             looked: None,
         };
@@ -80,21 +77,13 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Takes out of the store what an earlier run cached and this one does not, in one transaction.
+    /// Takes out of the store what an earlier run cached and this one does not.
     fn forget_uncached(&mut self) -> Result<(), EngineError> {
         let Some(store) = &mut self.store else { return Ok(()) };
-        loop {
-            let mut txn = store.env()?.write()?;
-            kill::point();
-            let forgotten = forget_uncached(&mut txn, &self.settings);
-            match forgotten.and_then(|()| txn.commit()) {
-                Ok(()) => break,
-                Err(StoreError::Full) if store.grow()? => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        kill::point();
-        Ok(())
+        Ok(forget_uncached(
+            &mut OpenBatch::new(store.writer_mut(), &mut Arena::default()),
+            &self.settings,
+        )?)
     }
 
     /// Makes store and output ring agree.
@@ -112,13 +101,17 @@ impl Engine {
             }
             return Ok(());
         };
-        let stored = Stored::read(&store.env()?.read()?)?;
+        let arena = Arena::default();
+        let view = store.view(&arena);
+        let stored = Stored::read(&view, store.writer().output())?;
+        let copied_from = view.get(meta::COPIED_FROM)?.and_then(|id| compose::ids(id).next());
         let (id, tail) = (self.out.id().0, self.out.tail());
         if fate == Some(Fate::Discarded) {
             tracing::warn!("the store of an earlier run or version was discarded");
         }
         // Whatever the tails say: what was written with another store, or none, this one has not seen.
-        let is_anothers = checkpoint.as_ref().is_some_and(|at| at.store != store.id());
+        let is_ours = |id| id == store.id() || Some(id) == copied_from;
+        let is_anothers = checkpoint.as_ref().is_some_and(|at| !is_ours(at.store));
         let is_older = stored.output.is_some_and(|(ring, intended)| ring == id && intended < tail);
         if is_anothers || is_older || (checkpoint.is_some() && stored.output.is_none()) {
             tracing::error!(
@@ -159,7 +152,7 @@ impl Engine {
         self.forget_uncached()?;
         self.reached.persisted.clear();
         // Notes are of the state that was.
-        self.batch.changes = Changes::default();
+        self.batch.notes = Notes::default();
         self.tell(Reason::StateLost);
         Ok(())
     }

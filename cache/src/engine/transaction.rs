@@ -1,28 +1,12 @@
-//! The transaction of a batch: state, positions, intended tail.
+//! What a batch changes of the store beside the state: positions, intended tail, losses that are not told.
 
-use mixcord_state::{Env, Key, StoreError, Table, WriteTxn, meta};
+use mixcord_state::{StoreError, Writer, meta};
 
 use super::gap::Gap;
 use super::reached::{Reached, gap_bytes};
 use crate::kill;
-use crate::store::Changes;
 
-/// Begins a batch's transaction.
-pub(super) fn begin(env: &Env) -> Result<WriteTxn<'_>, StoreError> {
-    kill::point();
-    let txn = env.write()?;
-    kill::point();
-    Ok(txn)
-}
-
-/// Moves changes into the transaction.
-pub(super) fn spill(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
-    put_changes(txn, changes)?;
-    changes.spilled();
-    Ok(())
-}
-
-/// What a batch's transaction ends with, beside the last changes.
+/// What a batch ends with, beside the changes of its records.
 pub(super) struct Ending<'a> {
     /// How far everything is once it is committed, and what the store holds of that already.
     pub(super) reached: &'a Reached,
@@ -35,54 +19,39 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    pub(super) fn commit(
-        self,
-        mut txn: WriteTxn<'_>,
-        changes: &mut Changes,
-    ) -> Result<(), StoreError> {
-        put_changes(&mut txn, changes)?;
+    /// Adds it to the open batch, and makes all of that the state.
+    pub(super) fn commit(self, store: &mut Writer) -> Result<(), StoreError> {
+        store.mark();
+        if let Err(error) = self.add(store) {
+            store.take_back();
+            return Err(error);
+        }
+        kill::point();
+        store.commit(self.output)?;
+        kill::point();
+        Ok(())
+    }
+
+    fn add(&self, store: &mut Writer) -> Result<(), StoreError> {
         let Reached { positions, persisted, shards, times } = self.reached;
         for (shard, input) in positions {
             if persisted.get(shard) != Some(input) {
                 let value = words([input.ring, input.position, input.index.into()]);
-                put(&mut txn, meta::input(shard.1, shard.0), &value)?;
+                store.put(meta::input(shard.1, shard.0), &[&value])?;
             }
         }
         for shard in persisted.keys().filter(|shard| !positions.contains_key(shard)) {
-            txn.delete(Table::Meta, meta::input(shard.1, shard.0))?;
-            kill::point();
+            store.delete(meta::input(shard.1, shard.0))?;
         }
         if let Some(shards) = shards {
-            put(&mut txn, meta::SHARDS, &u64::from(*shards).to_le_bytes())?;
+            store.put(meta::SHARDS, &[&u64::from(*shards).to_le_bytes()])?;
         }
-        put(&mut txn, meta::TIMES, &words([times.applied_us, times.cut_us]))?;
+        store.put(meta::TIMES, &[&words([times.applied_us, times.cut_us])])?;
         if self.had_untold || !self.untold.is_empty() {
-            put(&mut txn, meta::GAPS, &gap_bytes(self.untold))?;
+            store.put(meta::GAPS, &[&gap_bytes(self.untold)])?;
         }
-        put(&mut txn, meta::OUTPUT, &words([self.output.0, self.output.1]))?;
-        txn.commit()?;
-        kill::point();
         Ok(())
     }
-}
-
-fn put_changes(txn: &mut WriteTxn<'_>, changes: &mut Changes) -> Result<(), StoreError> {
-    changes.each(|table, key, value| {
-        match value {
-            // In the order in which they were received.
-            Some(value) if table == Table::Messages => txn.append(table, key, value)?,
-            Some(value) => txn.put(table, key, value)?,
-            None => txn.delete(table, key)?,
-        }
-        kill::point();
-        Ok(())
-    })
-}
-
-fn put(txn: &mut WriteTxn<'_>, key: Key, value: &[u8]) -> Result<(), StoreError> {
-    txn.put(Table::Meta, key, value)?;
-    kill::point();
-    Ok(())
 }
 
 fn words<const N: usize>(words: [u64; N]) -> Vec<u8> {

@@ -2,14 +2,13 @@
 
 use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, RecordError, record};
 use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
-use mixcord_state::{Read, StoreError};
+use mixcord_state::StoreError;
 
 use super::gap::Gap;
-use super::limits::CHANGES_BYTES_MAX;
 use super::tally::Tally;
 use crate::annotate::{Output, Outputs, Slice, annotate};
 use crate::settings::Settings;
-use crate::store::{Changes, Overlay};
+use crate::store::{BATCH_BYTES_MAX, MemoryStore, Noted, Notes, OpenBatch, Store};
 
 /// A record's header with the longest name.
 const HEAD_BYTES_MAX: usize = 64 + 256;
@@ -50,10 +49,9 @@ pub(super) struct Place {
 pub(super) struct Work<'a> {
     pub(super) out: &'a mut Producer,
     pub(super) settings: &'a Settings,
-    pub(super) changes: &'a mut Changes,
+    pub(super) ground: Ground<'a>,
+    pub(super) notes: &'a mut Notes,
     pub(super) outputs: &'a mut Outputs,
-    /// Whether changes are kept from one record to the next.
-    pub(super) keeps: bool,
     /// The longest output there may be, in bytes.
     pub(super) output_bytes_max: u64,
     /// Why the system refused a file, if it did.
@@ -61,11 +59,57 @@ pub(super) struct Work<'a> {
     pub(super) tally: &'a mut Tally,
 }
 
+/// Where records put what they change.
+pub(super) enum Ground<'a> {
+    /// The store's open batch.
+    Store(OpenBatch<'a>),
+    /// Nothing that stays: each record finds it empty.
+    Nothing(MemoryStore),
+}
+
+impl Ground<'_> {
+    fn store(&mut self) -> &mut dyn Store {
+        match self {
+            Self::Store(batch) => batch,
+            Self::Nothing(memory) => memory,
+        }
+    }
+
+    fn begin_record(&mut self) {
+        match self {
+            Self::Store(batch) => batch.begin_record(),
+            Self::Nothing(memory) => memory.clear(),
+        }
+    }
+
+    fn take_back_record(&mut self) {
+        match self {
+            Self::Store(batch) => batch.take_back_record(),
+            Self::Nothing(memory) => memory.clear(),
+        }
+    }
+
+    /// Whether the store took everything.
+    fn check(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Store(batch) => batch.check(),
+            Self::Nothing(_) => Ok(()),
+        }
+    }
+
+    /// About the memory that the batch's changes take.
+    pub(super) fn changed_bytes(&self) -> usize {
+        match self {
+            Self::Store(batch) => batch.changed_bytes(),
+            Self::Nothing(_) => 0,
+        }
+    }
+}
+
 impl Work<'_> {
     /// Outputs before `from` are delivered.
     pub(super) fn record(
         &mut self,
-        base: &dyn Read,
         at: Place,
         entry: Entry<'_>,
         from: u16,
@@ -84,31 +128,34 @@ impl Work<'_> {
                 return Ok(self.tell(at, 0, Reason::Undecodable));
             }
         };
-        self.changes.begin_record();
+        self.ground.begin_record();
+        self.notes.begin_record();
         let geometry = self.out.geometry();
         let slice = Slice {
             from,
             records: (geometry.slots as usize / 2).min(usize::from(u16::MAX / 2)),
             // With one guild too many, the record itself and a hole, each a quarter at most, it fits.
             bytes: geometry.payload_bytes as usize / 8,
-            changes: CHANGES_BYTES_MAX,
+            changes: BATCH_BYTES_MAX,
         };
-        let mut overlay = Overlay::new(base, self.changes);
-        let all = annotate(&mut overlay, self.settings, &input, slice, self.outputs)?;
+        let mut store = Noted::new(self.ground.store(), self.notes);
+        let annotated = annotate(&mut store, self.settings, &input, slice, self.outputs);
+        let all = self.ground.check().and(annotated)?;
         let done = match self.room(input.data_bytes()) {
             None => self.stage(&input, at, slice.from),
             Some(bytes) => Done::Waits(Need::Bytes(bytes)),
         };
         Ok(match done {
             Done::Staged => {
-                if !self.keeps {
-                    self.changes.take_back();
+                if matches!(self.ground, Ground::Nothing(_)) {
+                    self.notes.take_back();
                 }
                 let next = slice.from.saturating_add(self.outputs.items().len() as u16);
                 if all { Done::Staged } else { Done::Part(next) }
             }
             other => {
-                self.changes.take_back_record();
+                self.ground.take_back_record();
+                self.notes.take_back_record();
                 other
             }
         })
@@ -245,7 +292,6 @@ mod tests {
     use mixcord_ring::{Geometry, GroupSpec, Limits, Namespace, Start};
 
     use super::*;
-    use crate::store::MemoryStore;
 
     /// A ring of a test's own; removed with it.
     struct Rings(Namespace);
@@ -276,9 +322,11 @@ mod tests {
         let group = GroupSpec::durable("test").from(Start::Earliest);
         let made = Producer::create(&rings.0, "out", geometry, std::slice::from_ref(&group), &bell);
         let mut out = made.unwrap();
-        let (mut changes, mut outputs) = (Changes::default(), Outputs::default());
-        let (empty, settings, mut refusal) =
-            (MemoryStore::default(), Settings::default(), String::new());
+        let (mut notes, mut outputs) = (Notes::default(), Outputs::default());
+        let (settings, mut refusal) = (Settings::default(), String::new());
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = mixcord_state::Writer::create(dir.path(), 64 << 20).unwrap();
+        let mut arena = mixcord_state::Arena::default();
         let description = "x".repeat(3000);
         let name = "y".repeat(2000);
         let events = [
@@ -293,9 +341,9 @@ mod tests {
             let mut work = Work {
                 out: &mut out,
                 settings: &settings,
-                changes: &mut changes,
+                ground: Ground::Store(OpenBatch::new(&mut store, &mut arena)),
+                notes: &mut notes,
                 outputs: &mut outputs,
-                keeps: true,
                 output_bytes_max: 5000,
                 refusal: &mut refusal,
                 tally: &mut Tally::default(),
@@ -303,7 +351,7 @@ mod tests {
             let at = Place { shard: (1, 0), ring: 7, position };
             let entry =
                 Entry { position, key: 100, tag: 0, source: 0, order: 0, payload, lost: false };
-            assert_eq!(work.record(&empty, at, entry, 0).unwrap(), Done::Staged);
+            assert_eq!(work.record(at, entry, 0).unwrap(), Done::Staged);
         }
         out.publish();
         let mut member = out.ring().join(&group, &bell).unwrap();

@@ -1,76 +1,73 @@
 //! Tables in memory: for tests, and behind `--store none`, where it stays empty.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
-use mixcord_state::{Key, Read, StoreError, Table};
+use mixcord_state::{Key, Range, Read, StoreError, Table};
 
 use super::{Store, Tables};
 
 /// Tables in the memory of this process.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct MemoryStore {
-    tables: BTreeMap<(Table, Key), Vec<u8>>,
+    entries: BTreeMap<Key, Vec<u8>>,
 }
 
 impl MemoryStore {
     /// How many entries a table has.
     #[must_use]
     pub fn len(&self, table: Table) -> usize {
-        self.tables.range((table, Key::one(0))..=(table, *Key::all().end())).count()
+        self.in_range(table.all()).count()
     }
 
     /// Whether no table has an entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tables.is_empty()
+        self.entries.is_empty()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    fn in_range(&self, range: Range) -> impl Iterator<Item = (Key, &[u8])> {
+        let entries = self.entries.range(range.first()..=range.last());
+        entries.map(|(key, value)| (*key, value.as_slice()))
     }
 }
 
 impl Read for MemoryStore {
-    fn get(&self, table: Table, key: Key) -> Result<Option<&[u8]>, StoreError> {
-        Ok(self.tables.get(&(table, key)).map(Vec::as_slice))
+    fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError> {
+        Ok(self.entries.get(&key).map(Vec::as_slice))
+    }
+
+    fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError> {
+        self.in_range(range).all(|(key, _)| visit(key));
+        Ok(())
     }
 
     fn scan(
         &self,
-        table: Table,
-        range: RangeInclusive<Key>,
+        range: Range,
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        for (&(_, key), value) in self.tables.range((table, *range.start())..=(table, *range.end()))
-        {
-            if !visit(key, value) {
-                break;
-            }
-        }
+        self.in_range(range).all(|(key, value)| visit(key, value));
         Ok(())
     }
 }
 
 impl Store for MemoryStore {
-    fn put(&mut self, table: Table, key: Key, parts: &[&[u8]]) {
-        self.tables.insert((table, key), parts.concat());
+    fn put(&mut self, key: Key, parts: &[&[u8]]) {
+        self.entries.insert(key, parts.concat());
     }
 
-    fn delete(&mut self, table: Table, key: Key) {
-        self.tables.remove(&(table, key));
+    fn delete(&mut self, key: Key) {
+        self.entries.remove(&key);
     }
 }
 
 impl Tables for MemoryStore {
-    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
-        self.put(table, key, &[value]);
-        Ok(())
-    }
-
-    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError> {
-        self.delete(table, key);
-        Ok(())
-    }
-
-    fn clear(&mut self, table: Table) -> Result<(), StoreError> {
-        self.tables.retain(|(held, _), _| *held != table);
+    fn settle(&mut self) -> Result<(), StoreError> {
         Ok(())
     }
 }

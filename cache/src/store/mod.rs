@@ -1,48 +1,50 @@
 //! Where the annotator keeps its state.
 
 mod disk;
+mod lmdb;
 mod memory;
+mod noted;
 mod notes;
-mod overlay;
+mod open;
 mod place;
 
 pub use disk::{DiskError, DiskStore, Fate};
 pub use memory::MemoryStore;
-pub use notes::Subject;
-pub use overlay::{Changes, Overlay};
+pub use noted::Noted;
+pub use notes::{Notes, Subject};
+pub use open::{BATCH_BYTES_MAX, OpenBatch};
 pub use place::announce;
 
 use mixcord_event::{Atom, Map};
-use mixcord_state::{Key, Read, StoreError, Table, WriteTxn};
-
-use crate::kill;
+use mixcord_state::{Key, Range, Read, StoreError};
 
 /// Tables that can be read and changed.
 pub trait Store: Read {
     /// Stores the concatenation of `parts` under `key`.
-    fn put(&mut self, table: Table, key: Key, parts: &[&[u8]]);
+    fn put(&mut self, key: Key, parts: &[&[u8]]);
 
     /// Removes what stands under `key`, if anything does.
-    fn delete(&mut self, table: Table, key: Key);
+    fn delete(&mut self, key: Key);
 
-    /// Removes all of `table` in `range`.
-    fn delete_range(
-        &mut self,
-        table: Table,
-        range: std::ops::RangeInclusive<Key>,
-    ) -> Result<(), StoreError> {
+    /// Removes everything in `range`.
+    fn delete_range(&mut self, range: Range) -> Result<(), StoreError> {
         let mut keys = Vec::new();
-        self.scan(table, range, &mut |key, _| {
+        self.keys(range, &mut |key| {
             keys.push(key);
             true
         })?;
-        keys.into_iter().for_each(|key| self.delete(table, key));
+        keys.into_iter().for_each(|key| self.delete(key));
         Ok(())
     }
 
     /// About the bytes of memory that changes take until they are committed.
     fn changed_bytes(&self) -> usize {
         0
+    }
+
+    /// What of that one key takes at least.
+    fn key_bytes(&self) -> usize {
+        128
     }
 
     /// Whether it was noted that merging `document`, without the members under `except`, over what is
@@ -56,34 +58,8 @@ pub trait Store: Read {
     fn note(&mut self, _subject: Subject, _document: Map<'_>, _except: &[Atom]) {}
 }
 
-/// Tables that are changed where they are, and whole: a transaction of the store, or memory.
-pub trait Tables: Read {
-    /// Stores `value` under `key`.
-    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError>;
-
-    /// Removes what stands under `key`, if anything does.
-    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError>;
-
-    /// Removes everything from a table.
-    fn clear(&mut self, table: Table) -> Result<(), StoreError>;
-}
-
-impl Tables for WriteTxn<'_> {
-    fn set(&mut self, table: Table, key: Key, value: &[u8]) -> Result<(), StoreError> {
-        self.put(table, key, value)?;
-        kill::point();
-        Ok(())
-    }
-
-    fn remove(&mut self, table: Table, key: Key) -> Result<(), StoreError> {
-        self.delete(table, key)?;
-        kill::point();
-        Ok(())
-    }
-
-    fn clear(&mut self, table: Table) -> Result<(), StoreError> {
-        Self::clear(self, table)?;
-        kill::point();
-        Ok(())
-    }
+/// Tables that may be changed in parts, each of them settled by itself.
+pub trait Tables: Store {
+    /// Makes what was changed so far the state.
+    fn settle(&mut self) -> Result<(), StoreError>;
 }

@@ -27,9 +27,9 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Whom an entry of a table is about, if there are notes about such.
-    pub(super) const fn of(table: Table, key: Key) -> Option<Self> {
-        match table {
+    /// Whom an entry is about, if there are notes about such.
+    pub(super) const fn of(key: Key) -> Option<Self> {
+        match key.table() {
             Table::Members => Some(Self::Member { guild: key.owner(), user: key.id() }),
             Table::Users => Some(Self::User(key.owner())),
             _ => None,
@@ -39,13 +39,21 @@ impl Subject {
 
 /// The notes, 8 MiB of them at most.
 #[derive(Default)]
-pub(super) struct Notes {
+pub struct Notes {
     /// Seeded by chance, so that nobody can aim at the print of another document.
     hasher: RandomState,
     /// None until there is a note: without a store there never is.
     buckets: Vec<Bucket>,
     /// Places written since the last commit, in order: bucket and place in it.
     fresh: Vec<u32>,
+    /// How many of them there were before the record in work.
+    marked: usize,
+}
+
+impl std::fmt::Debug for Notes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notes").field("fresh", &self.fresh.len()).finish_non_exhaustive()
+    }
 }
 
 /// A power of two.
@@ -100,22 +108,33 @@ impl Notes {
         }
     }
 
-    /// How many notes were added since the last commit.
-    pub(super) fn fresh(&self) -> usize {
-        self.fresh.len()
+    /// A record begins: what is noted from here on goes with it, if it is taken back.
+    pub fn begin_record(&mut self) {
+        self.marked = self.fresh.len();
     }
 
-    /// Changes are taken back, and with them all notes since there were `fresh` ones.
-    pub(super) fn take_back(&mut self, fresh: usize) {
-        for place in self.fresh.drain(fresh..) {
+    /// The record's changes are taken back, and its notes.
+    pub fn take_back_record(&mut self) {
+        self.take_back_to(self.marked);
+    }
+
+    /// All changes since the last commit are taken back, and their notes.
+    pub fn take_back(&mut self) {
+        self.take_back_to(0);
+        self.marked = 0;
+    }
+
+    fn take_back_to(&mut self, count: usize) {
+        for place in self.fresh.drain(count..) {
             let place = place as usize;
             self.buckets[place / PLACES].0[place % PLACES] = 0;
         }
     }
 
-    /// What was noted stays.
-    pub(super) fn keep(&mut self) {
+    /// What was changed is committed: what was noted stays.
+    pub fn committed(&mut self) {
         self.fresh.clear();
+        self.marked = 0;
     }
 
     /// The sum of the fields' hashes, and of the subject's.
@@ -162,7 +181,7 @@ mod tests {
         let mut notes = Notes::default();
         assert!(!has(&notes, MEMBER, ANN));
         notes.forget(MEMBER);
-        notes.take_back(0);
+        notes.take_back();
         assert_eq!(notes.buckets.capacity(), 0);
     }
 
@@ -232,13 +251,13 @@ mod tests {
     fn what_was_noted_since_is_taken_back() {
         let mut notes = Notes::default();
         add(&mut notes, MEMBER, ANN);
-        let before = notes.fresh();
+        notes.begin_record();
         add(&mut notes, MEMBER, "{}");
         add(&mut notes, MEMBER, ANN);
-        notes.take_back(before);
+        notes.take_back_record();
         assert!(has(&notes, MEMBER, ANN) && !has(&notes, MEMBER, "{}"));
-        notes.keep();
-        notes.take_back(0);
+        notes.committed();
+        notes.take_back();
         assert!(has(&notes, MEMBER, ANN));
     }
 

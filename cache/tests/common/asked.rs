@@ -1,10 +1,9 @@
 //! A store that remembers what it was asked for.
 
 use std::cell::RefCell;
-use std::ops::RangeInclusive;
 
-use mixcord_cache::store::{MemoryStore, Overlay};
-use mixcord_state::{Key, Read, StoreError, Table};
+use mixcord_cache::store::MemoryStore;
+use mixcord_state::{Key, Range, Read, StoreError, Table};
 use serde_json::Value as Json;
 
 use super::{Cache, feed};
@@ -15,19 +14,23 @@ struct Watched<'a> {
 }
 
 impl Read for Watched<'_> {
-    fn get(&self, table: Table, key: Key) -> Result<Option<&[u8]>, StoreError> {
-        self.asked.borrow_mut().push(table);
-        self.store.get(table, key)
+    fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError> {
+        self.asked.borrow_mut().push(key.table());
+        self.store.get(key)
+    }
+
+    fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError> {
+        self.asked.borrow_mut().push(range.table());
+        self.store.keys(range, visit)
     }
 
     fn scan(
         &self,
-        table: Table,
-        range: RangeInclusive<Key>,
+        range: Range,
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        self.asked.borrow_mut().push(table);
-        self.store.scan(table, range, visit)
+        self.asked.borrow_mut().push(range.table());
+        self.store.scan(range, visit)
     }
 }
 
@@ -35,8 +38,8 @@ impl Read for Watched<'_> {
 pub(crate) fn asked(cache: &mut Cache, tables: &[Table], kind: &str, payload: &Json) -> Vec<Table> {
     cache.changes.begin_record();
     let base = Watched { store: &cache.store, asked: RefCell::default() };
-    let mut overlay = Overlay::new(&base, &mut cache.changes);
-    feed(&mut overlay, &cache.settings, kind, payload, cache.at);
+    let (settings, at) = (&cache.settings, cache.at);
+    cache.changes.over(&base, |store| feed(store, settings, kind, payload, at));
     let asked = base.asked.into_inner();
     cache.commit();
     asked.into_iter().filter(|table| tables.contains(table)).collect()

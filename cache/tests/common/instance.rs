@@ -11,6 +11,7 @@ use mixcord_event::{Flags, Record, topology};
 use mixcord_ring::{
     Bell, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start,
 };
+use mixcord_state::{Arena, Key, Read, Table};
 use serde_json::Value as Json;
 
 use super::{At, invariants, json, record_bytes};
@@ -84,8 +85,36 @@ impl Instance {
 
     /// Checks that the tables of the store agree; no engine may be running.
     pub(crate) fn check_state(&self) {
-        let (store, _) = DiskStore::open(&self.state_dir(), self.state_bytes_max).expect("a store");
-        invariants::check(&store.env().expect("a store").read().expect("a snapshot"));
+        invariants::check(&self.disk().view(&Arena::default()));
+    }
+
+    /// The store, while no engine runs.
+    pub(crate) fn disk(&self) -> DiskStore {
+        DiskStore::open(&self.state_dir(), self.state_bytes_max).expect("a store").0
+    }
+
+    /// Changes an entry of the store while no engine runs.
+    pub(crate) fn edit(&self, key: Key, value: &[u8]) {
+        let mut disk = self.disk();
+        disk.writer_mut().put(key, &[value]).expect("room");
+        let output = disk.writer().output();
+        disk.writer_mut().commit(output).expect("room");
+    }
+
+    /// Whether the store has an entry; no engine may be running.
+    pub(crate) fn has(&self, key: Key) -> bool {
+        self.disk().view(&Arena::default()).get(key).expect("a store").is_some()
+    }
+
+    /// Whether the store has nothing in a table; no engine may be running.
+    pub(crate) fn is_empty(&self, table: Table) -> bool {
+        let mut empty = true;
+        let look = self.disk().view(&Arena::default()).keys(table.all(), &mut |_| {
+            empty = false;
+            false
+        });
+        look.expect("a store");
+        empty
     }
 
     /// Makes the ring of a shard, with the cache's group.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mixcord_event::{Map, Value, atoms};
+use mixcord_state::tables::MEMBERS;
 use mixcord_state::{ChannelFacts, GuildFacts, Key, Read, Table, Tally, compose};
 
 /// Checks that the tables agree with each other.
@@ -12,7 +13,7 @@ pub(crate) fn check(store: &dyn Read) {
 }
 
 fn each(store: &dyn Read, table: Table, mut visit: impl FnMut(Key, &[u8])) {
-    let all = store.scan(table, Key::all(), &mut |key, value| {
+    let all = store.scan(table.all(), &mut |key, value| {
         visit(key, value);
         true
     });
@@ -39,7 +40,7 @@ fn messages(store: &dyn Read) {
         assert!(ids.is_sorted_by(|one, other| one < other), "{at:?}: {ids:?}");
         for message in facts.history() {
             assert!(listed.insert(message.key()), "{message:?} is in two histories");
-            let document = store.get(Table::Messages, message.key()).expect("a store");
+            let document = store.get(message.key()).expect("a store");
             let document =
                 document.unwrap_or_else(|| panic!("{message:?} of {at:?} is no message"));
             let document = compose::stored_map(document);
@@ -61,7 +62,10 @@ fn members(store: &dyn Read) {
     let mut uncounted = BTreeMap::new();
     each(store, Table::Uncounted, |key, _| {
         *uncounted.entry(key.owner()).or_insert(0_u64) += 1;
-        assert!(store.get(Table::Members, key).expect("a store").is_some(), "{key:?} is no member");
+        assert!(
+            store.get(MEMBERS.at(key.owner(), key.id())).expect("a store").is_some(),
+            "{key:?} is no member"
+        );
     });
     each(store, Table::GuildFacts, |key, bytes| {
         let facts = GuildFacts::from_bytes(bytes).expect("facts");

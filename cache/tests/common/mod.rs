@@ -4,12 +4,15 @@
 pub(crate) mod asked;
 pub(crate) mod instance;
 pub(crate) mod invariants;
+pub(crate) mod overlay;
 
 use mixcord_cache::annotate::{Outputs, Slice, annotate};
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::{Changes, MemoryStore, Overlay, Store};
+use mixcord_cache::store::{MemoryStore, Store};
 use mixcord_event::{Document, Flags, Header, Kind, Origin, Reason, Record, Shard, record};
 use serde_json::Value as Json;
+
+use self::overlay::Changes;
 
 /// One output as a test sees it.
 #[derive(Clone, PartialEq, Debug)]
@@ -125,25 +128,18 @@ impl Cache {
 
     /// Ends the batch.
     pub(crate) fn commit(&mut self) {
-        let mut committed = Vec::new();
-        let changed = self.changes.each(|table, key, value| {
-            committed.push((table, key, value.map(<[u8]>::to_vec)));
-            Ok(())
-        });
-        changed.expect("nothing fails");
-        for (table, key, value) in committed {
+        for (key, value) in self.changes.commit() {
             match value {
-                Some(value) => self.store.put(table, key, &[&value]),
-                None => self.store.delete(table, key),
+                Some(value) => self.store.put(key, &[&value]),
+                None => self.store.delete(key),
             }
         }
-        self.changes.committed();
     }
 
     fn annotate(&mut self, kind: &str, payload: &Json) -> Vec<Seen> {
         self.changes.begin_record();
-        let mut store = Overlay::new(&self.store, &mut self.changes);
-        feed(&mut store, &self.settings, kind, payload, self.at)
+        let Self { store, settings, at, changes } = self;
+        changes.over(store, |store| feed(store, settings, kind, payload, *at))
     }
 
     /// The only output of an event that has no derived ones.

@@ -15,7 +15,6 @@ mod world;
 use common::{Cache, invariants};
 use mixcord_cache::annotate::forget_uncached;
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::Changes;
 use mixcord_event::Flags;
 use mixcord_state::Resource;
 use proptest::prelude::*;
@@ -110,7 +109,7 @@ fn agree_over(runs: Vec<(Vec<usize>, Vec<Dice>)>) -> Result<(), TestCaseError> {
     for (off, dice) in runs {
         cache.settings = settings(&off);
         forget_uncached(&mut cache.store, &cache.settings).unwrap();
-        cache.changes = Changes::default();
+        cache.changes = Default::default();
         world.open(cache.settings.clone());
         agree(&mut cache, &mut world, &dice)?;
     }

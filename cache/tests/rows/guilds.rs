@@ -16,7 +16,7 @@ fn ready_sets_guilds_pending_and_erases_those_not_listed() {
     assert_eq!((seen[1].kind.as_str(), seen[1].reason), ("GUILD_DELETE", Some("derived")));
     assert!(seen[1].flags.contains(Flags::DERIVED));
     check(&seen[1], cached_guild(), json!({"id": G}));
-    for table in Table::OF_GUILD {
+    for table in mixcord_state::tables::OF_GUILD {
         let left = usize::from(table == Table::GuildFacts);
         assert_eq!(cache.store.len(table), left, "{table:?}");
     }
@@ -217,8 +217,9 @@ fn the_same_event_twice_makes_no_phantom_change() {
 /// P7: what a guild's end changes is held in memory until the commit.
 #[test]
 fn a_ready_is_cut_where_its_changes_are_many_and_goes_on_behind() {
+    use crate::common::overlay::Changes;
     use mixcord_cache::annotate::{Outputs, Slice, annotate};
-    use mixcord_cache::store::{Changes, Overlay};
+    use mixcord_cache::store::Store;
     use mixcord_event::Record;
     let mut cache = Cache::default();
     for id in ["101", "102", "103"] {
@@ -228,16 +229,24 @@ fn a_ready_is_cut_where_its_changes_are_many_and_goes_on_behind() {
     let bytes = common::record_bytes("READY", &ready, cache.at);
     let record = Record::parse(&bytes).unwrap();
     let (mut changes, mut outputs) = (Changes::default(), Outputs::default());
-    let mut overlay = Overlay::new(&cache.store, &mut changes);
-    let mut lengths = Vec::new();
+    let mut lengths: Vec<u16> = Vec::new();
     loop {
         // Of one guild that is less than its keys take, but more than is written.
         let slice = Slice { from: lengths.iter().sum(), changes: 1000, ..Slice::WHOLE };
-        let all = annotate(&mut overlay, &cache.settings, &record, slice, &mut outputs).unwrap();
+        let all = changes.over(&cache.store, |store| {
+            annotate(store, &cache.settings, &record, slice, &mut outputs).unwrap()
+        });
         lengths.push(outputs.items().len() as u16);
+        for (key, value) in changes.commit() {
+            match value {
+                Some(value) => cache.store.put(key, &[&value]),
+                None => cache.store.delete(key),
+            }
+        }
         if all {
             break;
         }
     }
     assert_eq!(lengths, [2, 1, 1], "READY with the first guild, then one by one");
+    assert_eq!(cache.store.len(mixcord_state::Table::GuildFacts), 0);
 }

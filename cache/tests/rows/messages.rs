@@ -1,8 +1,9 @@
 //! Messages and their reactions.
 
-use mixcord_cache::store::{Changes, Store};
+use mixcord_cache::store::Store;
 use mixcord_event::{Document, Flags};
-use mixcord_state::{Cached, ChannelFacts, Key, Table};
+use mixcord_state::tables::CHANNEL_FACTS;
+use mixcord_state::{Cached, ChannelFacts, Table};
 use serde_json::json;
 
 use super::*;
@@ -226,10 +227,10 @@ fn with_long_history(count: u64) -> Cache {
         facts.insert(message);
         let document = json!({"id": id.to_string(), "channel_id": "200"}).to_string();
         let document = Document::from_json(&document).unwrap();
-        cache.store.put(Table::Messages, message.key(), &[document.as_bytes()]);
+        cache.store.put(message.key(), &[document.as_bytes()]);
     }
-    cache.store.put(Table::ChannelFacts, Key::pair(100, 200), &[facts.as_bytes()]);
-    cache.changes = Changes::default();
+    cache.store.put(CHANNEL_FACTS.at(100, 200), &[facts.as_bytes()]);
+    cache.changes = Default::default();
     cache
 }
 
@@ -259,27 +260,18 @@ fn a_long_history_grows_old_at_once() {
 /// An edit of a message from before a full history is not cached, and writes nothing.
 #[test]
 fn a_message_from_before_a_full_history_has_no_place_in_it() {
-    use mixcord_cache::store::{Changes, Overlay};
+    use crate::common::overlay::Changes;
     let mut cache = with_guild();
     cache.settings.messages_per_channel = 2;
     cache.feed("MESSAGE_CREATE", message("901", "a"));
     cache.feed("MESSAGE_CREATE", message("902", "b"));
     let mut changes = Changes::default();
-    let mut overlay = Overlay::new(&cache.store, &mut changes);
-    crate::common::feed(
-        &mut overlay,
-        &cache.settings,
-        "MESSAGE_UPDATE",
-        &message("900", "c"),
-        cache.at,
-    );
-    let mut written = 0;
-    let each = changes.each(|table, _, _| {
-        written += usize::from(table == Table::Messages);
-        Ok(())
+    changes.over(&cache.store, |store| {
+        let update = message("900", "c");
+        crate::common::feed(store, &cache.settings, "MESSAGE_UPDATE", &update, cache.at)
     });
-    each.unwrap();
-    assert_eq!(written, 0);
+    let written = changes.commit().filter(|(key, _)| key.table() == Table::Messages);
+    assert_eq!(written.count(), 0);
     let update = cache.one("MESSAGE_UPDATE", message("900", "d"));
     assert_eq!(update.old, NULL);
     assert_eq!(cache.one("MESSAGE_UPDATE", message("901", "d")).old["content"], "a");

@@ -110,7 +110,7 @@ fn a_resource_switched_off_gives_no_old_and_the_payload() {
             }
         }
         cache.feed("GUILD_DELETE", json!({"id": G}));
-        for table in Table::OF_GUILD {
+        for table in mixcord_state::tables::OF_GUILD {
             assert_eq!(cache.store.len(table), 0, "{resource} {table:?}");
         }
     }

@@ -1,12 +1,10 @@
-//! `mixcord cache stats`: entities and bytes of each resource, the file, its readers.
+//! `mixcord cache stats`: entities and bytes of each resource, and the file.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use mixcord::State;
-use mixcord::state::StateStats;
 use serde::Serialize;
 
 use crate::report::ReportOptions;
@@ -21,15 +19,14 @@ struct Report<'a> {
     resources: Vec<Resource>,
     /// Maps, counts and positions.
     other_bytes: u64,
-    /// Pages that hold something.
+    /// What holds something.
     used_bytes: u64,
-    /// Pages of the file that hold nothing: used before it grows.
+    /// What of the file holds nothing: used before it grows.
     free_bytes: u64,
     /// All of the file.
     file_bytes: u64,
     /// How often the cache has committed, over all its runs.
     commits: u64,
-    readers: Vec<Reader>,
 }
 
 #[derive(Serialize)]
@@ -37,14 +34,6 @@ struct Resource {
     resource: &'static str,
     entities: u64,
     bytes: u64,
-}
-
-/// A process that is in a query.
-#[derive(Serialize)]
-struct Reader {
-    pid: u32,
-    /// How many commits its oldest query is behind: their old pages wait for it.
-    commits_behind: u64,
 }
 
 pub(super) fn run(options: &ReportOptions) -> Result<ExitCode> {
@@ -59,7 +48,6 @@ pub(super) fn run(options: &ReportOptions) -> Result<ExitCode> {
         free_bytes: stats.file_bytes.saturating_sub(stats.bytes()),
         file_bytes: stats.file_bytes,
         commits: stats.commit,
-        readers: readers(&state, &stats)?,
     };
     options.print(&report, table)?;
     Ok(ExitCode::SUCCESS)
@@ -70,18 +58,6 @@ impl From<&mixcord::state::ResourceStats> for Resource {
         let (entities, bytes) = (stats.entities, stats.bytes);
         Self { resource: stats.resource.name(), entities, bytes }
     }
-}
-
-/// The processes that are in a query.
-fn readers(state: &State, stats: &StateStats) -> Result<Vec<Reader>> {
-    let mut processes: BTreeMap<u32, u64> = BTreeMap::new();
-    for slot in state.readers()? {
-        let behind = slot.commit.map_or(0, |commit| stats.commit.saturating_sub(commit));
-        let oldest = processes.entry(slot.pid).or_default();
-        *oldest = behind.max(*oldest);
-    }
-    let readers = processes.into_iter();
-    Ok(readers.map(|(pid, commits_behind)| Reader { pid, commits_behind }).collect())
 }
 
 fn table(report: &Report<'_>, style: Style) -> String {
@@ -103,16 +79,5 @@ fn table(report: &Report<'_>, style: Style) -> String {
         bytes(report.free_bytes),
         thousands(report.commits),
     );
-    if report.readers.is_empty() {
-        let _ = writeln!(out, "nobody is in a query");
-    }
-    for Reader { pid, commits_behind } in &report.readers {
-        let behind = match commits_behind {
-            0 => String::new(),
-            1 => ", 1 commit behind".to_owned(),
-            behind => format!(", {} commits behind", thousands(*behind)),
-        };
-        let _ = writeln!(out, "process {pid} is in a query{behind}");
-    }
     out
 }

@@ -19,8 +19,8 @@ use super::Error;
 /// How often it is looked whether the output ring was replaced, in milliseconds.
 const LOOK_MS: u64 = 250;
 
-/// Everything of one instance's state that this process has open; there is one for each instance, as a
-/// store can be open once in a process.
+/// Everything of one instance's state that this process has open; there is one for each instance, which its
+/// threads share.
 pub(crate) struct Attachment {
     instance: String,
     namespace: Namespace,
@@ -52,7 +52,7 @@ impl OpenStore {
 impl Attachment {
     /// The attachment of an instance, shared by all who ask for it.
     pub(super) fn of(instance: &str, namespace: Namespace) -> Arc<Self> {
-        // Kept for the life of the process: one that is being closed could not be opened again yet.
+        // Kept for the life of the process: handles come and go with events.
         static ALL: LazyLock<Mutex<HashMap<String, Arc<Attachment>>>> =
             LazyLock::new(Mutex::default);
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);

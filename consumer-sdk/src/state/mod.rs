@@ -16,10 +16,12 @@
 //!
 //! * **At or after the event.** The cache commits its state before it publishes the event, so what a
 //!   handler is told already contains the event, and perhaps later ones.
-//! * **Nobody is asked.** A query reads the cache's store from shared memory, in microseconds; it
-//!   disturbs neither the cache nor other readers, and answers while the cache is away too.
-//! * **Owned answers.** Each call takes one snapshot and copies out of it; iterators take a snapshot
-//!   for each page. Nothing you keep holds the store.
+//! * **Nobody is asked.** A query reads the cache's store from shared memory, in less than a microsecond and
+//!   without a lock, from any thread; it disturbs neither the cache nor other readers, and answers while the
+//!   cache is away too.
+//! * **Owned answers.** Each call copies what it needs, and nobody has to know of those who read. Each value
+//!   in an answer is whole and current; what is kept apart and changed in one moment (a member and its user)
+//!   may be read one before and one after it, both at or after the event.
 //! * **Missing is `None`.** An entity that is not cached, that the intents do not show, or whose
 //!   resource is switched off is not an error.
 
@@ -39,7 +41,7 @@ use std::sync::RwLock;
 
 use mixcord_event::{Document, topology};
 use mixcord_state as store;
-pub use mixcord_state::{Found, ReaderSlot, Resource, ResourceStats, StateStats};
+pub use mixcord_state::{Found, Resource, ResourceStats, StateStats};
 
 use self::attach::Attachment;
 pub use self::entities::Entities;
@@ -278,15 +280,6 @@ impl State {
     /// When there is no state: see [`Error`].
     pub fn stats(&self) -> Result<StateStats, Error> {
         self.ask_store(store::State::stats)
-    }
-
-    /// The queries that are open at this moment, of all processes. One that stays (of a process that
-    /// was stopped) keeps the cache from reusing space.
-    ///
-    /// # Errors
-    /// When there is no state: see [`Error`].
-    pub fn readers(&self) -> Result<Vec<ReaderSlot>, Error> {
-        self.ask_store(|store| Ok(store.readers()))
     }
 
     /// Where the store is.

@@ -4,9 +4,10 @@ use std::fs::{DirBuilder, remove_dir_all};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use mixcord_event::topology;
-use mixcord_state::{Env, Key, Read, Table};
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
 
 use crate::clock::{Sample, measure_thread};
 use mixcord_pipeline::workload::guild::MEMBERS;
@@ -19,6 +20,7 @@ const BATCH: u64 = 8192;
 
 pub(super) struct Lmdb {
     env: Env,
+    values: Database<'static, Bytes, Bytes>,
     dir: PathBuf,
     guilds: u64,
     dice: u64,
@@ -26,17 +28,28 @@ pub(super) struct Lmdb {
 
 impl Lmdb {
     /// A store with one value for each member.
+    #[expect(unsafe_code, reason = "LMDB maps a file that other processes could change")]
     pub(super) fn new(guilds: u64) -> Result<Self> {
         let dir = PathBuf::from(topology::state_dir(&format!("bench-{}-lmdb", std::process::id())));
         DirBuilder::new().mode(0o700).create(&dir)?;
-        let env = Env::prepare(&dir, MAP_BYTES)?.finish()?;
-        let this = Self { env, dir, guilds, dice: 0x9E37_79B9_7F4A_7C15 };
-        let mut txn = this.env.write()?;
+        let mut options = EnvOpenOptions::new();
+        options.map_size(MAP_BYTES).max_dbs(1);
+        // SAFETY: what is written is of use to this process alone.
+        let options = unsafe { options.flags(EnvFlags::WRITE_MAP | EnvFlags::NO_SYNC) };
+        // SAFETY: nobody else knows the file.
+        let env = unsafe { options.open(&dir) }?;
+        let txn = env.write_txn()?;
+        let made = env.create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
+            let made = opener.create_database::<Bytes, Bytes>(txn, None)?;
+            Ok(CommitOrAbort::<_, ()>::Commit(made))
+        })?;
+        let CommitOrAbort::Commit(values) = made else { bail!("LMDB has no database") };
+        let mut txn = env.write_txn()?;
         for number in 0..guilds * MEMBERS {
-            txn.put(Table::Presences, key(number), &[7; VALUE_BYTES])?;
+            values.put(&mut txn, &key(number), &[7; VALUE_BYTES])?;
         }
         txn.commit()?;
-        Ok(this)
+        Ok(Self { env, values, dir, guilds, dice: 0x9E37_79B9_7F4A_7C15 })
     }
 
     /// So many reads, each followed by a write.
@@ -57,20 +70,20 @@ impl Lmdb {
     }
 
     fn batch(&self, pairs: u64, values: u64, dice: &mut u64) -> Result<()> {
-        let mut txn = self.env.write()?;
+        let mut txn = self.env.write_txn()?;
         for _ in 0..pairs {
             *dice = dice.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
             let key = key((*dice >> 33) % values);
-            let mut value = txn.get(Table::Presences, key)?.context("no value")?.to_vec();
+            let mut value = self.values.get(&txn, &key)?.context("no value")?.to_vec();
             value[0] = value[0].wrapping_add(1);
-            txn.put(Table::Presences, key, &value)?;
+            self.values.put(&mut txn, &key, &value)?;
         }
         Ok(txn.commit()?)
     }
 }
 
-fn key(number: u64) -> Key {
-    Key::pair((number / MEMBERS) << 22, number % MEMBERS)
+fn key(number: u64) -> [u8; 16] {
+    ((u128::from(number / MEMBERS) << 86) | u128::from(number % MEMBERS)).to_be_bytes()
 }
 
 impl Drop for Lmdb {

@@ -22,7 +22,7 @@ const STATE_BYTES_MAX: u64 = 8 << 30;
 pub(super) struct Ours {
     instance: String,
     namespace: Namespace,
-    /// `None` while somebody else looks at the store.
+    /// `None` in a run.
     engine: Option<Engine>,
     ends: Option<Ends>,
     received_us: u64,
@@ -144,18 +144,15 @@ impl Ours {
         Ok(sample)
     }
 
-    /// Bytes of the pages in use.
-    pub(super) fn state_bytes(&mut self) -> Result<u64> {
+    /// Bytes of memory in use.
+    pub(super) fn state_bytes(&self) -> Result<u64> {
         Ok(self.stats()?.bytes())
     }
 
-    /// What is in the store. A process opens it once, so the engine lets go of it meanwhile.
-    pub(super) fn stats(&mut self) -> Result<StateStats> {
-        self.engine = None;
+    /// What is in the store.
+    pub(super) fn stats(&self) -> Result<StateStats> {
         let dir = topology::state_dir(&self.instance);
-        let stats = State::open(std::path::Path::new(&dir))?.stats()?;
-        self.engine = Some(Engine::start(&self.plan()?)?);
-        Ok(stats)
+        Ok(State::open(std::path::Path::new(&dir))?.stats()?)
     }
 
     fn plan(&self) -> Result<Plan> {

@@ -1,0 +1,85 @@
+//! What goes by itself: messages that are too old, and, where the store is full, the oldest messages and
+//! then presences.
+
+use mixcord_event::{Value, atoms};
+use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, MESSAGES, PRESENCES, THREADS};
+use mixcord_state::{Cached, Key, Pairs, Range, StoreError, compose};
+
+use crate::store::Store;
+
+/// So many entries go at once at most, of those that are too old: more than come from one time to the next.
+const EXPIRE_MAX: usize = 256;
+/// The same where room is made.
+const ROOM_MAX: usize = 1024;
+
+/// Takes out messages that were received up to a time, whatever their channel: they stand first.
+pub(super) fn expire(store: &mut dyn Store, last_us: u64) -> Result<(), StoreError> {
+    take_out(store, Cached::received_by(last_us), last_us, EXPIRE_MAX).map(drop)
+}
+
+/// Takes out some of what a bot misses least: the oldest messages; where there are none, presences, which
+/// the next event of each tells anew. False where neither is left.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn make_room(store: &mut dyn Store) -> Result<bool, StoreError> {
+    if take_out(store, MESSAGES.all(), u64::MAX, ROOM_MAX)? {
+        return Ok(true);
+    }
+    let mut presences = Vec::new();
+    store.keys(PRESENCES.all(), &mut |key| {
+        presences.push(key);
+        presences.len() < ROOM_MAX
+    })?;
+    presences.iter().for_each(|key| store.delete(*key));
+    Ok(!presences.is_empty())
+}
+
+/// Takes out the first messages of a range that were received up to a time, and says whether there was one.
+fn take_out(
+    store: &mut dyn Store,
+    range: Range,
+    last_us: u64,
+    count_max: usize,
+) -> Result<bool, StoreError> {
+    let mut gone = Vec::new();
+    let mut rest = Some(range);
+    while let Some(range) = rest.take() {
+        store.scan(range, &mut |key, document| {
+            if Cached::received_us_of(key) > last_us {
+                // So is all behind it of this owner.
+                rest = range.behind_owner(key);
+                return false;
+            }
+            let channel = compose::stored_map(document).get(atoms::CHANNEL_ID);
+            gone.push((channel.and_then(Value::as_id), key));
+            gone.len() < count_max
+        })?;
+    }
+    gone.sort_unstable();
+    // A channel's history is written once, whatever goes of it.
+    for of_channel in gone.chunk_by(|(one, _), (other, _)| one == other) {
+        for &(_, key) in of_channel {
+            store.delete(key);
+        }
+        let Some((Some(channel), _)) = of_channel.first().copied() else { continue };
+        let guild = compose::guild_of_channel(store, channel)?.unwrap_or(0);
+        let at = CHANNEL_FACTS.at(guild, channel);
+        let Some(facts) = compose::channel_facts(store, guild, channel)? else { continue };
+        let (before, mut facts) = (facts.count(), facts.into_owned());
+        facts.retain(|held| of_channel.binary_search(&(Some(channel), held.key())).is_err());
+        if facts.count() == 0 && is_stray(store, at)? {
+            store.delete(at);
+            store.delete(CHANNEL_MAP.at(channel));
+        } else if facts.count() != before {
+            store.put(at, &[facts.as_bytes()]);
+        }
+    }
+    Ok(!gone.is_empty())
+}
+
+/// Whether a channel is cached neither as one nor as a thread: only its messages are known.
+pub(super) fn is_stray(store: &dyn Store, at: Key) -> Result<bool, StoreError> {
+    let there = |table: Pairs| store.get(table.at(at.owner(), at.id()));
+    Ok(there(CHANNELS)?.is_none() && there(THREADS)?.is_none())
+}
