@@ -14,6 +14,7 @@ mod payload;
 mod report;
 mod ring;
 mod round;
+mod state;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +28,8 @@ use crate::round::Effort;
 type Part = (&'static str, fn(Effort, &mut Report) -> Result<()>);
 
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
-const PARTS: &[Part] = &[("event", event::run), ("ring", ring::run), ("cache", cache::run)];
+const PARTS: &[Part] =
+    &[("event", event::run), ("ring", ring::run), ("cache", cache::run), ("state", state::run)];
 
 const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
 
@@ -46,6 +48,7 @@ fn run() -> Result<ExitCode> {
     // Processes that a part starts of itself.
     match given.split_first().map(|(first, rest)| (&**first, rest)) {
         Some((ring::CHILD, rest)) => return ring::child(rest).map(|()| ExitCode::SUCCESS),
+        Some((state::CHILD, rest)) => return state::child(rest).map(|()| ExitCode::SUCCESS),
         Some((cache::CHILD, rest)) => return cache::child(rest).map(|()| ExitCode::SUCCESS),
         Some((ring::instructions::CHILD, rest)) => {
             return ring::instructions::child(rest).map(|()| ExitCode::SUCCESS);
