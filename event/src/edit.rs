@@ -21,7 +21,9 @@ pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
     if covers(base, over) {
         return out.extend_from_slice(over.as_bytes());
     }
-    let open = put::open(out, wide(base.as_bytes().len() + over.as_bytes().len()));
+    let len = base.as_bytes().len() + over.as_bytes().len();
+    out.reserve(len);
+    let open = put::open(out, wide(len));
     let (mut base_index, mut over_index) = (Index::new(base), Index::new(over));
     for (key, value) in base.raw_entries() {
         raw_entry(out, key, over_index.find(key).unwrap_or(value));
@@ -46,7 +48,9 @@ fn covers(base: Map<'_>, over: Map<'_>) -> bool {
 
 /// `map` without the members under `keys`.
 pub fn without(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
-    let open = put::open(out, wide(map.as_bytes().len()));
+    let len = map.as_bytes().len();
+    out.reserve(len);
+    let open = put::open(out, wide(len));
     for (key, value) in map.raw_entries() {
         if !keys.iter().any(|dropped| key == dropped.raw()) {
             raw_entry(out, key, value);
@@ -58,7 +62,9 @@ pub fn without(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
 /// `map` with `members` set: replaced at their old place, or added at the end. Of two members
 /// with one key the last counts.
 pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
-    let open = put::open(out, wide(map.as_bytes().len()));
+    let len = map.as_bytes().len();
+    out.reserve(len);
+    let open = put::open(out, wide(len));
     let set = |key: Atom| members.iter().rev().find(|(candidate, _)| *candidate == key);
     for (key, value) in map.raw_entries() {
         let replacement = Key::of(key).atom().and_then(set);
@@ -98,7 +104,9 @@ pub fn with_named(map: Map<'_>, members: &[(&str, Value<'_>)], out: &mut Vec<u8>
 
 /// Only the members of `map` under `keys`, in the map's order.
 pub fn only(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
-    let open = put::open(out, wide(map.as_bytes().len()));
+    let len = map.as_bytes().len();
+    out.reserve(len);
+    let open = put::open(out, wide(len));
     for (key, value) in map.raw_entries() {
         if keys.iter().any(|kept| key == kept.raw()) {
             raw_entry(out, key, value);

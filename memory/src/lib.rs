@@ -30,6 +30,15 @@ pub use modelled::{Memory, Weaken, fence};
 #[cfg(not(loom))]
 pub use shared::{Memory, fence};
 
+/// Has the line come in which a value of this process begins, to be read. A hint, whose only effect is time.
+#[inline]
+pub fn expect<T>(value: &T) {
+    #[cfg(not(loom))]
+    copy::prefetch(std::ptr::from_ref(value).cast());
+    #[cfg(loom)]
+    let _ = value;
+}
+
 /// What keeps the bytes of a [`Memory`] alive.
 ///
 /// # Safety

@@ -21,11 +21,13 @@ mod session;
 mod thread;
 mod user;
 mod voice;
+mod wants;
 mod world;
 
 pub use expiry::make_room;
 pub use forget::forget_uncached;
 pub use output::{Output, Outputs, Part};
+pub use wants::Wants;
 
 use mixcord_event::{Atom, Flags, Kind, Map, Reason, Record, Value};
 use mixcord_state::StoreError;

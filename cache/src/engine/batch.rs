@@ -7,6 +7,7 @@ use mixcord_event::{Origin, Record};
 use mixcord_ring::{Entry, Producer, StageError};
 use mixcord_state::{Arena, Inputs};
 
+use super::ahead::Ahead;
 use super::gap::Gap;
 use super::input::Input;
 use super::limits::{OUTPUT_BYTES_MAX, RECORDS_MAX};
@@ -205,12 +206,16 @@ impl Batch {
             let mut stopped = false;
             let mut newer = None;
             let mut cut = input.cut;
+            let mut ahead = Ahead::new(input.rest());
             for entry in input.rest() {
                 if left == 0 || work.ground.changed_bytes() > BATCH_BYTES_MAX {
                     stopped = true;
                     break;
                 }
                 left -= 1;
+                if let Ground::Store(store) = &work.ground {
+                    ahead.step(store, work.notes);
+                }
                 let at = Place { shard: *key, ring, position: entry.position };
                 let received_us = received_us(entry);
                 if cut.leaves_out(entry.position, received_us, cut_us) {
@@ -243,6 +248,7 @@ impl Batch {
                 stopped = true;
                 break;
             }
+            drop(ahead);
             input.cut = cut;
             work.tally.records(staged);
             input.advance(staged, part);

@@ -5,6 +5,7 @@
 //! → release the input. Whatever instruction the process dies at, [`Engine::start`] finds which of
 //! these was the last and goes on from there.
 
+mod ahead;
 mod batch;
 mod commit;
 mod cut;

@@ -80,6 +80,13 @@ impl Notes {
         prints.0.contains(&self.print(hash, document, except))
     }
 
+    /// Says that [`Notes::has`] will be asked about a subject some records later.
+    pub fn expect(&self, subject: Subject) {
+        if let Some(held) = self.buckets.get(bucket(self.hasher.hash_one(subject))) {
+            mixcord_memory::expect(held);
+        }
+    }
+
     /// Notes it; another note may have to go.
     pub(super) fn add(&mut self, subject: Subject, document: Map<'_>, except: &[Atom]) {
         let hash = self.hasher.hash_one(subject);

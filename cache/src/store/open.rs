@@ -30,6 +30,16 @@ impl<'a> OpenBatch<'a> {
         Self { writer, arena, failed: None, key_bytes }
     }
 
+    /// Says that a key will be asked for some records later.
+    pub fn expect(&self, key: Key) {
+        self.writer.expect(key);
+    }
+
+    /// The same of the value under it, some records behind [`OpenBatch::expect`].
+    pub fn expect_value(&self, key: Key) {
+        self.writer.expect_value(key);
+    }
+
     /// A record begins.
     pub fn begin_record(&mut self) {
         self.arena.clear();
