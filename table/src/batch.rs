@@ -3,6 +3,8 @@
 //! Plain memory of the writer's. It is looked into before the table is, so it is one probe of a table
 //! that is keyed by the same hash.
 
+use std::cell::RefCell;
+
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet, HashTable};
 
@@ -57,9 +59,27 @@ struct Undo {
     grouped: bool,
 }
 
+/// An id that comes to a list, with true, or goes from it.
+pub(crate) type Edit = (u64, bool);
+
+/// A list's edits, sorted, as long as nothing is changed: a list is read page by page.
+#[derive(Debug, Default)]
+struct Sorted {
+    /// The list's table and owner, and how many changes there had been.
+    of: Option<(TableId, u64, u64)>,
+    edits: Vec<Edit>,
+    /// Edits that were gathered so far, over again where something had changed.
+    #[cfg(test)]
+    gathered: usize,
+}
+
 /// Everything that is changed since the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// Raised by every change.
+    version: u64,
+    /// Of the list of ids that was read last, and of the list of owners.
+    sorted: [RefCell<Sorted>; 2],
     entries: Vec<Entry>,
     by_hash: HashTable<Number>,
     groups: Vec<Group>,
@@ -122,6 +142,7 @@ impl Batch {
         now: Place,
         listed: bool,
     ) {
+        self.version += 1;
         let number = self.entries.len() as Number;
         let (before_in_group, grouped) = (0, false);
         let entry = Entry { hash, table, key, at, before, now, before_in_group, grouped };
@@ -135,6 +156,7 @@ impl Batch {
 
     /// Another value for a key that the batch has changed, or its deletion.
     pub(crate) fn set(&mut self, number: Number, now: Place, listed: bool) {
+        self.version += 1;
         let entry = &mut self.entries[number as usize];
         let was = std::mem::replace(&mut entry.now, now);
         self.more += i64::from(now != Place::NONE) - i64::from(was != Place::NONE);
@@ -176,6 +198,7 @@ impl Batch {
 
     /// Takes back what was changed since the mark; gives the places of its values.
     pub(crate) fn take_back(&mut self, mut free: impl FnMut(Place)) {
+        self.version += 1;
         while let Some(Undo { number, was, grouped }) = self.undo.pop() {
             let entry = &mut self.entries[number as usize];
             if grouped {
@@ -213,6 +236,7 @@ impl Batch {
     }
 
     pub(crate) fn clear(&mut self) {
+        self.version += 1;
         // Emptying a hash table costs as much as the room it has.
         if self.entries.len() < self.by_hash.capacity() / 32 {
             for (entry, number) in self.entries.iter().zip(0..) {
@@ -236,7 +260,10 @@ impl Batch {
         self.clear_plan();
         (self.bytes, self.bytes_at_mark, self.more, self.grouped) = (0, 0, 0, 0);
         if self.entries.capacity() > KEPT {
-            *self = Self::default();
+            *self = Self { version: self.version, ..Self::default() };
+        }
+        for sorted in &self.sorted {
+            sorted.borrow_mut().forget();
         }
     }
 
@@ -271,8 +298,64 @@ impl Batch {
         Some(self.groups[group as usize])
     }
 
+    /// Calls `read` with what [`Batch::edits`] gives of an owner's ids.
+    pub(crate) fn with_edits<R>(
+        &self,
+        table: TableId,
+        owner: u64,
+        read: impl FnOnce(&[Edit]) -> R,
+    ) -> R {
+        let gather = || Ok(self.group_for(table, owner).map_or_else(Vec::new, |g| self.edits(g)));
+        let gathered: Result<R, std::convert::Infallible> =
+            self.with_sorted(0, (table, owner), gather, read);
+        match gathered {
+            Ok(read) => read,
+        }
+    }
+
+    /// The same of a table's owners; `gather` tells their edits, in any order, where they are not known.
+    pub(crate) fn with_owner_edits<R, E>(
+        &self,
+        table: TableId,
+        gather: impl FnOnce() -> Result<Vec<Edit>, E>,
+        read: impl FnOnce(&[Edit]) -> R,
+    ) -> Result<R, E> {
+        self.with_sorted(1, (table, 0), gather, read)
+    }
+
+    fn with_sorted<R, E>(
+        &self,
+        which: usize,
+        (table, owner): (TableId, u64),
+        gather: impl FnOnce() -> Result<Vec<Edit>, E>,
+        read: impl FnOnce(&[Edit]) -> R,
+    ) -> Result<R, E> {
+        if self.groups.is_empty() {
+            return Ok(read(&[]));
+        }
+        let of = Some((table, owner, self.version));
+        if self.sorted[which].borrow().of != of {
+            // Outside the borrow: the owners' edits are gathered by looking at their ids.
+            let mut edits = gather()?;
+            edits.sort_unstable();
+            let mut sorted = self.sorted[which].borrow_mut();
+            #[cfg(test)]
+            {
+                sorted.gathered += edits.len();
+            }
+            (sorted.of, sorted.edits) = (of, edits);
+        }
+        Ok(read(&self.sorted[which].borrow().edits))
+    }
+
+    /// Edits gathered for readers so far.
+    #[cfg(test)]
+    pub(crate) fn gathered(&self) -> usize {
+        self.sorted.iter().map(|sorted| sorted.borrow().gathered).sum()
+    }
+
     /// The ids that come to a list, with true, and those that go from it; sorted.
-    pub(crate) fn edits(&self, group: Group) -> Vec<(u64, bool)> {
+    pub(crate) fn edits(&self, group: Group) -> Vec<Edit> {
         let mut edits = Vec::new();
         let mut next = group.last;
         while let Some(number) = next.checked_sub(1) {
@@ -286,6 +369,13 @@ impl Batch {
         }
         edits.sort_unstable();
         edits
+    }
+}
+
+impl Sorted {
+    fn forget(&mut self) {
+        self.of = None;
+        self.edits = Vec::new();
     }
 }
 

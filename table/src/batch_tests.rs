@@ -180,3 +180,27 @@ fn one_batch_changes_as_many_keys_as_it_says_and_says_when_it_is_full() {
     assert!(shared.reader().get(pairs(), Key::new(changes - 1, 0), &mut value).unwrap());
     assert_eq!(value, b"again");
 }
+
+/// A list is read page by page, and each of its edits in the open batch is gathered once for all pages.
+#[test]
+fn a_long_list_that_changes_is_read_in_one_go() {
+    let shared = Shared::new(16 << 20);
+    let mut writer = shared.create();
+    let (owners, ids) = (40, 1_000);
+    for owner in 1..=owners {
+        (0..ids).for_each(|id| writer.put(pairs(), Key::new(owner, id * 2), &[]).unwrap());
+        writer.commit([0; 2]).unwrap();
+    }
+    for owner in 1..=owners {
+        (0..ids / 4).for_each(|id| writer.put(pairs(), Key::new(owner, id * 8 + 1), &[]).unwrap());
+    }
+    let before = writer.current.gathered();
+    let mut found = 0;
+    for owner in all(|from, into| writer.owners(pairs(), from, into).unwrap()) {
+        found += all(|from, into| writer.ids(pairs(), owner, from, into).unwrap()).len() as u64;
+    }
+    assert_eq!(found, owners * (ids + ids / 4));
+    // Those of the ids once for the owners and once for themselves, and one for each owner.
+    let gathered = (writer.current.gathered() - before) as u64;
+    assert_eq!(gathered, owners * (2 * (ids / 4) + 1));
+}

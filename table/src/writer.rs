@@ -2,7 +2,7 @@
 
 use mixcord_memory::Ordering;
 
-use crate::batch::{Batch, Number};
+use crate::batch::{Batch, Edit, Number};
 use crate::error::{CommitError, ReadError};
 use crate::heap::Heap;
 use crate::index::Index;
@@ -151,9 +151,9 @@ impl Writer {
         from: u64,
         into: &mut Vec<u64>,
     ) -> Result<Option<u64>, ReadError> {
-        let group = self.current.group_for(table, owner);
-        let edits = group.map_or_else(Vec::new, |group| self.current.edits(group));
-        List::of_ids(table, owner).page_with(self, &edits, from, into)
+        self.current.with_edits(table, owner, |edits| {
+            List::of_ids(table, owner).page_with(self, edits, from, into)
+        })
     }
 
     /// As [`Reader::owners`](crate::Reader::owners), with the open batch.
@@ -166,18 +166,22 @@ impl Writer {
         from: u64,
         into: &mut Vec<u64>,
     ) -> Result<Option<u64>, ReadError> {
+        let page = |edits: &[Edit]| List::of_owners(table).page_with(self, edits, from, into);
+        self.current.with_owner_edits(table, || self.owner_edits(table), page)?
+    }
+
+    /// The owners that come or go with the open batch; who stays may be among those that come.
+    fn owner_edits(&self, table: TableId) -> Result<Vec<Edit>, ReadError> {
         let mut edits = Vec::new();
         for group in self.current.groups_of(table) {
             if !table.is_of_pairs() {
-                edits = self.current.edits(*group);
-                break;
+                return Ok(self.current.edits(*group));
             }
             let mut ids = Vec::new();
             self.ids(table, group.owner, 0, &mut ids)?;
             edits.push((group.owner, !ids.is_empty()));
         }
-        edits.sort_unstable();
-        List::of_owners(table).page_with(self, &edits, from, into)
+        Ok(edits)
     }
 
     /// The number of the last batch.

@@ -38,8 +38,8 @@ impl Table {
 }
 
 #[test]
-fn the_layout_is_version_2() {
-    assert_eq!(LAYOUT_VERSION, 2);
+fn the_layout_is_version_3() {
+    assert_eq!(LAYOUT_VERSION, 3);
     let folder = tempfile::Builder::new()
         .prefix(&format!("mixcord-table-{}-", std::process::id()))
         .tempdir_in("/dev/shm");
@@ -53,13 +53,15 @@ fn the_layout_is_version_2() {
     let file = Table(File::open(&path).expect("the file"));
 
     // What never changes.
-    assert_eq!(file.words::<3>(0), [u64::from_le_bytes(*b"mixctabl"), 2, writer.id()]);
+    assert_eq!(file.words::<3>(0), [u64::from_le_bytes(*b"mixctabl"), 3, writer.id()]);
     assert_eq!(file.words::<3>(40), [0xF0F0, 4096, 8192]);
     // Buckets, moved, committed, applied, numbers.
     assert_eq!([128, 136, 192, 256, 320].map(|at| file.word(at)), [2, 0, 1, 1, 1 + (1 << 20)]);
     // The meta block of batch 1: it holds the value, and chunk and head of its table's list.
     assert_eq!(file.words::<6>(576), [1, 0, 3, 3, 8, 9]);
     assert_eq!(file.word(512), 0);
+    // The totals of table 5: one value; its place, and those of its list's chunk and head. The next has none.
+    assert_eq!(file.words::<4>(4096 + 5 * 16), [1, 3 * 64, 0, 0]);
     // One chunk of header, one of directory, four of redo entries; then that of the buckets.
     assert_eq!(file.word(65_536), 6);
 

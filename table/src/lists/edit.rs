@@ -2,15 +2,13 @@
 
 use super::format::{At, Chunk, Head};
 use super::{CHUNK_IDS, List};
+use crate::batch::Edit;
 use crate::error::{CommitError, Damage, ReadError};
 use crate::key::Key;
 use crate::writer::Writer;
 
 /// A chunk with so few goes into the one before it.
 const FEW_IDS: usize = CHUNK_IDS / 8;
-
-/// An id that comes to a list, with true, or goes from it.
-pub(crate) type Edit = (u64, bool);
 
 /// What became of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,10 +6,11 @@
 mod edit;
 mod format;
 
+use edit::merged;
 pub(crate) use edit::write;
-use edit::{Edit, merged};
 use format::{Chunk, Head};
 
+use crate::batch::Edit;
 use crate::error::ReadError;
 use crate::key::{Key, Part, TableId};
 
