@@ -125,3 +125,37 @@ fn a_guild_that_went_unseen_is_told_once_whenever_the_cache_starts_again() {
     assert_eq!(seen[1].old["roles"][0]["id"], "300");
     instance.check_state();
 }
+
+/// A record that changes more than the store takes at once is told as lost, in its place: nothing of it is
+/// applied, and what stands before and behind it is.
+#[test]
+fn a_record_that_no_store_takes_is_told_as_lost() {
+    let mut instance = Instance::new("too-much");
+    instance.state_bytes_max = 64 << 20;
+    instance.declare();
+    let mut shard = instance.shard(0, 2);
+    let mut other = instance.shard(1, 2);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let sounds: Vec<_> = (1..=30_000).map(|id: u64| json!({"sound_id": id.to_string()})).collect();
+    let guild = |id: &str| ("GUILD_CREATE", json!({"id": id, "name": "g"}));
+    let crowd = json!({"id": "200", "name": "g", "soundboard_sounds": sounds});
+    send(&mut shard, (0, 2), &[guild("100"), ("GUILD_CREATE", crowd), guild("300")]);
+    send(&mut other, (1, 2), &[guild("400")]);
+    let came: Vec<_> = rounds(&mut engine, &mut consumer).into_iter().flatten().collect();
+    let of_shard = |shard| {
+        let of_it = came.iter().filter(move |out| out.shard.0 == shard);
+        of_it.map(|out| (out.origin.1, out.kind.as_str(), out.data["reason"].as_str()))
+    };
+    let lost = (1, "GAP", Some("undeliverable"));
+    let (before, behind) = ((0, "GUILD_CREATE", None), (2, "GUILD_CREATE", None));
+    assert_eq!(of_shard(0).collect::<Vec<_>>(), [before, lost, behind]);
+    assert_eq!(of_shard(1).collect::<Vec<_>>(), [before]);
+    let state = State::open(&instance.state_dir()).unwrap();
+    for (id, is_there) in [(100, true), (200, false), (300, true), (400, true)] {
+        let guild = state.entity(Resource::Guilds, id, id).unwrap();
+        assert_eq!(guild.is_some(), is_there, "{id}");
+    }
+    drop(engine);
+    instance.check_state();
+}

@@ -58,10 +58,7 @@ impl Wants {
         let channel = names.channel.map(|channel| CHANNEL_FACTS.at(guild, channel));
         let facts = Some(GUILD_FACTS.at(guild));
         let member = names.user.map(|user| Subject::Member { guild, user });
-        let people = Self {
-            subjects: [member, names.user.map(Subject::User)],
-            ..Self::default()
-        };
+        let people = Self { subjects: [member, names.user.map(Subject::User)], ..Self::default() };
         match kind {
             Kind::PRESENCE_UPDATE => {
                 Self { values: [of_user(PRESENCES), facts, None], ..Self::default() }

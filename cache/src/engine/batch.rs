@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use mixcord_event::{Origin, Record};
-use mixcord_ring::{Entry, Producer, StageError};
+use mixcord_event::{Origin, Reason, Record};
+use mixcord_ring::{Entry, Position, Producer, StageError};
 use mixcord_state::{Arena, Inputs};
 
 use super::ahead::Ahead;
@@ -38,6 +38,10 @@ pub(super) struct Batch {
     /// Records of the batch at most: one after a batch that had to be taken back, and twice as many
     /// after each that was committed.
     records_max: usize,
+    /// The record that was begun last: its shard and position.
+    begun: Option<((u16, u16), Position)>,
+    /// A record that no store takes, whose loss is told in its place.
+    too_much: Option<((u16, u16), Position)>,
     pub(super) tally: Tally,
 }
 
@@ -78,6 +82,8 @@ impl Default for Batch {
             stored_gaps: false,
             first: (0, 0),
             records_max: usize::MAX,
+            begun: None,
+            too_much: None,
             tally: Tally::default(),
         }
     }
@@ -170,11 +176,20 @@ impl Batch {
         std::mem::replace(&mut self.records_max, 1) == 1
     }
 
+    /// The record that a batch of one record had is too much for the store: its loss is told. False where
+    /// there was none, or it was told already.
+    pub(super) fn give_up(&mut self) -> bool {
+        let begun = self.begun.take().filter(|begun| self.too_much != Some(*begun));
+        self.too_much = begun.or(self.too_much);
+        begun.is_some()
+    }
+
     /// Annotates and stages what waits, until the output ring is full.
     fn stage_records(&mut self, around: &mut Around<'_>) -> Result<Staged, EngineError> {
         let Reached { positions, shards, times, .. } = &*around.reached;
         let (mut applied_us, cut_us) = (times.applied_us, times.cut_us);
         let mut left = self.records_max.min(RECORDS_MAX);
+        self.begun = None;
         let mut work = Work {
             out: around.out,
             settings: around.settings,
@@ -231,7 +246,13 @@ impl Batch {
                 }
                 let known = known.filter(|known| known.position == entry.position);
                 let from = known.map_or(0, |known| known.index);
-                match work.record(at, entry, from)? {
+                let place = Some((*key, entry.position));
+                self.begun = place;
+                let done = match place == self.too_much {
+                    true => work.tell(at, from, Reason::Undeliverable),
+                    false => work.record(at, entry, from)?,
+                };
+                match done {
                     Done::Staged => {
                         applied_us = applied_us.max(received_us.unwrap_or(0));
                         staged += 1;

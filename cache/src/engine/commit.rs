@@ -54,6 +54,11 @@ impl Engine {
                 self.refusal = error.to_string();
                 Ok(Progress::Refused)
             }
+            // No other try will change that; the shard would stand still for good.
+            StoreError::TooMany { .. } | StoreError::TooLong { .. } if self.batch.give_up() => {
+                tracing::error!("one record is too much for the store: {error}: the event is lost");
+                Ok(Progress::Worked)
+            }
             error => Err(error.into()),
         }
     }
