@@ -39,8 +39,6 @@ pub struct Store {
     pub resources: Vec<(&'static str, u64, u64)>,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// Processes that are in a query.
-    pub readers: usize,
 }
 
 /// Where samples come from.
@@ -126,7 +124,6 @@ impl Source {
                         .map(|it| (it.resource.name(), it.entities, it.bytes))
                         .collect(),
                     file_bytes: stats.file_bytes,
-                    readers: state.readers().map_or(0, |readers| readers.len()),
                 }))
             });
         }

@@ -44,9 +44,7 @@ pub enum Error {
     },
     /// Only a cache's store can answer this.
     #[cfg(feature = "testing")]
-    #[error(
-        "a state that a test made has no store: neither statistics nor readers nor a directory"
-    )]
+    #[error("a state that a test made has no store: neither statistics nor a directory")]
     Made,
     /// The store cannot answer.
     #[error("the state of instance \"{instance}\" cannot be read: {source}")]

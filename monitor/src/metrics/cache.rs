@@ -45,10 +45,5 @@ fn state(store: &Store, out: &mut Families<'_>) -> Result<(), Error> {
         "state_file_bytes",
         "Bytes of the store's file",
         [([("", ""); 0], store.file_bytes as f64)],
-    )?;
-    out.gauge(
-        "state_readers",
-        "Processes that are in a query",
-        [([("", ""); 0], store.readers as f64)],
     )
 }

@@ -5,9 +5,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use mixcord_event::topology;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
+use mixcord_event::topology;
 
 use crate::clock::{Sample, measure_thread};
 use mixcord_pipeline::workload::guild::MEMBERS;
