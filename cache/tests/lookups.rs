@@ -2,9 +2,13 @@
 
 mod common;
 
-use common::Cache;
-use common::asked::asked;
-use mixcord_state::Table;
+use common::asked::{asked, asked_keys};
+use common::{Cache, record_bytes};
+use mixcord_cache::annotate::Wants;
+use mixcord_cache::store::Subject;
+use mixcord_event::Record;
+use mixcord_state::tables::{MEMBERS, USERS};
+use mixcord_state::{Read, Table, compose};
 use serde_json::{Value as Json, json};
 
 fn member(id: u64) -> Json {
@@ -36,5 +40,60 @@ fn facts_of_a_guild_are_read_once_for_a_member() {
     for (kind, id) in [("GUILD_MEMBER_ADD", 77), ("GUILD_MEMBER_UPDATE", 1)] {
         let asked = asked(&mut cache, &[Table::GuildFacts], kind, &member(id));
         assert_eq!(asked.len(), 1, "{kind}");
+    }
+}
+
+/// What is sent for ahead of an event is what it then asks for; a guess that is not would cost time and do
+/// nothing.
+#[test]
+fn what_an_event_wants_is_what_it_asks_for() {
+    let voice = json!({"guild_id": "100", "user_id": "3", "channel_id": "9", "member": member(3)});
+    let message = |author: u64| {
+        let user = member(author)["user"].clone();
+        json!({
+            "guild_id": "100", "channel_id": "200", "id": "300", "author": user, "member": {"roles": []},
+            "timestamp": "2026-11-19T10:00:00.000000+00:00"
+        })
+    };
+    let reaction = json!({"guild_id": "100", "channel_id": "200", "message_id": "300", "user_id": "4", "emoji": {}});
+    let wanted = [
+        (
+            "PRESENCE_UPDATE",
+            json!({"guild_id": "100", "user": {"id": "5"}, "status": "idle"}),
+            2,
+            0,
+        ),
+        ("MESSAGE_CREATE", message(1), 2, 2),
+        ("MESSAGE_UPDATE", message(1), 1, 0),
+        ("MESSAGE_REACTION_ADD", reaction, 1, 0),
+        ("GUILD_MEMBER_UPDATE", member(2), 3, 0),
+        ("VOICE_STATE_UPDATE", voice, 3, 2),
+        ("TYPING_START", json!({"guild_id": "100", "user_id": "7", "member": member(7)}), 0, 2),
+        ("MESSAGE_DELETE", message(1), 1, 0),
+    ];
+    let mut cache = Cache::default();
+    // Some are not cached, so that every member that an event carries is looked up.
+    let mut created = guild(10);
+    created["member_count"] = json!(20);
+    cache.feed("GUILD_CREATE", created);
+    for (kind, payload, keys, people) in wanted {
+        let bytes = record_bytes(kind, &payload, cache.at);
+        let wants = Wants::of(&Record::parse_head(&bytes).unwrap());
+        if let Some(id) = wants.message {
+            let channel = wants.values[0].unwrap();
+            let facts = compose::channel_facts(&cache.store, channel.owner(), channel.id());
+            assert!(facts.unwrap().unwrap().message(id).is_some(), "{kind}");
+        }
+        let asked = asked_keys(&mut cache, kind, &payload);
+        let is_used = |key| asked.contains(&key) || cache.store.get(key).unwrap().is_some();
+        let guessed: Vec<_> = wants.values.into_iter().chain([wants.absent]).flatten().collect();
+        assert_eq!(guessed.len(), keys, "{kind}");
+        guessed.into_iter().for_each(|key| assert!(is_used(key), "{kind}: {key:?}"));
+        let subjects = wants.subjects.into_iter().flatten();
+        let used = subjects.filter(|subject| match *subject {
+            Subject::Member { guild, user } => asked.contains(&MEMBERS.at(guild, user)),
+            Subject::User(user) => asked.contains(&USERS.at(user)),
+        });
+        assert!(used.count() >= people, "{kind}");
     }
 }
