@@ -186,7 +186,7 @@ fn one_batch_changes_as_many_keys_as_it_says_and_says_when_it_is_full() {
 fn a_long_list_that_changes_is_read_in_one_go() {
     let shared = Shared::new(16 << 20);
     let mut writer = shared.create();
-    let (owners, ids) = (40, 1_000);
+    let (owners, ids) = (8, 1_000);
     for owner in 1..=owners {
         (0..ids).for_each(|id| writer.put(pairs(), Key::new(owner, id * 2), &[]).unwrap());
         writer.commit([0; 2]).unwrap();

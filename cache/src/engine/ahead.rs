@@ -7,14 +7,16 @@ use mixcord_state::{Key, compose};
 use crate::annotate::Wants;
 use crate::store::{Notes, OpenBatch};
 
+// An event takes microseconds, and a line comes in a tenth of one: one record is time enough for each step, and
+// what comes too early is gone again.
 /// Records before its turn at which a record is looked at, and its keys' places are sent for;
-const FAR: usize = 16;
+const FAR: usize = 5;
 /// at which the values there are;
-const NEAR: usize = 9;
+const NEAR: usize = 3;
 /// at which a message is looked for in its channel's history, and its place is sent for;
-const FOUND: usize = 5;
+const FOUND: usize = 2;
 /// at which the message is.
-const CLOSE: usize = 2;
+const CLOSE: usize = 1;
 
 /// The records that wait in a ring, as far as they are looked at before their turn.
 pub(super) struct Ahead<I> {
