@@ -23,6 +23,7 @@ mod query;
 mod read;
 mod resource;
 mod scan;
+mod settle;
 mod stats;
 mod table;
 mod view;

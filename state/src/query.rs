@@ -8,6 +8,7 @@ use mixcord_table::Reader;
 
 use crate::error::OpenError;
 use crate::format::{FORMAT, TABLE_FILE};
+use crate::settle::settle;
 use crate::tables::{CHANNELS, EMOJIS, GUILDS, STICKERS, THREADS, USERS};
 use crate::{
     Arena, Key, Read, Resource, Scan, StateStats, StoreError, Table, Tally, View, compose, format,
@@ -170,6 +171,7 @@ impl State {
         &self,
         question: impl Fn(&View<'_, Reader>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        settle(&self.reader);
         let mut arena = Arena::default();
         for _ in 0..LOOKS {
             arena.clear();

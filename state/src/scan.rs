@@ -4,6 +4,7 @@ use mixcord_event::{Atom, Document, Value, atoms};
 use mixcord_table::Reader;
 
 use crate::query::{entity, listed};
+use crate::settle::settle;
 use crate::{Arena, Found, Key, Range, Read, Resource, StoreError, Table, View, compose};
 
 /// A page ends with this many keys, or behind the entity that fills these bytes: little memory.
@@ -90,6 +91,7 @@ impl Scan {
 
     /// The next entities. After an error there are none.
     pub(crate) fn page(&mut self, reader: &Reader) -> Result<Vec<Found>, StoreError> {
+        settle(reader);
         let mut page = Page { reader, arena: Arena::default(), found: Vec::new(), bytes: 0 };
         let count = self.limit.min(KEYS);
         let source = std::mem::replace(&mut self.source, Source::Nothing);

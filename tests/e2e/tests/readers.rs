@@ -1,8 +1,8 @@
 //! Readers of the store: none, whether stopped, killed or slow, holds anything up or makes it grow.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,7 +20,11 @@ const CONTENT_BYTES: usize = 100_000;
 const MEMBERS: usize = 1_000;
 
 /// A process that reads all the time; killed with the test.
-struct Reader(Child);
+struct Reader {
+    child: Child,
+    /// What it says after a while, on a slow machine, has somewhere to go.
+    _output: Lines<BufReader<ChildStdout>>,
+}
 
 impl Reader {
     fn start(instance: &str) -> Result<Self> {
@@ -30,24 +34,24 @@ impl Reader {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
-        for line in lines {
+        let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
+        for line in lines.by_ref() {
             if line? == "reading" {
-                return Ok(Self(child));
+                return Ok(Self { child, _output: lines });
             }
         }
         anyhow::bail!("the reader ended")
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        Ok(kill(Pid::from_raw(self.0.id().cast_signed()), signal)?)
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -148,7 +152,7 @@ fn readers_that_are_stopped_or_killed_in_a_query_hold_nothing_up() -> Result<()>
     assert_eq!(feed.state.members(100).count(), MEMBERS);
     stopped.signal(Signal::SIGCONT)?;
     feed.overwrite_all()?;
-    assert_eq!(reading.0.try_wait()?, None, "it read something that cannot be");
+    assert_eq!(reading.child.try_wait()?, None, "it read something that cannot be");
     Ok(())
 }
 
