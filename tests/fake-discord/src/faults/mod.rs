@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::gateway::close::Close;
 use crate::gateway::connection::Command;
 use crate::gateway::hub::Hub;
 use crate::journal::What;
 use crate::world::dice::Dice;
+use mixcord_wire::Close;
 
 /// Close codes that do not end a client for good.
 const PASSING: [u16; 10] = [1000, 1001, 4000, 4001, 4002, 4003, 4005, 4007, 4008, 4009];

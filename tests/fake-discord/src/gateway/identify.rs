@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
-use super::close::Close;
 use super::dispatch::packet;
 use super::hub::Hub;
 use super::session::{Refusal, Session};
@@ -17,6 +16,7 @@ use crate::world::intents::Intents;
 use crate::world::kind::Kind;
 use crate::world::lane::Lane;
 use crate::world::oddity;
+use mixcord_wire::Close;
 
 /// What an IDENTIFY or RESUME comes to.
 pub(crate) enum Outcome {

@@ -1,7 +1,6 @@
 //! The gateway: sessions, the connections they live on, and the lanes that feed them.
 
 pub(crate) mod budget;
-pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod dispatch;
 pub(crate) mod hub;

@@ -1,9 +1,9 @@
 //! What goes to a client: messages encoded, compressed, framed, perhaps split.
 
 use crate::value::Val;
-use crate::wire::compress::{CompressError, Compressor, Transport, deflate_alone};
 use crate::wire::message::Encoding;
 use crate::wire::websocket::{self, Opcode};
+use mixcord_wire::compress::{CompressError, Compressor, Transport, deflate_alone};
 
 /// With `compress: true`, messages shorter than this stay as they are.
 const WORTH_COMPRESSING: usize = 512;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::close::Close;
 use super::dispatch::packet;
 use super::hub::{Feed, Hub};
 use super::session::Session;
@@ -14,6 +13,7 @@ use crate::world::intents::Intents;
 use crate::world::kind::Kind;
 use crate::world::lane::Lane;
 use crate::world::{guilds, voice};
+use mixcord_wire::Close;
 
 /// Members in one GUILD_MEMBERS_CHUNK (G-31).
 const CHUNK: usize = 1000;

@@ -5,8 +5,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::{Request, Response};
 use crate::gateway::connection::Wish;
 use crate::gateway::hub::Hub;
-use crate::wire::compress::Transport;
 use crate::wire::message::Encoding;
+use mixcord_wire::compress::Transport;
 
 /// The answer that makes the connection a websocket, and what its address asked for (G-3).
 pub(crate) fn accept(hub: &Hub, request: &Request) -> Result<(String, Wish), Response> {

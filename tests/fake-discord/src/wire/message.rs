@@ -1,5 +1,7 @@
 //! Gateway messages: the envelope `{op, d, s, t}` around a payload.
 
+use mixcord_wire::term;
+
 use super::etf::{self, EtfShape};
 use crate::value::{Val, write_json};
 
@@ -43,14 +45,14 @@ impl Encoding {
                 out.push(b'}');
             }
             Self::Etf(shape) => {
-                out.push(etf::VERSION);
-                etf::write_map_head(4, out);
+                out.push(term::VERSION);
+                term::map_head(4, out);
                 etf::write_name("d", shape, out);
                 out.extend_from_slice(body);
                 etf::write_name("op", shape, out);
                 out.extend_from_slice(&[97, 0]);
                 etf::write_name("s", shape, out);
-                etf::write_unsigned(seq, out);
+                term::unsigned(seq, out);
                 etf::write_name("t", shape, out);
                 etf::write_name(name, shape, out);
             }
@@ -68,15 +70,15 @@ impl Encoding {
                 out.push(b'}');
             }
             Self::Etf(shape) => {
-                out.push(etf::VERSION);
-                etf::write_map_head(4, out);
+                out.push(term::VERSION);
+                term::map_head(4, out);
                 etf::write_name("d", shape, out);
                 etf::write_term(data, shape, out);
                 etf::write_name("op", shape, out);
                 out.extend_from_slice(&[97, op]);
                 for key in ["s", "t"] {
                     etf::write_name(key, shape, out);
-                    etf::write_atom("nil", out);
+                    term::atom("nil", out);
                 }
             }
         }

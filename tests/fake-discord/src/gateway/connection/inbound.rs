@@ -5,13 +5,12 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::{Connection, End, broken};
-use crate::gateway::close::Close;
 use crate::gateway::identify::Outcome;
 use crate::journal::What;
 use crate::value::Val;
-use crate::wire::etf_read;
 use crate::wire::message::Encoding;
 use crate::wire::websocket::{self, FrameError, Opcode};
+use mixcord_wire::Close;
 
 /// G-30.
 const SEND_MAX: usize = 4096;
@@ -62,7 +61,7 @@ impl Connection {
         self.count_send()?;
         let message = match self.out.encoding() {
             Encoding::Json => serde_json::from_slice(bytes).ok(),
-            Encoding::Etf(_) => etf_read::read_term(bytes).ok(),
+            Encoding::Etf(_) => mixcord_wire::read_term(bytes).ok(),
         };
         let message: Value = message.ok_or(End::Server(Close::DecodeError))?;
         let op = message.get("op").and_then(Value::as_u64);

@@ -12,15 +12,15 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::close::Close;
 use super::hub::Hub;
 use super::outbound::Outbound;
 use super::session::{Packet, Session};
 use crate::journal::What;
 use crate::value::{Val, obj};
-use crate::wire::compress::{CompressError, Transport};
 use crate::wire::message::Encoding;
 use crate::wire::websocket::{self, Opcode};
+use mixcord_wire::Close;
+use mixcord_wire::compress::{CompressError, Transport};
 
 /// Bytes gathered before they are written.
 const OUT: usize = 64 * 1024;

@@ -7,31 +7,44 @@ const DEPTH_MAX: usize = 32;
 
 /// Why a client's term was refused. Each is answered with close code 4002.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum TermError {
+#[non_exhaustive]
+pub enum TermError {
+    /// It does not begin with [`VERSION`](crate::term::VERSION).
     #[error("the message does not begin with 131")]
     Version,
+    /// It ends early.
     #[error("the term ends early")]
     Truncated,
+    /// It goes on behind its end.
     #[error("bytes after the term")]
     Trailing,
+    /// A key is an atom, which Discord refuses.
     #[error("an atom is a key of a map: a client must send its keys as binaries")]
     AtomKey,
+    /// A key is neither text nor an integer.
     #[error("a key of a map is neither text nor an integer")]
     Key,
+    /// Text is not UTF-8.
     #[error("text that is not UTF-8")]
     Text,
+    /// It nests too deep.
     #[error("a term nested deeper than {DEPTH_MAX} levels")]
     Depth,
+    /// It has a tag that a client has no use for.
     #[error("an unknown or forbidden tag: {0}")]
     Tag(u8),
+    /// A number is out of range.
     #[error("an integer of more than 64 bits, or a float that is no number")]
     Number,
 }
 
 /// The term in `bytes` as the JSON value it stands for.
-pub(crate) fn read_term(bytes: &[u8]) -> Result<Value, TermError> {
+///
+/// # Errors
+/// When it is none, or none that a client may send.
+pub fn read_term(bytes: &[u8]) -> Result<Value, TermError> {
     let mut reader = Reader { rest: bytes };
-    if reader.byte()? != super::etf::VERSION {
+    if reader.byte()? != crate::term::VERSION {
         return Err(TermError::Version);
     }
     let value = reader.term(0)?;
@@ -159,5 +172,42 @@ impl<'a> Reader<'a> {
         }
         let value = i64::try_from(magnitude).map_err(|_| TermError::Number)?;
         Ok((-value).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Whatever a client sends is read or refused; nothing panics, and reading ends.
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::read_term;
+    use crate::term;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_term_or_an_error(mut bytes in vec(any::<u8>(), 0..200)) {
+            bytes.insert(0, term::VERSION);
+            let _ = read_term(&bytes);
+        }
+
+        #[test]
+        fn tags_and_lengths_of_every_kind_are_a_term_or_an_error(
+            parts in vec(
+                (
+                    prop::sample::select(vec![70_u8, 97, 98, 100, 104, 105, 106, 107, 108, 109, 110, 116, 119]),
+                    vec(prop::sample::select(vec![0_u8, 1, 2, 255]), 0..5),
+                ),
+                0..40,
+            ),
+        ) {
+            let mut bytes = vec![term::VERSION];
+            for (tag, length) in parts {
+                bytes.push(tag);
+                bytes.extend(length);
+            }
+            let _ = read_term(&bytes);
+        }
     }
 }

@@ -2,26 +2,41 @@
 
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Close {
+pub enum Close {
+    /// 4001: an opcode that there is not.
     UnknownOpcode,
+    /// 4002: a message that cannot be read, or is too large.
     DecodeError,
+    /// 4003: something was sent before IDENTIFY or RESUME.
     NotAuthenticated,
+    /// 4004: a wrong token.
     AuthenticationFailed,
+    /// 4005: a second IDENTIFY.
     AlreadyAuthenticated,
+    /// 4007: a RESUME behind what was sent.
     InvalidSeq,
+    /// 4008: too many messages.
     RateLimited,
+    /// 4009: no heartbeats.
     SessionTimedOut,
+    /// 4010: a shard that cannot be.
     InvalidShard,
+    /// 4011: too many guilds for one shard.
     ShardingRequired,
+    /// 4012: a version that is not spoken.
     InvalidVersion,
+    /// 4013: intents that there are not.
     InvalidIntents,
+    /// 4014: intents that this bot may not have.
     DisallowedIntents,
-    /// Asked for by a fault or a control request.
+    /// Any other.
     Other(u16),
 }
 
 impl Close {
-    pub(crate) fn code(self) -> u16 {
+    /// The number on the wire.
+    #[must_use]
+    pub fn code(self) -> u16 {
         match self {
             Self::UnknownOpcode => 4001,
             Self::DecodeError => 4002,
@@ -40,7 +55,9 @@ impl Close {
         }
     }
 
-    pub(crate) fn reason(self) -> &'static str {
+    /// Discord's words for it.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
         match self.code() {
             4000 => "Unknown error.",
             4001 => "Unknown opcode.",
@@ -61,7 +78,8 @@ impl Close {
     }
 
     /// Whether the session is gone with the connection: RESUME is then answered with op 9 false.
-    pub(crate) fn ends_session(self) -> bool {
+    #[must_use]
+    pub fn ends_session(self) -> bool {
         matches!(self.code(), 4001 | 4003..=4005 | 4007 | 4009..=4014)
     }
 }

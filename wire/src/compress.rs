@@ -1,49 +1,80 @@
 //! Transport compression: one stream a connection, flushed after every message.
 
+use std::fmt;
+
 use flate2::{Compress, Compression as Level, FlushCompress, Status};
 use zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer};
 
 /// What the `compress` parameter of the websocket's address asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// Nothing.
     None,
+    /// `zlib-stream`.
     Zlib,
+    /// `zstd-stream`.
     Zstd,
 }
 
+impl Transport {
+    /// What the parameter says; `None` for a name that Discord does not know.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "zlib-stream" => Some(Self::Zlib),
+            "zstd-stream" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
 /// The compressor of one connection.
-pub(crate) enum Compressor {
+pub struct Compressor(Stream);
+
+enum Stream {
     None,
     Zlib(Box<Compress>),
     Zstd { context: Box<CCtx<'static>>, whole_frames: bool },
 }
 
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor").finish_non_exhaustive()
+    }
+}
+
 /// The compressor failed: the connection cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[error("compressing a message failed: {0}")]
-pub(crate) struct CompressError(&'static str);
+pub struct CompressError(&'static str);
 
 impl Compressor {
     /// `whole_frames` ends the zstd frame after each message, as some servers do.
-    pub(crate) fn new(transport: Transport, whole_frames: bool) -> Result<Self, CompressError> {
-        Ok(match transport {
-            Transport::None => Self::None,
-            Transport::Zlib => Self::Zlib(Box::new(Compress::new(Level::fast(), true))),
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(transport: Transport, whole_frames: bool) -> Result<Self, CompressError> {
+        Ok(Self(match transport {
+            Transport::None => Stream::None,
+            Transport::Zlib => Stream::Zlib(Box::new(Compress::new(Level::fast(), true))),
             Transport::Zstd => {
                 let mut context = CCtx::create();
                 context.set_parameter(CParameter::CompressionLevel(1)).map_err(zstd_error)?;
-                Self::Zstd { context: Box::new(context), whole_frames }
+                Stream::Zstd { context: Box::new(context), whole_frames }
             }
-        })
+        }))
     }
 
     /// Appends the compressed form of one message to `out`, up to and with its flush.
-    pub(crate) fn write(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
-        match self {
-            Self::None => out.extend_from_slice(message),
-            Self::Zlib(stream) => deflate(stream, message, FlushCompress::Sync, out)?,
-            Self::Zstd { context, whole_frames } => {
+    ///
+    /// # Errors
+    /// The stream cannot go on.
+    pub fn write(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+        match &mut self.0 {
+            Stream::None => out.extend_from_slice(message),
+            Stream::Zlib(stream) => deflate(stream, message, FlushCompress::Sync, out)?,
+            Stream::Zstd { context, whole_frames } => {
                 let end = if *whole_frames {
                     ZSTD_EndDirective::ZSTD_e_end
                 } else {
@@ -68,7 +99,10 @@ impl Compressor {
 }
 
 /// One message as a zlib stream of its own: what `compress: true` in IDENTIFY asks for.
-pub(crate) fn deflate_alone(message: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+///
+/// # Errors
+/// When there is no memory for it.
+pub fn deflate_alone(message: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
     let mut stream = Compress::new(Level::fast(), true);
     deflate(&mut stream, message, FlushCompress::Finish, out)
 }
