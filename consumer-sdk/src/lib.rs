@@ -68,6 +68,7 @@ pub mod log;
 pub mod operator;
 mod options;
 mod order;
+mod past;
 mod rebalance;
 mod received;
 mod router;
@@ -92,6 +93,7 @@ pub use mixcord_event::{Kind, Value, atoms, kinds};
 pub use mixcord_ring as ring;
 pub use mixcord_ring::Pace;
 pub use order::Order;
+pub use past::{Past, Reading as PastReading};
 pub use rebalance::Rebalance;
 pub use received::{Change, Event, Identity};
 #[cfg(feature = "serenity")]

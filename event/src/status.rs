@@ -77,6 +77,37 @@ impl ShardStatus {
     }
 }
 
+/// What the session of a shard was begun with, as its gateway keeps it to know whether it may be resumed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionFacts {
+    /// The intents' bits.
+    pub intents: u64,
+    /// The first half of the SHA-256 of the bot's token.
+    pub fingerprint: [u8; 16],
+}
+
+impl SessionFacts {
+    /// Reads them from a checkpoint; `None` where there is no session.
+    pub fn decode(checkpoint: &[u8]) -> Option<Self> {
+        /// The beginning of the section [`SESSION`], which never changes within its version.
+        #[derive(Deserialize)]
+        struct Kept {
+            _id: String,
+            _resume_url: Option<String>,
+            _shard: u16,
+            _shards: u16,
+            intents: u64,
+            _etf: bool,
+            _api_version: u8,
+            fingerprint: [u8; 16],
+        }
+
+        let (&CHECKPOINT, sections) = checkpoint.split_first()? else { return None };
+        let kept: Kept = sections::read(sections::find(sections, SESSION, VERSION)?)?;
+        Some(Self { intents: kept.intents, fingerprint: kept.fingerprint })
+    }
+}
+
 /// Reads the status at the beginning of a checkpoint as Mixcord wrote it before it had sections, and
 /// gives what is behind it.
 pub fn decode_v2(checkpoint: &[u8]) -> Option<(ShardStatus, &[u8])> {

@@ -21,7 +21,7 @@ use crate::{
 /// the caller can know left it, or a later one.
 #[derive(Debug)]
 pub struct State {
-    reader: Reader,
+    pub(crate) reader: Reader,
     dir: PathBuf,
 }
 

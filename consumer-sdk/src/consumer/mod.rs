@@ -250,6 +250,18 @@ impl Consumer {
         }
     }
 
+    pub(crate) fn ring(&self) -> Option<&Ring> {
+        self.source.ring()
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.options.instance
+    }
+
     pub(crate) fn is_group(&self) -> bool {
         matches!(self.source, Source::Group { .. })
     }

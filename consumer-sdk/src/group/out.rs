@@ -92,6 +92,10 @@ impl Out {
         self.records.get(0).map_or(&[], |entry| entry.payload)
     }
 
+    pub(crate) fn position(&self) -> Option<u64> {
+        Some(self.records.get(0)?.position)
+    }
+
     pub(crate) fn attempt(&self) -> u32 {
         self.attempt
     }

@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mixcord_event::figures::ShardFigures;
 use mixcord_event::presence::SetPresence;
 use mixcord_event::send::PresenceUpdate;
-use mixcord_event::{status, topology};
+use mixcord_event::status::{self, SessionFacts};
+use mixcord_event::topology;
 use mixcord_holdup::Oldest;
 use mixcord_ring::Ring;
 use serde::Serialize;
@@ -58,6 +59,11 @@ pub struct ShardStatus {
     pub pid: Option<u32>,
     /// What the bot shows because a command said so, after a new session as well; `null` where none did.
     pub presence: Option<PresenceUpdate>,
+    /// The bits of the intents that its session was begun with; `null` where there is none.
+    pub intents: Option<u64>,
+    /// The first half of the SHA-256 of the bot's token, by which one that somebody shows is known again.
+    #[serde(skip)]
+    pub fingerprint: Option<[u8; 16]>,
 }
 
 /// How many sessions of the token may still be begun.
@@ -106,7 +112,10 @@ impl ShardStatus {
             whole_seconds: seconds(u128::from(budget.whole_us).saturating_sub(now_us)),
             age_seconds: seconds(now_us.saturating_sub(budget.at_us.into())),
         });
+        let session = SessionFacts::decode(checkpoint);
         Some(Self {
+            intents: session.map(|session| session.intents),
+            fingerprint: session.map(|session| session.fingerprint),
             session_seconds: since(figures.session_since_us),
             identifies: figures.identifies,
             resumes: figures.resumes,

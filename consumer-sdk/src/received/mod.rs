@@ -365,6 +365,21 @@ impl Event {
         }
     }
 
+    /// The position of its record in the output ring; `None` of one that no ring held. An event is [read
+    /// again](crate::Past) by it, and a [snapshot of a guild](crate::State::guild_snapshot) says before which
+    /// position everything is in it.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        match &self.holder {
+            Holder::Out(out) => out.position(),
+            Holder::Seen(seen, index, _) => Some(seen.get(*index as usize)?.position),
+            Holder::Kept(records, _) => Some(records.get(0)?.position),
+            Holder::Lost(_) | Holder::Gone(..) => None,
+            #[cfg(feature = "testing")]
+            Holder::Made(_) => None,
+        }
+    }
+
     /// Which time the event is given, from 1, in whatever process. Not counted are attempts of processes that died
     /// before they had acknowledged anything, for those are laid to no event. An observer's is 1.
     #[must_use]

@@ -41,7 +41,7 @@ use std::sync::RwLock;
 
 use mixcord_event::{Document, topology};
 use mixcord_state as store;
-pub use mixcord_state::{Found, Resource, ResourceStats, StateStats};
+pub use mixcord_state::{Found, GuildSnapshot, Resource, ResourceStats, StateStats};
 
 use self::attach::Attachment;
 pub use self::entities::Entities;
@@ -208,6 +208,17 @@ impl State {
     /// When there is no state: see [`Error`].
     pub fn member_counts(&self, guild: u64) -> Result<Option<(Option<u64>, u64)>, Error> {
         self.ask(|look| look.member_counts(guild))
+    }
+
+    /// A guild with its channels, threads, members, presences and all else that it has, of one moment; `None` where
+    /// it is not cached. Its [`position`](GuildSnapshot::position) says which: who goes on with the guild's events
+    /// from there ([`Event::position`](crate::Event::position)) has missed none and sees none twice. Of a guild of
+    /// which more than `large` members are cached it has only those who are online or in a voice channel, and the bot.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn guild_snapshot(&self, guild: u64, large: usize) -> Result<Option<GuildSnapshot>, Error> {
+        self.ask_store(|store| store.guild_snapshot(guild, large))
     }
 
     /// The cached guilds, by id.
