@@ -21,6 +21,7 @@ pages! {
     testing: "testing.md";
     recording: "recording.md";
     porting: "porting.md";
+    proxy: "proxy.md";
     deploys: "deploys.md";
     watching: "watching.md";
     containers: "containers.md";

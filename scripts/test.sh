@@ -4,7 +4,7 @@
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
 #   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units deb e2e web
-#                             proofs
+#                             clients proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -145,6 +145,27 @@ stage_web() {
         cargo test -p mixcord-e2e --test web -- --ignored
     fi
 }
+# The libraries of others as clients of the proxy: node's and python's, where these are installed.
+stage_clients() {
+    if [ "$full" = 0 ]; then
+        skipped "libraries of node and python (--full)"
+        return
+    fi
+    local folder=target/clients
+    mkdir -p "$folder" && cp tests/clients/* "$folder/" || return 1
+    if ! command -v npm >/dev/null 2>&1 || ! command -v python3 >/dev/null 2>&1; then
+        skipped "node or python3 is not installed: discord.js, eris, discord.py and hikari"
+        return
+    fi
+    ln -sf "$(command -v node)" "$folder/node" &&
+        (cd "$folder" && npm install --silent --no-audit --no-fund) &&
+        python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install --quiet -r tests/clients/requirements.txt || return 1
+    if [ "$runner" = nextest ]; then
+        cargo nextest run --run-ignored only -p mixcord-e2e --test proxy_clients
+    else
+        cargo test -p mixcord-e2e --test proxy_clients -- --ignored
+    fi
+}
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
@@ -157,4 +178,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e web proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e web clients proofs}"

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms whose messages people meet.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 10] = [
     "gateway",
     "cache",
     "consumer-sdk",
@@ -18,6 +18,7 @@ const ROOMS: [&str; 9] = [
     "state",
     "holdup",
     "recording",
+    "proxy",
 ];
 /// The part of a message that has to be found: long enough to tell it from others.
 const PART_MAX: usize = 40;

@@ -5,6 +5,7 @@
 //! the test, dropping the stack kills what it started and removes every segment of the instance.
 
 mod browser;
+mod client;
 mod fake;
 pub mod furnish;
 mod journal;
@@ -15,6 +16,7 @@ mod stack;
 mod world;
 
 pub use browser::Browser;
+pub use client::{Client, Dispatch, Kept, Said};
 pub use fake::{Fake, FakeOptions, ShardStatus};
 pub use journal::{Delivered, Follower, Order, Sent, compare};
 pub use process::{Exit, Program, until};

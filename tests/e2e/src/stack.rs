@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::fake::Fake;
-use crate::process::Program;
+use crate::process::{Program, until};
 
 /// The token that every test uses, and that must never be seen anywhere.
 pub const TOKEN: &str = "MTE3NTYyMzQ4MjM3NDkxODE5NA.e2e-Secret.0123456789abcdefghijklmnopqrstuv";
@@ -82,6 +83,25 @@ impl Stack {
         let mut command = self.command("mixcord-cache");
         command.args(options);
         Program::start("cache", self.folder(), &mut command)
+    }
+
+    /// Starts the proxy on a free port; gives it and its address, `127.0.0.1:PORT`. It knows the bot's token unless
+    /// `options` has a file of secrets.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not say in time where it listens.
+    pub fn proxy(&self, options: &[&str]) -> Result<(Program, String)> {
+        let mut command = self.command("mixcord-proxy");
+        if !options.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(options);
+        let program = Program::start("proxy", self.folder(), &mut command)?;
+        until("the proxy to listen", Duration::from_secs(10), || program.stdout().contains('\n'))?;
+        let said = program.stdout();
+        let address = said.trim().strip_prefix("listening on http://");
+        let address = address.with_context(|| format!("it said {said:?}"))?.to_owned();
+        Ok((program, address))
     }
 
     /// Starts `mixcord tail`.

@@ -1,0 +1,178 @@
+//! What a client sends: counted, read, and handled by opcode.
+
+use std::time::Instant;
+
+use mixcord::Kind;
+use mixcord::commands::{RequestChannelInfo, RequestMembers, RequestSounds};
+use mixcord_wire::{Close, read_term};
+use serde_json::Value;
+
+use super::{Client, End, Identify, Inbound, Live, Phase, Resume};
+use crate::door::Shown;
+use crate::encode::{Control, Encoding};
+use crate::members::{Answer, Answers};
+use crate::requests::{self, Request};
+use crate::session::{Refusal, Resumed, Session};
+
+/// G-30.
+const SEND_MAX: usize = 4096;
+/// Answers that one client may have under way.
+const ANSWERS_MAX: usize = 10_000;
+
+impl Client {
+    pub(super) async fn on(&mut self, message: Inbound) -> Result<(), End> {
+        let bytes = match message {
+            Inbound::Message(bytes) => bytes,
+            Inbound::Ended(end) => return Err(end),
+        };
+        if !self.messages.take(Instant::now()) {
+            return Err(End::Server(Close::RateLimited));
+        }
+        if bytes.len() > SEND_MAX {
+            return Err(End::Server(Close::DecodeError));
+        }
+        let message: Option<Value> = match self.out.encoding() {
+            Encoding::Json => serde_json::from_slice(&bytes).ok(),
+            Encoding::Etf => read_term(&bytes).ok(),
+        };
+        let message = message.ok_or(End::Server(Close::DecodeError))?;
+        let op = message.get("op").and_then(Value::as_u64);
+        let op = op.ok_or(End::Server(Close::DecodeError))?;
+        let data = message.get("d").unwrap_or(&Value::Null);
+        match op {
+            1 => {
+                if data.as_u64().is_none() && !data.is_null() {
+                    return Err(End::Server(Close::DecodeError));
+                }
+                self.last_beat = Instant::now();
+                self.out.control(11, Control::Null).await
+            }
+            2 | 6 if !matches!(self.phase, Phase::Unknown) => {
+                Err(End::Server(Close::AlreadyAuthenticated))
+            }
+            2 => self.on_identify(data),
+            6 => self.on_resume(data).await,
+            3 | 4 | 8 | 31 | 43 => self.on_request(op, data),
+            _ => Err(End::Server(Close::UnknownOpcode)),
+        }
+    }
+
+    fn on_identify(&mut self, data: &Value) -> Result<(), End> {
+        let identify = Identify::read(data).map_err(End::Server)?;
+        self.site.admit(&identify.shown)?;
+        if identify.compress {
+            self.out.compress_payloads();
+        }
+        self.phase = Phase::Early(identify);
+        Ok(())
+    }
+
+    async fn on_resume(&mut self, data: &Value) -> Result<(), End> {
+        let Resume { shown, session, seq } = Resume::read(data).map_err(End::Server)?;
+        if !self.site.admit(&shown)? {
+            return self.out.control(9, Control::Bool(false)).await;
+        }
+        // A connection that died without a word still has it.
+        self.site.seats.vacate(&session).await;
+        let site = &self.site;
+        let resumed = tokio::task::block_in_place(|| {
+            Session::resume(&site.folder, &site.feed, &session, seq)
+        });
+        match resumed {
+            Ok(Resumed(session)) => {
+                let tail = self.site.feed.ring().map_or(0, |(_, _, tail)| tail);
+                let seat = self.site.seats.take(session.id(), &self.kick);
+                let live =
+                    Live { session, _seat: seat, answers: Answers::new(), resumed_at: Some(tail) };
+                self.phase = Phase::Live(Box::new(live));
+                Ok(())
+            }
+            Err(Refusal::Seq) => Err(End::Server(Close::InvalidSeq)),
+            Err(Refusal::Gone) => self.out.control(9, Control::Bool(false)).await,
+            Err(Refusal::Log(error)) => {
+                tracing::error!(%error, "a session cannot be resumed: its log cannot be used");
+                self.out.control(9, Control::Bool(false)).await
+            }
+        }
+    }
+
+    fn on_request(&mut self, op: u64, data: &Value) -> Result<(), End> {
+        let Phase::Live(live) = &mut self.phase else {
+            return Err(match self.phase {
+                // Its session is about to begin, and nothing of it is sent before READY.
+                Phase::Early(_) => return Ok(()),
+                _ => End::Server(Close::NotAuthenticated),
+            });
+        };
+        let requests = requests::read(op, data).ok_or(End::Server(Close::DecodeError))?;
+        for request in requests {
+            match request {
+                Request::Presence(presence) => {
+                    // The bot has one presence: its first shard's.
+                    if self.presences.take(Instant::now()) && live.session.filter().shard == 0 {
+                        self.site.desk.send(presence);
+                    }
+                }
+                Request::Voice(voice) => {
+                    let speaks = voice.channel_id.is_some();
+                    live.session.speaks(voice.guild_id, speaks).map_err(log_lost)?;
+                    self.site.seats.speaks(voice.guild_id, live.session.id(), speaks);
+                    self.site.desk.send(voice);
+                }
+                Request::Members { request, nonce } => {
+                    self.site.on_members(live, request, &nonce)?
+                }
+                Request::Sounds(RequestSounds { guild_ids }) => {
+                    for &guild in &guild_ids {
+                        live.session.asks(Kind::SOUNDBOARD_SOUNDS, guild);
+                    }
+                    self.site.desk.send(RequestSounds { guild_ids });
+                }
+                Request::ChannelInfo(RequestChannelInfo { guild_id, fields }) => {
+                    live.session.asks(Kind::CHANNEL_INFO, guild_id);
+                    self.site.desk.send(RequestChannelInfo { guild_id, fields });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl crate::site::Site {
+    /// Whether it is known that who showed this may come in; not known it is before the gateway's first session.
+    pub(super) fn admit(&self, shown: &Shown) -> Result<bool, End> {
+        match tokio::task::block_in_place(|| self.door.admits(shown)) {
+            Some(false) => {
+                let wanted = self.door.wants();
+                tracing::warn!("a client was refused: it showed another token than {wanted}");
+                Err(End::Server(Close::AuthenticationFailed))
+            }
+            admitted => Ok(admitted.is_some()),
+        }
+    }
+
+    fn on_members(&self, live: &mut Live, request: RequestMembers, nonce: &str) -> Result<(), End> {
+        let answer = tokio::task::block_in_place(|| Answer::of(&self.state, &request, nonce));
+        match answer {
+            Ok(Some(answer)) if live.answers.len() < ANSWERS_MAX => {
+                live.answers.push_back(answer);
+                return Ok(());
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "members are asked of Discord"),
+        }
+        let (number, is_first) = self.desk.number(&request);
+        live.session.asks_members(number, nonce).map_err(log_lost)?;
+        if is_first {
+            self.desk.send_members(number, request);
+        }
+        Ok(())
+    }
+}
+
+/// What cannot be written down cannot be sent: the client identifies anew.
+#[expect(clippy::needless_pass_by_value, reason = "the end of a map_err")]
+pub(super) fn log_lost(error: std::io::Error) -> End {
+    tracing::error!(%error, "a client was cut: its session's log cannot be written");
+    End::Server(Close::Other(4000))
+}

@@ -1,0 +1,213 @@
+//! Messages to clients: a document, or JSON or a term of it, in Discord's envelope.
+
+use mixcord::event::{Key, Map, Value, edit};
+use mixcord::{Kind, atoms};
+use mixcord_wire::term;
+
+/// How messages of a connection are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Json,
+    Etf,
+}
+
+/// The member under which the entity before stands, with `--with-old`.
+const OLD: &str = "__old";
+
+impl Encoding {
+    /// Appends a value; `old` becomes a member of it, if it is a map.
+    pub(crate) fn write_body(self, value: Value<'_>, old: Option<Value<'_>>, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => {
+                write_json(value, out);
+                if let Some(old) = old
+                    && out.pop_if(|last| *last == b'}').is_some()
+                {
+                    out.extend_from_slice(if out.last() == Some(&b'{') { b"\"" } else { b",\"" });
+                    out.extend_from_slice(OLD.as_bytes());
+                    out.extend_from_slice(b"\":");
+                    write_json(old, out);
+                    out.push(b'}');
+                }
+            }
+            Self::Etf => match (value, old) {
+                (Value::Map(map), Some(old)) => {
+                    term::map_head(map.len() + 1, out);
+                    write_pairs(map, out);
+                    term::atom(OLD, out);
+                    write_term(old, out);
+                }
+                _ => write_term(value, out),
+            },
+        }
+    }
+
+    /// Replaces `out` by a dispatch with a body in this encoding.
+    pub(crate) fn write_dispatch(self, name: &str, seq: u64, body: &[u8], out: &mut Vec<u8>) {
+        out.clear();
+        match self {
+            Self::Json => {
+                out.extend_from_slice(b"{\"t\":");
+                write_json(name.into(), out);
+                out.extend_from_slice(format!(",\"s\":{seq},\"op\":0,\"d\":").as_bytes());
+                out.extend_from_slice(body);
+                out.push(b'}');
+            }
+            Self::Etf => {
+                out.push(term::VERSION);
+                term::map_head(4, out);
+                term::atom("d", out);
+                out.extend_from_slice(body);
+                term::atom("op", out);
+                term::integer(0, out);
+                term::atom("s", out);
+                term::unsigned(seq, out);
+                term::atom("t", out);
+                term::atom(name, out);
+            }
+        }
+    }
+
+    /// Replaces `out` by a message of another opcode than 0.
+    pub(crate) fn write_control(self, op: u8, data: Control, out: &mut Vec<u8>) {
+        out.clear();
+        match self {
+            Self::Json => {
+                let data = match data {
+                    Control::Null => "null".to_owned(),
+                    Control::Bool(value) => value.to_string(),
+                    Control::Hello { interval_ms } => {
+                        format!(
+                            "{{\"heartbeat_interval\":{interval_ms},\"_trace\":[\"[\\\"mixcord-proxy\\\"]\"]}}"
+                        )
+                    }
+                };
+                let text = format!("{{\"t\":null,\"s\":null,\"op\":{op},\"d\":{data}}}");
+                out.extend_from_slice(text.as_bytes());
+            }
+            Self::Etf => {
+                out.push(term::VERSION);
+                term::map_head(4, out);
+                term::atom("d", out);
+                match data {
+                    Control::Null => term::atom("nil", out),
+                    Control::Bool(value) => write_term(value.into(), out),
+                    Control::Hello { interval_ms } => {
+                        term::map_head(2, out);
+                        term::atom("heartbeat_interval", out);
+                        term::unsigned(interval_ms, out);
+                        term::atom("_trace", out);
+                        term::list_head(1, out);
+                        term::binary(b"[\"mixcord-proxy\"]", out);
+                        term::list_end(out);
+                    }
+                }
+                term::atom("op", out);
+                term::integer(op.into(), out);
+                for key in ["s", "t"] {
+                    term::atom(key, out);
+                    term::atom("nil", out);
+                }
+            }
+        }
+    }
+}
+
+/// What a message of another opcode than 0 carries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Control {
+    Null,
+    Bool(bool),
+    Hello { interval_ms: u64 },
+}
+
+fn write_json(value: Value<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    // Documents come out of our own segments: one that cannot be written is damaged, and says nothing.
+    if serde_json::to_writer(&mut *out, &value).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+}
+
+fn write_term(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => term::atom("nil", out),
+        Value::Bool(true) => term::atom("true", out),
+        Value::Bool(false) => term::atom("false", out),
+        Value::Int(value) => term::integer(value, out),
+        Value::Uint(value) | Value::Id(value) => term::unsigned(value, out),
+        Value::Float(value) => term::float(value, out),
+        Value::Str(text) => term::binary(text.as_bytes(), out),
+        Value::List(list) => {
+            let bytes = list.iter().map(|item| item.as_i64().and_then(|n| u8::try_from(n).ok()));
+            let count = list.iter().count();
+            if count > 0 {
+                if term::byte_list(count, bytes, out) {
+                    return;
+                }
+                term::list_head(count, out);
+                list.iter().for_each(|item| write_term(item, out));
+            }
+            term::list_end(out);
+        }
+        Value::Map(map) => {
+            term::map_head(map.len(), out);
+            write_pairs(map, out);
+        }
+    }
+}
+
+fn write_pairs(map: Map<'_>, out: &mut Vec<u8>) {
+    for (key, value) in map {
+        match key {
+            Key::Atom(key) => term::atom(key.as_str(), out),
+            // Ids as keys are text on the wire, and an atom is short.
+            key => term::binary(key.as_str().as_bytes(), out),
+        }
+        write_term(value, out);
+    }
+}
+
+/// A message without what only MESSAGE_CONTENT shows; `None` where it shows as it is: to its author, to whom it
+/// mentions, and in private. `me` is the bot.
+pub(crate) fn without_content(kind: Kind, data: Value<'_>, me: u64) -> Option<Vec<u8>> {
+    if !matches!(kind, Kind::MESSAGE_CREATE | Kind::MESSAGE_UPDATE) {
+        return None;
+    }
+    let map = data.as_map()?;
+    map.get(atoms::GUILD_ID)?;
+    let is_me = |user: Value<'_>| user.get(atoms::ID).and_then(Value::as_id) == Some(me);
+    let mentions = map.get(atoms::MENTIONS).and_then(Value::as_list);
+    if map.get(atoms::AUTHOR).is_some_and(is_me)
+        || mentions.is_some_and(|list| list.iter().any(is_me))
+    {
+        return None;
+    }
+    let mut out = Vec::new();
+    strip(map, &mut out);
+    Some(out)
+}
+
+/// Writes a message without its content, and the one that it answers.
+fn strip(message: Map<'_>, out: &mut Vec<u8>) {
+    let (mut bare, mut none) = (Vec::new(), Vec::new());
+    edit::without(message, &[atoms::POLL], &mut bare);
+    mixcord::event::Writer::new(&mut none).list().end();
+    let Value::Map(bare) = Value::trusted(&bare) else { return };
+    let nothing = Value::trusted(&none);
+    let mut answered = Vec::new();
+    let mut changes: Vec<_> = [atoms::EMBEDS, atoms::ATTACHMENTS, atoms::COMPONENTS]
+        .into_iter()
+        .filter(|key| bare.contains(*key))
+        .map(|key| (key, nothing))
+        .collect();
+    if bare.contains(atoms::CONTENT) {
+        changes.push((atoms::CONTENT, Value::Str("")));
+    }
+    if let Some(Value::Map(other)) = bare.get(atoms::REFERENCED_MESSAGE) {
+        strip(other, &mut answered);
+        changes.push((atoms::REFERENCED_MESSAGE, Value::trusted(&answered)));
+    }
+    edit::with(bare, &changes, out);
+}

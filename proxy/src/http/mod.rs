@@ -1,0 +1,160 @@
+//! The one port: HTTP, and websockets that begin as HTTP.
+
+mod gateway;
+mod pass;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::pass::Pass;
+use crate::site::Site;
+
+/// Connections at a time, websockets among them; more wait in the kernel's queue.
+const CONNECTIONS: usize = 4096;
+/// How long a request's head may take to arrive.
+const HEAD: Duration = Duration::from_secs(30);
+/// Bytes of it.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// How long to wait when the system has no descriptor left.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long connections may take to end.
+const LEAVE: Duration = Duration::from_secs(3);
+
+type Body = UnsyncBoxBody<Bytes, hyper::Error>;
+
+/// Serves until the site stops.
+pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
+    let mut stopping = site.stopping.subscribe();
+    let pass = site.settings.rest_url.clone().map(|url| Arc::new(Pass::new(url)));
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stopping.changed() => break,
+            place = Arc::clone(&room).acquire_owned() => (place, listener.accept().await),
+        };
+        match accepted {
+            (Ok(place), Ok((stream, _))) => {
+                let (site, pass) = (Arc::clone(&site), pass.clone());
+                connections.spawn(async move {
+                    let _place = place;
+                    connection(stream, site, pass).await;
+                });
+            }
+            (_, Err(error)) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(AGAIN).await;
+            }
+            // The semaphore is never closed.
+            (Err(_), _) => break,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LEAVE, all).await;
+}
+
+async fn connection(stream: TcpStream, site: Arc<Site>, pass: Option<Arc<Pass>>) {
+    // Small messages must not wait for each other; failing costs only latency.
+    let _ = stream.set_nodelay(true);
+    let (sockets, mut opened) = tokio::sync::mpsc::unbounded_channel();
+    let mut stopping = site.stopping.subscribe();
+    let service = service_fn(|request| {
+        let (site, pass, sockets) = (Arc::clone(&site), pass.clone(), sockets.clone());
+        async move { Ok::<_, Infallible>(answer(site, pass, request, &sockets).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::select! {
+        served = served => if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended");
+        },
+        _ = stopping.changed() => {}
+    }
+    drop(sockets);
+    // One at most: an upgraded connection serves no other request.
+    if let Ok(socket) = opened.try_recv() {
+        gateway::speak(site, socket).await;
+    }
+}
+
+async fn answer(
+    site: Arc<Site>,
+    pass: Option<Arc<Pass>>,
+    request: Request<Incoming>,
+    sockets: &tokio::sync::mpsc::UnboundedSender<gateway::Opened>,
+) -> Response<Body> {
+    let named =
+        |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if site.settings.is_local && !named(header::HOST).is_none_or(is_local_name) {
+        // A page of the web that has its own name point here would speak with it otherwise.
+        return error(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this proxy answers to names of loopback alone",
+        );
+    }
+    if request.headers().contains_key(header::UPGRADE) {
+        return gateway::upgrade(&site, request, sockets);
+    }
+    let path = request.uri().path();
+    let api = path
+        .strip_prefix("/api")
+        .map(|rest| rest.strip_prefix("/v10").or_else(|| rest.strip_prefix("/v9")).unwrap_or(rest));
+    match (api, request.method()) {
+        (Some("/gateway"), &Method::GET) => gateway::gateway(&site, &request),
+        (Some("/gateway/bot"), &Method::GET) => gateway::gateway_bot(&site, &request),
+        (Some(_), _) => match pass {
+            Some(pass) => pass.on(&site, request).await,
+            None => error(
+                StatusCode::NOT_FOUND,
+                "mixcord-proxy runs with --no-rest: it answers /gateway and /gateway/bot alone",
+            ),
+        },
+        (None, _) => {
+            error(StatusCode::NOT_FOUND, "not here: /api/v10/gateway/bot, or a websocket at /")
+        }
+    }
+}
+
+/// An error as Discord words them.
+fn error(status: StatusCode, message: &str) -> Response<Body> {
+    json(status, &serde_json::json!({ "message": message, "code": 0 }))
+}
+
+fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    let body = Full::new(Bytes::from(value.to_string())).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Whether a `Host` names this machine to itself.
+fn is_local_name(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

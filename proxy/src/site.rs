@@ -1,0 +1,90 @@
+//! What all connections share.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mixcord::event::{Document, Value};
+use mixcord::operator::Instance;
+use mixcord::{State, atoms};
+use tokio::sync::watch;
+
+use crate::door::Door;
+use crate::feed::Feed;
+use crate::options::Settings;
+use crate::requests::Desk;
+use crate::seats::Seats;
+use crate::session::Folder;
+
+/// How long what the gateway's rings say is believed.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// One instance, as the proxy shows it.
+pub(crate) struct Site {
+    pub(crate) settings: Settings,
+    pub(crate) feed: Feed,
+    pub(crate) state: State,
+    pub(crate) desk: Desk,
+    pub(crate) folder: Folder,
+    pub(crate) door: Door,
+    pub(crate) seats: Seats,
+    /// Is changed when the proxy ends.
+    pub(crate) stopping: watch::Sender<()>,
+    instance: Instance,
+    granted: Mutex<Option<(Instant, u64)>>,
+    me: std::sync::atomic::AtomicU64,
+}
+
+impl Site {
+    pub(crate) fn new(
+        settings: Settings,
+        door: Door,
+        folder: Folder,
+        instance: Instance,
+    ) -> Result<Self, mixcord::Error> {
+        Ok(Self {
+            feed: Feed::new(settings.with_old),
+            state: State::attach(&settings.instance)?,
+            desk: Desk::open(&settings.instance)?,
+            seats: Seats::default(),
+            stopping: watch::Sender::default(),
+            granted: Mutex::default(),
+            me: std::sync::atomic::AtomicU64::new(0),
+            folder,
+            door,
+            instance,
+            settings,
+        })
+    }
+
+    /// The bot's own user; `None` before its first READY.
+    pub(crate) fn user(&self) -> Option<Document> {
+        let user = self.state.me().ok()??;
+        let id = user.get(atoms::ID).and_then(Value::as_id)?;
+        self.me.store(id, std::sync::atomic::Ordering::Relaxed);
+        Some(user)
+    }
+
+    /// Its id; 0 before anybody asked for it.
+    pub(crate) fn me(&self) -> u64 {
+        match self.me.load(std::sync::atomic::Ordering::Relaxed) {
+            // After a restart, of a client that resumed.
+            0 => self.user().and_then(|user| user.get(atoms::ID)?.as_id()).unwrap_or(0),
+            id => id,
+        }
+    }
+
+    /// The intents that every shard of the gateway has; `None` before the first session.
+    pub(crate) fn granted(&self) -> Option<u64> {
+        let mut known = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, granted)) = *known
+            && at.elapsed() < FRESH
+        {
+            return Some(granted);
+        }
+        let (rings, _) = self.instance.survey().ok()?;
+        let shards = rings.iter().filter_map(|ring| ring.shard.as_ref());
+        let granted = shards.filter_map(|shard| shard.intents).reduce(|all, some| all & some)?;
+        *known = Some((Instant::now(), granted));
+        Some(granted)
+    }
+}
