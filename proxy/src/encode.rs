@@ -211,3 +211,107 @@ fn strip(message: Map<'_>, out: &mut Vec<u8>) {
     }
     edit::with(bare, &changes, out);
 }
+
+#[cfg(test)]
+mod tests {
+    use mixcord::event::Document;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn json(text: &str) -> Document {
+        Document::from_json(text).expect("json")
+    }
+
+    /// A dispatch of this data, read as another library reads it.
+    fn sent(encoding: Encoding, data: &Document, old: Option<&Document>) -> Document {
+        let (mut body, mut out) = (Vec::new(), Vec::new());
+        encoding.write_body(data.value(), old.map(Document::value), &mut body);
+        encoding.write_dispatch("GUILD_UPDATE", 300, &body, &mut out);
+        match encoding {
+            Encoding::Json => json(std::str::from_utf8(&out).expect("text")),
+            Encoding::Etf => Document::from_etf(&out).expect("a term"),
+        }
+    }
+
+    fn values() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<u64>().prop_map(Into::into),
+            (-1e9..1e9).prop_map(|number: f64| (number + 0.5).into()),
+            ".{0,20}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            let keys = prop_oneof![Just("id".to_owned()), Just("name".to_owned()), "[a-z0-9]{1,9}"];
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(keys, inner, 0..6)
+                    .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn p6_json_and_etf_say_the_same(data in values(), old in values()) {
+            let data = json(&serde_json::json!({ "d": data }).to_string());
+            let old = json(&old.to_string());
+            let as_json = sent(Encoding::Json, &data, Some(&old)).to_json();
+            let as_etf = sent(Encoding::Etf, &data, Some(&old)).to_json();
+            let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("json");
+            prop_assert_eq!(read(&as_json), read(&as_etf));
+            prop_assert_eq!(read(&as_json)["d"]["__old"].clone(), read(&old.to_json()));
+        }
+    }
+
+    #[test]
+    fn ids_are_text_in_json_and_integers_in_terms() {
+        let data = json(r#"{"id":"175928847299117063","shard":[0,1],"nonce":"7"}"#);
+        let mut out = Vec::new();
+        Encoding::Json.write_body(data.value(), None, &mut out);
+        assert_eq!(out, br#"{"id":"175928847299117063","shard":[0,1],"nonce":"7"}"#);
+        out.clear();
+        Encoding::Etf.write_body(data.value(), None, &mut out);
+        // SMALL_BIG_EXT of eight bytes; STRING_EXT of two.
+        assert!(out.windows(3).any(|part| part == [110, 8, 0]));
+        assert!(out.windows(5).any(|part| part == [107, 0, 2, 0, 1]));
+    }
+
+    #[test]
+    fn an_empty_map_takes_the_entity_before_too() {
+        let mut out = Vec::new();
+        let (data, old) = (json("{}"), json(r#"{"name":"a"}"#));
+        Encoding::Json.write_body(data.value(), Some(old.value()), &mut out);
+        assert_eq!(out, br#"{"__old":{"name":"a"}}"#);
+    }
+
+    #[test]
+    fn content_shows_to_whom_discord_shows_it() {
+        let message = |more: &str| {
+            json(&format!(
+                r#"{{"id":"1","content":"secret","embeds":[{{}}],"attachments":[],"poll":{{}},
+                   "author":{{"id":"5"}},"mentions":[]{more}}}"#
+            ))
+        };
+        let bare = |message: &Document| {
+            without_content(Kind::MESSAGE_CREATE, message.value(), 9)
+                .map(|bytes| Document::trusted(bytes).to_json())
+        };
+        let hidden = bare(&message(r#","guild_id":"3","referenced_message":{"content":"secret"}"#));
+        let hidden = hidden.expect("of a guild");
+        assert!(!hidden.contains("secret") && !hidden.contains("poll"), "{hidden}");
+        assert!(
+            hidden.contains(r#""content":"""#) && hidden.contains(r#""embeds":[]"#),
+            "{hidden}"
+        );
+        assert_eq!(bare(&message("")), None, "private");
+        assert_eq!(bare(&message(r#","guild_id":"3","mentions":[{"id":"9"}]"#)), None, "mentioned");
+        assert_eq!(bare(&message(r#","guild_id":"3","author":{"id":"9"}"#)), None, "its own");
+        assert_eq!(
+            without_content(Kind::TYPING_START, json(r#"{"guild_id":"3"}"#).value(), 9),
+            None
+        );
+    }
+}
