@@ -122,14 +122,26 @@ impl Feed {
     }
 
     fn publish(&self, events: impl Iterator<Item = mixcord::Event>) {
-        // What was lost here is read by whoever misses it.
-        let events: Vec<_> = events.filter(|event| event.position().is_some()).collect();
-        let (Some(first), Some(last)) = (position(events.first()), position(events.last())) else {
-            return;
-        };
-        let batch = Batch::new(first, last + 1, events, self.with_old);
-        self.window.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(batch));
+        let mut batch: Vec<mixcord::Event> = Vec::new();
+        // What was lost here has no position, and is read by whoever misses it.
+        for event in events {
+            let next = position(batch.last()).map(|last| last + 1);
+            if event.position().is_none() || next.is_some_and(|next| event.position() != Some(next))
+            {
+                self.push(std::mem::take(&mut batch));
+            }
+            batch.extend(event.position().is_some().then_some(event));
+        }
+        self.push(batch);
         self.changed.send_replace(());
+    }
+
+    /// Puts events in a row into the window.
+    fn push(&self, events: Vec<mixcord::Event>) {
+        if let (Some(first), Some(last)) = (position(events.first()), position(events.last())) {
+            let batch = Arc::new(Batch::new(first, last + 1, events, self.with_old));
+            self.window.write().unwrap_or_else(PoisonError::into_inner).push(batch);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use mixcord::event::{Reason, Value};
-use mixcord::{Event, Kind, atoms};
+use mixcord::{Kind, atoms};
 
 pub(crate) use self::filter::Filter;
 use self::log::{Entry, Log};
@@ -27,6 +27,8 @@ use crate::feed::Item;
 /// How many records are sent, or passed over, before the log is told how far it is.
 const MARK_SENT: u64 = 64;
 const MARK_PASSED: u64 = 4096;
+/// Records within which a shard that began anew has told its guilds.
+const WHOLE: u64 = 16_384;
 
 /// One client's session.
 pub(crate) struct Session {
@@ -71,8 +73,8 @@ enum Gap {
     None,
     /// Its READY is to come.
     Lost { shard: u16 },
-    /// These guilds are to come.
-    Waiting(HashSet<u64>),
+    /// These guilds are to come, or never (an outage): before this position it ends in any case.
+    Waiting { guilds: HashSet<u64>, until: u64 },
 }
 
 /// What a record is to a session.
@@ -122,7 +124,7 @@ impl Session {
         let verdict = self.judge(item);
         self.next = item.position + 1;
         let Some(route) = verdict else {
-            if self.is_over(&item.event) {
+            if self.is_over(item) {
                 return Ok(Verdict::Over);
             }
             if self.next - self.marked.1 >= MARK_PASSED {
@@ -130,7 +132,7 @@ impl Session {
             }
             return Ok(Verdict::Skip);
         };
-        if self.is_over(&item.event) {
+        if self.is_over(item) {
             return Ok(Verdict::Over);
         }
         self.seq += 1;
@@ -232,7 +234,8 @@ impl Session {
     }
 
     /// Whether what the client knows has to be told anew, after this event.
-    fn is_over(&mut self, event: &Event) -> bool {
+    fn is_over(&mut self, item: &Item) -> bool {
+        let event = &item.event;
         match &mut self.gap {
             _ if event.kind() == Kind::GAP && self.filter.concerns(event.shard()) => {
                 let anew = matches!(event.reason(), Reason::SessionLost | Reason::StateLost);
@@ -251,16 +254,16 @@ impl Session {
                 let ids: HashSet<_> =
                     ids.filter_map(|guild| guild.get(atoms::ID)?.as_id()).collect();
                 let whole = ids.is_empty();
-                self.gap = Gap::Waiting(ids);
+                self.gap = Gap::Waiting { guilds: ids, until: item.position + WHOLE };
                 whole
             }
-            Gap::Waiting(ids) => {
+            Gap::Waiting { guilds, until } => {
                 if matches!(event.kind(), Kind::GUILD_CREATE | Kind::GUILD_DELETE)
                     && let Some(guild) = event.guild_id()
                 {
-                    ids.remove(&guild);
+                    guilds.remove(&guild);
                 }
-                ids.is_empty()
+                guilds.is_empty() || item.position >= *until
             }
         }
     }

@@ -425,12 +425,9 @@ fn everything_else_is_passed_on_and_a_secret_becomes_the_token() -> Result<()> {
     runtime()?.block_on(async {
         let mut client = Client::connect(&format!("ws://{address}")).await?;
         client.identify(SECRET, ALL, json!({"shard": [2, 3]})).await?;
-        let closed = refused(
-            &format!("ws://{address}"),
-            2,
-            json!({"token": TOKEN, "properties": {}, "intents": 1}),
-        );
-        ensure!(closed.await? == 4004);
+        let with_token = json!({"token": TOKEN, "properties": {}, "intents": 1});
+        let closed = refused(&format!("ws://{address}"), 2, with_token).await?;
+        ensure!(closed == 4004, "closed with {closed}");
         anyhow::Ok(())
     })?;
     let said = proxy.stderr();
