@@ -131,7 +131,8 @@ const fn needed(kind: Kind, direct: bool) -> u64 {
         Kind::AUTO_MODERATION_ACTION_EXECUTION => (1 << 21, 0),
         _ => (0, 0),
     };
-    if direct { private } else { guild }
+    // A kind that is of guilds alone needs its intent however it comes.
+    if direct && private != 0 { private } else { guild }
 }
 
 #[cfg(test)]

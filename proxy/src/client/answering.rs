@@ -51,7 +51,7 @@ impl Client {
                 Err(End::Server(Close::AlreadyAuthenticated))
             }
             2 => self.on_identify(data),
-            6 => self.on_resume(data).await,
+            6 => self.on_resume(data),
             3 | 4 | 8 | 31 | 43 => self.on_request(op, data),
             _ => Err(End::Server(Close::UnknownOpcode)),
         }
@@ -67,40 +67,50 @@ impl Client {
         Ok(())
     }
 
-    async fn on_resume(&mut self, data: &Value) -> Result<(), End> {
-        let Resume { shown, session, seq } = Resume::read(data).map_err(End::Server)?;
-        if !self.site.admit(&shown)? {
-            return self.out.control(9, Control::Bool(false)).await;
+    fn on_resume(&mut self, data: &Value) -> Result<(), End> {
+        let resume = Resume::read(data).map_err(End::Server)?;
+        self.site.admit(&resume.shown)?;
+        self.phase = Phase::Returning(resume);
+        Ok(())
+    }
+
+    /// Goes on with a session, once it is known which ring is read.
+    pub(super) async fn go_on(&mut self) -> Result<bool, End> {
+        let Phase::Returning(resume) = &self.phase else { return Ok(false) };
+        let Some((_, _, tail)) = self.site.feed.ring() else { return Ok(false) };
+        if !self.site.admit(&resume.shown)? {
+            return Ok(false);
         }
         // A connection that died without a word still has it.
-        self.site.seats.vacate(&session).await;
+        self.site.seats.vacate(&resume.session).await;
         let site = &self.site;
         let resumed = tokio::task::block_in_place(|| {
-            Session::resume(&site.folder, &site.feed, &session, seq)
+            Session::resume(&site.folder, &site.feed, &resume.session, resume.seq)
         });
+        self.phase = Phase::Unknown;
         match resumed {
             Ok(Resumed(session)) => {
-                let tail = self.site.feed.ring().map_or(0, |(_, _, tail)| tail);
                 let seat = self.site.seats.take(session.id(), &self.kick);
-                let live =
-                    Live { session, _seat: seat, answers: Answers::new(), resumed_at: Some(tail) };
+                let (answers, resumed_at) = (Answers::new(), Some(tail));
+                let live = Live { session, _seat: seat, answers, resumed_at };
                 self.phase = Phase::Live(Box::new(live));
-                Ok(())
+                return Ok(true);
             }
-            Err(Refusal::Seq) => Err(End::Server(Close::InvalidSeq)),
-            Err(Refusal::Gone) => self.out.control(9, Control::Bool(false)).await,
+            Err(Refusal::Seq) => return Err(End::Server(Close::InvalidSeq)),
+            Err(Refusal::Gone) => {}
             Err(Refusal::Log(error)) => {
                 tracing::error!(%error, "a session cannot be resumed: its log cannot be used");
-                self.out.control(9, Control::Bool(false)).await
             }
         }
+        self.out.control(9, Control::Bool(false)).await?;
+        Ok(true)
     }
 
     fn on_request(&mut self, op: u64, data: &Value) -> Result<(), End> {
         let Phase::Live(live) = &mut self.phase else {
             return Err(match self.phase {
-                // Its session is about to begin, and nothing of it is sent before READY.
-                Phase::Early(_) => return Ok(()),
+                // Its session is about to begin, or to go on.
+                Phase::Early(_) | Phase::Returning(_) => return Ok(()),
                 _ => End::Server(Close::NotAuthenticated),
             });
         };

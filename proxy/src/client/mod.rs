@@ -75,6 +75,8 @@ enum Phase {
     Unknown,
     /// It identified, and there is nothing yet to begin with.
     Early(Identify),
+    /// It resumes, and it is not known yet what.
+    Returning(Resume),
     Live(Box<Live>),
 }
 
@@ -177,7 +179,7 @@ impl Client {
                 continue;
             }
             self.out.flush().await?;
-            let early = matches!(self.phase, Phase::Early(_));
+            let early = matches!(self.phase, Phase::Early(_) | Phase::Returning(_));
             let silent = self.last_beat + SILENCE;
             tokio::select! {
                 message = inbound.recv() => {

@@ -23,6 +23,7 @@ impl Client {
         match &self.phase {
             Phase::Unknown => Ok(false),
             Phase::Early(_) => self.begin().await,
+            Phase::Returning(_) => self.go_on().await,
             Phase::Live(_) => {
                 let guilds = self.give_guilds().await?;
                 let answered = self.answer_members().await?;
