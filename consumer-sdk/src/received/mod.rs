@@ -373,7 +373,7 @@ impl Event {
         match &self.holder {
             Holder::Out(out) => out.position(),
             Holder::Seen(seen, index, _) => Some(seen.get(*index as usize)?.position),
-            Holder::Kept(records, _) => Some(records.get(0)?.position),
+            Holder::Kept(records, index, _) => Some(records.get(*index)?.position),
             Holder::Lost(_) | Holder::Gone(..) => None,
             #[cfg(feature = "testing")]
             Holder::Made(_) => None,

@@ -80,7 +80,9 @@ impl Feed {
     /// Reads until `stop`.
     pub(crate) fn run(&self, instance: &str, stop: &Stop) {
         while !stop.is_stopped() {
-            let connected = Consumer::builder().instance(instance).observer().stop(stop);
+            // Whatever others read: the positions of the state are those of this ring.
+            let connected =
+                Consumer::builder().instance(instance).source("out").observer().stop(stop);
             if let Err(error) = connected.connect_blocking().and_then(|ring| self.follow(ring)) {
                 tracing::error!(%error, "the output ring cannot be read; trying again");
                 std::thread::sleep(AGAIN);

@@ -43,9 +43,10 @@ pub(crate) async fn serve(listener: TcpListener, site: Arc<Site>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
+        let next = async { (Arc::clone(&room).acquire_owned().await, listener.accept().await) };
         let accepted = tokio::select! {
             _ = stopping.changed() => break,
-            place = Arc::clone(&room).acquire_owned() => (place, listener.accept().await),
+            accepted = next => accepted,
         };
         match accepted {
             (Ok(place), Ok((stream, _))) => {
