@@ -130,7 +130,7 @@ impl Client {
                     self.site.desk.send(voice);
                 }
                 Request::Members { request, nonce } => {
-                    self.site.on_members(live, request, &nonce)?
+                    self.site.on_members(live, request, &nonce)?;
                 }
                 Request::Sounds(RequestSounds { guild_ids }) => {
                     for &guild in &guild_ids {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
-use futures_util::{Sink, SinkExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use mixcord_wire::Close;
@@ -140,9 +140,3 @@ async fn patiently<E>(
         Err(_) => Err(End::Stalled),
     }
 }
-
-/// The sink is one of these, or nothing here compiles.
-const _: fn() = || {
-    fn is_sink<T: Sink<Message>>() {}
-    is_sink::<Socket>();
-};
