@@ -3,8 +3,8 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units deb e2e web
-#                             clients proofs
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units deb e2e
+#                             cluster web clients proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
 # or =cargo says which. Needs Rust and a C compiler; what else is missing it installs, or names in one
@@ -130,7 +130,16 @@ stage_package() {
 stage_units() { packaging/check.sh; }
 # The Debian package, made of what was built for the tests: installed, run, upgraded and purged in a root of its own.
 stage_deb() { packaging/debian/check.sh; }
-stage_e2e() { run_tests -p mixcord-e2e -p mixcord-pipeline; }
+stage_e2e() { MIXCORD_TEST_WITHOUT_NATS=1 run_tests -p mixcord-e2e -p mixcord-pipeline; }
+# Two machines with a real nats-server between them.
+stage_cluster() {
+    . scripts/lib/nats.sh
+    if find_nats; then
+        cargo build --bins && run_tests -p mixcord-e2e --test bridge
+    else
+        skipped "two machines, for want of a nats-server"
+    fi
+}
 # The live page in a real browser, which is installed where that is possible.
 stage_web() {
     if ! command -v chromedriver >/dev/null 2>&1 && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -178,4 +187,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e web clients proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e cluster web clients proofs}"

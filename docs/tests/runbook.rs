@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms whose messages people meet.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 11] = [
     "gateway",
     "cache",
+    "bridge",
     "consumer-sdk",
     "cli",
     "process",

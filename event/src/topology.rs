@@ -11,6 +11,9 @@ pub const OUTPUT_SOURCE: &str = OUTPUT_RING;
 /// The durable group of the cache in every shard ring.
 pub const CACHE_GROUP: &str = "cache";
 
+/// The durable group of the bridge in every shard ring, where there is one: it follows the ring.
+pub const BRIDGE_GROUP: &str = "bridge";
+
 /// The prefix of every segment of `instance`: `/dev/shm/mixcord.{instance}.*`.
 pub fn namespace(instance: &str) -> String {
     format!("mixcord.{instance}")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mixcord_event::topology;
+use mixcord_event::{sections, status, topology};
 use mixcord_ring::{
     AsyncBell, AttachError, Bell, BellError, CreateError, Fit, Geometry, GroupSpec, HeaderError,
     Namespace, Producer, Ring, Start,
@@ -27,6 +27,7 @@ const BELL_PAUSE: Duration = Duration::from_millis(25);
 pub(crate) struct Rings {
     namespace: Namespace,
     geometry: Geometry,
+    feeds: Vec<GroupSpec>,
     shards: ShardSet,
     bell: AsyncBell,
     producers: BTreeMap<u16, Producer>,
@@ -47,17 +48,19 @@ impl Rings {
                 .map_err(|error| {
                 Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
             })?;
+        let feeds: Vec<GroupSpec> = options.feeds.iter().map(|name| feed(name)).collect();
         let empty_before = namespace.rings().map_err(Failure::trouble)?.is_empty();
         let bell = namespace.bell().map_err(|error| bells_failure(&error))?;
         let mut created = Vec::new();
-        let opened = open_all(&namespace, geometry, shards, &bell, &mut created, options);
+        let opened = open_all(&namespace, geometry, &feeds, shards, &bell, &mut created, options);
         let result = opened.and_then(|producers| {
             let bell = AsyncBell::new(bell).map_err(Failure::trouble)?;
             Ok((producers, bell))
         });
         match result {
             Ok((producers, bell)) => {
-                Ok(Self { namespace, geometry, shards: shards.clone(), bell, producers, created })
+                let shards = shards.clone();
+                Ok(Self { namespace, geometry, feeds, shards, bell, producers, created })
             }
             Err(failure) => {
                 remove(&namespace, &created, empty_before);
@@ -81,6 +84,7 @@ impl Rings {
         ShardRing {
             namespace: self.namespace.clone(),
             geometry: self.geometry,
+            feeds: self.feeds.clone(),
             name: topology::shard_ring(shard, self.shards.count),
             bell: self.bell.clone(),
             ready: self.producers.remove(&shard),
@@ -103,6 +107,7 @@ impl Rings {
 pub(crate) struct ShardRing {
     namespace: Namespace,
     geometry: Geometry,
+    feeds: Vec<GroupSpec>,
     name: String,
     bell: AsyncBell,
     ready: Option<Producer>,
@@ -122,7 +127,7 @@ impl ShardRing {
         let bell = self.bell.bell();
         match Producer::attach(&self.namespace, &self.name, bell) {
             Err(AttachError::NotFound { .. }) => {
-                create(&self.namespace, &self.name, self.geometry, bell)
+                Producer::create(&self.namespace, &self.name, self.geometry, &self.feeds, bell)
                     .map_err(|error| ShardError::Ring(error.to_string()))
             }
             other => other.map_err(|error| ShardError::Ring(error.to_string())),
@@ -160,6 +165,7 @@ fn remove(namespace: &Namespace, created: &[String], all: bool) {
 fn open_all(
     namespace: &Namespace,
     geometry: Geometry,
+    feeds: &[GroupSpec],
     shards: &ShardSet,
     bell: &Bell,
     created: &mut Vec<String>,
@@ -169,13 +175,14 @@ fn open_all(
     let (mut damaged, mut other_size) = (None, None);
     for shard in shards.ids() {
         let name = topology::shard_ring(shard, shards.count);
-        let producer = match create(namespace, &name, geometry, bell) {
+        let producer = match Producer::create(namespace, &name, geometry, feeds, bell) {
             Ok(producer) => {
                 created.push(name);
                 producer
             }
             Err(CreateError::Exists { .. }) => match attach(namespace, &name, geometry, bell) {
                 Ok(producer) => {
+                    adopt(&producer, feeds, options)?;
                     let (producer, kept) = fit(producer, namespace, &name, geometry, bell)
                         .map_err(|error| attach_failure(shard, &error, options))?;
                     if let Some(why) = kept {
@@ -268,15 +275,31 @@ fn attach(
     }
 }
 
-/// A ring with the cache's group in it, so that nothing is lost to start order.
-fn create(
-    namespace: &Namespace,
-    name: &str,
-    geometry: Geometry,
-    bell: &Bell,
-) -> Result<Producer, CreateError> {
-    let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
-    Producer::create(namespace, name, geometry, std::slice::from_ref(&cache), bell)
+/// A group that is made with the ring, so that nothing is lost to start order.
+fn feed(name: &str) -> GroupSpec {
+    let group = GroupSpec::durable(name).from(Start::Earliest);
+    if name == topology::BRIDGE_GROUP { group.follow() } else { group }
+}
+
+/// Refuses a ring that mirrors one of another machine; declares the groups that a ring of before lacks.
+fn adopt(producer: &Producer, feeds: &[GroupSpec], options: &Options) -> Result<(), Failure> {
+    let ring = producer.ring();
+    let checkpoint = ring.checkpoint().unwrap_or_default();
+    let sections = checkpoint.strip_prefix(&[status::CHECKPOINT]).unwrap_or_default();
+    if sections::each(sections).any(|(section, _)| section == status::MIRROR) {
+        return Err(Failure::configuration(format!(
+            "the ring {} of instance {} is a mirror, which mixcord-bridge receive writes: its gateway runs on \
+             another machine. Give another --instance, or `mixcord rm` this one first",
+            ring.name(),
+            options.instance
+        )));
+    }
+    for feed in feeds {
+        ring.declare_group(feed).map_err(|error| {
+            Failure::configuration(format!("--feeds: ring {}: {error}", ring.name()))
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether the shards with other rings need not mind (P8).

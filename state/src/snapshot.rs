@@ -73,8 +73,16 @@ impl Taken {
     fn new(reader: &Reader, guild: u64) -> Result<Self, StoreError> {
         let singles = [GUILDS, GUILD_FACTS, ROLE_ORDER, EMOJIS, STICKERS];
         let pairs = [
-            ROLES, CHANNELS, THREADS, CHANNEL_FACTS, MEMBERS, PRESENCES, VOICE_STATES,
-            STAGE_INSTANCES, SCHEDULED_EVENTS, SOUNDS,
+            ROLES,
+            CHANNELS,
+            THREADS,
+            CHANNEL_FACTS,
+            MEMBERS,
+            PRESENCES,
+            VOICE_STATES,
+            STAGE_INSTANCES,
+            SCHEDULED_EVENTS,
+            SOUNDS,
         ];
         let key = |key: Key| Want::Key(key.table().id(), TableKey::new(key.owner(), key.id()));
         let owner = |pairs: Pairs| Want::Owner(pairs.table().id(), guild);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use mixcord_event::send::{Activity, PresenceUpdate};
-use mixcord_event::topology::is_instance_name;
+use mixcord_event::topology::{self, is_instance_name};
 use mixcord_process::command_line::ConfigFile;
 use mixcord_process::log::LogOptions;
 use mixcord_ring::Pace;
@@ -96,6 +96,11 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "MIXCORD_RING_SLOTS", default_value_t = 8192)]
     pub ring_slots: u32,
 
+    /// Groups that are made with each shard's ring, so that nothing is lost to who starts first: cache, bridge, or both.
+    /// A group that nobody will join holds the ring once it is full
+    #[arg(long, value_name = "GROUP,GROUP", env = "MIXCORD_FEEDS", value_delimiter = ',', default_value = topology::CACHE_GROUP, value_parser = feed)]
+    pub feeds: Vec<String>,
+
     /// Decoded events each shard keeps while its ring is full, before it stops reading the socket
     #[arg(long, value_name = "BYTES", env = "MIXCORD_BUFFER_BYTES", default_value = "1MiB")]
     pub buffer_bytes: Bytes,
@@ -151,6 +156,13 @@ fn instance(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a name has 1 to 32 of a-z, 0-9, - and _, and begins with a letter or digit".into())
+    }
+}
+
+fn feed(text: &str) -> Result<String, String> {
+    match text {
+        topology::CACHE_GROUP | topology::BRIDGE_GROUP => Ok(text.to_owned()),
+        _ => Err("expected cache, bridge, or cache,bridge".into()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! A [`Stack`] is one instance with its own name, ports and temporary folder. Whatever happens to
 //! the test, dropping the stack kills what it started and removes every segment of the instance.
 
+mod broker;
 mod browser;
 mod client;
 mod fake;
@@ -15,6 +16,7 @@ mod shard;
 mod stack;
 mod world;
 
+pub use broker::Broker;
 pub use browser::Browser;
 pub use client::{Client, Dispatch, Kept, Said};
 pub use fake::{Fake, FakeOptions, ShardStatus};

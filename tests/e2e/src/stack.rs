@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::broker::Broker;
 use crate::fake::Fake;
 use crate::process::{Program, until};
 
@@ -102,6 +103,16 @@ impl Stack {
         let address = said.trim().strip_prefix("listening on http://");
         let address = address.with_context(|| format!("it said {said:?}"))?.to_owned();
         Ok((program, address))
+    }
+
+    /// Starts one end of a bridge to `broker`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn bridge(&self, end: &str, broker: &Broker, options: &[&str]) -> Result<Program> {
+        let mut command = self.command("mixcord-bridge");
+        command.args(["--nats", &broker.url(), end]).args(options);
+        Program::start(&format!("bridge-{end}"), self.folder(), &mut command)
     }
 
     /// Starts `mixcord tail`.

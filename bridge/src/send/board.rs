@@ -1,0 +1,130 @@
+//! Receivers, as they tell in the bucket.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::kv;
+use futures_util::TryStreamExt as _;
+use mixcord_bridge::floors::{Floors, Report, Trim};
+use tokio::sync::watch;
+
+use super::stream::Setting;
+use crate::broker::{self, Problem};
+use crate::failure::Failure;
+
+/// How often receivers are asked for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The most that a look counts for: while the broker is away nobody can tell anything, and grows no older.
+const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// Who receives, and how far they are.
+#[derive(Debug)]
+pub(super) struct Board {
+    absence: Duration,
+    /// `None` until the bucket was read once: before that nothing is trimmed.
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    floors: Floors,
+    /// The time in which receivers could tell something, in milliseconds.
+    clock_ms: u64,
+    looked: Instant,
+}
+
+impl Board {
+    pub(super) const fn new(absence: Duration) -> Self {
+        Self { absence, known: Mutex::new(None) }
+    }
+
+    /// What of a stream may be trimmed; `None` where that is not known yet.
+    pub(super) fn trim(&self, stream: &str, created: i64, lanes: &[(String, u64)]) -> Option<Trim> {
+        let mut known = self.known();
+        let known = known.as_mut()?;
+        Some(known.floors.trim(known.clock_ms, stream, created, lanes))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what receivers told since the last time, and gives the names of those who are let go.
+    fn heard(&self, reports: Vec<(String, Report)>) -> Vec<String> {
+        let mut known = self.known();
+        let known = known.get_or_insert_with(|| Known {
+            floors: Floors::new(milliseconds(self.absence)),
+            clock_ms: 0,
+            looked: Instant::now(),
+        });
+        known.clock_ms += milliseconds(known.looked.elapsed().min(LOOK_MAX));
+        known.looked = Instant::now();
+        for (receiver, report) in reports {
+            known.floors.heard(known.clock_ms, &receiver, report);
+        }
+        known.floors.silent(known.clock_ms)
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads the bucket until `stop` says so.
+pub(super) async fn listen(
+    setting: Arc<Setting>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut seen = BTreeMap::new();
+    let mut bucket = None;
+    loop {
+        if let Err(problem) = read(&setting, &mut bucket, &mut seen).await {
+            bucket = None;
+            tracing::debug!("floors: {problem}");
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Takes in what is new since the last time.
+async fn read(
+    setting: &Setting,
+    bucket: &mut Option<kv::Store>,
+    seen: &mut BTreeMap<String, u64>,
+) -> Result<(), Problem> {
+    let store = match bucket {
+        Some(store) => store,
+        None => bucket.insert(broker::bucket(&setting.broker, &setting.bot).await?),
+    };
+    let prefix = store.prefix.clone();
+    let subjects = store.stream.info_with_subjects(format!("{prefix}>")).await;
+    let subjects: Vec<(String, usize)> =
+        subjects.map_err(Problem::broker)?.try_collect().await.map_err(Problem::broker)?;
+    let mut reports = Vec::new();
+    for key in subjects.iter().filter_map(|(subject, _)| subject.strip_prefix(&prefix)) {
+        let Some(entry) = store.entry(key).await.map_err(Problem::broker)? else { continue };
+        if entry.operation != kv::Operation::Put || seen.get(key) == Some(&entry.revision) {
+            continue;
+        }
+        match serde_json::from_slice(&entry.value) {
+            Ok(report) => reports.push((key.to_owned(), report)),
+            Err(error) => tracing::warn!(key, "what a receiver tells cannot be read: {error}"),
+        }
+        seen.insert(key.to_owned(), entry.revision);
+    }
+    for key in setting.board.heard(reports) {
+        tracing::warn!(
+            receiver = key,
+            "silent for longer than --max-absence: it holds the log no longer, and is told what it lost when it \
+             comes back"
+        );
+        seen.remove(&key);
+        store.purge(&key).await.map_err(Problem::broker)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The ring of one lane, as the sender reads it.
+
+use std::time::{Duration, Instant};
+
+use mixcord_bridge::names::Lane;
+use mixcord_bridge::place::{Place, without_session};
+use mixcord_event::topology;
+use mixcord_ring::{
+    Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
+};
+
+/// What is taken at once. Packs are under way within it only.
+const LIMITS: Limits = Limits { records: 4096, bytes: 2 << 20 };
+/// How often a lane with records says how its shard stands.
+const STATUS: Duration = Duration::from_millis(500);
+/// How often one without does, changed or not: so receivers know that the lane is not broken, and the log can be
+/// trimmed behind its last message.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// A ring and what was taken of it.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) ring: Ring,
+    member: Member,
+    batch: Option<Batch>,
+    /// The checkpoint that was sent last, and when.
+    status: (Vec<u8>, Option<Instant>),
+}
+
+impl Feed {
+    /// Joins the ring of a lane; `None` where there is none, or it cannot be read for now.
+    pub(super) fn join(namespace: &Namespace, lane: Lane, bell: &Bell) -> Option<Self> {
+        let name = topology::shard_ring(lane.shard, lane.count);
+        let joined = Ring::attach(namespace, &name).map_err(|error| error.to_string());
+        let joined = joined.and_then(|ring| {
+            let checkpoint = ring.checkpoint().unwrap_or_default();
+            if Place::decode(&checkpoint).is_some() {
+                return Err(
+                    "mixcord-bridge receive writes it: what was sent is not sent again".into()
+                );
+            }
+            let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(Start::Earliest);
+            let member = ring.join(&group, bell).map_err(|error| error.to_string())?;
+            Ok((ring, member))
+        });
+        match joined {
+            Ok((ring, member)) => {
+                Some(Self { ring, member, batch: None, status: (Vec::new(), None) })
+            }
+            Err(error) => {
+                tracing::error!(ring = name, "the ring is not sent: {error}");
+                None
+            }
+        }
+    }
+
+    /// The ring was removed, or made anew, and everything of it was taken.
+    pub(super) fn is_over(&mut self) -> bool {
+        !self.ring.is_current() && self.batch.is_none() && !self.member.has_work()
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.ring.id().0
+    }
+
+    /// Everything before it was acknowledged.
+    pub(super) fn floor(&self) -> u64 {
+        self.member.floor()
+    }
+
+    /// Nothing is in hand.
+    pub(super) const fn wants(&self) -> bool {
+        self.batch.is_none()
+    }
+
+    pub(super) fn has_work(&mut self) -> bool {
+        self.batch.is_none() && self.member.has_work()
+    }
+
+    pub(super) fn sleeping(&mut self) -> Sleeping<'_> {
+        Sleeping::from(&mut self.member)
+    }
+
+    /// Takes what waits, unless something is in hand. Gives the first position in hand.
+    ///
+    /// # Errors
+    /// The ring cannot be read any more.
+    pub(super) fn fill(&mut self) -> Result<Option<u64>, TakeError> {
+        while self.batch.is_none() {
+            match self.member.take(LIMITS) {
+                Ok(Some(batch)) => self.batch = Some(batch),
+                Ok(None) => return Ok(None),
+                Err(error @ TakeError::Evicted { .. }) => {
+                    tracing::error!(ring = self.ring.name(), "{error}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.batch.as_ref().and_then(Batch::first).map(|entry| entry.position))
+    }
+
+    /// The records in hand from `position` on.
+    pub(super) fn entries(&self, position: u64) -> impl Iterator<Item = Entry<'_>> + '_ {
+        let batch = self.batch.iter();
+        batch.flat_map(move |batch| {
+            let first = batch.first().map_or(position, |first| first.position);
+            let skip = position.saturating_sub(first) as usize;
+            (skip..batch.len()).filter_map(move |index| batch.get(index))
+        })
+    }
+
+    /// Whether there are such.
+    pub(super) fn has_from(&self, position: u64) -> bool {
+        self.entries(position).next().is_some()
+    }
+
+    /// The log has everything before `through`.
+    pub(super) fn release(&mut self, through: u64) {
+        let Some(batch) = &mut self.batch else { return };
+        let last = batch.get(batch.len() - 1).map_or(0, |last| last.position);
+        if through > last {
+            if let Some(batch) = self.batch.take() {
+                batch.ack();
+            }
+        } else if let Some(before) = through.checked_sub(1) {
+            batch.ack_through(before);
+        }
+    }
+
+    /// How the shard stands, if it is time to say so beside records, or without any.
+    pub(super) fn status(&mut self, idle: bool) -> Option<&[u8]> {
+        let age = self.status.1.map_or(Duration::MAX, |at| at.elapsed());
+        if age < STATUS {
+            return None;
+        }
+        let checkpoint = without_session(&self.ring.checkpoint()?);
+        // Without records it is a message of its own: for news, or to be heard at all.
+        if idle && age < IDLE && (checkpoint == self.status.0 || age < 2 * STATUS) {
+            return None;
+        }
+        self.status = (checkpoint, Some(Instant::now()));
+        Some(&self.status.0)
+    }
+}
