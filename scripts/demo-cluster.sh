@@ -147,7 +147,7 @@ cat >"$folder/compare.py" <<'P'
 import collections, json, sys, urllib.request
 discord, *files = sys.argv[1:]
 sent = [json.loads(line) for line in urllib.request.urlopen(discord + "/fake/journal").read().splitlines()]
-of = lambda e: (e["shard"], e["session"], e["seq"])
+of = lambda e: (e["shard"], e["seq"])  # each shard has one session
 sent = [of(e) for e in sent]
 good = True
 rows = []

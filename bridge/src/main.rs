@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             return Failure::Configuration(line).exit_code();
         }
     };
-    let _log = options.log.start();
+    let _log = options.log.start_without("async_nats");
     let result = match watched {
         Ok(()) => start(options),
         Err(error) => Err(Failure::Trouble(format!("no signal handling: {error}"))),

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use async_nats::jetstream::kv;
 use futures_util::TryStreamExt as _;
 use mixcord_bridge::floors::Report;
-use mixcord_bridge::names;
 use mixcord_bridge::pack::Head;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -130,9 +129,7 @@ async fn receivers(
     bot: &str,
     streams: &[Stream],
 ) -> Result<Vec<Receiver>, Problem> {
-    let Ok(store) = broker.jetstream.get_key_value(names::bucket(bot)).await else {
-        return Ok(Vec::new());
-    };
+    let Some(store) = broker::bucket(broker, bot).await? else { return Ok(Vec::new()) };
     let keys = store.keys().await.map_err(Problem::broker)?;
     let keys: Vec<String> = keys.try_collect().await.map_err(Problem::broker)?;
     let mut receivers = Vec::new();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub(crate) use connect::connect;
-pub(crate) use streams::{Log, Problem, Wanted, bucket, create, find, streams};
+pub(crate) use streams::{Log, Problem, Wanted, bucket, create, create_bucket, find, streams};
 
 /// How long an answer may take. An election answers nothing at all: what was asked is asked again.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1_500);

@@ -203,22 +203,31 @@ pub(crate) async fn streams(broker: &Broker, instance: &str) -> Result<Vec<Strin
     Ok(names.into_iter().filter(|name| name.starts_with(&prefix)).collect())
 }
 
-/// The bucket in which receivers tell their floors; made unless it is there.
-pub(crate) async fn bucket(broker: &Broker, instance: &str) -> Result<kv::Store, Problem> {
-    let bucket = names::bucket(instance);
-    match broker.jetstream.get_key_value(&bucket).await {
-        Ok(store) => return Ok(store),
-        Err(error) if error.kind() != KeyValueErrorKind::GetBucket => {
-            return Err(Problem::broker(error));
-        }
-        Err(_) => {}
+/// The bucket in which receivers tell their floors; `None` until a sender has made it.
+pub(crate) async fn bucket(broker: &Broker, instance: &str) -> Result<Option<kv::Store>, Problem> {
+    match broker.jetstream.get_key_value(names::bucket(instance)).await {
+        Ok(store) => Ok(Some(store)),
+        Err(error) if error.kind() == KeyValueErrorKind::GetBucket => Ok(None),
+        Err(error) => Err(Problem::broker(error)),
+    }
+}
+
+/// The same, made unless it is there, on as many servers as the streams: without it no receiver begins.
+pub(crate) async fn create_bucket(
+    broker: &Broker,
+    instance: &str,
+    replicas: u8,
+) -> Result<kv::Store, Problem> {
+    if let Some(store) = bucket(broker, instance).await? {
+        return Ok(store);
     }
     let config = kv::Config {
-        bucket,
+        bucket: names::bucket(instance),
         description: format!("how far receivers of Mixcord instance {instance} are"),
         history: 1,
         max_value_size: REPORT_MAX,
         storage: StorageType::File,
+        num_replicas: replicas.into(),
         ..kv::Config::default()
     };
     broker.jetstream.create_key_value(config).await.map_err(Problem::broker)

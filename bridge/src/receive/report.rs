@@ -1,7 +1,7 @@
 //! How far this process is, told to the senders.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mixcord_bridge::floors::Report;
 use mixcord_bridge::names::Lane;
@@ -11,7 +11,7 @@ use mixcord_ring::{Namespace, Ring};
 use tokio::sync::watch;
 
 use super::Setting;
-use crate::broker::{self, Log, Problem};
+use crate::broker::{self, Log, Problem, REMIND};
 use crate::failure::Failure;
 
 /// How often it is told, changed or not: who is silent is let go.
@@ -96,6 +96,7 @@ pub(super) async fn tell(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let mut bucket = None;
+    let mut reminded = Instant::now();
     loop {
         let reporter = &setting.reporter;
         let (report, changes) = {
@@ -109,7 +110,12 @@ pub(super) async fn tell(
                 }
                 Err(problem) => {
                     bucket = None;
-                    tracing::debug!("floors: {problem}");
+                    if reminded.elapsed() >= REMIND {
+                        reminded = Instant::now();
+                        tracing::warn!(
+                            "how far this machine is cannot be told; shards that begin wait for that: {problem}"
+                        );
+                    }
                 }
             }
         }
@@ -127,7 +133,10 @@ async fn put(
 ) -> Result<(), Problem> {
     let store = match bucket {
         Some(store) => store,
-        None => bucket.insert(broker::bucket(&setting.broker, &setting.bot).await?),
+        None => match broker::bucket(&setting.broker, &setting.bot).await? {
+            Some(store) => bucket.insert(store),
+            None => return Err(Problem::Broker("no sender has made the bucket yet".to_owned())),
+        },
     };
     let value = serde_json::to_vec(report).map_err(Problem::broker)?;
     let put = store.put(setting.reporter.key(), value.into());

@@ -99,7 +99,10 @@ async fn read(
 ) -> Result<(), Problem> {
     let store = match bucket {
         Some(store) => store,
-        None => bucket.insert(broker::bucket(&setting.broker, &setting.bot).await?),
+        None => {
+            let replicas = setting.options.replicas;
+            bucket.insert(broker::create_bucket(&setting.broker, &setting.bot, replicas).await?)
+        }
     };
     let prefix = store.prefix.clone();
     let subjects = store.stream.info_with_subjects(format!("{prefix}>")).await;

@@ -43,6 +43,15 @@ impl Levels {
         Self(Targets::new().with_default(LevelFilter::WARN))
     }
 
+    /// Without what a library says, unless it was asked for by name.
+    #[cfg(feature = "options")]
+    pub(super) fn without(self, library: &'static str) -> Self {
+        if self.0.iter().any(|(target, _)| target == library) {
+            return self;
+        }
+        Self(self.0.with_target(library, LevelFilter::OFF))
+    }
+
     pub(super) fn into_filter(self) -> Targets {
         self.0
     }

@@ -35,10 +35,18 @@ impl LogOptions {
         self.start_at(Levels::warn())
     }
 
+    /// The same without the lines of a library, of which the program itself says what matters.
+    pub fn start_without(&self, library: &'static str) -> Guard {
+        super::start(self.levels(Levels::default()).without(library), self.log_format)
+    }
+
     fn start_at(&self, otherwise: Levels) -> Guard {
+        super::start(self.levels(otherwise), self.log_format)
+    }
+
+    fn levels(&self, otherwise: Levels) -> Levels {
         let said = self.log_level.clone();
         // MIXCORD_LOG is one of the options, and so right if it is there.
-        let levels = said.or_else(|| Levels::from_environment().ok().flatten());
-        super::start(levels.unwrap_or(otherwise), self.log_format)
+        said.or_else(|| Levels::from_environment().ok().flatten()).unwrap_or(otherwise)
     }
 }
