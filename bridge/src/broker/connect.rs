@@ -55,7 +55,6 @@ pub(crate) async fn connect(name: &str, options: &BrokerOptions) -> Result<Broke
     };
     let info = client.server_info();
     check(&client, &info.version).await?;
-    tracing::info!(server = info.server_name, version = info.version, "connected");
     let message_max = info.max_payload.saturating_sub(HEADERS);
     let jetstream = ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client);
     Ok(Broker { jetstream, connections, message_max })

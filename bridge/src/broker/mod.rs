@@ -33,6 +33,12 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
+    /// Says to whom we are connected.
+    pub(crate) fn announce(&self) {
+        let info = self.jetstream.client().server_info();
+        tracing::info!(server = info.server_name, version = info.version, "connected");
+    }
+
     /// Sends a message that expects the log to end with this sequence number. The answer comes with what is given.
     pub(crate) async fn append(
         &self,

@@ -47,6 +47,7 @@ pub(crate) async fn run(
         broker = broker::connect(&name, broker) => broker?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
+    broker.announce();
     let bell = namespace.bell().map_err(|error| Failure::Trouble(error.to_string()))?;
     let bell = AsyncBell::new(bell).map_err(|error| Failure::Trouble(error.to_string()))?;
     let board = Board::new(options.max_absence);
