@@ -47,7 +47,8 @@ fn facts_of_a_guild_are_read_once_for_a_member() {
 /// nothing.
 #[test]
 fn what_an_event_wants_is_what_it_asks_for() {
-    let voice = json!({"guild_id": "100", "user_id": "3", "channel_id": "9", "member": member(3)});
+    let voice =
+        json!({"guild_id": "100", "user_id": "17", "channel_id": "9", "member": member(17)});
     let message = |author: u64| {
         let user = member(author)["user"].clone();
         json!({
@@ -63,12 +64,12 @@ fn what_an_event_wants_is_what_it_asks_for() {
             2,
             0,
         ),
-        ("MESSAGE_CREATE", message(1), 2, 2),
+        ("MESSAGE_CREATE", message(15), 2, 2),
         ("MESSAGE_UPDATE", message(1), 1, 0),
         ("MESSAGE_REACTION_ADD", reaction, 1, 0),
         ("GUILD_MEMBER_UPDATE", member(2), 3, 0),
         ("VOICE_STATE_UPDATE", voice, 3, 2),
-        ("TYPING_START", json!({"guild_id": "100", "user_id": "7", "member": member(7)}), 0, 2),
+        ("TYPING_START", json!({"guild_id": "100", "user_id": "16", "member": member(16)}), 0, 2),
         ("MESSAGE_DELETE", message(1), 1, 0),
     ];
     let mut cache = Cache::default();

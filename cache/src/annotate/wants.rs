@@ -93,20 +93,20 @@ impl Names {
     fn of(data: Map<'_>) -> Self {
         let mut names = Self::default();
         let inner = |value: Value<'_>| value.as_map().and_then(|map| id_in(map, atoms::ID));
-        for (key, value) in data.iter_bytes() {
-            let Some(key) = key else { continue };
+        for (key, value) in data.iter() {
+            let Some(key) = key.atom() else { continue };
             if key == atoms::GUILD_ID {
-                names.guild = Value::trusted(value).as_id();
+                names.guild = value.as_id();
             } else if key == atoms::CHANNEL_ID {
-                names.channel = Value::trusted(value).as_id();
+                names.channel = value.as_id();
             } else if key == atoms::ID {
-                names.id = Value::trusted(value).as_id();
+                names.id = value.as_id();
             } else if key == atoms::MESSAGE_ID {
-                names.message = Value::trusted(value).as_id();
+                names.message = value.as_id();
             } else if key == atoms::USER_ID {
-                names.user = Value::trusted(value).as_id();
+                names.user = value.as_id();
             } else if key == atoms::USER || key == atoms::AUTHOR {
-                names.user = inner(Value::trusted(value));
+                names.user = inner(value);
             }
         }
         names
