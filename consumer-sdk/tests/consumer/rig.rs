@@ -178,8 +178,13 @@ pub(crate) fn numbers(event: &Event) -> (u64, u64) {
 }
 
 /// Waits for something that must happen.
-pub(crate) fn until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn until(what: &str, happened: impl FnMut() -> bool) {
+    until_within(PATIENCE, what, happened);
+}
+
+/// The same for what takes long on a busy machine.
+pub(crate) fn until_within(longest: Duration, what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + longest;
     while !happened() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));

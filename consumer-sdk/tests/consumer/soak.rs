@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use mixcord::Event;
 
-use crate::rig::{Rig, numbers, until};
+use crate::rig::{PATIENCE, Rig, numbers, until_within};
 
 const INSTANCE: &str = "TEST_INSTANCE_TO_SOAK_IN";
 const JOURNAL: &str = "TEST_JOURNAL_OF_SOAK";
@@ -176,7 +176,7 @@ fn whatever_handlers_and_processes_do_every_event_ends_once_and_in_order() {
         let mut more = (EVENTS..).filter(|&number| {
             (1..=u32::from(ATTEMPTS)).all(|attempt| deed(number, attempt) == Deed::Succeed)
         });
-        until("every event to end", || {
+        until_within(10 * PATIENCE, "every event to end", || {
             let is_over =
                 rig.group("bot").lag == 0 && operator.peek("bot", 1).expect("a look").is_empty();
             if !is_over {
