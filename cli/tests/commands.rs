@@ -441,7 +441,7 @@ fn ls_and_top_show_how_each_shard_stands() {
         "latencies_ms": [40.0, 44.0, 48.0], "reconnects": 7, "undecodable": 2, "gaps": 1,
         "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null,
         "session_seconds": null, "identifies": 0, "resumes": 0, "last_close": null,
-        "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null,
+        "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null, "intents": null,
         "presence": {"since": null, "activities": [], "status": "idle", "afk": false},
     });
     assert_eq!(listing["rings"][0]["shard"], wanted);
