@@ -154,7 +154,7 @@ impl Drop for Instance {
         }
         let _ = std::fs::remove_dir_all(self.state_dir());
         if self.namespace.remove_all().is_err() {
-            let prefix = self.namespace.prefix().to_owned();
+            let prefix = format!("{}.", self.namespace.prefix());
             for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
                 if entry.file_name().to_string_lossy().starts_with(&prefix) {
                     let _ = std::fs::remove_file(entry.path());

@@ -1,6 +1,6 @@
 //! Servers that behave badly: the process stays up, and good events between bad ones arrive.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -403,8 +403,10 @@ fn g35_zlib_messages_in_pieces_etf() {
 /// A message cut at any byte, then whole ones: each whole one arrives as it was sent, and nothing is made of
 /// the part and what follows it.
 fn zlib_cut_anywhere(encoding: &'static str) {
-    static LAST: Mutex<u64> = Mutex::new(0);
+    let last = Arc::new(Mutex::new(0));
+    let sent = Arc::clone(&last);
     let server = Hostile::start(move |mut peer: Peer| {
+        let sent = Arc::clone(&sent);
         Box::pin(async move {
             let encode = |value: &Value| match encoding {
                 "etf" => packing::etf(value),
@@ -430,7 +432,7 @@ fn zlib_cut_anywhere(encoding: &'static str) {
                 }
                 seq += 3;
             }
-            *LAST.lock().expect("whole") = seq - 1;
+            *sent.lock().expect("whole") = seq - 1;
             peer.stay().await;
         })
     });
@@ -439,10 +441,10 @@ fn zlib_cut_anywhere(encoding: &'static str) {
     let gateway = instance.start(&server.api_url(), &options);
     let mut reader = Reader::new(&instance);
     reader.until("the last event", |got| {
-        let last = *LAST.lock().expect("whole");
+        let last = *last.lock().expect("whole");
         last > 0 && got.iter().any(|got| got.seq == last && !got.is_own())
     });
-    let whole: Vec<_> = (2..=*LAST.lock().expect("whole")).filter(|seq| seq % 3 != 2).collect();
+    let whole: Vec<_> = (2..=*last.lock().expect("whole")).filter(|seq| seq % 3 != 2).collect();
     assert_eq!(seqs(&reader, "TYPING_START"), whole);
     for got in reader.events().iter().filter(|got| got.kind == "TYPING_START") {
         let sent = json!({"d": got.seq, "channel_id": "5", "list": [1, 2], "end": null});

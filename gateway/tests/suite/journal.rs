@@ -178,7 +178,11 @@ fn p2_processes_that_end_while_events_flow_lose_and_repeat_nothing() {
     let instance = Instance::new();
     let mut reader = Reader::new(&instance);
     for (number, signal) in [SIGTERM, SIGKILL, SIGKILL, SIGTERM, SIGKILL].into_iter().enumerate() {
+        let begun = || fake.logged("identify").len() + fake.logged("resume").len();
+        let sessions = begun();
         let mut gateway = instance.start(&fake.api_url(), &[]);
+        // Events that the one before left in the rings say nothing of this one.
+        until("a session of this process", || begun() > sessions);
         let enough = 400 + number * 400;
         reader.until("events before the end", |got| got.len() > enough);
         gateway.signal(signal);
