@@ -6,6 +6,7 @@ mod options;
 mod receive;
 mod send;
 mod status;
+mod trouble;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! One lane: the machine of [`mixcord_bridge::receiver`], between the broker and a ring.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt as _;
@@ -11,8 +11,9 @@ use tokio::sync::watch;
 
 use super::Setting;
 use super::mirror::{Mirror, MirrorError};
-use crate::broker::{self, Log, PAUSE, Problem, REMIND};
+use crate::broker::{self, Log, PAUSE, Problem};
 use crate::failure::Failure;
+use crate::trouble::Trouble;
 
 /// A lane that is silent for longer than idle ones are is begun anew: perhaps the broker gives nothing though there
 /// is something.
@@ -28,8 +29,7 @@ pub(super) struct LaneTask {
     lane: Lane,
     log: Log,
     connections: watch::Receiver<u64>,
-    /// Since when it does not go on, and when that was said.
-    trouble: Option<(Instant, Option<Instant>)>,
+    trouble: Trouble,
 }
 
 /// Why reading ended.
@@ -53,7 +53,7 @@ impl From<Problem> for Ended {
 impl LaneTask {
     pub(super) fn new(setting: Arc<Setting>, lane: Lane, log: Log) -> Self {
         let connections = setting.broker.connections.clone();
-        Self { setting, lane, log, connections, trouble: None }
+        Self { setting, lane, log, connections, trouble: Trouble::default() }
     }
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
@@ -178,29 +178,18 @@ impl LaneTask {
 
     /// Waits a little, and says so once it lasts.
     async fn stuck(&mut self, why: &str) {
-        let (since, said) = self.trouble.get_or_insert_with(|| (Instant::now(), None));
-        let due = match said {
-            None => since.elapsed() >= 2 * PAUSE,
-            Some(said) => said.elapsed() >= REMIND,
-        };
-        if due {
-            *said = Some(Instant::now());
-            let Lane { shard, count } = self.lane;
-            let seconds = since.elapsed().as_secs();
+        let Lane { shard, count } = self.lane;
+        if let Some(lasts) = self.trouble.lasts() {
+            let seconds = lasts.as_secs();
             tracing::warn!(shard, count, seconds, "nothing is received for now: {why}");
         }
         tokio::time::sleep(PAUSE).await;
     }
 
     fn goes_on(&mut self) {
-        if let Some((since, Some(_))) = self.trouble.take() {
-            let Lane { shard, count } = self.lane;
-            tracing::info!(
-                shard,
-                count,
-                seconds = since.elapsed().as_secs(),
-                "it is received again"
-            );
+        let Lane { shard, count } = self.lane;
+        if let Some(lasted) = self.trouble.ends() {
+            tracing::info!(shard, count, seconds = lasted.as_secs(), "it is received again");
         }
     }
 }

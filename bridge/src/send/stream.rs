@@ -16,9 +16,10 @@ use tokio::sync::watch;
 
 use super::board::Board;
 use super::feed::Feed;
-use crate::broker::{self, Broker, Log, PAUSE, Problem, REMIND, Wanted};
+use crate::broker::{self, Broker, Log, PAUSE, Problem, Wanted};
 use crate::failure::Failure;
 use crate::options::SendOptions;
+use crate::trouble::Trouble;
 
 /// The longest sleep on the bell.
 const NAP: Duration = Duration::from_millis(100);
@@ -56,7 +57,7 @@ pub(super) struct StreamTask {
     flights: FuturesOrdered<Flight>,
     trimmed: u64,
     tended: Instant,
-    trouble: Option<Trouble>,
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -74,13 +75,6 @@ impl LaneTask {
     const fn new(lane: Lane) -> Self {
         Self { lane, subject: String::new(), feed: None, refused: None, fault: None }
     }
-}
-
-/// Something that does not go on.
-#[derive(Debug)]
-struct Trouble {
-    since: Instant,
-    said: Option<Instant>,
 }
 
 impl StreamTask {
@@ -105,7 +99,7 @@ impl StreamTask {
             flights: FuturesOrdered::new(),
             trimmed: 0,
             tended: Instant::now(),
-            trouble: None,
+            trouble: Trouble::default(),
         }
     }
 
@@ -371,18 +365,10 @@ impl StreamTask {
 
     /// Waits a little, and says so once it lasts.
     async fn stuck(&mut self, problem: &Problem) {
-        let now = Instant::now();
-        let trouble = self.trouble.get_or_insert(Trouble { since: now, said: None });
-        let due = match trouble.said {
-            None => trouble.since.elapsed() >= 2 * PAUSE,
-            Some(said) => said.elapsed() >= REMIND,
-        };
-        if due {
-            trouble.said = Some(now);
-            let seconds = trouble.since.elapsed().as_secs();
+        if let Some(lasts) = self.trouble.lasts() {
             tracing::warn!(
                 block = self.block,
-                seconds,
+                seconds = lasts.as_secs(),
                 "nothing is sent for now; nothing is lost while the rings have room, then the sockets wait: {problem}"
             );
         }
@@ -390,8 +376,8 @@ impl StreamTask {
     }
 
     fn goes_on(&mut self) {
-        if let Some(Trouble { since, said: Some(_) }) = self.trouble.take() {
-            tracing::info!(block = self.block, seconds = since.elapsed().as_secs(), "it goes on");
+        if let Some(lasted) = self.trouble.ends() {
+            tracing::info!(block = self.block, seconds = lasted.as_secs(), "it goes on");
         }
     }
 }

@@ -4,9 +4,12 @@
 //! pairs exhaustively, in longer rows at random. One thing the model does not do: a message that was under way when
 //! the log lost its tail does not land afterwards.
 
+mod fault;
+mod noise;
 mod world;
 
-use world::{Fault, World};
+use fault::Fault;
+use world::World;
 
 /// Steps in which faults come.
 const STEPS: usize = 40;

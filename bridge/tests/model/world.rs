@@ -1,7 +1,6 @@
 //! A log that does its worst, between rings that are vectors.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::LazyLock;
 
 use mixcord_bridge::pack::{About, Head, Packer, Sizes};
 use mixcord_bridge::place::Place;
@@ -9,66 +8,14 @@ use mixcord_bridge::receiver::{Begin, Loss, Receiver, Step};
 use mixcord_bridge::sender::{self, Answer, Found, Outcome, Sender};
 use mixcord_ring::Entry;
 
+use crate::fault::Fault;
+use crate::noise::NOISE;
+
 /// Lanes that share the stream.
 pub(crate) const LANES: usize = 2;
 /// Messages under way at most.
 const WINDOW: usize = 4;
-/// Every third record is longer than a message.
-const LONG: usize = 5000;
 const SIZES: Sizes = Sizes { records: 3, pack: 1 << 16, message: 4 << 10 };
-
-/// What a test may do to it, at any step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
-    /// The sender is killed; what it has under way may still land.
-    KillSender,
-    /// The receiver is killed between two messages.
-    KillReceiver,
-    /// The receiver is killed once so many records of the next message are published.
-    KillAmid(u64),
-    /// The next publish lands, and its acknowledgement is lost.
-    LoseAck,
-    /// The next publish is refused, and does not land.
-    LosePublish,
-    /// The next publish stays under way until [`Fault::Land`].
-    Delay,
-    /// What is under way reaches the log now.
-    Land,
-    /// The connection is another one: the receiver begins reading anew.
-    Reconnect,
-    /// Messages that nobody needs are trimmed.
-    Trim,
-    /// A second sender of the same ring begins to write.
-    Second,
-    /// An election: the log loses so many messages from its end, and with them what was under way.
-    Truncate(usize),
-    /// The stream is deleted, and made anew.
-    Remake,
-    /// The shard's ring is removed, and another one made.
-    NewRing,
-    /// The sender's group is evicted.
-    Evict,
-}
-
-impl Fault {
-    /// What costs nothing but time.
-    pub(crate) const HARMLESS: [Self; 11] = [
-        Self::KillSender,
-        Self::KillReceiver,
-        Self::KillAmid(0),
-        Self::KillAmid(1),
-        Self::LoseAck,
-        Self::LosePublish,
-        Self::Delay,
-        Self::Land,
-        Self::Reconnect,
-        Self::Trim,
-        Self::Second,
-    ];
-    /// What may cost records, each of which has to be told.
-    pub(crate) const HARMFUL: [Self; 5] =
-        [Self::Truncate(1), Self::Truncate(3), Self::Remake, Self::NewRing, Self::Evict];
-}
 
 /// What a mirror has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -459,15 +406,6 @@ impl World {
         gaps.filter(|item| matches!(item, Item::Gap(..))).count()
     }
 }
-
-/// What zstd cannot make shorter.
-static NOISE: LazyLock<[u8; LONG]> = LazyLock::new(|| {
-    let mut state = 1_u64;
-    std::array::from_fn(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    })
-});
 
 /// Whether the log has the first of these positions.
 fn has(log: &[Message], lane: usize, loss: &Loss) -> bool {
