@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::{Lane, Shards};
+
 /// What one receiver process tells, on a timer and before it reads anything.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// Where it runs, for people: its instance and the host's name.
     #[serde(default)]
     pub place: String,
+    /// Which lanes it reads, in whatever stream they are: one that it has not found yet is to be kept for it as a
+    /// whole. `None` from a release that did not say so.
+    #[serde(default)]
+    pub shards: Option<Shards>,
     /// By stream.
     #[serde(default)]
     pub streams: BTreeMap<String, StreamReport>,
@@ -22,6 +28,15 @@ pub struct StreamReport {
     pub created: i64,
     /// By lane: the last message that is read to its end. It is kept, to be known again.
     pub lanes: BTreeMap<String, u64>,
+}
+
+/// How a lane stands in its stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// The lane.
+    pub lane: Lane,
+    /// Sequence number of its last message; 0 where there is none.
+    pub last: u64,
 }
 
 /// All receivers, as a sender knows them.
@@ -94,48 +109,65 @@ impl Floors {
         names
     }
 
-    /// What of `stream`, made at `created`, may be trimmed, where each lane's last message is `lanes`.
-    pub fn trim(
-        &mut self,
-        now_ms: u64,
-        stream: &str,
-        created: i64,
-        lanes: &[(String, u64)],
-    ) -> Trim {
+    /// What of `stream`, made at `created`, may be trimmed, where its lanes end like that.
+    pub fn trim(&mut self, now_ms: u64, stream: &str, created: i64, ends: &[End]) -> Trim {
         // The last message of a lane says where its sender goes on.
-        let lasts = lanes.iter().map(|(_, last)| *last).filter(|last| *last > 0);
+        let lasts = ends.iter().map(|end| end.last).filter(|last| *last > 0);
         let mut below = lasts.min().unwrap_or(0);
         let mut claimed = false;
         for known in self.known.values_mut() {
-            let Some(told) = known.report.streams.get(stream) else { continue };
-            let floor = floor(told, created, lanes);
+            let Some(floor) = known.report.floor(stream, created, ends) else { continue };
             let since = match floor {
-                None => {
+                Floor::ReadAll => {
                     known.stands_since_ms.remove(stream);
                     now_ms
                 }
-                Some(_) => *known.stands_since_ms.entry(stream.to_owned()).or_insert(now_ms),
+                Floor::Needs(_) => {
+                    *known.stands_since_ms.entry(stream.to_owned()).or_insert(now_ms)
+                }
             };
             if now_ms.saturating_sub(since) >= self.absence_ms_max {
                 continue;
             }
             claimed = true;
-            below = below.min(floor.unwrap_or(u64::MAX));
+            if let Floor::Needs(sequence) = floor {
+                below = below.min(sequence);
+            }
         }
         if claimed { Trim::Below(below) } else { Trim::Unclaimed }
     }
 }
 
-/// The lowest message that a receiver still needs; `None` where it has read everything.
-fn floor(told: &StreamReport, created: i64, lanes: &[(String, u64)]) -> Option<u64> {
-    if told.created != created {
-        return Some(0);
+/// What a receiver needs of a stream that it reads.
+enum Floor {
+    /// Nothing: it has read everything.
+    ReadAll,
+    /// Every message from this one on.
+    Needs(u64),
+}
+
+impl Report {
+    /// `None` where it does not read the stream.
+    fn floor(&self, stream: &str, created: i64, ends: &[End]) -> Option<Floor> {
+        let told = self.streams.get(stream);
+        if told.is_some_and(|told| told.created != created) {
+            return Some(Floor::Needs(0));
+        }
+        let mut reads = told.is_some();
+        let mut lowest = None;
+        for End { lane, last } in ends.iter().filter(|end| end.last > 0) {
+            let at = match told.and_then(|told| told.lanes.get(&lane.to_string())) {
+                Some(at) => *at,
+                None if self.shards.is_some_and(|shards| shards.has(*lane)) => 0,
+                None => continue,
+            };
+            reads = true;
+            if at < *last {
+                lowest = Some(lowest.map_or(at, |lowest: u64| lowest.min(at)));
+            }
+        }
+        reads.then(|| lowest.map_or(Floor::ReadAll, Floor::Needs))
     }
-    let behind = lanes.iter().filter_map(|(lane, last)| {
-        let at = told.lanes.get(lane)?;
-        (at < last).then_some(*at)
-    });
-    behind.min()
 }
 
 #[cfg(test)]
@@ -145,11 +177,33 @@ mod tests {
     fn report(created: i64, lanes: &[(&str, u64)]) -> Report {
         let lanes = lanes.iter().map(|(lane, at)| ((*lane).to_owned(), *at)).collect();
         let streams = [("s".to_owned(), StreamReport { created, lanes })].into();
-        Report { place: String::new(), streams }
+        Report { streams, ..Report::default() }
     }
 
-    fn lanes(of: &[(&str, u64)]) -> Vec<(String, u64)> {
-        of.iter().map(|(lane, last)| ((*lane).to_owned(), *last)).collect()
+    fn lanes(of: &[(&str, u64)]) -> Vec<End> {
+        of.iter().map(|(lane, last)| End { lane: lane.parse().unwrap(), last: *last }).collect()
+    }
+
+    #[test]
+    fn p3_a_lane_that_a_receiver_reads_and_has_not_found_yet_is_kept_for_it() {
+        let mut floors = Floors::new(1000);
+        let last = lanes(&[("0-2", 90), ("1-2", 100)]);
+        let all = |lanes: &[(&str, u64)]| Report { shards: Some(Shards::All), ..report(7, lanes) };
+        floors.heard(0, "a", all(&[("0-2", 90)]));
+        assert_eq!(floors.trim(0, "s", 7, &last), Trim::Below(0), "1-2 is not found yet");
+        floors.heard(0, "a", all(&[("0-2", 90), ("1-2", 100)]));
+        assert_eq!(floors.trim(0, "s", 7, &last), Trim::Below(90));
+        // Another one has found nothing at all so far.
+        let range = Some(Shards::Range { first: 1, last: 1, count: 2 });
+        floors.heard(0, "b", Report { shards: range, ..Report::default() });
+        assert_eq!(floors.trim(0, "s", 7, &last), Trim::Below(0));
+        assert_eq!(floors.trim(999, "s", 7, &last), Trim::Below(0));
+        assert_eq!(floors.trim(1000, "s", 7, &last), Trim::Below(90), "it stands for too long");
+        // What it does not read is no work for it.
+        let range = Some(Shards::Range { first: 2, last: 3, count: 4 });
+        floors.heard(1000, "c", Report { shards: range, ..Report::default() });
+        assert_eq!(floors.trim(1000, "s", 7, &last), Trim::Below(90));
+        assert_eq!(Floors::new(1).trim(0, "s", 7, &last), Trim::Unclaimed);
     }
 
     #[test]
@@ -158,7 +212,7 @@ mod tests {
         let last = lanes(&[("0-2", 90), ("1-2", 100)]);
         assert_eq!(floors.trim(0, "s", 7, &last), Trim::Unclaimed);
         floors.heard(0, "a", report(7, &[("0-2", 90), ("1-2", 60)]));
-        floors.heard(0, "b", report(7, &[("0-2", 10), ("9-9", 1)]));
+        floors.heard(0, "b", report(7, &[("0-2", 10), ("8-9", 1)]));
         assert_eq!(floors.trim(0, "s", 7, &last), Trim::Below(10));
         floors.heard(1, "b", report(7, &[("0-2", 90)]));
         assert_eq!(floors.trim(1, "s", 7, &last), Trim::Below(60));
@@ -175,7 +229,7 @@ mod tests {
         // Idle for long, and told all the while: that is no standstill.
         floors.heard(5000, "a", report(7, &[("0-2", 90)]));
         assert_eq!(floors.trim(5000, "s", 7, &last), Trim::Below(90));
-        last[0].1 = 95;
+        last[0].last = 95;
         assert_eq!(floors.trim(5100, "s", 7, &last), Trim::Below(90));
         floors.heard(6000, "a", report(7, &[("0-2", 90)]));
         assert_eq!(floors.trim(6099, "s", 7, &last), Trim::Below(90));

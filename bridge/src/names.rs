@@ -1,5 +1,7 @@
 //! The names where bridges meet: streams, subjects, and the bucket of floors.
 
+use serde::{Deserialize, Serialize};
+
 /// Shards that share a stream: few streams for many shards, and one writer each.
 pub const LANES: u16 = 16;
 
@@ -42,6 +44,36 @@ impl std::str::FromStr for Lane {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not SHARD-COUNT, as in 3-16")]
 pub struct NoLane;
+
+/// Which lanes a receiver reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shards {
+    /// Whatever there is.
+    All,
+    /// From the first to the last, both included, of so many.
+    Range {
+        /// The first.
+        first: u16,
+        /// The last.
+        last: u16,
+        /// Of how many.
+        count: u16,
+    },
+}
+
+impl Shards {
+    /// Whether a lane is one of them.
+    #[must_use]
+    pub fn has(self, lane: Lane) -> bool {
+        match self {
+            Self::All => true,
+            Self::Range { first, last, count } => {
+                lane.count == count && (first..=last).contains(&lane.shard)
+            }
+        }
+    }
+}
 
 /// Whether `name` may name a sender's streams: `[a-z0-9][a-z0-9_-]{0,31}`, as an instance's name.
 #[must_use]

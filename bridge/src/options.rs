@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use mixcord_bridge::names;
+use mixcord_bridge::names::{self, Shards};
 use mixcord_event::topology;
 use mixcord_process::command_line::{self, ConfigFile};
 use mixcord_process::log::LogOptions;
@@ -128,34 +128,6 @@ pub(crate) struct StatusOptions {
     /// Prints JSON
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Which shards are received.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Shards {
-    /// Whatever there is.
-    All,
-    /// From the first to the last, both included, of so many.
-    Range {
-        /// The first.
-        first: u16,
-        /// The last.
-        last: u16,
-        /// Of how many.
-        count: u16,
-    },
-}
-
-impl Shards {
-    /// Whether a lane is one of them.
-    pub(crate) fn has(self, lane: names::Lane) -> bool {
-        match self {
-            Self::All => true,
-            Self::Range { first, last, count } => {
-                lane.count == count && (first..=last).contains(&lane.shard)
-            }
-        }
-    }
 }
 
 fn version() -> &'static str {

@@ -73,7 +73,7 @@ pub(crate) async fn run(
     broker.announce();
     let bell = namespace.bell().map_err(|error| Failure::Trouble(error.to_string()))?;
     let bell = AsyncBell::new(bell).map_err(|error| Failure::Trouble(error.to_string()))?;
-    let reporter = Arc::new(Reporter::new(&namespace, &instance));
+    let reporter = Arc::new(Reporter::new(&namespace, &instance, options.shards));
     let feeds = options.feeds.clone();
     let setting =
         Arc::new(Setting { instance, bot, feeds, namespace, geometry, bell, broker, reporter });

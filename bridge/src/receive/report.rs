@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mixcord_bridge::floors::Report;
-use mixcord_bridge::names::Lane;
+use mixcord_bridge::names::{Lane, Shards};
 use mixcord_bridge::place::Place;
 use mixcord_event::topology;
 use mixcord_ring::{Namespace, Ring};
@@ -35,10 +35,11 @@ struct Now {
 
 impl Reporter {
     /// As the mirrors that are there were written, or under a new number.
-    pub(super) fn new(namespace: &Namespace, instance: &str) -> Self {
+    pub(super) fn new(namespace: &Namespace, instance: &str, shards: Shards) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let place = format!("{instance} on {}", host.trim());
-        let now = Now { report: Report { place, ..Report::default() }, changes: 0 };
+        let report = Report { place, shards: Some(shards), ..Report::default() };
+        let now = Now { report, changes: 0 };
         let id = known(namespace).unwrap_or_else(random);
         Self { id, now: Mutex::new(now), told: watch::Sender::new(0) }
     }
@@ -103,19 +104,18 @@ pub(super) async fn tell(
             let now = reporter.now();
             (now.report.clone(), now.changes)
         };
-        if changes > 0 {
-            match put(&setting, &mut bucket, &report).await {
-                Ok(()) => {
-                    reporter.told.send_replace(changes);
-                }
-                Err(problem) => {
-                    bucket = None;
-                    if reminded.elapsed() >= REMIND {
-                        reminded = Instant::now();
-                        tracing::warn!(
-                            "how far this machine is cannot be told; shards that begin wait for that: {problem}"
-                        );
-                    }
+        // From the start, before there is anything to read: so the log keeps what this machine has yet to find.
+        match put(&setting, &mut bucket, &report).await {
+            Ok(()) => {
+                reporter.told.send_replace(changes);
+            }
+            Err(problem) => {
+                bucket = None;
+                if changes > 0 && reminded.elapsed() >= REMIND {
+                    reminded = Instant::now();
+                    tracing::warn!(
+                        "how far this machine is cannot be told; shards that begin wait for that: {problem}"
+                    );
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv;
 use futures_util::TryStreamExt as _;
-use mixcord_bridge::floors::{Floors, Report, Trim};
+use mixcord_bridge::floors::{End, Floors, Report, Trim};
 use tokio::sync::watch;
 
 use super::stream::Setting;
@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The most that a look counts for: while the broker is away nobody can tell anything, and grows no older.
 const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// Before that nothing is trimmed: receivers that waited for the bucket say first that they are there.
+const NEW_MS: u64 = 5_000;
 
 /// Who receives, and how far they are.
 #[derive(Debug)]
@@ -41,10 +44,10 @@ impl Board {
     }
 
     /// What of a stream may be trimmed; `None` where that is not known yet.
-    pub(super) fn trim(&self, stream: &str, created: i64, lanes: &[(String, u64)]) -> Option<Trim> {
+    pub(super) fn trim(&self, stream: &str, created: i64, ends: &[End]) -> Option<Trim> {
         let mut known = self.known();
-        let known = known.as_mut()?;
-        Some(known.floors.trim(known.clock_ms, stream, created, lanes))
+        let known = known.as_mut().filter(|known| known.clock_ms >= NEW_MS)?;
+        Some(known.floors.trim(known.clock_ms, stream, created, ends))
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {

@@ -7,7 +7,7 @@ use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::publish::PublishAck;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use mixcord_bridge::floors::Trim;
+use mixcord_bridge::floors::{End, Trim};
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::{About, Head, Packer, RECORDS_MAX, Sizes};
 use mixcord_bridge::sender::{Answer, Fault, Found, LaneIndex, Outcome, Sender};
@@ -319,13 +319,13 @@ impl StreamTask {
             }
         }
         let Some(log) = &self.log else { return Ok(()) };
-        let lanes: Vec<(String, u64)> = self
+        let ends: Vec<End> = self
             .lanes
             .iter()
             .enumerate()
-            .map(|(index, known)| (known.lane.to_string(), self.sender.sequence(index)))
+            .map(|(index, known)| End { lane: known.lane, last: self.sender.sequence(index) })
             .collect();
-        let below = match self.setting.board.trim(&log.name, log.created, &lanes) {
+        let below = match self.setting.board.trim(&log.name, log.created, &ends) {
             None => return Ok(()),
             Some(Trim::Below(below)) => below,
             Some(Trim::Unclaimed) => {
@@ -333,7 +333,7 @@ impl StreamTask {
                 if state.bytes <= self.setting.options.retain {
                     return Ok(());
                 }
-                let last = lanes.iter().map(|(_, last)| *last).filter(|last| *last > 0).min();
+                let last = ends.iter().map(|end| end.last).filter(|last| *last > 0).min();
                 let step = (state.last_sequence - state.first_sequence) / STEP + 1;
                 last.unwrap_or(0).min(state.first_sequence + step)
             }

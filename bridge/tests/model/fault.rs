@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Reconnect,
     /// Messages that nobody needs are trimmed.
     Trim,
+    /// The receiver, unless it reads lane 1 already, does not find it before the end.
+    Late,
     /// A second sender of the same ring begins to write.
     Second,
     /// An election: the log loses so many messages from its end, and with them what was under way.
@@ -35,7 +37,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// What costs nothing but time.
-    pub(crate) const HARMLESS: [Self; 11] = [
+    pub(crate) const HARMLESS: [Self; 12] = [
         Self::KillSender,
         Self::KillReceiver,
         Self::KillAmid(0),
@@ -46,6 +48,7 @@ impl Fault {
         Self::Land,
         Self::Reconnect,
         Self::Trim,
+        Self::Late,
         Self::Second,
     ];
     /// What may cost records, each of which has to be told.

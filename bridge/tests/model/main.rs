@@ -79,6 +79,15 @@ fn each_pair_of_faults_near_each_other() {
 }
 
 #[test]
+fn what_is_not_found_yet_is_not_trimmed() {
+    for step in 0..STEPS {
+        for again in step..STEPS {
+            run(&[(0, Fault::Late), (step, Fault::Trim), (again, Fault::Trim)]);
+        }
+    }
+}
+
+#[test]
 fn losses_are_told_where_there_are_some() {
     // The log loses what receivers have not read, and the ring let go of.
     let told =

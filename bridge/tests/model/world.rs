@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use mixcord_bridge::floors::{End, Floors, Report, StreamReport, Trim};
+use mixcord_bridge::names::{Lane, Shards};
 use mixcord_bridge::pack::{About, Head, Packer, Sizes};
 use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Loss, Receiver, Step};
@@ -15,6 +17,7 @@ use crate::noise::NOISE;
 pub(crate) const LANES: usize = 2;
 /// Messages under way at most.
 const WINDOW: usize = 4;
+const STREAM: &str = "stream";
 const SIZES: Sizes = Sizes { records: 3, pack: 1 << 16, message: 4 << 10 };
 
 /// What a mirror has.
@@ -67,6 +70,10 @@ struct Mirror {
     items: Vec<Item>,
     place: Place,
     reader: Option<(Receiver, u64)>,
+    /// The receiver told how far it is, which it does before it reads.
+    told: bool,
+    /// It is not found yet.
+    hidden: bool,
 }
 
 /// Everything.
@@ -131,6 +138,7 @@ impl World {
             }
             Fault::Land => self.land(),
             Fault::Trim => self.trim(),
+            Fault::Late => self.mirrors[1].hidden = !self.mirrors[1].told,
             Fault::Second => {
                 let second = self.process();
                 self.senders.truncate(1);
@@ -182,14 +190,31 @@ impl World {
 
     /// As the sender does it, with floors that are as old as the last commit.
     fn trim(&mut self) {
-        let last = |lane| self.log.iter().rfind(|message| message.lane == lane);
-        let lasts = (0..LANES).filter_map(last).map(|message| message.sequence);
-        let floors = (0..LANES).filter_map(|lane| {
-            let mark = self.mirrors[lane].place.mark.sequence;
-            last(lane).is_some_and(|message| mark < message.sequence).then_some(mark)
-        });
-        let below = lasts.chain(floors).min().unwrap_or(0);
-        self.log.retain(|message| message.sequence >= below);
+        let mut floors = Floors::new(u64::MAX);
+        floors.heard(0, "receiver", self.report());
+        if let Trim::Below(below) = floors.trim(0, STREAM, 0, &self.ends()) {
+            self.log.retain(|message| message.sequence >= below);
+        }
+    }
+
+    fn report(&self) -> Report {
+        let told = (0..LANES).filter(|lane| self.mirrors[*lane].told);
+        let lanes: BTreeMap<String, u64> = told
+            .map(|lane| (name(lane).to_string(), self.mirrors[lane].place.mark.sequence))
+            .collect();
+        let mut report = Report { shards: Some(Shards::All), ..Report::default() };
+        if !lanes.is_empty() {
+            report.streams.insert(STREAM.to_owned(), StreamReport { created: 0, lanes });
+        }
+        report
+    }
+
+    fn ends(&self) -> Vec<End> {
+        let end = |lane| {
+            let last = self.log.iter().rfind(|message| message.lane == lane);
+            End { lane: name(lane), last: last.map_or(0, |message| message.sequence) }
+        };
+        (0..LANES).map(end).collect()
     }
 
     fn process(&self) -> Process {
@@ -301,6 +326,10 @@ impl World {
             let amid = (0..2).find(|after| self.takes(Fault::KillAmid(*after)));
             let mirror = &mut self.mirrors[lane];
             let log = &self.log;
+            if mirror.hidden || (!mirror.told && log.iter().all(|message| message.lane != lane)) {
+                continue;
+            }
+            mirror.told = true;
             let (receiver, cursor) = mirror.reader.get_or_insert_with(|| {
                 let mut receiver = Receiver::new(mirror.place);
                 let cursor = begin(log, &mut receiver);
@@ -348,6 +377,7 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.land();
         self.pending.clear();
+        self.mirrors.iter_mut().for_each(|mirror| mirror.hidden = false);
         self.senders.truncate(1);
         // A sender that died with the ring of before is none.
         for round in 0..400 {
@@ -405,6 +435,10 @@ impl World {
         let gaps = self.mirrors.iter().flat_map(|mirror| &mirror.items);
         gaps.filter(|item| matches!(item, Item::Gap(..))).count()
     }
+}
+
+fn name(lane: usize) -> Lane {
+    Lane { shard: lane as u16, count: LANES as u16 }
 }
 
 /// Whether the log has the first of these positions.
