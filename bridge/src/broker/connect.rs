@@ -124,6 +124,10 @@ async fn prepare(
     }
     let tls = options.nats_ca_file.is_some() || servers.iter().any(ServerAddr::tls_required);
     prepared = prepared.require_tls(tls);
+    // A cluster tells of its other servers, which may be on other machines.
+    if !tls && !options.nats_without_tls {
+        prepared = prepared.ignore_discovered_servers();
+    }
     if let Some(path) = &options.nats_creds {
         let unusable =
             |error| Failure::Configuration(format!("--nats-creds {}: {error}", path.display()));
