@@ -37,6 +37,8 @@ pub struct End {
     pub lane: Lane,
     /// Sequence number of its last message; 0 where there is none.
     pub last: u64,
+    /// Whether more is sent in it.
+    pub sends: bool,
 }
 
 /// All receivers, as a sender knows them.
@@ -111,9 +113,7 @@ impl Floors {
 
     /// What of `stream`, made at `created`, may be trimmed, where its lanes end like that.
     pub fn trim(&mut self, now_ms: u64, stream: &str, created: i64, ends: &[End]) -> Trim {
-        // The last message of a lane says where its sender goes on.
-        let lasts = ends.iter().map(|end| end.last).filter(|last| *last > 0);
-        let mut below = lasts.min().unwrap_or(0);
+        let mut below = place(ends);
         let mut claimed = false;
         for known in self.known.values_mut() {
             let Some(floor) = known.report.floor(stream, created, ends) else { continue };
@@ -138,6 +138,16 @@ impl Floors {
     }
 }
 
+/// The lowest message that says where the sender of a lane goes on: its last one. A lane in which nothing is sent any
+/// more needs none: its last message never moves, and the stream would fill behind it.
+#[must_use]
+pub fn place(ends: &[End]) -> u64 {
+    let written = || ends.iter().filter(|end| end.last > 0);
+    let sending = written().filter(|end| end.sends).map(|end| end.last).min();
+    // The last message of all stays, so that a stream is never without one.
+    sending.or_else(|| written().map(|end| end.last).max()).unwrap_or(0)
+}
+
 /// What a receiver needs of a stream that it reads.
 enum Floor {
     /// Nothing: it has read everything.
@@ -155,7 +165,7 @@ impl Report {
         }
         let mut reads = told.is_some();
         let mut lowest = None;
-        for End { lane, last } in ends.iter().filter(|end| end.last > 0) {
+        for End { lane, last, .. } in ends.iter().filter(|end| end.last > 0) {
             let at = match told.and_then(|told| told.lanes.get(&lane.to_string())) {
                 Some(at) => *at,
                 None if self.shards.is_some_and(|shards| shards.has(*lane)) => 0,
@@ -181,7 +191,23 @@ mod tests {
     }
 
     fn lanes(of: &[(&str, u64)]) -> Vec<End> {
-        of.iter().map(|(lane, last)| End { lane: lane.parse().unwrap(), last: *last }).collect()
+        let end =
+            |&(lane, last): &(&str, u64)| End { lane: lane.parse().unwrap(), last, sends: true };
+        of.iter().map(end).collect()
+    }
+
+    #[test]
+    fn a_lane_that_sends_no_more_is_kept_until_it_is_read_and_no_longer() {
+        let mut floors = Floors::new(1000);
+        let mut ends = lanes(&[("0-2", 90), ("1-2", 10), ("3-4", 100)]);
+        ends[1].sends = false;
+        floors.heard(0, "a", report(7, &[("0-2", 90), ("1-2", 5), ("3-4", 100)]));
+        assert_eq!(floors.trim(0, "s", 7, &ends), Trim::Below(5), "1-2 is not read to its end");
+        floors.heard(0, "a", report(7, &[("0-2", 90), ("1-2", 10), ("3-4", 100)]));
+        assert_eq!(floors.trim(0, "s", 7, &ends), Trim::Below(90));
+        ends.iter_mut().for_each(|end| end.sends = false);
+        assert_eq!(floors.trim(0, "s", 7, &ends), Trim::Below(100), "one message stays");
+        assert_eq!(floors.trim(0, "s", 7, &[]), Trim::Below(0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::publish::PublishAck;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use mixcord_bridge::floors::{End, Trim};
+use mixcord_bridge::floors::{self, End, Trim};
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::{About, Head, Packer, RECORDS_MAX, Sizes};
 use mixcord_bridge::sender::{Answer, Fault, Found, LaneIndex, Outcome, Sender};
@@ -74,6 +74,11 @@ struct LaneTask {
 impl LaneTask {
     const fn new(lane: Lane) -> Self {
         Self { lane, subject: String::new(), feed: None, refused: None, fault: None }
+    }
+
+    /// Whether its last message is still needed: more follows it, or it proves that the ring is a copy.
+    const fn sends(&self) -> bool {
+        self.feed.is_some() && !matches!(self.fault, Some(Fault::Superseded { .. }))
     }
 }
 
@@ -323,7 +328,11 @@ impl StreamTask {
             .lanes
             .iter()
             .enumerate()
-            .map(|(index, known)| End { lane: known.lane, last: self.sender.sequence(index) })
+            .map(|(index, known)| End {
+                lane: known.lane,
+                last: self.sender.sequence(index),
+                sends: known.sends(),
+            })
             .collect();
         let below = match self.setting.board.trim(&log.name, log.created, &ends) {
             None => return Ok(()),
@@ -333,9 +342,8 @@ impl StreamTask {
                 if state.bytes <= self.setting.options.retain {
                     return Ok(());
                 }
-                let last = ends.iter().map(|end| end.last).filter(|last| *last > 0).min();
                 let step = (state.last_sequence - state.first_sequence) / STEP + 1;
-                last.unwrap_or(0).min(state.first_sequence + step)
+                floors::place(&ends).min(state.first_sequence + step)
             }
         };
         if below > self.trimmed {

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Trim,
     /// The receiver, unless it reads lane 1 already, does not find it before the end.
     Late,
+    /// Nothing more comes in lane 1, and its ring is removed once all of it is sent.
+    End,
     /// A second sender of the same ring begins to write.
     Second,
     /// An election: the log loses so many messages from its end, and with them what was under way.
@@ -36,7 +38,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// What costs nothing but time.
+    /// What costs nothing but time. [`Fault::End`] is none of them: a loss behind which nothing comes is not told.
     pub(crate) const HARMLESS: [Self; 12] = [
         Self::KillSender,
         Self::KillReceiver,

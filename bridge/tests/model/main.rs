@@ -9,7 +9,7 @@ mod noise;
 mod world;
 
 use fault::Fault;
-use world::World;
+use world::{WINDOW, World};
 
 /// Steps in which faults come.
 const STEPS: usize = 40;
@@ -83,6 +83,19 @@ fn what_is_not_found_yet_is_not_trimmed() {
     for step in 0..STEPS {
         for again in step..STEPS {
             run(&[(0, Fault::Late), (step, Fault::Trim), (again, Fault::Trim)]);
+        }
+    }
+}
+
+#[test]
+fn a_lane_that_ended_does_not_hold_the_log() {
+    for step in 1..STEPS / 2 {
+        for fault in Fault::HARMLESS {
+            let mut world = run(&[(step, Fault::End), (step + 5, fault)]);
+            let before = world.len();
+            world.trim();
+            // What the other lane sent after that stands behind the last message of the lane that ended.
+            assert!(world.len() < WINDOW, "{} of {before} stay", world.len());
         }
     }
 }

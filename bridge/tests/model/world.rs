@@ -16,7 +16,7 @@ use crate::noise::NOISE;
 /// Lanes that share the stream.
 pub(crate) const LANES: usize = 2;
 /// Messages under way at most.
-const WINDOW: usize = 4;
+pub(crate) const WINDOW: usize = 4;
 const STREAM: &str = "stream";
 const SIZES: Sizes = Sizes { records: 3, pack: 1 << 16, message: 4 << 10 };
 
@@ -37,6 +37,15 @@ struct Ring {
     floor: u64,
     /// Before it nothing can be read.
     earliest: u64,
+    /// Nothing more comes.
+    ended: bool,
+}
+
+impl Ring {
+    /// It is removed: all of it was acknowledged.
+    const fn is_over(&self) -> bool {
+        self.ended && self.floor == self.tail
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -98,7 +107,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(strict: bool) -> Self {
-        let ring = |id| Ring { id, tail: 0, floor: 0, earliest: 0 };
+        let ring = |id| Ring { id, tail: 0, floor: 0, earliest: 0, ended: false };
         Self {
             rings: (1..=LANES as u64).map(ring).collect(),
             log: Vec::new(),
@@ -117,7 +126,7 @@ impl World {
 
     /// One more record in each ring.
     pub(crate) fn produce(&mut self) {
-        self.rings.iter_mut().for_each(|ring| ring.tail += 1);
+        self.rings.iter_mut().filter(|ring| !ring.ended).for_each(|ring| ring.tail += 1);
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {
@@ -138,6 +147,7 @@ impl World {
             }
             Fault::Land => self.land(),
             Fault::Trim => self.trim(),
+            Fault::End => self.rings[1].ended = true,
             Fault::Late => self.mirrors[1].hidden = !self.mirrors[1].told,
             Fault::Second => {
                 let second = self.process();
@@ -156,7 +166,7 @@ impl World {
             }
             Fault::NewRing => {
                 self.ids += 1;
-                self.rings[0] = Ring { id: self.ids, tail: 0, floor: 0, earliest: 0 };
+                self.rings[0] = Ring { id: self.ids, tail: 0, floor: 0, earliest: 0, ended: false };
                 self.senders.clear();
             }
             Fault::Evict => {
@@ -189,7 +199,7 @@ impl World {
     }
 
     /// As the sender does it, with floors that are as old as the last commit.
-    fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         let mut floors = Floors::new(u64::MAX);
         floors.heard(0, "receiver", self.report());
         if let Trim::Below(below) = floors.trim(0, STREAM, 0, &self.ends()) {
@@ -212,7 +222,8 @@ impl World {
     fn ends(&self) -> Vec<End> {
         let end = |lane| {
             let last = self.log.iter().rfind(|message| message.lane == lane);
-            End { lane: name(lane), last: last.map_or(0, |message| message.sequence) }
+            let last = last.map_or(0, |message| message.sequence);
+            End { lane: name(lane), last, sends: !self.rings[lane].is_over() }
         };
         (0..LANES).map(end).collect()
     }
@@ -286,6 +297,9 @@ impl World {
     fn publish(&mut self, process: &mut Process, lane: usize) -> bool {
         let Some(start) = process.sender.start(lane) else { return false };
         let ring = &self.rings[lane];
+        if ring.is_over() {
+            return false;
+        }
         // An idle lane says from time to time where it stands.
         if start.first >= ring.tail && !std::mem::take(&mut self.idle) {
             return false;
@@ -428,6 +442,11 @@ impl World {
                 assert_eq!(mirror.items, expected);
             }
         }
+    }
+
+    /// Messages that the log has.
+    pub(crate) fn len(&self) -> usize {
+        self.log.len()
     }
 
     /// What the rings got that no mirror has, nor was told of.
