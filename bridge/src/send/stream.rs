@@ -323,7 +323,9 @@ impl StreamTask {
                 self.send(index, true).await;
             }
         }
-        let Some(log) = &self.log else { return Ok(()) };
+        let Some(log) = self.log.as_ref().filter(|_| !self.sender.must_look()) else {
+            return Ok(());
+        };
         let ends: Vec<End> = self
             .lanes
             .iter()
