@@ -54,6 +54,8 @@ pub(super) struct StreamTask {
     sender: Sender,
     packer: Packer,
     lanes: Vec<LaneTask>,
+    /// Lanes of the stream that are not sent here: what receivers have not read of them stays.
+    others: Vec<End>,
     flights: FuturesOrdered<Flight>,
     trimmed: u64,
     tended: Instant,
@@ -101,6 +103,7 @@ impl StreamTask {
             sender: Sender::default(),
             packer: Packer::new(sizes),
             lanes: Vec::new(),
+            others: Vec::new(),
             flights: FuturesOrdered::new(),
             trimmed: 0,
             tended: Instant::now(),
@@ -227,6 +230,14 @@ impl StreamTask {
             let tail = known.feed.as_ref().map_or(u64::MAX, |feed| feed.ring.tail());
             found.push(Found { last, tail });
         }
+        self.others.clear();
+        for lane in log.lanes().await? {
+            if self.lanes.iter().all(|known| known.lane != lane)
+                && let Some((last, _)) = log.last(lane).await?
+            {
+                self.others.push(End { lane, last, sends: false });
+            }
+        }
         self.sender.looked(info.state.last_sequence, &found);
         for (index, known) in self.lanes.iter_mut().enumerate() {
             let fault = self.sender.fault(index);
@@ -335,6 +346,7 @@ impl StreamTask {
                 last: self.sender.sequence(index),
                 sends: known.sends(),
             })
+            .chain(self.others.iter().copied())
             .collect();
         let below = match self.setting.board.trim(&log.name, log.created, &ends) {
             None => return Ok(()),
