@@ -15,7 +15,7 @@ use std::time::Duration;
 use failure::Failure;
 use mixcord_process::command_line::{self, Refused};
 use mixcord_process::service::{self, Service};
-use mixcord_process::{log, signals};
+use mixcord_process::{log, secrecy, signals};
 use options::{Options, What};
 use tokio::sync::watch;
 
@@ -51,6 +51,8 @@ fn main() -> ExitCode {
 }
 
 fn start(options: Options) -> Result<(), Failure> {
+    secrecy::keep()
+        .map_err(|error| Failure::Trouble(format!("core dumps cannot be prevented: {error}")))?;
     // One thread: all of it waits for the network, and what is packed is packed in a few microseconds.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -8,7 +8,6 @@
 //! * [`commands`]: what consumers ask of the shards.
 //! * [`identify`]: who may identify when.
 //! * [`config`]: what the operator decides.
-//! * [`secrecy`]: what becomes of the token when the process dies.
 //! * [`app`]: the process; [`Failure`]: how it may end.
 
 pub mod app;
@@ -26,7 +25,6 @@ pub mod random;
 mod recommendation;
 pub mod rhythm;
 mod rings;
-pub mod secrecy;
 pub mod session;
 pub mod shard;
 mod survey;

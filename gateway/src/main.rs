@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use mixcord_gateway::config::{ConfigError, Options, Token};
 use mixcord_gateway::rhythm::Rhythm;
-use mixcord_gateway::{Failure, app, secrecy};
+use mixcord_gateway::{Failure, app};
 use mixcord_process::service::Service;
-use mixcord_process::{log, signals};
+use mixcord_process::{log, secrecy, signals};
 use tokio::sync::watch;
 
 /// Who has not ended by then is left behind: the rings hold all that matters.

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use mixcord::{EXIT_CONFIG, Stop, operator};
 use mixcord_process::command_line::{self, Refused};
-use mixcord_process::log;
 use mixcord_process::service::Service;
+use mixcord_process::{log, secrecy};
 use tokio::net::TcpListener;
 
 use self::door::Door;
@@ -82,6 +82,8 @@ fn wrong(error: impl std::fmt::Display) -> Failed {
 }
 
 fn run(options: &Options, stop: &Stop) -> Result<(), Failed> {
+    secrecy::keep()
+        .map_err(|error| Failed::System(format!("core dumps cannot be prevented: {error}")))?;
     let settings = options.settings().map_err(wrong)?;
     let instance = operator::Instance::open(&settings.instance).map_err(wrong)?;
     let token = std::env::var("DISCORD_TOKEN").ok();
