@@ -161,6 +161,10 @@ impl Session {
 
     /// Says how far it is, so that a RESUME need not count from its beginning.
     fn mark(&mut self) -> io::Result<()> {
+        // Who counts again has to begin before the loss, to see it again.
+        if !matches!(self.gap, Gap::None) {
+            return Ok(());
+        }
         self.marked = (self.seq, self.next);
         self.log.write(&Entry::Mark { seq: self.seq, position: self.next })?;
         if self.log.is_long() && self.guilds.is_done() {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mixcord::Kind;
+use mixcord::event::Reason;
 use mixcord::testing::Testbed;
 use proptest::prelude::*;
 
@@ -207,5 +208,77 @@ proptest! {
         drop(session);
         let resumed = Session::resume(&folder, &ring, &id, sent.len() as u64 + ahead);
         prop_assert!(matches!(resumed, Err(Refusal::Seq)));
+    }
+}
+
+/// A shard that lost its session: its READY, then its guilds, with messages and an answer in between.
+fn loss(bed: &Testbed) -> Ring {
+    let message = || bed.event(Kind::MESSAGE_CREATE, format!(r#"{{"guild_id":"{}"}}"#, GUILDS[0]));
+    let guild = |at: usize| format!(r#"{{"id":"{}"}}"#, GUILDS[at]);
+    let mut events = Vec::new();
+    events.extend((0..70).map(|_| message()));
+    events.push(bed.event(Kind::GAP, "{}").reason(Reason::SessionLost));
+    let nonce = r#""nonce":"mixcord-0000000000000005""#;
+    let chunk = format!(r#"{{"guild_id":"{}",{nonce}}}"#, GUILDS[0]);
+    events.push(bed.event(Kind::GUILD_MEMBERS_CHUNK, chunk));
+    events.extend((0..70).map(|_| message()));
+    let listed = format!(r#"{{"guilds":[{},{}]}}"#, guild(0), guild(1));
+    events.push(bed.event(Kind::READY, listed));
+    events.extend((0..70).map(|_| message()));
+    events.push(bed.event(Kind::GUILD_CREATE, guild(0)));
+    events.extend((0..70).map(|_| message()));
+    events.push(bed.event(Kind::GUILD_CREATE, guild(1)));
+    let items = events.into_iter().enumerate();
+    let mut items = items.map(|(at, event)| Item::at(START + at as u64, event.make())).peekable();
+    let mut batches = Vec::new();
+    while items.peek().is_some() {
+        batches.push(Arc::new(Batch::of(items.by_ref().take(16).collect())));
+    }
+    Ring(batches)
+}
+
+/// Looks at records until the session is over or `until` have a number; true when it is over.
+fn over_before(session: &mut Session, ring: &Ring, until: u64) -> bool {
+    while session.seq() < until {
+        let Taken::Batch(batch) = ring.read(RING, session.next()) else { return false };
+        let Some(item) = batch.from(session.next()).first() else { return false };
+        if session.look(item).expect("a log") == Verdict::Over {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whatever the client has when it comes back: the loss behind that is not forgotten.
+#[test]
+fn p3_a_loss_ends_a_session_however_often_it_is_resumed() {
+    let bed = Testbed::new();
+    let ring = loss(&bed);
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = Folder::at(place.path().join("sessions")).expect("ours");
+    let head = Head { ring: RING, start: START, shard: 0, shards: 2, intents: 513, large: 50 };
+    let begin = || {
+        let mut session = Session::begin(&folder, head, &[]).expect("a session");
+        session.asks_members(5, "mine").expect("a log");
+        session
+    };
+    let mut session = begin();
+    assert!(over_before(&mut session, &ring, u64::MAX));
+    let (last, end) = (session.seq(), session.next());
+    session.end();
+    assert!(last > 280, "{last}");
+    for seq in 1..=last {
+        let mut session = begin();
+        assert!(!over_before(&mut session, &ring, seq));
+        for back in [0, 1, 40] {
+            let (id, seq) = (session.id().to_owned(), session.seq().saturating_sub(back).max(1));
+            drop(session);
+            let resumed = Session::resume(&folder, &ring, &id, seq);
+            let Ok(Resumed(again)) = resumed else { panic!("refused: {:?}", resumed.err()) };
+            session = again;
+        }
+        assert!(over_before(&mut session, &ring, u64::MAX), "resumed at {seq}");
+        assert_eq!(session.next(), end, "resumed at {seq}");
+        session.end();
     }
 }

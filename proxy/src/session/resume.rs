@@ -67,7 +67,6 @@ impl Session {
             log,
         };
         session.count_to(seq, records, special(&entries, base_seq))?;
-        session.gap = Gap::None;
         session.guilds = guilds_at(&entries, seq);
         session.asked = asked(&entries);
         session.routed = routed(&entries, seq);
@@ -85,15 +84,18 @@ impl Session {
         mut special: VecDeque<(u64, Option<u64>)>,
     ) -> Result<(), Refusal> {
         loop {
+            // The record that has the next number, where that is none of the filter's.
+            let mut routed = None;
             while self.seq < seq
                 && let Some(&(_, position)) =
                     special.front().filter(|(number, _)| *number == self.seq + 1)
             {
+                routed = position.filter(|position| *position >= self.next);
+                if routed.is_some() {
+                    break;
+                }
                 special.pop_front();
                 self.seq += 1;
-                if let Some(position) = position {
-                    self.next = self.next.max(position + 1);
-                }
             }
             if self.seq >= seq {
                 return Ok(());
@@ -102,19 +104,32 @@ impl Session {
                 Taken::Gone | Taken::Replaced => return Err(Refusal::Gone),
                 Taken::Nothing => return Err(Refusal::Seq),
                 Taken::Batch(batch) => {
+                    let mut stands = false;
                     for item in batch.from(self.next) {
                         let plain = self.judge(item) == Some(None);
                         self.next = item.position + 1;
+                        // What was lost behind the last mark is still owed to the client.
+                        if self.is_over(item) {
+                            return Err(Refusal::Gone);
+                        }
+                        if routed.is_some_and(|position| item.position < position) {
+                            continue;
+                        }
+                        if routed.is_some() {
+                            special.pop_front();
+                            self.seq += 1;
+                            stands = true;
+                            break;
+                        }
                         self.seq += u64::from(plain);
                         let is_next =
                             special.front().is_some_and(|(number, _)| *number == self.seq + 1);
                         if self.seq >= seq || is_next {
+                            stands = true;
                             break;
                         }
                     }
-                    if self.seq < seq
-                        && special.front().is_none_or(|(number, _)| *number != self.seq + 1)
-                    {
+                    if !stands {
                         self.next = self.next.max(batch.end);
                     }
                 }
