@@ -177,16 +177,54 @@ pub(crate) fn without_content(kind: Kind, data: Value<'_>, me: u64) -> Option<Ve
     }
     let map = data.as_map()?;
     map.get(atoms::GUILD_ID)?;
-    let is_me = |user: Value<'_>| user.get(atoms::ID).and_then(Value::as_id) == Some(me);
-    let mentions = map.get(atoms::MENTIONS).and_then(Value::as_list);
-    if map.get(atoms::AUTHOR).is_some_and(is_me)
-        || mentions.is_some_and(|list| list.iter().any(is_me))
-    {
+    if shows_to(map, me) {
         return None;
     }
     let mut out = Vec::new();
     strip(map, &mut out);
     Some(out)
+}
+
+/// The same of what was there before a message's event, in a guild: a message or a list of messages.
+pub(crate) fn old_without_content(kind: Kind, old: Value<'_>, me: u64) -> Option<Vec<u8>> {
+    let is_of_messages = matches!(
+        kind,
+        Kind::MESSAGE_CREATE
+            | Kind::MESSAGE_UPDATE
+            | Kind::MESSAGE_DELETE
+            | Kind::MESSAGE_DELETE_BULK
+    );
+    if !is_of_messages {
+        return None;
+    }
+    let mut out = Vec::new();
+    match old {
+        Value::Map(message) if !shows_to(message, me) => strip(message, &mut out),
+        Value::List(messages) => {
+            let mut list = mixcord::event::Writer::new(&mut out).list();
+            for message in messages.iter() {
+                match message {
+                    Value::Map(map) if !shows_to(map, me) => {
+                        let mut bare = Vec::new();
+                        strip(map, &mut bare);
+                        list.push(Value::trusted(&bare));
+                    }
+                    other => list.push(other),
+                }
+            }
+            list.end();
+        }
+        _ => return None,
+    }
+    Some(out)
+}
+
+/// Whether a message's content shows to its author, or to whom it mentions.
+fn shows_to(message: Map<'_>, me: u64) -> bool {
+    let is_me = |user: Value<'_>| user.get(atoms::ID).and_then(Value::as_id) == Some(me);
+    let mentions = message.get(atoms::MENTIONS).and_then(Value::as_list);
+    message.get(atoms::AUTHOR).is_some_and(is_me)
+        || mentions.is_some_and(|list| list.iter().any(is_me))
 }
 
 /// Writes a message without its content, and the one that it answers.
@@ -306,6 +344,18 @@ mod tests {
             hidden.contains(r#""content":"""#) && hidden.contains(r#""embeds":[]"#),
             "{hidden}"
         );
+        for (kind, old) in [
+            (Kind::MESSAGE_DELETE, message("")),
+            (Kind::MESSAGE_DELETE_BULK, json(&format!("[{}]", message("").to_json()))),
+        ] {
+            let hidden = old_without_content(kind, old.value(), 9).expect("of a guild");
+            let hidden = Document::trusted(hidden).to_json();
+            assert!(!hidden.contains("secret") && hidden.contains("author"), "{hidden}");
+            let own = old_without_content(kind, old.value(), 5).map(Document::trusted);
+            assert!(own.is_none_or(|own| own.to_json().contains("secret")));
+        }
+        let guild = json(r#"{"content":"a name"}"#);
+        assert_eq!(old_without_content(Kind::GUILD_UPDATE, guild.value(), 9), None);
         assert_eq!(bare(&message("")), None, "private");
         assert_eq!(bare(&message(r#","guild_id":"3","mentions":[{"id":"9"}]"#)), None, "mentioned");
         assert_eq!(bare(&message(r#","guild_id":"3","author":{"id":"9"}"#)), None, "its own");

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use mixcord::event::Value;
 use mixcord::{Event, Kind};
 
-use crate::encode::{Encoding, without_content};
+use crate::encode::{Encoding, old_without_content, without_content};
 
 /// Events in a row.
 pub(crate) struct Batch {
@@ -79,9 +79,10 @@ impl Item {
     fn write(&self, encoding: Encoding, content: bool, me: u64) -> Box<[u8]> {
         let (kind, data) = (self.event.kind(), self.event.data());
         let old = self.event.old().filter(|_| self.with_old);
-        let strip =
-            |value: Value<'_>| (!content).then(|| without_content(kind, value, me)).flatten();
-        let (bare, bare_old) = (strip(data), old.and_then(strip));
+        let bare = (!content).then(|| without_content(kind, data, me)).flatten();
+        // The event says whether it is private; what was there before need not.
+        let hides_old = !content && self.guild.is_some();
+        let bare_old = old.filter(|_| hides_old).and_then(|old| old_without_content(kind, old, me));
         let data = bare.as_deref().map_or(data, Value::trusted);
         let old = old.map(|old| bare_old.as_deref().map_or(old, Value::trusted));
         let mut out = Vec::new();
