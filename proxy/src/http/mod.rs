@@ -112,14 +112,11 @@ async fn answer(
             "this proxy answers to names of loopback alone",
         );
     }
-    if request.headers().contains_key(header::UPGRADE) {
+    // Another protocol that is offered, such as h2c, is not taken (RFC 9110, 7.8).
+    if named(header::UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
         return gateway::upgrade(&site, request, sockets);
     }
-    let path = request.uri().path();
-    let api = path
-        .strip_prefix("/api")
-        .map(|rest| rest.strip_prefix("/v10").or_else(|| rest.strip_prefix("/v9")).unwrap_or(rest));
-    match (api, request.method()) {
+    match (of_api(request.uri().path()), request.method()) {
         (Some("/gateway"), &Method::GET) => gateway::gateway(&site, &request),
         (Some("/gateway/bot"), &Method::GET) => gateway::gateway_bot(&site, &request),
         (Some(_), _) => match pass {
@@ -149,6 +146,19 @@ fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     response
 }
 
+/// What of the API a path names, whatever its version: of one that we do not speak, too, Discord itself must not be
+/// asked for its gateway. `None` of what is none of the API.
+fn of_api(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/api").filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+    let versioned = rest.strip_prefix("/v").and_then(|rest| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let (version, rest) = rest.split_at(end);
+        let is_number = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(rest)
+    });
+    Some(versioned.unwrap_or(rest).trim_end_matches('/'))
+}
+
 /// Whether a `Host` names this machine to itself.
 fn is_local_name(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
@@ -158,4 +168,28 @@ fn is_local_name(host: &str) -> bool {
     name == "localhost"
         || name.ends_with(".localhost")
         || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_api;
+
+    #[test]
+    fn g1_no_version_of_the_api_leads_past_our_gateway() {
+        for path in [
+            "/api/gateway/bot",
+            "/api/v8/gateway/bot",
+            "/api/v10/gateway/bot",
+            "/api/v10/gateway/bot/",
+            "/api/v123/gateway/bot//",
+        ] {
+            assert_eq!(of_api(path), Some("/gateway/bot"), "{path}");
+        }
+        assert_eq!(of_api("/api/v10/voice/regions"), Some("/voice/regions"));
+        assert_eq!(of_api("/api/voice/regions"), Some("/voice/regions"));
+        assert_eq!(of_api("/api"), Some(""));
+        for path in ["/", "/apix/gateway", "/v10/gateway"] {
+            assert_eq!(of_api(path), None, "{path}");
+        }
+    }
 }
