@@ -88,6 +88,7 @@ impl Client {
             Session::resume(&site.folder, &site.feed, &resume.session, resume.seq)
         });
         self.phase = Phase::Unknown;
+        self.idle_since = Instant::now();
         match resumed {
             Ok(Resumed(session)) => {
                 let seat = self.site.seats.take(session.id(), &self.kick);

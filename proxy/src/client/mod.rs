@@ -97,6 +97,8 @@ struct Client {
     messages: Limit,
     presences: Limit,
     last_beat: Instant,
+    /// It has had no session since then.
+    idle_since: Instant,
     /// Its session goes on elsewhere.
     kick: Arc<Notify>,
     /// Where clients of the same kind find this proxy.
@@ -119,6 +121,7 @@ pub(crate) async fn serve(site: Arc<Site>, socket: Socket, wish: Wish, url: Stri
         messages: Limit::of_messages(),
         presences: Limit::of_presences(),
         last_beat: Instant::now(),
+        idle_since: Instant::now(),
         kick: Arc::new(Notify::new()),
         url,
     };
@@ -173,6 +176,11 @@ impl Client {
             while let Ok(message) = inbound.try_recv() {
                 self.on(message).await?;
             }
+            let silent = self.silent_at();
+            // Also while there is always more to send.
+            if Instant::now() >= silent {
+                return Err(End::Server(Close::SessionTimedOut));
+            }
             // Who is told of more than it takes has to be able to say that it lives.
             if self.pump().await? {
                 tokio::task::yield_now().await;
@@ -180,7 +188,7 @@ impl Client {
             }
             self.out.flush().await?;
             let early = matches!(self.phase, Phase::Early(_) | Phase::Returning(_));
-            let silent = self.last_beat + SILENCE;
+            let silent = self.silent_at();
             tokio::select! {
                 message = inbound.recv() => {
                     self.on(message.unwrap_or(Inbound::Ended(End::Lost))).await?;
@@ -192,6 +200,15 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// When the client is gone unless it says something: heartbeats keep a session, and nobody who has none.
+    fn silent_at(&self) -> Instant {
+        let since = match self.phase {
+            Phase::Unknown => self.last_beat.min(self.idle_since),
+            _ => self.last_beat,
+        };
+        since + SILENCE
     }
 
     /// Lets go of the session and closes.

@@ -1,5 +1,7 @@
 //! What goes to a client unasked: its start, its events, answers that are being made.
 
+use std::time::Instant;
+
 use mixcord::event::{Value, edit};
 use mixcord::{Kind, atoms};
 use mixcord_wire::Close;
@@ -173,6 +175,7 @@ impl Client {
         if let Phase::Live(live) = std::mem::replace(&mut self.phase, Phase::Unknown) {
             live.session.end();
         }
+        self.idle_since = Instant::now();
         self.out.control(9, Control::Bool(false)).await?;
         Ok(false)
     }
