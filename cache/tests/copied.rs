@@ -6,8 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use common::instance::{Instance, receive, send, settle};
+use common::small_shm::in_a_small_shm;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, EnvOpenOptions};
+use mixcord_cache::engine::Progress;
 use mixcord_event::topology;
 use mixcord_ring::Ring;
 use mixcord_state::{Arena, Checkpoint, Read, Resource, State, Table};
@@ -164,4 +166,38 @@ fn one_that_cannot_be_read_begins_anew_and_is_told() {
     let seen = receive(&mut consumer);
     assert_eq!(seen[0].reason, Some("state_lost"));
     assert!(!instance.state_dir().join("data.mdb").exists());
+}
+
+/// Where there is no room for both stores, the old one goes before the new one is made.
+#[test]
+fn one_for_whose_copy_there_is_no_room_begins_anew_and_is_told() {
+    if !in_a_small_shm("one_for_whose_copy_there_is_no_room_begins_anew_and_is_told") {
+        return;
+    }
+    let mut lost = 0;
+    for left_mib in 0..8_u64 {
+        let instance = Instance::new(&format!("copied-full-{left_mib}"));
+        instance.declare();
+        let mut shard = instance.shard(0, 1);
+        send(&mut shard, (0, 1), &[guild()]);
+        settle(&mut instance.engine());
+        let mut consumer = instance.consumer();
+        receive(&mut consumer);
+        let dir = instance.state_dir();
+        into_lmdb(&instance, &dir);
+        send(&mut shard, (0, 1), &[message(900, "a")]);
+        let file = fs::OpenOptions::new().write(true).open(dir.join("data.mdb")).unwrap();
+        let free = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
+        let free = free.blocks_available() * free.fragment_size();
+        let bytes = file.metadata().unwrap().len() + (free - (left_mib << 20));
+        nix::fcntl::posix_fallocate(&file, 0, bytes as i64).unwrap();
+        drop(file);
+        let mut engine = instance.engine();
+        assert_eq!(settle(&mut engine), Progress::Idle);
+        let seen = receive(&mut consumer);
+        lost += u64::from(seen[0].reason == Some("state_lost"));
+        assert_eq!(seen.last().unwrap().kind, "MESSAGE_CREATE");
+        assert!(!dir.join("data.mdb").exists());
+    }
+    assert!(lost > 0, "there was always room");
 }

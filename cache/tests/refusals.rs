@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::instance::{Instance, Out, receive, send, settle};
+use common::small_shm::{fill_shm, in_a_small_shm};
 use mixcord_cache::engine::{Engine, Progress};
 use mixcord_event::Flags;
 use mixcord_ring::{Geometry, Member, Namespace, Producer};
@@ -102,32 +103,6 @@ fn an_output_whose_file_cannot_be_made_waits_whole() {
     assert_all_there(&mut engine, &mut consumer);
 }
 
-/// Runs a test again with a /dev/shm of 24 MiB, in a mount namespace of its own; whether this is that run.
-fn in_a_small_shm(test: &str) -> bool {
-    const CHILD: &str = "MIXCORD_SMALL_SHM";
-    if std::env::var_os(CHILD).is_some() {
-        println!("small shm");
-        return true;
-    }
-    let program = std::env::current_exe().unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size=24m none /dev/shm && exec \"$0\" --exact {test} --nocapture"
-    );
-    let child = std::process::Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(program)
-        .env(CHILD, "1")
-        .output();
-    match child {
-        Ok(output) if output.status.success() => {}
-        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("small shm") => {
-            panic!("{}", String::from_utf8_lossy(&output.stderr));
-        }
-        _ => eprintln!("skipped: no mount namespace can be had here"),
-    }
-    false
-}
-
 /// The same where it happens: /dev/shm is full for a moment. In a mount namespace of its own.
 #[test]
 fn a_full_tmpfs_costs_neither_old_nor_event() {
@@ -142,15 +117,6 @@ fn a_full_tmpfs_costs_neither_old_nor_event() {
     std::fs::remove_file("/dev/shm/hog").unwrap();
     drop(hog);
     assert_all_there(&mut engine, &mut consumer);
-}
-
-/// Nothing free is left in /dev/shm, for as long as the file is there.
-fn fill_shm() -> std::fs::File {
-    let hog = std::fs::File::create("/dev/shm/hog").unwrap();
-    let free = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
-    let bytes = (free.blocks_available() - 1) * free.fragment_size();
-    nix::fcntl::posix_fallocate(&hog, 0, bytes as i64).unwrap();
-    hog
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mixcord_state::format::{self, FORMAT_FILE, OLD_FILES, Standing, WRITER_FILE, WRITTEN_BY_FILE};
+use mixcord_state::format::{
+    self, FORMAT_FILE, OLD_FILES, Standing, TABLE_FILE, WRITER_FILE, WRITTEN_BY_FILE,
+};
 use mixcord_state::{Arena, OpenError, StoreError, View, Writer};
 use nix::fcntl::{Flock, FlockArg};
 
@@ -96,13 +98,19 @@ impl DiskStore {
                 }
                 Err(error) => return Err(error.into()),
             },
-            Ok(Standing::Copied) => match lmdb::copy(dir, bytes_max) {
-                Ok(writer) => (Some(writer), Fate::Copied),
-                Err(error) => {
-                    tracing::error!("the store of the release before cannot be copied: {error}");
-                    (None, Fate::Discarded)
+            Ok(Standing::Copied) => {
+                // Half a table, where a copy was killed, takes the room of the next one.
+                remove(&dir.join(TABLE_FILE))?;
+                match lmdb::copy(dir, bytes_max) {
+                    Ok(writer) => (Some(writer), Fate::Copied),
+                    Err(error) => {
+                        tracing::error!(
+                            "the store of the release before cannot be copied: {error}"
+                        );
+                        (None, Fate::Discarded)
+                    }
                 }
-            },
+            }
             Ok(Standing::Newer { by }) => return Err(DiskError::Newer { dir: dir.to_owned(), by }),
             Ok(Standing::Void) => (None, Fate::Discarded),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (None, Fate::New),
@@ -161,6 +169,10 @@ impl DiskStore {
 /// Makes an empty table. Until it is signed there is none.
 fn begin_anew(dir: &Path, bytes_max: u64) -> Result<Writer, DiskError> {
     remove(&dir.join(FORMAT_FILE))?;
+    // What is thrown away leaves its room to what is made: where there was none for both, there is now.
+    for name in OLD_FILES.iter().chain([&TABLE_FILE]) {
+        remove(&dir.join(name))?;
+    }
     Ok(Writer::create(dir, bytes_max)?)
 }
 

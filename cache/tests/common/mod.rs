@@ -5,6 +5,7 @@ pub(crate) mod asked;
 pub(crate) mod instance;
 pub(crate) mod invariants;
 pub(crate) mod overlay;
+pub(crate) mod small_shm;
 
 use mixcord_cache::annotate::{Outputs, Slice, annotate};
 use mixcord_cache::settings::Settings;
