@@ -65,7 +65,9 @@ fn disk_id(dir: &std::path::Path) -> u64 {
 
 fn private_dir() -> tempfile::TempDir {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    // A name that scripts/test.sh sweeps.
+    let prefix = format!("mixcord-table-{}-", std::process::id());
+    let dir = tempfile::Builder::new().prefix(&prefix).tempdir_in("/dev/shm").unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     dir
 }
