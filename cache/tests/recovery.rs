@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use common::instance::{Instance, Out, receive, send, settle, until};
@@ -10,7 +11,7 @@ use mixcord_cache::settings::Settings;
 use mixcord_event::topology;
 use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
 use mixcord_state::tables::{GUILD_FACTS, USERS};
-use mixcord_state::{Resource, Table};
+use mixcord_state::{Resource, Table, meta};
 use serde_json::{Value as Json, json};
 
 fn typing(n: u64) -> (&'static str, Json) {
@@ -37,7 +38,6 @@ fn damage(instance: &Instance, ring: &str, source: u64) {
     let mut bytes = std::fs::read(&path).unwrap();
     let at = bytes.windows(8).position(|window| window == source.to_le_bytes()).unwrap();
     bytes[at - 32..at + 8].fill(0xFF);
-    use std::os::unix::fs::FileExt;
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&bytes[at - 32..at + 8], at as u64 - 32).unwrap();
 }
@@ -160,6 +160,38 @@ fn a_damaged_entry_begins_the_state_anew_after_a_gap() {
     let seen = receive(&mut instance.consumer());
     assert_eq!(kinds(&seen), ["GUILD_CREATE", "GAP", "GUILD_UPDATE"]);
     assert_eq!((gaps(&seen), &seen[2].old), (vec![(0, "state_lost")], &Json::Null));
+}
+
+#[test]
+fn damage_that_is_met_at_the_start_begins_the_state_anew_after_a_gap() {
+    let instance = Instance::new("start");
+    instance.declare();
+    let mut shards = [instance.shard(0, 2), instance.shard(1, 2)];
+    for (id, shard) in (0..).zip(&mut shards) {
+        send(shard, (id, 2), &[typing(1)]);
+    }
+    settle(&mut instance.engine());
+    let mut consumer = instance.consumer();
+    assert_eq!(receive(&mut consumer).len(), 2);
+    // The list of the shards whose positions are kept.
+    let ids = [0, 1].map(|shard| meta::input(shard, 2).id().to_le_bytes());
+    let (sound, damaged) = ([ids[0], ids[1]].concat(), [ids[1], ids[0]].concat());
+    let path = instance.state_dir().join("table");
+    let bytes = std::fs::read(&path).unwrap();
+    let places = bytes.chunks_exact(8).zip((0..).step_by(8)).filter(|(word, _)| *word == ids[0]);
+    let places: Vec<usize> = places.map(|(_, at)| at).collect();
+    let table = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let mut changed = 0;
+    for at in places.into_iter().filter(|&at| bytes[at..].starts_with(&sound)) {
+        table.write_all_at(&damaged, at as u64).unwrap();
+        changed += 1;
+    }
+    assert!(changed > 0, "the list is not where it was");
+    send(&mut shards[0], (0, 2), &[typing(2)]);
+    settle(&mut instance.engine());
+    let seen = receive(&mut consumer);
+    assert_eq!(gaps(&seen), [(0, "state_lost"), (1, "state_lost")]);
+    assert_eq!(seen.last().unwrap().kind, "TYPING_START");
 }
 
 #[test]

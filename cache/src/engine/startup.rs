@@ -70,7 +70,13 @@ impl Engine {
         };
         engine.compare(fate)?;
         let mut engine = engine.fit(plan.output)?;
-        engine.forget_uncached()?;
+        match engine.forget_uncached() {
+            Err(EngineError::Store(error)) if error.is_damage() => {
+                tracing::error!("{error}: beginning anew");
+                engine.lose_state()?;
+            }
+            done => done?,
+        }
         // From now on readers know which store is the current one, or that there is none.
         engine.set_checkpoint();
         engine.out.publish();
@@ -103,8 +109,18 @@ impl Engine {
         };
         let arena = Arena::default();
         let view = store.view(&arena);
-        let stored = Stored::read(&view, store.writer().output())?;
-        let copied_from = view.get(meta::COPIED_FROM)?.and_then(|id| compose::ids(id).next());
+        let read = Stored::read(&view, store.writer().output())
+            .and_then(|stored| Ok((stored, view.get(meta::COPIED_FROM)?)));
+        let (stored, copied_from) = match read {
+            Ok((stored, from)) => (stored, from.and_then(|id| compose::ids(id).next())),
+            Err(error) if error.is_damage() => {
+                tracing::error!("{error}: beginning anew");
+                self.knew_positions = checkpoint.is_some();
+                self.reached = Reached::of_checkpoint(checkpoint.unwrap_or_default());
+                return self.lose_state();
+            }
+            Err(error) => return Err(error.into()),
+        };
         let (id, tail) = (self.out.id().0, self.out.tail());
         if fate == Some(Fate::Discarded) {
             tracing::warn!("the store of an earlier run or version was discarded");
