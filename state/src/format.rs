@@ -22,8 +22,18 @@ pub const WRITTEN_BY_FILE: &str = "written-by";
 pub const FORMAT_FILE: &str = "format";
 
 /// Every file of a store, the one that says that it is whole first.
-pub const FILES: [&str; 6] =
-    [FORMAT_FILE, TABLE_FILE, OLD_FILES[0], OLD_FILES[1], WRITER_FILE, WRITTEN_BY_FILE];
+pub const FILES: [&str; 9] = [
+    FORMAT_FILE,
+    TABLE_FILE,
+    OLD_FILES[0],
+    OLD_FILES[1],
+    WRITER_FILE,
+    WRITTEN_BY_FILE,
+    // What a cache that was killed while it made a store leaves.
+    "table.new",
+    "format.new",
+    "written-by.new",
+];
 
 const TITLE: &str = "mixcord-state ";
 /// How tables and files lie. A store of a higher version is not touched.
