@@ -325,6 +325,45 @@ fn in_a_full_store_the_oldest_messages_go_then_presences_and_then_it_stops() {
     assert_eq!(receive(&mut consumer).len(), 1);
 }
 
+/// Each entry of another owner is a list of its own: a small store takes few of them at once.
+#[test]
+fn a_small_store_of_many_guilds_makes_room_and_forgets_in_parts_that_it_takes() {
+    let mut instance = Instance::new("small-store");
+    instance.state_bytes_max = 8 << 20;
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let activity = json!([{"name": "x".repeat(2500)}]);
+    let presence = json!({"user": {"id": "1"}, "status": "online", "activities": activity});
+    let guild = |id: u64| {
+        let id = id.to_string();
+        ("GUILD_CREATE", json!({"id": id, "presences": [presence]}))
+    };
+    let count = |instance: &Instance| {
+        State::open(&instance.state_dir()).unwrap().count(Resource::Presences).unwrap()
+    };
+    let mut most = 0;
+    for first in (1..3000).step_by(50) {
+        let some: Vec<_> = (first..first + 50).map(guild).collect();
+        send(&mut shard, (0, 1), &some);
+        assert_eq!(
+            settle(&mut engine),
+            Progress::Idle,
+            "at guild {first}, {} of {most}",
+            count(&instance)
+        );
+        receive(&mut consumer);
+        most = most.max(count(&instance));
+    }
+    assert!((1024..2900).contains(&most), "{most} at once");
+    drop(engine);
+    instance.settings = instance.settings.clone().without(Resource::Presences);
+    drop(instance.engine());
+    assert_eq!(count(&instance), 0);
+    instance.check_state();
+}
+
 #[test]
 fn another_process_reads_the_state_at_or_after_its_event() {
     if let Ok(dir) = std::env::var("READ_STATE") {

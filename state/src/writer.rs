@@ -139,8 +139,12 @@ impl Writer {
     /// Whether there is so little room left that something should go.
     #[must_use]
     pub fn is_nearly_full(&self) -> bool {
-        let Usage { used_bytes, buckets, .. } = self.table.usage();
-        used_bytes + buckets * BUCKET_BYTES + self.bytes_max / SPARE >= self.bytes_max
+        let Usage { used_bytes, buckets, allocated_bytes, free_bytes, .. } = self.table.usage();
+        let used = used_bytes + buckets * BUCKET_BYTES;
+        // A change of another size needs a chunk, however much is free between the values of those in use.
+        let whole = self.bytes_max.saturating_sub(allocated_bytes) + free_bytes;
+        used + self.bytes_max / SPARE >= self.bytes_max
+            || whole <= (self.bytes_max / SPARE_WHOLE).max(SPARE_WHOLE_MIN)
     }
 
     /// How much it holds.
@@ -153,6 +157,9 @@ impl Writer {
 /// The part of a table that is kept free: its own head and what cannot be used at the ends of places are in it.
 const SPARE: u64 = 8;
 const BUCKET_BYTES: u64 = 64;
+/// The part of it that is kept free in whole chunks, and its least: what goes needs some itself, bytes.
+const SPARE_WHOLE: u64 = 64;
+const SPARE_WHOLE_MIN: u64 = 256 << 10;
 
 const fn at(key: Key) -> TableKey {
     TableKey::new(key.owner(), key.id())

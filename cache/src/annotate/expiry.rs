@@ -9,27 +9,25 @@ use crate::store::Store;
 
 /// So many entries go at once at most, of those that are too old: more than come from one time to the next.
 const EXPIRE_MAX: usize = 256;
-/// The same where room is made.
-const ROOM_MAX: usize = 1024;
 
 /// Takes out messages that were received up to a time, whatever their channel: they stand first.
 pub(super) fn expire(store: &mut dyn Store, last_us: u64) -> Result<(), StoreError> {
     take_out(store, Cached::received_by(last_us), last_us, EXPIRE_MAX).map(drop)
 }
 
-/// Takes out some of what a bot misses least: the oldest messages; where there are none, presences, which
+/// Takes out up to `count_max` of what a bot misses least: the oldest messages; where there are none, presences, which
 /// the next event of each tells anew. False where neither is left.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn make_room(store: &mut dyn Store) -> Result<bool, StoreError> {
-    if take_out(store, MESSAGES.all(), u64::MAX, ROOM_MAX)? {
+pub fn make_room(store: &mut dyn Store, count_max: usize) -> Result<bool, StoreError> {
+    if take_out(store, MESSAGES.all(), u64::MAX, count_max)? {
         return Ok(true);
     }
     let mut presences = Vec::new();
     store.keys(PRESENCES.all(), &mut |key| {
         presences.push(key);
-        presences.len() < ROOM_MAX
+        presences.len() < count_max
     })?;
     presences.iter().for_each(|key| store.delete(*key));
     Ok(!presences.is_empty())

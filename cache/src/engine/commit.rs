@@ -71,19 +71,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets go of what is missed least; false where nothing of it is left.
+    /// Lets go of what is missed least; false where nothing of it is left, or where nothing can be changed now.
     fn let_go(&mut self) -> Result<bool, EngineError> {
         let Some(store) = &mut self.store else { return Ok(false) };
         let mut arena = Arena::default();
-        let mut batch = OpenBatch::new(store.writer_mut(), &mut arena);
-        batch.begin_record();
-        match annotate::make_room(&mut batch).and_then(|some| batch.settle().map(|()| some)) {
-            Err(StoreError::Full { .. }) => {
-                store.writer_mut().discard();
-                Ok(false)
+        // What goes needs places itself before it gives any back: fewer at once need fewer.
+        for entries_max in [1024, 64, 4, 1] {
+            let mut batch = OpenBatch::new(store.writer_mut(), &mut arena);
+            batch.begin_record();
+            let some = annotate::make_room(&mut batch, entries_max);
+            match some.and_then(|some| batch.settle().map(|()| some)) {
+                Err(error) if error.is_damage() => return Err(error.into()),
+                Err(_) => store.writer_mut().discard(),
+                Ok(some) => return Ok(some),
             }
-            done => Ok(done?),
         }
+        Ok(false)
     }
 
     /// Forgets the batch; nothing of it was committed.
