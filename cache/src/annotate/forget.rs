@@ -6,7 +6,7 @@ use mixcord_state::{
 };
 
 use crate::settings::Settings;
-use crate::store::Tables;
+use crate::store::{BATCH_BYTES_MAX, Tables};
 
 /// Empties the tables of resources that are switched off (R6), and of those whose form depends on what
 /// was switched since the store was opened last; makes what counts them agree.
@@ -59,8 +59,8 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     store.settle()
 }
 
-/// Entries that are changed in one part.
-const PART: usize = 1024;
+/// Entries that are changed in one part at most.
+const PART_MAX: usize = 1024;
 
 /// Removes everything from a table.
 fn clear(store: &mut dyn Tables, table: Table) -> Result<(), StoreError> {
@@ -112,15 +112,17 @@ fn in_parts<T>(
     look: impl Fn(&[u8]) -> Option<T>,
     change: impl Fn(&mut dyn Tables, Key, T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    // An entry may change two keys, and a part is to be no more than the store takes at once.
+    let part = (BATCH_BYTES_MAX / store.key_bytes() / 2).clamp(1, PART_MAX);
     let mut rest = Some(range);
     while let Some(range) = rest.take() {
         let mut found = Vec::new();
         store.scan(range, &mut |key, value| {
             found.extend(look(value).map(|what| (key, what)));
-            if found.len() == PART {
+            if found.len() == part {
                 rest = range.behind(key);
             }
-            found.len() < PART
+            found.len() < part
         })?;
         for (key, what) in found {
             change(store, key, what)?;
