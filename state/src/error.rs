@@ -30,7 +30,7 @@ pub enum OpenError {
     /// An older version wrote it, or it is of before the system was started.
     #[error(
         "the store in {} was written by an older version of mixcord-cache or before the system was \
-         started: start mixcord-cache, which makes it anew",
+         started: start mixcord-cache, which takes it over or makes it anew",
         dir.display()
     )]
     Foreign {

@@ -16,9 +16,10 @@
 //!
 //! * **At or after the event.** The cache commits its state before it publishes the event, so what a
 //!   handler is told already contains the event, and perhaps later ones.
-//! * **Nobody is asked.** A query reads the cache's store from shared memory, in less than a microsecond and
+//! * **Nobody is asked.** A query reads the cache's store from shared memory, in about a microsecond and
 //!   without a lock, from any thread; it disturbs neither the cache nor other readers, and answers while the
-//!   cache is away too.
+//!   cache is away too. While the cache stores a batch it waits for that, some microseconds; ten milliseconds at
+//!   most, where the cache was killed in it.
 //! * **Owned answers.** Each call copies what it needs, and nobody has to know of those who read. Each value
 //!   in an answer is whole and current; what is kept apart and changed in one moment (a member and its user)
 //!   may be read one before and one after it, both at or after the event.
