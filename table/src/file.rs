@@ -21,6 +21,10 @@ use crate::reader::Reader;
 use crate::space::{Memory, Space, checksum};
 use crate::writer::{Limits, Writer};
 
+/// Address space of a reader, bytes: who takes a table over may let it grow beyond what it was made for. It costs
+/// nothing, and is little enough for whatever runs a program under it.
+const READER_RESERVED: u64 = 64 << 30;
+
 /// A table that only this process writes: the lock goes with it.
 #[derive(Debug)]
 pub struct FileWriter {
@@ -82,7 +86,8 @@ impl FileWriter {
         Ok(Self { writer, path: path.to_owned(), moving: None, lock })
     }
 
-    /// Takes the table at `path` over.
+    /// Takes the table at `path` over. It may grow larger than it was made for, up to what its readers map: 64 GiB, or
+    /// what it was made for if that is more.
     ///
     /// # Errors
     /// [`OpenError::Locked`] while another process writes it; [`OpenError::Foreign`],
@@ -92,7 +97,8 @@ impl FileWriter {
         check_owner(&file)?;
         let lock =
             Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| OpenError::Locked)?;
-        fixed_of(&lock)?;
+        let readers = reserved_by_readers(&fixed_of(&lock)?);
+        let limits = Limits { bytes_max: limits.bytes_max.min(readers), ..limits };
         let reserved = limits.bytes_max.max(lock.metadata()?.len());
         let space = Mapped::space(&lock, reserved, true)?;
         let writer = Writer::take_over(space, limits, format)?;
@@ -169,10 +175,24 @@ impl Reader {
 
     fn of(file: &File, format: u64) -> Result<Self, OpenError> {
         let fixed = fixed_of(file)?;
-        // As long as it can ever be, by its own word; what may be touched is the system's word.
-        let reserved = (fixed.directory_entries * 2 * CHUNK).max(file.metadata()?.len());
-        Self::over(Mapped::space(file, reserved, false)?, format)
+        // As long as it can ever be; what may be touched is the system's word.
+        let reserved = reserved_by_readers(&fixed).max(file.metadata()?.len());
+        // A process whose address space is limited sees a table that was not raised.
+        let space = Mapped::space(file, reserved, false).or_else(|_| {
+            Mapped::space(file, made_for(&fixed).max(file.metadata()?.len()), false)
+        })?;
+        Self::over(space, format)
     }
+}
+
+/// Bytes that the table was made for: buckets never take more than half.
+fn made_for(fixed: &Fixed) -> u64 {
+    fixed.directory_entries * 2 * CHUNK
+}
+
+/// Bytes of a table that every reader of it maps.
+fn reserved_by_readers(fixed: &Fixed) -> u64 {
+    made_for(fixed).max(READER_RESERVED)
 }
 
 fn options(write: bool) -> OpenOptions {
@@ -265,5 +285,55 @@ impl Drop for Mapped {
     fn drop(&mut self) {
         // SAFETY: made by `mmap` with this length in `space`, unmapped once.
         let _ = unsafe { munmap(self.base.cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, TableId};
+
+    const MADE_WITH: Limits = Limits { bytes_max: 16 << 20, step_bytes: 1 << 20 };
+
+    /// A reader of before and one of after: both see what lies behind what the table was made for.
+    #[test]
+    fn readers_see_what_a_raised_limit_lets_grow() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        let path = folder.path().join("table");
+        let table = TableId::of_pairs(1).expect("a small number");
+        let made = FileWriter::create(&path, 1, MADE_WITH).expect("a table");
+        let made_for = made_for(&made.writer.fixed);
+        let before = Reader::open(&path, 1).expect("a table");
+        drop(made);
+        // Length without memory, all of which is given out until the last chunks are.
+        let file = options(true).open(&path).expect("a file");
+        file.set_len(made_for + (1 << 20)).expect("a longer file");
+        let raised = Limits { bytes_max: made_for * 2, ..MADE_WITH };
+        let mut writer = FileWriter::open(&path, 1, raised).expect("a table");
+        while writer.writer.heap.take_chunk().expect("a chunk") * CHUNK < made_for {}
+        let value = vec![7; CHUNK as usize];
+        writer.put(table, Key::new(1, 1), &[&value]).expect("room");
+        writer.commit([0; 2]).expect("room");
+        let hash = writer.writer.fixed.hash.of(table, Key::new(1, 1));
+        let slot =
+            writer.writer.slot(hash, table, Key::new(1, 1)).expect("a look").expect("a value");
+        assert!(slot.0.place.offset() > made_for);
+        for reader in [before, Reader::open(&path, 1).expect("a table")] {
+            let mut found = Vec::new();
+            assert!(reader.get(table, Key::new(1, 1), &mut found).expect("a look"));
+            assert_eq!(found, value);
+        }
+    }
+
+    #[test]
+    fn a_limit_above_what_readers_map_is_that() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        let path = folder.path().join("table");
+        drop(FileWriter::create(&path, 1, MADE_WITH).expect("a table"));
+        let limits = Limits { bytes_max: 1 << 40, ..MADE_WITH };
+        let writer = FileWriter::open(&path, 1, limits).expect("a table");
+        let reader = Reader::open(&path, 1).expect("a table");
+        assert_eq!(writer.writer.limits.bytes_max, READER_RESERVED);
+        assert!(writer.writer.space.reserved() <= reader.space.reserved());
     }
 }
