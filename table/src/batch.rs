@@ -93,6 +93,8 @@ pub(crate) struct Batch {
     bytes_at_mark: u64,
     /// Keys that come, less those that go.
     pub(crate) more: i64,
+    /// Buckets were split since the batch began: slots are no longer where its entries say.
+    pub(crate) moved: bool,
     /// Empty slots that a commit on its way will fill.
     pub(crate) taken: HashSet<u64, RandomState>,
     /// Overflow buckets that it will link, by the bucket before.
@@ -258,6 +260,7 @@ impl Batch {
         self.groups.clear();
         self.undo.clear();
         self.clear_plan();
+        self.moved = false;
         (self.bytes, self.bytes_at_mark, self.more, self.grouped) = (0, 0, 0, 0);
         if self.entries.capacity() > KEPT {
             *self = Self { version: self.version, ..Self::default() };

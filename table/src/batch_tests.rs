@@ -162,6 +162,42 @@ fn a_batch_that_finds_no_room_stays_open_and_is_committed_later() {
     assert_eq!(shared.take_over().usage(), writer.usage());
 }
 
+/// The first try splits buckets and then finds no room: the second knows that the slots of what was there lie
+/// elsewhere.
+#[test]
+fn a_batch_that_split_buckets_in_vain_stores_where_the_slots_are_by_now() {
+    let shared = Shared::new(8 << 20);
+    let mut writer = shared.create();
+    let mut model = Model::new();
+    let put =
+        |writer: &mut Writer, table, id, value: &[u8]| writer.put(table, Key::new(id, 0), &[value]);
+    for id in 0..400 {
+        put(&mut writer, singles(), id, b"before").unwrap();
+    }
+    writer.commit([1; 2]).unwrap();
+    for id in 0..400 {
+        put(&mut writer, singles(), id, b"after").unwrap();
+        model.insert((singles(), Key::new(id, 0)), b"after".to_vec());
+    }
+    for id in 400..1500 {
+        put(&mut writer, singles(), id, b"new").unwrap();
+        model.insert((singles(), Key::new(id, 0)), b"new".to_vec());
+    }
+    // More in the redo ring than it holds: that is seen behind the splits.
+    let redo_entries = writer.fixed.redo_entries;
+    let buckets = writer.index.buckets();
+    writer.fixed.redo_entries = 64;
+    let refused = writer.commit([2; 2]);
+    writer.fixed.redo_entries = redo_entries;
+    assert!(matches!(refused, Err(crate::CommitError::TooMany { .. })));
+    assert!(writer.index.buckets() > buckets);
+    let split = writer.index.buckets();
+    writer.commit([2; 2]).unwrap();
+    assert_eq!(writer.index.buckets(), split, "none is left to be split");
+    agree(&shared.reader(), &model);
+    assert_eq!(shared.take_over().usage(), writer.usage());
+}
+
 #[test]
 fn one_batch_changes_as_many_keys_as_it_says_and_says_when_it_is_full() {
     let shared = Shared::new(16 << 20);

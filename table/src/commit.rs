@@ -53,7 +53,9 @@ impl Writer {
         lists::write(self)?;
         let before = self.index.buckets();
         self.split_buckets(self.current.more);
-        let moved = self.index.buckets() != before;
+        // A try that came to nothing leaves its splits, and the entries do not know of them either.
+        self.current.moved |= self.index.buckets() != before;
+        let moved = self.current.moved;
         for number in 0..self.current.entries().len() {
             if let Some(later) = self.current.entries().get(number + AHEAD) {
                 self.expect_slot(later);
