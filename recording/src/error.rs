@@ -91,6 +91,19 @@ pub enum ReplayError {
         /// The ring.
         ring: String,
     },
+    /// The rings of the recording together are larger than a replay makes them.
+    #[error(
+        "ring {ring}: the rings of the recording take {bytes} bytes of /dev/shm up to this one, the most is {most}: \
+         the file is not what mixcord record wrote, or its gateway had larger rings than are replayed"
+    )]
+    TooLarge {
+        /// The ring.
+        ring: String,
+        /// What all take up to this one.
+        bytes: u64,
+        /// The most.
+        most: u64,
+    },
     /// A ring cannot be made.
     #[error("ring {ring}: {source}")]
     Create {

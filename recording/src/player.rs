@@ -17,6 +17,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const BATCH: u32 = 64;
 /// After so long without room it is said who is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The bytes that the rings of a replay take together at most: what the file says is taken from /dev/shm at once.
+const RINGS_BYTES_MAX: u64 = 4 << 30;
 const WRITER: &str = concat!("mixcord ", env!("CARGO_PKG_VERSION"));
 
 /// How fast a recording is replayed.
@@ -72,6 +74,9 @@ pub struct Player {
     speed: Speed,
     rings: BTreeMap<u16, (u16, u16)>,
     outs: BTreeMap<(u16, u16), Out>,
+    /// What the rings take together, in bytes, and the most that they may.
+    reserved: u64,
+    reserved_max: u64,
     /// When the first record was written, and when it had been received.
     began: Option<(Instant, u64)>,
     played: Played,
@@ -93,7 +98,16 @@ impl Player {
     pub fn new(namespace: Namespace, speed: Speed) -> Result<Self, ReplayError> {
         let bell = namespace.bell()?;
         let (rings, outs, began) = (BTreeMap::new(), BTreeMap::new(), None);
-        Ok(Self { namespace, bell, speed, rings, outs, began, played: Played::default() })
+        let played = Played::default();
+        let (reserved, reserved_max) = (0, RINGS_BYTES_MAX);
+        Ok(Self { namespace, bell, speed, rings, outs, reserved, reserved_max, began, played })
+    }
+
+    /// Lets the rings take so many bytes of /dev/shm together at most; 4 GiB by default.
+    #[must_use]
+    pub fn rings_within(mut self, bytes: u64) -> Self {
+        self.reserved_max = bytes;
+        self
     }
 
     /// Writes all of it, unless `stopped` says so. What was written is in the rings in any case.
@@ -153,6 +167,11 @@ impl Player {
             return Ok(());
         }
         let name = topology::shard_ring(ring.shard, ring.shards);
+        self.reserved = self.reserved.saturating_add(ring.geometry.segment_bytes());
+        if self.reserved > self.reserved_max {
+            let (bytes, most) = (self.reserved, self.reserved_max);
+            return Err(ReplayError::TooLarge { ring: name, bytes, most });
+        }
         let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
         let made = Producer::create(&self.namespace, &name, ring.geometry, &[cache], &self.bell);
         let producer = made.map_err(|source| match source {

@@ -189,3 +189,23 @@ fn redacted_texts_are_gone_and_alike_where_they_were_alike() {
     let ids = |index: usize| records[index].data().get(atoms::ID).and_then(|id| id.as_u64());
     assert_eq!((ids(0), ids(1), records[0].guild_id()), (Some(1), Some(2), Some(9)));
 }
+
+#[test]
+fn rings_of_a_file_take_no_more_together_than_they_may() {
+    let (from, into) = (Namespace::private(), Namespace::private());
+    let rings = [ring(&from, 0, 64), ring(&from, 1, 64)];
+    let of_one = rings[0].geometry().segment_bytes();
+    let (bytes, _) = record_all(&from, Wanted::default(), false);
+    let play = |most| {
+        let player = Player::new(into.clone(), Speed::Max).expect("a bell").rings_within(most);
+        player.play(Reader::open(&bytes[..]).expect("a recording"), || false, |_| {})
+    };
+    let Err(ReplayError::TooLarge { bytes: taken, most, .. }) = play(2 * of_one - 1) else {
+        panic!("it takes more than it may");
+    };
+    assert_eq!((taken, most), (2 * of_one, 2 * of_one - 1));
+    let made = |shard| Ring::attach(&into, &topology::shard_ring(shard, 2)).is_ok();
+    assert_ne!(made(0), made(1), "the first is made, the second is not");
+    into.remove_all().expect("gone");
+    play(2 * of_one).expect("both");
+}
