@@ -55,8 +55,9 @@ struct Flight {
 /// What the log has of a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Found {
-    /// The last message, with its sequence number; `None` where there is none.
-    pub last: Option<(u64, Head)>,
+    /// The last message, with its sequence number; `None` where there is none. Without a head it is none of a
+    /// bridge: whoever wrote it, the lane goes on behind it.
+    pub last: Option<(u64, Option<Head>)>,
     /// The tail of the lane's ring, read after that.
     pub tail: u64,
 }
@@ -263,6 +264,10 @@ impl Lane {
             return;
         };
         self.sequence = sequence;
+        let Some(head) = head else {
+            self.generation = self.generation.max(self.minted);
+            return;
+        };
         let (ours, theirs) = (self.generation, head.generation);
         let is_ours = head.log == self.log;
         // Each log raises it.

@@ -35,6 +35,9 @@ pub(crate) enum Problem {
     /// There is no such stream.
     #[error("the stream is gone")]
     Gone,
+    /// A later release wrote into it.
+    #[error("{0}")]
+    Later(String),
     /// It is there, and of no use.
     #[error("{0}")]
     Unfit(String),

@@ -222,8 +222,21 @@ impl StreamTask {
             known.subject = log.subject(known.lane);
             let last = match log.last(known.lane).await? {
                 Some((sequence, message)) => match Head::read(&message) {
-                    Ok((head, _)) => Some((sequence, head)),
-                    Err(error) => return Err(Problem::Unfit(format!("{}: {error}", log.name))),
+                    Ok((head, _)) => Some((sequence, Some(head))),
+                    Err(error) if error.is_of_another_release() => {
+                        return Err(Problem::Later(format!("{}: {error}", log.name)));
+                    }
+                    Err(error) => {
+                        let Lane { shard, count } = known.lane;
+                        tracing::warn!(
+                            stream = log.name,
+                            shard,
+                            count,
+                            sequence,
+                            "the last message of the shard is no bridge's, and is passed over: {error}"
+                        );
+                        Some((sequence, None))
+                    }
                 },
                 None => None,
             };

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Late,
     /// Nothing more comes in lane 1, and its ring is removed once all of it is sent.
     End,
+    /// Somebody writes into lane 1 by hand.
+    Foreign,
     /// A second sender of the same ring begins to write.
     Second,
     /// An election: the log loses so many messages from its end, and with them what was under way.
@@ -39,7 +41,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// What costs nothing but time. [`Fault::End`] is none of them: a loss behind which nothing comes is not told.
-    pub(crate) const HARMLESS: [Self; 12] = [
+    pub(crate) const HARMLESS: [Self; 13] = [
         Self::KillSender,
         Self::KillReceiver,
         Self::KillAmid(0),
@@ -51,6 +53,7 @@ impl Fault {
         Self::Reconnect,
         Self::Trim,
         Self::Late,
+        Self::Foreign,
         Self::Second,
     ];
     /// What may cost records, each of which has to be told.

@@ -90,7 +90,8 @@ fn what_is_not_found_yet_is_not_trimmed() {
 #[test]
 fn a_lane_that_ended_does_not_hold_the_log() {
     for step in 1..STEPS / 2 {
-        for fault in Fault::HARMLESS {
+        // What is no pack leaves no mark: behind it a lane that ended is held.
+        for fault in Fault::HARMLESS.into_iter().filter(|fault| *fault != Fault::Foreign) {
             let mut world = run(&[(step, Fault::End), (step + 5, fault)]);
             let before = world.len();
             world.trim();
