@@ -1,9 +1,13 @@
 //! What is passed on to Discord's REST, untouched: method, path, headers and bodies as they come and go, in streams.
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -25,9 +29,16 @@ const OF_CONNECTION: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
+/// How long a connection to Discord may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
+/// After so long without a byte the system asks whether the other end is there: what sits between forgets silent ones.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long the head of an answer may take, from the last byte of the request on: longer than Discord's own limit.
+const ANSWER: Duration = Duration::from_secs(100);
+
 /// The way to Discord's REST.
 pub(super) struct Pass {
-    client: Client<HttpsConnector<HttpConnector>, Incoming>,
+    client: Client<HttpsConnector<HttpConnector>, Upload>,
     to: Uri,
 }
 
@@ -35,12 +46,16 @@ impl Pass {
     /// `to`: only its scheme and its host count.
     pub(super) fn new(to: Uri) -> Self {
         let provider = rustls::crypto::ring::default_provider();
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(CONNECT));
+        http.set_keepalive(Some(KEEPALIVE));
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(provider)
             .unwrap_or_else(|error| unreachable!("ring has every version of TLS: {error}"))
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(http);
         Self { client: Client::builder(TokioExecutor::new()).build(connector), to }
     }
 
@@ -62,7 +77,14 @@ impl Pass {
         }
         *request.uri_mut() = uri;
         *request.version_mut() = hyper::Version::HTTP_11;
-        match self.client.request(request).await {
+        let moved = Moved::default();
+        let request = request.map(|body| Upload { body, moved: moved.clone() });
+        let Some(answer) = moved.answer_within(ANSWER, self.client.request(request)).await else {
+            tracing::warn!(limit_s = ANSWER.as_secs(), "Discord's REST does not answer");
+            let why = "Discord did not answer mixcord-proxy in time";
+            return error(StatusCode::GATEWAY_TIMEOUT, why);
+        };
+        match answer {
             Ok(mut response) => {
                 strip(response.headers_mut());
                 response.map(BodyExt::boxed_unsync)
@@ -78,6 +100,73 @@ impl Pass {
         let mut parts = self.to.clone().into_parts();
         parts.path_and_query = Some(asked.path_and_query()?.clone());
         Uri::from_parts(parts).ok()
+    }
+}
+
+/// When a request's body was last read from.
+#[derive(Clone)]
+struct Moved(Arc<Mutex<Instant>>);
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Moved {
+    fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer; `None` when there is none so long after the request last moved.
+    async fn answer_within<T>(
+        &self,
+        limit: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(answer);
+        loop {
+            let until = self.last() + limit;
+            match tokio::time::timeout_at(until.into(), &mut answer).await {
+                Ok(answer) => return Some(answer),
+                Err(_) if self.last() + limit > until => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// A request's body, which may take as long as its client does.
+struct Upload {
+    body: Incoming,
+    moved: Moved,
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            self.moved.now();
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -119,4 +208,32 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for_and_an_upload_is() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let never = std::future::pending::<()>();
+            let limit = Duration::from_millis(20);
+            assert_eq!(Moved::default().answer_within(limit, never).await, None);
+            // It takes longer than the limit, and moves all the while.
+            let moved = Moved::default();
+            let mut left = 5;
+            let uploading = async {
+                while left > 0 {
+                    left -= 1;
+                    let half = moved.last() + limit / 2;
+                    tokio::time::sleep_until(half.into()).await;
+                    moved.now();
+                }
+            };
+            assert_eq!(moved.answer_within(limit, uploading).await, Some(()));
+            assert_eq!(left, 0);
+        });
+    }
 }
