@@ -22,6 +22,8 @@ const UNDER_WAY: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests of which it is known that they are under way.
 const KNOWN_MAX: usize = 4096;
+/// Guilds that one request for members may name: Discord takes one since version 8, and old libraries send lists.
+const GUILDS_MAX: usize = 25;
 /// Bytes of a nonce; Discord drops longer ones (G-31).
 const NONCE_MAX: usize = 32;
 
@@ -108,6 +110,9 @@ fn members(data: &Value) -> Option<Vec<Request>> {
         Value::Array(guilds) => guilds.iter().map(id).collect::<Option<Vec<_>>>()?,
         one => vec![id(one)?],
     };
+    if guilds.len() > GUILDS_MAX {
+        return None;
+    }
     let user_ids = match data.get("user_ids") {
         None | Some(Value::Null) => Vec::new(),
         Some(users @ Value::Array(_)) => ids(users)?,
@@ -229,4 +234,6 @@ mod tests {
             Some(2)
         );
     }
+        let many: Vec<_> = (0..=GUILDS_MAX).collect();
+        assert!(read(8, &json!({"guild_id": many, "query": ""})).is_none());
 }

@@ -9,6 +9,9 @@ use tokio::sync::{Notify, watch};
 /// How long a connection may take to let go of its session.
 const VACATE: Duration = Duration::from_secs(5);
 
+/// Guilds of which it is remembered who speaks: more than bots have. Who is forgotten keeps the voice's events.
+const SPEAKERS_MAX: usize = 500_000;
+
 /// Every session that is on a connection of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Seats(Mutex<Taken>);
@@ -52,6 +55,11 @@ impl Seats {
     pub(crate) fn speaks(&self, guild: u64, session: &str, speaks: bool) {
         let mut taken = self.taken();
         if speaks {
+            if taken.speakers.len() >= SPEAKERS_MAX
+                && let Some(some) = taken.speakers.keys().next().copied()
+            {
+                taken.speakers.remove(&some);
+            }
             taken.speakers.insert(guild, session.to_owned());
         } else if taken.speakers.get(&guild).is_some_and(|speaker| speaker == session) {
             taken.speakers.remove(&guild);

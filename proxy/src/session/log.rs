@@ -186,6 +186,8 @@ fn word(bytes: &[u8; SIZE], at: usize) -> u64 {
 
 impl Folder {
     /// The folder of an instance, which is made where it is missing.
+    /// Of them, what has to be written anew each time.
+    in_force: u64,
     pub(crate) fn open(instance: &str) -> io::Result<Self> {
         Self::at(Path::new("/dev/shm").join(format!("mixcord.{instance}.proxy")))
     }
@@ -254,7 +256,8 @@ impl Log {
             OpenOptions::new().append(true).read(true).create_new(true).mode(0o600),
             &folder.path(&id),
         )?;
-        let mut log = Self { folder: folder.clone(), id, file, head: *head, entries: 0 };
+        let mut log =
+            Self { folder: folder.clone(), id, file, head: *head, entries: 0, in_force: 0 };
         log.file.write_all(&head.to_bytes())?;
         Ok(log)
     }
@@ -287,9 +290,11 @@ impl Log {
                     entries.retain(|entry: &Entry| entry.seq().is_none_or(|of| of <= seq));
                 }
                 entry => entries.push(entry),
+        self.in_force = (bytes.len() / SIZE) as u64;
             }
         }
-        let log = Self { folder: folder.clone(), id: id.to_owned(), file, head, entries: count };
+        let (folder, id) = (folder.clone(), id.to_owned());
+        let log = Self { folder, id, file, head, entries: count, in_force: 0 };
         Ok(Some((log, head, entries)))
     }
 
@@ -310,7 +315,7 @@ impl Log {
     }
 
     pub(super) const fn is_long(&self) -> bool {
-        self.entries > LONG
+        self.entries > LONG + self.in_force
     }
 
     /// Forgets what is older than half of the log. Only for a session that has all its guilds: what it asked for

@@ -11,7 +11,7 @@ mod model_tests;
 mod resume;
 mod start;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 
 use mixcord::event::{Reason, Value};
@@ -51,12 +51,49 @@ pub(crate) struct Session {
 /// What it asked for.
 #[derive(Debug, Default)]
 struct Asked {
-    /// Requests for members: our nonce, and the client's.
-    members: HashMap<u64, String>,
-    /// Answers without a nonce.
-    others: Vec<(Kind, u64)>,
-    /// Guilds in which it has the bot's voice.
-    voice: HashSet<u64>,
+    /// Requests for members: our nonce, and the client's; the oldest first.
+    members: VecDeque<(u64, String)>,
+    /// Answers without a nonce; the oldest first.
+    others: VecDeque<(Kind, u64)>,
+    /// Guilds in which it has the bot's voice; the oldest first.
+    voice: VecDeque<u64>,
+}
+
+/// Of each kind of request so many are remembered: the oldest is forgotten then, for it is one that Discord never
+/// answered.
+const ASKED_MAX: usize = 1000;
+/// Guilds of one client that has the bot's voice.
+const VOICE_MAX: usize = 2500;
+
+impl Asked {
+    fn members(&mut self, ours: u64, theirs: &str) {
+        self.members.retain(|(of, _)| *of != ours);
+        make_room(&mut self.members, ASKED_MAX);
+        self.members.push_back((ours, theirs.to_owned()));
+    }
+
+    fn other(&mut self, kind: Kind, guild: u64) {
+        make_room(&mut self.others, ASKED_MAX);
+        self.others.push_back((kind, guild));
+    }
+
+    /// Whether that is new.
+    fn speaks(&mut self, guild: u64, speaks: bool) -> bool {
+        let known = self.voice.contains(&guild);
+        if speaks && !known {
+            make_room(&mut self.voice, VOICE_MAX);
+            self.voice.push_back(guild);
+        } else if !speaks {
+            self.voice.retain(|of| *of != guild);
+        }
+        known != speaks
+    }
+}
+
+fn make_room<T>(queue: &mut VecDeque<T>, max: usize) {
+    while queue.len() >= max {
+        queue.pop_front();
+    }
 }
 
 /// A record that goes to those alone who asked.
@@ -200,7 +237,7 @@ impl Session {
             }
         };
         let ours = nonce.and_then(Value::as_str).and_then(crate::requests::number_of)?;
-        let theirs = self.asked.members.get(&ours)?;
+        let (_, theirs) = self.asked.members.iter().find(|(of, _)| *of == ours)?;
         Some(Some(Route { nonce: Some(theirs.clone()) }))
     }
 
@@ -226,7 +263,7 @@ impl Session {
                 let last = index.zip(count).is_some_and(|(index, count)| index + 1 >= count);
                 let nonce = data.get(atoms::NONCE).and_then(Value::as_str);
                 if last && let Some(ours) = nonce.and_then(crate::requests::number_of) {
-                    self.asked.members.remove(&ours);
+                    self.asked.members.retain(|(of, _)| *of != ours);
                 }
             }
             Kind::VOICE_SERVER_UPDATE | Kind::RATE_LIMITED | Kind::GUILD_DELETE => {}
@@ -275,22 +312,21 @@ impl Session {
     /// The client asked for members, with a nonce of its own; the answer carries ours.
     pub(crate) fn asks_members(&mut self, ours: u64, theirs: &str) -> io::Result<()> {
         self.log.write(&Entry::Asked { number: ours, nonce: theirs.to_owned() })?;
-        self.asked.members.insert(ours, theirs.to_owned());
+        self.asked.members(ours, theirs);
         Ok(())
     }
 
     /// The client asked for what comes without a nonce.
     pub(crate) fn asks(&mut self, kind: Kind, guild: u64) {
-        /// More than that are forgotten: each is an answer of Discord that never came.
-        const OTHERS_MAX: usize = 1000;
-        self.asked.others.truncate(OTHERS_MAX);
-        self.asked.others.push((kind, guild));
+        self.asked.other(kind, guild);
     }
 
     /// The client has the bot's voice in a guild, or no longer.
     pub(crate) fn speaks(&mut self, guild: u64, speaks: bool) -> io::Result<()> {
-        let changed =
-            if speaks { self.asked.voice.insert(guild) } else { self.asked.voice.remove(&guild) };
-        if changed { self.log.write(&Entry::Voice { guild, speaks }) } else { Ok(()) }
+        if self.asked.speaks(guild, speaks) {
+            self.log.write(&Entry::Voice { guild, speaks })
+        } else {
+            Ok(())
+        }
     }
 }

@@ -282,3 +282,28 @@ fn p3_a_loss_ends_a_session_however_often_it_is_resumed() {
         session.end();
     }
 }
+
+#[test]
+fn p7_requests_that_are_never_answered_are_not_kept_for_ever() {
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = Folder::at(place.path().join("sessions")).expect("ours");
+    let head = Head { ring: RING, start: START, shard: 0, shards: 1, intents: 0, large: 50 };
+    let mut session = Session::begin(&folder, head, &[]).expect("a session");
+    for number in 0..3000 {
+        session.asks_members(number, "mine").expect("a log");
+        session.asks(Kind::CHANNEL_INFO, number);
+        session.speaks(number, true).expect("a log");
+    }
+    let check = |session: &Session| {
+        assert_eq!((session.asked.members.len(), session.asked.voice.len()), (1000, 2500));
+        assert_eq!(session.asked.members.back().map(|(number, _)| *number), Some(2999));
+    };
+    check(&session);
+    assert_eq!(session.asked.others.back(), Some(&(Kind::CHANNEL_INFO, 2999)), "the newest stays");
+    assert_eq!(session.asked.others.len(), 1000);
+    let id = session.id().to_owned();
+    drop(session);
+    let resumed = Session::resume(&folder, &Ring(Vec::new()), &id, 1);
+    let Ok(Resumed(session)) = resumed else { panic!("refused: {:?}", resumed.err()) };
+    check(&session);
+}

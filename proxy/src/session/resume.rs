@@ -198,13 +198,10 @@ fn asked(entries: &[Entry]) -> Asked {
     for entry in entries {
         match entry {
             Entry::Asked { number, nonce } => {
-                asked.members.insert(*number, nonce.clone());
+                asked.members(*number, nonce);
             }
-            Entry::Voice { guild, speaks: true } => {
-                asked.voice.insert(*guild);
-            }
-            Entry::Voice { guild, speaks: false } => {
-                asked.voice.remove(guild);
+            Entry::Voice { guild, speaks } => {
+                asked.speaks(*guild, *speaks);
             }
             _ => {}
         }
