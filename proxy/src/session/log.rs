@@ -3,15 +3,15 @@
 //! A file has a head and entries of [`SIZE`] bytes, written before what they are about is sent. A torn last entry
 //! counts for nothing. Whoever has the session holds a lock on the file.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{Asked, Filter, Route};
+use super::{Asked, Filter, Folder, Route};
 use crate::intents::Intents;
 
 /// Bytes of the head and of an entry.
@@ -24,12 +24,6 @@ const LISTED: usize = 7;
 const NONCE_MAX: usize = 32;
 /// Entries after which a log is made short again.
 const LONG: u64 = 4096;
-/// Sessions kept at most, of clients that are there or may come back.
-const SESSIONS_MAX: usize = 4096;
-
-/// Where the sessions of an instance are.
-#[derive(Clone, Debug)]
-pub(crate) struct Folder(PathBuf);
 
 /// On what terms a session began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,56 +178,6 @@ fn word(bytes: &[u8; SIZE], at: usize) -> u64 {
     word.map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-impl Folder {
-    /// The folder of an instance, which is made where it is missing.
-    /// Of them, what has to be written anew each time.
-    in_force: u64,
-    pub(crate) fn open(instance: &str) -> io::Result<Self> {
-        Self::at(Path::new("/dev/shm").join(format!("mixcord.{instance}.proxy")))
-    }
-
-    /// The same, wherever.
-    pub(crate) fn at(path: PathBuf) -> io::Result<Self> {
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Of somebody else, or a link, it would be theirs to read.
-                let meta = fs::symlink_metadata(&path)?;
-                let ours = meta.is_dir()
-                    && meta.uid() == nix::unistd::geteuid().as_raw()
-                    && meta.mode() & 0o077 == 0;
-                let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "not ours alone");
-                ours.then_some(Self(path)).ok_or_else(refused)
-            }
-            made => made.map(|()| Self(path)),
-        }
-    }
-
-    fn path(&self, id: &str) -> PathBuf {
-        self.0.join(id)
-    }
-
-    /// Removes sessions that nobody has and that cannot be resumed: of another ring, or so old that nothing of
-    /// what comes next in them is left.
-    pub(crate) fn sweep(&self, ring: u64, earliest: u64) -> io::Result<()> {
-        for file in fs::read_dir(&self.0)?.flatten() {
-            let Some(id) = file.file_name().to_str().map(str::to_owned) else { continue };
-            let Ok(Some((log, head, entries))) = Log::open(self, &id) else { continue };
-            let furthest = entries.iter().filter_map(|entry| match entry {
-                Entry::Mark { position, .. }
-                | Entry::Guild { position, .. }
-                | Entry::Routed { position, .. } => Some(*position),
-                _ => None,
-            });
-            // A mark is written after so many records at the latest.
-            let reached = furthest.max().unwrap_or(head.start) + super::MARK_PASSED;
-            if head.ring != ring || reached < earliest {
-                log.remove();
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The file of a session, which is ours as long as this lives.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -242,13 +186,14 @@ pub(super) struct Log {
     file: Flock<File>,
     head: Head,
     entries: u64,
+    /// Of them, what has to be written anew each time.
+    in_force: u64,
 }
 
 impl Log {
     pub(super) fn create(folder: &Folder, head: &Head) -> io::Result<Self> {
-        if fs::read_dir(&folder.0)?.count() >= SESSIONS_MAX {
-            return Err(io::Error::other("too many sessions that may still be resumed"));
-        }
+        let _alone = folder.alone();
+        folder.make_room()?;
         let mut random = [0; 16];
         SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -262,8 +207,18 @@ impl Log {
         Ok(log)
     }
 
-    /// Opens a session: `None` where there is none, or somebody has it.
+    /// Opens a session: `None` where there is none, or somebody has it. Whoever looks for old ones at the moment is
+    /// waited for.
     pub(super) fn open(folder: &Folder, id: &str) -> io::Result<Option<(Self, Head, Vec<Entry>)>> {
+        let _alone = folder.alone();
+        Self::open_alone(folder, id)
+    }
+
+    /// The same, for who is [`Folder::alone`].
+    pub(super) fn open_alone(
+        folder: &Folder,
+        id: &str,
+    ) -> io::Result<Option<(Self, Head, Vec<Entry>)>> {
         let named = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !named {
             return Ok(None);
@@ -278,9 +233,12 @@ impl Log {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let whole = bytes.len() - bytes.len() % SIZE;
-        file.set_len(whole as u64)?;
         let mut rows = bytes[..whole].chunks_exact(SIZE).filter_map(|row| row.first_chunk());
         let Some(head) = rows.next().and_then(Head::from_bytes) else { return Ok(None) };
+        // Only where it is torn: when a session was written to says which is the oldest.
+        if whole < bytes.len() {
+            file.set_len(whole as u64)?;
+        }
         let mut entries = Vec::new();
         let mut count = 0;
         for entry in rows.filter_map(Entry::from_bytes) {
@@ -290,7 +248,6 @@ impl Log {
                     entries.retain(|entry: &Entry| entry.seq().is_none_or(|of| of <= seq));
                 }
                 entry => entries.push(entry),
-        self.in_force = (bytes.len() / SIZE) as u64;
             }
         }
         let (folder, id) = (folder.clone(), id.to_owned());
@@ -333,6 +290,7 @@ impl Log {
             members.map(|(number, nonce)| Entry::Asked { number: *number, nonce: nonce.clone() });
         let voice = asked.voice.iter().map(|guild| Entry::Voice { guild: *guild, speaks: true });
         bytes.extend(members.chain(voice).flat_map(|entry| entry.to_bytes()));
+        self.in_force = (bytes.len() / SIZE) as u64;
         bytes.extend(kept.iter().flat_map(Entry::to_bytes));
         bytes.extend(Entry::Mark { seq, position }.to_bytes());
         file.write_all(&bytes)?;
@@ -367,7 +325,7 @@ impl Log {
 }
 
 /// Opens and locks a file; an error of the kind `WouldBlock` says that somebody has it.
-fn locked(options: &OpenOptions, path: &Path) -> io::Result<Flock<File>> {
+pub(super) fn locked(options: &OpenOptions, path: &Path) -> io::Result<Flock<File>> {
     let file = options.open(path)?;
     let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, errno)| io::Error::from(errno))?;

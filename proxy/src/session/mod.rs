@@ -5,6 +5,7 @@
 //! record is in the ring. Nothing here waits or knows a socket.
 
 mod filter;
+mod folder;
 mod log;
 #[cfg(test)]
 mod model_tests;
@@ -18,8 +19,9 @@ use mixcord::event::{Reason, Value};
 use mixcord::{Kind, atoms};
 
 pub(crate) use self::filter::Filter;
+pub(crate) use self::folder::Folder;
+pub(crate) use self::log::Head;
 use self::log::{Entry, Log};
-pub(crate) use self::log::{Folder, Head};
 pub(crate) use self::resume::{Records, Refusal, Resumed};
 use self::start::Guilds;
 use crate::feed::Item;

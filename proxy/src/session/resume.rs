@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 
-use super::log::{Entry, Folder, Log};
+use super::log::{Entry, Log};
 use super::start::Guilds;
-use super::{Asked, Gap, Route, Session};
+use super::{Asked, Folder, Gap, Route, Session};
 use crate::feed::Taken;
 
 /// Where records are read again.

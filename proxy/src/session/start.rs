@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 
-use super::log::{Entry, Folder, Head, Log};
-use super::{Asked, Gap, Session};
+use super::log::{Entry, Head, Log};
+use super::{Asked, Folder, Gap, Session};
 
 /// Guilds that are to be given, and those given, as long as that matters.
 #[derive(Debug, Default)]
