@@ -71,8 +71,11 @@ impl Answer {
         let mut found = Vec::new();
         for member in state.members(guild).documents() {
             let member = member?;
-            if found.len() < limit && is_called(&member, &query) {
+            if is_called(&member, &query) {
                 found.push(member);
+            }
+            if found.len() >= limit {
+                break;
             }
         }
         Ok(Some(answer(1, Source::Some { members: found, not_found: Vec::new() })))

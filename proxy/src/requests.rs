@@ -135,6 +135,11 @@ fn members(data: &Value) -> Option<Vec<Request>> {
     Some(guilds.into_iter().map(of).collect())
 }
 
+/// Whether it names nobody: neither ids nor how a name begins. That takes GUILD_MEMBERS (G-31).
+pub(crate) fn is_of_anybody(request: &RequestMembers) -> bool {
+    request.user_ids.is_empty() && request.query.as_deref().unwrap_or_default().is_empty()
+}
+
 fn ids(data: &Value) -> Option<Vec<u64>> {
     data.as_array()?.iter().map(id).collect()
 }
@@ -229,11 +234,11 @@ mod tests {
         assert!(read(8, &json!({"guild_id": "x"})).is_none());
         assert!(read(4, &json!({})).is_none());
         assert!(read(5, &json!({})).is_none());
+        let many: Vec<_> = (0..=GUILDS_MAX).collect();
+        assert!(read(8, &json!({"guild_id": many, "query": ""})).is_none());
         assert_eq!(
             read(8, &json!({"guild_id": ["1", 2], "query": ""})).map(|all| all.len()),
             Some(2)
         );
     }
-        let many: Vec<_> = (0..=GUILDS_MAX).collect();
-        assert!(read(8, &json!({"guild_id": many, "query": ""})).is_none());
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Client, End, Identify, Inbound, Live, Phase, Resume};
 use crate::door::Shown;
 use crate::encode::{Control, Encoding};
+use crate::intents::Intents;
 use crate::members::{Answer, Answers};
 use crate::requests::{self, Request};
 use crate::session::{Refusal, Resumed, Session};
@@ -162,7 +163,21 @@ impl crate::site::Site {
         }
     }
 
-    fn on_members(&self, live: &mut Live, request: RequestMembers, nonce: &str) -> Result<(), End> {
+    fn on_members(
+        &self,
+        live: &mut Live,
+        mut request: RequestMembers,
+        nonce: &str,
+    ) -> Result<(), End> {
+        let intents = live.session.filter().intents;
+        // As Discord has it, whatever intents the gateway has (G-31).
+        request.presences &= intents.has(Intents::GUILD_PRESENCES);
+        if requests::is_of_anybody(&request) && !intents.has(Intents::GUILD_MEMBERS) {
+            tracing::warn!(
+                "a client's request for all members stays without an answer: it lacks GUILD_MEMBERS"
+            );
+            return Ok(());
+        }
         let answer = tokio::task::block_in_place(|| Answer::of(&self.state, &request, nonce));
         match answer {
             Ok(Some(answer)) if live.answers.len() < ANSWERS_MAX => {
