@@ -15,6 +15,8 @@ use crate::requests::Desk;
 use crate::seats::Seats;
 use crate::session::Folder;
 
+/// How often it is said that the state cannot be read, which every client finds out again and again.
+const REMIND: Duration = Duration::from_secs(10);
 /// How long what the gateway's rings say is believed.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -31,6 +33,7 @@ pub(crate) struct Site {
     pub(crate) stopping: watch::Sender<()>,
     instance: Instance,
     granted: Mutex<Option<(Instant, u64)>>,
+    complained: Mutex<Option<Instant>>,
     me: std::sync::atomic::AtomicU64,
 }
 
@@ -48,6 +51,7 @@ impl Site {
             seats: Seats::default(),
             stopping: watch::Sender::default(),
             granted: Mutex::default(),
+            complained: Mutex::default(),
             me: std::sync::atomic::AtomicU64::new(0),
             folder,
             door,
@@ -71,6 +75,16 @@ impl Site {
             0 => self.user().and_then(|user| user.get(atoms::ID)?.as_id()).unwrap_or(0),
             id => id,
         }
+    }
+
+    /// Whether it is time to say again that the state cannot be read.
+    pub(crate) fn complains(&self) -> bool {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|at| at.elapsed() >= REMIND);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
     }
 
     /// The intents that every shard of the gateway has; `None` before the first session.

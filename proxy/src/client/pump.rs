@@ -76,7 +76,9 @@ impl Client {
             let snapshot = match snapshot {
                 Ok(snapshot) => snapshot.filter(|snapshot| !snapshot.unavailable),
                 Err(error) => {
-                    tracing::warn!(%error, "a guild is given later");
+                    if site.complains() {
+                        tracing::warn!(%error, "a guild is given later");
+                    }
                     return Ok(false);
                 }
             };
@@ -89,10 +91,9 @@ impl Client {
             let Some((_, _, tail)) = tail.filter(|_| snapshot.ring == head.ring) else {
                 return Ok(false);
             };
-            // What the snapshot has is not published yet: a moment later.
+            // What the snapshot has is not published yet: the news of that comes with it.
             if tail < snapshot.position {
-                tokio::task::yield_now().await;
-                return Ok(true);
+                return Ok(false);
             }
             let seq = live.session.give(guild, snapshot.position).map_err(log_lost)?;
             let intents = live.session.filter().intents;
@@ -228,7 +229,9 @@ fn begin(site: &crate::site::Site, identify: &Identify) -> Result<Begun, End> {
     let guilds = match world::guilds_of(&site.state, |guild| head.filter().has_guild(guild)) {
         Ok(guilds) => guilds,
         Err(error) => {
-            tracing::warn!(%error, "a client has to wait for its guilds");
+            if site.complains() {
+                tracing::warn!(%error, "a client has to wait for its guilds");
+            }
             return Ok(None);
         }
     };
