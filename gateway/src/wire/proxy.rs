@@ -54,6 +54,10 @@ impl Proxy {
             }
         };
         let exceptions = EXCEPTIONS.iter().find_map(set).unwrap_or_default();
+        // What is excepted everywhere may be of a kind that cannot be used here.
+        if given.is_none() && exceptions.split(',').any(|host| host.trim() == "*") {
+            return Ok(None);
+        }
         let wrong = |why| ProxyError { place: place.clone(), why };
         let to = parse(&url, &exceptions).map_err(wrong)?;
         Ok(Some(Self { to, encrypted_only: given.is_none() }))
@@ -193,6 +197,13 @@ mod tests {
         let all = [("no_proxy", "*")];
         let proxy = choose(Some("http://p:1"), &all).expect("fine").expect("one");
         assert!(proxy.of(&uri("https://discord.com/")).is_none());
+        // A proxy of the environment that cannot be used is in nobody's way then.
+        for all in ["*", "localhost, *"] {
+            let set = [("ALL_PROXY", "socks5://p:1"), ("NO_PROXY", all)];
+            assert!(choose(None, &set).expect("fine").is_none(), "{all}");
+        }
+        let some = [("ALL_PROXY", "socks5://p:1"), ("NO_PROXY", "localhost")];
+        assert!(choose(None, &some).is_err());
     }
 
     #[test]
