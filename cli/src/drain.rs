@@ -15,13 +15,13 @@ use crate::{say, seconds};
 
 pub(super) const HELP: &str = "\
 The gateways give their connections up, so that their sessions can be resumed, and make no others. Then cache and \
-consumers read what there is. Once nothing is left, everything can be stopped and started in another release, also \
-one with another layout of the rings: it resumes the sessions, and Discord sends what happened meanwhile.\n\
+consumers read what there is. Once nothing is left, everything can be stopped and started in another release. Where \
+UPGRADING.md says that it takes the rings over, it resumes the sessions, and Discord sends what happened meanwhile.\n\
 \n\
 Discord keeps a session for a few minutes only. So the gateways go on by themselves three minutes after the rings \
 are empty, a minute after this command was killed, and at once when it was interrupted or its time was up.\n\
 \n\
-Exit codes: 0 drained, 3 not within --timeout.";
+Exit codes: 0 drained, 3 not within --timeout, or interrupted.";
 
 /// The pause that is asked for while the rings run empty: should this process die, events soon flow again.
 const WHILE: u16 = 60;
@@ -31,14 +31,16 @@ const DRAINED: u16 = 180;
 const ASK: Duration = Duration::from_secs(10);
 /// How often the rings are looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// The exit code when the time is up.
-const EXIT_TIMEOUT: u8 = 3;
+/// The longest wait. With the pause behind it, it is as long as Discord keeps a session.
+const TIMEOUT_MAX: Duration = Duration::from_secs((commands::PAUSE_MAX - DRAINED) as u64);
+/// The exit code when the time is up, and where somebody interrupts.
+const EXIT_NOT_DRAINED: u8 = 3;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     instance: crate::Instance,
-    /// Give up after so many seconds, and have events flow again.
+    /// Give up after so many seconds, at most 120, and have events flow again.
     #[arg(long, value_name = "SECONDS", env = "MIXCORD_TIMEOUT", default_value = "60", value_parser = seconds)]
     timeout: Duration,
     /// Have events flow again now.
@@ -53,6 +55,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         commands.pause_blocking(0)?;
         return say("events flow again");
     }
+    if options.timeout > TIMEOUT_MAX {
+        let most = TIMEOUT_MAX.as_secs();
+        bail!(
+            "--timeout is at most {most} s: Discord would give the sessions up, and events would be lost"
+        );
+    }
     let instance = Instance::open(name)?;
     if instance.overview()?.is_empty() {
         bail!("instance \"{name}\" has no rings{}", crate::ls::others(name));
@@ -61,20 +69,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     stop.on_signals()?;
     let gateways = Gateways { commands };
     match wait(&instance, &gateways, options.timeout, &stop) {
-        Ok(None) if gateways.pause(DRAINED)? == Taken::Nobody => {
+        Ok(End::Drained(Taken::Nobody)) => {
             say("drained: no gateway runs, and nothing is left in the rings")
         }
-        Ok(None) => say(&format!(
+        Ok(End::Drained(_)) => say(&format!(
             "drained: stop mixcord-gateway within {DRAINED} s, then mixcord-cache and the consumers, and start the new \
              ones; or take events in again: mixcord drain --undo --instance {name}"
         )),
-        Ok(Some(left)) => {
-            gateways.go_on()?;
-            if stop.is_stopped() {
-                return say("interrupted: events flow again");
-            }
-            say(&format!("not drained, and events flow again: {left}"))?;
-            Ok(ExitCode::from(EXIT_TIMEOUT))
+        Ok(End::Left(left)) => {
+            let again = gateways.go_on()?;
+            let why = if stop.is_stopped() { "interrupted" } else { "not drained" };
+            say(&format!("{why}, and events flow again{again}: {left}"))?;
+            Ok(ExitCode::from(EXIT_NOT_DRAINED))
         }
         Err(error) => {
             // What it says matters more than whether anybody is left to hear this.
@@ -84,31 +90,48 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// Waits until the rings are empty. What is left of them where that takes too long.
-fn wait(
-    instance: &Instance,
-    gateways: &Gateways,
-    timeout: Duration,
-    stop: &Stop,
-) -> Result<Option<String>> {
+/// How the wait ended.
+enum End {
+    /// The rings are empty, and the gateways stay away for [`DRAINED`].
+    Drained(Taken),
+    /// It took too long, or was interrupted: what is left.
+    Left(String),
+}
+
+/// Waits until the rings are empty.
+fn wait(instance: &Instance, gateways: &Gateways, timeout: Duration, stop: &Stop) -> Result<End> {
     let (began, mut progress) = (Instant::now(), Progress::new());
     let mut asked: Option<Instant> = None;
-    let mut taken = Taken::Waits;
+    let mut taken = None;
     loop {
-        if taken == Taken::Waits || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
-            taken = gateways.pause(WHILE)?;
-            asked = Some(Instant::now());
+        let is_old = asked.is_none_or(|asked| asked.elapsed() >= ASK);
+        let mut now = match taken.take() {
+            Some(taken) if !is_old && !matches!(taken, Taken::Waits(_)) => taken,
+            _ => {
+                asked = Some(Instant::now());
+                gateways.pause(WHILE)?
+            }
+        };
+        let mut left = look(&instance.overview()?);
+        if left.is_none() && !matches!(now, Taken::Waits(_)) {
+            // Also a gateway that began meanwhile; what it took in is seen by a look behind that.
+            now = gateways.pause(DRAINED)?;
+            left = look(&instance.overview()?);
         }
-        let overview = instance.overview()?;
-        let left = left(&overview);
-        if left.is_none() && taken != Taken::Waits {
-            progress.end();
-            return Ok(None);
-        }
-        let left = left.unwrap_or_else(|| "events wait in a gateway for room in a ring".to_owned());
+        let left = match (&now, left) {
+            (_, Some(left)) => left,
+            (Taken::Waits(why), None) => {
+                format!("the rings are empty, but not every gateway holds: {why}")
+            }
+            (_, None) => {
+                progress.end();
+                return Ok(End::Drained(now));
+            }
+        };
+        taken = Some(now);
         if began.elapsed() >= timeout || stop.is_stopped() {
             progress.end();
-            return Ok(Some(left));
+            return Ok(End::Left(left));
         }
         progress.tell(&left);
         std::thread::sleep(LOOK);
@@ -116,7 +139,7 @@ fn wait(
 }
 
 /// What is in the rings, and for whom; `None` when nothing is.
-fn left(overview: &Overview) -> Option<String> {
+fn look(overview: &Overview) -> Option<String> {
     let behind = overview.rings.iter().flat_map(|ring| {
         let groups =
             ring.groups.iter().filter(|group| group.lag > 0 && !group.evicted && !group.damaged);
@@ -139,14 +162,13 @@ fn left(overview: &Overview) -> Option<String> {
 }
 
 /// Whether events are taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
     /// No gateway runs.
     Nobody,
     /// No more.
     No,
-    /// No more, and some wait for room in a ring.
-    Waits,
+    /// Not every shard has said that it takes none: why. It is to be asked again.
+    Waits(String),
 }
 
 struct Gateways {
@@ -158,13 +180,20 @@ impl Gateways {
         match self.commands.pause_blocking(seconds) {
             Ok(()) => Ok(Taken::No),
             Err(commands::Error::NoGateway { .. }) => Ok(Taken::Nobody),
-            Err(error) if error.retry_after().is_some() => Ok(Taken::Waits),
+            Err(error) if error.retry_after().is_some() => Ok(Taken::Waits(error.to_string())),
+            // A gateway asks its shards one by one, and one on a dead network is slow to answer.
+            Err(error @ commands::Error::Timeout { .. }) => Ok(Taken::Waits(error.to_string())),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn go_on(&self) -> Result<()> {
-        self.pause(0).map(drop)
+    /// Has events flow again; says when, where that is not at once.
+    fn go_on(&self) -> Result<&'static str> {
+        Ok(match self.pause(0)? {
+            // The pauses end by themselves.
+            Taken::Waits(_) => ", within three minutes",
+            Taken::Nobody | Taken::No => "",
+        })
     }
 }
 
