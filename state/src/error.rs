@@ -139,6 +139,12 @@ pub enum StoreError {
         "the store changes all the time, or its writer was killed: ask again once mixcord-cache is back"
     )]
     Unsettled,
+    /// What is asked for is more than is given at once.
+    #[error("what is asked for takes more than {bytes_max} bytes: read it page by page")]
+    TooLarge {
+        /// The most it may take, bytes.
+        bytes_max: u64,
+    },
     /// A value too long for the store.
     #[error("a value of {bytes} bytes is too long for the store")]
     TooLong {
@@ -159,6 +165,7 @@ impl From<ReadError> for StoreError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Damaged(damage) => Self::Table(damage),
+            ReadError::TooLarge { bytes_max } => Self::TooLarge { bytes_max },
             _ => Self::Unsettled,
         }
     }
@@ -174,5 +181,16 @@ impl From<CommitError> for StoreError {
             CommitError::Damaged(damage) => Self::Table(damage),
             other => Self::NoSpace { bytes: 0, source: io::Error::other(other) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_not_said_to_change_all_the_time() {
+        let error = StoreError::from(ReadError::TooLarge { bytes_max: 5 });
+        assert!(matches!(error, StoreError::TooLarge { bytes_max: 5 }), "{error}");
     }
 }
