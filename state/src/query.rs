@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use mixcord_event::{Document, Value, atoms};
 
-use mixcord_table::Reader;
+use mixcord_table::{Batches, Reader};
 
 use crate::error::OpenError;
 use crate::format::{FORMAT, TABLE_FILE};
@@ -40,6 +40,8 @@ pub struct Found {
 const TRIES: u32 = 8;
 /// How often an answer is looked for while batches go on meanwhile: what moves is missed at neither place.
 const LOOKS: u32 = 1000;
+/// How often of these for one that is all of one moment, before one is taken whose parts are of two.
+const LOOKS_FOR_ONE_MOMENT: u32 = 16;
 
 impl State {
     /// Opens the store in `dir`, which must be this user's alone, of this version, and written since
@@ -164,26 +166,40 @@ impl State {
         })
     }
 
-    /// Looks until there is an answer, or there is none and no batch was stored meanwhile: what takes
-    /// several keys to be found is then nowhere, and did not go from where the next look was to where the
-    /// last one had been.
+    /// Looks until no batch was stored meanwhile, or there is an answer still. What takes several keys is then
+    /// together, as a member and its user are; and what is not found is nowhere, and did not go from where the next
+    /// look was to where the last one had been.
     fn look<T>(
         &self,
         question: impl Fn(&View<'_, Reader>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         settle(&self.reader);
         let mut arena = Arena::default();
-        for _ in 0..LOOKS {
-            arena.clear();
-            let before = self.reader.batches();
-            let answer = question(&View::new(&self.reader, &arena))?;
-            if answer.is_some() || (before.is_settled() && self.reader.batches() == before) {
-                return Ok(answer);
-            }
-            std::thread::yield_now();
-        }
-        Ok(None)
+        look(
+            || self.reader.batches(),
+            || {
+                arena.clear();
+                question(&View::new(&self.reader, &arena))
+            },
+        )
     }
+}
+
+/// Asks until nothing was stored meanwhile, or there is an answer after several looks.
+pub(crate) fn look<T>(
+    batches: impl Fn() -> Batches,
+    mut question: impl FnMut() -> Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    for number in 1..=LOOKS {
+        let before = batches();
+        let answer = question()?;
+        let of_one_moment = before.is_settled() && batches() == before;
+        if of_one_moment || (answer.is_some() && number >= LOOKS_FOR_ONE_MOMENT) {
+            return Ok(answer);
+        }
+        std::thread::yield_now();
+    }
+    Ok(None)
 }
 
 /// Appends the entity under a key, composed; says whether there is one.
@@ -227,4 +243,56 @@ pub(crate) fn listed(list: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
     let items = compose::stored(list).as_list();
     let items = items.into_iter().flat_map(|list| list.iter());
     items.filter_map(|item| Some((item.get(atoms::ID)?.as_id()?, item)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const SETTLED: Batches = Batches { applied: 5, committed: 5 };
+
+    /// How many looks an answer takes, and which it is, where batches go on until the look `ends`.
+    fn asked(ends: u32, answer: impl Fn(u32) -> Option<u32>) -> (u32, Option<u32>) {
+        let looks = Cell::new(0);
+        let batches = || match looks.get() < ends {
+            true => Batches { applied: 4, committed: 5 },
+            false => SETTLED,
+        };
+        let found = look(batches, || {
+            looks.set(looks.get() + 1);
+            Ok(answer(looks.get()))
+        });
+        (looks.get(), found.expect("no error"))
+    }
+
+    #[test]
+    fn an_answer_is_of_one_moment_where_there_is_one() {
+        assert_eq!(asked(0, Some), (1, Some(1)));
+        assert_eq!(asked(3, Some), (4, Some(4)), "the parts of those before may be of two");
+        assert_eq!(asked(3, |_| None), (4, None));
+    }
+
+    #[test]
+    fn one_of_two_moments_is_taken_where_there_is_none_of_one() {
+        let last = LOOKS_FOR_ONE_MOMENT;
+        assert_eq!(asked(u32::MAX, Some), (last, Some(last)));
+        assert_eq!(asked(u32::MAX, |n| (n > last + 3).then_some(n)), (last + 4, Some(last + 4)));
+        assert_eq!(asked(u32::MAX, |_| None), (LOOKS, None));
+    }
+
+    /// A batch that is stored between two parts: settled before and after, and not the same.
+    #[test]
+    fn a_batch_between_two_parts_is_seen() {
+        let batch = Cell::new(5);
+        let batches = || Batches { applied: batch.get(), committed: batch.get() };
+        let mut looks = 0;
+        let found = look(batches, || {
+            looks += 1;
+            batch.set(batch.get() + u64::from(looks < 3));
+            Ok(Some(looks))
+        });
+        assert_eq!(found.expect("no error"), Some(3));
+    }
 }

@@ -3,7 +3,7 @@
 use mixcord_event::{Atom, Document, Value, atoms};
 use mixcord_table::Reader;
 
-use crate::query::{entity, listed};
+use crate::query::{entity, listed, look};
 use crate::settle::settle;
 use crate::{Arena, Found, Key, Range, Read, Resource, StoreError, Table, View, compose};
 
@@ -177,8 +177,8 @@ impl Page<'_> {
                 return Ok(read);
             }
             self.arena.clear();
-            let view = View::new(self.reader, &self.arena);
             if matches!(key.table(), Table::Emojis | Table::Stickers) {
+                let view = View::new(self.reader, &self.arena);
                 let list = view.get(key)?.unwrap_or_default();
                 for (id, item) in listed(list) {
                     let document = item.to_document();
@@ -187,8 +187,17 @@ impl Page<'_> {
                 self.bytes += list.len();
                 continue;
             }
-            let mut out = Vec::new();
-            if entity(&view, key, &mut out)? {
+            let composed = look(
+                || self.reader.batches(),
+                || {
+                    self.arena.clear();
+                    let mut out = Vec::new();
+                    let view = View::new(self.reader, &self.arena);
+                    // That it is gone meanwhile is an answer too.
+                    Ok(Some(entity(&view, key, &mut out)?.then_some(out)))
+                },
+            )?;
+            if let Some(out) = composed.flatten() {
                 let (owner, id) = name(key, &out);
                 self.bytes += out.len();
                 self.found.push(Found { owner, id, document: Document::trusted(out) });
