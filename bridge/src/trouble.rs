@@ -18,7 +18,7 @@ impl Trouble {
     /// It does not go on now. Gives for how long already, when it is time to say so.
     pub(crate) fn lasts(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        let lasting = self.0.get_or_insert_with(|| Lasting { since: now, said: None });
+        let lasting = self.0.get_or_insert(Lasting { since: now, said: None });
         let due = match lasting.said {
             None => now.duration_since(lasting.since) >= 2 * PAUSE,
             Some(said) => now.duration_since(said) >= REMIND,
