@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use mixcord::Event;
 
-use crate::rig::{Rig, numbers, until};
+use crate::rig::{Rig, Running, numbers, until};
 
 const INSTANCE: &str = "TEST_INSTANCE_TO_ABORT_IN";
 const JOURNAL: &str = "TEST_JOURNAL_OF_ABORTS";
@@ -54,15 +54,15 @@ async fn child_that_aborts() {
     run.await.expect("no error");
 }
 
-fn member(rig: &Rig, journal: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
+fn member(rig: &Rig, journal: &Path) -> Running {
+    let member = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "aborting::child_that_aborts"])
         .env(INSTANCE, &rig.instance)
         .env(JOURNAL, journal)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("a member")
+        .spawn();
+    Running(member.expect("a member"))
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_event_that_aborts_its_process_is_given_alone_and_given_up_and_others_go_on
     // There is always something else to do, so that each process acknowledges something before it dies.
     until("the event to be given up", || {
         for child in &mut members {
-            if child.try_wait().expect("a child").is_some() {
+            if child.0.try_wait().expect("a child").is_some() {
                 *child = member(&rig, &path);
             }
         }
@@ -88,10 +88,7 @@ fn an_event_that_aborts_its_process_is_given_alone_and_given_up_and_others_go_on
         !rig.operator().dead_letters("bot").expect("the letters").is_empty()
     });
     until("everything else to be handled", || rig.group("bot").lag == 0);
-    for mut child in members {
-        child.kill().expect("killed");
-        child.wait().expect("gone");
-    }
+    members.iter_mut().for_each(Running::end);
     let letters = rig.operator().dead_letters("bot").expect("the letters");
     assert_eq!(letters.len(), 1, "that one alone");
     let letter = letters[0].record().expect("whole");

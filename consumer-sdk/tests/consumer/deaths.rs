@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use crate::rig::{Rig, next, numbers, until};
+use crate::rig::{Rig, Running, next, numbers, until};
 
 const INSTANCE: &str = "TEST_INSTANCE_TO_DIE_IN";
 const JOURNAL: &str = "TEST_JOURNAL_TO_WRITE";
@@ -99,15 +99,15 @@ fn child_that_works() {
     }
 }
 
-fn worker(rig: &Rig, journal: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
+fn worker(rig: &Rig, journal: &Path) -> Running {
+    let worker = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "deaths::child_that_works"])
         .env(INSTANCE, &rig.instance)
         .env(JOURNAL, journal)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("a worker")
+        .spawn();
+    Running(worker.expect("a worker"))
 }
 
 #[test]
@@ -126,8 +126,7 @@ fn members_killed_again_and_again_lose_nothing_and_repeat_one_event_a_death() {
         rig.message(number % GUILDS, number);
         if number % 250 == 249 {
             let victim = deaths % workers.len();
-            workers[victim].kill().expect("killed");
-            workers[victim].wait().expect("gone");
+            workers[victim].end();
             workers[victim] = worker(&rig, &journal);
             deaths += 1;
         }
@@ -140,10 +139,7 @@ fn members_killed_again_and_again_lose_nothing_and_repeat_one_event_a_death() {
         numbers.len() as u64 == EVENTS
     };
     until("everything to be handled", || rig.group("bot").lag == 0 && are_all_there());
-    for mut worker in workers {
-        worker.kill().expect("killed");
-        worker.wait().expect("gone");
-    }
+    workers.iter_mut().for_each(Running::end);
 
     let mut seen = 0;
     let mut guilds: HashMap<u64, Vec<u64>> = HashMap::new();

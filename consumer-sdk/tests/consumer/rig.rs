@@ -1,6 +1,7 @@
 //! An output ring made by hand, in an instance of its own.
 
 use std::os::unix::fs::FileExt;
+use std::process::Child;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,23 @@ use mixcord_ring::{Bell, Geometry, Meta, Namespace, Producer, StageError};
 
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A process of a test; ended with it, however that ends.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    pub(crate) fn end(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("gone");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// An instance that has, or will have, an output ring; removed when the test ends, however it ends.
 pub(crate) struct Rig {

@@ -1,13 +1,13 @@
 //! A stage killed at random while events come and a group reads what it publishes: each event once, in order.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use mixcord::event::Document;
 use mixcord::stage::{Added, Emit};
 use mixcord::{Consumer, Event};
 
-use crate::rig::{PATIENCE, Rig, until};
+use crate::rig::{PATIENCE, Rig, Running, until};
 
 const INSTANCE: &str = "TEST_INSTANCE_OF_STAGE";
 const EVENTS: u64 = 3_000;
@@ -49,36 +49,20 @@ async fn child_that_is_a_stage() {
     stage.run(score).await.expect("no error");
 }
 
-fn start(instance: &str) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
+fn start(instance: &str) -> Running {
+    let stage = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "staging::child_that_is_a_stage"])
         .env(INSTANCE, instance)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("a stage")
-}
-
-/// The stage that runs now; ended with the test.
-struct Running(Child);
-
-impl Running {
-    fn end(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("gone");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.end();
-    }
+        .spawn();
+    Running(stage.expect("a stage"))
 }
 
 #[test]
 fn a_stage_killed_at_random_publishes_each_event_once_and_in_order() {
     let mut rig = Rig::new();
-    let mut running = Running(start(&rig.instance));
+    let mut running = start(&rig.instance);
     let reader = Consumer::builder().instance(&rig.instance).source("s").group("reader");
     let reader = reader.in_ring_order().from_earliest().wait(PATIENCE);
     let mut reader = reader.connect_blocking().expect("connected");
@@ -101,7 +85,7 @@ fn a_stage_killed_at_random_publishes_each_event_once_and_in_order() {
             rig.message(number % 24, number);
             if number % KILL_EVERY == KILL_EVERY - 1 {
                 running.end();
-                running = Running(start(&rig.instance));
+                running = start(&rig.instance);
                 kills += 1;
             }
         }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use mixcord::{Builder, Error, Order, Rebalance};
 
-use crate::rig::{Rig, next, numbers, until};
+use crate::rig::{Rig, Running, next, numbers, until};
 
 const INSTANCE: &str = "TEST_INSTANCE_TO_STICK_TO";
 const JOURNAL: &str = "TEST_STICKY_JOURNAL";
@@ -149,15 +149,15 @@ fn child_that_sticks() {
     }
 }
 
-fn member(rig: &Rig, journal: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
+fn member(rig: &Rig, journal: &Path) -> Running {
+    let member = Command::new(std::env::current_exe().expect("this test"))
         .args(["--exact", "sticky::child_that_sticks"])
         .env(INSTANCE, &rig.instance)
         .env(JOURNAL, journal)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .expect("a member")
+        .spawn();
+    Running(member.expect("a member"))
 }
 
 /// Members killed and started anew: no guild is ever two members' at once, what a member knows of its guilds is
@@ -171,10 +171,9 @@ fn members_killed_again_and_again_never_share_a_guild() {
     let path = folder.path().join("journal");
     let mut journal = File::create(&path).expect("the journal");
     let mut members: Vec<_> = (0..3).map(|_| member(&rig, &path)).collect();
-    let mut kill = |member: &mut Child| {
-        member.kill().expect("killed");
-        member.wait().expect("gone");
-        let line = format!("killed {} 0 0\n", member.id());
+    let mut kill = |member: &mut Running| {
+        member.end();
+        let line = format!("killed {} 0 0\n", member.0.id());
         OpenOptions::new()
             .append(true)
             .open(&path)
