@@ -279,8 +279,11 @@ fn facts_of_this_machine_are_gathered() {
     let segment = of_ring(machine);
     assert_eq!((segment.mode, segment.uid), (0o600, nix_uid()));
     assert!(segment.bytes > 0);
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o640)).expect("ours");
-    assert_eq!(of_ring(look_around(&instance).expect("/dev/shm")).mode, 0o640);
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).expect("ours");
+    let open = look_around(&instance);
+    // What is open to others is not removed, either.
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("ours");
+    assert_eq!(of_ring(open.expect("/dev/shm")).mode, 0o640);
 }
 
 fn nix_uid() -> u32 {

@@ -22,7 +22,8 @@ struct Removed(Namespace);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        let _ = self.0.remove_all();
+        let removed = self.0.remove_all();
+        assert!(std::thread::panicking() || removed.is_ok(), "{removed:?}");
     }
 }
 
