@@ -20,6 +20,8 @@ impl Terminal {
         let terminal = Self { folder: stack.folder().to_owned() };
         let mut tmux = terminal.tmux();
         tmux.args(["new-session", "-d", "-x", "80", "-y", "24"]);
+        // A tmux server outlives a test that was killed: what runs in it ends by itself, and it with that.
+        tmux.args(["timeout", "--foreground", "300"]);
         tmux.arg(command.get_program()).args(command.get_args());
         ensure!(tmux.status()?.success(), "tmux new-session");
         Ok(terminal)
