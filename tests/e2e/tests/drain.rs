@@ -4,7 +4,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use mixcord_e2e::{Fake, FakeOptions, Follower, Order, Stack, compare, until};
+use mixcord_e2e::{Fake, FakeOptions, Follower, Order, Program, Stack, compare, until};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -47,10 +47,26 @@ fn the_rings_run_empty_and_the_next_gateway_resumes() -> Result<()> {
     create.args(["groups", "create", "forgotten", "--instance", stack.instance()]);
     ensure!(create.output()?.status.success());
     follower.read_until(400, DEADLINE)?;
+    let long = drain(&stack, &["--timeout", "121"])?;
+    ensure!(long.status.code() == Some(1), "{}", said(&long));
+    ensure!(said(&long).contains("at most 120 s"), "{}", said(&long));
     let late = drain(&stack, &["--timeout", "1"])?;
     ensure!(late.status.code() == Some(3), "{}", said(&late));
     let text = said(&late);
     ensure!(text.contains("group forgotten") && text.contains("has no member"), "{text}");
+    until("events to flow again", DEADLINE, || {
+        states(&stack).is_ok_and(|states| states == ["connected", "connected"])
+    })?;
+    // Whoever interrupts it is not told that it drained.
+    let mut command = stack.mixcord();
+    command.args(["drain", "--instance", stack.instance(), "--timeout", "120"]);
+    let child = Program::start("drain", stack.folder(), &mut command)?;
+    until("the gateway to hold", DEADLINE, || {
+        states(&stack).is_ok_and(|states| states == ["paused", "paused"])
+    })?;
+    let interrupted = child.terminate(DEADLINE)?;
+    ensure!(interrupted.code == Some(3), "{interrupted:?}");
+    ensure!(interrupted.stdout.contains("interrupted"), "{interrupted:?}");
     until("events to flow again", DEADLINE, || {
         states(&stack).is_ok_and(|states| states == ["connected", "connected"])
     })?;
