@@ -49,17 +49,24 @@ pub struct Holdup {
 /// room may have some left, too little for what comes next.
 pub const FULL: f64 = 0.75;
 
+/// More stages behind each other than anybody has: where they read each other, it ends here.
+const CHAIN_MAX: usize = 16;
+
 /// Who holds this ring: the group that is furthest behind. `None` when no group is behind.
 #[must_use]
 pub fn of(ring: &Ring) -> Option<Holdup> {
+    within(ring, CHAIN_MAX)
+}
+
+fn within(ring: &Ring, left: usize) -> Option<Holdup> {
     let groups = ring.groups().into_iter();
     let holding = groups.filter(|group| group.lag > 0 && !group.evicted && !group.damaged);
     let slowest = holding.min_by_key(|group| group.floor)?;
-    Some(Holdup::new(ring, slowest))
+    Some(Holdup::new(ring, slowest, left))
 }
 
 impl Holdup {
-    fn new(ring: &Ring, group: GroupInfo) -> Self {
+    fn new(ring: &Ring, group: GroupInfo, left: usize) -> Self {
         let instance = topology::parse_namespace(ring.prefix()).unwrap_or_default();
         let max_absence = match group.policy {
             Policy::Durable { max_absence } => max_absence,
@@ -71,7 +78,8 @@ impl Holdup {
             if is_cache { Some(topology::OUTPUT_RING) } else { stage_of(ring, &group.name) };
         // The cache stands still where its own output does, and so does a stage.
         let output = output.filter(|_| group.members > 0);
-        let behind = output.and_then(|output| of_full(instance, output));
+        let behind = left.checked_sub(1).zip(output);
+        let behind = behind.and_then(|(left, output)| of_full(instance, output, left));
         Self {
             instance: instance.to_owned(),
             ring: ring.name().to_owned(),
@@ -106,9 +114,9 @@ fn stage_of<'a>(ring: &Ring, group: &'a str) -> Option<&'a str> {
 }
 
 /// Who holds a ring of the instance, if that is full.
-fn of_full(instance: &str, ring: &str) -> Option<Holdup> {
+fn of_full(instance: &str, ring: &str, left: usize) -> Option<Holdup> {
     let namespace = Namespace::new(&topology::namespace(instance)).ok()?;
     let output = Ring::attach(&namespace, ring).ok()?;
     let is_full = output.pressure().fullness >= FULL;
-    is_full.then(|| of(&output)).flatten()
+    is_full.then(|| within(&output, left)).flatten()
 }
