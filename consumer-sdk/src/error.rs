@@ -68,6 +68,17 @@ pub enum Error {
         /// The name.
         stage: String,
     },
+    /// Stages would read each other, and events would go round for ever.
+    #[error(
+        "stage \"{stage}\" cannot read stage \"{reads}\": that one reads it, by itself or through others: give one of them \
+         another source"
+    )]
+    StageCircle {
+        /// The stage.
+        stage: String,
+        /// The one that it was to read.
+        reads: String,
+    },
     /// Another process is this stage.
     #[error("stage \"{stage}\" of instance \"{instance}\" runs already: a stage is one process")]
     StageRuns {
@@ -216,6 +227,7 @@ impl Error {
             | Self::Options(_)
             | Self::Source { .. }
             | Self::StageName { .. }
+            | Self::StageCircle { .. }
             | Self::Newer { .. } => true,
             Self::StageRing { source, .. } => {
                 matches!(

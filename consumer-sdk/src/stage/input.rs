@@ -19,12 +19,11 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Joins the source's group. `known` is how far the stage was, and `is_new` whether its ring was made just now.
+    /// Joins the source's group. `known` is how far the stage was, as its own ring says.
     pub(super) fn join(
         options: &Options,
         ring: Ring,
         known: Option<Progress>,
-        is_new: bool,
         bell: &Bell,
     ) -> Result<Self, Error> {
         let known = known.map(|known| (known.source == ring.id().0, known.position));
@@ -45,13 +44,30 @@ impl Input {
             Some((true, position)) if floor > position => (floor, Some(Reason::RecordsLost)),
             Some((true, position)) => (position, None),
             Some((false, _)) => (floor, Some(Reason::RingLost)),
-            // The group is made after the ring, so that it was there before a ring that is new only if another ring
-            // of this name is gone.
-            None if is_new && member.began_at().is_none() => (floor, Some(Reason::OutputLost)),
+            // Nothing was ever committed here, and the group is older: another ring of this name is gone, whoever made
+            // this one. A first start that was killed before its first commit looks the same: better told than not.
+            None if member.began_at().is_none() => (floor, Some(Reason::OutputLost)),
             None => (floor, None),
         };
         Ok(Self { ring, member, position, loss })
     }
+}
+
+/// Whether this source gets its events from this stage, by itself or through others that run.
+pub(super) fn is_circle(namespace: &Namespace, stage: &str, source: &Ring) -> bool {
+    let mut rings = vec![topology::stage_ring(stage)];
+    let mut next = 0;
+    while let Some(name) = rings.get(next) {
+        next += 1;
+        let Ok(ring) = Ring::attach(namespace, name) else { continue };
+        // A stage's group has the name of its ring. Who is away is refused when he comes back.
+        for group in ring.groups().into_iter().filter(|group| group.members > 0) {
+            if topology::parse_stage_ring(&group.name).is_some() && !rings.contains(&group.name) {
+                rings.push(group.name);
+            }
+        }
+    }
+    rings.iter().any(|ring| ring == source.name())
 }
 
 /// The shards whose events an instance has: each is told a loss, for it may concern any.

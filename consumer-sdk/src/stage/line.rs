@@ -12,7 +12,7 @@ use mixcord_ring::{
 
 use super::OnFailure;
 use super::emit::Emits;
-use super::input::{Input, shards};
+use super::input::{Input, is_circle, shards};
 use super::outlet::{Outlet, Output, Place};
 use super::progress::Progress;
 use crate::Error;
@@ -44,6 +44,8 @@ pub(super) struct Line {
     input: Input,
     pub(super) outlet: Outlet,
     pub(super) progress: Progress,
+    /// Where it begins: committed with the loss that is told before it.
+    begins: Progress,
     /// What the source's group holds, until it is committed.
     pub(super) claim: Option<Claim>,
     /// Records before this one are done one by one, for a process died of one of them, or of nothing.
@@ -70,6 +72,9 @@ impl Line {
         source: Ring,
         geometry: Geometry,
     ) -> Result<Self, Error> {
+        if is_circle(namespace, &name, &source) {
+            return Err(Error::StageCircle { stage: name, reads: options.source });
+        }
         let bell = namespace
             .bell()
             .map_err(|source| Error::Bell { instance: options.instance.clone(), source })?;
@@ -80,12 +85,10 @@ impl Line {
             source => Error::StageRing { stage: name.clone(), source: Box::new(source) },
         };
         let ring_name = topology::stage_ring(&name);
-        let is_new =
-            matches!(Ring::attach(namespace, &ring_name), Err(AttachError::NotFound { .. }));
         let (producer, _) = Producer::create_or_fit(namespace, &ring_name, geometry, &[], &bell)
             .map_err(refused)?;
         let known = producer.checkpoint().and_then(|bytes| Progress::read(&bytes));
-        let input = Input::join(&options, source, known, is_new, &bell)?;
+        let input = Input::join(&options, source, known, &bell)?;
         let async_bell = AsyncBell::new(bell.clone())
             .map_err(|source| Error::Io { doing: "starting the waiting thread", source })?;
         let doorbell = Arc::new(Doorbell::new(bell));
@@ -99,7 +102,10 @@ impl Line {
         let careful_until = if before.running { input.position + BATCH.records as u64 } else { 0 };
         let begun = if before.position == input.position { before.begun } else { 0 };
         let (source, position) = (input.ring.id().0, input.position);
-        let progress = Progress { source, position, running: true, begun, ..before };
+        let begins = Progress { source, position, running: true, begun, ..before };
+        // Until a loss is told the ring says how far the stage was: whoever is ended before finds it again.
+        let is_lost = input.loss.is_some();
+        let progress = if is_lost { Progress { running: true, ..before } } else { begins };
         let pacer = Pacer::new(options.pace());
         Ok(Self {
             name,
@@ -113,6 +119,7 @@ impl Line {
             input,
             outlet: Outlet { producer },
             progress,
+            begins,
             claim: None,
             careful_until,
             pacer,
@@ -150,7 +157,7 @@ impl Line {
         Fut::Output: Emits,
     {
         let loss = self.input.loss.take();
-        let mut flow = self.begin(loss, self.progress).await;
+        let mut flow = self.begin(loss, self.begins).await;
         while flow == Flow::On && !self.options.stop.is_stopped() {
             flow = match self.input.member.take(BATCH) {
                 Ok(Some(batch)) => {
@@ -275,7 +282,7 @@ impl Line {
     async fn change_over(&mut self, new: Ring) -> Result<Flow, Error> {
         tracing::warn!(stage = self.name, source = new.name(), "the stage's source was replaced");
         let known = Some(self.progress);
-        let input = Input::join(&self.options, new, known, false, &self.doorbell.bell)?;
+        let input = Input::join(&self.options, new, known, &self.doorbell.bell)?;
         self.watching.follow(&input.ring);
         let (source, position) = (input.ring.id().0, input.position);
         let loss = input.loss;

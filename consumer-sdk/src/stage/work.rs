@@ -52,7 +52,11 @@ impl Line {
             }
         };
         let emit = match self.ask(function, records, index).await {
-            Called::Emit(emit) => emit,
+            Called::Emit(emit) => {
+                // It was lived through: who is killed while he waits for room did not die of it.
+                self.progress.begun = 0;
+                emit
+            }
             Called::Failed(reason) => self.give_up(&record, at, &reason)?,
             Called::Stopped => return Ok(Flow::Stopped),
         };
@@ -125,10 +129,15 @@ impl Line {
                 return Called::Failed(reason);
             }
             tracing::warn!(stage = self.name, attempt, reason, "the stage's function failed");
+            // Who is killed in the pause did not die of it.
+            let counted = std::mem::replace(&mut self.progress.begun, begun);
             self.commit();
             if self.pause(self.options.policy.pause(attempt)).await == Flow::Stopped {
-                self.progress.begun = begun;
                 return Called::Stopped;
+            }
+            if counted != begun {
+                self.progress.begun = counted;
+                self.commit();
             }
             attempt += 1;
         }

@@ -34,7 +34,7 @@ const SILENCE: Duration = Duration::from_millis(HEARTBEAT_MS * 3 / 2);
 const INBOUND: usize = 16;
 /// How long the client's answer to a close frame is waited for.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// How often it is looked whether a client can begin that identified too early.
+/// How often it is looked whether a client can begin that identified too early, or be given its next guild.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What the address of the websocket asked for.
@@ -187,7 +187,12 @@ impl Client {
                 continue;
             }
             self.out.flush().await?;
-            let early = matches!(self.phase, Phase::Early(_) | Phase::Returning(_));
+            let early = match &self.phase {
+                Phase::Unknown => false,
+                Phase::Early(_) | Phase::Returning(_) => true,
+                // Its state cannot be read yet, or is ahead of the ring.
+                Phase::Live(live) => live.session.next_guild().is_some(),
+            };
             let silent = self.silent_at();
             tokio::select! {
                 message = inbound.recv() => {

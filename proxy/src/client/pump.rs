@@ -91,7 +91,7 @@ impl Client {
             let Some((_, _, tail)) = tail.filter(|_| snapshot.ring == head.ring) else {
                 return Ok(false);
             };
-            // What the snapshot has is not published yet: the news of that comes with it.
+            // What the snapshot has is not published yet: a moment later.
             if tail < snapshot.position {
                 return Ok(false);
             }

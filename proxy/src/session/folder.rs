@@ -1,13 +1,15 @@
 //! Where sessions are: one file each, and none for ever.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::log::{Entry, Log, locked};
+use nix::fcntl::{Flock, FlockArg};
+
+use super::log::{Entry, Log};
 
 /// Sessions kept at most, of clients that are there or may come back.
 const SESSIONS_MAX: usize = 4096;
@@ -107,6 +109,20 @@ impl Folder {
         if modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > UNDER_WAY)) {
             remove_unheld(path);
         }
+    }
+}
+
+/// Opens and locks a file; an error of the kind `WouldBlock` says that somebody has it.
+pub(super) fn locked(options: &OpenOptions, path: &Path) -> io::Result<Flock<File>> {
+    let file = options.open(path)?;
+    let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, errno)| io::Error::from(errno))?;
+    // One that was replaced meanwhile is nobody's any more.
+    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+        Ok(file)
+    } else {
+        Err(io::Error::from(io::ErrorKind::WouldBlock))
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::folder::locked;
 use super::{Asked, Filter, Folder, Route};
 use crate::intents::Intents;
 
@@ -321,20 +321,6 @@ impl Log {
     pub(super) fn remove(self) {
         // It may be gone with the instance.
         let _ = fs::remove_file(self.folder.path(&self.id));
-    }
-}
-
-/// Opens and locks a file; an error of the kind `WouldBlock` says that somebody has it.
-pub(super) fn locked(options: &OpenOptions, path: &Path) -> io::Result<Flock<File>> {
-    let file = options.open(path)?;
-    let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-        .map_err(|(_, errno)| io::Error::from(errno))?;
-    // One that was replaced meanwhile is nobody's any more.
-    let (ours, there) = (file.metadata()?, fs::symlink_metadata(path)?);
-    if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
-        Ok(file)
-    } else {
-        Err(io::Error::from(io::ErrorKind::WouldBlock))
     }
 }
 
