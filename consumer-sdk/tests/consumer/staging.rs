@@ -171,6 +171,9 @@ fn a_loss_found_at_the_start_is_told_though_the_stage_ends_before_there_is_room(
     let mut reader = full(&mut rig);
     let source = Ring::attach(&rig.namespace, "out").expect("the source");
     source.evict_group("stage-s").expect("let go");
+    // As many as the source holds: what the stage had not read is written over.
+    let slots = u64::from(source.geometry().slots);
+    (0..slots).for_each(|number| rig.message(number, 100 + number));
     let stop = Stop::new();
     let is_back = || {
         group_of(&rig, "out", "stage-s").is_some_and(|group| group.members > 0 && !group.evicted)
