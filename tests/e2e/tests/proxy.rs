@@ -311,7 +311,17 @@ fn requests(fake: &Fake) -> Result<usize> {
     Ok(fake.log()?.iter().filter(|line| line["what"] == "request").count())
 }
 
-/// Starts a proxy with two clients on it, and the first guild's id.
+/// Waits until the state is what the world has of these.
+fn settled(rig: &Rig, shown: &'static [Resource]) -> Result<()> {
+    rig.fake.until_finished(DEADLINE)?;
+    let (world, state) = (rig.fake.world()?, State::attach(rig.stack.instance())?);
+    let view = View { shown, hidden: &[], untold: &[] };
+    until("the state to be the world", DEADLINE, || {
+        differences(&world, &state, view).is_ok_and(|found| found.is_empty())
+    })
+}
+
+/// Two clients, and the first guild's id.
 async fn two_clients(rig: &Rig) -> Result<(Client, Client, String)> {
     let mut first = Client::connect(&rig.socket()).await?;
     let ready = first.identify(TOKEN, ALL, json!({})).await?;
@@ -324,7 +334,7 @@ async fn two_clients(rig: &Rig) -> Result<(Client, Client, String)> {
 #[test]
 fn members_that_are_known_come_from_the_state_and_to_the_asker_alone() -> Result<()> {
     let rig = Rig::new(&options(500, 200), &[])?;
-    rig.fake.until_finished(DEADLINE)?;
+    settled(&rig, &[Resource::Guilds, Resource::Members])?;
     runtime()?.block_on(async {
         let (mut asker, mut other, guild) = two_clients(&rig).await?;
         let all =
@@ -361,7 +371,7 @@ fn members_that_are_not_known_are_asked_for_once_and_come_to_the_askers_alone() 
     // More than the gateway is told of at the start.
     let world = FakeOptions { members: 300, guilds: 3, ..options(0, 0) };
     let rig = Rig::new(&world, &[])?;
-    rig.fake.until_finished(DEADLINE)?;
+    settled(&rig, &[Resource::Guilds])?;
     runtime()?.block_on(async {
         let (mut first, mut second, guild) = two_clients(&rig).await?;
         let mut third = Client::connect(&rig.socket()).await?;
