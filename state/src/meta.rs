@@ -11,8 +11,9 @@ const fn key(owner: u64, id: u64) -> Key {
 pub const COPIED_FROM: Key = key(0, 0);
 /// The bot's own user, as a document.
 pub const ME: Key = key(0, 1);
-/// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight
-/// bytes; absent in a store that was just made, and while what is cached changes.
+/// The resources that are cached, a bit each by their number in [`Resource`](crate::Resource), eight bytes; from
+/// bit 32 on those that are being switched, of which nothing holds until that is done. Absent in a store that was
+/// just made.
 pub const RESOURCES: Key = key(0, 2);
 /// The shard count whose rings are read.
 pub const SHARDS: Key = key(1, 1);

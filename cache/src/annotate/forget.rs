@@ -11,8 +11,8 @@ use crate::store::{BATCH_BYTES_MAX, Tables};
 /// Empties the tables of resources that are switched off (R6), and of those whose form depends on what
 /// was switched since the store was opened last; makes what counts them agree.
 ///
-/// It is done in parts. A run that is killed between two leaves word of what it was about to change, and
-/// whatever the next one is told to keep begins empty then.
+/// It is done in parts. A run that is killed between two leaves word of what it was about to change: whatever
+/// the next one is told, that is done again from its beginning.
 ///
 /// # Errors
 /// When the store cannot be read or written.
@@ -24,9 +24,10 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     }
     // A store that does not say may hold members in either form.
     let before = before.unwrap_or(cached ^ 1 << Resource::Users as u64);
-    store.put(meta::RESOURCES, &[&(before & cached).to_le_bytes()]);
+    let changed = (before ^ cached) & KEPT | before >> CHANGING;
+    store.put(meta::RESOURCES, &[&(before & cached & KEPT | changed << CHANGING).to_le_bytes()]);
     store.settle()?;
-    let is_new = |resource: Resource| (before ^ cached) & 1 << resource as u64 != 0;
+    let is_new = |resource: Resource| changed & 1 << resource as u64 != 0;
     for table in Table::ALL {
         let stays = |resource| settings.caches(resource) && !is_new(resource);
         if !table.resource().is_none_or(stays) {
@@ -58,6 +59,12 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     store.put(meta::RESOURCES, &[&cached.to_le_bytes()]);
     store.settle()
 }
+
+/// Bits of [`meta::RESOURCES`]: below, which resources are kept whole; from here on, which of them a run was
+/// changing. Nothing is kept of which that is not known.
+const CHANGING: u32 = 32;
+const KEPT: u64 = (1 << CHANGING) - 1;
+const _: () = assert!(Resource::ALL.len() <= CHANGING as usize);
 
 /// Entries that are changed in one part at most.
 const PART_MAX: usize = 1024;
