@@ -26,6 +26,8 @@ impl Input {
         known: Option<Progress>,
         bell: &Bell,
     ) -> Result<Self, Error> {
+        let is_first = known == Some(Progress::FIRST);
+        let known = known.filter(|_| !is_first);
         let known = known.map(|known| (known.source == ring.id().0, known.position));
         let start = match known {
             Some((true, position)) => Start::At(position),
@@ -45,12 +47,17 @@ impl Input {
             Some((true, position)) => (position, None),
             Some((false, _)) => (floor, Some(Reason::RingLost)),
             // Nothing was ever committed here, and the group is older: another ring of this name is gone, whoever made
-            // this one. A first start that was killed before its first commit looks the same: better told than not.
-            None if member.began_at().is_none() => (floor, Some(Reason::OutputLost)),
+            // this one.
+            None if !is_first && member.began_at().is_none() => (floor, Some(Reason::OutputLost)),
             None => (floor, None),
         };
         Ok(Self { ring, member, position, loss })
     }
+}
+
+/// Whether a group is there already.
+pub(super) fn has_group(source: &Ring, options: &Options) -> bool {
+    source.groups().iter().any(|group| Some(group.name.as_str()) == options.group.as_deref())
 }
 
 /// Whether this source gets its events from this stage, by itself or through others that run.

@@ -12,7 +12,7 @@ use mixcord_ring::{
 
 use super::OnFailure;
 use super::emit::Emits;
-use super::input::{Input, is_circle, shards};
+use super::input::{Input, has_group, is_circle, shards};
 use super::outlet::{Outlet, Output, Place};
 use super::progress::Progress;
 use crate::Error;
@@ -87,7 +87,13 @@ impl Line {
         let ring_name = topology::stage_ring(&name);
         let (producer, _) = Producer::create_or_fit(namespace, &ring_name, geometry, &[], &bell)
             .map_err(refused)?;
-        let known = producer.checkpoint().and_then(|bytes| Progress::read(&bytes));
+        let mut known = producer.checkpoint().and_then(|bytes| Progress::read(&bytes));
+        let mut outlet = Outlet { producer };
+        if known.is_none() && !has_group(&source, &options) {
+            // Before the group is made: a group beside a ring that does not say it is that of a ring that is gone.
+            outlet.commit(Progress::FIRST);
+            known = Some(Progress::FIRST);
+        }
         let input = Input::join(&options, source, known, &bell)?;
         let async_bell = AsyncBell::new(bell.clone())
             .map_err(|source| Error::Io { doing: "starting the waiting thread", source })?;
@@ -117,7 +123,7 @@ impl Line {
             context,
             watching,
             input,
-            outlet: Outlet { producer },
+            outlet,
             progress,
             begins,
             claim: None,

@@ -30,6 +30,19 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// What a ring says before its stage joins a source for the first time. No ring has the id 0.
+    pub(super) const FIRST: Self = Self {
+        source: 0,
+        position: 1,
+        running: false,
+        begun: 0,
+        passed: 0,
+        changed: 0,
+        dropped: 0,
+        added: 0,
+        failed: 0,
+    };
+
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let state = u64::from(self.running) | u64::from(self.begun) << 8;
         let words: [u64; WORDS] = [
