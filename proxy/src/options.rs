@@ -11,7 +11,7 @@ use mixcord_process::log::LogOptions;
 
 /// Discord's gateway protocol for clients of this machine: any library, unchanged but for one address.
 ///
-/// Clients find it by its HTTP address, as they find Discord by https://discord.com/api: what they ask of the gateway
+/// Clients find it by its HTTP address, as they find Discord by discord.com/api: what they ask of the gateway
 /// is answered here, everything else is passed on to Discord. They log in with the bot's token, or with a secret
 /// (--secret-file).
 #[derive(Parser, Debug)]
