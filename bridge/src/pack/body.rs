@@ -129,7 +129,7 @@ impl Row<'_> {
     }
 }
 
-/// The records of a pack, in order. A damaged rest is left out; [`super::Whole::open`] counts them.
+/// The records of a pack, in order. A damaged rest is left out; the [`Assembler`](super::Assembler) counts them first.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
     rest: &'a [u8],
