@@ -80,7 +80,7 @@ impl Notes {
         prints.0.contains(&self.print(hash, document, except))
     }
 
-    /// Says that [`Notes::has`] will be asked about a subject some records later.
+    /// Says that `has` will be asked about a subject some records later.
     pub fn expect(&self, subject: Subject) {
         if let Some(held) = self.buckets.get(bucket(self.hasher.hash_one(subject))) {
             mixcord_memory::expect(held);
