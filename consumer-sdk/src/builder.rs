@@ -41,7 +41,7 @@ impl Builder {
         self
     }
 
-    /// What it reads: `"out"`, what the cache publishes, or a [stage](crate::stage) by its name. By default what
+    /// What it reads: `"out"`, what the cache publishes, or a [stage](mod@crate::stage) by its name. By default what
     /// `MIXCORD_SOURCE` in the environment says, else `out`.
     ///
     /// A group is of one source: of that name there is another in each ring.

@@ -7,7 +7,7 @@ use crate::{Key, Range, Resource};
 /// A table of the store. Its number is part of the store's format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Table {
-    /// What belongs to no entity; keys in [`meta`].
+    /// What belongs to no entity; keys in [`meta`](crate::meta).
     Meta,
     /// guild → its own fields, without collections and counts.
     Guilds,

@@ -98,7 +98,7 @@ impl Instance {
         Ok(Self { name: name.to_owned(), namespace: namespace(name)?, groups_of })
     }
 
-    /// The same; what is done with groups is done with those of this source: `out`, or a [stage](crate::stage).
+    /// The same; what is done with groups is done with those of this source: `out`, or a [stage](mod@crate::stage).
     ///
     /// # Errors
     /// When the name cannot be one.
