@@ -20,8 +20,17 @@ pages! {
     stages: "stages.md";
     testing: "testing.md";
     recording: "recording.md";
+    bots: "bots.md";
     porting: "porting.md";
     proxy: "proxy.md";
+    client_discordjs: "clients/discordjs.md";
+    client_discordpy: "clients/discordpy.md";
+    client_serenity: "clients/serenity.md";
+    client_twilight: "clients/twilight.md";
+    client_jda: "clients/jda.md";
+    client_hikari: "clients/hikari.md";
+    client_eris: "clients/eris.md";
+    client_nostrum: "clients/nostrum.md";
     deploys: "deploys.md";
     watching: "watching.md";
     containers: "containers.md";

@@ -15,7 +15,7 @@ systemd() {
     local root=$work/root unit
     local units=$root/usr/lib/systemd/system
     mkdir -p "$units" "$root/usr/bin" "$root/usr/local/bin"
-    for unit in mixcord mixcord-gateway mixcord-cache; do
+    for unit in mixcord mixcord-gateway mixcord-cache mixcord-proxy mixcord-bridge; do
         install -m 755 /dev/stdin "$root/usr/bin/$unit" <<<'#!/bin/sh'
     done
     install -m 755 /dev/stdin "$root/usr/local/bin/my-bot" <<<'#!/bin/sh'
@@ -26,9 +26,10 @@ systemd() {
     printf '[Unit]\n' > "$units/system.slice"
     # Manual pages are the package's, not this tree's.
     systemd-analyze verify --man=no --root="$root" mixcord.target mixcord-gateway.service \
-        mixcord-cache.service mixcord-monitor.service mixcord-consumer@my-bot.service
+        mixcord-cache.service mixcord-monitor.service mixcord-consumer@my-bot.service \
+        mixcord-proxy.service mixcord-bridge@send.service mixcord-bridge@receive.service
     # 10 is a service that may do everything.
-    for unit in mixcord-gateway mixcord-cache mixcord-monitor; do
+    for unit in mixcord-gateway mixcord-cache mixcord-monitor mixcord-proxy mixcord-bridge@send; do
         systemd-analyze security --offline=yes --root="$root" --threshold=16 "$unit.service" > "$work/security" ||
             { cat "$work/security"; return 1; }
         tail -1 "$work/security"

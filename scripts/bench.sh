@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Mixcord against its peers, in one run on the same cores.
 #
-#   scripts/bench.sh [PART|all] [--quick|--full]     parts: event ring cache pipeline
+#   scripts/bench.sh [PART|all] [--quick]       parts: event ring cache copy state proxy pipeline
+#   scripts/bench.sh pipeline [OPTION…]         --axis rate,flood…  --minutes N  --rounds N  --list  --profile  --help
 #
 # Prints a table (medians, ratios, CPU-seconds beside wall time) and writes target/bench/report.json; part
-# `pipeline` writes target/bench/report.md with charts, and runs.json. --full is every dimension of that part: hours.
+# `pipeline` writes target/bench/report.md with charts, too, and runs.json, and ends within 15 minutes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/common.sh
@@ -12,22 +13,39 @@ require cargo "install Rust with https://rustup.rs"
 require cc "install a C compiler, on Debian: apt-get install gcc"
 
 part=all
-options=() # of the pipeline, which alone knows --full
-common=()
+options=() # of the pipeline, which alone has others than --quick
+quick=()
+case "${1:-}" in
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    '' | -*) ;;
+    *) part=$1; shift ;;
+esac
 for argument in "$@"; do
-    case "$argument" in
-        --full) options+=(--full) ;;
-        -*) options+=("$argument") common+=("$argument") ;;
-        *) part=$argument ;;
-    esac
+    [ "$argument" != --quick ] || quick=(--quick)
+    if [ "$part" != pipeline ] && [ "$argument" != --quick ]; then
+        echo "$part has no option $argument: only --quick, and part pipeline others" >&2
+        exit 2
+    fi
+    options+=("$argument")
 done
 out=${CARGO_TARGET_DIR:-target}/release
 
 echo "${dim}building the benchmarks and their peers (optimised; the first time takes minutes)${plain}" >&2
-if [ "$part" = all ] || [ "$part" = pipeline ]; then
+if [ "$part" = all ] || [ "$part" = pipeline ] || [ "$part" = proxy ]; then
     # What users run is built by itself, or it would get the features of others' libraries.
     cargo build --release --quiet -p mixcord-gateway -p mixcord-cache
+    [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-proxy
     cargo build --release --quiet -p mixcord-pipeline -p fake-discord --bins
+    if [ "$part" != proxy ] && [ -z "${quick[*]}" ]; then
+        # twilight decides on a compression when it is built: whatever else of the workspace wants of it stays out.
+        peers() { env -u CARGO_RESOLVER_FEATURE_UNIFICATION cargo build --release --quiet -p mixcord-peers "$@"; }
+        peers --bin peer
+        peers --bin peer-zlib --features zlib
+        peers --bin peer-zstd --features zstd
+        # The benchmark says which of its peers are missing.
+        . scripts/lib/nats.sh
+        if find_nats; then PATH=$(dirname "$nats"):$PATH; fi
+    fi
 fi
 [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-bench
 bench=
@@ -51,5 +69,5 @@ run() {
     bench=
     [ "$code" = 0 ] || exit "$code"
 }
-[ "$part" = pipeline ] || run "$out/mixcord-bench" "$part" "${common[@]}"
+[ "$part" = pipeline ] || run "$out/mixcord-bench" "$part" "${quick[@]}"
 [ "$part" != all ] && [ "$part" != pipeline ] || run "$out/mixcord-pipeline" "${options[@]}"

@@ -89,7 +89,7 @@ stage_msrv() {
     local oldest
     oldest=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
     if cargo "+$oldest" --version >/dev/null 2>&1; then
-        cargo "+$oldest" check --quiet --workspace --exclude mixcord-bench --target-dir target/msrv
+        cargo "+$oldest" check --quiet --workspace --exclude mixcord-bench --exclude mixcord-peers --target-dir target/msrv
     else
         skipped "Rust $oldest, the oldest promised, is not installed (rustup toolchain install $oldest)"
     fi
@@ -98,7 +98,8 @@ stage_build() { cargo build --bins --examples; }
 # The end-to-end tests start many processes each and come in a stage of their own, with the quick form of the
 # pipeline's benchmark.
 stage_test() {
-    run_tests --workspace --exclude mixcord-e2e --exclude mixcord-pipeline --exclude mixcord-bench --all-targets
+    run_tests --workspace --exclude mixcord-e2e --exclude mixcord-pipeline --exclude mixcord-bench \
+        --exclude mixcord-peers --all-targets
 }
 stage_doc() {
     cargo test --doc --features mixcord/testing,mixcord/twilight,mixcord/serenity &&
@@ -123,7 +124,8 @@ stage_package() {
     local verify=--no-verify
     [ "$full" = 0 ] || verify=
     # shellcheck disable=SC2086
-    cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-e2e --exclude mixcord-guide --allow-dirty $verify \
+    cargo package --quiet --workspace --exclude mixcord-bench --exclude mixcord-peers --exclude mixcord-pipeline --exclude mixcord-probe \
+        --exclude mixcord-e2e --exclude mixcord-guide --allow-dirty $verify \
         --target-dir target/package
 }
 # Units and alert rules, by the tools of those who read them.
@@ -154,36 +156,41 @@ stage_web() {
         cargo test -p mixcord-e2e --test web -- --ignored
     fi
 }
-# The libraries of others as clients of the proxy: node's and python's, where these are installed.
+# The libraries of others as clients of the proxy: serenity, and node's and python's where these are installed.
 stage_clients() {
     if [ "$full" = 0 ]; then
-        skipped "libraries of node and python (--full)"
+        skipped "serenity, and libraries of node and python (--full)"
         return
     fi
-    local folder=target/clients
-    mkdir -p "$folder" && cp tests/clients/* "$folder/" || return 1
+    local folder=target/clients chosen=()
+    mkdir -p "$folder" && cp tests/clients/*.* "$folder/" || return 1
+    # Outside of the workspace, with dependencies of its own.
+    cargo fmt --check --manifest-path tests/clients/serenity/Cargo.toml || return 1
+    cargo build --quiet --locked --manifest-path tests/clients/serenity/Cargo.toml --target-dir "$folder/serenity" || return 1
     if ! command -v npm >/dev/null 2>&1 || ! command -v python3 >/dev/null 2>&1; then
         skipped "node or python3 is not installed: discord.js, eris, discord.py and hikari"
-        return
-    fi
-    ln -sf "$(command -v node)" "$folder/node" &&
-        (cd "$folder" && npm install --silent --no-audit --no-fund) &&
-        python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install --quiet -r tests/clients/requirements.txt || return 1
-    if [ "$runner" = nextest ]; then
-        cargo nextest run --run-ignored only -p mixcord-e2e --test proxy_clients
+        chosen=(serenity)
     else
-        cargo test -p mixcord-e2e --test proxy_clients -- --ignored
+        ln -sf "$(command -v node)" "$folder/node" &&
+            (cd "$folder" && npm install --silent --no-audit --no-fund) &&
+            python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install --quiet -r tests/clients/requirements.txt || return 1
+    fi
+    if [ "$runner" = nextest ]; then
+        cargo nextest run --run-ignored only -p mixcord-e2e --test proxy_clients "${chosen[@]}"
+    else
+        cargo test -p mixcord-e2e --test proxy_clients -- --ignored "${chosen[@]}"
     fi
 }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 15))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
-    cargo test -p mixcord-cache --features kill-points --test kill_points -- --test-threads=1 &&
+    cargo test -p mixcord-cache --features kill-points --test kill_points --test beside_kills -- \
+        --test-threads=1 &&
         cargo test -p mixcord --features kill-points --test stage_kills &&
         table/prove.sh loom && table/prove.sh kill &&
         RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
-        event/fuzz/run.sh "$seconds" &&
+        event/fuzz/run.sh "$seconds" && recording/fuzz/run.sh "$seconds" &&
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 

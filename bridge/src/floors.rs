@@ -90,6 +90,12 @@ impl Floors {
         }
     }
 
+    /// Whether that receiver told something, and was not let go.
+    #[must_use]
+    pub fn knows(&self, receiver: &str) -> bool {
+        self.known.contains_key(receiver)
+    }
+
     /// A receiver is gone for good.
     pub fn gone(&mut self, receiver: &str) {
         self.known.remove(receiver);
@@ -157,6 +163,19 @@ enum Floor {
 }
 
 impl Report {
+    /// Says of no lane that it is further than `held` says.
+    pub fn hold(&mut self, held: &Self) {
+        for (name, stream) in &mut self.streams {
+            let Some(held) = held.streams.get(name) else { continue };
+            if held.created != stream.created {
+                continue;
+            }
+            for (lane, at) in &mut stream.lanes {
+                *at = held.lanes.get(lane).map_or(*at, |held| (*at).min(*held));
+            }
+        }
+    }
+
     /// `None` where it does not read the stream.
     fn floor(&self, stream: &str, created: i64, ends: &[End]) -> Option<Floor> {
         let told = self.streams.get(stream);
@@ -245,6 +264,17 @@ mod tests {
         floors.heard(2, "a", report(7, &[("0-2", 90), ("1-2", 100)]));
         assert_eq!(floors.trim(2, "s", 7, &last), Trim::Below(90), "the last message of 0-2 stays");
         assert_eq!(floors.trim(2, "s", 8, &last), Trim::Below(0), "made anew: nobody has read it");
+    }
+
+    #[test]
+    fn floors_that_are_held_let_nothing_go() {
+        let mut told = report(7, &[("0-2", 90), ("1-2", 40), ("3-4", 5)]);
+        told.hold(&report(7, &[("0-2", 60), ("1-2", 50)]));
+        assert_eq!(told, report(7, &[("0-2", 60), ("1-2", 40), ("3-4", 5)]));
+        // Of a stream that was made anew there is nothing to hold.
+        let mut told = report(8, &[("0-2", 9)]);
+        told.hold(&report(7, &[("0-2", 6)]));
+        assert_eq!(told, report(8, &[("0-2", 9)]));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The process `mixcord-bridge`: shard rings to NATS JetStream, and back.
 
 mod broker;
+mod clock;
+mod copying;
+mod crew;
 mod failure;
+mod notice;
 mod options;
 mod receive;
 mod send;
@@ -99,6 +103,21 @@ async fn run(
 struct Names {
     instance: String,
     bot: String,
+}
+
+/// Where this process runs, for people.
+fn place(instance: &str) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{instance} on {}", host.trim())
+}
+
+/// A number that no other process has.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // Seeded by the system's randomness.
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish() | 1
 }
 
 /// The runtime turns.

@@ -1,6 +1,6 @@
-//! The names where bridges meet: streams, subjects, and the bucket of floors.
+//! The names where bridges meet: streams, subjects, and the buckets of floors and leases.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Shards that share a stream: few streams for many shards, and one writer each.
 pub const LANES: u16 = 16;
@@ -15,10 +15,24 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Which of a sender's streams it belongs to.
+    /// Which of a sender's streams it belongs to: shards of one block, of one count.
     #[must_use]
-    pub const fn block(self) -> u16 {
-        self.shard / LANES
+    pub const fn block(self) -> (u16, u16) {
+        (self.count, self.shard / LANES)
+    }
+}
+
+/// As text, so that it may be the key of a map.
+impl Serialize for Lane {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lane {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -63,6 +77,15 @@ pub enum Shards {
 }
 
 impl Shards {
+    /// From the first to the last of so many; `None` for whatever there is.
+    #[must_use]
+    pub const fn range(self) -> Option<(u16, u16, u16)> {
+        match self {
+            Self::All => None,
+            Self::Range { first, last, count } => Some((first, last, count)),
+        }
+    }
+
     /// Whether a lane is one of them.
     #[must_use]
     pub fn has(self, lane: Lane) -> bool {
@@ -88,16 +111,17 @@ pub fn stream_prefix(instance: &str) -> String {
     format!("MIXCORD_{instance}_LOG_")
 }
 
-/// The stream of one block of a sender's lanes.
+/// The stream of a block of a sender's lanes, by the first of them: so machines that divide the shards have streams of
+/// their own without being told.
 #[must_use]
-pub fn stream(instance: &str, name: &str, block: u16) -> String {
-    format!("{}{name}_{block}", stream_prefix(instance))
+pub fn stream(instance: &str, name: &str, first: Lane) -> String {
+    format!("{}{name}_{first}", stream_prefix(instance))
 }
 
-/// What all of a stream's subjects begin with.
+/// What all of its subjects begin with.
 #[must_use]
-pub fn subject_prefix(instance: &str, name: &str, block: u16) -> String {
-    format!("mixcord.{instance}.{name}-{block}.")
+pub fn subject_prefix(instance: &str, name: &str, first: Lane) -> String {
+    format!("mixcord.{instance}.{name}-{first}.")
 }
 
 /// The lane of a subject: its last part.
@@ -108,8 +132,44 @@ pub fn lane_of(subject: &str) -> Option<Lane> {
 
 /// The bucket in which receivers tell their floors.
 #[must_use]
-pub fn bucket(instance: &str) -> String {
+pub fn floors(instance: &str) -> String {
     format!("MIXCORD_{instance}_FLOORS")
+}
+
+/// The bucket in which senders claim their streams, each under the stream's name.
+#[must_use]
+pub fn leases(instance: &str) -> String {
+    format!("MIXCORD_{instance}_LEASES")
+}
+
+/// Where a ticket for a command to a gateway is asked for: by its first shard and count. No name of a stream is like it.
+#[must_use]
+pub fn commands(instance: &str, gateway: Lane) -> String {
+    format!("mixcord.{instance}.commands.{gateway}")
+}
+
+/// Where a command is brought with a ticket: to who gave it.
+#[must_use]
+pub fn command_counter(instance: &str, giver: u64) -> String {
+    format!("mixcord.{instance}.commands.by.{giver:016x}")
+}
+
+/// The bucket of identify permits, each under its token's fingerprint and its bucket there.
+#[must_use]
+pub fn permits(bot: &str) -> String {
+    format!("MIXCORD_{bot}_PERMITS")
+}
+
+/// Where who has a state is asked for it: machines with that instance.
+#[must_use]
+pub fn copies(bot: &str, instance: &str) -> String {
+    format!("mixcord.{bot}.copies.of.{instance}")
+}
+
+/// Where one of them is asked.
+#[must_use]
+pub fn copy_giver(bot: &str, giver: u64) -> String {
+    format!("mixcord.{bot}.copies.by.{giver:016x}")
 }
 
 #[cfg(test)]
@@ -119,8 +179,11 @@ mod tests {
     #[test]
     fn a_lane_is_read_back_and_nothing_else_is_one() {
         let lane = Lane { shard: 31, count: 64 };
-        assert_eq!((lane.to_string().parse(), lane.block()), (Ok(lane), 1));
-        assert_eq!(lane_of(&format!("{}{lane}", subject_prefix("a", "main", 1))), Some(lane));
+        assert_eq!((lane.to_string().parse(), lane.block()), (Ok(lane), (64, 1)));
+        let first = Lane { shard: 16, count: 64 };
+        assert_eq!(lane_of(&format!("{}{lane}", subject_prefix("a", "main", first))), Some(lane));
+        assert_eq!(serde_json::to_string(&lane).unwrap(), "\"31-64\"");
+        assert_eq!(serde_json::from_str::<Lane>("\"31-64\"").unwrap(), lane);
         for wrong in ["", "1", "64-64", "-1-4", "01-4", "1-4-5", "70000-80000"] {
             assert_eq!(wrong.parse::<Lane>(), Err(NoLane), "{wrong}");
         }
@@ -128,8 +191,9 @@ mod tests {
 
     #[test]
     fn no_instance_begins_with_anothers_streams() {
-        let other = stream("a_log", "c", 0);
+        let first = Lane { shard: 0, count: 1 };
+        let other = stream("a_log", "c", first);
         assert!(!other.starts_with(&stream_prefix("a")), "{other}");
-        assert!(stream("a", "b-c", 0).starts_with(&stream_prefix("a")));
+        assert!(stream("a", "b-c", first).starts_with(&stream_prefix("a")));
     }
 }

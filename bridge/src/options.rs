@@ -79,6 +79,10 @@ pub(crate) struct BrokerOptions {
     pub(crate) nats_without_tls: bool,
 }
 
+const COPY_DIR: &str = "/var/tmp";
+/// No instance's state.
+pub(crate) const NOBODY: &str = "none";
+
 /// Options of `send`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SendOptions {
@@ -86,22 +90,25 @@ pub(crate) struct SendOptions {
     #[arg(long, value_name = "NAME", env = "MIXCORD_BRIDGE_STREAM", default_value = "main", value_parser = stream)]
     pub(crate) stream: String,
     /// Bytes a stream of 16 shards may hold; when it is full, the rings fill, then the sockets are not read
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_STREAM_BYTES", default_value = "1GiB", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_STREAM_BYTES", default_value = "1GiB", value_parser = command_line::bytes)]
     pub(crate) stream_bytes: u64,
     /// Bytes that are kept where nobody receives
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_RETAIN", default_value = "256MiB", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_RETAIN", default_value = "256MiB", value_parser = command_line::bytes)]
     pub(crate) retain: u64,
     /// Servers that keep a stream: 1, 3 or 5
     #[arg(long, value_name = "N", env = "MIXCORD_BRIDGE_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub(crate) replicas: u8,
     /// How long a receiver that is silent, or stands still with work waiting, holds the stream
-    #[arg(long, value_name = "DURATION", env = "MIXCORD_BRIDGE_MAX_ABSENCE", default_value = "15m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "MIXCORD_BRIDGE_MAX_ABSENCE", default_value = "15m", value_parser = command_line::duration)]
     pub(crate) max_absence: Duration,
     /// Messages under way at once, in each stream
     #[arg(long, value_name = "N", env = "MIXCORD_BRIDGE_WINDOW", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) window: u16,
+    /// Where a copy of the state lies while another machine fetches it: a file without a name
+    #[arg(long, value_name = "DIR", env = "MIXCORD_BRIDGE_COPY_DIR", default_value = COPY_DIR)]
+    pub(crate) copy_dir: PathBuf,
     /// Bytes of records in a message, before compression
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_PACK_BYTES", default_value = "64KiB", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_BRIDGE_PACK_BYTES", default_value = "64KiB", value_parser = command_line::bytes)]
     pub(crate) pack_bytes: u64,
 }
 
@@ -111,11 +118,18 @@ pub(crate) struct ReceiveOptions {
     /// Shards to receive: all, or A..B/N (A to B, both included, of N)
     #[arg(long, value_name = "all|A..B/N", env = "MIXCORD_BRIDGE_SHARDS", default_value = "all", value_parser = shards)]
     pub(crate) shards: Shards,
+    /// Where there is no ring yet, begin with a copy of the state that the machine with this instance has, and with the log
+    /// from where that ends; none begins with what the log has, and no state
+    #[arg(long, value_name = "INSTANCE|none", env = "MIXCORD_BRIDGE_STATE_FROM", default_value = NOBODY, value_parser = instance)]
+    pub(crate) state_from: String,
+    /// Where a copy of the state lies while another machine fetches it: a file without a name
+    #[arg(long, value_name = "DIR", env = "MIXCORD_BRIDGE_COPY_DIR", default_value = COPY_DIR)]
+    pub(crate) copy_dir: PathBuf,
     /// Groups that are made with each ring, so that nothing is lost to who starts first
     #[arg(long, value_name = "GROUP,GROUP", env = "MIXCORD_FEEDS", value_delimiter = ',', default_value = topology::CACHE_GROUP)]
     pub(crate) feeds: Vec<String>,
     /// Payload space of each shard's ring, a power of two
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB", value_parser = command_line::bytes)]
     pub(crate) ring_bytes: u64,
     /// Records each shard's ring can hold, a power of two
     #[arg(long, value_name = "N", env = "MIXCORD_RING_SLOTS", default_value_t = 8192)]
@@ -160,27 +174,6 @@ fn shards(text: &str) -> Result<Shards, String> {
         (first <= last && last < count).then_some(Shards::Range { first, last, count })
     })();
     parsed.ok_or_else(|| "expected all, or A..B/N with A to B below N".to_owned())
-}
-
-/// A number of bytes: `1048576`, `64MiB`, `2GiB`.
-fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)])
-}
-
-/// A duration: `90` (seconds), `90s`, `15m`, `12h`, `1d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("", 1)];
-    scaled(text, &units).map(Duration::from_secs)
-}
-
-fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
-    let parsed = units.iter().find_map(|(unit, scale)| {
-        text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*scale)
-    });
-    parsed.ok_or_else(|| {
-        let units = units.iter().map(|(unit, _)| *unit).filter(|unit| !unit.is_empty());
-        format!("expected a number, alone or with one of {}", units.collect::<Vec<_>>().join(", "))
-    })
 }
 
 #[cfg(test)]

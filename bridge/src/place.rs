@@ -3,7 +3,7 @@
 use mixcord_event::sections;
 use mixcord_event::status::{CHECKPOINT, MIRROR, SESSION};
 
-use crate::pack::Head;
+use crate::pack::{self, Head};
 
 const VERSION: u8 = 1;
 /// Six words, and two that say which message was read last.
@@ -29,20 +29,29 @@ pub struct Place {
 pub struct Mark {
     /// Its sequence number; 0 before the first.
     pub sequence: u64,
-    /// What its head said.
+    /// What its head said; 0 where it has none, as no bridge wrote it.
     pub log: u64,
-    /// What its head said, with the part in the upper bits of the count.
+    /// What its head said; a sum of it where it has none.
     pub first: u64,
-    /// Records, and which part.
+    /// Records, with the part in the upper bits; its length where it has no head.
     pub count: u64,
 }
 
 impl Mark {
     /// Of a message.
     #[must_use]
-    pub fn of(sequence: u64, head: &Head) -> Self {
-        let count = u64::from(head.count) | u64::from(head.part) << 32;
-        Self { sequence, log: head.log, first: head.first, count }
+    pub fn of(sequence: u64, message: &[u8]) -> Self {
+        match Head::read(message) {
+            Ok((Head { log, first, count, part, .. }, _)) => {
+                Self { sequence, log, first, count: u64::from(count) | u64::from(part) << 32 }
+            }
+            Err(_) => Self {
+                sequence,
+                log: 0,
+                first: pack::sum(message).into(),
+                count: message.len() as u64,
+            },
+        }
     }
 }
 

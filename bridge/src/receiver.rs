@@ -16,8 +16,9 @@ use crate::place::{Mark, Place};
 pub struct Receiver {
     place: Place,
     assembler: Assembler,
-    /// Reading began anew, and nothing was taken since: what is missing now is not there.
-    checked: bool,
+    /// Reading began anew as positions from this one of this log were missing, and nothing was taken since: if they
+    /// are missing still, they are not there.
+    doubted: Option<(u64, u64)>,
     /// The next log, which nothing was taken of: its id, and from where on it is read.
     next_log: Option<(u64, u64)>,
 }
@@ -101,7 +102,7 @@ impl Receiver {
     /// Goes on where the mirror stands.
     #[must_use]
     pub fn new(place: Place) -> Self {
-        Self { place, assembler: Assembler::default(), checked: false, next_log: None }
+        Self { place, assembler: Assembler::default(), doubted: None, next_log: None }
     }
 
     /// How far the mirror is.
@@ -113,10 +114,8 @@ impl Receiver {
     /// Where to begin reading; `found` is the message at the mark's sequence number, if there is one.
     pub fn begin(&mut self, found: Option<&[u8]>) -> Begin {
         self.assembler.forget();
-        self.checked = true;
         let mark = self.place.mark;
-        let head = found.and_then(|message| Head::read(message).ok());
-        let known = head.is_some_and(|(head, _)| Mark::of(mark.sequence, &head) == mark);
+        let known = found.is_some_and(|message| Mark::of(mark.sequence, message) == mark);
         if known { Begin::Behind(mark.sequence) } else { Begin::AtFirst }
     }
 
@@ -125,22 +124,42 @@ impl Receiver {
     /// # Errors
     /// It cannot be read. Unless a later release wrote it, go on behind it: what was in it is told as missing.
     pub fn message(&mut self, sequence: u64, message: &[u8]) -> Result<Step<'_>, PackError> {
-        let (head, body) = Head::read(message)?;
+        let mark = Mark::of(sequence, message);
+        let (head, body) = match Head::read(message) {
+            Ok(read) => read,
+            Err(error) if error.is_of_another_release() => return Err(error),
+            Err(error) => {
+                self.passed(mark);
+                return Err(error);
+            }
+        };
         let place = self.place;
         let begins = head.log != place.log;
         // Each log raises the generation: what does not is of one that was ended.
         if begins && place.log != 0 && head.generation <= place.generation {
+            self.passed(mark);
+            return Ok(Step::Pass);
+        }
+        // Within a log, it was under way when its sender died: who came after it sent all of that again, or took the
+        // shard over and found its end ([`crate::takeover`]).
+        if !begins && head.generation < place.generation {
+            self.passed(mark);
             return Ok(Step::Pass);
         }
         let whole = match self.assembler.push(head, body) {
             Ok(Some(whole)) => whole,
-            // The rest of a pack that began in front of where reading did, or a stray.
-            Ok(None) | Err(PackError::Part { .. }) => return Ok(Step::Pass),
-            Err(error) => return Err(error),
+            Ok(None) => return Ok(Step::Pass),
+            // The rest of a pack that began in front of where reading did, or a stray; or the log lost its tail, and the
+            // first parts came where reading was already: so it is no place to go on from.
+            Err(PackError::Part { .. }) => return Ok(Step::Pass),
+            Err(error) => {
+                self.place.mark = mark;
+                return Err(error);
+            }
         };
-        let mark = Mark::of(sequence, &head);
         if !begins && head.end() < place.next {
             self.place.mark = mark;
+            self.place.generation = place.generation.max(head.generation);
             return Ok(Step::Pass);
         }
         let from = match self.next_log {
@@ -149,20 +168,34 @@ impl Receiver {
             _ => self.next_log.insert((head.log, head.kept)).1,
         };
         if head.first > from {
-            if !self.checked {
+            let doubt = Some((head.log, from));
+            if self.doubted != doubt {
+                self.doubted = doubt;
                 return Ok(Step::Again);
             }
             if head.kept <= from {
+                self.place.mark = mark;
+                if !begins {
+                    self.place.generation = place.generation.max(head.generation);
+                }
                 return Ok(Step::Pass);
             }
         }
-        self.checked = false;
+        self.doubted = None;
         let loss = missing(&place, &whole);
         let next = if begins { head.first } else { place.next.max(head.first) };
         let generation = place.generation.max(head.generation);
         let before = Place { log: head.log, next, generation, ..place };
         let skip = (next - head.first) as usize;
         Ok(Step::Take(Take { loss, whole, skip, before, mark }))
+    }
+
+    /// A message has nothing for the mirror: reading goes on behind it another time, too, unless parts of a pack stand
+    /// before it.
+    const fn passed(&mut self, mark: Mark) {
+        if !self.assembler.is_gathering() {
+            self.place.mark = mark;
+        }
     }
 
     /// The mirror holds everything up to there.

@@ -29,8 +29,8 @@ pub struct Sender {
 #[derive(Debug)]
 struct Lane {
     log: u64,
-    /// At least this, for a log that begins.
-    minted: u64,
+    /// At least this.
+    since: u64,
     /// 0 until the log was looked at.
     generation: u64,
     /// This process found or wrote its own log in the lane.
@@ -65,7 +65,7 @@ pub struct Found {
 /// Why nothing more is sent in a lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Fault {
-    /// Somebody else began a log in it.
+    /// Somebody else began a log in it, or took this one over.
     #[error(
         "another mixcord-bridge sends this shard (generation {theirs}, this one has {ours}): two gateways run it. \
          Stop one of them, and its bridge"
@@ -129,17 +129,17 @@ pub enum Outcome {
 
 impl Sender {
     /// Adds a lane: the ring `log`, whose group let go of everything before `floor`. The log is looked at next.
-    /// Generations that begin are at least `minted`, so that they rise even where a stream was made anew: seconds
-    /// since 1970.
-    pub fn add(&mut self, log: u64, floor: u64, minted: u64) -> LaneIndex {
-        self.lanes.push(Lane::new(log, floor, minted));
+    /// It is sent since generation `since` ([`crate::lease`]); what others sent in the lane before has a lower one,
+    /// and where it has not, as a bucket or a log lost its tail, this one's is raised.
+    pub fn add(&mut self, log: u64, floor: u64, since: u64) -> LaneIndex {
+        self.lanes.push(Lane::new(log, floor, since));
         self.forget();
         self.lanes.len() - 1
     }
 
-    /// The lane's ring is another one now.
-    pub fn replace(&mut self, lane: LaneIndex, log: u64, floor: u64, minted: u64) {
-        self.lanes[lane] = Lane::new(log, floor, minted);
+    /// The lane's ring is another one now, or is sent since another generation.
+    pub fn replace(&mut self, lane: LaneIndex, log: u64, floor: u64, since: u64) {
+        self.lanes[lane] = Lane::new(log, floor, since);
         self.forget();
     }
 
@@ -242,10 +242,10 @@ impl Sender {
 }
 
 impl Lane {
-    const fn new(log: u64, floor: u64, minted: u64) -> Self {
+    const fn new(log: u64, floor: u64, since: u64) -> Self {
         Self {
             log,
-            minted,
+            since,
             generation: 0,
             owns: false,
             kept: floor,
@@ -260,25 +260,25 @@ impl Lane {
         self.next = self.kept;
         let Some((sequence, head)) = found.last else {
             self.sequence = 0;
-            self.generation = self.generation.max(self.minted);
+            self.generation = self.generation.max(self.since);
             return;
         };
         self.sequence = sequence;
         let Some(head) = head else {
-            self.generation = self.generation.max(self.minted);
+            self.generation = self.generation.max(self.since);
             return;
         };
         let (ours, theirs) = (self.generation, head.generation);
         let is_ours = head.log == self.log;
-        // Each log raises it.
-        if !is_ours && self.owns && theirs >= ours {
+        // Each log raises it, and so does who takes over a log that this process wrote.
+        if self.owns && (theirs > ours || (!is_ours && theirs == ours)) {
             self.fault = Some(Fault::Superseded { theirs, ours });
         } else if !is_ours {
-            self.generation = ours.max(theirs.saturating_add(1)).max(self.minted);
+            self.generation = ours.max(theirs.saturating_add(1)).max(self.since);
         } else if head.end() > found.tail {
             self.fault = Some(Fault::Ahead { log: head.end(), ring: found.tail });
         } else {
-            (self.owns, self.generation) = (true, theirs.max(ours));
+            (self.owns, self.generation) = (true, theirs.max(ours).max(self.since));
         }
     }
 }

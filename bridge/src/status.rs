@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 
-use async_nats::jetstream::kv;
-use futures_util::TryStreamExt as _;
 use mixcord_bridge::floors::Report;
+use mixcord_bridge::lease::Claim;
+use mixcord_bridge::names;
 use mixcord_bridge::pack::Head;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -31,7 +31,18 @@ struct Stream {
     last: u64,
     replicas: usize,
     leader: Option<String>,
+    /// Who writes it, by the last claim.
+    writer: Option<Writer>,
     lanes: Vec<LaneStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct Writer {
+    place: String,
+    /// When the claim was renewed last, in seconds since 1970.
+    renewed_s: i64,
+    /// It stopped in order.
+    ended: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +102,7 @@ pub(crate) async fn run(
 }
 
 async fn read(broker: &Broker, bot: &str) -> Result<Status, Problem> {
+    let leases = broker::bucket(broker, names::leases(bot)).await?;
     let mut streams = Vec::new();
     for name in broker::streams(broker, bot).await? {
         let Some(log) = broker::find(broker, &name).await? else { continue };
@@ -108,6 +120,14 @@ async fn read(broker: &Broker, bot: &str) -> Result<Status, Problem> {
             });
         }
         lanes.sort_by(|a, b| a.lane.len().cmp(&b.lane.len()).then_with(|| a.lane.cmp(&b.lane)));
+        let writer = match &leases {
+            Some(leases) => leases.get(&name).await?,
+            None => None,
+        };
+        let writer = writer.and_then(|held| {
+            let Claim { place, ended, .. } = serde_json::from_slice(&held.value).ok()?;
+            Some(Writer { place, renewed_s: held.put_s, ended })
+        });
         streams.push(Stream {
             name,
             bytes: info.state.bytes,
@@ -117,6 +137,7 @@ async fn read(broker: &Broker, bot: &str) -> Result<Status, Problem> {
             last: info.state.last_sequence,
             replicas: info.config.num_replicas,
             leader: info.cluster.and_then(|cluster| cluster.leader),
+            writer,
             lanes,
         });
     }
@@ -129,16 +150,12 @@ async fn receivers(
     bot: &str,
     streams: &[Stream],
 ) -> Result<Vec<Receiver>, Problem> {
-    let Some(store) = broker::bucket(broker, bot).await? else { return Ok(Vec::new()) };
-    let keys = store.keys().await.map_err(Problem::broker)?;
-    let keys: Vec<String> = keys.try_collect().await.map_err(Problem::broker)?;
+    let Some(bucket) = broker::bucket(broker, names::floors(bot)).await? else {
+        return Ok(Vec::new());
+    };
     let mut receivers = Vec::new();
-    for id in keys {
-        let entry = store.entry(&id).await.map_err(Problem::broker)?;
-        let Some(entry) = entry.filter(|entry| entry.operation == kv::Operation::Put) else {
-            continue;
-        };
-        let Ok(report) = serde_json::from_slice::<Report>(&entry.value) else { continue };
+    for held in bucket.all().await? {
+        let Ok(report) = serde_json::from_slice::<Report>(&held.value) else { continue };
         let last_of = |stream: &str, lane: &str| {
             let stream = streams.iter().find(|known| known.name == stream)?;
             stream.lanes.iter().find(|known| known.lane == lane).map(|known| known.last)
@@ -150,7 +167,7 @@ async fn receivers(
                 lanes.push(Lag { stream: stream.clone(), lane: lane.clone(), at: *at, behind });
             }
         }
-        let told_s = entry.created.unix_timestamp();
+        let (id, told_s) = (held.key, held.put_s);
         receivers.push(Receiver { id, place: report.place, told_s, lanes });
     }
     Ok(receivers)
@@ -168,12 +185,17 @@ fn shown(status: &Status) -> String {
     for stream in &status.streams {
         let full = stream.bytes as f64 * 100.0 / stream.bytes_max.max(1) as f64;
         let leader = stream.leader.as_deref().map(|leader| format!(", leader {leader}"));
+        let writer = stream.writer.as_ref().map(|writer| match writer.ended {
+            true => format!(", {} stopped sending", writer.place),
+            false => format!(", sent by {}", writer.place),
+        });
         lines.push(format!(
-            "{}: {} messages, {full:.1} % full, {} replicas{}",
+            "{}: {} messages, {full:.1} % full, {} replicas{}{}",
             stream.name,
             stream.messages,
             stream.replicas,
-            leader.unwrap_or_default()
+            leader.unwrap_or_default(),
+            writer.unwrap_or_default()
         ));
         for lane in &stream.lanes {
             lines.push(format!(

@@ -7,5 +7,6 @@ pub mod annotate;
 pub mod engine;
 pub mod kill;
 pub mod options;
+pub mod overlap;
 pub mod settings;
 pub mod store;

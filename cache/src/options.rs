@@ -12,6 +12,7 @@ use mixcord_state::Resource;
 
 use crate::engine::Plan;
 use crate::settings::Settings;
+use crate::store::CopyFrom;
 
 /// Process 2 of Mixcord: keeps the state, and publishes each event with the old entity beside the
 /// new.
@@ -25,11 +26,15 @@ pub struct Options {
     /// started anew, and no longer.
     #[arg(long, env = "MIXCORD_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Where there is no store yet, begin with a copy of another instance's state, as `mixcord cache copy` writes it; - is
+    /// standard input.
+    #[arg(long, env = "MIXCORD_STATE_FROM", value_name = "FILE|-")]
+    state_from: Option<String>,
     /// Whether there is a store at all.
     #[arg(long, env = "MIXCORD_STORE", value_enum, default_value_t = StoreKind::Table)]
     store: StoreKind,
     /// How large the store may become; it grows in steps. At the limit the oldest messages go, then presences.
-    #[arg(long, env = "MIXCORD_STATE_MAX", value_name = "BYTES", default_value = "4GiB", value_parser = bytes)]
+    #[arg(long, env = "MIXCORD_STATE_MAX", value_name = "BYTES", default_value = "4GiB", value_parser = command_line::bytes)]
     state_max: u64,
     /// A resource that is not cached; may be repeated.
     #[arg(
@@ -43,13 +48,20 @@ pub struct Options {
     #[arg(long, env = "MIXCORD_MESSAGES_PER_CHANNEL", value_name = "N", default_value_t = 100)]
     messages_per_channel: u32,
     /// How long a message is kept.
-    #[arg(long, env = "MIXCORD_MESSAGES_AGE", value_name = "DURATION", default_value = "1d", value_parser = duration)]
+    #[arg(long, env = "MIXCORD_MESSAGES_AGE", value_name = "DURATION", default_value = "1d", value_parser = command_line::duration)]
     messages_age: Duration,
+    /// After how long a message is compressed, to half its memory, while no event waits: a tenth of a core at most.
+    /// Without it none is.
+    #[arg(long, env = "MIXCORD_COMPRESS_MESSAGES_AFTER", value_name = "DURATION", value_parser = command_line::duration)]
+    compress_messages_after: Option<Duration>,
+    /// How long a thread is kept once it is archived; one that is opened again comes again with that event.
+    #[arg(long, env = "MIXCORD_THREADS_AGE", value_name = "DURATION", default_value = "7d", value_parser = command_line::duration)]
+    threads_age: Duration,
     /// Records the output ring can hold. A ring that is there gets other sizes at the start, once it is drained.
     #[arg(long, env = "MIXCORD_OUTPUT_SLOTS", value_name = "N", default_value_t = 65_536)]
     output_slots: u32,
     /// Bytes the output ring can hold.
-    #[arg(long, env = "MIXCORD_OUTPUT_BYTES", value_name = "BYTES", default_value = "64MiB", value_parser = bytes)]
+    #[arg(long, env = "MIXCORD_OUTPUT_BYTES", value_name = "BYTES", default_value = "64MiB", value_parser = command_line::bytes)]
     output_bytes: u64,
     /// Partitions of a group that takes events in batches, so the most of its members that work at a time: 1 to 1024.
     #[arg(long, env = "MIXCORD_OUTPUT_PARTITIONS", value_name = "N", default_value_t = 64)]
@@ -57,8 +69,9 @@ pub struct Options {
     /// Groups of consumers that the output ring has room for: 1 to 1024.
     #[arg(long, env = "MIXCORD_OUTPUT_GROUPS", value_name = "N", default_value_t = 64)]
     output_groups: u16,
-    /// What is weighed more where events come often: low-latency, balanced (up to 0.3 ms later, for a fraction of
-    /// the wakes), low-cpu (up to 2 ms later).
+    /// What is weighed more where events come often: low-latency, balanced (up to 1 ms later, for a fraction of
+    /// the wakes), low-cpu (up to 3 ms later). Behind a gateway that does the same events come in
+    /// batches, and are not later.
     #[arg(long, env = "MIXCORD_PACE", value_name = "PACE", default_value_t = Pace::Balanced)]
     pub pace: Pace,
     /// Options from a file.
@@ -117,6 +130,9 @@ impl Options {
         if self.store == StoreKind::Table && self.state_max < STATE_BYTES_MIN {
             return Err("--state-max has to be at least 1MiB".to_owned());
         }
+        if self.store == StoreKind::None && self.state_from.is_some() {
+            return Err("--state-from needs a store: leave --store none away".to_owned());
+        }
         let dir = self.state.clone().unwrap_or_else(|| topology::state_dir(&self.instance).into());
         let (state, mut base) = match self.store {
             StoreKind::Table => (Some(dir), Settings::default()),
@@ -124,10 +140,13 @@ impl Options {
         };
         base.messages_per_channel = self.messages_per_channel;
         base.messages_age = self.messages_age;
+        base.threads_age = self.threads_age;
+        base.compress_messages_after = self.compress_messages_after;
         let settings = self.no_cache.iter().fold(base, |settings, &off| settings.without(off));
         Ok(Plan {
             instance: self.instance.clone(),
             state,
+            state_from: self.state_from.as_deref().map(CopyFrom::named),
             state_bytes_max: self.state_max,
             settings,
             output,
@@ -147,49 +166,18 @@ fn option_of(what: &str) -> &'static str {
     }
 }
 
-/// A number of bytes: `1048576`, `64MiB`, `2GiB`.
-fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text, &[("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)])
-}
-
-/// A duration: `90` (seconds), `90s`, `15m`, `12h`, `1d`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("", 1)];
-    scaled(text, &units).map(Duration::from_secs)
-}
-
-fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, String> {
-    let parsed = units.iter().find_map(|(unit, scale)| {
-        text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*scale)
-    });
-    parsed.ok_or_else(|| {
-        let units = units.iter().map(|(unit, _)| *unit).filter(|unit| !unit.is_empty());
-        format!("expected a number, alone or with one of {}", units.collect::<Vec<_>>().join(", "))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use mixcord_state::{Checkpoint, InputPosition};
 
     use super::*;
 
-    #[test]
-    fn sizes_and_durations_have_units() {
-        assert_eq!(bytes("64MiB"), Ok(64 << 20));
-        assert_eq!(bytes("512"), Ok(512));
-        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        for wrong in ["", "MiB", "-1", "1TB", "99999999999GiB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
-
     /// 1,024 shards and those of a former count, while of each of them a record is delivered in part.
     #[test]
     fn the_output_rings_checkpoint_has_room_for_1_024_shards_twice() {
         let plan = Options::try_parse_from(["mixcord-cache"]).unwrap().plan().unwrap();
-        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 2, index: u16::MAX };
+        let input =
+            InputPosition { index: u16::MAX, ..InputPosition::whole(u64::MAX, (1 << 48) - 2) };
         let of = |count: u16| (0..1024).map(move |shard| ((count, shard), input));
         let checkpoint = Checkpoint {
             store: u64::MAX,

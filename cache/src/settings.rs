@@ -13,11 +13,21 @@ pub struct Settings {
     pub messages_per_channel: u32,
     /// How long a message is kept after it was received.
     pub messages_age: Duration,
+    /// How long a thread is kept after the event was received that archived it.
+    pub threads_age: Duration,
+    /// After how long messages are compressed, when there is nothing else to do; `None`: never.
+    pub compress_messages_after: Option<Duration>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { off: 0, messages_per_channel: 100, messages_age: Duration::from_secs(86_400) }
+        Self {
+            off: 0,
+            messages_per_channel: 100,
+            messages_age: Duration::from_secs(86_400),
+            threads_age: Duration::from_secs(7 * 86_400),
+            compress_messages_after: None,
+        }
     }
 }
 

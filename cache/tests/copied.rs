@@ -89,7 +89,7 @@ fn into_lmdb(instance: &Instance, dir: &Path) {
     made.unwrap();
     drop(env);
     let format =
-        mixcord_state::format::text().unwrap().replacen("mixcord-state 4", "mixcord-state 3", 1);
+        mixcord_state::format::text(4).unwrap().replacen("mixcord-state 4", "mixcord-state 3", 1);
     fs::write(dir.join("format"), format).unwrap();
 }
 

@@ -7,7 +7,7 @@ use mixcord_cache::engine::{Engine, Progress};
 use mixcord_event::atoms;
 use mixcord_ring::{Member, Producer};
 use mixcord_state::{Resource, State, Table};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 /// Deletions take memory until the commit as values do: a batch of them ends in time.
 #[test]
@@ -102,27 +102,95 @@ fn a_guild_that_goes_and_a_role_of_all_members_are_changed_in_slices_and_told_at
     instance.check_state();
 }
 
-/// The same of guilds that are gone while nobody listened, over restarts between the slices.
+/// The same over restarts between the slices, also of guilds that are gone while nobody listened: what is left
+/// is done by whoever comes, and told once.
 #[test]
-fn a_guild_that_went_unseen_is_told_once_whenever_the_cache_starts_again() {
-    let instance = Instance::new("unseen");
-    let (mut shard, engine, mut consumer) = crowded(&instance);
-    drop(engine);
-    send(&mut shard, (0, 1), &[("READY", json!({"user": {"id": "1"}, "guilds": []}))]);
-    let (mut seen, mut starts) = (Vec::new(), 0);
-    loop {
-        let mut engine = instance.engine();
-        let progress = engine.round().unwrap();
-        seen.extend(receive(&mut consumer));
-        if progress == Progress::Idle {
-            break;
+fn what_is_done_in_slices_is_told_once_whenever_the_cache_starts_again() {
+    let ready = json!({"user": {"id": "1"}, "guilds": []});
+    let role = json!({"guild_id": "100", "role_id": "300"});
+    let events = [
+        ("READY", ready, vec![("READY", 0), ("GUILD_DELETE", 1)]),
+        ("GUILD_DELETE", json!({"id": "100"}), vec![("GUILD_DELETE", 0)]),
+        ("GUILD_ROLE_DELETE", role, vec![("GUILD_ROLE_DELETE", 0)]),
+    ];
+    for (kind, event, told) in events {
+        let instance = Instance::new(&format!("again-{}", told.len() + kind.len()));
+        let (mut shard, engine, mut consumer) = crowded(&instance);
+        drop(engine);
+        send(&mut shard, (0, 1), &[(kind, event)]);
+        let (mut seen, mut starts) = (Vec::new(), 0);
+        loop {
+            let mut engine = instance.engine();
+            let progress = engine.round().unwrap();
+            seen.extend(receive(&mut consumer));
+            if progress == Progress::Idle {
+                break;
+            }
+            starts += 1;
         }
-        starts += 1;
+        assert!(starts > 1, "{kind}: in one batch");
+        let kinds: Vec<_> = seen.iter().map(|out| (out.kind.as_str(), out.index)).collect();
+        assert_eq!(kinds, told);
+        let old = &seen[seen.len() - 1].old;
+        assert_eq!(
+            if kind == "GUILD_ROLE_DELETE" { &old["id"] } else { &old["roles"][0]["id"] },
+            "300"
+        );
+        let gone = kind != "GUILD_ROLE_DELETE";
+        assert_eq!(instance.is_empty(Table::Members), gone, "{kind}");
+        instance.check_state();
     }
-    assert!(starts > 2, "in one batch");
-    let kinds: Vec<_> = seen.iter().map(|out| (out.kind.as_str(), out.index)).collect();
-    assert_eq!(kinds, [("READY", 0), ("GUILD_DELETE", 1)]);
-    assert_eq!(seen[1].old["roles"][0]["id"], "300");
+}
+
+/// Threads and presences that go with one event: in slices, and `old` is what was before the first.
+#[test]
+fn threads_and_presences_that_go_at_once_go_in_slices() {
+    const THREADS: u64 = 9000;
+    let instance = Instance::new("many-threads");
+    instance.declare();
+    let mut shard = instance.shard(0, 1);
+    let mut engine = instance.engine();
+    let mut consumer = instance.consumer();
+    let channel = json!({"id": "200", "type": 15, "name": "forum"});
+    let guild = json!({"id": "100", "name": "g", "channels": [channel]});
+    let mut load = |events: &[(&str, Json)]| {
+        for event in events {
+            send(&mut shard, (0, 1), std::slice::from_ref(event));
+            while engine.round().unwrap() == Progress::Worked {}
+        }
+    };
+    let sync = |first: u64| {
+        let thread = |id: u64| json!({"id": id.to_string(), "guild_id": "100", "parent_id": first.to_string(), "type": 11, "name": "t"});
+        let threads: Vec<_> = (first..first + 1000).map(thread).collect();
+        // Of a parent each, so that no call erases another's.
+        json!({"guild_id": "100", "channel_ids": [first.to_string()], "threads": threads})
+    };
+    let presence =
+        |user: u64| json!({"user": {"id": user.to_string()}, "guild_id": "100", "status": "idle"});
+    let presences = |first: u64| {
+        let members: Vec<_> =
+            (first..first + 1000).map(|id| json!({"user": {"id": id.to_string()}})).collect();
+        let presences: Vec<_> = (first..first + 1000).map(presence).collect();
+        json!({"guild_id": "100", "members": members, "presences": presences})
+    };
+    load(&[("GUILD_CREATE", guild.clone())]);
+    receive(&mut consumer);
+    for first in (10_000..10_000 + THREADS).step_by(1000) {
+        load(&[("THREAD_LIST_SYNC", sync(first)), ("GUILD_MEMBERS_CHUNK", presences(first))]);
+        receive(&mut consumer);
+    }
+    // One event lists nothing of it any more.
+    send(&mut shard, (0, 1), &[("GUILD_CREATE", guild), ("TYPING_START", json!({}))]);
+    let rounds = rounds(&mut engine, &mut consumer);
+    assert!(rounds.len() > 2, "in one batch");
+    let (last, before) = rounds.split_last().unwrap();
+    assert!(before.iter().all(Vec::is_empty), "told before it was done");
+    let kinds: Vec<_> = last.iter().map(|out| out.kind.as_str()).collect();
+    assert_eq!(kinds, ["GUILD_CREATE", "TYPING_START"]);
+    drop(engine);
+    for table in [Table::Threads, Table::Presences] {
+        assert!(instance.is_empty(table), "{table:?}");
+    }
     instance.check_state();
 }
 

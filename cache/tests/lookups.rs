@@ -4,7 +4,7 @@ mod common;
 
 use common::asked::{asked, asked_keys};
 use common::{Cache, record_bytes};
-use mixcord_cache::annotate::Wants;
+use mixcord_cache::annotate::{Names, Wants};
 use mixcord_cache::store::Subject;
 use mixcord_event::Record;
 use mixcord_state::tables::{MEMBERS, USERS};
@@ -61,14 +61,14 @@ fn what_an_event_wants_is_what_it_asks_for() {
         (
             "PRESENCE_UPDATE",
             json!({"guild_id": "100", "user": {"id": "5"}, "status": "idle"}),
-            2,
+            1,
             0,
         ),
         ("MESSAGE_CREATE", message(15), 2, 2),
         ("MESSAGE_UPDATE", message(1), 1, 0),
         ("MESSAGE_REACTION_ADD", reaction, 1, 0),
         ("GUILD_MEMBER_UPDATE", member(2), 3, 0),
-        ("VOICE_STATE_UPDATE", voice, 3, 2),
+        ("VOICE_STATE_UPDATE", voice, 4, 2),
         ("TYPING_START", json!({"guild_id": "100", "user_id": "16", "member": member(16)}), 0, 2),
         ("MESSAGE_DELETE", message(1), 1, 0),
     ];
@@ -79,7 +79,8 @@ fn what_an_event_wants_is_what_it_asks_for() {
     cache.feed("GUILD_CREATE", created);
     for (kind, payload, keys, people) in wanted {
         let bytes = record_bytes(kind, &payload, cache.at);
-        let wants = Wants::of(&Record::parse_head(&bytes).unwrap());
+        let record = Record::parse_head(&bytes).unwrap();
+        let wants = Wants::of(&record, &Names::of(record.data().as_map().unwrap()));
         if let Some(id) = wants.message {
             let channel = wants.values[0].unwrap();
             let facts = compose::channel_facts(&cache.store, channel.owner(), channel.id());

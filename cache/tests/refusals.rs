@@ -6,17 +6,13 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::instance::{Instance, Out, receive, send, settle};
+use common::instance::{Instance, kinds, receive, send, settle};
 use common::small_shm::{fill_shm, in_a_small_shm};
 use mixcord_cache::engine::{Engine, Progress};
 use mixcord_event::Flags;
 use mixcord_ring::{Geometry, Member, Namespace, Producer};
 use serde_json::{Value as Json, json};
 use tracing_subscriber::layer::SubscriberExt;
-
-fn kinds(seen: &[Out]) -> Vec<&str> {
-    seen.iter().map(|out| out.kind.as_str()).collect()
-}
 
 /// Lines that the engine logs as errors meanwhile.
 fn errors_logged(work: impl FnOnce()) -> usize {

@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::instance::{Instance, send, settle};
-use mixcord_event::{Record, topology};
-use mixcord_recording::{Player, Reader, Recorder, Speed, Wanted, Writer};
-use mixcord_ring::{Limits, Observed, Ring};
+use common::instance::{Instance, send, settle, until};
+use mixcord_event::{Kind, Record, topology};
+use mixcord_recording::{Played, Player, Reader, Recorder, Speed, Wanted, Writer};
+use mixcord_ring::{Limits, Namespace, Observed, Ring};
 use serde_json::{Value as Json, json};
 
 /// The ring of the origin in a record of the output ring.
@@ -63,10 +63,16 @@ fn output(instance: &Instance) -> [Vec<Vec<u8>>; 2] {
     ring.glance(0, Limits { records: 4096, bytes: 8 << 20 }, &mut seen).expect("whole");
     let mut shards = [Vec::new(), Vec::new()];
     for entry in seen.entries() {
-        let shard = Record::parse(entry.payload).expect("a record").header().shard.id;
+        let record = Record::parse(entry.payload).expect("a record");
+        let header = record.header();
         let mut bytes = entry.payload.to_vec();
         bytes[ORIGIN_RING].fill(0);
-        shards[usize::from(shard)].push(bytes);
+        // What the cache itself tells it tells at its own time.
+        if header.kind == Kind::GAP {
+            let reason = header.reason.as_str().unwrap_or("none");
+            bytes = format!("GAP {reason} before {}", header.origin.position).into();
+        }
+        shards[usize::from(header.shard.id)].push(bytes);
     }
     shards
 }
@@ -110,4 +116,64 @@ fn a_recorded_run_replayed_gives_the_same_output_ring() {
     let (recorded, replayed) = (output(&first), output(&second));
     assert!(recorded.iter().all(|shard| shard.len() > 150), "too little to prove anything");
     assert_eq!(recorded, replayed);
+}
+
+/// A ring that took another's place while it was recorded: the replay's cache tells the loss as the first one did.
+#[test]
+fn a_ring_that_was_replaced_is_replaced_in_the_replay() {
+    let first = Instance::new("replaced");
+    let mut ring = first.shard(0, 2);
+    let writer = Writer::new(Vec::new(), 1, false).expect("it is memory");
+    let namespace = first.namespace.clone();
+    let recorder = Recorder::new(namespace, writer, Wanted::default(), None, true);
+    let mut recorder = recorder.expect("a bell");
+    let mut engine = first.engine();
+    for round in 0..4 {
+        if round > 0 {
+            // As somebody does who removes files of /dev/shm.
+            drop(ring);
+            let segment = format!("{}.{}", first.namespace.prefix(), topology::shard_ring(0, 2));
+            std::fs::remove_file(Namespace::directory().join(segment)).expect("the ring");
+            ring = first.shard(0, 2);
+        }
+        send(&mut ring, (0, 2), &[create(0)]);
+        send(&mut ring, (0, 2), &events(0, round));
+        // Out of line, and the last of its ring: no later publish lets go of it.
+        send(&mut ring, (0, 2), &[("LARGE", json!({"text": "x".repeat(70 << 10)}))]);
+        // Rings are looked for now and then.
+        until("the ring to be read and recorded", || {
+            settle(&mut engine);
+            while recorder.round().expect("no error") {}
+            ring.ring().is_drained() && recorder.rings() == round as usize + 1
+        });
+    }
+    let (bytes, recorded) = recorder.finish().expect("it is memory");
+
+    let second = Instance::new("replaced-again");
+    let mut engine = second.engine();
+    let player = Player::new(second.namespace.clone(), Speed::Max).expect("a bell");
+    let reader = Reader::open(&bytes[..]).expect("a recording");
+    let played: Played = std::thread::scope(|scope| {
+        let playing = scope.spawn(move || player.play(reader, || false, |_| {}));
+        while !playing.is_finished() {
+            settle(&mut engine);
+        }
+        playing.join().expect("no panic").expect("replayed")
+    });
+    until("the last ring to be read", || {
+        settle(&mut engine);
+        let ring = Ring::attach(&second.namespace, &topology::shard_ring(0, 2));
+        ring.is_ok_and(|ring| ring.is_drained())
+    });
+    assert_eq!((played.records, played.lost, played.whole), (recorded.records, 0, true));
+    let (recorded, replayed) = (output(&first), output(&second));
+    let gaps = recorded[0].iter().filter(|bytes| bytes.starts_with(b"GAP"));
+    assert_eq!(gaps.filter(|gap| gap.starts_with(b"GAP ring_lost ")).count(), 3);
+    assert_eq!(recorded, replayed);
+    // P7: nothing is left of the rings that another took the place of.
+    let large = format!("{}.{}.blob-", second.namespace.prefix(), topology::shard_ring(0, 2));
+    let files = std::fs::read_dir(Namespace::directory()).expect("the directory");
+    let names = files.filter_map(|file| file.expect("an entry").file_name().into_string().ok());
+    let left: Vec<_> = names.filter(|name| name.starts_with(&large)).collect();
+    assert_eq!(left.len(), 1, "that of the last ring alone: {left:?}");
 }

@@ -4,16 +4,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::instance::{Instance, Out, receive, send, settle, until};
+use common::instance::{Instance, Out, receive, send, settle, typing, until};
 use mixcord_cache::engine::{Engine, Progress};
 use mixcord_event::topology;
 use mixcord_ring::{GroupSpec, Limits, Member, Namespace, Producer, Ring, Start};
 use mixcord_state::{Checkpoint, meta};
 use serde_json::{Value as Json, json};
-
-fn typing(n: u64) -> (&'static str, Json) {
-    ("TYPING_START", json!({"n": n}))
-}
 
 /// Of each output its shard, and what it says.
 fn told(seen: &[Out]) -> Vec<((u16, u16), Json)> {

@@ -4,17 +4,12 @@ mod common;
 
 use std::os::unix::fs::FileExt;
 
-use common::instance::{Instance, Out, receive, send, settle};
+use common::instance::{Instance, Out, receive, send, settle, typing};
 use mixcord_event::topology;
 use mixcord_ring::{Geometry, Ring};
-use serde_json::{Value as Json, json};
 
 fn sizes(slots: u32) -> Geometry {
     Geometry::new(slots, 1 << 19, 4, 4, 4).unwrap()
-}
-
-fn typing(n: u64) -> (&'static str, Json) {
-    ("TYPING_START", json!({"n": n}))
 }
 
 fn numbers(seen: &[Out]) -> Vec<u64> {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::instance::{Instance, Out, receive, send, settle};
+use common::instance::{Instance, Out, gaps, receive, send, settle};
 use mixcord_cache::engine::Progress;
 use mixcord_cache::settings::Settings;
 use mixcord_event::topology;
@@ -28,11 +28,6 @@ fn typing() -> (&'static str, Json) {
 fn names(seen: &[Out]) -> Vec<(Option<&str>, &str)> {
     let updates = seen.iter().filter(|out| out.kind == "CHANNEL_UPDATE");
     updates.map(|out| (out.old["name"].as_str(), out.data["name"].as_str().unwrap())).collect()
-}
-
-fn gaps(seen: &[Out]) -> Vec<(u16, &'static str)> {
-    let gaps = seen.iter().filter(|out| out.kind == "GAP");
-    gaps.map(|out| (out.shard.0, out.reason.expect("a reason"))).collect()
 }
 
 /// The operator removes the output ring.

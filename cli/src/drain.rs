@@ -9,9 +9,10 @@ use clap::Args;
 use mixcord::Stop;
 use mixcord::commands::{self, Commands};
 use mixcord::operator::{GroupStatus, Instance, Overview, RingStatus};
+use mixcord_process::command_line;
 
+use crate::say;
 use crate::terminal::thousands;
-use crate::{say, seconds};
 
 pub(super) const HELP: &str = "\
 The gateways give their connections up, so that their sessions can be resumed, and make no others. Then cache and \
@@ -19,7 +20,7 @@ consumers read what there is. Once nothing is left, everything can be stopped an
 UPGRADING.md says that it takes the rings over, it resumes the sessions, and Discord sends what happened meanwhile.\n\
 \n\
 Discord keeps a session for a few minutes only. So the gateways go on by themselves three minutes after the rings \
-are empty, a minute after this command was killed, and at once when it was interrupted or its time was up.\n\
+are empty, a minute after this command was killed, and at once when it was interrupted or its time was up. Said again and again it keeps a shard away for five minutes at most.\n\
 \n\
 Exit codes: 0 drained, 3 not within --timeout, or interrupted.";
 
@@ -40,8 +41,8 @@ const EXIT_NOT_DRAINED: u8 = 3;
 pub(crate) struct Options {
     #[command(flatten)]
     instance: crate::Instance,
-    /// Give up after so many seconds, at most 120, and have events flow again.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_TIMEOUT", default_value = "60", value_parser = seconds)]
+    /// Give up after this time, at most two minutes, and have events flow again.
+    #[arg(long, value_name = "TIME", env = "MIXCORD_TIMEOUT", default_value = "60", value_parser = command_line::duration)]
     timeout: Duration,
     /// Have events flow again now.
     #[arg(long, env = "MIXCORD_UNDO")]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mixcord::operator::{
-    self, GroupStatus, HoldupStatus, Overview, RingStatus, ShardStatus, StageStatus, span,
+    self, BridgeStatus, GroupStatus, HoldupStatus, Overview, PausesStatus, ProxiesStatus,
+    RingStatus, ShardStatus, StageStatus, span,
 };
 
 use crate::report::ReportOptions;
@@ -64,6 +65,15 @@ fn table(listing: &Overview, style: Style) -> String {
     for ring in &listing.unreadable {
         let _ = writeln!(out, "\n{}  {}", style.bold(&ring.name), style.red(&ring.error));
     }
+    if !listing.proxies.is_empty() {
+        let _ = writeln!(out, "\n{}", proxies(&listing.proxies, style));
+    }
+    if !listing.bridges.is_empty() {
+        let _ = writeln!(out, "\n{}", bridges(&listing.bridges, style));
+    }
+    if let Some(pauses) = pauses(listing) {
+        let _ = writeln!(out, "\n{}", pauses.join("\n"));
+    }
     if let Some(state) = &listing.state {
         let _ = writeln!(out, "\nstate {} in {}", bytes(state.bytes), state.path);
     }
@@ -94,6 +104,9 @@ pub(crate) fn shard_line(shard: &ShardStatus, alive: bool, style: Style) -> Stri
         if count > 0 {
             let _ = write!(line, "  {}", style.red(&format!("{what} {}", thousands(count))));
         }
+    }
+    if shard.awaits_refill {
+        let _ = write!(line, "  {}", style.red("state lost: a new session is to fill it"));
     }
     if let Some(presence) = &shard.presence {
         let _ = write!(line, "  presence {} (by command)", presence.status);
@@ -126,6 +139,74 @@ fn stage_line(stage: &StageStatus, rings: &[RingStatus], style: Style) -> String
         let _ = write!(line, "  {}", style.red(&failed));
     }
     line
+}
+
+/// The bridges, one a line, and their streams.
+fn bridges(bridges: &[BridgeStatus], style: Style) -> String {
+    let mut lines = Vec::new();
+    for bridge in bridges {
+        let name = style.bold(&format!("bridge {}", bridge.end));
+        let state = match (bridge.alive, bridge.connected) {
+            (false, _) => style.red("killed"),
+            (true, false) => style.red("no broker"),
+            (true, true) => style.green("live"),
+        };
+        let (shards, behind) = (thousands(bridge.shards.into()), thousands(bridge.behind));
+        let mut line =
+            format!("{name}  {state}  {shards} shards of {}  {behind} behind", bridge.bot);
+        if bridge.behind > 0 && bridge.behind_seconds > 0.0 {
+            let _ = write!(line, ", {:.1} s", bridge.behind_seconds);
+        }
+        if bridge.window > 0 {
+            let _ = write!(
+                line,
+                "  {} under way, at most {} a stream",
+                bridge.under_way, bridge.window
+            );
+        }
+        if bridge.again > 0 {
+            let _ = write!(line, "  begun again {} times", thousands(bridge.again));
+        }
+        lines.push(line);
+        for stream in &bridge.streams {
+            let (full, size) = (style.bar(stream.fullness(), 10), bytes(stream.bytes_max));
+            let writer = match &*stream.writer {
+                "" => style.dim("nobody is known to write it"),
+                writer => style.dim(&format!("written by {writer}")),
+            };
+            lines.push(format!("  {}  {full} of {size}  {writer}", stream.name));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The proxies, one a line, and the sessions of their clients.
+fn proxies(proxies: &ProxiesStatus, style: Style) -> String {
+    let mut lines = Vec::new();
+    for proxy in &proxies.running {
+        let name = style.bold(&format!("proxy {}", proxy.listen));
+        let state = if proxy.alive { style.green("live") } else { style.red("killed") };
+        let (clients, events) = (thousands(proxy.clients), thousands(proxy.events));
+        let mut line = format!("{name}  {state}  {clients} clients  {events} events sent");
+        if proxy.stalled > 0 {
+            let stalled = format!("{} clients cut: they took nothing", thousands(proxy.stalled));
+            let _ = write!(line, "  {}", style.red(&stalled));
+        }
+        lines.push(line);
+    }
+    lines.push(format!("{} sessions of proxies' clients are kept", thousands(proxies.sessions)));
+    lines.join("\n")
+}
+
+/// When the gateway, of all its shards, and the cache were away for long, one a line; `None` where they were not.
+pub(crate) fn pauses(listing: &Overview) -> Option<Vec<String>> {
+    let shards = listing.shards().filter_map(|ring| ring.shard.as_ref());
+    let gateway = PausesStatus::all(shards.map(|shard| &shard.pauses)).text();
+    let cache = listing.output().and_then(|ring| ring.cache.as_ref()?.pauses.text());
+    let lines = [("gateway", gateway), ("cache", cache)].into_iter();
+    let lines: Vec<_> =
+        lines.filter_map(|(name, text)| Some(format!("{name} was away {}", text?))).collect();
+    (!lines.is_empty()).then_some(lines)
 }
 
 /// Who holds a full ring up, as a line.

@@ -20,7 +20,6 @@ mod top;
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use mixcord::{commands, operator};
@@ -221,14 +220,6 @@ fn is_configuration(error: &anyhow::Error) -> bool {
                 .downcast_ref::<mixcord_monitor::Error>()
                 .is_some_and(mixcord_monitor::Error::is_configuration)
     })
-}
-
-/// Seconds with a fraction, as people type them.
-fn seconds(text: &str) -> Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "not a number of seconds, like 20 or 0.5".to_owned())
 }
 
 #[cfg(test)]

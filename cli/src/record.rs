@@ -12,11 +12,12 @@ use clap::Args;
 use mixcord::Stop;
 use mixcord::event::topology;
 use mixcord::ring::Namespace;
+use mixcord_process::command_line;
 use mixcord_recording::{Recorder, Redactor, Wanted, Writer};
 
 use crate::tail::From;
 use crate::terminal::{bytes, thousands};
-use crate::{Instance, say, seconds};
+use crate::{Instance, say};
 
 pub(crate) const HELP: &str = "\
 It looks on at the rings that the gateway writes, and holds nobody up: what it is too slow for it counts. It ends with \
@@ -44,8 +45,8 @@ pub(crate) struct Options {
     /// Only events of these guilds, and those that tell of sessions.
     #[arg(long, value_name = "ID,ID", value_delimiter = ',', env = "MIXCORD_GUILD")]
     guild: Vec<u64>,
-    /// End after so many seconds.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_SECONDS", value_parser = seconds)]
+    /// End after this time (90, 15m, 2h).
+    #[arg(long, value_name = "TIME", env = "MIXCORD_SECONDS", value_parser = command_line::duration)]
     seconds: Option<Duration>,
     /// Where to start: with what the rings still hold, or with what comes from now on.
     #[arg(long, value_name = "WHERE", env = "MIXCORD_FROM", default_value = "earliest")]

@@ -60,6 +60,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let player = Player::new(namespace, options.speed.0)?;
     let played = player.play(reader, || stop.is_stopped(), |progress| tell(name, &progress));
     let played = played.with_context(|| format!("replaying {path}"))?;
+    if played.unknown > 0 {
+        eprintln!(
+            "mixcord: {} pieces of {path} are of kinds that this build does not know, and were passed over: \
+             update mixcord",
+            thousands(played.unknown)
+        );
+    }
     let end = if played.whole { "all of it" } else { "stopped before its end" };
     say(&format!(
         "{} records replayed into instance \"{name}\", {end}; {} were lost when it was recorded",
@@ -79,6 +86,17 @@ fn tell(instance: &str, progress: &Progress) {
         Progress::Full { ring, read: true } => {
             eprintln!(
                 "mixcord: {ring} is full: its mixcord-cache does not go on; its log says why"
+            );
+        }
+        Progress::Unread { ring, read: false } => {
+            eprintln!(
+                "mixcord: another ring takes the place of {ring} once it is read: waiting for mixcord-cache --instance {instance}"
+            );
+        }
+        Progress::Unread { ring, read: true } => {
+            eprintln!(
+                "mixcord: another ring takes the place of {ring} once it is read: its mixcord-cache does not go on; its \
+                 log says why"
             );
         }
         _ => {}

@@ -9,15 +9,14 @@ use mixcord::commands::{
     Activity, Command, Commands, PresenceUpdate, RequestChannelInfo, RequestMembers, RequestSounds,
     VoiceState,
 };
-
-use crate::seconds;
+use mixcord_process::command_line;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     instance: crate::Instance,
-    /// Try again for so many seconds what is refused for the moment only.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_PATIENCE", value_parser = seconds, global = true)]
+    /// Try again for this long (20, 0.5, 2m) what is refused for the moment only.
+    #[arg(long, value_name = "TIME", env = "MIXCORD_PATIENCE", value_parser = command_line::duration, global = true)]
     patience: Option<Duration>,
     #[command(subcommand)]
     what: What,

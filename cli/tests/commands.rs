@@ -9,10 +9,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
+use mixcord::event::figures::ShardFigures;
 use mixcord::event::presence::SetPresence;
 use mixcord::event::send::PresenceUpdate;
 use mixcord::event::status::ShardStatus;
-use mixcord_ring::{Geometry, Producer};
+use mixcord_ring::{Geometry, GroupSpec, Meta, Producer, Start};
 use rig::{Rig, until};
 use serde_json::{Value, json};
 
@@ -435,12 +436,17 @@ fn ls_and_top_show_how_each_shard_stands() {
     let presence = SetPresence { presence, instead_of: None };
     let producer = shard_ring(&rig, &[status.encode(), presence.encode()].concat());
     let output = run(&rig, &["ls", "--json"]);
-    let listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut listing: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let pauses =
+        listing["rings"][0]["shard"].as_object_mut().and_then(|shard| shard.remove("pauses"));
+    let pauses = pauses.expect("of its process");
+    assert_eq!((&pauses["work"]["count"], &pauses["late"]["count"]), (&json!(0), &json!(0)));
     let wanted = json!({
         "shard": 1, "shards": 4, "state": "connected", "session": 3, "seq": 12_345,
         "latencies_ms": [40.0, 44.0, 48.0], "reconnects": 7, "undecodable": 2, "gaps": 1,
         "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null,
         "session_seconds": null, "identifies": 0, "resumes": 0, "last_close": null,
+        "awaits_refill": false, "refills": 0,
         "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null, "intents": null,
         "presence": {"since": null, "activities": [], "status": "idle", "afk": false},
     });
@@ -472,6 +478,36 @@ fn ls_warns_while_a_socket_is_not_read() {
     let listing: Value =
         serde_json::from_slice(&run(&rig, &["ls", "--json"]).stdout).expect("JSON");
     assert!(listing["rings"][0]["shard"]["stalled_now_seconds"].as_f64() > Some(1e9));
+}
+
+#[test]
+fn ls_says_which_shard_waits_for_a_new_session() {
+    let rig = Rig::new();
+    let status = ShardStatus { state: "connected".into(), ..ShardStatus::default() };
+    let figures = |began_at| ShardFigures { began_at, refills: 3, ..ShardFigures::default() };
+    let checkpoint = |began_at| [status.encode(), figures(began_at).encode()].concat();
+    let mut producer = shard_ring(&rig, &checkpoint(0));
+    let ring = producer.ring();
+    ring.declare_group(&GroupSpec::durable("cache").from(Start::Earliest)).expect("a group");
+    for _ in 0..2 {
+        producer.stage(&Meta::default(), &[b"said"]).expect("room");
+    }
+    producer.publish();
+    let shown = || -> (Value, String) {
+        let listing = run(&rig, &["ls", "--json"]);
+        let listing: Value = serde_json::from_slice(&listing.stdout).expect("JSON");
+        (listing["rings"][0]["shard"].clone(), text(&run(&rig, &["ls"]).stdout))
+    };
+    assert!(!shown().1.contains("state lost"));
+    ring.ask_anew("cache", 2).expect("asked");
+    let (shard, line) = shown();
+    assert_eq!((&shard["awaits_refill"], &shard["refills"]), (&json!(true), &json!(3)));
+    assert!(line.contains("state lost: a new session is to fill it"), "{line}");
+    // It began behind what was lost.
+    producer.set_checkpoint(&checkpoint(2)).expect("small enough");
+    producer.publish();
+    let (shard, line) = shown();
+    assert!(shard["awaits_refill"] == false && !line.contains("state lost"), "{line}");
 }
 
 #[test]

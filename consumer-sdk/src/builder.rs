@@ -258,8 +258,8 @@ impl Builder {
 
     /// What counts more where events come often: how soon each is there, or what waiting for it costs. By default
     /// what `MIXCORD_PACE` in the environment says (`low-latency`, `balanced`, `low-cpu`), else [`Pace::Balanced`]:
-    /// events that come less than 0.15 ms apart are up to 0.3 ms later, for a fraction of the wakes. Those that come
-    /// seldom are never kept waiting, at any pace.
+    /// where it would be woken more than 3,000 times a second, it looks every millisecond instead. Behind a gateway that
+    /// does the same, as it does by default, events come in batches less often than that, and are never kept waiting here.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
         self.options.pace = Some(pace);

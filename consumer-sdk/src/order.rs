@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mixcord_event::record::Record;
-use mixcord_event::{Value, atoms};
+use mixcord_event::{Seal, Value, atoms};
 use mixcord_ring::{Entry, Order as RingOrder, WorkerOptions};
 
 /// Which events of a group wait for each other: those of one key are handled one after the other, in
@@ -73,7 +73,8 @@ impl Order {
             Self::Guild | Self::None => return options,
         };
         options.key(move |entry: Entry<'_>| {
-            Record::parse(entry.payload).map_or(entry.key, |record| of(&record))
+            Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal))
+                .map_or(entry.key, |record| of(&record))
         })
     }
 }

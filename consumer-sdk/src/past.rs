@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use mixcord_event::record::Record;
+use mixcord_event::{Record, Seal};
 use mixcord_ring::{Limits, Observed, Ring};
 
+use crate::consumer::Damaged;
+use crate::operator::writer;
 use crate::received::{Context, Event, Holder};
 use crate::{Consumer, Error};
 
@@ -25,7 +27,8 @@ pub struct Past {
 /// What was read at a time.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// The events, in order. A record that cannot be read is left out.
+    /// The events, in order. In the place of a record whose file is gone there is one that says so
+    /// ([`Event::lost`]), alone.
     pub events: Vec<Event>,
     /// How many records were gone before the first of them.
     pub lost: u64,
@@ -71,7 +74,7 @@ impl Past {
     /// Some events from `position` on, without waiting for any: none where nothing newer was published.
     ///
     /// # Errors
-    /// When the ring is damaged.
+    /// When the ring, or a record, is damaged or of another release.
     pub fn read(&self, position: u64) -> Result<Reading, Error> {
         let mut seen = Observed::default();
         self.ring.glance(position, BATCH, &mut seen).map_err(|source| Error::Take {
@@ -82,13 +85,32 @@ impl Past {
         let (lost, seen) = (seen.lost(), Arc::new(seen));
         let mut reading = Reading { events: Vec::new(), lost, next: position + lost };
         for (index, entry) in seen.entries().enumerate() {
-            reading.next = entry.position + 1;
-            // One whose bytes are gone has nothing to be read.
-            if let Ok(record) = Record::parse(entry.payload) {
-                let index = u32::try_from(index).unwrap_or(u32::MAX);
-                let holder = Holder::Seen(Arc::clone(&seen), index, Arc::clone(&self.context));
-                reading.events.push(Event::new(&record, entry.payload, holder, 1));
+            // What can be read comes first: of a loss, or damage, its position says where to read on.
+            let is_first = reading.events.is_empty();
+            if entry.lost {
+                if is_first {
+                    reading.next = entry.position + 1;
+                    reading.events.extend(Event::gone(
+                        &entry,
+                        self.ring.id(),
+                        &self.context,
+                        |_| None,
+                    ));
+                }
+                break;
             }
+            let record = match Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal)) {
+                Ok(record) => record,
+                Err(source) if is_first => {
+                    let damaged = Damaged { position: entry.position, source };
+                    return Err(damaged.error(&self.instance, || writer(&self.ring)));
+                }
+                Err(_) => break,
+            };
+            reading.next = entry.position + 1;
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let holder = Holder::Seen(Arc::clone(&seen), index, Arc::clone(&self.context));
+            reading.events.push(Event::new(&record, entry.payload, holder, 1));
         }
         Ok(reading)
     }

@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "other tests use the rest")]
 mod rig;
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use mixcord::event::{Document, record::Record};
 use mixcord::operator::Instance;
 use mixcord::stage::{Added, Emit};
@@ -102,6 +104,7 @@ fn at_every_shared_store_of_the_rings() {
             .stdout(std::process::Stdio::null())
             .status()
             .expect("a child");
+        assert!(status.success() || status.signal() == Some(9), "{last}: {status}");
         run(&rig.instance);
         assert_eq!(published(&rig.namespace), undisturbed, "killed at {last}");
         if status.success() {

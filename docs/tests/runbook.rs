@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms whose messages people meet.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 13] = [
     "gateway",
     "cache",
     "bridge",
@@ -19,6 +19,8 @@ const ROOMS: [&str; 11] = [
     "state",
     "holdup",
     "recording",
+    "blocks",
+    "copy",
     "proxy",
 ];
 /// The part of a message that has to be found: long enough to tell it from others.

@@ -40,6 +40,16 @@ impl de::Error for ReadError {
 #[derive(Clone, Copy)]
 struct Nested<'de>(Value<'de>, usize);
 
+impl Nested<'_> {
+    /// No deeper than a document that was checked: whose bytes nobody checked may nest deeper than the stack is.
+    fn check_depth(&self) -> Result<(), ReadError> {
+        if self.1 > DEPTH_MAX {
+            return Err(de::Error::custom("document nests too deep"));
+        }
+        Ok(())
+    }
+}
+
 /// Integers and floats: a snowflake is given as the integer it is.
 macro_rules! numbers {
     ($($method:ident)*) => {$(
@@ -65,10 +75,8 @@ impl<'de> Deserializer<'de> for Nested<'de> {
     type Error = ReadError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        self.check_depth()?;
         let Self(value, depth) = self;
-        if depth > DEPTH_MAX {
-            return Err(de::Error::custom("document nests too deep"));
-        }
         match value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(value),
@@ -123,6 +131,7 @@ impl<'de> Deserializer<'de> for Nested<'de> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
+        self.check_depth()?;
         match self.0 {
             Value::Str(text) => visitor.visit_enum(text.into_deserializer()),
             Value::Id(id) => visitor.visit_enum(Decimal::new(id).as_str().into_deserializer()),

@@ -25,20 +25,14 @@ pub fn merge(base: Map<'_>, over: Map<'_>, out: &mut Vec<u8>) {
     out.reserve(len);
     let open = put::open(out, wide(len));
     let (mut base_index, mut over_index) = (Index::new(base), Index::new(over));
-    for (key, value) in base.raw_entries() {
-        raw_entry(out, key, over_index.find(key).unwrap_or(value));
-    }
-    for (key, value) in over.raw_entries() {
-        if base_index.find(key).is_none() {
-            raw_entry(out, key, value);
-        }
-    }
+    members(base, out, |key| over_index.find(key).map_or(Choice::Keep, Choice::Raw));
+    members(over, out, |key| base_index.find(key).map_or(Choice::Keep, |_| Choice::Drop));
     put::close_map(out, open);
 }
 
 /// Whether `over` has every member of `base`, in the same order and before all others, as most updates
-/// have: nothing of `base` is left then, and `over` can be copied as it is.
-fn covers(base: Map<'_>, over: Map<'_>) -> bool {
+/// have: nothing of `base` is left then, and [`merge`] gives `over` as it is.
+pub fn covers(base: Map<'_>, over: Map<'_>) -> bool {
     if over.as_bytes().first() == Some(&format::MAP32) {
         return false;
     }
@@ -51,11 +45,10 @@ pub fn without(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
     let len = map.as_bytes().len();
     out.reserve(len);
     let open = put::open(out, wide(len));
-    for (key, value) in map.raw_entries() {
-        if !keys.iter().any(|dropped| key == dropped.raw()) {
-            raw_entry(out, key, value);
-        }
-    }
+    members(map, out, |key| match keys.iter().any(|dropped| key == dropped.raw()) {
+        true => Choice::Drop,
+        false => Choice::Keep,
+    });
     put::close_map(out, open);
 }
 
@@ -66,13 +59,11 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
     out.reserve(len);
     let open = put::open(out, wide(len));
     let set = |key: Atom| members.iter().rev().find(|(candidate, _)| *candidate == key);
-    for (key, value) in map.raw_entries() {
-        let replacement = Key::of(key).atom().and_then(set);
-        match replacement {
-            Some((key, value)) => atom_entry(out, *key, *value),
-            None => raw_entry(out, key, value),
-        }
-    }
+    let choose = |key: RawKey<'_>| match Key::of(key).atom().and_then(set) {
+        Some((_, value)) => Choice::Put(*value),
+        None => Choice::Keep,
+    };
+    self::members(map, out, choose);
     for (index, (key, value)) in members.iter().enumerate() {
         let later = members[index + 1..].iter().any(|(other, _)| other == key);
         if !later && !map.contains(*key) {
@@ -87,12 +78,7 @@ pub fn with_named(map: Map<'_>, members: &[(&str, Value<'_>)], out: &mut Vec<u8>
     let members: Vec<_> = members.iter().map(|(name, value)| (Key::named(name), *value)).collect();
     let open = put::open(out, wide(map.as_bytes().len()));
     let set = |key: RawKey<'_>| members.iter().rfind(|(candidate, _)| candidate.raw() == key);
-    for (key, value) in map.raw_entries() {
-        match set(key) {
-            Some((_, value)) => entry(out, key, *value),
-            None => raw_entry(out, key, value),
-        }
-    }
+    self::members(map, out, |key| set(key).map_or(Choice::Keep, |(_, value)| Choice::Put(*value)));
     for (index, (key, value)) in members.iter().enumerate() {
         let later = members[index + 1..].iter().any(|(other, _)| other == key);
         if !later && map.get_key(*key).is_none() {
@@ -107,11 +93,10 @@ pub fn only(map: Map<'_>, keys: &[Atom], out: &mut Vec<u8>) {
     let len = map.as_bytes().len();
     out.reserve(len);
     let open = put::open(out, wide(len));
-    for (key, value) in map.raw_entries() {
-        if keys.iter().any(|kept| key == kept.raw()) {
-            raw_entry(out, key, value);
-        }
-    }
+    members(map, out, |key| match keys.iter().any(|kept| key == kept.raw()) {
+        true => Choice::Keep,
+        false => Choice::Drop,
+    });
     put::close_map(out, open);
 }
 
@@ -214,26 +199,27 @@ impl<'a> Index<'a> {
         Self::Ordered { map, behind: map.raw_entries(), patience: Self::PATIENCE }
     }
 
+    #[inline]
     fn find(&mut self, key: RawKey<'_>) -> Option<&'a [u8]> {
         match self {
+            Self::Ordered { map, patience: 0, .. } => {
+                *self = Self::sorted(*map);
+                self.find(key)
+            }
             Self::Ordered { map, behind, patience } => {
-                let mut rest = behind.clone();
-                if let Some((_, value)) = rest.next().filter(|(next, _)| *next == key) {
-                    *behind = rest;
-                    return Some(value);
+                // From there to the end, then what stands before.
+                let left = behind.rest().len();
+                for (mut rest, end) in [(behind.clone(), 0), (map.raw_entries(), left)] {
+                    while rest.rest().len() > end {
+                        let Some((candidate, value)) = rest.next() else { break };
+                        if candidate == key {
+                            *behind = rest;
+                            return Some(value);
+                        }
+                        *patience = patience.saturating_sub(1);
+                    }
                 }
-                let (map, mut rest) = (*map, map.raw_entries());
-                let found = rest.find(|(candidate, _)| {
-                    *patience = patience.saturating_sub(1);
-                    *candidate == key
-                });
-                if found.is_some() {
-                    *behind = rest;
-                }
-                if *patience == 0 {
-                    *self = Self::sorted(map);
-                }
-                Some(found?.1)
+                None
             }
             Self::Sorted(members) => {
                 let place = members.partition_point(|(candidate, _)| *candidate < key);
@@ -246,6 +232,41 @@ impl<'a> Index<'a> {
         let mut members: Vec<_> = map.raw_entries().collect();
         members.sort_by_key(|(key, _)| *key);
         Self::Sorted(members)
+    }
+}
+
+/// What becomes of a member.
+enum Choice<'v> {
+    Keep,
+    Drop,
+    /// Another value in its place;
+    Put(Value<'v>),
+    /// the same as the bytes of another document.
+    Raw(&'v [u8]),
+}
+
+/// Appends the members of a map as `choose` says; those that stay and follow each other, by one copy.
+fn members<'v>(map: Map<'_>, out: &mut Vec<u8>, mut choose: impl FnMut(RawKey<'_>) -> Choice<'v>) {
+    let mut entries = map.raw_entries();
+    let mut run = entries.rest();
+    loop {
+        let before = entries.rest();
+        let next = entries.next();
+        let choice = next.map(|(key, value)| (key, value, choose(key)));
+        if let Some((_, value, Choice::Keep)) = choice
+            && !is_needlessly_wide(value)
+        {
+            continue;
+        }
+        out.extend_from_slice(&run[..run.len() - before.len()]);
+        run = entries.rest();
+        match choice {
+            None => return,
+            Some((key, value, Choice::Keep)) => raw_entry(out, key, value),
+            Some((key, _, Choice::Raw(value))) => raw_entry(out, key, value),
+            Some((key, _, Choice::Put(value))) => entry(out, key, value),
+            Some((_, _, Choice::Drop)) => {}
+        }
     }
 }
 
@@ -280,8 +301,7 @@ fn raw_key(out: &mut Vec<u8>, key: RawKey<'_>) {
 
 /// Appends a value without needlessly wide lengths.
 fn narrow(out: &mut Vec<u8>, value: &[u8], depth: usize) {
-    let is_wide = matches!(value.first(), Some(&(format::LIST32 | format::MAP32)));
-    if !is_wide || wide(value.len()) || depth >= format::DEPTH_MAX {
+    if !is_needlessly_wide(value) || depth >= format::DEPTH_MAX {
         return out.extend_from_slice(value);
     }
     let open = put::open(out, false);
@@ -299,6 +319,11 @@ fn narrow(out: &mut Vec<u8>, value: &[u8], depth: usize) {
         }
         _ => {}
     }
+}
+
+#[inline]
+fn is_needlessly_wide(value: &[u8]) -> bool {
+    matches!(value.first(), Some(&(format::LIST32 | format::MAP32))) && !wide(value.len())
 }
 
 const fn wide(content_max: usize) -> bool {

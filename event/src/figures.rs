@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Kind, Reason, sections};
+use crate::{Kind, Reason, pauses::Pauses, sections};
 
 /// The section of a shard ring's checkpoint. Its other sections are in [`crate::status`].
 const SHARD: u8 = 5;
@@ -35,6 +35,15 @@ pub struct ShardFigures {
     pub gaps: Vec<(String, u64)>,
     /// The identify budget of the token, as this process knew it last.
     pub budget: Option<Budget>,
+    /// The position of the session's READY in the ring. Goes on over restarts.
+    pub began_at: u64,
+    /// When a session was last begun because the state had been lost, in microseconds since the Unix epoch; 0 if none
+    /// was. Goes on over restarts.
+    pub refilled_us: u64,
+    /// Sessions begun so since the process started.
+    pub refills: u64,
+    /// When reading and publishing messages of this shard took long.
+    pub pauses: Pauses,
 }
 
 /// How many sessions of a token may still be begun.

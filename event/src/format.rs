@@ -54,7 +54,7 @@ pub(crate) const KEY_LEN_MAX: usize = 0x7FFF;
 pub const DEPTH_MAX: usize = 128;
 
 /// Length of the value behind each tag; 0 where it stands behind the tag, or the tag means nothing.
-const LENGTHS: [u8; 256] = {
+pub(crate) const LENGTHS: [u8; 256] = {
     let mut table = [0; 256];
     table[NULL as usize] = 1;
     table[FALSE as usize] = 1;

@@ -204,6 +204,15 @@ pub struct Origin {
     pub position: u64,
 }
 
+impl Origin {
+    /// This one, or `here` where a record does not say: a gateway leaves out that it writes its own ring. What came over
+    /// a bridge says it, and is the same event on every machine.
+    #[must_use]
+    pub const fn or(self, here: Self) -> Self {
+        if self.ring == 0 { here } else { self }
+    }
+}
+
 /// What a record says about its event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {

@@ -20,6 +20,8 @@
 //! ```
 
 mod atom;
+mod board;
+pub mod bridge;
 pub mod command;
 mod compare;
 mod de;
@@ -35,12 +37,17 @@ mod keyhash;
 mod kind;
 pub mod kinds;
 mod names;
+pub mod pauses;
+pub mod permit;
 pub mod presence;
+pub mod proxy;
 mod put;
 pub mod record;
+pub mod seal;
 pub mod sections;
 pub mod send;
 mod ser;
+pub mod shape;
 pub mod status;
 pub mod time;
 pub mod topology;
@@ -62,7 +69,8 @@ pub use header::{Flags, Header, Origin, Reason, Shard};
 pub use key::{Key, Step};
 pub use kind::Kind;
 pub use record::{Record, RecordError};
+pub use seal::Seal;
 pub use send::{Encoding, Outgoing};
 pub use validate::DocumentError;
-pub use value::{List, ListIter, Map, MapIter, Value};
+pub use value::{List, ListIter, Map, MapIter, Unread, Value};
 pub use writer::{ListWriter, MapWriter, Writer};

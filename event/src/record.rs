@@ -4,6 +4,7 @@ use crate::{
     atom::{self, atoms},
     header::{self, HEADER_LEN, Header, Origin, Reason, Shard, field},
     kind::{self, Kind},
+    seal::{Seal, Sum},
     validate::{self, DocumentError},
     value::Value,
     writer::Writer,
@@ -113,6 +114,8 @@ pub struct Record<'a> {
     name: &'a str,
     data: &'a [u8],
     old: Option<&'a [u8]>,
+    /// Of the data, where it was worked out.
+    data_sum: Option<Sum>,
 }
 
 impl<'a> Record<'a> {
@@ -122,6 +125,25 @@ impl<'a> Record<'a> {
         validate::document(record.data).map_err(RecordError::Data)?;
         record.old.map_or(Ok(()), validate::document).map_err(RecordError::Old)?;
         Ok(record)
+    }
+
+    /// Compares `bytes` with the seal of whoever wrote them; without one that is known here, checks all of them.
+    ///
+    /// Safe on any bytes under any seal, as [`Record::parse_head`] is.
+    pub fn parse_sealed(bytes: &'a [u8], seal: Seal) -> Result<Self, RecordError> {
+        if !seal.is_known() {
+            return Self::parse(bytes);
+        }
+        let mut record = Self::parse_head(bytes)?;
+        let old = record.old.unwrap_or_default();
+        let head = &bytes[..bytes.len() - record.data.len() - old.len()];
+        let sum = Sum::of(record.data);
+        record.data_sum = Some(sum);
+        if Seal::of_parts(head, sum, Sum::of(old)) == seal {
+            Ok(record)
+        } else {
+            Err(RecordError::Seal)
+        }
     }
 
     /// Checks the head only, for a record whose documents were checked before.
@@ -160,7 +182,7 @@ impl<'a> Record<'a> {
             }
             kind => kind.name(),
         };
-        Ok(Self { header, name, data, old: (!old.is_empty()).then_some(old) })
+        Ok(Self { header, name, data, old: (!old.is_empty()).then_some(old), data_sum: None })
     }
 
     /// The header.
@@ -195,6 +217,12 @@ impl<'a> Record<'a> {
     /// The document of [`Record::data`].
     pub const fn data_bytes(&self) -> &'a [u8] {
         self.data
+    }
+
+    /// The sum of [`Record::data_bytes`], for whoever seals another record with the same data; `None` where there was
+    /// no seal to compare it with.
+    pub const fn data_sum(&self) -> Option<Sum> {
+        self.data_sum
     }
 
     /// The entity before the event.
@@ -244,6 +272,9 @@ pub enum RecordError {
     /// The name of the unknown kind is not UTF-8, or a kind of the table has one.
     #[error("the record's kind has a broken name")]
     Name,
+    /// The bytes are not those that were sealed.
+    #[error("its bytes do not have the sum that was written with them")]
+    Seal,
     /// The data is no document.
     #[error("data of the record: {0}")]
     Data(DocumentError),

@@ -65,8 +65,13 @@ pub fn writer(sections: &[u8]) -> Option<&str> {
 
 /// Reads a structure: what it has more than `T` is left aside, and what it has less is zero.
 pub fn read<T: DeserializeOwned>(content: &[u8]) -> Option<T> {
+    read_within::<T, STRUCTURE_MAX>(content)
+}
+
+/// The same of a structure that takes up to so many bytes of memory.
+pub fn read_within<T: DeserializeOwned, const BYTES_MAX: usize>(content: &[u8]) -> Option<T> {
     let bytes = [content, &[0; MISSING_MAX]].concat();
-    let configuration = bincode::config::standard().with_limit::<STRUCTURE_MAX>();
+    let configuration = bincode::config::standard().with_limit::<BYTES_MAX>();
     bincode::serde::decode_from_slice(&bytes, configuration).ok().map(|(value, _)| value)
 }
 

@@ -1,4 +1,4 @@
-//! The names where the processes of one instance meet: segments, groups, sockets.
+//! The names where the processes of one instance meet: segments, groups, sockets, files that ask for something.
 //!
 //! Gateway, cache and consumers do not know each other; they agree on these.
 
@@ -83,6 +83,54 @@ pub fn state_link(instance: &str) -> String {
     format!("/dev/shm/{}.store", namespace(instance))
 }
 
+/// The socket of the bridge where the gateways of this machine ask for identifies that no other machine begins
+/// meanwhile ([`crate::permit`]).
+pub fn permit_socket(instance: &str) -> String {
+    format!("/dev/shm/{}.permits", namespace(instance))
+}
+
+/// The directory in which a copy of another machine's state arrives, before the rings of its shards are made.
+pub fn copy_dir(instance: &str) -> String {
+    format!("/dev/shm/{}.copy", namespace(instance))
+}
+
+/// The name in [`copy_dir`] of a copy that is whole. Of the shards that it knows, only those from the first to the last
+/// of so many are wanted; `None` for all.
+pub fn copy_file(shards: Option<(u16, u16, u16)>) -> String {
+    match shards {
+        Some((first, last, count)) => format!("state-{first}-{last}-{count}"),
+        None => "state".to_owned(),
+    }
+}
+
+/// Reads the name of a [`copy_file`].
+pub fn parse_copy_file(name: &str) -> Option<Option<(u16, u16, u16)>> {
+    let mut words = name.strip_prefix("state")?.split('-');
+    if words.next() != Some("") {
+        return None;
+    }
+    let numbers: Vec<u16> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    match *numbers {
+        [] => Some(None),
+        [first, last, count] if first <= last && last < count => Some(Some((first, last, count))),
+        _ => None,
+    }
+}
+
+/// The directory of the sessions of an instance's proxies, and of what each of those says of itself.
+pub fn proxy_dir(instance: &str) -> String {
+    format!("/dev/shm/{}.proxy", namespace(instance))
+}
+
+/// The directory in which the bridges of an instance say how they are ([`crate::bridge`]), one file each.
+pub fn bridge_dir(instance: &str) -> String {
+    format!("/dev/shm/{}.bridge", namespace(instance))
+}
+
+/// How the name begins of a file in [`proxy_dir`] in which a proxy says how it is ([`crate::proxy`]). The others, of 32
+/// hexadecimal digits, are sessions.
+pub const PROXY_BOARD: &str = "serves-";
+
 /// The command socket of the gateway process that runs shards `first..` of `shards`.
 pub fn command_socket(instance: &str, first: u16, shards: u16) -> String {
     format!("/dev/shm/{}.cmd-{first}-{shards}", namespace(instance))
@@ -93,4 +141,31 @@ pub fn parse_command_socket(instance: &str, file_name: &str) -> Option<(u16, u16
     let rest = file_name.strip_prefix(&namespace(instance))?.strip_prefix(".cmd-")?;
     let (first, shards) = rest.split_once('-')?;
     Some((first.parse().ok()?, shards.parse().ok()?))
+}
+
+/// The file by which the cache is asked to change the shard count: a [`ReshardOrder`]. No command writes it yet.
+pub fn reshard_order(instance: &str) -> String {
+    format!("/dev/shm/{}.reshard", namespace(instance))
+}
+
+/// What a cache is asked for while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReshardOrder {
+    /// To change the shard count to this without a pause.
+    To(u16),
+    /// To call the change off.
+    CallOff,
+    /// To let the old set go as soon as the new one delivers everything.
+    Leave,
+}
+
+impl ReshardOrder {
+    /// Reads it.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "call off" => Some(Self::CallOff),
+            "leave" => Some(Self::Leave),
+            text => text.strip_prefix("to ")?.parse().ok().map(Self::To),
+        }
+    }
 }

@@ -98,6 +98,36 @@ proptest! {
     }
 
     #[test]
+    fn pieces_are_the_bytes_of_the_members_that_are_left(tree in tree::map(), every in 1_usize..5) {
+        let document = document(&tree);
+        let keys = map(&document).iter().filter_map(|(key, _)| key.atom()).step_by(every);
+        let except: Vec<Atom> = keys.collect();
+        let left = map(&document).iter_bytes().filter(|(key, _)| key.is_none_or(|key| !except.contains(&key)));
+        let left: Vec<_> = left.map(|(_, bytes)| bytes).collect();
+        let mut pieces = Vec::new();
+        map(&document).pieces(&except, |piece| pieces.extend_from_slice(piece));
+        prop_assert_eq!(pieces, left.concat());
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_read_the_same(tree in tree::map()) {
+        let document = document(&tree);
+        let read = map(&document).iter().filter_map(|(key, value)| Some((key.atom()?, value)));
+        let later: Vec<_> = map(&document).unread().map(|(key, value)| (key, value.read())).collect();
+        prop_assert_eq!(later, read.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_covers_another_is_the_merge((base, over) in pair()) {
+        let over = merged(&base, &over);
+        if edit::covers(map(&base), map(&over)) {
+            let merge = merged(&base, &over);
+            prop_assert_eq!(merge.as_bytes(), over.as_bytes());
+        }
+        prop_assert!(edit::covers(map(&over), map(&over)) || over.as_bytes()[0] == 0x11, "itself");
+    }
+
+    #[test]
     fn without_and_only_part_a_map((base, over) in pair()) {
         let keys: Vec<Atom> = map(&over).iter().filter_map(|(key, _)| key.atom()).collect();
         let (mut rest, mut part) = (Vec::new(), Vec::new());

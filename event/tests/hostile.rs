@@ -3,7 +3,8 @@
 mod tree;
 
 use mixcord_event::{
-    Document, DocumentError, Header, Kind, Record, RecordError, Value, edit, from_value, record,
+    Document, DocumentError, Header, Kind, Record, RecordError, Seal, Value, edit, from_value,
+    record,
 };
 use proptest::prelude::*;
 
@@ -94,6 +95,33 @@ proptest! {
         let _ = (value.to_json(), from_value::<serde_json::Value>(value), value == value);
     }
 
+    /// And so are records whose seal says that they are whole, or anything else.
+    #[test]
+    fn forged_seals_are_survived(
+        tree in tree::map(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), seal: u32,
+    ) {
+        let mut data = Document::from_json(&tree::json::plain(&tree.last_wins()).to_string()).unwrap().into_bytes();
+        for (at, to) in changes {
+            let at = at.index(data.len());
+            data[at] = to;
+        }
+        let mut bytes = Vec::new();
+        record::encode(&Header::default(), None, &data, Some(&data), &mut bytes);
+        let record = Record::parse_sealed(&bytes, Seal::of(&bytes)).unwrap();
+        for value in [record.data(), record.old().unwrap()] {
+            walk(value);
+            let _ = (value.to_json(), from_value::<serde_json::Value>(value));
+        }
+        let _ = (record.guild_id(), edit::changes(record.old().unwrap(), record.data()));
+        let mut merged = Vec::new();
+        if let Some(map) = record.data().as_map() {
+            edit::merge(map, map, &mut merged);
+        }
+        if seal & 1 == 1 && seal != Seal::of(&bytes).bits() {
+            prop_assert!(Record::parse_sealed(&bytes, Seal::from_bits(seal)).is_err());
+        }
+    }
+
     /// Of a documented kind: an unknown one has a name, whose length is what the rest leaves over.
     #[test]
     fn every_part_of_a_record_is_refused(data in tree::map(), end in any::<prop::sample::Index>()) {
@@ -129,6 +157,37 @@ fn errors_say_what_and_where() {
     let mut broken = valid;
     broken[at] = 0xff;
     assert!(matches!(refusal(&broken), DocumentError::NotUtf8 { .. }));
+}
+
+/// A document is one value, whatever could stand behind it.
+#[test]
+fn two_values_are_no_document() {
+    let values = [
+        "null",
+        "false",
+        "5",
+        "-70000",
+        "1.5",
+        r#""5""#,
+        r#""text""#,
+        r#""tëxt""#,
+        "[]",
+        "{}",
+        "[1]",
+        r#"{"id":"1"}"#,
+    ];
+    let bytes = |json: &str| Document::from_json(json).unwrap().into_bytes();
+    let long = format!(r#""{}""#, "t".repeat(300));
+    for one in values.into_iter().chain([&*long]).map(bytes) {
+        for other in values.map(bytes) {
+            let both = [&one[..], &other].concat();
+            let (offset, extra) = (one.len(), other.len());
+            assert_eq!(refusal(&both), DocumentError::Trailing { offset, extra }, "{both:?}");
+            let mut record = Vec::new();
+            record::encode(&Header::default(), None, &both, None, &mut record);
+            assert!(Record::parse(&record).is_err(), "{both:?}");
+        }
+    }
 }
 
 #[test]
@@ -184,4 +243,50 @@ fn deep_documents_are_refused() {
     let value = Value::trusted(&bytes);
     let _ = value.to_json();
     let _ = value == Value::trusted(&bytes);
+}
+
+/// A type that is as deep as what it is read from.
+#[derive(PartialEq, Debug, serde::Deserialize)]
+enum Deep {
+    #[serde(rename = "name")]
+    Deeper(Box<Self>),
+    #[serde(rename = "id")]
+    End,
+}
+
+/// Under a seal that was forged a document nests as deep as it likes, with four bytes for each length.
+#[test]
+fn p8_what_nests_without_end_is_survived_under_a_forged_seal() {
+    const LEVELS: u32 = 100_000;
+    let nested = |tag: u8, key: &[u8]| {
+        let head = key.len() as u32 + 5;
+        let heads = (0..LEVELS).rev().map(|within| within * head + key.len() as u32 + 1);
+        let heads = heads.flat_map(|within| [&[tag][..], &within.to_le_bytes(), key].concat());
+        heads.chain([0]).collect::<Vec<u8>>()
+    };
+    let few = Document::from_json(r#"{"name":{"name":"id"}}"#).unwrap();
+    assert_eq!(few.read(), Ok(Deep::Deeper(Deep::Deeper(Deep::End.into()).into())));
+    let map = Document::from_json(r#"{"name":{}}"#).unwrap().into_bytes();
+    for data in [nested(0x0F, &[]), nested(0x11, &map[3..5])] {
+        let mut bytes = Vec::new();
+        record::encode(&Header::default(), None, &data, Some(&data), &mut bytes);
+        assert!(matches!(Record::parse(&bytes), Err(RecordError::Data(_))));
+        let record = Record::parse_sealed(&bytes, Seal::of(&bytes)).unwrap();
+        let (data, old) = (record.data(), record.old().unwrap());
+        assert_eq!(data.to_json(), "null");
+        assert!(format!("{record:?}").len() > 100);
+        for text in [format!("{data:?}"), format!("{data:#?}"), format!("{:?}", data.as_list())] {
+            assert!(text.len() < 100_000, "{} bytes", text.len());
+        }
+        assert!(format!("{data:?}").contains('…'));
+        assert!(from_value::<serde_json::Value>(data).is_err());
+        assert!(from_value::<Deep>(data).is_err());
+        assert_eq!(data, old);
+        assert!(edit::changes(old, data).is_empty());
+        if let Some(map) = data.as_map() {
+            let mut merged = Vec::new();
+            edit::merge(map, map, &mut merged);
+            assert!(format!("{map:?}").contains('…'));
+        }
+    }
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mixcord_event::command::PACKET_MAX;
 use mixcord_event::send::Identify;
 use mixcord_event::{Outgoing, Shard, topology};
+use mixcord_process::packets::PacketServer;
 use mixcord_process::service::{self, Service};
 use mixcord_ring::Namespace;
 use tokio::sync::watch;
@@ -14,13 +16,13 @@ use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
 use crate::checkpoint::Settings;
-use crate::commands::{Desk, Server};
-use crate::config::{Options, ShardSet, Token};
+use crate::commands::Desk;
+use crate::config::{Options, Permits, ShardSet, Token};
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
 use crate::failure::{Failure, foreign, foreign_owner};
 use crate::files;
 use crate::gateway::Gateway;
-use crate::identify::{BookFile, Gate};
+use crate::identify::{BookFile, Gate, Shared};
 use crate::random::Random;
 use crate::recommendation::{self, advise};
 use crate::rhythm::Rhythm;
@@ -158,7 +160,9 @@ async fn open_gate(
     let unusable = |error: std::io::Error| unusable_book(&folder, &error);
     let book = BookFile::new(&folder, token.fingerprint_at(&options.api_url)).map_err(unusable)?;
     let spacing = Duration::from_millis(options.identify_spacing_ms.into());
-    let gate = Gate::new(book, spacing, to_identify);
+    let shared = || Shared::new(&options.instance, token.fingerprint_at(&options.api_url));
+    let shared = (options.permits == Permits::Bridge).then(shared);
+    let gate = Gate::new(book, spacing, to_identify).shared(shared);
     if let Some(said) = said {
         gate.tell(&said.session_start_limit).await.map_err(unusable)?;
     }
@@ -175,8 +179,13 @@ async fn serve(
 ) -> Result<(), Failure> {
     let (context, count) = (Arc::new(context), rings.shards().count);
     let socket = topology::command_socket(&options.instance, rings.shards().first, count);
-    let server =
-        Server::bind(socket.clone().into()).map_err(|error| socket_failure(&socket, &error))?;
+    let server = PacketServer::bind(socket.clone().into(), PACKET_MAX)
+        .map_err(|error| socket_failure(&socket, &error))?;
+    let desk = context.desk.clone();
+    let answer = move |packet: Vec<u8>| {
+        let desk = desk.clone();
+        async move { desk.answer(&packet).await }
+    };
     tracing::info!(
         instance = options.instance,
         shards = format!("{}..{}/{count}", rings.shards().first, rings.shards().last),
@@ -199,7 +208,7 @@ async fn serve(
     }
     tokio::select! {
         result = wait(tasks, all_stop, stop) => result,
-        () = server.serve(context.desk.clone()) => Err(Failure::trouble("the command socket ended")),
+        () = server.serve(answer) => Err(Failure::trouble("the command socket ended")),
         never = keep_asking(options, &context, count, said, needed) => match never {},
         never = keep_alive(context.attendance.service()) => match never {},
     }

@@ -155,11 +155,14 @@ impl Checkpoint {
     /// The figures of a process that begins. Of those before it only the age of a session goes on, with that.
     pub fn count_anew(&mut self, pid: u32, now_us: u64, resumes: bool) {
         self.count(|figures| {
-            let session_since_us = if resumes { figures.session_since_us } else { 0 };
+            let (session_since_us, began_at) =
+                if resumes { (figures.session_since_us, figures.began_at) } else { (0, 0) };
             *figures = ShardFigures {
                 pid,
                 started_us: now_us,
                 session_since_us,
+                began_at,
+                refilled_us: figures.refilled_us,
                 ..ShardFigures::default()
             };
         });

@@ -46,12 +46,15 @@ fn start(options: Options) -> Result<(), Failure> {
     let token = Token::read(options.token_file.as_deref(), std::env::var("DISCORD_TOKEN").ok())
         .map_err(|error| Failure::Configuration(error.to_string()))?;
     let coalesce = options.coalesce_ms.map(|ms| Duration::from_millis(ms.into()));
-    let rhythm = Arc::new(Rhythm::new(options.pace, coalesce));
-    let resting = Arc::clone(&rhythm);
+    let threads = options.threads.into();
+    let rhythm = Arc::new(Rhythm::new(options.pace, coalesce, threads));
+    let (resting, working) = (Arc::clone(&rhythm), Arc::clone(&rhythm));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .thread_name("gateway")
         .on_thread_park(move || resting.rest())
+        .on_thread_unpark(move || working.work())
         .build()
         .map_err(|error| Failure::Trouble(format!("no runtime: {error}")))?;
     let (told, mut stop) = watch::channel(false);

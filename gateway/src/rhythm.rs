@@ -5,17 +5,20 @@
 //! before it asks the system for news, and then finds all that came meanwhile, of every shard. [`Pace`] says how
 //! long; where messages are further apart nobody ever stays away, unless the operator wants it (`--coalesce-ms`).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mixcord_event::pauses::PAUSE_MIN;
 use mixcord_ring::{Pace, Pacer};
 
 /// The rhythm of a process, whatever its threads and shards.
 #[derive(Debug)]
 pub struct Rhythm {
-    /// Messages since a thread rested.
+    /// Messages since the threads rested.
     messages: AtomicU64,
+    /// Threads that are not at rest.
+    at_work: AtomicUsize,
     /// `None` where nobody ever stays away.
     state: Option<Mutex<State>>,
 }
@@ -25,6 +28,8 @@ struct State {
     rests: Rests,
     /// The end of the rest that a thread takes.
     until: Option<Instant>,
+    /// How long after that it came back, the longest since somebody asked.
+    late: Duration,
 }
 
 #[derive(Debug)]
@@ -37,11 +42,11 @@ enum Rests {
 
 impl Rests {
     /// How long to stay away after so many messages.
-    fn after(&mut self, messages: u64) -> Option<Duration> {
+    fn after(&mut self, messages: u64, now: Instant) -> Option<Duration> {
         match self {
             Self::Paced(pacer) => {
                 pacer.took(messages);
-                pacer.rest()
+                pacer.rest_at(now)
             }
             Self::Always(nap) => (messages > 0).then_some(*nap),
         }
@@ -49,16 +54,17 @@ impl Rests {
 }
 
 impl Rhythm {
-    /// At this pace; with `coalesce` that long after each message instead.
+    /// At this pace, with so many threads, which begin at work; with `coalesce` that long after each message instead.
     #[must_use]
-    pub fn new(pace: Pace, coalesce: Option<Duration>) -> Self {
-        let rests = match (coalesce, pace.nap()) {
-            (Some(nap), _) => Some(Rests::Always(nap)),
-            (None, Some(_)) => Some(Rests::Paced(Pacer::new(pace))),
-            (None, None) => None,
+    pub fn new(pace: Pace, coalesce: Option<Duration>, threads: usize) -> Self {
+        let pacer = Pacer::at_source(pace);
+        let rests = match coalesce {
+            Some(nap) => Some(Rests::Always(nap)),
+            None => pacer.may_nap().then_some(Rests::Paced(pacer)),
         };
-        let state = rests.map(|rests| Mutex::new(State { rests, until: None }));
-        Self { messages: AtomicU64::new(0), state }
+        let state =
+            rests.map(|rests| Mutex::new(State { rests, until: None, late: Duration::ZERO }));
+        Self { messages: AtomicU64::new(0), at_work: AtomicUsize::new(threads), state }
     }
 
     /// So many messages were read.
@@ -70,21 +76,52 @@ impl Rhythm {
 
     /// For a thread that has nothing left to do: it comes back when it is time to ask for news.
     pub fn rest(&self) {
+        if self.state.is_none() {
+            return;
+        }
         if let Some(until) = self.until(Instant::now()) {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            self.back(until, Instant::now());
         }
     }
 
-    /// Until when a thread stays away. While one does all others do, or they would read message by message meanwhile.
+    /// A thread was to be back by then.
+    fn back(&self, until: Instant, now: Instant) {
+        let late = now.saturating_duration_since(until);
+        if late > PAUSE_MIN
+            && let Some(state) = &self.state
+        {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.late = state.late.max(late);
+        }
+    }
+
+    /// How much longer than it wanted to a thread rested since this was asked last, where that was a pause.
+    pub fn take_late(&self) -> Duration {
+        let Some(state) = &self.state else { return Duration::ZERO };
+        std::mem::take(&mut state.lock().unwrap_or_else(PoisonError::into_inner).late)
+    }
+
+    /// For a thread that had rested and has something to do.
+    pub fn work(&self) {
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until when a thread stays away that goes to rest. While one does all others do, or they would read message by
+    /// message meanwhile; while others are at work it is their messages that count, and they who rest.
     fn until(&self, now: Instant) -> Option<Instant> {
+        let is_last = self.at_work.fetch_sub(1, Ordering::Relaxed) == 1;
         let mut state = self.state.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = state.until
             && now < until
         {
             return Some(until);
         }
+        if !is_last {
+            return None;
+        }
         state.until =
-            state.rests.after(self.messages.swap(0, Ordering::Relaxed)).map(|nap| now + nap);
+            state.rests.after(self.messages.swap(0, Ordering::Relaxed), now).map(|nap| now + nap);
         state.until
     }
 }
@@ -93,38 +130,78 @@ impl Rhythm {
 mod tests {
     use super::*;
 
+    /// The only thread goes to rest, and to work again.
+    fn rest(rhythm: &Rhythm, now: Instant) -> Option<Instant> {
+        let until = rhythm.until(now);
+        rhythm.work();
+        until
+    }
+
     #[test]
     fn nobody_stays_away_where_latency_counts_or_messages_are_rare() {
-        let rhythm = Rhythm::new(Pace::LowLatency, None);
+        let rhythm = Rhythm::new(Pace::LowLatency, None, 1);
         rhythm.took(1_000);
-        assert_eq!(rhythm.until(Instant::now()), None);
-        let rhythm = Rhythm::new(Pace::Balanced, None);
+        assert_eq!(rest(&rhythm, Instant::now()), None);
+        let rhythm = Rhythm::new(Pace::Balanced, None, 1);
+        let mut now = Instant::now();
         for _ in 0..100 {
-            assert_eq!(rhythm.until(Instant::now()), None);
+            rhythm.took(1);
+            assert_eq!(rest(&rhythm, now), None);
+            now += Duration::from_millis(5);
         }
     }
 
     #[test]
     fn who_wants_it_stays_away_after_each_message_and_only_then() {
         let nap = Duration::from_millis(5);
-        let rhythm = Rhythm::new(Pace::LowLatency, Some(nap));
+        let rhythm = Rhythm::new(Pace::LowLatency, Some(nap), 1);
         let now = Instant::now();
-        assert_eq!(rhythm.until(now), None, "nothing came");
+        assert_eq!(rest(&rhythm, now), None, "nothing came");
         rhythm.took(1);
-        assert_eq!(rhythm.until(now), Some(now + nap));
-        assert_eq!(rhythm.until(now + nap / 2), Some(now + nap), "and so do all others");
-        assert_eq!(rhythm.until(now + nap), None, "nothing came meanwhile");
+        assert_eq!(rest(&rhythm, now), Some(now + nap));
+        assert_eq!(rest(&rhythm, now + nap / 2), Some(now + nap), "and so do all others");
+        assert_eq!(rest(&rhythm, now + nap), None, "nothing came meanwhile");
+    }
+
+    /// Wakes the only thread for a message every tenth of a millisecond, until it stays away.
+    fn until_a_nap(rhythm: &Rhythm, mut now: Instant) -> Instant {
+        loop {
+            rhythm.took(1);
+            if let Some(until) = rest(rhythm, now) {
+                return until;
+            }
+            now += Duration::from_micros(100);
+        }
     }
 
     #[test]
     fn all_threads_stay_away_until_the_same_moment() {
-        let rhythm = Rhythm::new(Pace::LowCpu, None);
-        let until = loop {
-            rhythm.took(1_000);
-            if let Some(until) = rhythm.until(Instant::now()) {
-                break until;
-            }
-        };
-        assert_eq!(rhythm.until(until - std::time::Duration::from_nanos(1)), Some(until));
+        let rhythm = Rhythm::new(Pace::LowCpu, None, 1);
+        let until = until_a_nap(&rhythm, Instant::now());
+        assert_eq!(rest(&rhythm, until - Duration::from_nanos(1)), Some(until));
+    }
+
+    /// Told once, of the longest, and not of what is no pause.
+    #[test]
+    fn who_comes_back_late_says_so() {
+        let rhythm = Rhythm::new(Pace::Balanced, None, 1);
+        let until = Instant::now();
+        for ms in [0, 1, 7, 3] {
+            rhythm.back(until, until + Duration::from_millis(ms));
+        }
+        assert_eq!(rhythm.take_late(), Duration::from_millis(7));
+        rhythm.back(until, until + PAUSE_MIN);
+        assert_eq!(rhythm.take_late(), Duration::ZERO);
+    }
+
+    /// A thread that was woken for nothing does not end the naps of the one that reads.
+    #[test]
+    fn who_rests_while_others_work_decides_nothing() {
+        let rhythm = Rhythm::new(Pace::Balanced, None, 1);
+        let until = until_a_nap(&rhythm, Instant::now());
+        rhythm.work(); // a second one
+        assert_eq!(rhythm.until(until), None, "the first is at work");
+        rhythm.took(5);
+        assert!(rhythm.until(until).is_some(), "as if there had been no second");
     }
 }

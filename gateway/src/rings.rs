@@ -44,10 +44,10 @@ impl Rings {
     ) -> Result<Self, Failure> {
         let namespace = namespace.clone();
         let geometry =
-            Geometry::new(options.ring_slots, options.ring_bytes.0, RING_GROUPS, 1, RING_MEMBERS)
+            Geometry::new(options.ring_slots, options.ring_bytes, RING_GROUPS, 1, RING_MEMBERS)
                 .map_err(|error| {
-                Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
-            })?;
+                    Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
+                })?;
         let feeds: Vec<GroupSpec> = options.feeds.iter().map(|name| feed(name)).collect();
         let empty_before = namespace.rings().map_err(Failure::trouble)?.is_empty();
         let bell = namespace.bell().map_err(|error| bells_failure(&error))?;

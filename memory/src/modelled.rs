@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -228,6 +229,23 @@ impl<const FIXED: usize> Memory<FIXED> {
             let word = self.copied(offset + i * 8).to_le_bytes();
             chunk.copy_from_slice(&word[..chunk.len()]);
         }
+    }
+
+    pub fn read_into<'a>(&self, offset: usize, into: &'a mut [MaybeUninit<u8>]) -> &'a mut [u8] {
+        let mut bytes = vec![0; into.len()];
+        self.read(offset, &mut bytes);
+        into.iter_mut().zip(bytes).for_each(|(to, byte)| drop(to.write(byte)));
+        // SAFETY: all of `into`, each byte of which was written.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::slice::from_raw_parts_mut(into.as_mut_ptr().cast(), into.len())
+        }
+    }
+
+    pub fn append(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+        let begin = into.len();
+        into.resize(begin + len, 0);
+        self.read(offset, &mut into[begin..]);
     }
 
     /// A word that is read as one of many.

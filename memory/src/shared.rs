@@ -1,5 +1,6 @@
 //! Memory that other processes share: a mapped file, or the heap for the sanitizers.
 
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::time::Duration;
 
@@ -241,6 +242,28 @@ impl<const FIXED: usize> Memory<FIXED> {
         let from = unsafe { self.base.add(offset) };
         // SAFETY: `from` is good for the length of `into`, which is private.
         unsafe { copy::copy(into.as_mut_ptr(), from, into.len()) };
+    }
+
+    /// Copies the bytes at `offset` into memory that need not hold any yet, and gives them.
+    #[inline]
+    pub fn read_into<'a>(&self, offset: usize, into: &'a mut [MaybeUninit<u8>]) -> &'a mut [u8] {
+        assert!(offset <= self.len && into.len() <= self.len - offset);
+        // SAFETY: in bounds, checked above.
+        let from = unsafe { self.base.add(offset) };
+        // SAFETY: `from` is good for the length of `into`, which is private.
+        unsafe { copy::copy(into.as_mut_ptr().cast(), from, into.len()) };
+        // SAFETY: all of `into`, each byte of which was written by the copy.
+        unsafe { std::slice::from_raw_parts_mut(into.as_mut_ptr().cast(), into.len()) }
+    }
+
+    /// Copies `len` bytes at `offset` to the end of `into`.
+    #[inline]
+    pub fn append(&self, offset: usize, len: usize, into: &mut Vec<u8>) {
+        into.reserve(len);
+        let free = &mut into.spare_capacity_mut()[..len];
+        self.read_into(offset, free);
+        // SAFETY: there is room, and the bytes behind the old length were written.
+        unsafe { into.set_len(into.len() + len) };
     }
 
     /// See [`Block::populate`].

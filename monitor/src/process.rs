@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The processes of one kind, together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Usage {
-    /// `gateway`, `cache` or `monitor`.
+    /// `gateway`, `cache`, `proxy`, `bridge` or `monitor`.
     pub process: &'static str,
     /// How many there are.
     pub count: u32,

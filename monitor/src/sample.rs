@@ -98,9 +98,13 @@ impl Source {
         let gateways = overview.shards().filter(alive).filter_map(|ring| ring.shard.as_ref()?.pid);
         let cache = overview.output().into_iter().filter(alive);
         let cache = cache.filter_map(|ring| ring.cache.as_ref().map(|cache| cache.pid));
+        let proxies = overview.proxies.running.iter().filter(|proxy| proxy.alive);
+        let bridges = overview.bridges.iter().filter(|bridge| bridge.alive);
         let processes = [
             usage("gateway", gateways),
             usage("cache", cache),
+            usage("proxy", proxies.map(|proxy| proxy.pid)),
+            usage("bridge", bridges.map(|bridge| bridge.pid)),
             usage("monitor", [std::process::id()]),
         ];
         let processes = processes.into_iter().flatten().collect();

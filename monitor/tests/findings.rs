@@ -7,8 +7,11 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::time::Duration;
 
+use mixcord_event::bridge::{BridgeFigures, StreamFigures};
 use mixcord_event::figures::{Budget, ShardFigures};
+use mixcord_event::proxy::ProxyFigures;
 use mixcord_event::status::ShardStatus;
+use mixcord_event::topology;
 use mixcord_monitor::findings::{
     self, Finding, Machine, Other, Segment, Severity, Shm, look_around, of_instance,
 };
@@ -70,6 +73,80 @@ fn processes_that_are_gone() {
 }
 
 #[test]
+fn a_bridge_that_is_cut_off_or_killed_and_a_stream_that_fills() {
+    let rig = Rig::new();
+    let (_shards, _out) = (rig.shards(), rig.output());
+    let stream = |bytes| StreamFigures {
+        name: "MIXCORD_b_LOG_main_0-2".into(),
+        bytes,
+        bytes_max: 100,
+        ..StreamFigures::default()
+    };
+    let figures = |connected, bytes| BridgeFigures {
+        end: "receive".into(),
+        bot: "b".into(),
+        connected,
+        behind: 7,
+        streams: vec![stream(bytes)],
+        ..BridgeFigures::default()
+    };
+    let about = ["bridge-killed", "broker-gone", "stream-full"];
+    let found = |rig: &Rig| -> Vec<&'static str> {
+        names(rig).into_iter().filter(|name| about.contains(name)).collect()
+    };
+    let bridge = rig.bridge(&figures(true, 10));
+    assert_eq!(found(&rig), [""; 0]);
+    drop(bridge);
+    assert_eq!(found(&rig), ["bridge-killed"]);
+    let command = format!("mixcord-bridge --instance {} receive", rig.instance);
+    assert_eq!(of(&rig, "bridge-killed").command, command);
+    let bridge = rig.bridge(&figures(false, 10));
+    assert_eq!(found(&rig), ["broker-gone"]);
+    drop(bridge);
+    let _bridge = rig.bridge(&figures(true, 81));
+    assert_eq!(found(&rig), ["stream-full"]);
+    assert!(of(&rig, "stream-full").text.contains("81 %"));
+    let bridges = rig.overview().bridges;
+    assert_eq!((bridges.len(), bridges[0].behind, bridges[0].alive), (1, 7, true));
+}
+
+#[test]
+fn a_proxy_that_was_killed_or_is_of_another_release() {
+    let rig = Rig::new();
+    let (_shards, _out) = (rig.shards(), rig.output());
+    let listen = "127.0.0.1:9465".to_owned();
+    let proxy = rig.proxy(&ProxyFigures { listen, ..ProxyFigures::default() });
+    let finding = of(&rig, "version-differs");
+    assert!(finding.text.starts_with("mixcord-proxy is of release 0.0.9"), "{}", finding.text);
+    assert!(!names(&rig).contains(&"proxy-gone"));
+    drop(proxy);
+    let finding = of(&rig, "proxy-gone");
+    assert!(finding.text.contains("and 1 sessions wait"), "{}", finding.text);
+    let command = format!("mixcord-proxy --instance {} --listen 127.0.0.1:9465", rig.instance);
+    assert_eq!(finding.command, command);
+    assert!(!names(&rig).contains(&"version-differs"));
+}
+
+#[test]
+fn a_bridge_that_does_not_run() {
+    let rig = Rig::new();
+    let (mut shards, _out) = (rig.shards(), rig.output());
+    assert!(!names(&rig).contains(&"bridge-gone"));
+    let spec = GroupSpec::durable("bridge").from(Start::Earliest);
+    for shard in &shards {
+        shard.ring().declare_group(&spec).expect("a group");
+    }
+    publish(&mut shards[0], now_us());
+    let finding = of(&rig, "bridge-gone");
+    assert!(finding.text.contains("3 records of 2 shards wait"), "{}", finding.text);
+    assert_eq!(finding.command, format!("mixcord-bridge --instance {} send", rig.instance));
+    let members: Vec<_> =
+        shards.iter().map(|shard| shard.ring().join(&spec, &rig.bell).expect("a member")).collect();
+    assert!(!names(&rig).contains(&"bridge-gone"));
+    drop(members);
+}
+
+#[test]
 fn rings_of_an_old_count_and_rings_that_cannot_be_read() {
     let rig = Rig::new();
     let (_shards, _out) = (rig.shards(), rig.output());
@@ -93,13 +170,18 @@ fn shards_that_do_not_do_what_they_should() {
     let away = ShardStatus { state: "identifying".into(), ..connected() };
     let long_ago = now_us() - 40_000_000;
     let unread = ShardStatus { stalled_since_us: Some(long_ago), ..connected() };
-    let _shards = [
+    let shards = [
         rig.shard(0, 5, &connected(), &figures),
         rig.shard(1, 5, &away, &figures),
         rig.shard(2, 5, &unread, &figures),
         rig.shard_since(3, 5, &connected(), &figures, ago(Duration::from_secs(7_200))),
         rig.shard_since(4, 5, &connected(), &figures, now_us() + 600_000_000),
     ];
+    let ring = shards[3].ring();
+    ring.ask_anew(topology::CACHE_GROUP, ring.tail()).expect("asked");
+    let finding = of(&rig, "state-lost");
+    assert!(finding.text.starts_with("the state of 1 of 5 shards was lost"), "{}", finding.text);
+    assert!(finding.text.contains("sessions: 3."), "{}", finding.text);
     assert_eq!(of(&rig, "shard-not-connected").text, "1 of 5 shards identifying: 1");
     let finding = of(&rig, "shard-not-read");
     assert!(finding.text.starts_with("shard 2 is not read for 4"), "{}", finding.text);

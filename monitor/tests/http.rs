@@ -12,7 +12,9 @@ use std::time::Duration;
 use mixcord::Stop;
 use mixcord::operator::Overview;
 use mixcord_event::figures::{Budget, CacheFigures, ShardFigures};
-use mixcord_event::{Kind, Reason};
+use mixcord_event::pauses::Pauses;
+use mixcord_event::proxy::ProxyFigures;
+use mixcord_event::{Kind, Reason, topology};
 use mixcord_monitor::{Limits, Settings, serve};
 use mixcord_ring::Producer;
 use rig::{Rig, connected, now_us, publish};
@@ -80,6 +82,7 @@ fn furnished(rig: &Rig) -> Vec<Producer> {
         ShardFigures { budget, identifies: 3, last_close: Some(4009), ..ShardFigures::default() };
     figures.session_since_us = now_us() - 5_000_000;
     figures.gap("hole");
+    figures.pauses.work.count(Duration::from_millis(3), now_us);
     let mut rings: Vec<_> = (0..2).map(|id| rig.shard(id, 2, &connected(), &figures)).collect();
     let mut out = rig.output();
     let mut counted = CacheFigures::begin(std::process::id(), now_us());
@@ -90,10 +93,70 @@ fn furnished(rig: &Rig) -> Vec<Producer> {
     let mut checkpoint = vec![1; 9];
     checkpoint.extend([0, 0]);
     counted.put(&mut checkpoint, 4_000);
+    let mut pauses = Pauses::default();
+    pauses.late.count(Duration::from_millis(40), now_us);
+    checkpoint.extend(pauses.encode());
     out.set_checkpoint(&checkpoint).expect("short enough");
     publish(&mut out, now_us());
     rings.push(out);
     rings
+}
+
+/// The checkpoint of a stage: what it reads, how far it is, its state, what it did.
+fn of_a_stage() -> Vec<u8> {
+    let words = [1_u64, 2, 1, 5, 6, 7, 8, 9];
+    let content: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut checkpoint = vec![mixcord_event::status::CHECKPOINT];
+    mixcord_event::sections::put(&mut checkpoint, 2, 1, &content);
+    checkpoint
+}
+
+fn of_a_proxy() -> ProxyFigures {
+    let listen = "127.0.0.1:9465".to_owned();
+    ProxyFigures { pid: 1, listen, clients: 3, events: 99, stalled: 2, ..ProxyFigures::default() }
+}
+
+/// Stages and proxies are told where they are, and nothing of them where there are none.
+#[test]
+fn metrics_of_stages_and_proxies() {
+    let rig = Rig::new();
+    let _rings = furnished(&rig);
+    {
+        let (_, metrics) = Monitor::start(&rig, Limits::default()).get("/metrics", "");
+        assert!(!metrics.contains("_proxy_") && !metrics.contains("_stage_"), "{metrics}");
+        assert!(!metrics.contains(r#"process="proxy""#), "{metrics}");
+    }
+    let _stage = rig.stage("spam", &of_a_stage());
+    let proxy = rig.proxy(&of_a_proxy());
+    let told = |samples: &[(&str, f64)]| {
+        let (_, metrics) = Monitor::start(&rig, Limits::default()).get("/metrics", "");
+        for (sample, wanted) in samples {
+            assert!((value(&metrics, sample) - wanted).abs() < 1e-9, "{sample}");
+        }
+        lint(&metrics);
+        metrics
+    };
+    told(&[
+        (r#"mixcord_stage_events_total{stage="spam",outcome="passed"}"#, 5.0),
+        (r#"mixcord_stage_events_total{stage="spam",outcome="changed"}"#, 6.0),
+        (r#"mixcord_stage_events_total{stage="spam",outcome="dropped"}"#, 7.0),
+        (r#"mixcord_stage_events_total{stage="spam",outcome="added"}"#, 8.0),
+        (r#"mixcord_stage_events_total{stage="spam",outcome="failed"}"#, 9.0),
+        (r#"mixcord_up{process="proxy"}"#, 1.0),
+        (r#"mixcord_proxy_clients{listen="127.0.0.1:9465"}"#, 3.0),
+        (r#"mixcord_proxy_events_total{listen="127.0.0.1:9465"}"#, 99.0),
+        (r#"mixcord_proxy_stalled_clients_total{listen="127.0.0.1:9465"}"#, 2.0),
+        ("mixcord_proxy_sessions", 1.0),
+    ]);
+    drop(proxy);
+    // What it said goes on standing there; it is not how it is.
+    let metrics = told(&[(r#"mixcord_up{process="proxy"}"#, 0.0), ("mixcord_proxy_sessions", 1.0)]);
+    assert!(!metrics.contains("mixcord_proxy_clients{"), "{metrics}");
+    // Stopped in order it is not missed, though clients may come back to another.
+    let board = format!("{}/{}1", topology::proxy_dir(&rig.instance), topology::PROXY_BOARD);
+    std::fs::remove_file(board).expect("it was there");
+    let metrics = told(&[("mixcord_proxy_sessions", 1.0)]);
+    assert!(!metrics.contains(r#"process="proxy""#), "{metrics}");
 }
 
 /// The value of the one sample that begins so.
@@ -128,6 +191,16 @@ fn metrics_say_what_the_rings_say() {
         (r#"mixcord_cache_commit_duration_seconds_bucket{le="5e-05"}"#, 0.0),
         (r#"mixcord_cache_commit_duration_seconds_bucket{le="0.0001"}"#, 1.0),
         (r#"mixcord_cache_commit_duration_seconds_bucket{le="+Inf"}"#, 1.0),
+        (
+            r#"mixcord_pause_duration_seconds_bucket{process="gateway",cause="work",le="0.0025"}"#,
+            0.0,
+        ),
+        (
+            r#"mixcord_pause_duration_seconds_bucket{process="gateway",cause="work",le="0.005"}"#,
+            2.0,
+        ),
+        (r#"mixcord_pause_duration_seconds_count{process="gateway",cause="late"}"#, 0.0),
+        (r#"mixcord_pause_duration_seconds_sum{process="cache",cause="late"}"#, 0.04),
     ] {
         assert!((value(&metrics, sample) - wanted).abs() < 1e-9, "{sample}");
     }
@@ -159,10 +232,11 @@ fn lint(metrics: &str) {
 fn every_metric_is_explained_and_no_label_grows() {
     let rig = Rig::new();
     let _rings = furnished(&rig);
+    let _others = (rig.stage("spam", &of_a_stage()), rig.proxy(&of_a_proxy()));
     let (_, metrics) = Monitor::start(&rig, Limits::default()).get("/metrics", "");
     let known = [
         "shard", "shards", "state", "ring", "group", "kind", "by", "reason", "resource", "process",
-        "le", "version",
+        "le", "version", "stage", "outcome", "listen", "cause", "end", "stream",
     ];
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_once(['{', ' ']).expect("a sample");

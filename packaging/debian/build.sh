@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 require cargo "install Rust with https://rustup.rs"
 require cargo-deb "cargo install cargo-deb --locked"
 
+programs="mixcord mixcord-gateway mixcord-cache mixcord-proxy mixcord-bridge"
 profile=release folder=release
 if [ "${1:-}" = --dev ]; then profile=dev folder=debug; fi
 target=${CARGO_TARGET_DIR:-target}
@@ -18,7 +19,7 @@ cargo build --profile "$profile" --locked --bins
 extra=target/packaging
 rm -rf "$extra"
 mkdir -p "$extra/man"
-for program in mixcord mixcord-gateway mixcord-cache; do
+for program in $programs; do
     "$target/$folder/$program" --man-pages "$extra/man"
     for shell in bash zsh fish; do
         mkdir -p "$extra/completions/$shell"
@@ -33,7 +34,7 @@ gzip -9n "$extra"/man/*
 # cargo-deb takes release builds: a debug build stands in for one, in a folder of its own.
 if [ "$profile" = dev ]; then
     mkdir -p "$extra/build/release"
-    for program in mixcord mixcord-gateway mixcord-cache; do
+    for program in $programs; do
         strip -o "$extra/build/release/$program" "$target/$folder/$program"
     done
     build=$extra/build fast=--fast

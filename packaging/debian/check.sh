@@ -71,9 +71,9 @@ until_so() {
 
 echo "  contents"
 dpkg-deb --contents "$package" | awk '{print $6}' >"$work/contents"
-for file in usr/bin/mixcord usr/bin/mixcord-gateway usr/bin/mixcord-cache etc/mixcord/mixcord.env \
-    usr/lib/systemd/system/mixcord-{gateway,cache,monitor}.service usr/lib/systemd/system/mixcord{,-consumer@}.{target,service} \
-    usr/share/man/man1/mixcord{,-gateway,-cache}.1.gz usr/share/bash-completion/completions/mixcord; do
+for file in usr/bin/mixcord usr/bin/mixcord-{gateway,cache,proxy,bridge} etc/mixcord/mixcord.env \
+    usr/lib/systemd/system/mixcord-{gateway,cache,monitor,proxy,bridge@}.service usr/lib/systemd/system/mixcord{,-consumer@}.{target,service} \
+    usr/share/man/man1/mixcord{,-gateway,-cache,-proxy,-bridge}.1.gz usr/share/bash-completion/completions/mixcord; do
     case $file in *mixcord.service | *consumer@.target) continue ;; esac
     grep -qx "./$file" "$work/contents" || fail "$file is not in it"
 done
@@ -93,13 +93,13 @@ echo "  run"
 until_so "fake-discord" grep -q '^listening on ' "$work/fake.log"
 url=$(sed -n 's/^listening on //p' "$work/fake.log")
 install -m 600 /dev/stdin "$root/etc/mixcord/token" <<<"MTE3NTYyMzQ4MjM3NDkx.package-Secret.0123456789abcdefghijklm"
-printf 'MIXCORD_API_URL=%s/api/v10\nMIXCORD_IDENTIFY_SPACING_MS=150\nMIXCORD_LISTEN=127.0.0.1:0\nMIXCORD_INTENTS=ALL\n' "$url" >>"$root/etc/mixcord/mixcord.env"
+printf 'MIXCORD_API_URL=%s/api/v10\nMIXCORD_IDENTIFY_SPACING_MS=150\nMIXCORD_LISTEN=127.0.0.1:0\nMIXCORD_PROXY_LISTEN=127.0.0.1:0\nMIXCORD_INTENTS=ALL\n' "$url" >>"$root/etc/mixcord/mixcord.env"
 # As LoadCredential= and StateDirectory= have them.
 install -d -o 0 -g 0 -m 755 "$root/run/credentials"
 in_root install -d -o mixcord -g mixcord -m 500 /run/credentials/mixcord-gateway
 in_root install -o mixcord -g mixcord -m 400 /etc/mixcord/token /run/credentials/mixcord-gateway/discord_token
 in_root install -d -o mixcord -g mixcord -m 700 /var/lib/mixcord
-for unit in mixcord-gateway mixcord-cache mixcord-monitor; do run_unit $unit; done
+for unit in mixcord-gateway mixcord-cache mixcord-monitor mixcord-proxy; do run_unit $unit; done
 as_user mixcord tail --count 20 --timeout 60 >"$work/tail.log" 2>&1 || fail "mixcord tail: $(tail -n 5 "$work"/*.log)"
 until_so "both shards" grep -q 'shard{id=1}: connected' "$work/mixcord-gateway.log"
 until_so "the monitor" grep -q '^listening on ' "$work/mixcord-monitor.log"
@@ -107,6 +107,9 @@ page=$(sed -n 's/^listening on //p' "$work/mixcord-monitor.log")
 until_so "/readyz" curl --silent --fail "${page%/}/readyz"
 # The gateway keeps its memory to itself, and what it takes is seen all the same.
 until_so "figures of the gateway" sh -c "curl --silent '${page%/}/metrics' | grep -q 'process_cpu_seconds_total{process=\"gateway\"}'"
+until_so "the proxy" grep -q '^listening on ' "$work/mixcord-proxy.log"
+proxy=$(sed -n 's/^listening on //p' "$work/mixcord-proxy.log")
+until_so "the proxy's gateway" sh -c "curl --silent '$proxy/api/v10/gateway' | grep -q '\"url\"'"
 if grep -rq package-Secret "$root/dev/shm" "$work"/*.log; then fail "the token lies about"; fi
 
 echo "  upgrade"

@@ -77,8 +77,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 struct Specimen(Child);
 
 impl Specimen {
+    /// With the signals as a shell in a terminal leaves them: whoever runs the tests in the background ignores SIGINT,
+    /// and what was ignored at the start stays ignored.
     fn start(role: &str, stderr: impl Into<Stdio>) -> Self {
-        Self::start_with("exec \"$@\"", role, stderr)
+        Self::start_with("exec env --default-signal=INT,TERM \"$@\"", role, stderr)
     }
 
     /// Started by a shell, which can ignore signals first.

@@ -36,6 +36,7 @@ const TOLERATED: u64 = 0b111 << 17 | 0b11 << 22;
 
 impl Intents {
     pub(crate) const NONE: Self = Self(0);
+    pub(crate) const GUILDS: u64 = 1;
     pub(crate) const GUILD_MEMBERS: u64 = 1 << 1;
     pub(crate) const GUILD_VOICE_STATES: u64 = 1 << 7;
     pub(crate) const GUILD_PRESENCES: u64 = 1 << 8;
@@ -67,6 +68,12 @@ impl Intents {
         let needed = needed(kind, direct);
         needed == 0 || self.0 & needed != 0
     }
+}
+
+/// Whether events of this kind come to everybody, whatever they asked for: what happens to a bot, and nothing that
+/// is of a guild as it is cached.
+pub(crate) const fn is_for_all(kind: Kind) -> bool {
+    needed(kind, false) == 0
 }
 
 /// An event is sent to whoever has any of these intents, and to everybody where there are none.
@@ -159,5 +166,6 @@ mod tests {
         assert!(!guilds.admits(Kind::MESSAGE_CREATE, true));
         assert!(guilds.admits(Kind::INTERACTION_CREATE, true));
         assert!(guilds.admits(Kind::UNKNOWN, false));
+        assert!(is_for_all(Kind::INTERACTION_CREATE) && !is_for_all(Kind::TYPING_START));
     }
 }

@@ -3,13 +3,16 @@
 //! A consumer like any other. [`http`] is the one port, [`client`] a connection, [`session`] what is sent on it and
 //! under which number, [`feed`] the output ring, read once for all.
 
+mod board;
 mod client;
+mod content;
 mod door;
 mod encode;
 mod feed;
 mod http;
 mod intents;
 mod members;
+mod moved;
 mod options;
 mod requests;
 mod seats;
@@ -25,9 +28,10 @@ use std::time::Duration;
 use mixcord::{EXIT_CONFIG, Stop, operator};
 use mixcord_process::command_line::{self, Refused};
 use mixcord_process::service::Service;
-use mixcord_process::{log, secrecy};
+use mixcord_process::{files, log, secrecy};
 use tokio::net::TcpListener;
 
+use self::board::Board;
 use self::door::Door;
 use self::options::Options;
 use self::session::Folder;
@@ -84,6 +88,8 @@ fn wrong(error: impl std::fmt::Display) -> Failed {
 fn run(options: &Options, stop: &Stop) -> Result<(), Failed> {
     secrecy::keep()
         .map_err(|error| Failed::System(format!("core dumps cannot be prevented: {error}")))?;
+    // A client takes two: its socket, and its session's log.
+    files::raise();
     let settings = options.settings().map_err(wrong)?;
     let instance = operator::Instance::open(&settings.instance).map_err(wrong)?;
     let token = std::env::var("DISCORD_TOKEN").ok();
@@ -113,6 +119,7 @@ fn run(options: &Options, stop: &Stop) -> Result<(), Failed> {
         let read = move || site.feed.run(&site.settings.instance, &stop);
         std::thread::Builder::new().name("ring".to_owned()).spawn(read).map_err(system)?
     };
+    let mut board = Board::put_up(&site, address);
     let service = Service::start();
     service.ready();
     // Nobody has to read it.
@@ -121,8 +128,11 @@ fn run(options: &Options, stop: &Stop) -> Result<(), Failed> {
     runtime.block_on(async {
         let sweeper = tokio::spawn(sweep(Arc::clone(&site)));
         let serving = tokio::spawn(http::serve(listener, Arc::clone(&site)));
-        while !stop.is_stopped() {
+        while !stop.is_stopped() && !reader.is_finished() {
             service.alive();
+            if let Some(board) = &mut board {
+                board.write(&site);
+            }
             tokio::time::sleep(LOOK).await;
         }
         sweeper.abort();
@@ -130,9 +140,14 @@ fn run(options: &Options, stop: &Stop) -> Result<(), Failed> {
         // It ends within its own limit.
         let _ = serving.await;
     });
-    let _ = reader.join();
-    tracing::info!("stopped");
-    Ok(())
+    match reader.join() {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        // Whoever starts it again finds all sessions where they are.
+        Err(_) => Err(Failed::System("the reader of the output ring panicked".to_owned())),
+    }
 }
 
 /// Removes sessions that cannot be resumed any more.

@@ -81,6 +81,14 @@ impl Answer {
         Ok(Some(answer(1, Source::Some { members: found, not_found: Vec::new() })))
     }
 
+    /// How many members it holds in memory.
+    pub(crate) const fn held(&self) -> usize {
+        match &self.source {
+            Source::All(_) => 0,
+            Source::Some { members, .. } => members.len(),
+        }
+    }
+
     /// The next GUILD_MEMBERS_CHUNK; `None` behind the last.
     pub(crate) fn next(&mut self, state: &State) -> Result<Option<Document>, Error> {
         if self.index >= self.count {
@@ -121,7 +129,8 @@ impl Answer {
         }
         if self.presences {
             let mut presences = Vec::new();
-            for user in members.iter().filter_map(crate::world::user_of) {
+            let users = members.iter().map(Document::value).filter_map(crate::world::user_of);
+            for user in users {
                 presences.extend(state.presence(self.guild, user)?);
             }
             let mut list = chunk.list(atoms::PRESENCES);

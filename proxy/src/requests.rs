@@ -4,7 +4,7 @@
 //! else's; equal ones are passed on once, while the first is under way.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mixcord::commands::{
@@ -13,6 +13,7 @@ use mixcord::commands::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 /// What our nonces begin with; a number of 16 hexadecimal digits follows.
 const PREFIX: &str = "mixcord-";
@@ -20,6 +21,8 @@ const PREFIX: &str = "mixcord-";
 const UNDER_WAY: Duration = Duration::from_secs(20);
 /// How long it is tried again what is refused for the moment only.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Requests that wait to be sent; of more it is logged that they were not.
+const WAITING_MAX: usize = 4096;
 /// Requests of which it is known that they are under way.
 const KNOWN_MAX: usize = 4096;
 /// Guilds that one request for members may name: Discord takes one since version 8, and old libraries send lists.
@@ -31,6 +34,7 @@ const NONCE_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Desk {
     commands: Commands,
+    room: Arc<Semaphore>,
     under_way: Mutex<HashMap<Wanted, (u64, Instant)>>,
 }
 
@@ -161,7 +165,8 @@ pub(crate) fn number_of(nonce: &str) -> Option<u64> {
 impl Desk {
     pub(crate) fn open(instance: &str) -> Result<Self, mixcord::Error> {
         let commands = Commands::open(instance)?.patience(PATIENCE);
-        Ok(Self { commands, under_way: Mutex::default() })
+        let room = Arc::new(Semaphore::new(WAITING_MAX));
+        Ok(Self { commands, room, under_way: Mutex::default() })
     }
 
     /// The number by which the answer to a request for members will be known, and whether it has to be sent: not
@@ -205,7 +210,12 @@ impl Desk {
     /// Sends something, beside everything else. Discord's answer comes as events; a refusal is logged.
     pub(crate) fn send(&self, command: impl Into<Command>) {
         let (commands, command) = (self.commands.clone(), command.into());
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            tracing::warn!("a client's request was not sent: too many wait for the gateway");
+            return;
+        };
         tokio::spawn(async move {
+            let _place = place;
             if let Err(error) = commands.send(command).await {
                 tracing::warn!(%error, "a client's request was not sent");
             }

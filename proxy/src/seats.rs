@@ -43,6 +43,12 @@ impl Seats {
         Seat { _here: sender }
     }
 
+    /// How many sessions are on a connection.
+    pub(crate) fn count(&self) -> usize {
+        let taken = self.taken();
+        taken.by_session.values().filter(|(_, here)| here.has_changed().is_ok()).count()
+    }
+
     /// Has the connection that has a session let go of it, and waits for that.
     pub(crate) async fn vacate(&self, session: &str) {
         let Some((kick, mut here)) = self.taken().by_session.remove(session) else { return };

@@ -8,6 +8,7 @@ use mixcord::operator::Instance;
 use mixcord::{State, atoms};
 use tokio::sync::watch;
 
+use crate::board::Counts;
 use crate::door::Door;
 use crate::feed::Feed;
 use crate::options::Settings;
@@ -15,7 +16,7 @@ use crate::requests::Desk;
 use crate::seats::Seats;
 use crate::session::Folder;
 
-/// How often it is said that the state cannot be read, which every client finds out again and again.
+/// How often it is said what happens again and again.
 const REMIND: Duration = Duration::from_secs(10);
 /// How long what the gateway's rings say is believed.
 const FRESH: Duration = Duration::from_secs(2);
@@ -29,11 +30,14 @@ pub(crate) struct Site {
     pub(crate) folder: Folder,
     pub(crate) door: Door,
     pub(crate) seats: Seats,
+    pub(crate) counts: Counts,
     /// Is changed when the proxy ends.
     pub(crate) stopping: watch::Sender<()>,
     instance: Instance,
     granted: Mutex<Option<(Instant, u64)>>,
-    complained: Mutex<Option<Instant>>,
+    complained: Seldom,
+    /// Clients that showed a wrong token.
+    pub(crate) refused: Seldom,
     me: std::sync::atomic::AtomicU64,
 }
 
@@ -49,9 +53,11 @@ impl Site {
             state: State::attach(&settings.instance)?,
             desk: Desk::open(&settings.instance)?,
             seats: Seats::default(),
+            counts: Counts::default(),
             stopping: watch::Sender::default(),
             granted: Mutex::default(),
-            complained: Mutex::default(),
+            complained: Seldom::default(),
+            refused: Seldom::default(),
             me: std::sync::atomic::AtomicU64::new(0),
             folder,
             door,
@@ -79,12 +85,7 @@ impl Site {
 
     /// Whether it is time to say again that the state cannot be read.
     pub(crate) fn complains(&self) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|at| at.elapsed() >= REMIND);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
+        self.complained.count().is_some()
     }
 
     /// The intents that every shard of the gateway has; `None` before the first session.
@@ -100,5 +101,36 @@ impl Site {
         let granted = shards.filter_map(|shard| shard.intents).reduce(|all, some| all & some)?;
         *known = Some((Instant::now(), granted));
         Some(granted)
+    }
+}
+
+/// What happens again and again, and is said seldom.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(Mutex<(Option<Instant>, u64)>);
+
+impl Seldom {
+    /// Counts one. `Some` if it is time to say it: how many there were since it was said last, with this one.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let (said, count) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        let due = said.is_none_or(|at| at.elapsed() >= REMIND);
+        due.then(|| {
+            *said = Some(Instant::now());
+            std::mem::take(count)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seldom;
+
+    #[test]
+    fn what_happens_often_is_said_once_and_counted() {
+        let seldom = Seldom::default();
+        assert_eq!(seldom.count(), Some(1));
+        assert!((0..1000).all(|_| seldom.count().is_none()));
+        seldom.0.lock().expect("no panic").0 = None;
+        assert_eq!(seldom.count(), Some(1001));
     }
 }

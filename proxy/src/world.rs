@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use mixcord::event::{Document, Key, Value, Writer};
+use mixcord::event::{Document, Key, Map, Value, Writer, edit};
 use mixcord::state::GuildSnapshot;
 use mixcord::{State, atoms};
 
@@ -87,16 +87,12 @@ pub(crate) fn guild_create(
         let mut list = guild.list(key);
         documents.iter().filter(|_| shown).for_each(|document| list.push(document.value()));
     }
-    // Without either intent nobody would tell the client what becomes of the others.
-    let shown: Option<HashSet<u64>> = (!with_presences && !intents.has(Intents::GUILD_MEMBERS))
-        .then(|| {
-            let speakers = snapshot.voice_states.iter();
-            let ids = speakers.filter_map(|state| state.get(atoms::USER_ID)?.as_id());
-            ids.chain([me]).collect()
-        });
+    let shown = shown_members(snapshot.voice_states.iter().map(Document::value), intents, me);
     let mut members = guild.list(atoms::MEMBERS);
     for member in &snapshot.members {
-        if shown.as_ref().is_none_or(|shown| user_of(member).is_some_and(|id| shown.contains(&id)))
+        if shown
+            .as_ref()
+            .is_none_or(|shown| user_of(member.value()).is_some_and(|id| shown.contains(&id)))
         {
             members.push(member.value());
         }
@@ -106,7 +102,81 @@ pub(crate) fn guild_create(
     Document::trusted(out)
 }
 
+/// Whether a guild shows less to whoever has these intents than there is.
+pub(crate) const fn hides(intents: Intents) -> bool {
+    !intents.has(Intents::GUILD_PRESENCES) || !intents.has(Intents::GUILD_VOICE_STATES)
+}
+
+/// The data of a GUILD_CREATE as Discord would send it to whoever has these intents.
+pub(crate) fn as_shown(guild: Map<'_>, intents: Intents, me: u64) -> Vec<u8> {
+    let (mut none, mut some) = (Vec::new(), Vec::new());
+    Writer::new(&mut none).list().end();
+    let nothing = Value::trusted(&none);
+    let mut changes = Vec::new();
+    let hidden = [
+        (atoms::PRESENCES, Intents::GUILD_PRESENCES),
+        (atoms::VOICE_STATES, Intents::GUILD_VOICE_STATES),
+    ];
+    for (key, needed) in hidden {
+        if !intents.has(needed) && guild.contains(key) {
+            changes.push((key, nothing));
+        }
+    }
+    let list = |key| guild.get(key).and_then(Value::as_list);
+    let voice = list(atoms::VOICE_STATES).into_iter().flat_map(|states| states.iter());
+    if let Some(shown) = shown_members(voice, intents, me)
+        && let Some(members) = list(atoms::MEMBERS)
+    {
+        let mut list = Writer::new(&mut some).list();
+        let is_shown = |member: &Value<'_>| user_of(*member).is_some_and(|id| shown.contains(&id));
+        members.iter().filter(is_shown).for_each(|member| list.push(member));
+        list.end();
+        changes.push((atoms::MEMBERS, Value::trusted(&some)));
+    }
+    let mut out = Vec::new();
+    edit::with(guild, &changes, &mut out);
+    out
+}
+
+/// The members that are shown, of a guild with these in voice; `None` where all are. Without either intent nobody
+/// would tell the client what becomes of the others.
+fn shown_members<'a>(
+    voice: impl Iterator<Item = Value<'a>>,
+    intents: Intents,
+    me: u64,
+) -> Option<HashSet<u64>> {
+    let hidden = !intents.has(Intents::GUILD_PRESENCES) && !intents.has(Intents::GUILD_MEMBERS);
+    let speakers = voice.filter_map(|state| state.get(atoms::USER_ID)?.as_id());
+    hidden.then(|| speakers.chain([me]).collect())
+}
+
 /// The user that a member is.
-pub(crate) fn user_of(member: &Document) -> Option<u64> {
+pub(crate) fn user_of(member: Value<'_>) -> Option<u64> {
     member.get(atoms::USER)?.get(atoms::ID)?.as_id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guild_that_comes_later_shows_what_the_intents_show() {
+        let guild = Document::from_json(
+            r#"{"id":"1","presences":[{"user":{"id":"5"}}],"voice_states":[{"user_id":"6"}],
+                "members":[{"user":{"id":"5"}},{"user":{"id":"6"}},{"user":{"id":"9"}}]}"#,
+        );
+        let guild = guild.expect("json");
+        let shown = |bits| {
+            let intents = Intents::from_bits(bits).expect("intents");
+            let map = guild.value().as_map().expect("a map");
+            let document = Document::trusted(as_shown(map, intents, 9));
+            let shown: serde_json::Value = serde_json::from_str(&document.to_json()).expect("json");
+            let count = |key: &str| shown[key].as_array().map_or(0, Vec::len);
+            (count("presences"), count("voice_states"), count("members"), hides(intents))
+        };
+        assert_eq!(shown(1 | 1 << 1 | 1 << 7 | 1 << 8), (1, 1, 3, false));
+        assert_eq!(shown(1 | 1 << 8), (1, 0, 3, true));
+        assert_eq!(shown(1 | 1 << 1), (0, 0, 3, true));
+        assert_eq!(shown(1), (0, 0, 2, true), "who is in voice, and the bot");
+    }
 }

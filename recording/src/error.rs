@@ -1,6 +1,9 @@
 use std::io;
 
-use mixcord_ring::{AttachError, BellError, CreateError, JoinError, StageError, TakeError};
+use mixcord_blocks::BlockError;
+use mixcord_ring::{
+    AttachError, BellError, CreateError, JoinError, RemoveError, StageError, TakeError,
+};
 
 /// Why a file cannot be read on. What was read before is as it was written.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,19 @@ pub enum ReadError {
     /// The system.
     #[error("reading the recording: {0}")]
     Io(#[from] io::Error),
+}
+
+impl From<BlockError> for ReadError {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::NotOne => Self::NotOne,
+            BlockError::Version { found, known } => Self::Version { found, known },
+            BlockError::Damaged { block, what } => Self::Damaged { block, what },
+            BlockError::Io(error) => Self::Io(error),
+            // Whatever else there may be one day, what comes is missing.
+            _ => Self::Cut,
+        }
+    }
 }
 
 /// Why recording ended.
@@ -111,6 +127,14 @@ pub enum ReplayError {
         ring: String,
         /// What the rings say.
         source: CreateError,
+    },
+    /// A ring cannot be taken away, whose place another took while it was recorded.
+    #[error("ring {ring} cannot be replaced, as it was in the recording: {source}")]
+    Replace {
+        /// The ring.
+        ring: String,
+        /// What the rings say.
+        source: RemoveError,
     },
     /// A record cannot be written.
     #[error("ring {ring}, record {position}: {source}")]

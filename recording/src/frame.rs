@@ -1,7 +1,11 @@
 //! Frames: what a recording says.
 
+use mixcord_blocks::Format;
 use mixcord_event::sections;
 use mixcord_ring::{Geometry, Meta, Position};
+
+/// What a recording calls itself.
+pub(crate) const FORMAT: Format = Format { magic: *b"mixrec\r\n", version: 1 };
 
 /// Kinds of frames.
 pub(crate) const HEAD: u8 = 1;

@@ -7,7 +7,6 @@
 //! The shard rings are what is recorded, and not the output ring, for everything else follows from them: a cache is a
 //! function of its state and their records (I10).
 
-mod block;
 mod error;
 mod frame;
 mod player;

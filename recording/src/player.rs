@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use mixcord_event::{Record, sections, status, topology};
 use mixcord_ring::{
-    Bell, CreateError, GroupSpec, Meta, Namespace, Position, Producer, StageError, Start,
+    Bell, CreateError, GroupSpec, Meta, Namespace, Position, Producer, RemoveError, StageError,
+    Start,
 };
 
 use crate::{Item, Reader, ReplayError, RingOf};
@@ -37,6 +38,8 @@ pub struct Played {
     pub records: u64,
     /// Records that were missing in the recording.
     pub lost: u64,
+    /// Pieces of kinds that a later release writes, and this build passed over.
+    pub unknown: u64,
     /// Whether it came to the end of the recording, and was not stopped.
     pub whole: bool,
 }
@@ -64,6 +67,13 @@ pub enum Progress {
         /// Whether the cache is there.
         read: bool,
     },
+    /// Another ring comes in the place of this one as soon as all of it is read, and its reader does not go on.
+    Unread {
+        /// The ring.
+        ring: String,
+        /// Whether the cache is there.
+        read: bool,
+    },
 }
 
 /// Replays into the rings of one instance.
@@ -86,6 +96,10 @@ pub struct Player {
 #[derive(Debug)]
 struct Out {
     producer: Producer,
+    /// The id of the ring that was recorded.
+    id: u64,
+    /// What it takes, in bytes.
+    reserved: u64,
     status: status::ShardStatus,
     staged: u32,
 }
@@ -125,7 +139,8 @@ impl Player {
             out.status.state = "stopped".to_owned();
             out.publish();
         }
-        result.map(|whole| Played { whole, ..self.played })
+        let unknown = reader.unknown();
+        result.map(|whole| Played { whole, unknown, ..self.played })
     }
 
     /// Whether it came to the end.
@@ -137,7 +152,11 @@ impl Player {
     ) -> Result<bool, ReplayError> {
         while let Some(item) = reader.next_item()? {
             match item {
-                Item::Ring(ring) => self.ring(&ring, tell)?,
+                Item::Ring(ring) => {
+                    if !self.ring(&ring, stopped, tell)? {
+                        return Ok(false);
+                    }
+                }
                 Item::Record { ring, position, meta, payload } => {
                     if !self.wait_for(payload, stopped) {
                         return Ok(false);
@@ -159,18 +178,30 @@ impl Player {
         Ok(true)
     }
 
-    fn ring(&mut self, ring: &RingOf, tell: &mut impl FnMut(Progress)) -> Result<(), ReplayError> {
+    /// Makes a ring, if need be in the place of another; false when it was stopped.
+    fn ring(
+        &mut self,
+        ring: &RingOf,
+        stopped: &impl Fn() -> bool,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<bool, ReplayError> {
         let of = (ring.shards, ring.shard);
-        self.rings.insert(ring.number, of);
-        // One that took another's place while it was recorded goes on in the same.
-        if self.outs.contains_key(&of) {
-            return Ok(());
-        }
         let name = topology::shard_ring(ring.shard, ring.shards);
-        self.reserved = self.reserved.saturating_add(ring.geometry.segment_bytes());
-        if self.reserved > self.reserved_max {
-            let (bytes, most) = (self.reserved, self.reserved_max);
-            return Err(ReplayError::TooLarge { ring: name, bytes, most });
+        self.rings.insert(ring.number, of);
+        if let Some(out) = self.outs.get_mut(&of) {
+            // The same in other sizes goes on where it stood.
+            if out.id == ring.id {
+                return Ok(true);
+            }
+            if !out.is_read(&name, stopped, tell) {
+                return Ok(false);
+            }
+            self.remove(of, &name)?;
+        }
+        let reserved = ring.geometry.segment_bytes();
+        let bytes = self.reserved.saturating_add(reserved);
+        if bytes > self.reserved_max {
+            return Err(ReplayError::TooLarge { ring: name, bytes, most: self.reserved_max });
         }
         let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
         let made = Producer::create(&self.namespace, &name, ring.geometry, &[cache], &self.bell);
@@ -178,11 +209,28 @@ impl Player {
             CreateError::Exists { .. } => ReplayError::Exists { ring: name.clone() },
             source => ReplayError::Create { ring: name.clone(), source },
         })?;
+        self.reserved = bytes;
         let status = status::ShardStatus { state: "replaying".to_owned(), ..Default::default() };
-        let mut out = Out { producer, status, staged: 0 };
+        let mut out = Out { producer, id: ring.id, reserved, status, staged: 0 };
         out.publish();
         self.outs.insert(of, out);
         tell(Progress::Ring { ring: name });
+        Ok(true)
+    }
+
+    /// Takes a ring away whose place another took while it was recorded: so the cache finds one with another id, and
+    /// tells the loss as it did then.
+    fn remove(&mut self, of: (u16, u16), name: &str) -> Result<(), ReplayError> {
+        // While it has a producer nobody else takes it for one that was left behind. The cache has it until it sees the
+        // next.
+        match self.namespace.unlink_ring(name) {
+            // Somebody took it away already.
+            Ok(()) | Err(RemoveError::NotFound { .. }) => {}
+            Err(source) => return Err(ReplayError::Replace { ring: name.to_owned(), source }),
+        }
+        if let Some(out) = self.outs.remove(&of) {
+            self.reserved -= out.reserved;
+        }
         Ok(())
     }
 
@@ -266,6 +314,32 @@ impl Player {
 }
 
 impl Out {
+    /// Waits until everybody has read all of it; false when it was stopped.
+    fn is_read(
+        &mut self,
+        name: &str,
+        stopped: &impl Fn() -> bool,
+        tell: &mut impl FnMut(Progress),
+    ) -> bool {
+        self.publish();
+        let mut since = Instant::now();
+        loop {
+            let ring = self.producer.ring();
+            if ring.is_drained() {
+                return true;
+            }
+            if stopped() {
+                return false;
+            }
+            if since.elapsed() >= PATIENCE {
+                let read = ring.groups().iter().any(|group| group.members > 0);
+                tell(Progress::Unread { ring: name.to_owned(), read });
+                since = Instant::now();
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     fn publish(&mut self) {
         let mut checkpoint = vec![status::CHECKPOINT];
         sections::put(&mut checkpoint, sections::WRITER, 1, WRITER.as_bytes());

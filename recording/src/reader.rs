@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
+use mixcord_blocks::BlockReader;
 use mixcord_ring::RECORD_MAX;
 
 use crate::ReadError;
-use crate::block::BlockReader;
-use crate::frame::{self, Head, Item};
+use crate::frame::{self, FORMAT, Head, Item};
 
 /// The longest frame: the longest record, and what stands before it.
 const FRAME_MAX: u64 = RECORD_MAX + 1024;
@@ -18,6 +18,7 @@ pub struct Reader<R: Read> {
     head: Head,
     content: Vec<u8>,
     ended: bool,
+    unknown: u64,
 }
 
 impl<R: Read> Reader<R> {
@@ -26,11 +27,12 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// It is no recording, or one of a later format.
     pub fn open(source: R) -> Result<Self, ReadError> {
-        let blocks = BlockReader::new(source)?;
-        let mut this = Self { blocks, head: Head::default(), content: Vec::new(), ended: false };
+        let blocks = BlockReader::new(source, FORMAT)?;
+        let (head, content) = (Head::default(), Vec::new());
+        let mut this = Self { blocks, head, content, ended: false, unknown: 0 };
         match this.frame()? {
             Some(frame::HEAD) => this.head = Head::decode(&this.content),
-            Some(_) => return Err(this.blocks.damaged("it does not begin with a head")),
+            Some(_) => return Err(this.blocks.damaged("it does not begin with a head").into()),
             None => return Err(ReadError::Cut),
         }
         Ok(this)
@@ -40,6 +42,13 @@ impl<R: Read> Reader<R> {
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// How many pieces were passed over so far whose kind this build does not know: a later release wrote them, and
+    /// what they say is missing in what is read.
+    #[must_use]
+    pub const fn unknown(&self) -> u64 {
+        self.unknown
     }
 
     /// The next piece; `None` behind the end.
@@ -55,40 +64,17 @@ impl<R: Read> Reader<R> {
             if matches!(kind, frame::RING | frame::RECORD | frame::LOST | frame::END) {
                 break kind;
             }
+            self.unknown += 1;
         };
         self.ended = kind == frame::END;
         match frame::decode(kind, &self.content).flatten() {
             Some(item) => Ok(Some(item)),
-            None => Err(self.blocks.damaged("a frame in it")),
+            None => Err(self.blocks.damaged("a frame in it").into()),
         }
     }
 
     /// Reads a frame into `content`; its kind, or `None` at the end of the file.
     fn frame(&mut self) -> Result<Option<u8>, ReadError> {
-        let mut head = [0; 5];
-        let mut filled = 0;
-        while filled < head.len() {
-            let some = self.blocks.some(head.len() - filled)?;
-            if some.is_empty() {
-                return if filled == 0 { Ok(None) } else { Err(ReadError::Cut) };
-            }
-            head[filled..filled + some.len()].copy_from_slice(some);
-            filled += some.len();
-        }
-        let [kind, length @ ..] = head;
-        let length = u32::from_le_bytes(length) as usize;
-        if length as u64 > FRAME_MAX {
-            return Err(self.blocks.damaged("a length in it"));
-        }
-        // Memory is taken as the bytes come, not as the length says.
-        self.content.clear();
-        while self.content.len() < length {
-            let some = self.blocks.some(length - self.content.len())?;
-            if some.is_empty() {
-                return Err(ReadError::Cut);
-            }
-            self.content.extend_from_slice(some);
-        }
-        Ok(Some(kind))
+        Ok(self.blocks.frame(&mut self.content, FRAME_MAX)?)
     }
 }

@@ -32,14 +32,20 @@ pub struct Wanted {
 pub struct Recorder<W: Write> {
     namespace: Namespace,
     bell: Bell,
-    writer: Writer<W>,
-    wanted: Wanted,
-    redactor: Option<Redactor>,
+    pen: Pen<W>,
     start: Start,
     rings: BTreeMap<(u16, u16), Watched>,
     next: u16,
     looked: Option<Instant>,
     flushed: Instant,
+}
+
+/// What writes down the records of a ring.
+#[derive(Debug)]
+struct Pen<W: Write> {
+    writer: Writer<W>,
+    wanted: Wanted,
+    redactor: Option<Redactor>,
     seen: Observed,
 }
 
@@ -81,15 +87,12 @@ impl<W: Write> Recorder<W> {
         let mut this = Self {
             namespace,
             bell,
-            writer,
-            wanted,
-            redactor,
+            pen: Pen { writer, wanted, redactor, seen: Observed::default() },
             start,
             rings: BTreeMap::new(),
             next: 0,
             looked: None,
             flushed: Instant::now(),
-            seen: Observed::default(),
         };
         this.look()?;
         this.start = Start::Earliest;
@@ -111,45 +114,12 @@ impl<W: Write> Recorder<W> {
             self.look()?;
         }
         let mut something = false;
-        let Self { rings, seen, writer, wanted, redactor, .. } = self;
-        for watched in rings.values_mut() {
-            let name = || watched.ring.name().to_owned();
-            let read = watched.observer.read(BATCH, seen);
-            something |= read.map_err(|source| RecordError::Take { ring: name(), source })?;
-            if seen.lost() > 0 {
-                writer.lost(watched.number, seen.lost())?;
-            }
-            for entry in seen.entries() {
-                if entry.lost {
-                    writer.lost(watched.number, 1)?;
-                    continue;
-                }
-                let record = Record::parse_head(entry.payload).ok();
-                if record.as_ref().is_some_and(|record| !wanted.wants(record)) {
-                    continue;
-                }
-                let redacted = match (redactor.as_ref(), record) {
-                    // Of what cannot be read nobody knows what is in it.
-                    (Some(_), None) => {
-                        writer.lost(watched.number, 1)?;
-                        continue;
-                    }
-                    (Some(redactor), Some(record)) => Some(redactor.record(&record)),
-                    (None, _) => None,
-                };
-                let payload = redacted.as_deref().unwrap_or(entry.payload);
-                let meta = mixcord_ring::Meta {
-                    key: entry.key,
-                    tag: entry.tag,
-                    source: entry.source,
-                    order: entry.order,
-                };
-                writer.record(watched.number, entry.position, &meta, payload)?;
-            }
+        for watched in self.rings.values_mut() {
+            something |= self.pen.write(watched)?;
         }
         if self.flushed.elapsed() >= FLUSH {
             self.flushed = Instant::now();
-            self.writer.flush()?;
+            self.pen.writer.flush()?;
         }
         Ok(something)
     }
@@ -167,14 +137,29 @@ impl<W: Write> Recorder<W> {
         }
     }
 
-    /// Ends the recording, and gives the sink back.
+    /// Ends the recording with what is in the rings by now, and gives the sink back.
     ///
     /// # Errors
-    /// The sink's.
-    pub fn finish(self) -> Result<(W, Recorded), RecordError> {
-        let ((records, lost), rings) = (self.writer.counts(), self.rings());
-        let (sink, bytes) = self.writer.finish()?;
+    /// As for [`round`](Self::round).
+    pub fn finish(mut self) -> Result<(W, Recorded), RecordError> {
+        // The second time for rings that took the place of others, which had to be read to their end first.
+        for _ in 0..2 {
+            self.look()?;
+            self.drain()?;
+        }
+        let ((records, lost), rings) = (self.pen.writer.counts(), self.rings());
+        let (sink, bytes) = self.pen.writer.finish()?;
         Ok((sink, Recorded { rings, records, lost, bytes }))
+    }
+
+    /// Writes down what is there now. What comes from here on is not waited for: a ring that is written all the time would
+    /// have no end.
+    fn drain(&mut self) -> Result<(), RecordError> {
+        for watched in self.rings.values_mut() {
+            let end = watched.ring.tail();
+            while watched.observer.position() < end && self.pen.write(watched)? {}
+        }
+        Ok(())
     }
 
     /// Looks for rings that are new, or took the place of others.
@@ -211,9 +196,50 @@ impl<W: Write> Recorder<W> {
         self.next = self.next.saturating_add(1);
         let (RingId(id), geometry, from) = (ring.id(), ring.geometry(), observer.position());
         let (shards, shard) = of;
-        self.writer.ring(&RingOf { number, shard, shards, id, from, geometry })?;
+        self.pen.writer.ring(&RingOf { number, shard, shards, id, from, geometry })?;
         self.rings.insert(of, Watched { number, ring, observer });
         Ok(())
+    }
+}
+
+impl<W: Write> Pen<W> {
+    /// Writes down what is next in a ring; whether there was anything.
+    fn write(&mut self, watched: &mut Watched) -> Result<bool, RecordError> {
+        let Self { writer, wanted, redactor, seen } = self;
+        let read = watched.observer.read(BATCH, seen);
+        let something = read
+            .map_err(|source| RecordError::Take { ring: watched.ring.name().to_owned(), source })?;
+        if seen.lost() > 0 {
+            writer.lost(watched.number, seen.lost())?;
+        }
+        for entry in seen.entries() {
+            if entry.lost {
+                writer.lost(watched.number, 1)?;
+                continue;
+            }
+            let record = Record::parse_head(entry.payload).ok();
+            if record.as_ref().is_some_and(|record| !wanted.wants(record)) {
+                continue;
+            }
+            let redacted = match (redactor.as_ref(), record) {
+                // Of what cannot be read nobody knows what is in it.
+                (Some(_), None) => {
+                    writer.lost(watched.number, 1)?;
+                    continue;
+                }
+                (Some(redactor), Some(record)) => Some(redactor.record(&record)),
+                (None, _) => None,
+            };
+            let payload = redacted.as_deref().unwrap_or(entry.payload);
+            let meta = mixcord_ring::Meta {
+                key: entry.key,
+                tag: entry.tag,
+                source: entry.source,
+                order: entry.order,
+            };
+            writer.record(watched.number, entry.position, &meta, payload)?;
+        }
+        Ok(something)
     }
 }
 

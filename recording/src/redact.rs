@@ -2,7 +2,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use mixcord_event::{Key, Kind, List, ListWriter, Map, MapWriter, Record, Value, Writer, record};
+use mixcord_event::{
+    DEPTH_MAX, Key, Kind, List, ListWriter, Map, MapWriter, Record, Value, Writer, record,
+};
 
 /// Keys whose texts say nothing of people, and which a cache or a bot decides by. All other text is replaced, under
 /// keys that nobody knows as well.
@@ -55,6 +57,8 @@ struct Place<'a> {
     key: &'a str,
     /// In the `data` of an interaction, and not in what that resolves.
     of_command: bool,
+    /// The containers it stands in.
+    depth: usize,
 }
 
 impl Redactor {
@@ -68,7 +72,7 @@ impl Redactor {
     #[must_use]
     pub fn record(&self, record: &Record<'_>) -> Vec<u8> {
         let kind = record.kind();
-        let place = Place { kind, key: "", of_command: false };
+        let place = Place { kind, key: "", of_command: false, depth: 0 };
         let document = |value: Value<'_>| {
             let mut bytes = Vec::new();
             self.document(value, place, &mut bytes);
@@ -95,7 +99,11 @@ impl Redactor {
         }
     }
 
+    /// What stands in more containers than a document has that was checked is left out, here and in lists.
     fn map(&self, map: Map<'_>, of: Place<'_>, mut out: MapWriter<'_>) {
+        if of.depth >= DEPTH_MAX {
+            return;
+        }
         for (key, value) in map {
             let name = key.as_str();
             let of_command = match name {
@@ -103,7 +111,7 @@ impl Redactor {
                 "resolved" | "message" => false,
                 _ => of.of_command,
             };
-            let place = Place { key: name, of_command, ..of };
+            let place = Place { key: name, of_command, depth: of.depth + 1, ..of };
             match (key, value) {
                 (Key::Atom(key), Value::Map(map)) => self.map(map, place, out.map(key)),
                 (Key::Text(key), Value::Map(map)) => self.map(map, place, out.named_map(key)),
@@ -117,7 +125,11 @@ impl Redactor {
         }
     }
 
-    fn list(&self, list: List<'_>, place: Place<'_>, mut out: ListWriter<'_>) {
+    fn list(&self, list: List<'_>, of: Place<'_>, mut out: ListWriter<'_>) {
+        if of.depth >= DEPTH_MAX {
+            return;
+        }
+        let place = Place { depth: of.depth + 1, ..of };
         for value in list.iter() {
             match value {
                 Value::Map(map) => self.map(map, place, out.map()),
@@ -140,5 +152,39 @@ impl Redactor {
         }
         let what = if NAMES.contains(&place.key) { "name" } else { "text" };
         format!("{what}-{:016x}", self.key.hash_one(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mixcord_event::{Document, Header, Seal};
+
+    use super::*;
+
+    /// P8: what nobody checked, under a seal that was forged, is cut where no document goes on.
+    #[test]
+    fn p8_what_nests_without_end_is_cut() {
+        let list = |depth: u32| {
+            // Lists with four bytes for their length, in one another.
+            let heads = (0..depth).rev().map(|within| (within * 5 + 1).to_le_bytes());
+            let heads = heads.flat_map(|within| [&[0x0F][..], &within].concat());
+            heads.chain([0]).collect::<Vec<u8>>()
+        };
+        let redacted = |data: &[u8], old: &[u8]| {
+            let (header, mut bytes) = (Header::default(), Vec::new());
+            record::encode(&header, None, data, Some(old), &mut bytes);
+            let record = Record::parse_sealed(&bytes, Seal::of(&bytes)).expect("under its seal");
+            Redactor::new().record(&record)
+        };
+        let deepest = list(u32::try_from(DEPTH_MAX).expect("a few"));
+        let bytes = redacted(&deepest, &list(100_000));
+        let record = Record::parse(&bytes).expect("a record as it should be");
+        assert_eq!(record.data(), Value::trusted(&deepest), "nothing is missing");
+        assert!(record.old().is_some_and(|old| old.to_json().starts_with("[[[")));
+        let map = Document::from_json(r#"{"name":{}}"#).expect("JSON").into_bytes();
+        let heads = (1..100_000_u32).rev().map(|within| (within * 7 - 4).to_le_bytes());
+        let heads = heads.flat_map(|within| [&[0x11][..], &within, &map[3..5]].concat());
+        let bytes = redacted(&heads.chain([0]).collect::<Vec<u8>>(), &deepest);
+        Record::parse(&bytes).expect("a record as it should be");
     }
 }

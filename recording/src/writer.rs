@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use mixcord_blocks::BlockWriter;
 use mixcord_ring::{Meta, Position};
 
-use crate::block::BlockWriter;
-use crate::frame::{self, Head, RingOf, record_head};
+use crate::frame::{self, FORMAT, Head, RingOf, record_head};
 
 /// Writes a recording into a file, or whatever takes bytes.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// The sink's.
     pub fn new(sink: W, started_us: u64, redacted: bool) -> io::Result<Self> {
-        let mut this = Self { blocks: BlockWriter::new(sink)?, records: 0, lost: 0 };
+        let mut this = Self { blocks: BlockWriter::new(sink, FORMAT)?, records: 0, lost: 0 };
         this.frame(frame::HEAD, &Head::new(started_us, redacted).encode(), &[])?;
         Ok(this)
     }
@@ -68,7 +68,7 @@ impl<W: Write> Writer<W> {
     /// Bytes written so far.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        self.blocks.written
+        self.blocks.written()
     }
 
     /// Gives everything to the sink: what comes is in a block of its own.
@@ -87,15 +87,11 @@ impl<W: Write> Writer<W> {
         let content = [self.records.to_le_bytes(), self.lost.to_le_bytes()].concat();
         self.frame(frame::END, &content, &[])?;
         self.blocks.flush()?;
-        let written = self.blocks.written;
+        let written = self.blocks.written();
         Ok((self.blocks.into_sink(), written))
     }
 
     fn frame(&mut self, kind: u8, content: &[u8], more: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(content.len() + more.len()).map_err(io::Error::other)?;
-        self.blocks.put(&[kind])?;
-        self.blocks.put(&length.to_le_bytes())?;
-        self.blocks.put(content)?;
-        self.blocks.put(more)
+        self.blocks.frame(kind, &[content, more])
     }
 }

@@ -142,11 +142,20 @@ fn p8_frames_that_cannot_be_are_errors() {
     assert!(said(&[3, 0, 0, 0x80, 0x0c, 7, 7]).contains("cut off"));
     assert!(said(&[3, 2, 0, 0, 0, 1, 0]).contains("a frame in it"), "a record of two bytes");
     assert!(said(&[2, 3, 0, 0, 0, 1, 0, 0]).contains("a frame in it"), "a ring of three");
-    // A kind of a later release is passed over; without an end it was cut off all the same.
+    // A kind of a later release is passed over and counted; without an end it was cut off all the same.
     assert!(said(&[99, 3, 0, 0, 0, 1, 0, 0]).contains("cut off"));
     assert!(
         read(&with_block(&[5, 0, 0, 0, 0])).1.expect_err("none").to_string().contains("a head")
     );
+    let frames =
+        [&head[..], &[99, 3, 0, 0, 0, 1, 0, 0], &[4, 10, 0, 0, 0, 5, 0, 2], &[0; 7]].concat();
+    let end = [&[200, 0, 0, 0, 0, 5, 16, 0, 0, 0][..], &[0; 16]].concat();
+    let file = with_block(&[frames, end].concat());
+    let mut reader = Reader::open(&file[..]).expect("one");
+    let item = reader.next_item().expect("whole");
+    assert_eq!(item, Some(Item::Lost { ring: 5, count: 2 }));
+    assert!(matches!(reader.next_item(), Ok(Some(Item::End { .. }))));
+    assert_eq!(reader.unknown(), 2);
     let later = [&b"mixrec\r\n"[..], &9_u32.to_le_bytes()].concat();
     assert!(matches!(read(&later).1, Err(ReadError::Version { found: 9, .. })));
     assert!(matches!(read(b"{\"kind\":\"READY\"}").1, Err(ReadError::NotOne)));

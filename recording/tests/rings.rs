@@ -1,10 +1,12 @@
 //! From rings into a file and back, in memory.
 
+use std::cell::Cell;
+
 use mixcord_event::{Document, Header, Kind, Record, Shard, Value, atoms, record, topology};
 use mixcord_recording::{
     Player, Progress, Reader, Recorder, Redactor, ReplayError, Speed, Wanted, Writer,
 };
-use mixcord_ring::{Geometry, Limits, Meta, Namespace, Observed, Producer, Ring};
+use mixcord_ring::{Geometry, GroupSpec, Limits, Meta, Namespace, Observed, Producer, Ring, Start};
 
 fn ring(namespace: &Namespace, shard: u16, slots: u32) -> Producer {
     let bell = namespace.bell().expect("a bell");
@@ -84,6 +86,99 @@ fn rings_come_back_as_they_were() {
         );
     }
     assert!(matches!(replay(&bytes, &into), Err(ReplayError::Exists { .. })));
+}
+
+/// More than is read at a time, and a ring that nobody looked for yet.
+#[test]
+fn what_is_in_the_rings_when_it_ends_is_recorded() {
+    let from = Namespace::private();
+    let mut first = ring(&from, 0, 1024);
+    let writer = Writer::new(Vec::new(), 1, false).expect("it is memory");
+    let mut recorder =
+        Recorder::new(from.clone(), writer, Wanted::default(), None, true).expect("a bell");
+    (0..700).for_each(|seq| publish(&mut first, Kind::MESSAGE_CREATE, 0, seq, "{}"));
+    assert!(recorder.round().expect("no error"));
+    let mut second = ring(&from, 1, 64);
+    (0..10).for_each(|seq| publish(&mut second, Kind::MESSAGE_CREATE, 1, seq, "{}"));
+    let (bytes, recorded) = recorder.finish().expect("it is memory");
+    assert_eq!((recorded.rings, recorded.records, recorded.lost), (2, 710, 0));
+    let into = Namespace::private();
+    replay(&bytes, &into).expect("replayed");
+    assert_eq!((held(&into, 0), held(&into, 1)), (held(&from, 0), held(&from, 1)));
+}
+
+/// Rings in /dev/shm, where one may take the place of another; removed with it.
+struct Rings(Namespace);
+
+impl Rings {
+    fn new(name: &str) -> Self {
+        let name = format!("t{}-recording-{name}", std::process::id());
+        Self(Namespace::new(&topology::namespace(&name)).expect("a name"))
+    }
+}
+
+impl Drop for Rings {
+    fn drop(&mut self) {
+        for name in self.0.rings().unwrap_or_default() {
+            let _ = self.0.unlink_ring(&name);
+        }
+        let _ = self.0.remove_all();
+    }
+}
+
+/// The other one is not looked for before the first is read to its end.
+#[test]
+fn a_ring_that_took_the_place_of_another_before_the_end_is_recorded() {
+    let rings = Rings::new("successor");
+    let from = &rings.0;
+    let mut first = ring(from, 0, 64);
+    let writer = Writer::new(Vec::new(), 1, false).expect("it is memory");
+    let recorder =
+        Recorder::new(from.clone(), writer, Wanted::default(), None, true).expect("a bell");
+    (0..5).for_each(|seq| publish(&mut first, Kind::MESSAGE_CREATE, 0, seq, "{}"));
+    from.unlink_ring(&topology::shard_ring(0, 2)).expect("it is there");
+    let mut second = ring(from, 0, 64);
+    (0..7).for_each(|seq| publish(&mut second, Kind::MESSAGE_CREATE, 0, seq, "{}"));
+    let (_, recorded) = recorder.finish().expect("it is memory");
+    assert_eq!((recorded.rings, recorded.records, recorded.lost), (2, 12, 0));
+}
+
+/// A ring that was read to its end is nobody's before another takes its place.
+#[test]
+fn a_ring_that_somebody_took_away_is_replaced() {
+    let rings = Rings::new("taken");
+    let (from, into) = (&rings.0, Namespace::private());
+    let name = topology::shard_ring(0, 2);
+    let mut first = ring(from, 0, 64);
+    let writer = Writer::new(Vec::new(), 1, false).expect("it is memory");
+    let mut recorder =
+        Recorder::new(from.clone(), writer, Wanted::default(), None, true).expect("a bell");
+    publish(&mut first, Kind::MESSAGE_CREATE, 0, 1, "{}");
+    while recorder.round().expect("no error") {}
+    from.unlink_ring(&name).expect("it is there");
+    publish(&mut ring(from, 0, 64), Kind::MESSAGE_CREATE, 0, 2, "{}");
+    let (bytes, _) = recorder.finish().expect("it is memory");
+
+    let bell = into.bell().expect("a bell");
+    let cache = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+    let is_read = Cell::new(false);
+    let stopped = || {
+        let Ok(made) = Ring::attach(&into, &name) else { return false };
+        let mut member = made.join(&cache, &bell).expect("a group");
+        let limits = Limits { records: 64, bytes: 1 << 20 };
+        if let Some(batch) = member.take(limits).expect("whole")
+            && !is_read.replace(true)
+        {
+            batch.ack();
+            into.remove_ring(&name).expect("it is there");
+        }
+        false
+    };
+    let player = Player::new(into.clone(), Speed::Max).expect("a bell");
+    let reader = Reader::open(&bytes[..]).expect("a recording");
+    let played = player.play(reader, stopped, |_| {}).expect("replayed");
+    assert_eq!((played.records, played.whole, is_read.get()), (2, true, true));
+    assert_eq!(held(&into, 0), held(from, 0));
 }
 
 #[test]

@@ -230,6 +230,9 @@ impl Delivery {
     /// [`SettleError`].
     pub fn settle(mut self, how: Settle<'_>) -> Result<Settled, SettleError> {
         let Some(post) = self.post.take() else { return Err(SettleError::Removed) };
+        if how == Settle::Ack && post.acknowledge(&self.held) {
+            return Ok(Settled::Done);
+        }
         let how = match how {
             Settle::Ack => How::Done,
             Settle::Retry { after, reason } => How::Retry {

@@ -41,6 +41,7 @@
 //! Bytes in a segment, whatever they are, give an error or a record, never undefined behaviour or a
 //! panic. Outside that promise: another process of the same user that truncates a live segment.
 
+mod anew;
 mod bell;
 mod core;
 mod delivery;

@@ -107,6 +107,12 @@ impl Member {
         self.reader.has_work()
     }
 
+    /// Whether the group has acknowledged all there is, and a take would give nothing: a quick look, for those who
+    /// read many rings. False says nothing; [`has_work`](Self::has_work) does.
+    pub fn is_idle(&self) -> bool {
+        self.reader.is_idle()
+    }
+
     /// Records the group has not acknowledged.
     pub fn lag(&self) -> u64 {
         self.ring.tail().saturating_sub(self.floor())

@@ -147,6 +147,25 @@ impl Namespace {
         self.unlink(name, &segment).map(|()| true)
     }
 
+    /// Removes a ring and its out-of-line records whoever has it open: they keep what they have mapped, and see by
+    /// [`Ring::is_current`](crate::Ring::is_current) when another has its name. For whoever was its producer and
+    /// knows that all of it was read: of a large record that was not, its readers find nothing but that it is lost.
+    ///
+    /// # Errors
+    /// There is none; the system refused.
+    pub fn unlink_ring(&self, name: &str) -> Result<(), RemoveError> {
+        let segment = self.segment(name)?;
+        if self.private.is_some() {
+            return self.remove_ring(name);
+        }
+        match self.unlink(name, &segment) {
+            Err(RemoveError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(RemoveError::NotFound { name: segment })
+            }
+            unlinked => unlinked,
+        }
+    }
+
     /// Removes every segment of the namespace: rings, their out-of-line records, bells. Of a name that is no
     /// segment's nothing is removed; nor is what another user gave such a name.
     ///

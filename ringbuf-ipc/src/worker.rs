@@ -84,6 +84,7 @@ impl WorkerOptions {
                 tag: entry.tag,
                 source: entry.source,
                 order: entry.order,
+                seal: entry.seal(),
                 payload,
                 lost: false,
             })

@@ -297,6 +297,8 @@ fn delivery_words_are_where_they_are_drawn() {
     let member = second + 512;
     assert_eq!(segment.word(member), bell_of(&segment), "its bell");
     assert_eq!(segment.word(member + 24), u64::from(std::process::id()), "its process");
+    assert_eq!(segment.word(member + 48), 1, "the first record it took, until it settled one");
+    assert_eq!(segment.word(second + 496), 0, "nobody died that had settled nothing");
 
     let name = format!("ring.letters-{:016x}-1", producer.id().0);
     let letters = Segment(std::fs::File::open(instance.path(&name)).unwrap());

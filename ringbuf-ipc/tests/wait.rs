@@ -142,6 +142,40 @@ fn one_bell_is_enough_for_a_reader_of_many_rings() {
     reader.join().unwrap();
 }
 
+/// A reader of many rings passes over those that have nothing by a look at three words.
+#[test]
+fn a_member_is_idle_when_all_is_acknowledged_and_nobody_moved_its_group() {
+    let instance = Instance::new("idle");
+    let bell = instance.namespace.bell().unwrap();
+    for geometry in [small(), one_partition()] {
+        let mut producer =
+            Producer::create(&instance.namespace, "r", geometry, &[group()], &bell).unwrap();
+        let ring = producer.ring();
+        let mut member = ring.join(&group(), &bell).unwrap();
+        assert!(member.take(Limits::default()).unwrap().is_none());
+        assert!(member.is_idle() && !member.has_work());
+        put(&mut producer, 1);
+        producer.publish();
+        assert!(!member.is_idle(), "something was published");
+        let batch = member.take(Limits::default()).unwrap().unwrap();
+        assert!(!member.is_idle(), "it is not acknowledged");
+        batch.ack();
+        assert!(member.take(Limits::default()).unwrap().is_none());
+        assert!(member.is_idle() && !member.has_work());
+        let other = ring.join(&group(), &bell).unwrap();
+        put(&mut producer, 1);
+        producer.publish();
+        drop(member.take(Limits::default()).unwrap());
+        assert!(!member.is_idle(), "it was given back");
+        drain(&mut member);
+        drop(other);
+        ring.reset_group("g", Start::Latest).unwrap();
+        assert!(!member.is_idle() && member.has_work(), "the group was moved");
+        drop((member, producer));
+        instance.namespace.remove_ring("r").unwrap();
+    }
+}
+
 /// Members, workers and observers that nap get every record, and nap so shortly that no ring overflows for good.
 /// A wait may end in vain, as when the whole process was stopped, but not while something is there.
 #[test]

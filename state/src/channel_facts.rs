@@ -40,15 +40,14 @@ impl Cached {
     /// of their receipt, and a new one at its end.
     #[must_use]
     pub const fn key(self) -> Key {
-        let owner = (self.received_us >> MINUTE_BITS) << MINUTE_BITS | self.id >> ID_BITS;
-        let id = self.received_us << ID_BITS | self.id & (u64::MAX >> MINUTE_BITS);
+        let (owner, id) = by_time(self.received_us, self.id);
         MESSAGES.at(owner, id)
     }
 
     /// When the message under such a key was received.
     #[must_use]
     pub const fn received_us_of(key: Key) -> u64 {
-        (key.owner() >> MINUTE_BITS) << MINUTE_BITS | key.id() >> ID_BITS
+        time_of(key)
     }
 
     /// The messages that were received up to the end of a time's minute.
@@ -73,8 +72,19 @@ impl Cached {
 
 /// A message's minute: so many of the bits of its receive time are within it, and as many of its id's
 /// are beside it.
-const MINUTE_BITS: u32 = 26;
-const ID_BITS: u32 = u64::BITS - MINUTE_BITS;
+pub(crate) const MINUTE_BITS: u32 = 26;
+pub(crate) const ID_BITS: u32 = u64::BITS - MINUTE_BITS;
+
+/// Owner and id of what stands in the order of a time, see [`Cached::key`].
+pub(crate) const fn by_time(time_us: u64, id: u64) -> (u64, u64) {
+    let owner = (time_us >> MINUTE_BITS) << MINUTE_BITS | id >> ID_BITS;
+    (owner, time_us << ID_BITS | id & (u64::MAX >> MINUTE_BITS))
+}
+
+/// The time in such a key.
+pub(crate) const fn time_of(key: Key) -> u64 {
+    (key.owner() >> MINUTE_BITS) << MINUTE_BITS | key.id() >> ID_BITS
+}
 
 /// Id and receive time.
 type Entry = [u8; 16];
@@ -107,6 +117,13 @@ impl<'a> ChannelFacts<'a> {
         whole.then_some(Self { bytes: Cow::Borrowed(bytes) })
     }
 
+    /// The same, for changes; [`ChannelFacts::into_bytes`] gives the buffer back.
+    #[must_use]
+    pub fn from_vec(bytes: Vec<u8>) -> Option<ChannelFacts<'static>> {
+        ChannelFacts::from_bytes(&bytes)?;
+        Some(ChannelFacts { bytes: Cow::Owned(bytes) })
+    }
+
     /// The value.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -117,13 +134,6 @@ impl<'a> ChannelFacts<'a> {
     #[must_use]
     pub fn into_owned(self) -> ChannelFacts<'static> {
         ChannelFacts { bytes: Cow::Owned(self.bytes.into_owned()) }
-    }
-
-    /// The same in an empty buffer, for changes; [`ChannelFacts::into_bytes`] gives it back.
-    #[must_use]
-    pub fn copied_into(&self, mut buffer: Vec<u8>) -> ChannelFacts<'static> {
-        buffer.extend_from_slice(&self.bytes);
-        ChannelFacts { bytes: Cow::Owned(buffer) }
     }
 
     /// The value's bytes.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mixcord_event::sections;
+use mixcord_event::{Origin, sections};
 
 /// How far a shard's ring was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,19 +14,41 @@ pub struct InputPosition {
     /// Its outputs before this index are delivered: a record may have more than one batch can hold.
     /// Mostly 0.
     pub index: u16,
+    /// Where that record stands in the log that it came from first, which is the same on every machine; 0 where that is
+    /// not known.
+    pub origin: Origin,
 }
 
 impl InputPosition {
     /// Nothing of the record at `position` is delivered.
     #[must_use]
     pub const fn whole(ring: u64, position: u64) -> Self {
-        Self { ring, position, index: 0 }
+        Self { ring, position, index: 0, origin: Origin { ring: 0, position: 0 } }
     }
 
     /// All of the ring was read and nobody writes it: it is about to be removed.
     #[must_use]
     pub const fn ended(ring: u64) -> Self {
         Self::whole(ring, ENDED)
+    }
+
+    /// As the store keeps it under [`meta::input`](crate::meta::input).
+    #[must_use]
+    pub fn to_words(&self) -> Vec<u8> {
+        let Origin { ring: log, position: at } = self.origin;
+        let words = [self.ring, self.position, self.index.into(), log, at];
+        words.into_iter().flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// Reads what the store keeps; older ones say nothing of the origin.
+    #[must_use]
+    pub fn from_words(bytes: &[u8]) -> Option<Self> {
+        let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        let (ring, position) = (words.next()?, words.next()?);
+        let index = words.next().and_then(|index| u16::try_from(index).ok())?;
+        let origin = words.next().zip(words.next());
+        let origin = origin.map(|(ring, position)| Origin { ring, position }).unwrap_or_default();
+        Some(Self { ring, position, index, origin })
     }
 
     /// Whether the ring is about to be removed, or was.
@@ -243,7 +265,7 @@ mod tests {
         let ring = 0x1234_5678_9ABC_DEF0;
         let mut inputs = Inputs::new();
         inputs.insert((2, 0), InputPosition::whole(ring, 1));
-        inputs.insert((2, 1), InputPosition { ring, position: 77, index: 5 });
+        inputs.insert((2, 1), InputPosition { index: 5, ..InputPosition::whole(ring, 77) });
         inputs.insert((3, 2), InputPosition::ended(ring));
         let written =
             Checkpoint { store: 5, inputs, shards: Some(2), applied_us: 1 << 60, cut_us: 9 };
@@ -264,7 +286,7 @@ mod tests {
 
     #[test]
     fn the_positions_of_256_shards_fit() {
-        let input = InputPosition { ring: u64::MAX, position: (1 << 48) - 1, index: 9 };
+        let input = InputPosition { index: 9, ..InputPosition::whole(u64::MAX, (1 << 48) - 1) };
         let inputs: Inputs = (0..256).map(|shard| ((256, shard), input)).collect();
         let bytes = Checkpoint { store: 1, inputs, shards: Some(256), applied_us: 1, cut_us: 1 }
             .to_bytes(4032);
@@ -275,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_is_read_comes_before_what_was_read_with_another_count() {
-        let input = InputPosition { ring: 7, position: 1, index: 1 };
+        let input = InputPosition { index: 1, ..InputPosition::whole(7, 1) };
         let shards = [120, 130, 140].into_iter();
         let inputs: Inputs =
             shards.flat_map(|count| (0..count).map(move |shard| ((count, shard), input))).collect();
@@ -296,7 +318,7 @@ mod tests {
     fn p11_the_positions_of_older_and_newer_caches_are_read() {
         let mut inputs = Inputs::new();
         inputs.insert((2, 0), InputPosition::whole(0xaaaa_aaaa, 1));
-        inputs.insert((2, 1), InputPosition { ring: 0xbbbb_bbbb, position: 77, index: 5 });
+        inputs.insert((2, 1), InputPosition { index: 5, ..InputPosition::whole(0xbbbb_bbbb, 77) });
         let expected = Checkpoint { store: 5, inputs, ..Checkpoint::default() };
         assert_eq!(Checkpoint::from_bytes(BEFORE).unwrap(), expected);
         assert_eq!(Checkpoint::writer_in(BEFORE), None);

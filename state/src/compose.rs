@@ -7,7 +7,7 @@ use mixcord_event::{Atom, Map, Value, Writer, atoms, edit};
 
 use crate::tables::{
     CHANNEL_FACTS, CHANNEL_MAP, EMOJIS, GUILD_FACTS, GUILDS, MEMBERS, ROLE_ORDER, ROLES, STICKERS,
-    USERS,
+    USERS, VOICE_STATES,
 };
 use crate::{ChannelFacts, GuildFacts, LastMessage, Pairs, Read, StoreError, Tally};
 
@@ -82,16 +82,55 @@ pub fn member(
     user: u64,
     out: &mut Vec<u8>,
 ) -> Result<bool, StoreError> {
-    let Some(own) = read.get(MEMBERS.at(guild, user))? else { return Ok(false) };
-    let own = stored_map(own);
-    let mut members: [(Atom, Value<'_>); 2] =
-        [(atoms::GUILD_ID, Value::Id(guild)), (atoms::USER, Value::Null)];
-    let mut used = 1;
-    if let Some(tally) = user_tally(read, user)? {
-        members[1].1 = stored(tally.document);
-        used = 2;
+    member_with(read, guild, user, Some((atoms::GUILD_ID, Value::Id(guild))), out)
+}
+
+/// A voice state with its member: as it is now where it is cached, else as an event told it, if one did.
+pub fn voice_state(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+    user: u64,
+    out: &mut Vec<u8>,
+) -> Result<bool, StoreError> {
+    let Some(own) = read.get(VOICE_STATES.at(guild, user))? else { return Ok(false) };
+    with_member(read, stored_map(own), guild, user, out)?;
+    Ok(true)
+}
+
+/// The same of a voice state that is at hand.
+pub fn with_member(
+    read: &(impl Read + ?Sized),
+    voice_state: Map<'_>,
+    guild: u64,
+    user: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    let mut member = Vec::new();
+    if member_with(read, guild, user, None, &mut member)? {
+        edit::with(voice_state, &[(atoms::MEMBER, stored(&member))], out);
+    } else {
+        out.extend_from_slice(voice_state.as_bytes());
     }
-    edit::with(own, &members[..used], out);
+    Ok(())
+}
+
+/// A member with its user, and with what says where it is.
+fn member_with(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+    user: u64,
+    place: Option<(Atom, Value<'_>)>,
+    out: &mut Vec<u8>,
+) -> Result<bool, StoreError> {
+    let Some(own) = read.get(MEMBERS.at(guild, user))? else { return Ok(false) };
+    let tally = user_tally(read, user)?;
+    let whose = tally.map(|tally| (atoms::USER, stored(tally.document)));
+    let own = stored_map(own);
+    match (place, whose) {
+        (Some(place), Some(whose)) => edit::with(own, &[place, whose], out),
+        (Some(one), None) | (None, Some(one)) => edit::with(own, &[one], out),
+        (None, None) => out.extend_from_slice(own.as_bytes()),
+    }
     Ok(true)
 }
 

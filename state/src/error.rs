@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mixcord_table::{CommitError, Damage, ReadError};
+use mixcord_table::{CommitError, CopyError, Damage, ReadError};
 
 use crate::Key;
 
@@ -80,6 +80,18 @@ impl OpenError {
         matches!(self, Self::Damaged { .. } | Self::Foreign { .. } | Self::NotFound { .. })
     }
 
+    pub(crate) fn of_store(dir: &Path, error: StoreError) -> Self {
+        let dir = dir.to_owned();
+        match error {
+            StoreError::Table(source) => Self::Damaged { dir, source },
+            StoreError::Damaged { key } => Self::Damaged {
+                dir,
+                source: Damage { what: "an entry of the store", at: key.id() },
+            },
+            other => Self::Io { dir, source: io::Error::other(other) },
+        }
+    }
+
     pub(crate) fn of_table(dir: &Path, error: mixcord_table::OpenError) -> Self {
         use mixcord_table::OpenError as Table;
         let dir = dir.to_owned();
@@ -131,6 +143,17 @@ pub enum StoreError {
         /// Its key.
         key: Key,
     },
+    /// An entry is in a form that this version does not know.
+    #[error(
+        "the store holds an entry in a form ({form:#04x}) that this program does not know: {key:?}. A newer \
+         mixcord-cache wrote it: update this program (rebuild it with the mixcord of that version)"
+    )]
+    UnknownForm {
+        /// Its key.
+        key: Key,
+        /// Its first byte.
+        form: u8,
+    },
     /// The table's bytes cannot be.
     #[error(transparent)]
     Table(#[from] Damage),
@@ -139,6 +162,9 @@ pub enum StoreError {
         "the store changes all the time, or its writer was killed: ask again once mixcord-cache is back"
     )]
     Unsettled,
+    /// It was given a smaller file.
+    #[error("the store lies in another file by now: open it again")]
+    Moved,
     /// What is asked for is more than is given at once.
     #[error("what is asked for takes more than {bytes_max} bytes: read it page by page")]
     TooLarge {
@@ -154,10 +180,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store's bytes cannot be, so that it is to be made anew.
+    /// Whether the store's bytes cannot be, so that its writer is to make it anew. To the writer an unknown form is
+    /// damage too: a release that adds one gives the store another version, which this one does not open.
     #[must_use]
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Table(_))
+        matches!(self, Self::Damaged { .. } | Self::UnknownForm { .. } | Self::Table(_))
     }
 }
 
@@ -166,6 +193,19 @@ impl From<ReadError> for StoreError {
         match error {
             ReadError::Damaged(damage) => Self::Table(damage),
             ReadError::TooLarge { bytes_max } => Self::TooLarge { bytes_max },
+            ReadError::Moved => Self::Moved,
+            _ => Self::Unsettled,
+        }
+    }
+}
+
+impl From<CopyError> for StoreError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Read(error) => error.into(),
+            CopyError::Write(error) => error.into(),
+            CopyError::Sink(source) => Self::NoSpace { bytes: 0, source },
+            // It changes faster than it can be copied.
             _ => Self::Unsettled,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -37,28 +38,48 @@ pub const FILES: [&str; 9] = [
 
 const TITLE: &str = "mixcord-state ";
 /// How tables and files lie. A store of a higher version is not touched.
-const VERSION: u32 = 4;
+///
+/// | version | |
+/// |---|---|
+/// | 3 | in LMDB: copied |
+/// | 4 | a table |
+/// | 5 | documents in it may have a form (`form.rs`); a voice state has no member where that is cached |
+pub(crate) const VERSION: u32 = 5;
+/// Those that are read and written as they are: a table stays of the version that made it.
+pub(crate) const VERSIONS: RangeInclusive<u32> = 4..=VERSION;
+/// The first version in which voice states are kept without their member, and composed with it by whoever reads.
+pub const COMPOSED_SINCE: u32 = 5;
 /// The version before the table, whose store is copied.
 const COPIED_VERSION: u32 = 3;
+
 /// What the table itself says.
-pub(crate) const FORMAT: u64 = u64::from_le_bytes(*b"mixcord\0") + ((VERSION as u64) << 56);
+pub(crate) const fn format_of_table(version: u32) -> u64 {
+    u64::from_le_bytes(*b"mixcord\0") + ((version as u64) << 56)
+}
+
+/// How tables and files lie in stores of this release.
+#[must_use]
+pub const fn version() -> u32 {
+    VERSION
+}
+
 /// This release, as a cache.
 const WRITER: &str = concat!("mixcord-cache ", env!("CARGO_PKG_VERSION"));
 
 /// Names this run of the system.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
-/// What the format file says: the version, and the run of the system whose crash would lose what was
-/// not synced.
+/// What the format file says: the version of the table ([`Writer::version`](crate::Writer::version)), and the run of
+/// the system whose crash would lose what was not synced.
 ///
 /// # Errors
 /// When the system does not say which run this is.
-pub fn text() -> io::Result<String> {
-    Ok(format_of(&boot(Path::new(BOOT))?))
+pub fn text(version: u32) -> io::Result<String> {
+    Ok(format_of(version, &boot(Path::new(BOOT))?))
 }
 
-fn format_of(boot: &str) -> String {
-    format!("{TITLE}{VERSION}\n{boot}\n")
+fn format_of(version: u32, boot: &str) -> String {
+    format!("{TITLE}{version}\n{boot}\n")
 }
 
 /// Never empty: two runs without a name would be taken for one.
@@ -139,7 +160,7 @@ fn judge(format: &str, written_by: &str, boot: &str) -> Standing {
     if number > VERSION || lines.any(is_more) {
         return Standing::Newer { by: by.to_owned() };
     }
-    if number < VERSION { Standing::Copied } else { Standing::Readable }
+    if VERSIONS.contains(&number) { Standing::Readable } else { Standing::Copied }
 }
 
 /// Tells one making of a store from another.
@@ -177,7 +198,8 @@ mod tests {
     fn p11_a_store_says_what_is_in_it() {
         let newer = |by: &str| Standing::Newer { by: by.to_owned() };
         let judge = |format: &str, written_by: &str| judge(format, written_by, "this boot");
-        let ours = format_of("this boot");
+        let ours = format_of(VERSION, "this boot");
+        assert_eq!(judge(&format_of(4, "this boot"), &written_by()), Standing::Readable);
         assert_eq!(judge(&ours, &written_by()), Standing::Readable);
         // Of the release before this file, and of one that says more than it has to.
         assert_eq!(judge(&ours, ""), Standing::Readable);
@@ -191,7 +213,7 @@ mod tests {
             assert_eq!(judge(&ours, &said), newer("mixcord-cache 9.0.0"), "{what}");
         }
         let boot = "this boot";
-        for version in ["5", "11", "4 keys=900"] {
+        for version in ["6", "11", "5 keys=900"] {
             let said = format!("mixcord-state {version}\n{boot}\n");
             assert_eq!(judge(&said, "mixcord-cache 9.0.0\n"), newer("mixcord-cache 9.0.0"));
             assert_eq!(judge(&said, ""), newer("a newer mixcord-cache"));
@@ -201,7 +223,7 @@ mod tests {
         for void in [
             "",
             "nonsense",
-            "mixcord-state 5\nanother boot\n",
+            "mixcord-state 6\nanother boot\n",
             "mixcord-state 3\nanother boot\n",
             "mixcord-state 4\n\n",
             &format!("mixcord-state 2\n{boot}\n"),
@@ -220,7 +242,7 @@ mod tests {
         assert!(boot(&file).is_err(), "two such runs would be one");
         fs::write(&file, "a1b2\n").expect("writes");
         assert_eq!(boot(&file).expect("says it"), "a1b2");
-        assert!(text().is_ok());
+        assert!(text(VERSION).is_ok());
     }
 
     /// What cannot be read now (too many open files, a disk that fails) is not void.
@@ -233,7 +255,7 @@ mod tests {
         assert_eq!(kind(), Err(io::ErrorKind::NotFound));
         fs::write(&format, [b'm', 0xFF]).expect("writes");
         assert_eq!(kind(), Ok(Standing::Void));
-        fs::write(&format, text().expect("a boot")).expect("writes");
+        fs::write(&format, text(VERSION).expect("a boot")).expect("writes");
         assert_eq!(kind(), Ok(Standing::Readable));
         for file in [&written_by, &format] {
             let _ = fs::remove_file(file);

@@ -1,18 +1,21 @@
 //! Questions to the store.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use mixcord_event::{Document, Value, atoms};
 
-use mixcord_table::{Batches, Reader};
+use mixcord_table::{Batches, OpenError as TableError, Reader};
 
 use crate::error::OpenError;
-use crate::format::{FORMAT, TABLE_FILE};
+use crate::format::{TABLE_FILE, VERSIONS, format_of_table};
 use crate::settle::settle;
-use crate::tables::{CHANNELS, EMOJIS, GUILDS, STICKERS, THREADS, USERS};
+use crate::source::Source;
+use crate::table::at;
+use crate::tables::{CHANNELS, EMOJIS, GUILDS, MEMBERS, STICKERS, THREADS, USERS};
 use crate::{
-    Arena, Key, Read, Resource, Scan, StateStats, StoreError, Table, Tally, View, compose, format,
-    meta,
+    Arena, InputPosition, Inputs, Key, Read, Resource, Scan, StateStats, StoreError, Table, Tally,
+    View, compose, format, meta,
 };
 
 /// The cache's state, read from the process that asks, from any number of its threads.
@@ -21,7 +24,7 @@ use crate::{
 /// the caller can know left it, or a later one.
 #[derive(Debug)]
 pub struct State {
-    pub(crate) reader: Reader,
+    pub(crate) source: Source,
     dir: PathBuf,
 }
 
@@ -36,6 +39,9 @@ pub struct Found {
     pub document: Document,
 }
 
+/// What a thread keeps for its next question, bytes; and what an answer begins with.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+const ANSWER_BYTES: usize = 512;
 /// How often opening is tried while the store is made anew.
 const TRIES: u32 = 8;
 /// How often an answer is looked for while batches go on meanwhile: what moves is missed at neither place.
@@ -52,11 +58,11 @@ impl State {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         for _ in 0..TRIES {
             let seal = format::check(dir)?;
-            let opened = Reader::open(&dir.join(TABLE_FILE), FORMAT);
+            let opened = reader(&dir.join(TABLE_FILE));
             // What was opened while the store was made anew may not be what the format speaks of.
             if format::check(dir).ok() == Some(seal) {
                 let reader = opened.map_err(|error| OpenError::of_table(dir, error))?;
-                return Ok(Self { reader, dir: dir.to_owned() });
+                return Ok(Self { source: Source::new(reader), dir: dir.to_owned() });
             }
         }
         Err(OpenError::NotFound { dir: dir.to_owned() })
@@ -71,7 +77,7 @@ impl State {
     /// The store's id; another one than before means that it was made anew.
     #[must_use]
     pub fn id(&self) -> u64 {
-        self.reader.id()
+        self.source.reader.id()
     }
 
     /// The entity of a resource under its id and that of its guild, or of its channel for a message;
@@ -93,6 +99,12 @@ impl State {
                     return Ok(false);
                 };
                 entity(view, message.key(), out)
+            }
+            Resource::Members => {
+                // What the user is found by comes while the member is read.
+                let user = USERS.at(id);
+                self.source.reader.expect(user.table().id(), at(user));
+                entity(view, MEMBERS.at(owner, id), out)
             }
             _ => entity(view, Key::new(resource.table(), owner, id), out),
         })
@@ -143,25 +155,42 @@ impl State {
     /// What is written meanwhile may or may not be seen; each entity is whole, what is there throughout comes
     /// once, and nothing comes twice, unless it went and came again: a message then stands behind those read.
     pub fn page(&self, scan: &mut Scan) -> Result<Vec<Found>, StoreError> {
-        scan.page(&self.reader)
+        scan.page(&self.source)
     }
 
     /// How many entities of a resource are cached.
     pub fn count(&self, resource: Resource) -> Result<u64, StoreError> {
-        crate::stats::entities(&self.reader, resource)
+        // Totals are stored behind what they count.
+        settle(&self.source.reader);
+        crate::stats::entities(&self.source, resource)
+    }
+
+    /// How far the shards' rings are in it.
+    pub fn inputs(&self) -> Result<Inputs, StoreError> {
+        let inputs = self.look(|view| {
+            let mut inputs = Inputs::new();
+            view.scan(meta::INPUTS, &mut |key, bytes| {
+                let input = InputPosition::from_words(bytes);
+                inputs.extend(input.map(|input| (meta::input_of(key), input)));
+                true
+            })?;
+            Ok(Some(inputs))
+        })?;
+        Ok(inputs.unwrap_or_default())
     }
 
     /// Entities and bytes of each resource.
     pub fn stats(&self) -> Result<StateStats, StoreError> {
-        StateStats::count(&self.reader)
+        settle(&self.source.reader);
+        StateStats::count(&self.source)
     }
 
     fn composed(
         &self,
-        compose: impl Fn(&View<'_, Reader>, &mut Vec<u8>) -> Result<bool, StoreError>,
+        compose: impl Fn(&View<'_, Source>, &mut Vec<u8>) -> Result<bool, StoreError>,
     ) -> Result<Option<Document>, StoreError> {
         self.look(|view| {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(ANSWER_BYTES);
             Ok(compose(view, &mut out)?.then(|| Document::trusted(out)))
         })
     }
@@ -171,18 +200,45 @@ impl State {
     /// look was to where the last one had been.
     fn look<T>(
         &self,
-        question: impl Fn(&View<'_, Reader>) -> Result<Option<T>, StoreError>,
+        question: impl Fn(&View<'_, Source>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        settle(&self.reader);
-        let mut arena = Arena::default();
-        look(
-            || self.reader.batches(),
-            || {
-                arena.clear();
-                question(&View::new(&self.reader, &arena))
-            },
-        )
+        settle(&self.source.reader);
+        with_arena(|arena| {
+            look(
+                || self.source.batches(),
+                || {
+                    arena.clear();
+                    question(&View::new(&self.source, arena))
+                },
+            )
+        })
     }
+}
+
+/// Lends the thread's arena, which keeps the memory of a small answer for the next one.
+fn with_arena<T>(ask: impl FnOnce(&mut Arena) -> T) -> T {
+    thread_local! {
+        static KEPT: Cell<Option<Arena>> = const { Cell::new(None) };
+    }
+    // Whoever asks in an answer has one of its own.
+    let mut arena = KEPT.take().unwrap_or_default();
+    let answer = ask(&mut arena);
+    if arena.bytes() <= KEPT_BYTES_MAX {
+        KEPT.set(Some(arena));
+    }
+    answer
+}
+
+/// Opens a table of any version that is read.
+fn reader(path: &Path) -> Result<Reader, TableError> {
+    let mut opened = Err(TableError::Foreign);
+    for version in VERSIONS.rev() {
+        opened = Reader::open(path, format_of_table(version));
+        if !matches!(opened, Err(TableError::OtherFormat { .. })) {
+            break;
+        }
+    }
+    opened
 }
 
 /// Asks until nothing was stored meanwhile, or there is an answer after several looks.
@@ -213,15 +269,14 @@ pub(crate) fn entity(
         Table::Members => compose::member(read, key.owner(), key.id(), out),
         Table::Channels => compose::channel(read, CHANNELS, key.owner(), key.id(), out),
         Table::Threads => compose::channel(read, THREADS, key.owner(), key.id(), out),
-        table => {
+        Table::VoiceStates => compose::voice_state(read, key.owner(), key.id(), out),
+        Table::Users => {
             let Some(bytes) = read.get(key)? else { return Ok(false) };
-            let damaged = StoreError::Damaged { key };
-            out.extend_from_slice(match table {
-                Table::Users => Tally::from_bytes(bytes).ok_or(damaged)?.document,
-                _ => bytes,
-            });
+            let tally = Tally::from_bytes(bytes).ok_or(StoreError::Damaged { key })?;
+            out.extend_from_slice(tally.document);
             Ok(true)
         }
+        _ => read.append(key, out),
     }
 }
 
@@ -247,8 +302,6 @@ pub(crate) fn listed(list: &[u8]) -> impl Iterator<Item = (u64, Value<'_>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
 
     const SETTLED: Batches = Batches { applied: 5, committed: 5 };

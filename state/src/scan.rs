@@ -1,10 +1,10 @@
 //! Ranges of entities, read page by page.
 
 use mixcord_event::{Atom, Document, Value, atoms};
-use mixcord_table::Reader;
 
 use crate::query::{entity, listed, look};
 use crate::settle::settle;
+use crate::source::Source as Store;
 use crate::{Arena, Found, Key, Range, Read, Resource, StoreError, Table, View, compose};
 
 /// A page ends with this many keys, or behind the entity that fills these bytes: little memory.
@@ -90,9 +90,9 @@ impl Scan {
     }
 
     /// The next entities. After an error there are none.
-    pub(crate) fn page(&mut self, reader: &Reader) -> Result<Vec<Found>, StoreError> {
-        settle(reader);
-        let mut page = Page { reader, arena: Arena::default(), found: Vec::new(), bytes: 0 };
+    pub(crate) fn page(&mut self, store: &Store) -> Result<Vec<Found>, StoreError> {
+        settle(&store.reader);
+        let mut page = Page { store, arena: Arena::default(), found: Vec::new(), bytes: 0 };
         let count = self.limit.min(KEYS);
         let source = std::mem::replace(&mut self.source, Source::Nothing);
         let (rest, read) = match source {
@@ -109,7 +109,7 @@ impl Scan {
 
 /// A page on its way.
 struct Page<'r> {
-    reader: &'r Reader,
+    store: &'r Store,
     arena: Arena,
     found: Vec<Found>,
     bytes: usize,
@@ -118,7 +118,7 @@ struct Page<'r> {
 impl Page<'_> {
     fn of_table(&mut self, range: Range, count: usize) -> Result<(Source, usize), StoreError> {
         let mut keys = Vec::new();
-        View::new(self.reader, &self.arena).keys(range, &mut |key| {
+        View::new(self.store, &self.arena).keys(range, &mut |key| {
             keys.push(key);
             keys.len() < count
         })?;
@@ -137,7 +137,7 @@ impl Page<'_> {
         let Source::History { channel, first, last, newest_first } = source else {
             return Ok((source, 0));
         };
-        let view = View::new(self.reader, &self.arena);
+        let view = View::new(self.store, &self.arena);
         let Some(facts) = compose::facts_of_channel(&view, channel)? else {
             return Ok((Source::Nothing, 0));
         };
@@ -178,7 +178,7 @@ impl Page<'_> {
             }
             self.arena.clear();
             if matches!(key.table(), Table::Emojis | Table::Stickers) {
-                let view = View::new(self.reader, &self.arena);
+                let view = View::new(self.store, &self.arena);
                 let list = view.get(key)?.unwrap_or_default();
                 for (id, item) in listed(list) {
                     let document = item.to_document();
@@ -188,11 +188,11 @@ impl Page<'_> {
                 continue;
             }
             let composed = look(
-                || self.reader.batches(),
+                || self.store.batches(),
                 || {
                     self.arena.clear();
                     let mut out = Vec::new();
-                    let view = View::new(self.reader, &self.arena);
+                    let view = View::new(self.store, &self.arena);
                     // That it is gone meanwhile is an answer too.
                     Ok(Some(entity(&view, key, &mut out)?.then_some(out)))
                 },

@@ -33,7 +33,11 @@ impl Store {
         let mut writer = Writer::create(dir.path(), 64 << 20).unwrap();
         entries.into_iter().for_each(|(key, value)| writer.put(key, &[&value]).unwrap());
         writer.commit((0, 0)).unwrap();
-        std::fs::write(dir.path().join(format::FORMAT_FILE), format::text().unwrap()).unwrap();
+        std::fs::write(
+            dir.path().join(format::FORMAT_FILE),
+            format::text(writer.version()).unwrap(),
+        )
+        .unwrap();
         let state = State::open(dir.path()).unwrap();
         Self { writer, state, _dir: dir }
     }
@@ -169,7 +173,7 @@ fn a_store_that_cannot_be_trusted_is_not_opened() {
     mode("", 0o700);
     drop(Writer::create(dir.path(), 64 << 20).unwrap());
     assert!(matches!(State::open(dir.path()), Err(OpenError::NotFound { .. })), "no format");
-    std::fs::write(dir.path().join("format"), format::text().unwrap()).unwrap();
+    std::fs::write(dir.path().join("format"), format::text(format::VERSION).unwrap()).unwrap();
     drop(State::open(dir.path()).unwrap());
     for (name, open, closed) in [("", 0o750, 0o700), ("table", 0o640, 0o600)] {
         mode(name, open);
@@ -178,7 +182,7 @@ fn a_store_that_cannot_be_trusted_is_not_opened() {
     }
     std::fs::write(dir.path().join("format"), "mixcord-state 0\n").unwrap();
     assert!(matches!(State::open(dir.path()), Err(OpenError::Foreign { .. })));
-    std::fs::write(dir.path().join("format"), format::text().unwrap()).unwrap();
+    std::fs::write(dir.path().join("format"), format::text(format::VERSION).unwrap()).unwrap();
     std::fs::write(dir.path().join("table"), [0; 8192]).unwrap();
     assert!(matches!(State::open(dir.path()), Err(OpenError::Foreign { .. })));
     let gone = dir.path().join("gone");

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mixcord_event::{Document, atoms};
-use mixcord_table::{Key as TableKey, Moment, Reader, TableId, Want};
+use mixcord_table::{Damage, Key as TableKey, Moment, TableId, Want};
 
 use crate::query::entity;
+use crate::source::Source;
+use crate::table::at;
 use crate::tables::{
     CHANNEL_FACTS, CHANNELS, EMOJIS, GUILD_FACTS, GUILDS, MEMBERS, PRESENCES, ROLE_ORDER, ROLES,
     SCHEDULED_EVENTS, SOUNDS, STAGE_INSTANCES, STICKERS, THREADS, USERS, VOICE_STATES,
 };
-use crate::{Key, Pairs, Range, Read, State, StoreError, compose, meta};
+use crate::{Key, Pairs, Range, Read, State, StoreError, Table, compose, meta};
 
 /// No guild of Discord's comes near; what is larger is told by its events alone.
 const BYTES_MAX: u64 = 1 << 30;
@@ -57,7 +59,7 @@ impl State {
         guild: u64,
         large: usize,
     ) -> Result<Option<GuildSnapshot>, StoreError> {
-        let taken = Taken::new(&self.reader, guild)?;
+        let taken = Taken::new(&self.source, guild)?;
         let [ring, position] = taken.note;
         assemble(&taken, guild, large, (ring, position))
     }
@@ -70,7 +72,7 @@ struct Taken {
 }
 
 impl Taken {
-    fn new(reader: &Reader, guild: u64) -> Result<Self, StoreError> {
+    fn new(source: &Source, guild: u64) -> Result<Self, StoreError> {
         let singles = [GUILDS, GUILD_FACTS, ROLE_ORDER, EMOJIS, STICKERS];
         let pairs = [
             ROLES,
@@ -84,7 +86,7 @@ impl Taken {
             SCHEDULED_EVENTS,
             SOUNDS,
         ];
-        let key = |key: Key| Want::Key(key.table().id(), TableKey::new(key.owner(), key.id()));
+        let key = |key: Key| Want::Key(key.table().id(), at(key));
         let owner = |pairs: Pairs| Want::Owner(pairs.table().id(), guild);
         let wants: Vec<_> = singles
             .map(|single| key(single.at(guild)))
@@ -94,20 +96,25 @@ impl Taken {
             .collect();
         let members = MEMBERS.table().id();
         let Moment { note, values, .. } =
-            reader.moment(&wants, BYTES_MAX, |table, member, _, more| {
+            source.reader.moment(&wants, BYTES_MAX, |table, member, _, more| {
                 // Of a member the user.
                 if table == members {
                     more.push(key(USERS.at(member.id)));
                 }
             })?;
-        let values = values.into_iter().map(|(table, key, value)| ((table, key), value)).collect();
+        let plain = |(id, key, value): (TableId, TableKey, Vec<u8>)| {
+            let table =
+                Table::of(id).ok_or_else(|| Damage { what: "a table", at: id.number().into() })?;
+            Ok(((id, key), source.plain(table.key(key.owner, key.id), value)?))
+        };
+        let values = values.into_iter().map(plain).collect::<Result<_, StoreError>>()?;
         Ok(Self { values, note })
     }
 }
 
 impl Read for Taken {
     fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError> {
-        let place = (key.table().id(), TableKey::new(key.owner(), key.id()));
+        let place = (key.table().id(), at(key));
         Ok(self.values.get(&place).map(Vec::as_slice))
     }
 
@@ -120,8 +127,8 @@ impl Read for Taken {
         range: Range,
         visit: &mut dyn FnMut(Key, &[u8]) -> bool,
     ) -> Result<(), StoreError> {
-        let at = |key: Key| (key.table().id(), TableKey::new(key.owner(), key.id()));
-        for ((_, key), value) in self.values.range(at(range.first())..=at(range.last())) {
+        let place = |key: Key| (key.table().id(), at(key));
+        for ((_, key), value) in self.values.range(place(range.first())..=place(range.last())) {
             if !visit(range.table().key(key.owner, key.id), value) {
                 break;
             }

@@ -1,7 +1,6 @@
 //! Figures of the store.
 
-use mixcord_table::Reader;
-
+use crate::source::Source;
 use crate::tables::{EMOJIS, STICKERS};
 use crate::{Arena, Read, Resource, Singles, StoreError, Table, View, query};
 
@@ -33,24 +32,24 @@ pub struct StateStats {
 
 impl StateStats {
     /// Counts. Emojis and stickers are counted guild by guild.
-    pub fn count(reader: &Reader) -> Result<Self, StoreError> {
+    pub(crate) fn count(source: &Source) -> Result<Self, StoreError> {
         let mut stats = Self {
             resources: Vec::new(),
             other_bytes: 0,
             used_bytes: 0,
-            file_bytes: reader.allocated_bytes(),
-            commit: reader.batches().committed,
+            file_bytes: source.reader.allocated_bytes(),
+            commit: source.batches().committed,
         };
         for &resource in Resource::ALL {
-            let bytes = reader.totals_of(resource.table().id()).bytes;
+            let bytes = source.reader.totals_of(resource.table().id()).bytes;
             stats.resources.push(ResourceStats {
                 resource,
-                entities: entities(reader, resource)?,
+                entities: entities(source, resource)?,
                 bytes,
             });
         }
         for table in Table::ALL.into_iter().filter(|table| table.resource().is_none()) {
-            stats.other_bytes += reader.totals_of(table.id()).bytes;
+            stats.other_bytes += source.reader.totals_of(table.id()).bytes;
         }
         stats.used_bytes = stats.bytes();
         Ok(stats)
@@ -64,17 +63,17 @@ impl StateStats {
 }
 
 /// How many entities of a resource there are.
-pub(crate) fn entities(reader: &Reader, resource: Resource) -> Result<u64, StoreError> {
+pub(crate) fn entities(source: &Source, resource: Resource) -> Result<u64, StoreError> {
     match resource {
-        Resource::Emojis => in_lists(reader, EMOJIS),
-        Resource::Stickers => in_lists(reader, STICKERS),
-        _ => Ok(reader.totals_of(resource.table().id()).values),
+        Resource::Emojis => in_lists(source, EMOJIS),
+        Resource::Stickers => in_lists(source, STICKERS),
+        _ => Ok(source.reader.totals_of(resource.table().id()).values),
     }
 }
 
-fn in_lists(reader: &Reader, table: Singles) -> Result<u64, StoreError> {
+fn in_lists(source: &Source, table: Singles) -> Result<u64, StoreError> {
     let (arena, mut entities) = (Arena::default(), 0);
-    View::new(reader, &arena).scan(table.all(), &mut |_, list| {
+    View::new(source, &arena).scan(table.all(), &mut |_, list| {
         entities += query::listed(list).count() as u64;
         true
     })?;

@@ -1,6 +1,6 @@
 //! The tables: which there are, and how many ids their keys have.
 
-use mixcord_table::TableId;
+use mixcord_table::{Key as TableKey, TableId};
 
 use crate::{Key, Range, Resource};
 
@@ -35,7 +35,7 @@ pub enum Table {
     Users,
     /// guild, user → presence.
     Presences,
-    /// guild, user → voice state.
+    /// guild, user → voice state, without the member where that is cached itself.
     VoiceStates,
     /// receive time and id, in order ([`Cached::key`](crate::Cached::key)) → message.
     Messages,
@@ -54,6 +54,9 @@ pub enum Table {
     /// guild, user → nothing: a member that only other events told, which `member_count` does not count
     /// before its GUILD_MEMBER_ADD.
     Uncounted,
+    /// Of threads that are archived, since when: in the order of that ([`Archived::key`](crate::Archived::key)) → nothing;
+    /// and by thread ([`Archived::since`](crate::Archived::since)) → microseconds since 1970, guild, eight bytes each.
+    Archived,
 }
 
 impl Table {
@@ -61,7 +64,7 @@ impl Table {
     pub const COUNT: usize = Self::ALL.len();
 
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Meta,
         Self::Guilds,
         Self::GuildFacts,
@@ -85,6 +88,7 @@ impl Table {
         Self::AutomodRules,
         Self::Departed,
         Self::Uncounted,
+        Self::Archived,
     ];
 
     /// Its place in [`Table::ALL`].
@@ -106,6 +110,12 @@ impl Table {
                 | Self::ChannelMap
                 | Self::Users
         )
+    }
+
+    /// The key of these ids, if keys of this table may have them: where they are of one id, the second is 0.
+    #[must_use]
+    pub const fn checked_key(self, owner: u64, id: u64) -> Option<Key> {
+        if self.is_of_pairs() || id == 0 { Some(Key::new(self, owner, id)) } else { None }
     }
 
     /// Its name in the store.
@@ -135,6 +145,7 @@ impl Table {
             Self::AutomodRules => "automod_rules",
             Self::Departed => "departed",
             Self::Uncounted => "uncounted",
+            Self::Archived => "archived",
         }
     }
 
@@ -148,6 +159,12 @@ impl Table {
             Some(id) => id,
             None => unreachable!(),
         }
+    }
+
+    /// The table that the map in memory knows by this.
+    pub(crate) fn of(id: TableId) -> Option<Self> {
+        let table = *Self::ALL.get(usize::from(id.number()))?;
+        (table.id() == id).then_some(table)
     }
 
     /// The key with these ids, of which a table of single ids takes the first.
@@ -196,9 +213,15 @@ impl Table {
             | Self::ChannelFacts
             | Self::ChannelMap
             | Self::Departed
-            | Self::Uncounted => return None,
+            | Self::Uncounted
+            | Self::Archived => return None,
         })
     }
+}
+
+/// A key as the map in memory has it.
+pub(crate) const fn at(key: Key) -> TableKey {
+    TableKey::new(key.owner(), key.id())
 }
 
 /// A table whose keys are single ids.
@@ -309,6 +332,8 @@ pub mod tables {
     pub const DEPARTED: Pairs = Pairs(Table::Departed);
     /// [`Table::Uncounted`].
     pub const UNCOUNTED: Pairs = Pairs(Table::Uncounted);
+    /// [`Table::Archived`].
+    pub const ARCHIVED: Pairs = Pairs(Table::Archived);
 
     /// Those under a guild whose keys begin with its id, in the order they are freed.
     pub const OF_GUILD: [Table; 17] = [
@@ -344,6 +369,7 @@ mod tests {
         }
         assert_eq!(Table::Members as u16, 11);
         assert_eq!(Table::Uncounted as u16, 22);
+        assert_eq!(Table::Archived as u16, 23);
     }
 
     #[test]

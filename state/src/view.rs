@@ -1,22 +1,45 @@
 //! Reading the store's table: each value is copied out once, and lives as long as the answer that is made
 //! of it.
 
+use std::cell::RefCell;
 use std::fmt;
 
-use mixcord_table::{Key as TableKey, Reader, TableId, Writer};
-
-use crate::{Key, Range, Read, StoreError};
+use crate::{Key, Range, Read, StoreError, Table};
 
 /// Where values are copied to.
 ///
 /// It only grows until it is cleared: one record, one query, one entity of a page.
 #[derive(Default)]
-pub struct Arena(bumpalo::Bump);
+pub struct Arena {
+    values: bumpalo::Bump,
+    /// A value of which it is not known yet how long it is; kept for its memory.
+    pub(crate) read: RefCell<Vec<u8>>,
+}
 
 impl Arena {
     /// Gives all its values up, and keeps the memory for the next ones.
     pub fn clear(&mut self) {
-        self.0.reset();
+        self.values.reset();
+    }
+
+    /// Bytes of memory that it has for them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.values.allocated_bytes() + self.read.borrow().capacity()
+    }
+
+    pub(crate) const fn memory(&self) -> &bumpalo::Bump {
+        &self.values
+    }
+
+    /// Room for a value.
+    #[allow(clippy::mut_from_ref, reason = "each call gives other memory")]
+    pub(crate) fn space(&self, len: usize) -> &mut [u8] {
+        self.values.alloc_slice_fill_copy(len, 0)
+    }
+
+    pub(crate) fn copy(&self, value: &[u8]) -> &[u8] {
+        self.values.alloc_slice_copy(value)
     }
 }
 
@@ -26,24 +49,18 @@ impl fmt::Debug for Arena {
     }
 }
 
-/// A table's values, as its writer or a reader gets them.
+/// A store's values, as its writer or a reader gets them: as they were put, whatever form they lie in.
 pub trait Values {
-    /// Copies the value under a key into the arena.
-    fn copy<'a>(
-        &self,
-        table: TableId,
-        key: TableKey,
-        arena: &'a Arena,
-    ) -> Result<Option<&'a [u8]>, StoreError>;
+    /// The value under a key, copied into the arena.
+    fn copy<'a>(&self, key: Key, arena: &'a Arena) -> Result<Option<&'a [u8]>, StoreError>;
 
-    /// Copies it to the end of `into`; false where there is none.
-    fn append(&self, table: TableId, key: TableKey, into: &mut Vec<u8>)
-    -> Result<bool, StoreError>;
+    /// Copies it to the end of `into`; false where there is none. What is in `into` behind an error is of no use.
+    fn append(&self, key: Key, into: &mut Vec<u8>) -> Result<bool, StoreError>;
 
     /// A page of an owner's ids; where the next begins.
     fn ids(
         &self,
-        table: TableId,
+        table: Table,
         owner: u64,
         from: u64,
         into: &mut Vec<u64>,
@@ -52,90 +69,10 @@ pub trait Values {
     /// A page of the owners.
     fn owners(
         &self,
-        table: TableId,
+        table: Table,
         from: u64,
         into: &mut Vec<u64>,
     ) -> Result<Option<u64>, StoreError>;
-}
-
-impl Values for Writer {
-    fn copy<'a>(
-        &self,
-        table: TableId,
-        key: TableKey,
-        arena: &'a Arena,
-    ) -> Result<Option<&'a [u8]>, StoreError> {
-        Ok(self.get_in(table, key, &arena.0)?)
-    }
-
-    fn append(
-        &self,
-        table: TableId,
-        key: TableKey,
-        into: &mut Vec<u8>,
-    ) -> Result<bool, StoreError> {
-        Ok(self.get(table, key, into)?)
-    }
-
-    fn ids(
-        &self,
-        table: TableId,
-        owner: u64,
-        from: u64,
-        into: &mut Vec<u64>,
-    ) -> Result<Option<u64>, StoreError> {
-        Ok(Self::ids(self, table, owner, from, into)?)
-    }
-
-    fn owners(
-        &self,
-        table: TableId,
-        from: u64,
-        into: &mut Vec<u64>,
-    ) -> Result<Option<u64>, StoreError> {
-        Ok(Self::owners(self, table, from, into)?)
-    }
-}
-
-impl Values for Reader {
-    fn copy<'a>(
-        &self,
-        table: TableId,
-        key: TableKey,
-        arena: &'a Arena,
-    ) -> Result<Option<&'a [u8]>, StoreError> {
-        let mut value = Vec::new();
-        let found = self.get(table, key, &mut value)?;
-        Ok(found.then(|| &*arena.0.alloc_slice_copy(&value)))
-    }
-
-    fn append(
-        &self,
-        table: TableId,
-        key: TableKey,
-        into: &mut Vec<u8>,
-    ) -> Result<bool, StoreError> {
-        Ok(self.get(table, key, into)?)
-    }
-
-    fn ids(
-        &self,
-        table: TableId,
-        owner: u64,
-        from: u64,
-        into: &mut Vec<u64>,
-    ) -> Result<Option<u64>, StoreError> {
-        Ok(Self::ids(self, table, owner, from, into)?)
-    }
-
-    fn owners(
-        &self,
-        table: TableId,
-        from: u64,
-        into: &mut Vec<u64>,
-    ) -> Result<Option<u64>, StoreError> {
-        Ok(Self::owners(self, table, from, into)?)
-    }
 }
 
 /// The store's tables, as a reader sees them. What is got is whole, and of the last batch or a later one; two values need not be
@@ -182,27 +119,31 @@ impl<V: Values> View<'_, V> {
         visit: &mut dyn FnMut(Key) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let (Range { first, last }, table) = (range, range.table());
-        let (id, values) = (table.id(), self.values);
+        let values = self.values;
         let mut of_owner = |owner| {
             if !table.is_of_pairs() {
                 return visit(Key::new(table, owner, 0));
             }
             let from = if owner == first.owner() { first.id() } else { 0 };
             let to = if owner == last.owner() { last.id() } else { u64::MAX };
-            let page = |from, into: &mut Vec<u64>| values.ids(id, owner, from, into);
+            let page = |from, into: &mut Vec<u64>| values.ids(table, owner, from, into);
             each(from, to, page, |id| visit(Key::new(table, owner, id)))
         };
         if let Some(owner) = range.owner().filter(|_| table.is_of_pairs()) {
             return of_owner(owner).map(drop);
         }
-        let page = |from, into: &mut Vec<u64>| values.owners(id, from, into);
+        let page = |from, into: &mut Vec<u64>| values.owners(table, from, into);
         each(first.owner(), last.owner(), page, of_owner).map(drop)
     }
 }
 
 impl<V: Values> Read for View<'_, V> {
     fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError> {
-        self.values.copy(key.table().id(), TableKey::new(key.owner(), key.id()), self.arena)
+        self.values.copy(key, self.arena)
+    }
+
+    fn append(&self, key: Key, into: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.values.append(key, into)
     }
 
     fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError> {
@@ -217,9 +158,8 @@ impl<V: Values> Read for View<'_, V> {
         let mut value = Vec::new();
         self.walk(range, &mut |key| {
             value.clear();
-            let at = TableKey::new(key.owner(), key.id());
             // What went since its id was read is no entry.
-            let found = self.values.append(key.table().id(), at, &mut value)?;
+            let found = self.values.append(key, &mut value)?;
             Ok(!found || visit(key, &value))
         })
     }

@@ -6,8 +6,8 @@ use crate::batch::Entry as Changed;
 use crate::error::{CommitError, Damage};
 use crate::key::{Key, TableId};
 use crate::layout::{
-    AT_APPLIED, AT_COMMITTED, AT_LINK, AT_META, AT_SLOTS, BUCKET, CHAIN_MAX, META_WORDS, Place,
-    SLOT, SLOTS,
+    AT_APPLIED, AT_COMMITTED, AT_LINK, AT_META, AT_SLOTS, BUCKET, BUCKET_UNITS, CHAIN_MAX,
+    META_WORDS, Place, SLOT, SLOTS,
 };
 use crate::lists;
 use crate::redo::{self, Entry, Step, What};
@@ -17,7 +17,7 @@ use crate::writer::{Note, Writer};
 /// Changes whose lines are sent for before they are come to.
 const AHEAD: usize = 8;
 /// Values to a bucket before there are more buckets; three have room without overflow.
-const VALUES_PER_BUCKET: u64 = 2;
+pub(crate) const VALUES_PER_BUCKET: u64 = 2;
 
 impl Writer {
     /// Commits the open batch: all of it or nothing. Gives its number.
@@ -134,7 +134,7 @@ impl Writer {
         entry: &Changed,
         steps: &mut Vec<Step>,
     ) -> Result<u64, CommitError> {
-        let place = self.take(1)?;
+        let place = self.take(BUCKET_UNITS)?;
         self.space.memory().store_words(place.offset() as usize, [0; BUCKET as usize / 8]);
         self.current.links.insert(before, place);
         let step = Step { what: What::Link, at: before + AT_LINK, hash: 0, place };
@@ -188,20 +188,30 @@ impl Writer {
             }
             step.apply(&self.space);
         }
-        memory.store(AT_APPLIED, batch, Ordering::Release);
-        (self.batch, self.redo_next, self.values, self.note) = (batch, behind, values, note);
         for entry in self.current.entries() {
             if entry.before != Place::NONE {
                 self.counted.remove(entry.table, entry.before);
-                self.heap.give_back(entry.before);
             }
             if entry.now != Place::NONE {
                 self.counted.add(entry.table, entry.now);
             }
         }
         self.counted.tell(&self.space);
+        // Release, so that who sees the number sees what was stored, and how much it is.
+        memory.store(AT_APPLIED, batch, Ordering::Release);
+        (self.batch, self.redo_next, self.values, self.note) = (batch, behind, values, note);
+        let entries = self.current.entries();
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(later) = entries.get(number + AHEAD) {
+                self.heap.expect(later.before);
+            }
+            if entry.before != Place::NONE {
+                self.heap.give_back(entry.before);
+            }
+        }
+        let bytes = self.current.bytes;
         self.current.clear();
-        self.grow_ahead();
+        self.grow_ahead(bytes);
     }
 
     /// As many buckets as there are values for once there are `more` of them. Ahead of them, since the

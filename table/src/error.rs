@@ -113,7 +113,13 @@ pub enum CopyError {
     /// The copy could not be written.
     #[error(transparent)]
     Write(#[from] CommitError),
+    /// What it was poured into takes no more.
+    #[error("writing the copy: {0}")]
+    Sink(#[source] io::Error),
     /// More changed, again and again, than the journal holds, before one round was done.
     #[error("the table changes faster than it can be copied")]
     Overrun,
+    /// All was copied once, and then always a little of it changed again.
+    #[error("the table changes as fast as what changes can be copied")]
+    TooSlow,
 }

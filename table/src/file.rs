@@ -3,22 +3,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 
-use mixcord_memory::Block;
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::error::{CommitError, OpenError};
-use crate::ground::OnFile;
-use crate::key::Hash;
 use crate::layout::{AT_CHECKSUM, CHUNK, FIXED_WORDS, Fixed};
+use crate::mapped;
 use crate::moving::Moving;
 use crate::reader::Reader;
-use crate::space::{Memory, Space, checksum};
+use crate::space::checksum;
 use crate::writer::{Limits, Writer};
 
 /// Address space of a reader, bytes: who takes a table over may let it grow beyond what it was made for. It costs
@@ -51,12 +46,12 @@ impl FileWriter {
     }
 
     /// An empty table that is to be put at `path`; gone with what is given, if it is not.
-    /// It spreads keys as another one, if there is one whose values it is to hold.
+    /// It spreads keys and counts places as another one, if there is one whose values it is to hold.
     pub(crate) fn draft(
         path: &Path,
         format: u64,
         limits: Limits,
-        like: Option<Hash>,
+        like: Option<Fixed>,
     ) -> Result<Draft, CommitError> {
         let path = path.with_extension("new");
         let _ = fs::remove_file(&path);
@@ -71,17 +66,19 @@ impl FileWriter {
         path: &Path,
         format: u64,
         limits: Limits,
-        like: Option<Hash>,
+        like: Option<Fixed>,
     ) -> Result<Self, CommitError> {
         let no_space = |source| CommitError::NoSpace { bytes: 0, source };
         let file = options(true).create_new(true).open(path).map_err(no_space)?;
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, errno)| no_space(errno.into()))?;
         let [id, first, second] = random_words().map_err(no_space)?;
-        let seeds = like.map_or([first, second], |hash| hash.seeds);
-        let fixed = Fixed::sized(id, seeds, format, limits.bytes_max);
+        let mut fixed = Fixed::sized(id, [first, second], format, limits.bytes_max);
+        if let Some(Fixed { hash, grain, .. }) = like {
+            (fixed.hash, fixed.grain) = (hash, grain);
+        }
         let reserved = limits.bytes_max.max((fixed.first_chunk() + 1) * CHUNK);
-        let space = Mapped::space(&lock, reserved, true).map_err(no_space)?;
+        let space = mapped::space(&lock, reserved, true).map_err(no_space)?;
         let writer = Writer::create(space, fixed, limits)?;
         Ok(Self { writer, path: path.to_owned(), moving: None, lock })
     }
@@ -100,7 +97,7 @@ impl FileWriter {
         let readers = reserved_by_readers(&fixed_of(&lock)?);
         let limits = Limits { bytes_max: limits.bytes_max.min(readers), ..limits };
         let reserved = limits.bytes_max.max(lock.metadata()?.len());
-        let space = Mapped::space(&lock, reserved, true)?;
+        let space = mapped::space(&lock, reserved, true)?;
         let writer = Writer::take_over(space, limits, format)?;
         // What a writer left that was killed while it moved.
         let _ = fs::remove_file(path.with_extension("new"));
@@ -178,8 +175,8 @@ impl Reader {
         // As long as it can ever be; what may be touched is the system's word.
         let reserved = reserved_by_readers(&fixed).max(file.metadata()?.len());
         // A process whose address space is limited sees a table that was not raised.
-        let space = Mapped::space(file, reserved, false).or_else(|_| {
-            Mapped::space(file, made_for(&fixed).max(file.metadata()?.len()), false)
+        let space = mapped::space(file, reserved, false).or_else(|_| {
+            mapped::space(file, made_for(&fixed).max(file.metadata()?.len()), false)
         })?;
         Self::over(space, format)
     }
@@ -236,58 +233,6 @@ fn random_words() -> io::Result<[u64; 3]> {
     Ok(words)
 }
 
-/// A file mapped to a length that it need not have yet.
-#[derive(Debug)]
-struct Mapped {
-    base: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: a mapping belongs to the process; what is done to its bytes is ruled by `Memory`.
-#[allow(unsafe_code)]
-unsafe impl Send for Mapped {}
-// SAFETY: a mapping belongs to the process; what is done to its bytes is ruled by `Memory`.
-#[allow(unsafe_code)]
-unsafe impl Sync for Mapped {}
-
-impl Mapped {
-    #[allow(unsafe_code)]
-    fn space(file: &File, len: u64, writable: bool) -> io::Result<Space> {
-        let len = usize::try_from(len).map_err(io::Error::other)?.next_multiple_of(CHUNK as usize);
-        let length = NonZeroUsize::new(len).ok_or(io::ErrorKind::InvalidInput)?;
-        let both = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let access = if writable { both } else { ProtFlags::PROT_READ };
-        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address that the kernel chooses.
-        let base = unsafe { mmap(None, length, access, flags, file, 0) }?;
-        let mapped = Self { base: base.cast(), len };
-        let base = mapped.base.as_ptr() as usize;
-        let ground = OnFile::new(file.try_clone()?, base, writable)?;
-        Ok(Space::new(Memory::new(Box::new(mapped)), Box::new(ground)))
-    }
-}
-
-// SAFETY: a mapping is aligned to a page and stays where it is until the drop. Bytes beyond the end of
-// the file are no bytes of a `Space`, which asks the system how long the file is before it touches them.
-#[allow(unsafe_code)]
-unsafe impl Block for Mapped {
-    fn base(&self) -> *mut u8 {
-        self.base.as_ptr()
-    }
-
-    fn len(&self) -> usize {
-        self.len
-    }
-}
-
-impl Drop for Mapped {
-    #[allow(unsafe_code)]
-    fn drop(&mut self) {
-        // SAFETY: made by `mmap` with this length in `space`, unmapped once.
-        let _ = unsafe { munmap(self.base.cast(), self.len) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,5 +280,51 @@ mod tests {
         let reader = Reader::open(&path, 1).expect("a table");
         assert_eq!(writer.writer.limits.bytes_max, READER_RESERVED);
         assert!(writer.writer.space.reserved() <= reader.space.reserved());
+    }
+
+    /// Whether the system has pages mapped before they are touched.
+    fn populates() -> bool {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a system with it");
+        let mut numbers =
+            release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+        let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        version >= (5, 14)
+    }
+
+    /// Bytes of the file's mapping whose pages this process has met, wherever they are by now.
+    fn met_bytes(path: &Path) -> u64 {
+        let maps = fs::read_to_string("/proc/self/smaps").expect("a system with it");
+        let name = path.to_str().expect("a path in ASCII");
+        let lines = maps.lines().skip_while(|line| !line.ends_with(name)).skip(1);
+        let of_it = lines.take_while(|line| !line.starts_with("VmFlags:"));
+        let met = of_it.filter_map(|line| {
+            let bytes = line.strip_prefix("Rss:").or_else(|| line.strip_prefix("Swap:"))?;
+            Some(bytes.trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024)
+        });
+        met.sum()
+    }
+
+    /// Who takes a table over does not meet its pages one by one, each by a fault in a batch.
+    #[test]
+    fn what_is_taken_over_is_met_ahead() {
+        if !populates() {
+            return;
+        }
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        let path = folder.path().join("table");
+        let table = TableId::of_pairs(1).expect("a small number");
+        let mut made = FileWriter::create(&path, 1, MADE_WITH).expect("a table");
+        made.put(table, Key::new(1, 1), &[&vec![7; 4 << 20]]).expect("room");
+        made.commit([0; 2]).expect("room");
+        drop(made);
+        let len = fs::metadata(&path).expect("a file").len();
+        let writer = FileWriter::open(&path, 1, MADE_WITH).expect("a table");
+        let mut looks = 0;
+        while met_bytes(&path) < len {
+            looks += 1;
+            assert!(looks < 100_000, "{} of {len} bytes", met_bytes(&path));
+            std::thread::yield_now();
+        }
+        drop(writer);
     }
 }

@@ -1,11 +1,13 @@
 //! How the writer finds a value. Nobody else changes anything, so one look is enough; but the bytes are
 //! others' too, so whatever is read is checked before it is followed, and copied before it is used.
 
+use std::mem::MaybeUninit;
+
 use bumpalo::Bump;
 
 use crate::error::{Damage, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::{AT_SLOTS, CHAIN_MAX, Place, SLOT, SLOTS, UNIT, VALUE_HEAD};
+use crate::layout::{AT_SLOTS, CHAIN_MAX, Place, SLOT, SLOTS, VALUE_HEAD};
 use crate::lists::Get;
 use crate::space::Slot;
 use crate::writer::{LINES_AHEAD, Writer};
@@ -18,9 +20,7 @@ impl Writer {
     #[inline]
     pub fn get(&self, table: TableId, key: Key, into: &mut Vec<u8>) -> Result<bool, Damage> {
         let Some((at, len)) = self.find(table, key)? else { return Ok(false) };
-        let begin = into.len();
-        into.resize(begin + len, 0);
-        self.space.memory().read(at, &mut into[begin..]);
+        self.space.memory().append(at, len, into);
         Ok(true)
     }
 
@@ -36,9 +36,8 @@ impl Writer {
         arena: &'a Bump,
     ) -> Result<Option<&'a [u8]>, Damage> {
         let Some((at, len)) = self.find(table, key)? else { return Ok(None) };
-        let into = arena.alloc_slice_fill_copy(len, 0);
-        self.space.memory().read(at, into);
-        Ok(Some(into))
+        let into = arena.alloc_slice_fill_copy(len, MaybeUninit::uninit());
+        Ok(Some(self.space.memory().read_into(at, into)))
     }
 
     /// Whether there is a value under `key`.
@@ -63,9 +62,7 @@ impl Writer {
         let hash = self.fixed.hash.of(table, key);
         let line = self.space.memory().load_words::<8>(self.index.of(hash) as usize);
         for slot in [1, 3, 5].into_iter().filter(|slot| line[*slot] == hash) {
-            let place = Place(line[slot + 1]);
-            for line in 0..place.units().min(LINES_AHEAD) {
-                let at = place.offset().wrapping_add(line * UNIT);
+            for at in self.space.grain.place(line[slot + 1]).lines(LINES_AHEAD) {
                 self.space.memory().expect_read(at as usize);
             }
         }
@@ -108,7 +105,7 @@ impl Writer {
             let line = self.space.memory().load_words::<8>(at as usize);
             for index in 0..SLOTS {
                 let word = 1 + index as usize * 2;
-                let place = Place(line[word + 1]);
+                let place = self.space.grain.place(line[word + 1]);
                 if line[word] != hash || place == Place::NONE {
                     continue;
                 }
@@ -120,7 +117,7 @@ impl Writer {
             }
             match line[7] {
                 0 => return Ok(None),
-                link => at = self.space.overflow(at, Place(link))?,
+                link => at = self.space.overflow(at, self.space.grain.place(link))?,
             }
         }
         Err(Damage { what: "an endless chain of buckets", at })

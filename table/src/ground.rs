@@ -3,19 +3,22 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::ptr::NonNull;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use mixcord_memory::__kill as kill;
 use nix::errno::Errno;
 use nix::fcntl::posix_fallocate;
-use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use crate::layout::CHUNK;
+use crate::mapped::{self, LARGE};
 use crate::space::Ground;
 
+/// Bytes of a file that was there, whose pages are met between two looks for what else there is to do.
+const MET_AT_ONCE: u64 = 8 << 20;
 /// Bytes of memory that are left to others, where the file lies in memory.
 const LEFT_FREE: u64 = 64 << 20;
 
@@ -42,6 +45,10 @@ struct Work {
     wanted: u64,
     /// Bytes that it has.
     done: u64,
+    /// Bytes that it had, and that are to be met yet.
+    unmet: Range<u64>,
+    /// Bytes before this one lie on large pages, if they can.
+    large: u64,
     /// Why it has not as many as were wanted last.
     failed: Option<Errno>,
     end: bool,
@@ -51,8 +58,13 @@ impl OnFile {
     /// A writer's has a thread.
     pub(crate) fn new(file: File, base: usize, writable: bool) -> io::Result<Self> {
         let in_memory = fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
-        let len = file.metadata()?.len() / CHUNK * CHUNK;
-        let work = Mutex::new(Work { wanted: len, done: len, ..Work::default() });
+        let found = file.metadata()?;
+        let len = found.len() / CHUNK * CHUNK;
+        // Where it has holes they stay holes; where it is on a disk nothing of it is to be written again.
+        let whole = in_memory && found.blocks().saturating_mul(512) >= len;
+        let unmet = if whole { 0..len } else { 0..0 };
+        let large = if whole { 0 } else { len };
+        let work = Mutex::new(Work { wanted: len, done: len, unmet, large, ..Work::default() });
         let shared = Arc::new(Shared { file, base, in_memory, work, changed: Condvar::new() });
         let grows = Arc::clone(&shared);
         let spawn = || thread::Builder::new().name("table-space".into()).spawn(move || grows.run());
@@ -69,6 +81,27 @@ impl Shared {
     fn run(&self) {
         let mut work = self.work();
         while !work.end {
+            if work.unmet.is_empty() && work.wanted <= work.done && self.in_memory {
+                let Range { start, end } = mapped::large_pages(work.large, work.done);
+                let behind = end.min(start + LARGE);
+                if start < behind {
+                    work.large = behind;
+                    drop(work);
+                    mapped::collapse(self.base, start, behind);
+                    work = self.work();
+                    continue;
+                }
+            }
+            // What was there is mapped anew, and each of its pages would be met by a fault of the writer's.
+            if !work.unmet.is_empty() && work.wanted <= work.done {
+                let Range { start, end } = work.unmet;
+                let behind = end.min(start + MET_AT_ONCE);
+                work.unmet.start = behind;
+                drop(work);
+                mapped::meet(self.base, start, behind);
+                work = self.work();
+                continue;
+            }
             if work.wanted <= work.done {
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -85,7 +118,6 @@ impl Shared {
         }
     }
 
-    #[allow(unsafe_code)]
     fn allocate(&self, from: u64, to: u64) -> Result<(), Errno> {
         // A tmpfs promises more than there is memory, and whoever is short of it is killed.
         if self.in_memory && available_memory().is_some_and(|free| free < to - from + LEFT_FREE) {
@@ -98,11 +130,7 @@ impl Shared {
                 done => break done?,
             }
         }
-        if let Some(at) = NonNull::new((self.base + from as usize) as *mut std::ffi::c_void) {
-            // Fresh pages are met here and not one by one in a batch; a kernel without it does the latter.
-            // SAFETY: inside the mapping, and the file is that long now.
-            let _ = unsafe { madvise(at, (to - from) as usize, MmapAdvise::MADV_POPULATE_WRITE) };
-        }
+        mapped::meet(self.base, from, to);
         Ok(())
     }
 }

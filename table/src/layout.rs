@@ -15,10 +15,14 @@ compile_error!("the layout is little-endian");
 /// `mixctabl`.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"mixctabl");
 /// Raised with every change of what is drawn in README.md.
-pub const LAYOUT_VERSION: u64 = 3;
+pub const LAYOUT_VERSION: u64 = 4;
+/// Its places are counted in 64 bytes. Tables of it are read and written as they are.
+const COARSE_VERSION: u64 = 3;
 
-/// What a value's place is counted in, bytes; a line of the processors this runs on.
-pub(crate) const UNIT: u64 = 64;
+/// What a value's place is counted in, bytes; as long as a value's head, which so lies in one line.
+pub(crate) const UNIT: u64 = 32;
+/// A line of the processors this runs on, bytes.
+pub(crate) const LINE: u64 = 64;
 /// What space is taken in, bytes: the largest page there is.
 pub(crate) const CHUNK: u64 = 64 << 10;
 /// Units of a chunk.
@@ -53,6 +57,8 @@ pub(crate) const META_WORDS: usize = 7;
 
 /// Bytes of a bucket: 0, then three slots, then the place of its overflow bucket.
 pub(crate) const BUCKET: u64 = 64;
+/// Units of an overflow bucket. Places of so many lie at its multiples.
+pub(crate) const BUCKET_UNITS: u64 = BUCKET / UNIT;
 pub(crate) const SLOTS: u64 = 3;
 pub(crate) const AT_SLOTS: u64 = 8;
 pub(crate) const SLOT: u64 = 16;
@@ -64,6 +70,10 @@ pub(crate) const CHAIN_MAX: usize = 64;
 pub(crate) const VALUE_HEAD: u64 = 32;
 /// Bytes of a value at most.
 pub const VALUE_MAX: usize = 256 << 20;
+/// What a value takes in memory is its bytes and these before it,
+pub const VALUE_HEAD_BYTES: usize = VALUE_HEAD as usize;
+/// in whole pieces of so many bytes.
+pub const UNIT_BYTES: usize = UNIT as usize;
 
 /// Batches, redo entries, numbers: nobody lives to count further.
 pub(crate) const COUNT_MAX: u64 = u64::MAX / 2;
@@ -77,6 +87,8 @@ pub(crate) struct Fixed {
     /// Random; another table has another.
     pub(crate) id: u64,
     pub(crate) hash: Hash,
+    /// How places are counted in it.
+    pub(crate) grain: Grain,
     /// What its user writes into it.
     pub(crate) format: u64,
     /// A power of two.
@@ -93,6 +105,7 @@ impl Fixed {
         Self {
             id,
             hash: Hash { seeds },
+            grain: Grain::FINE,
             format,
             redo_entries: redo_entries.clamp(REDO_ENTRIES_MIN, REDO_ENTRIES_MAX),
             // Buckets never take more than half.
@@ -103,15 +116,20 @@ impl Fixed {
     pub(crate) fn words(&self) -> [u64; FIXED_WORDS] {
         let [first, second] = self.hash.seeds;
         let sizes = [self.redo_entries, self.directory_entries];
-        [MAGIC, LAYOUT_VERSION, self.id, first, second, self.format, sizes[0], sizes[1]]
+        let version = if self.grain == Grain::FINE { LAYOUT_VERSION } else { COARSE_VERSION };
+        [MAGIC, version, self.id, first, second, self.format, sizes[0], sizes[1]]
     }
 
     /// Reads what [`Fixed::words`] gave, before any of it is computed with.
     pub(crate) fn from_words(words: [u64; FIXED_WORDS]) -> Option<Self> {
-        let [MAGIC, LAYOUT_VERSION, id, first, second, format, redo_entries, directory_entries] =
-            words
+        let [MAGIC, version, id, first, second, format, redo_entries, directory_entries] = words
         else {
             return None;
+        };
+        let grain = match version {
+            LAYOUT_VERSION => Grain::FINE,
+            COARSE_VERSION => Grain::COARSE,
+            _ => return None,
         };
         let redo_fits = (REDO_ENTRIES_MIN..=REDO_ENTRIES_MAX).contains(&redo_entries);
         let sound = id != 0
@@ -120,7 +138,7 @@ impl Fixed {
             && directory_entries > 0
             && directory_entries <= DIRECTORY_ENTRIES_MAX;
         let hash = Hash { seeds: [first, second] };
-        sound.then_some(Self { id, hash, format, redo_entries, directory_entries })
+        sound.then_some(Self { id, hash, grain, format, redo_entries, directory_entries })
     }
 
     pub(crate) const fn directory(&self, index: u64) -> u64 {
@@ -181,9 +199,46 @@ impl Place {
         self.units() * UNIT
     }
 
+    /// Where the lines begin that it lies in, the first `lines_max` of them.
+    #[inline]
+    pub(crate) fn lines(self, lines_max: u64) -> impl Iterator<Item = u64> {
+        let first = self.offset() / LINE * LINE;
+        let count = (self.offset() - first + self.bytes()).div_ceil(LINE);
+        (0..count.min(lines_max)).map(move |line| first.wrapping_add(line * LINE))
+    }
+
     /// Units that a value of `len` bytes takes, its head among them.
     pub(crate) const fn units_for(len: usize) -> u64 {
         (VALUE_HEAD + len as u64).div_ceil(UNIT)
+    }
+}
+
+/// How a table counts the units of its places: their words in the file say so many bits less than [`Place`] does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Grain(u32);
+
+impl Grain {
+    pub(crate) const FINE: Self = Self(0);
+    /// Units of 64 bytes.
+    pub(crate) const COARSE: Self = Self(1);
+
+    /// The place that a word of the file says.
+    #[inline]
+    pub(crate) const fn place(self, word: u64) -> Place {
+        let place = Place(word);
+        Place::new(place.unit() << self.0, place.units() << self.0)
+    }
+
+    /// The word of a place.
+    #[inline]
+    pub(crate) const fn word(self, place: Place) -> u64 {
+        Place::new(place.unit() >> self.0, place.units() >> self.0).0
+    }
+
+    /// As [`Place::units_for`], in whole units of this table.
+    #[inline]
+    pub(crate) const fn units_for(self, len: usize) -> u64 {
+        Place::units_for(len).next_multiple_of(1 << self.0)
     }
 }
 
@@ -225,7 +280,9 @@ mod tests {
     fn a_place_is_one_word() {
         let place = Place::new((1 << 40) - 1, (1 << 24) - 1);
         assert_eq!((place.unit(), place.units()), ((1 << 40) - 1, (1 << 24) - 1));
-        assert_eq!([0, 32, 33, 96].map(Place::units_for), [1, 1, 2, 2]);
+        assert_eq!([0, 1, 32, 33, 96].map(Place::units_for), [1, 2, 2, 3, 4]);
+        assert_eq!(Place::new(3, 4).lines(8).collect::<Vec<_>>(), [64, 128, 192]);
+        assert_eq!(Place::new(4, 4).lines(1).collect::<Vec<_>>(), [128]);
         assert!(Place::units_for(VALUE_MAX) < 1 << 24);
     }
 }

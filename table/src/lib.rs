@@ -16,6 +16,8 @@
 mod batch;
 #[cfg(all(test, not(loom)))]
 mod batch_tests;
+#[cfg(all(test, not(loom)))]
+mod coarse_tests;
 mod commit;
 #[cfg(not(loom))]
 mod copying;
@@ -28,6 +30,8 @@ mod find;
 #[cfg(not(loom))]
 mod ground;
 mod heap;
+#[cfg(test)]
+mod heap_tests;
 mod index;
 mod journal;
 mod key;
@@ -36,13 +40,18 @@ mod lists;
 mod look;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(not(loom))]
+mod mapped;
 mod moment;
 #[cfg(all(test, not(loom)))]
 mod moment_tests;
 #[cfg(not(loom))]
 mod moving;
+#[cfg(not(loom))]
+mod pouring;
 mod reader;
 mod redo;
+mod sizes;
 mod space;
 mod split;
 mod start;
@@ -55,8 +64,10 @@ pub use error::{CommitError, CopyError, Damage, OpenError, ReadError};
 #[cfg(not(loom))]
 pub use file::FileWriter;
 pub use key::{Key, TableId};
-pub use layout::{LAYOUT_VERSION, VALUE_MAX};
+pub use layout::{LAYOUT_VERSION, UNIT_BYTES, VALUE_HEAD_BYTES, VALUE_MAX};
 pub use moment::{Moment, Want};
+#[cfg(not(loom))]
+pub use pouring::Sink;
 pub use reader::{Batches, Reader};
 pub use totals::Totals;
 pub use writer::{Limits, Note, Usage, Writer};

@@ -9,11 +9,13 @@ use mixcord_memory::{Ordering, fence};
 
 use crate::error::{Damage, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::{AT_BUCKETS, AT_MOVED, Fixed, VALUE_HEAD, bucket_of};
+use crate::layout::{AT_BUCKETS, AT_MOVED, Fixed, Place, VALUE_HEAD, bucket_of};
 use crate::space::{Slot, Space, ValueHead};
 
-/// Looks at a value before [`ReadError::Unsettled`].
-const TRIES: u32 = if cfg!(loom) { 3 } else { 20_000 };
+/// Looks at a value before [`ReadError::Unsettled`]. No writer changes one value in the middle of so many looks in a
+/// row, and one that was stopped leaves nothing that a second look does not settle: what goes on changing is damaged,
+/// and on a busy machine each look costs a turn of everybody else.
+const TRIES: u32 = if cfg!(loom) { 3 } else { 200 };
 /// Looks before the thread lets others run between them.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
@@ -79,7 +81,7 @@ fn look(
     let bucket = space.bucket(fixed, bucket_of(hash, buckets))?;
     let mut found = Ok(InSlot::OtherKey);
     space.chain(bucket, |slot| {
-        if slot.hash != hash || slot.place.0 == 0 {
+        if slot.hash != hash || slot.place == Place::NONE {
             return true;
         }
         found = copy(space, slot, wanted, into);
@@ -134,13 +136,12 @@ pub(crate) fn value_in(
     let wanted = wanted((head.table, head.key));
     let begin = into.len();
     if wanted && head.fits(slot.place) {
-        into.resize(begin + head.len as usize, 0);
-        memory.read(at + VALUE_HEAD as usize, &mut into[begin..]);
+        memory.append(at + VALUE_HEAD as usize, head.len as usize, into);
     }
     // Orders the loads before against the two behind.
     fence(Ordering::Acquire);
     let still = memory.load(at, Ordering::Relaxed) == number
-        && memory.load(slot.at as usize + 8, Ordering::Relaxed) == slot.place.0
+        && memory.load(slot.at as usize + 8, Ordering::Relaxed) == space.grain.word(slot.place)
         && memory.load(slot.at as usize, Ordering::Relaxed) == slot.hash;
     if !still {
         into.truncate(begin);

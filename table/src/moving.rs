@@ -6,12 +6,14 @@ use std::path::Path;
 
 use mixcord_memory::{__kill as kill, Ordering};
 
+use crate::commit::VALUES_PER_BUCKET;
 use crate::copying::Copying;
 use crate::error::{CommitError, CopyError};
 use crate::file::{Draft, FileWriter};
-use crate::layout::AT_MOVED;
+use crate::layout::{AT_MOVED, BUCKET, CHUNK, UNIT};
 use crate::reader::Reader;
-use crate::writer::{Limits, Note};
+use crate::sizes::CLASSES;
+use crate::writer::{Limits, Note, Writer};
 
 /// Buckets of one step of a copy that nobody waits for.
 const STEP_BUCKETS: u64 = 4096;
@@ -36,8 +38,7 @@ impl Reader {
     /// [`CopyError`]; nothing is left of the copy then.
     pub fn copy_to(&self, path: &Path, limits: Limits) -> Result<(u64, Note), CopyError> {
         for _ in 0..STARTS {
-            let mut draft =
-                FileWriter::draft(path, self.fixed.format, limits, Some(self.fixed.hash))?;
+            let mut draft = FileWriter::draft(path, self.fixed.format, limits, Some(self.fixed))?;
             match self.copy_into(&mut draft) {
                 Err(CopyError::Overrun) => {}
                 Err(error) => return Err(error),
@@ -55,6 +56,7 @@ impl Reader {
         let mut copying = Copying::begin(self)?;
         for _ in 0..STEPS {
             if let Some(point) = copying.step(self, &mut draft.writer, STEP_BUCKETS)? {
+                draft.writer.commit(point.note)?;
                 return Ok((point.batch, point.note));
             }
         }
@@ -79,6 +81,9 @@ impl FileWriter {
         };
         let Moving { draft, source, copying } = &mut *moving;
         let point = copying.step(source, &mut draft.writer, buckets)?;
+        if let Some(point) = &point {
+            draft.writer.commit(point.note)?;
+        }
         if point.is_none() || self.writer.changes() > 0 {
             self.moving = Some(moving);
             return Ok(false);
@@ -87,13 +92,31 @@ impl FileWriter {
         Ok(true)
     }
 
+    /// Whether it is on its way.
+    #[must_use]
+    pub const fn is_shrinking(&self) -> bool {
+        self.moving.is_some()
+    }
+
+    /// Bytes that the file has more than one made by [`FileWriter::shrink`] would have, about.
+    #[must_use]
+    pub fn spare_bytes(&self) -> u64 {
+        let Writer { fixed, limits, heap, values, .. } = &self.writer;
+        let buckets = (values / VALUES_PER_BUCKET * BUCKET).next_multiple_of(CHUNK);
+        let whole = (fixed.first_chunk() + CLASSES.len() as u64) * CHUNK;
+        let step = limits.step_bytes.next_multiple_of(CHUNK).max(CHUNK);
+        let needed = (whole + buckets + heap.used_units() * UNIT).next_multiple_of(step);
+        // Half a step is always there ahead.
+        self.writer.space.allocated().saturating_sub(needed + step / 2)
+    }
+
     fn begin_to_move(&self) -> Result<Moving, CopyError> {
         let (path, format) = (&self.path, self.writer.fixed.format);
         let source = self.reader().map_err(|error| {
             let source = std::io::Error::other(error);
             CommitError::NoSpace { bytes: 0, source }
         })?;
-        let draft = Self::draft(path, format, self.writer.limits, Some(self.writer.fixed.hash))?;
+        let draft = Self::draft(path, format, self.writer.limits, Some(self.writer.fixed))?;
         let copying = Copying::begin(&source)?;
         Ok(Moving { draft, source, copying })
     }

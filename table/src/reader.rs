@@ -4,7 +4,7 @@ use mixcord_memory::{Ordering, fence};
 
 use crate::error::{OpenError, ReadError};
 use crate::key::{Key, TableId};
-use crate::layout::{AT_APPLIED, AT_COMMITTED, Fixed};
+use crate::layout::{AT_APPLIED, AT_COMMITTED, Fixed, bucket_of};
 use crate::lists::{Get, List};
 use crate::look;
 use crate::space::Space;
@@ -38,6 +38,7 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn over(space: Space, format: u64) -> Result<Self, OpenError> {
         let fixed = space.fixed().ok_or(OpenError::Foreign)?;
+        let space = space.of(&fixed);
         if fixed.format != format {
             return Err(OpenError::OtherFormat { found: fixed.format, expected: format });
         }
@@ -92,6 +93,18 @@ impl Reader {
     /// changing.
     pub fn get(&self, table: TableId, key: Key, into: &mut Vec<u8>) -> Result<bool, ReadError> {
         look::get(&self.space, &self.fixed, table, key, into)
+    }
+
+    /// Says that `key` is asked for next but one: has the line come that says where its value lies. A hint, which never
+    /// fails.
+    #[inline]
+    pub fn expect(&self, table: TableId, key: Key) {
+        let Self { space, fixed, .. } = self;
+        let hash = fixed.hash.of(table, key);
+        let bucket = space.buckets().and_then(|all| space.bucket(fixed, bucket_of(hash, all)));
+        if let Ok(at) = bucket {
+            space.memory().expect_read(at as usize);
+        }
     }
 
     /// Adds ids of `owner`'s keys in a table of pairs to `into`, in order, from `from` on: some, if there

@@ -5,7 +5,7 @@ use mixcord_memory::{Ordering, fence};
 
 use crate::error::Damage;
 use crate::key::{Key, TableId};
-use crate::layout::{CHUNK, Fixed, Place, SLOT};
+use crate::layout::{CHUNK, Fixed, Grain, Place, SLOT};
 use crate::space::Space;
 
 /// One change of a slot or a link.
@@ -41,7 +41,7 @@ pub(crate) enum What {
 }
 
 impl Entry {
-    fn words(&self) -> [u64; 7] {
+    fn words(&self, grain: Grain) -> [u64; 7] {
         let Step { what, at, hash, place } = self.step;
         let what = match what {
             What::Put => 1,
@@ -49,10 +49,11 @@ impl Entry {
             What::Link => 3,
         };
         let table = u64::from(self.table.raw()) << 16;
-        [self.batch, table | what, self.key.owner, self.key.id, at, hash, place.0]
+        [self.batch, table | what, self.key.owner, self.key.id, at, hash, grain.word(place)]
     }
 
-    fn from_words([batch, word, owner, id, at, hash, place]: [u64; 7]) -> Option<Self> {
+    fn from_words(words: [u64; 7], grain: Grain) -> Option<Self> {
+        let [batch, word, owner, id, at, hash, place] = words;
         let what = match word & 0xFFFF {
             1 => What::Put,
             2 => What::Delete,
@@ -60,7 +61,7 @@ impl Entry {
             _ => return None,
         };
         let table = TableId::from_raw((word >> 16) as u16);
-        let step = Step { what, at, hash, place: Place(place) };
+        let step = Step { what, at, hash, place: grain.place(place) };
         Some(Self { batch, table, key: Key::new(owner, id), step })
     }
 }
@@ -68,7 +69,7 @@ impl Entry {
 /// Writes entry number `position`, over the one that was `redo_entries` before it.
 pub(crate) fn write(space: &Space, fixed: &Fixed, position: u64, entry: &Entry) {
     let (memory, at) = (space.memory(), fixed.redo(position) as usize);
-    let [batch, word, owner, id, slot, hash, place] = entry.words();
+    let [batch, word, owner, id, slot, hash, place] = entry.words(space.grain);
     // Who finds a word of this entry finds that the old one is gone.
     memory.store_words(at, [0, batch, word, owner, id, slot, hash, place]);
     memory.store(at, position + 1, Ordering::Release);
@@ -85,7 +86,7 @@ pub(crate) fn read(space: &Space, fixed: &Fixed, position: u64) -> Option<Entry>
     if memory.load(at, Ordering::Relaxed) != position + 1 {
         return None;
     }
-    Entry::from_words(words)
+    Entry::from_words(words, space.grain)
 }
 
 impl Step {
@@ -104,7 +105,7 @@ impl Step {
     /// Stores it. Storing it again changes nothing.
     #[inline]
     pub(crate) fn apply(&self, space: &Space) {
-        let (memory, at, place) = (space.memory(), self.at as usize, self.place.0);
+        let (memory, at, place) = (space.memory(), self.at as usize, space.grain.word(self.place));
         match self.what {
             What::Put => {
                 // A reader that finds the place finds this hash, or one that is newer.

@@ -8,8 +8,8 @@ use mixcord_memory::{Ordering, fence};
 use crate::error::Damage;
 use crate::key::{Key, TableId};
 use crate::layout::{
-    AT_BUCKETS, AT_CHECKSUM, AT_LINK, AT_SLOTS, BUCKET, CHAIN_MAX, CHUNK, CHUNK_BUCKETS,
-    FIXED_WORDS, Fixed, Place, SLOT, SLOTS, VALUE_HEAD, VALUE_MAX,
+    AT_BUCKETS, AT_CHECKSUM, AT_LINK, AT_SLOTS, BUCKET, BUCKET_UNITS, CHAIN_MAX, CHUNK,
+    CHUNK_BUCKETS, FIXED_WORDS, Fixed, Grain, Place, SLOT, SLOTS, VALUE_HEAD, VALUE_MAX,
 };
 
 /// The words of a block that is at least one chunk long.
@@ -37,6 +37,8 @@ pub(crate) struct Space {
     memory: Words,
     allocated: AtomicU64,
     ground: Box<dyn Ground>,
+    /// How the table in it counts places.
+    pub(crate) grain: Grain,
 }
 
 /// A slot: a hash, and the place of the value with it.
@@ -85,7 +87,7 @@ impl ValueHead {
 impl Space {
     pub(crate) fn new(memory: Words, ground: Box<dyn Ground>) -> Self {
         let allocated = ground.allocated().min(memory.len() as u64);
-        Self { memory, allocated: AtomicU64::new(allocated), ground }
+        Self { memory, allocated: AtomicU64::new(allocated), ground, grain: Grain::FINE }
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -132,6 +134,11 @@ impl Space {
         let sum = self.memory.load(AT_CHECKSUM, Ordering::Relaxed);
         let fixed = Fixed::from_words(words).filter(|_| sum == checksum(&words))?;
         self.holds(0, fixed.first_chunk() * CHUNK).then_some(fixed)
+    }
+
+    /// The same, with a table in it.
+    pub(crate) fn of(self, fixed: &Fixed) -> Self {
+        Self { grain: fixed.grain, ..self }
     }
 
     pub(crate) fn write_fixed(&self, fixed: &Fixed) {
@@ -181,13 +188,13 @@ impl Space {
             for index in 0..SLOTS {
                 let word = (1 + index * 2) as usize;
                 let at = at + AT_SLOTS + index * SLOT;
-                if !visit(Slot { at, hash: line[word], place: Place(line[word + 1]) }) {
+                if !visit(Slot { at, hash: line[word], place: self.grain.place(line[word + 1]) }) {
                     return Ok(at);
                 }
             }
             match line[7] {
                 0 => return Ok(at),
-                link => at = self.overflow(at, Place(link))?,
+                link => at = self.overflow(at, self.grain.place(link))?,
             }
         }
         Err(Damage { what: "an endless chain of buckets", at: bucket })
@@ -197,7 +204,8 @@ impl Space {
     pub(crate) fn overflow(&self, at: u64, link: Place) -> Result<u64, Damage> {
         // What the bucket's writer stored before it was linked is to be seen.
         fence(Ordering::Acquire);
-        if link.units() != 1 || !self.holds(link.offset(), BUCKET) {
+        let aligned = link.units() == BUCKET_UNITS && link.offset().is_multiple_of(BUCKET);
+        if !aligned || !self.holds(link.offset(), BUCKET) {
             return Err(Damage { what: "an overflow bucket", at: at + AT_LINK });
         }
         Ok(link.offset())

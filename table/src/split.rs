@@ -4,7 +4,7 @@ use mixcord_memory::Ordering;
 
 use crate::error::CommitError;
 use crate::layout::{
-    AT_BUCKETS, BUCKET, CHUNK, CHUNK_BUCKETS, Place, SLOTS, bucket_of, split_from,
+    AT_BUCKETS, BUCKET, BUCKET_UNITS, CHUNK, CHUNK_BUCKETS, Place, SLOTS, bucket_of, split_from,
 };
 use crate::space::Slot;
 use crate::writer::Writer;
@@ -21,7 +21,7 @@ impl Writer {
         let slots = SLOTS as usize;
         let mut overflow = Vec::new();
         for _ in 1..moving.len().div_ceil(slots) {
-            match self.take(1) {
+            match self.take(BUCKET_UNITS) {
                 Ok(place) => overflow.push(place),
                 Err(error) => {
                     for place in overflow {
@@ -38,9 +38,10 @@ impl Writer {
         for at in places {
             let mut words = [0; BUCKET as usize / 8];
             for (index, slot) in groups.next().unwrap_or_default().iter().enumerate() {
-                (words[1 + index * 2], words[2 + index * 2]) = (slot.hash, slot.place.0);
+                (words[1 + index * 2], words[2 + index * 2]) =
+                    (slot.hash, self.space.grain.word(slot.place));
             }
-            words[7] = links.next().unwrap_or(Place::NONE).0;
+            words[7] = self.space.grain.word(links.next().unwrap_or(Place::NONE));
             self.space.memory().store_words(at as usize, words);
         }
         let memory = self.space.memory();
@@ -60,7 +61,7 @@ impl Writer {
         let mut moving = Vec::new();
         let bucket = self.index.at(old);
         self.space.chain(bucket, |slot| {
-            if slot.place.0 != 0 && bucket_of(slot.hash, new + 1) == new {
+            if slot.place != Place::NONE && bucket_of(slot.hash, new + 1) == new {
                 moving.push(slot);
             }
             true

@@ -7,8 +7,9 @@ use crate::error::{CommitError, Damage, OpenError};
 use crate::heap::Heap;
 use crate::index::Index;
 use crate::layout::{
-    AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_MOVED, AT_NUMBERS, BUCKET, CHUNK,
-    CHUNK_BUCKETS, COUNT_MAX, Fixed, META_WORDS, Place, bucket_of, split_from,
+    AT_APPLIED, AT_BUCKETS, AT_COMMITTED, AT_LINK, AT_META, AT_MOVED, AT_NUMBERS, BUCKET,
+    BUCKET_UNITS, CHUNK, CHUNK_BUCKETS, COUNT_MAX, Fixed, META_WORDS, Place, UNIT, bucket_of,
+    split_from,
 };
 use crate::redo;
 use crate::space::{Space, checksum};
@@ -34,7 +35,7 @@ impl Writer {
         }
         let heap = Heap::new(fixed.first_chunk(), space.allocated() / CHUNK);
         let mut writer = Self {
-            space,
+            space: space.of(&fixed),
             fixed,
             index: Index::default(),
             heap,
@@ -63,6 +64,7 @@ impl Writer {
     /// Takes over a table: stores what the last batch left to be stored, and learns what is free.
     pub(crate) fn take_over(space: Space, limits: Limits, format: u64) -> Result<Self, OpenError> {
         let fixed = space.fixed().ok_or(OpenError::Foreign)?;
+        let space = space.of(&fixed);
         if fixed.format != format {
             return Err(OpenError::OtherFormat { found: fixed.format, expected: format });
         }
@@ -156,11 +158,11 @@ fn used(space: &Space, fixed: &Fixed) -> Result<(Index, Heap, u64, Counted), Dam
             if slot.at < links || slot.at >= links + BUCKET {
                 // The walk came to an overflow bucket.
                 links = slot.at / BUCKET * BUCKET;
-                if !heap.claim(Place::new(links / BUCKET, 1)) {
+                if !heap.claim(Place::new(links / UNIT, BUCKET_UNITS)) {
                     wrong = Some(overlap("an overflow bucket in a place that is used", slot.at));
                 }
             }
-            if slot.place.0 == 0 {
+            if slot.place == Place::NONE {
                 return wrong.is_none();
             }
             let belongs = bucket_of(slot.hash, buckets);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use mixcord_memory::{Block, Heap, Ordering};
 use proptest::prelude::*;
 
-use crate::layout::{CHUNK, Fixed};
+use crate::layout::{CHUNK, Fixed, Grain};
 use crate::space::{Ground, Memory, Space};
 use crate::{CommitError, Key, Limits, OpenError, Reader, TableId, Writer};
 
@@ -56,8 +56,12 @@ impl Shared {
     }
 
     pub(crate) fn create(&self) -> Writer {
+        self.create_of(Grain::FINE)
+    }
+
+    pub(crate) fn create_of(&self, grain: Grain) -> Writer {
         let fixed = Fixed::sized(7, [11, 13], 1, self.limits().bytes_max);
-        Writer::create(self.space(), fixed, self.limits()).unwrap()
+        Writer::create(self.space(), Fixed { grain, ..fixed }, self.limits()).unwrap()
     }
 
     pub(crate) fn take_over(&self) -> Writer {
@@ -169,10 +173,13 @@ proptest! {
         batches in proptest::collection::vec(
             (proptest::collection::btree_map(
                 change().prop_map(|it| it.0), change().prop_map(|it| it.1), 0..700), any::<bool>()),
-            1..12)
+            1..12),
+        coarse in any::<bool>()
     ) {
         let shared = Shared::new(64 << 20);
-        let (mut writer, reader, mut model) = (shared.create(), shared.reader(), Model::new());
+        let grain = if coarse { Grain::COARSE } else { Grain::FINE };
+        let mut writer = shared.create_of(grain);
+        let (reader, mut model) = (shared.reader(), Model::new());
         for (changes, restart) in batches {
             commit(&mut writer, &mut model, &changes);
             if restart {

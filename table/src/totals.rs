@@ -1,4 +1,4 @@
-//! How much each table holds: counted by the writer, told in the header behind each batch, and counted anew
+//! How much each table holds: counted by the writer, told in the header with each batch, and counted anew
 //! at each start. Figures for people: nothing is decided by them.
 
 use mixcord_memory::Ordering;

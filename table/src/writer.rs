@@ -305,11 +305,11 @@ impl Writer {
         parts: &[&[u8]],
         bytes: usize,
     ) -> Result<Place, CommitError> {
-        let units = Place::units_for(bytes);
+        let units = self.space.grain.units_for(bytes);
         let place = self.take(units)?;
         if let Some(next) = self.heap.next(units) {
-            for line in 0..units.min(LINES_AHEAD) {
-                self.space.memory().expect_write(((next + line) * UNIT) as usize);
+            for at in Place::new(next, units).lines(LINES_AHEAD) {
+                self.space.memory().expect_write(at as usize);
             }
         }
         let number = self.next_number();
@@ -361,11 +361,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Has the next step allocated by the time it is needed.
+    /// Has the next steps allocated by the time they are needed: as much as the batch took that is done, `bytes`,
+    /// and half a step at least.
     #[inline]
-    pub(crate) fn grow_ahead(&self) {
-        if self.heap.free_chunks() * CHUNK < self.limits.step_bytes / 2 {
-            let after = self.heap.chunks() * CHUNK + self.limits.step_bytes.next_multiple_of(CHUNK);
+    pub(crate) fn grow_ahead(&self, bytes: u64) {
+        let step = self.limits.step_bytes.next_multiple_of(CHUNK).max(CHUNK);
+        let free = self.heap.free_chunks() * CHUNK;
+        let missing = bytes.max(step / 2).saturating_sub(free);
+        if missing > 0 {
+            let after = self.heap.chunks() * CHUNK + missing.next_multiple_of(step);
             self.space.prepare(after.min(self.limits.bytes_max / CHUNK * CHUNK));
         }
     }

@@ -29,7 +29,7 @@ impl Table {
 
     /// Where the value of a table lies, by its head.
     fn value(&self, table: u64) -> u64 {
-        let places = self.slots().into_iter().map(|(_, place)| (place >> 24) * 64);
+        let places = self.slots().into_iter().map(|(_, place)| (place >> 24) * 32);
         places
             .into_iter()
             .find(|at| self.word(at + 8) >> 48 == table)
@@ -38,8 +38,8 @@ impl Table {
 }
 
 #[test]
-fn the_layout_is_version_3() {
-    assert_eq!(LAYOUT_VERSION, 3);
+fn the_layout_is_version_4() {
+    assert_eq!(LAYOUT_VERSION, 4);
     let folder = tempfile::Builder::new()
         .prefix(&format!("mixcord-table-{}-", std::process::id()))
         .tempdir_in("/dev/shm");
@@ -53,7 +53,7 @@ fn the_layout_is_version_3() {
     let file = Table(File::open(&path).expect("the file"));
 
     // What never changes.
-    assert_eq!(file.words::<3>(0), [u64::from_le_bytes(*b"mixctabl"), 3, writer.id()]);
+    assert_eq!(file.words::<3>(0), [u64::from_le_bytes(*b"mixctabl"), 4, writer.id()]);
     assert_eq!(file.words::<3>(40), [0xF0F0, 4096, 8192]);
     // Buckets, moved, committed, applied, numbers.
     assert_eq!([128, 136, 192, 256, 320].map(|at| file.word(at)), [2, 0, 1, 1, 1 + (1 << 20)]);
@@ -61,7 +61,7 @@ fn the_layout_is_version_3() {
     assert_eq!(file.words::<6>(576), [1, 0, 3, 3, 8, 9]);
     assert_eq!(file.word(512), 0);
     // The totals of table 5: one value; its place, and those of its list's chunk and head. The next has none.
-    assert_eq!(file.words::<4>(4096 + 5 * 16), [1, 3 * 64, 0, 0]);
+    assert_eq!(file.words::<4>(4096 + 5 * 16), [1, 6 * 32, 0, 0]);
     // One chunk of header, one of directory, four of redo entries; then that of the buckets.
     assert_eq!(file.word(65_536), 6);
 
@@ -69,7 +69,7 @@ fn the_layout_is_version_3() {
     let value = file.value(5);
     let [number, batch, what, owner, id, at, hash, place] = file.words(redo);
     assert_eq!((number, batch, what, owner, id), (1, 1, (5 << 16) | 1, 77, 0));
-    assert_eq!(place, ((value / 64) << 24) | 1);
+    assert_eq!(place, ((value / 32) << 24) | 2);
     assert_eq!(file.words(at), [hash, place]);
 
     let [number, len, owner, id] = file.words(value);

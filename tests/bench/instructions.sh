@@ -27,5 +27,5 @@ for event in MESSAGE_CREATE PRESENCE_UPDATE TYPING_START; do
     for case in etf json skip; do row $case $event 300; done
 done
 for case in etf json skip; do row $case GUILD_CREATE 5; done
-row check MESSAGE_CREATE 300
+for case in check seal sealed; do row $case MESSAGE_CREATE 300; done
 row fields MESSAGE_CREATE 300

@@ -8,7 +8,7 @@ use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
-use super::{Broker, PATIENCE, PAUSE, REMIND};
+use super::{Broker, PATIENCE, PAUSE, PAYLOAD_MIN, REMIND};
 use crate::failure::Failure;
 use crate::options::BrokerOptions;
 
@@ -16,8 +16,6 @@ use crate::options::BrokerOptions;
 const SERVER_MIN: (u32, u32) = (2, 11);
 /// A connection that is silently broken is found by then.
 const PING: Duration = Duration::from_secs(2);
-/// Room in a message for its subject and headers.
-const HEADERS: usize = 1 << 10;
 /// No password file is longer.
 const PASSWORD_MAX: u64 = 4 << 10;
 
@@ -54,10 +52,9 @@ pub(crate) async fn connect(name: &str, options: &BrokerOptions) -> Result<Broke
         tokio::time::sleep(PAUSE).await;
     };
     let info = client.server_info();
-    check(&client, &info.version).await?;
-    let message_max = info.max_payload.saturating_sub(HEADERS);
+    check(&client, &info.version, info.max_payload).await?;
     let jetstream = ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client);
-    Ok(Broker { jetstream, connections, message_max })
+    Ok(Broker { jetstream, connections })
 }
 
 fn servers(options: &BrokerOptions) -> Result<Vec<ServerAddr>, Failure> {
@@ -153,14 +150,20 @@ fn password(path: &Path) -> Result<(String, String), String> {
     Ok((user.to_owned(), password.to_owned()))
 }
 
-/// Refuses a server that is too old, or has no JetStream.
-async fn check(client: &Client, version: &str) -> Result<(), Failure> {
+/// Refuses a server that is too old, takes too short messages only, or has no JetStream.
+async fn check(client: &Client, version: &str, payload_max: usize) -> Result<(), Failure> {
     let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if found < SERVER_MIN {
         let (major, minor) = SERVER_MIN;
         return Err(Failure::Configuration(format!(
             "nats-server {version} is too old: {major}.{minor} or newer is needed"
+        )));
+    }
+    if payload_max < PAYLOAD_MIN {
+        return Err(Failure::Configuration(format!(
+            "nats-server takes messages of {payload_max} bytes at most: set max_payload in its configuration to \
+             {PAYLOAD_MIN} or more (1MB is its default)"
         )));
     }
     let jetstream = ContextBuilder::new().timeout(PATIENCE).build(client.clone());

@@ -1,19 +1,16 @@
-//! Streams and the bucket of floors: made, checked, and never changed behind anybody's back.
+//! Streams: made, checked, and never changed behind anybody's back.
 
-use async_nats::jetstream::context::{GetStreamErrorKind, KeyValueErrorKind};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{GetStreamErrorKind, PublishError};
 use async_nats::jetstream::stream::{
     self, Config, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType,
 };
-use async_nats::jetstream::{ErrorCode, kv};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use mixcord_bridge::names::{self, Lane};
 
 use super::Broker;
 use crate::failure::Failure;
-
-/// What a receiver tells is never longer: 1,024 shards fit.
-const REPORT_MAX: i32 = 256 << 10;
 
 /// A stream.
 #[derive(Clone, Debug)]
@@ -35,6 +32,11 @@ pub(crate) enum Problem {
     /// There is no such stream.
     #[error("the stream is gone")]
     Gone,
+    /// Another sender may write it.
+    #[error(
+        "the stream's lease is not renewed, or that of its sender before has yet to lapse, within 12 s"
+    )]
+    Unclaimed,
     /// A later release wrote into it.
     #[error("{0}")]
     Later(String),
@@ -46,6 +48,27 @@ pub(crate) enum Problem {
 impl Problem {
     pub(crate) fn broker(error: impl std::error::Error) -> Self {
         Self::Broker(error.to_string())
+    }
+
+    /// A message was refused, or nobody knows.
+    pub(crate) fn refused(error: &PublishError) -> Self {
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        Self::Broker(if source.contains("maximum bytes") {
+            "the stream is full: a receiver does not go on, or --stream-bytes is too little for what they lag; \
+             `mixcord-bridge status` says which"
+                .to_owned()
+        } else if source.is_empty() {
+            error.to_string()
+        } else {
+            format!("{error}: {source}")
+        })
+    }
+}
+
+/// Whether it is the same one, not one that was made anew.
+impl PartialEq for Log {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.created) == (&other.name, other.created)
     }
 }
 
@@ -117,15 +140,15 @@ pub(crate) struct Wanted {
     pub(crate) replicas: u8,
 }
 
-/// The stream of a block of lanes; made unless it is there.
+/// The stream of a block of lanes, by the first of them; made unless it is there.
 pub(crate) async fn create(
     broker: &Broker,
-    (instance, name, block): (&str, &str, u16),
+    (instance, name, first): (&str, &str, Lane),
     wanted: Wanted,
 ) -> Result<Log, Problem> {
     let config = Config {
-        name: names::stream(instance, name, block),
-        subjects: vec![format!("{}*", names::subject_prefix(instance, name, block))],
+        name: names::stream(instance, name, first),
+        subjects: vec![format!("{}*", names::subject_prefix(instance, name, first))],
         description: Some(format!("shard rings of Mixcord instance {instance}")),
         retention: RetentionPolicy::Limits,
         // Full is told to the sender, which waits; nothing is lost to make room.
@@ -204,36 +227,6 @@ pub(crate) async fn streams(broker: &Broker, instance: &str) -> Result<Vec<Strin
         broker.jetstream.stream_names().try_collect().await.map_err(Problem::broker)?;
     let prefix = names::stream_prefix(instance);
     Ok(names.into_iter().filter(|name| name.starts_with(&prefix)).collect())
-}
-
-/// The bucket in which receivers tell their floors; `None` until a sender has made it.
-pub(crate) async fn bucket(broker: &Broker, instance: &str) -> Result<Option<kv::Store>, Problem> {
-    match broker.jetstream.get_key_value(names::bucket(instance)).await {
-        Ok(store) => Ok(Some(store)),
-        Err(error) if error.kind() == KeyValueErrorKind::GetBucket => Ok(None),
-        Err(error) => Err(Problem::broker(error)),
-    }
-}
-
-/// The same, made unless it is there, on as many servers as the streams: without it no receiver begins.
-pub(crate) async fn create_bucket(
-    broker: &Broker,
-    instance: &str,
-    replicas: u8,
-) -> Result<kv::Store, Problem> {
-    if let Some(store) = bucket(broker, instance).await? {
-        return Ok(store);
-    }
-    let config = kv::Config {
-        bucket: names::bucket(instance),
-        description: format!("how far receivers of Mixcord instance {instance} are"),
-        history: 1,
-        max_value_size: REPORT_MAX,
-        storage: StorageType::File,
-        num_replicas: replicas.into(),
-        ..kv::Config::default()
-    };
-    broker.jetstream.create_key_value(config).await.map_err(Problem::broker)
 }
 
 /// Ends the process where trying again is of no use.

@@ -8,7 +8,7 @@
 //! | 2 | length of this head, all of it: a later one may be longer |
 //! | 8 | log: the id of the ring that the records were written to first |
 //! | 8 | position of the first record there |
-//! | 8 | generation of the log: one with a higher one ends all with a lower one |
+//! | 8 | generation of who sent it: behind a higher one, in this log or another, a lower one counts for nothing |
 //! | 8 | kept: every position before it was in the log when this was packed, or never will be |
 //! | 4 | records |
 //! | 4 | length of the body, unpacked |
@@ -24,7 +24,7 @@ mod packer;
 mod parts;
 
 pub use body::{About, Body, Predecessor, Row, Rows};
-pub use packer::{Packed, Packer, Sizes};
+pub use packer::{MESSAGE_MIN, Packed, Packer, Sizes};
 pub use parts::{Assembler, Whole};
 
 /// Records of a pack.
@@ -44,7 +44,7 @@ pub struct Head {
     pub log: u64,
     /// Position of the first record; of the next one that comes where there are none.
     pub first: u64,
-    /// The log's generation.
+    /// Generation of who sent it.
     pub generation: u64,
     /// Every position before it was in the log when this was packed, or never will be.
     pub kept: u64,
@@ -128,7 +128,7 @@ impl Head {
 }
 
 /// Tells parts of one body from those of another that looks alike: FNV-1a.
-fn sum(body: &[u8]) -> u32 {
+pub(crate) fn sum(body: &[u8]) -> u32 {
     body.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 

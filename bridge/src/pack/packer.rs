@@ -13,8 +13,9 @@ const LEVEL: i32 = 1;
 /// What is shorter is not worth the compressor's head.
 const COMPRESSED_MIN: usize = 200;
 
-/// No broker takes as little; parts are counted in 16 bits.
-const MESSAGE_MIN: usize = 4 << 10;
+/// Messages are never limited to less: their parts are counted in 16 bits. A broker that takes no such message is of
+/// no use.
+pub const MESSAGE_MIN: usize = 4 << 10;
 
 /// How large packs and messages become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,12 +57,15 @@ impl Packer {
     /// Packs of these sizes.
     #[must_use]
     pub fn new(sizes: Sizes) -> Self {
-        let sizes = Sizes {
-            records: sizes.records.clamp(1, RECORDS_MAX),
-            message: sizes.message.max(MESSAGE_MIN),
-            ..sizes
-        };
-        Self { sizes, context: CCtx::create(), raw: Vec::new(), packed: Vec::new() }
+        let sizes = Sizes { records: sizes.records.clamp(1, RECORDS_MAX), ..sizes };
+        let mut this = Self { sizes, context: CCtx::create(), raw: Vec::new(), packed: Vec::new() };
+        this.limit(sizes.message);
+        this
+    }
+
+    /// Messages are no longer than this from now on, or than [`MESSAGE_MIN`]: the broker has another limit.
+    pub fn limit(&mut self, message: usize) {
+        self.sizes.message = message.max(MESSAGE_MIN);
     }
 
     /// Packs as many of `entries` as belong into one pack, those of consecutive positions from the start on. None at

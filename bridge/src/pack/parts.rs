@@ -75,6 +75,11 @@ impl Assembler {
         self.open(head, &gathered).map(Some)
     }
 
+    /// Whether the next message may be the next part of a pack.
+    pub(crate) const fn is_gathering(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// Forgets parts of a pack that is not whole.
     pub fn forget(&mut self) {
         self.parts = None;

@@ -5,7 +5,16 @@ use super::*;
 use crate::sender::Start;
 
 fn entry(position: u64, payload: &[u8]) -> Entry<'_> {
-    Entry { position, key: position ^ 3, tag: 4, source: 5, order: 6, payload, lost: false }
+    Entry {
+        position,
+        key: position ^ 3,
+        tag: 4,
+        source: 5,
+        order: 6,
+        seal: 7,
+        payload,
+        lost: false,
+    }
 }
 
 fn start(first: u64) -> Start {

@@ -5,29 +5,37 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt as _;
+use mixcord_bridge::choice::{self, Candidate};
 use mixcord_bridge::names::Lane;
+use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Receiver, Step};
 use tokio::sync::watch;
 
-use super::Setting;
 use super::mirror::{Mirror, MirrorError};
-use crate::broker::{self, Log, PAUSE, Problem};
+use super::{Setting, origin};
+use crate::broker::{Log, PAUSE, Problem};
 use crate::failure::Failure;
+use crate::notice::Lag;
 use crate::trouble::Trouble;
 
 /// A lane that is silent for longer than idle ones are is begun anew: perhaps the broker gives nothing though there
 /// is something.
 const SILENCE: Duration = Duration::from_secs(12);
+/// A lane that is silent for so long, and stands in other streams too, may go on there.
+const ELSEWHERE: Duration = Duration::from_secs(2);
 /// How long a ring that cannot be written is left alone.
 const RETRY: Duration = Duration::from_secs(10);
-/// Bytes that wait in this process.
-const BYTES_WAITING: i64 = 4 << 20;
+/// Bytes that wait in this process, unless a single message may be longer: the server gives none that is.
+const BYTES_WAITING: usize = 4 << 20;
+/// What the server counts beside a message's bytes: its subjects and headers.
+const BYTES_BESIDE: usize = 64 << 10;
 
 /// Receives one lane.
 pub(super) struct LaneTask {
     setting: Arc<Setting>,
     lane: Lane,
-    log: Log,
+    /// The streams that have messages of it.
+    logs: watch::Receiver<Vec<Log>>,
     connections: watch::Receiver<u64>,
     trouble: Trouble,
 }
@@ -51,9 +59,9 @@ impl From<Problem> for Ended {
 }
 
 impl LaneTask {
-    pub(super) fn new(setting: Arc<Setting>, lane: Lane, log: Log) -> Self {
+    pub(super) fn new(setting: Arc<Setting>, lane: Lane, logs: watch::Receiver<Vec<Log>>) -> Self {
         let connections = setting.broker.connections.clone();
-        Self { setting, lane, log, connections, trouble: Trouble::default() }
+        Self { setting, lane, logs, connections, trouble: Trouble::default() }
     }
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
@@ -77,11 +85,18 @@ impl LaneTask {
                     continue;
                 }
             };
-            let mut receiver = Receiver::new(place);
+            let mut receiver = match self.begin(&mut mirror, place).await {
+                Ok(receiver) => receiver,
+                Err(why) => {
+                    self.stuck(&why).await;
+                    continue;
+                }
+            };
             loop {
-                match self.read(&mut receiver, &mut mirror).await {
+                let ended = self.read(&mut receiver, &mut mirror).await;
+                self.setting.notice.again();
+                match ended {
                     Ended::Anew => {}
-                    Ended::Broker(Problem::Gone) => self.find_again().await,
                     Ended::Broker(problem) => self.stuck(&problem.to_string()).await,
                     Ended::Later(why) => {
                         tracing::error!(
@@ -101,6 +116,24 @@ impl LaneTask {
         }
     }
 
+    /// Goes on where the mirror is, or where the state ends that was copied.
+    async fn begin(&mut self, mirror: &mut Mirror, place: Place) -> Result<Receiver, String> {
+        let place = match self.setting.copied.of_lane(self.lane) {
+            Some(origin) if place.log == 0 => {
+                let logs = self.logs.borrow().clone();
+                let generation =
+                    origin::generation(&self.setting, &logs, self.lane, origin.ring).await;
+                let generation = generation.map_err(|problem| problem.to_string())?.unwrap_or(0);
+                let place = Place { log: origin.ring, next: origin.position, generation, ..place };
+                mirror.begin(place).map_err(|error| error.to_string())?;
+                place
+            }
+            _ => place,
+        };
+        self.setting.copied.forget(self.lane);
+        Ok(Receiver::new(place))
+    }
+
     /// Reads from the mirror's place on, until something is wrong.
     async fn read(&mut self, receiver: &mut Receiver, mirror: &mut Mirror) -> Ended {
         match self.try_read(receiver, mirror).await {
@@ -115,35 +148,58 @@ impl LaneTask {
         mirror: &mut Mirror,
     ) -> Result<(), Ended> {
         self.connections.mark_unchanged();
-        self.log.info().await?;
+        let logs = self.logs.borrow_and_update().clone();
+        let Some(log) = self.choose(&logs, receiver.place()).await? else {
+            return Err(Problem::Gone.into());
+        };
+        log.info().await?;
         let mark = receiver.place().mark.sequence;
         // Before anything is read, so that it is not trimmed meanwhile.
         let reporter = Arc::clone(&self.setting.reporter);
-        reporter.stored(reporter.reached(&self.log, self.lane, mark)).await;
-        let found = if mark > 0 { self.log.message(mark).await? } else { None };
+        reporter.stored(reporter.reached(log, self.lane, mark)).await;
+        let found = if mark > 0 { log.message(mark).await? } else { None };
         let deliver_policy = match receiver.begin(found.as_deref()) {
             Begin::Behind(sequence) => {
                 DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 }
             }
             Begin::AtFirst => DeliverPolicy::All,
         };
+        let waiting = BYTES_WAITING.max(self.setting.broker.payload_max() + BYTES_BESIDE);
         let config = pull::OrderedConfig {
-            filter_subject: self.log.subject(self.lane),
+            filter_subject: log.subject(self.lane),
             deliver_policy,
-            max_bytes: BYTES_WAITING,
+            max_bytes: i64::try_from(waiting).unwrap_or(i64::MAX),
             ..pull::OrderedConfig::default()
         };
-        let consumer = self.log.stream.create_consumer(config).await.map_err(Problem::broker)?;
+        let consumer = log.stream.create_consumer(config).await.map_err(Problem::broker)?;
         let mut messages = consumer.messages().await.map_err(Problem::broker)?;
+        let patience = if logs.len() > 1 { ELSEWHERE } else { SILENCE };
+        let mut silent = Duration::ZERO;
         loop {
             let message = tokio::select! {
-                message = tokio::time::timeout(SILENCE, messages.next()) => message,
+                message = tokio::time::timeout(patience, messages.next()) => message,
                 _ = self.connections.changed() => return Ok(()),
+                Ok(()) = self.logs.changed() => return Ok(()),
             };
-            let Ok(Some(message)) = message else { return Ok(()) };
+            let Ok(message) = message else {
+                silent += patience;
+                let chosen = self.choose(&logs, receiver.place()).await?;
+                if silent >= SILENCE || chosen != Some(log) {
+                    return Ok(());
+                }
+                continue;
+            };
+            silent = Duration::ZERO;
+            let Some(message) = message else { return Ok(()) };
             let message = message.map_err(Problem::broker)?;
             let sequence = match message.info() {
-                Ok(info) => info.stream_sequence,
+                Ok(info) => {
+                    // What waits behind it is no older than it is.
+                    let published_ms = info.published.unix_timestamp_nanos() / 1_000_000;
+                    let since_ms = u64::try_from(published_ms).unwrap_or(0);
+                    self.setting.notice.lane(self.lane, Lag { behind: info.pending, since_ms });
+                    info.stream_sequence
+                }
                 Err(error) => return Err(Problem::Broker(error.to_string()).into()),
             };
             let place = match receiver.message(sequence, &message.payload) {
@@ -163,17 +219,21 @@ impl LaneTask {
                 receiver.settle(place);
                 self.goes_on();
             }
-            reporter.reached(&self.log, self.lane, receiver.place().mark.sequence);
+            reporter.reached(log, self.lane, receiver.place().mark.sequence);
         }
     }
 
-    /// The stream was removed: perhaps one of the same name is there by now.
-    async fn find_again(&mut self) {
-        match broker::find(&self.setting.broker, &self.log.name).await {
-            Ok(Some(log)) => self.log = log,
-            Ok(None) => self.stuck("the stream is gone").await,
-            Err(problem) => self.stuck(&problem.to_string()).await,
+    /// The stream to read from.
+    async fn choose<'a>(&self, logs: &'a [Log], place: Place) -> Result<Option<&'a Log>, Problem> {
+        if let [log] = logs {
+            return Ok(Some(log));
         }
+        let mut candidates = Vec::with_capacity(logs.len());
+        for log in logs {
+            let last = log.last(self.lane).await?;
+            candidates.push(last.map(|(sequence, message)| Candidate::new(sequence, &message)));
+        }
+        Ok(choice::choose(&place, &candidates).and_then(|index| logs.get(index)))
     }
 
     /// Waits a little, and says so once it lasts.

@@ -127,6 +127,11 @@ impl Mirror {
         }
     }
 
+    /// Says where the log is gone on with, before there is any record.
+    pub(super) fn begin(&mut self, place: Place) -> Result<(), MirrorError> {
+        self.commit(place)
+    }
+
     fn commit(&mut self, place: Place) -> Result<(), MirrorError> {
         place.encode(&self.shard, &mut self.checkpoint);
         self.producer.set_checkpoint(&self.checkpoint)?;

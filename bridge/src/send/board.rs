@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::kv;
-use futures_util::TryStreamExt as _;
 use mixcord_bridge::floors::{End, Floors, Report, Trim};
+use mixcord_bridge::names;
 use tokio::sync::watch;
 
-use super::stream::Setting;
-use crate::broker::{self, Problem};
+use super::setting::Setting;
+use crate::broker::{self, Bucket, Problem};
+use crate::copying::Keeps;
 use crate::failure::Failure;
 
 /// How often receivers are asked for.
@@ -50,6 +50,11 @@ impl Board {
         Some(known.floors.trim(known.clock_ms, stream, created, ends))
     }
 
+    /// Whether that receiver is known: what it needs is not trimmed.
+    fn knows(&self, receiver: &str) -> bool {
+        self.known().as_ref().is_some_and(|known| known.floors.knows(receiver))
+    }
+
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,6 +73,13 @@ impl Board {
             known.floors.heard(known.clock_ms, &receiver, report);
         }
         known.floors.silent(known.clock_ms)
+    }
+}
+
+impl Keeps for Setting {
+    /// All that the state does not have yet was in the rings when the receiver was known.
+    fn keep(self: Arc<Self>, receiver: &str) -> Option<Box<dyn Send + Sync>> {
+        self.board.knows(receiver).then(|| Box::new(()) as Box<dyn Send + Sync>)
     }
 }
 
@@ -97,31 +109,30 @@ pub(super) async fn listen(
 /// Takes in what is new since the last time.
 async fn read(
     setting: &Setting,
-    bucket: &mut Option<kv::Store>,
+    bucket: &mut Option<Bucket>,
     seen: &mut BTreeMap<String, u64>,
 ) -> Result<(), Problem> {
-    let store = match bucket {
-        Some(store) => store,
+    let bucket = match bucket {
+        Some(bucket) => bucket,
         None => {
-            let replicas = setting.options.replicas;
-            bucket.insert(broker::create_bucket(&setting.broker, &setting.bot, replicas).await?)
+            let about = format!("how far receivers of Mixcord instance {} are", setting.bot);
+            let (name, replicas) = (names::floors(&setting.bot), setting.options.replicas);
+            // Without it no receiver begins.
+            let made = broker::create_bucket(&setting.broker, name, &about, replicas).await?;
+            bucket.insert(made)
         }
     };
-    let prefix = store.prefix.clone();
-    let subjects = store.stream.info_with_subjects(format!("{prefix}>")).await;
-    let subjects: Vec<(String, usize)> =
-        subjects.map_err(Problem::broker)?.try_collect().await.map_err(Problem::broker)?;
     let mut reports = Vec::new();
-    for key in subjects.iter().filter_map(|(subject, _)| subject.strip_prefix(&prefix)) {
-        let Some(entry) = store.entry(key).await.map_err(Problem::broker)? else { continue };
-        if entry.operation != kv::Operation::Put || seen.get(key) == Some(&entry.revision) {
+    for held in bucket.all().await? {
+        if seen.insert(held.key.clone(), held.revision) == Some(held.revision) {
             continue;
         }
-        match serde_json::from_slice(&entry.value) {
-            Ok(report) => reports.push((key.to_owned(), report)),
-            Err(error) => tracing::warn!(key, "what a receiver tells cannot be read: {error}"),
+        match serde_json::from_slice(&held.value) {
+            Ok(report) => reports.push((held.key, report)),
+            Err(error) => {
+                tracing::warn!(key = held.key, "what a receiver tells cannot be read: {error}");
+            }
         }
-        seen.insert(key.to_owned(), entry.revision);
     }
     for key in setting.board.heard(reports) {
         tracing::warn!(
@@ -130,7 +141,7 @@ async fn read(
              comes back"
         );
         seen.remove(&key);
-        store.purge(&key).await.map_err(Problem::broker)?;
+        bucket.store.purge(&key).await.map_err(Problem::broker)?;
     }
     Ok(())
 }

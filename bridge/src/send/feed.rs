@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::place::{Place, without_session};
-use mixcord_event::topology;
+use mixcord_event::{Record, topology};
 use mixcord_ring::{
     Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
 };
+
+use crate::notice::Lag;
 
 /// What is taken at once. Packs are under way within it only.
 const LIMITS: Limits = Limits { records: 4096, bytes: 2 << 20 };
@@ -107,6 +109,15 @@ impl Feed {
             let skip = position.saturating_sub(first) as usize;
             (skip..batch.len()).filter_map(move |index| batch.get(index))
         })
+    }
+
+    /// How far what the log has is behind the ring.
+    pub(super) fn lag(&self) -> Lag {
+        let (tail, floor) = (self.ring.tail(), self.floor());
+        let oldest = self.entries(floor).next();
+        let oldest = oldest.and_then(|entry| Record::parse_head(entry.payload).ok());
+        let since_ms = oldest.map_or(0, |record| record.header().received_us / 1_000);
+        Lag { behind: tail.saturating_sub(floor), since_ms }
     }
 
     /// Whether there are such.

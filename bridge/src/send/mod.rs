@@ -1,7 +1,13 @@
 //! `mixcord-bridge send`: every shard ring of this machine into the log.
 
 mod board;
+mod commands;
 mod feed;
+mod lane;
+mod leases;
+mod look;
+mod permits;
+mod setting;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -13,19 +19,24 @@ use mixcord_event::topology;
 use mixcord_process::service::Service;
 use mixcord_ring::{AsyncBell, Namespace};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use self::board::Board;
-use self::stream::{Setting, StreamTask};
-use crate::Names;
-use crate::broker;
+use self::leases::Leases;
+use self::permits::Permits;
+use self::setting::Setting;
+use self::stream::StreamTask;
+use crate::copying::Giver;
+use crate::crew::Crew;
 use crate::failure::Failure;
+use crate::notice::{self, Notice, Who};
 use crate::options::{BrokerOptions, SendOptions};
+use crate::{Names, broker, place};
 
 /// How often new rings are looked for.
 const LOOK: Duration = Duration::from_secs(1);
-/// When it is said that there is nothing to send.
-const REMIND: Duration = Duration::from_secs(30);
+
+/// Lanes of one count and one block, which share a stream.
+type Blocks<T> = BTreeMap<(u16, u16), T>;
 
 /// Sends until `stop` says so.
 pub(crate) async fn run(
@@ -42,6 +53,9 @@ pub(crate) async fn run(
     }
     let namespace = Namespace::new(&topology::namespace(&instance))
         .map_err(|error| Failure::Configuration(error.to_string()))?;
+    // A broker that is away is waited for; a service manager would give up.
+    service.ready();
+    service.status("waits for the broker");
     let name = format!("mixcord-bridge send {instance}");
     let broker = tokio::select! {
         broker = broker::connect(&name, broker) => broker?,
@@ -50,13 +64,29 @@ pub(crate) async fn run(
     broker.announce();
     let bell = namespace.bell().map_err(|error| Failure::Trouble(error.to_string()))?;
     let bell = AsyncBell::new(bell).map_err(|error| Failure::Trouble(error.to_string()))?;
-    let board = Board::new(options.max_absence);
-    let setting = Arc::new(Setting { instance, bot, options, namespace, bell, broker, board });
-    let mut tasks = JoinSet::new();
-    tasks.spawn(board::listen(Arc::clone(&setting), stop.clone()));
-    let mut blocks: BTreeMap<u16, watch::Sender<Vec<Lane>>> = BTreeMap::new();
-    service.ready();
-    let mut waited = Duration::ZERO;
+    let (board, leases) = (Board::new(options.max_absence), Leases::new(place(&instance)));
+    let (permits, notice) = (Permits::default(), Arc::new(Notice::default()));
+    let setting =
+        Setting { instance, bot, options, namespace, bell, broker, board, leases, permits, notice };
+    let setting = Arc::new(setting);
+    let mut crew = Crew::new(service, stop);
+    crew.spawn(|stop| board::listen(Arc::clone(&setting), stop));
+    crew.spawn(|stop| leases::keep(Arc::clone(&setting), stop));
+    crew.spawn(|stop| commands::carry(Arc::clone(&setting), stop));
+    crew.spawn(|stop| permits::give(Arc::clone(&setting), stop));
+    let who = Who {
+        instance: setting.instance.clone(),
+        bot: setting.bot.clone(),
+        end: "send",
+        window: setting.options.window,
+        client: setting.broker.jetstream.client(),
+    };
+    crew.spawn(|stop| notice::put_up(Arc::clone(&setting.notice), who, stop));
+    let (names, dir) = ((&*setting.instance, &*setting.bot), setting.options.copy_dir.clone());
+    let (client, keeps) = (setting.broker.jetstream.client(), Arc::clone(&setting));
+    let giver = Giver::new(client, names, &setting.namespace, dir, keeps);
+    crew.spawn(|stop| giver.give(stop));
+    let mut blocks: Blocks<watch::Sender<Vec<Lane>>> = BTreeMap::new();
     loop {
         for (block, lanes) in lanes(&setting.namespace)? {
             match blocks.get(&block) {
@@ -68,38 +98,33 @@ pub(crate) async fn run(
                     });
                 }
                 None => {
+                    let first = lanes.first().copied().unwrap_or(Lane { shard: 0, count: 1 });
                     let (told, listening) = watch::channel(lanes);
                     blocks.insert(block, told);
-                    let task = StreamTask::new(Arc::clone(&setting), block, listening);
-                    tasks.spawn(task.run(stop.clone()));
+                    let task = StreamTask::new(Arc::clone(&setting), first, listening);
+                    crew.spawn(|stop| task.run(stop));
                 }
             }
         }
-        if blocks.is_empty() {
-            if waited.is_zero() || waited >= REMIND {
-                waited = Duration::ZERO;
-                tracing::info!("waiting for mixcord-gateway --instance {}", setting.instance);
-            }
-            waited += LOOK;
+        if blocks.is_empty() && crew.idles(LOOK) {
+            tracing::info!("waiting for mixcord-gateway --instance {}", setting.instance);
         }
-        service.status(format!("sends {} streams", blocks.len()));
-        tokio::select! {
-            Some(ended) = tasks.join_next() => {
-                ended.map_err(|error| Failure::Trouble(error.to_string()))??;
-            }
-            _ = stop.wait_for(|stop| *stop) => break,
-            () = tokio::time::sleep(LOOK) => {}
+        if !crew.goes_on(LOOK, format!("sends {} streams", blocks.len())).await? {
+            break;
         }
     }
-    while tasks.join_next().await.is_some() {}
+    crew.end().await;
+    if let Err(problem) = leases::end(&setting).await {
+        tracing::debug!("leases: {problem}");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
 /// The lanes of the rings that are there, by stream.
-fn lanes(namespace: &Namespace) -> Result<BTreeMap<u16, Vec<Lane>>, Failure> {
+fn lanes(namespace: &Namespace) -> Result<Blocks<Vec<Lane>>, Failure> {
     let names = namespace.rings().map_err(|error| Failure::Trouble(error.to_string()))?;
-    let mut blocks: BTreeMap<u16, Vec<Lane>> = BTreeMap::new();
+    let mut blocks: Blocks<Vec<Lane>> = BTreeMap::new();
     for (shard, count) in names.iter().filter_map(|name| topology::parse_shard_ring(name)) {
         let lane = Lane { shard, count };
         blocks.entry(lane.block()).or_default().push(lane);

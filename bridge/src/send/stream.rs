@@ -1,112 +1,104 @@
 //! One stream: the machine of [`mixcord_bridge::sender`], between rings and the broker.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::publish::PublishAck;
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use mixcord_bridge::floors::{self, End, Trim};
-use mixcord_bridge::names::Lane;
-use mixcord_bridge::pack::{About, Head, Packer, RECORDS_MAX, Sizes};
-use mixcord_bridge::sender::{Answer, Fault, Found, LaneIndex, Outcome, Sender};
-use mixcord_ring::{AsyncBell, Namespace, arm_all};
+use mixcord_bridge::names::{self, Lane};
+use mixcord_bridge::pack::{About, Packer, RECORDS_MAX, Sizes};
+use mixcord_bridge::sender::{Answer, LaneIndex, Outcome, Sender};
+use mixcord_ring::arm_all;
 use tokio::sync::watch;
 
-use super::board::Board;
 use super::feed::Feed;
-use crate::broker::{self, Broker, Log, PAUSE, Problem, Wanted};
+use super::lane::SentLane;
+use super::setting::Setting;
+use crate::broker::{Log, PAUSE, Problem};
 use crate::failure::Failure;
-use crate::options::SendOptions;
 use crate::trouble::Trouble;
 
 /// The longest sleep on the bell.
 const NAP: Duration = Duration::from_millis(100);
 /// How often idle lanes, and what can be trimmed, are looked at.
 const TEND: Duration = Duration::from_millis(250);
-/// How long a ring that cannot be read is left alone.
-const RETRY: Duration = Duration::from_secs(10);
+/// How often it is asked how full the stream is.
+const FILL: Duration = Duration::from_secs(5);
+/// Bytes under way, beyond which the further parts of a pack wait: all of them would take longer than is waited for
+/// an answer, again and again.
+const BYTES_UNDER_WAY: usize = 4 << 20;
 /// Where nobody receives, the log is trimmed in steps of this share.
 const STEP: u64 = 16;
 
-/// What all streams have in common.
-#[derive(Debug)]
-pub(super) struct Setting {
-    pub(super) instance: String,
-    pub(super) bot: String,
-    pub(super) options: SendOptions,
-    pub(super) namespace: Namespace,
-    pub(super) bell: AsyncBell,
-    pub(super) broker: Broker,
-    pub(super) board: Board,
-}
+/// The answer to a message, with its bytes.
+type Answered = (usize, Result<PublishAck, PublishError>);
 
-type Flight = BoxFuture<'static, Result<PublishAck, PublishError>>;
+/// A message that waits for those before it.
+struct Waiting {
+    lane: LaneIndex,
+    expected: u64,
+    message: Bytes,
+}
 
 /// Sends the lanes of one block.
 pub(super) struct StreamTask {
-    setting: Arc<Setting>,
-    block: u16,
+    pub(super) setting: Arc<Setting>,
+    /// The stream's name: what is claimed.
+    name: String,
+    /// The lane that names it.
+    pub(super) first: Lane,
     /// The lanes whose rings are there.
     listed: watch::Receiver<Vec<Lane>>,
-    log: Option<Log>,
-    sender: Sender,
+    pub(super) log: Option<Log>,
+    pub(super) sender: Sender,
     packer: Packer,
-    lanes: Vec<LaneTask>,
+    pub(super) lanes: Vec<SentLane>,
     /// Lanes of the stream that are not sent here: what receivers have not read of them stays.
-    others: Vec<End>,
-    flights: FuturesOrdered<Flight>,
-    trimmed: u64,
+    pub(super) others: Vec<End>,
+    /// What is packed and not under way yet.
+    outbox: VecDeque<Waiting>,
+    flights: FuturesOrdered<BoxFuture<'static, Answered>>,
+    bytes_under_way: usize,
+    pub(super) trimmed: u64,
     tended: Instant,
+    /// When it was asked last how full the stream is.
+    filled: Option<Instant>,
     trouble: Trouble,
-}
-
-#[derive(Debug)]
-struct LaneTask {
-    lane: Lane,
-    subject: String,
-    /// `None` while there is no ring.
-    feed: Option<Feed>,
-    /// When it could not be read.
-    refused: Option<Instant>,
-    fault: Option<Fault>,
-}
-
-impl LaneTask {
-    const fn new(lane: Lane) -> Self {
-        Self { lane, subject: String::new(), feed: None, refused: None, fault: None }
-    }
-
-    /// Whether its last message is still needed: more follows it, or it proves that the ring is a copy.
-    const fn sends(&self) -> bool {
-        self.feed.is_some() && !matches!(self.fault, Some(Fault::Superseded { .. }))
-    }
 }
 
 impl StreamTask {
     pub(super) fn new(
         setting: Arc<Setting>,
-        block: u16,
+        first: Lane,
         listed: watch::Receiver<Vec<Lane>>,
     ) -> Self {
         let sizes = Sizes {
             records: RECORDS_MAX,
             pack: usize::try_from(setting.options.pack_bytes).unwrap_or(usize::MAX),
-            message: setting.broker.message_max,
+            message: setting.broker.message_max(),
         };
+        let name = names::stream(&setting.bot, &setting.options.stream, first);
         Self {
             setting,
-            block,
+            name,
+            first,
             listed,
             log: None,
             sender: Sender::default(),
             packer: Packer::new(sizes),
             lanes: Vec::new(),
             others: Vec::new(),
+            outbox: VecDeque::new(),
             flights: FuturesOrdered::new(),
+            bytes_under_way: 0,
             trimmed: 0,
             tended: Instant::now(),
+            filled: None,
             trouble: Trouble::default(),
         }
     }
@@ -124,21 +116,26 @@ impl StreamTask {
     async fn work(&mut self) -> Result<(), Failure> {
         self.open_rings();
         loop {
+            if self.tended.elapsed() >= TEND {
+                self.tended = Instant::now();
+                self.open_rings();
+                self.tell();
+                if let Err(problem) = self.tend().await {
+                    tracing::debug!("stream {}: {problem}", self.name);
+                }
+            }
+            if !self.setting.leases.holds(&self.name) {
+                self.without_lease().await;
+                continue;
+            }
             if self.log.is_none() || self.sender.must_look() {
-                self.flights = FuturesOrdered::new();
+                self.forget_flights();
                 match self.look().await {
                     Ok(()) => {}
                     Err(Problem::Unfit(why)) => return Err(Failure::Configuration(why)),
                     Err(problem) => self.stuck(&problem).await,
                 }
                 continue;
-            }
-            if self.tended.elapsed() >= TEND {
-                self.tended = Instant::now();
-                self.open_rings();
-                if let Err(problem) = self.tend().await {
-                    tracing::debug!("stream of block {}: {problem}", self.block);
-                }
             }
             let ticket = self.setting.bell.ticket();
             self.fill().await;
@@ -155,6 +152,14 @@ impl StreamTask {
         }
     }
 
+    /// Another process may write the stream now: nothing is sent. What is under way is refused if one did.
+    async fn without_lease(&mut self) {
+        self.stuck(&Problem::Unclaimed).await;
+        while let Some(Some(answer)) = self.flights.next().now_or_never() {
+            self.answered(answer).await;
+        }
+    }
+
     /// Waits for what is under way.
     async fn finish(&mut self) {
         while let Some(answer) = self.flights.next().await {
@@ -165,108 +170,47 @@ impl StreamTask {
         }
     }
 
-    /// Joins rings that are new, and lets go of those that are gone.
+    /// Joins rings that are new, lets go of those that are gone, and begins those that are claimed.
     fn open_rings(&mut self) {
         if self.listed.has_changed().unwrap_or(false) || self.lanes.is_empty() {
             for lane in self.listed.borrow_and_update().clone() {
                 if !self.lanes.iter().any(|known| known.lane == lane) {
-                    self.lanes.push(LaneTask::new(lane));
+                    self.lanes.push(SentLane::new(lane));
                     self.sender.add(0, 0, 0);
                 }
             }
         }
         let listed = self.listed.borrow().clone();
-        for index in 0..self.lanes.len() {
-            let known = &mut self.lanes[index];
-            if known.feed.as_mut().is_some_and(Feed::is_over) {
-                known.feed = None;
+        for known in &mut self.lanes {
+            known.open_ring(&self.setting, listed.contains(&known.lane));
+        }
+        let sources = self.lanes.iter().filter_map(SentLane::source).collect();
+        let claimed = self.setting.leases.want(&self.name, sources);
+        for (index, known) in self.lanes.iter_mut().enumerate() {
+            let since = claimed.get(&known.lane).copied().filter(|_| known.feed.is_some());
+            if let (Some(since), Some(feed)) = (since, &known.feed)
+                && known.since != Some(since)
+            {
+                self.sender.replace(index, feed.id(), feed.floor(), since);
                 known.fault = None;
             }
-            let rests = known.refused.is_some_and(|at| at.elapsed() < RETRY);
-            if known.feed.is_none() && listed.contains(&known.lane) && !rests {
-                known.feed =
-                    Feed::join(&self.setting.namespace, known.lane, self.setting.bell.bell());
-                match &known.feed {
-                    Some(feed) => self.sender.replace(index, feed.id(), feed.floor(), now_s()),
-                    None => known.refused = Some(Instant::now()),
-                }
-            }
+            known.since = since;
         }
     }
 
-    /// Reads what the log ends with.
-    async fn look(&mut self) -> Result<(), Problem> {
-        let setting = &self.setting;
-        if self.log.is_none() {
-            let name = (&*setting.bot, &*setting.options.stream, self.block);
-            let wanted =
-                Wanted { bytes: setting.options.stream_bytes, replicas: setting.options.replicas };
-            let log = broker::create(&setting.broker, name, wanted).await?;
-            for known in &mut self.lanes {
-                known.subject = log.subject(known.lane);
-            }
-            self.trimmed = 0;
-            self.log = Some(log);
-        }
-        let Some(log) = &self.log else { return Ok(()) };
-        let info = match log.info().await {
-            Err(Problem::Gone) => {
-                tracing::warn!(stream = log.name, "the stream is gone: it is made anew");
-                self.log = None;
-                return Ok(());
-            }
-            info => info?,
-        };
-        let mut found = Vec::new();
-        for known in &mut self.lanes {
-            known.subject = log.subject(known.lane);
-            let last = match log.last(known.lane).await? {
-                Some((sequence, message)) => match Head::read(&message) {
-                    Ok((head, _)) => Some((sequence, Some(head))),
-                    Err(error) if error.is_of_another_release() => {
-                        return Err(Problem::Later(format!("{}: {error}", log.name)));
-                    }
-                    Err(error) => {
-                        let Lane { shard, count } = known.lane;
-                        tracing::warn!(
-                            stream = log.name,
-                            shard,
-                            count,
-                            sequence,
-                            "the last message of the shard is no bridge's, and is passed over: {error}"
-                        );
-                        Some((sequence, None))
-                    }
-                },
-                None => None,
-            };
-            let tail = known.feed.as_ref().map_or(u64::MAX, |feed| feed.ring.tail());
-            found.push(Found { last, tail });
-        }
-        self.others.clear();
-        for lane in log.lanes().await? {
-            if self.lanes.iter().all(|known| known.lane != lane)
-                && let Some((last, _)) = log.last(lane).await?
-            {
-                self.others.push(End { lane, last, sends: false });
-            }
-        }
-        self.sender.looked(info.state.last_sequence, &found);
-        for (index, known) in self.lanes.iter_mut().enumerate() {
-            let fault = self.sender.fault(index);
-            if let Some(fault) = fault.filter(|fault| known.fault != Some(*fault)) {
-                let Lane { shard, count } = known.lane;
-                tracing::error!(shard, count, "the shard is not sent: {fault}");
-            }
-            known.fault = fault;
-        }
-        Ok(())
+    /// Nothing of what was under way is waited for any more.
+    fn forget_flights(&mut self) {
+        self.outbox.clear();
+        self.flights = FuturesOrdered::new();
+        self.bytes_under_way = 0;
+        self.packer.limit(self.setting.broker.message_max());
     }
 
     /// Sends what waits, as far as the window has room.
     async fn fill(&mut self) {
         let window = usize::from(self.setting.options.window);
         loop {
+            self.publish().await;
             let mut sent = false;
             for index in 0..self.lanes.len() {
                 if self.sender.in_flight() >= window || self.sender.must_look() {
@@ -280,10 +224,31 @@ impl StreamTask {
         }
     }
 
+    /// Sends what is packed.
+    async fn publish(&mut self) {
+        while self.bytes_under_way < BYTES_UNDER_WAY {
+            let Some(Waiting { lane, expected, message }) = self.outbox.pop_front() else { return };
+            let (subject, bytes) = (&self.lanes[lane].subject, message.len());
+            let Some(answer) = self.setting.broker.append(subject, expected, message).await else {
+                self.sender.forget();
+                self.setting.notice.again();
+                let why = "it takes no message of this length, or none for now";
+                return self.stuck(&Problem::Broker(why.to_owned())).await;
+            };
+            self.bytes_under_way += bytes;
+            let answer = answer.into_future().map(move |answer| (bytes, answer));
+            self.flights.push_back(Box::pin(answer));
+        }
+    }
+
     /// Sends the lane's next pack; false where there is nothing to send.
     async fn send(&mut self, index: LaneIndex, idle: bool) -> bool {
+        // Sequence numbers are given away in order.
+        if !self.outbox.is_empty() {
+            return false;
+        }
         let known = &mut self.lanes[index];
-        let Some(feed) = &mut known.feed else { return false };
+        let Some(feed) = known.sending() else { return false };
         if self.sender.start(index).is_none() {
             return false;
         }
@@ -292,7 +257,7 @@ impl StreamTask {
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(ring = feed.ring.name(), "the ring is not sent: {error}");
-                (known.feed, known.refused) = (None, Some(Instant::now()));
+                known.refuse();
                 return false;
             }
         }
@@ -307,19 +272,17 @@ impl StreamTask {
         let about = About { checkpoint: checkpoint.as_deref(), predecessor: None };
         let packed = self.packer.pack(&start, feed.entries(start.first), &about);
         let expected = self.sender.sent(index, &packed);
-        for (expected, message) in (expected..).zip(packed.messages) {
-            let Some(answer) = self.setting.broker.append(&known.subject, expected, message).await
-            else {
-                self.sender.forget();
-                return false;
-            };
-            self.flights.push_back(Box::pin(answer.into_future()));
-        }
+        let messages = (expected..).zip(packed.messages);
+        let waiting =
+            messages.map(|(expected, message)| Waiting { lane: index, expected, message });
+        self.outbox.extend(waiting);
+        self.publish().await;
         true
     }
 
     /// The answer to the oldest message under way.
-    async fn answered(&mut self, answer: Result<PublishAck, PublishError>) {
+    async fn answered(&mut self, (bytes, answer): Answered) {
+        self.bytes_under_way = self.bytes_under_way.saturating_sub(bytes);
         let outcome = self.sender.answered(match &answer {
             Ok(ack) => Answer::Stored(ack.sequence),
             Err(_) => Answer::Missing,
@@ -333,15 +296,29 @@ impl StreamTask {
             }
             Outcome::Part => {}
             Outcome::Look => {
+                self.setting.notice.again();
                 if let Err(error) = answer {
-                    self.stuck(&Problem::Broker(said(&error))).await;
+                    self.stuck(&Problem::refused(&error)).await;
                 }
             }
         }
     }
 
+    /// Says how far it is.
+    fn tell(&self) {
+        let notice = &self.setting.notice;
+        notice.under_way(&self.name, self.sender.in_flight());
+        for known in &self.lanes {
+            let lag = known.feed.as_ref().map(Feed::lag).unwrap_or_default();
+            notice.lane(known.lane, lag);
+        }
+    }
+
     /// Idle lanes say how they stand, and the log is trimmed.
     async fn tend(&mut self) -> Result<(), Problem> {
+        if !self.setting.leases.holds(&self.name) {
+            return Ok(());
+        }
         for index in 0..self.lanes.len() {
             if !self.sender.must_look() {
                 self.send(index, true).await;
@@ -350,6 +327,11 @@ impl StreamTask {
         let Some(log) = self.log.as_ref().filter(|_| !self.sender.must_look()) else {
             return Ok(());
         };
+        if self.filled.is_none_or(|at| at.elapsed() >= FILL) {
+            self.filled = Some(Instant::now());
+            let info = log.info().await?;
+            self.setting.notice.stream(&self.name, info.state.bytes, info.config.max_bytes);
+        }
         let ends: Vec<End> = self
             .lanes
             .iter()
@@ -383,7 +365,7 @@ impl StreamTask {
     /// Has the bell rung at the next record; whether there is one to send already. A ring of which something is in
     /// hand is not looked at before that is done.
     fn arm(&mut self) -> bool {
-        let wants = |known: &mut LaneTask| known.feed.as_ref().is_some_and(Feed::wants);
+        let wants = |known: &mut SentLane| known.feed.as_ref().is_some_and(Feed::wants);
         if !self.lanes.iter_mut().any(wants) {
             return false;
         }
@@ -391,10 +373,9 @@ impl StreamTask {
             let feeds = self.lanes.iter_mut().filter_map(|known| known.feed.as_mut());
             feeds.filter(|feed| feed.wants()).for_each(|feed| arm(feed.sleeping()));
         });
-        let room = self.sender.in_flight() < usize::from(self.setting.options.window);
-        let sends = |known: &mut LaneTask| {
-            known.fault.is_none() && known.feed.as_mut().is_some_and(Feed::has_work)
-        };
+        let room = self.outbox.is_empty()
+            && self.sender.in_flight() < usize::from(self.setting.options.window);
+        let sends = |known: &mut SentLane| known.sending().is_some_and(Feed::has_work);
         room && self.lanes.iter_mut().any(sends)
     }
 
@@ -402,7 +383,7 @@ impl StreamTask {
     async fn stuck(&mut self, problem: &Problem) {
         if let Some(lasts) = self.trouble.lasts() {
             tracing::warn!(
-                block = self.block,
+                stream = self.name,
                 seconds = lasts.as_secs(),
                 "nothing is sent for now; nothing is lost while the rings have room, then the sockets wait: {problem}"
             );
@@ -412,22 +393,7 @@ impl StreamTask {
 
     fn goes_on(&mut self) {
         if let Some(lasted) = self.trouble.ends() {
-            tracing::info!(block = self.block, seconds = lasted.as_secs(), "it goes on");
+            tracing::info!(stream = self.name, seconds = lasted.as_secs(), "it goes on");
         }
     }
-}
-
-/// What a refusal means.
-fn said(error: &PublishError) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    if source.contains("maximum bytes") {
-        return "the stream is full: a receiver does not go on, or --stream-bytes is too little for what they lag; \
-                `mixcord-bridge status` says which"
-            .to_owned();
-    }
-    if source.is_empty() { error.to_string() } else { format!("{error}: {source}") }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

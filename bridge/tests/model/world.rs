@@ -39,6 +39,8 @@ struct Ring {
     earliest: u64,
     /// Nothing more comes.
     ended: bool,
+    /// The generation since which it is sent.
+    since: u64,
 }
 
 impl Ring {
@@ -69,6 +71,8 @@ struct Process {
     packer: Packer,
     /// In the order of publishing.
     answers: VecDeque<Answer>,
+    /// Messages of a pack that are not on their way yet, each with what it expects: a sender may die between them.
+    outbox: VecDeque<(u64, usize, Vec<u8>)>,
     /// The look that is under way: the last sequence number, and the lanes that are read.
     looking: Option<(u64, Vec<Found>)>,
 }
@@ -83,6 +87,14 @@ struct Mirror {
     told: bool,
     /// It is not found yet.
     hidden: bool,
+}
+
+impl Mirror {
+    /// The last message that is read to its end, which a restart may have forgotten.
+    fn reached(&self) -> u64 {
+        let place = self.reader.as_ref().map_or(self.place, |(receiver, _)| receiver.place());
+        place.mark.sequence
+    }
 }
 
 /// Everything.
@@ -107,7 +119,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(strict: bool) -> Self {
-        let ring = |id| Ring { id, tail: 0, floor: 0, earliest: 0, ended: false };
+        let ring = |id| Ring { id, tail: 0, floor: 0, earliest: 0, ended: false, since: 1 };
         Self {
             rings: (1..=LANES as u64).map(ring).collect(),
             log: Vec::new(),
@@ -143,6 +155,7 @@ impl World {
                 self.senders.iter_mut().for_each(|process| {
                     process.sender.forget();
                     process.answers.clear();
+                    process.outbox.clear();
                 });
             }
             Fault::Land => self.land(),
@@ -170,7 +183,8 @@ impl World {
             }
             Fault::NewRing => {
                 self.ids += 1;
-                self.rings[0] = Ring { id: self.ids, tail: 0, floor: 0, earliest: 0, ended: false };
+                let (id, since) = (self.ids, self.clock);
+                self.rings[0] = Ring { id, tail: 0, floor: 0, earliest: 0, ended: false, since };
                 self.senders.clear();
             }
             Fault::Evict => {
@@ -213,9 +227,8 @@ impl World {
 
     fn report(&self) -> Report {
         let told = (0..LANES).filter(|lane| self.mirrors[*lane].told);
-        let lanes: BTreeMap<String, u64> = told
-            .map(|lane| (name(lane).to_string(), self.mirrors[lane].place.mark.sequence))
-            .collect();
+        let lanes: BTreeMap<String, u64> =
+            told.map(|lane| (name(lane).to_string(), self.mirrors[lane].reached())).collect();
         let mut report = Report { shards: Some(Shards::All), ..Report::default() };
         if !lanes.is_empty() {
             report.streams.insert(STREAM.to_owned(), StreamReport { created: 0, lanes });
@@ -235,10 +248,10 @@ impl World {
     fn process(&self) -> Process {
         let mut sender = Sender::default();
         for ring in &self.rings {
-            sender.add(ring.id, ring.floor, self.clock);
+            sender.add(ring.id, ring.floor, ring.since);
         }
-        let (packer, answers) = (Packer::new(SIZES), VecDeque::new());
-        Process { sender, packer, answers, looking: None }
+        let (packer, answers, outbox) = (Packer::new(SIZES), VecDeque::new(), VecDeque::new());
+        Process { sender, packer, answers, outbox, looking: None }
     }
 
     /// The next small thing that the senders do: one request, one answer, or one acknowledgement.
@@ -259,7 +272,11 @@ impl World {
     fn step(&mut self, process: &mut Process) {
         if process.sender.must_look() {
             process.answers.clear();
+            process.outbox.clear();
             return self.look(process);
+        }
+        if let Some((expected, lane, bytes)) = process.outbox.pop_front() {
+            return self.publish(process, expected, lane, bytes);
         }
         for (lane, ring) in self.rings.iter().enumerate() {
             // A take begins at the group's floor: what was lost on the way there is skipped.
@@ -267,7 +284,7 @@ impl World {
         }
         if process.sender.in_flight() < WINDOW {
             for lane in [0, 1].map(|lane| lane ^ (self.last as usize & 1)) {
-                if self.publish(process, lane) {
+                if self.pack(process, lane) {
                     return;
                 }
             }
@@ -298,7 +315,7 @@ impl World {
         process.looking = Some((last, found));
     }
 
-    fn publish(&mut self, process: &mut Process, lane: usize) -> bool {
+    fn pack(&mut self, process: &mut Process, lane: usize) -> bool {
         let Some(start) = process.sender.start(lane) else { return false };
         let ring = &self.rings[lane];
         if ring.is_over() {
@@ -316,26 +333,32 @@ impl World {
             tag: position,
             source: 0,
             order: 0,
+            seal: 0,
             payload: if position % 3 == 2 { long } else { &long[..8] },
             lost: false,
         };
         let entries = (start.first..ring.tail).map(entry);
         let packed = process.packer.pack(&start, entries, &About::default());
         let expected = process.sender.sent(lane, &packed);
-        for (number, message) in packed.messages.iter().enumerate() {
-            let expected = expected + number as u64;
-            let answer = if self.takes(Fault::LosePublish) {
-                Answer::Missing
-            } else if self.takes(Fault::Delay) {
-                self.late.push(Late { expected, lane, bytes: message.to_vec() });
-                Answer::Missing
-            } else {
-                self.append(expected, lane, message)
-            };
-            let lost = self.takes(Fault::LoseAck);
-            process.answers.push_back(if lost { Answer::Missing } else { answer });
+        let messages = packed.messages.iter().map(|message| message.to_vec());
+        process.outbox.extend((expected..).zip(messages).map(|(at, bytes)| (at, lane, bytes)));
+        if let Some((expected, lane, bytes)) = process.outbox.pop_front() {
+            self.publish(process, expected, lane, bytes);
         }
         true
+    }
+
+    fn publish(&mut self, process: &mut Process, expected: u64, lane: usize, bytes: Vec<u8>) {
+        let answer = if self.takes(Fault::LosePublish) {
+            Answer::Missing
+        } else if self.takes(Fault::Delay) {
+            self.late.push(Late { expected, lane, bytes });
+            Answer::Missing
+        } else {
+            self.append(expected, lane, &bytes)
+        };
+        let lost = self.takes(Fault::LoseAck);
+        process.answers.push_back(if lost { Answer::Missing } else { answer });
     }
 
     /// Each mirror reads one message.

@@ -32,8 +32,9 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
         }
         true
     })?;
-    for thread in threads {
-        step.world.erase_channel(THREADS, guild, thread)?;
+    if !step.world.erase_channels(THREADS, guild, threads)? {
+        step.postpone();
+        return Ok(());
     }
     step.world.erase_channel(CHANNELS, guild, id)
 }

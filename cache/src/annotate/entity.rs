@@ -4,7 +4,7 @@ use mixcord_event::{Atom, Map, Value, atoms, edit};
 use mixcord_state::tables::{
     AUTOMOD_RULES, INTEGRATIONS, SCHEDULED_EVENTS, SOUNDS, STAGE_INSTANCES, VOICE_STATES,
 };
-use mixcord_state::{Pairs, StoreError, compose};
+use mixcord_state::{Pairs, StoreError, Table, compose};
 
 use super::{Step, id_in};
 
@@ -49,19 +49,13 @@ fn put(step: &mut Step<'_>, family: Family, insert: bool) -> Result<(), StoreErr
     }
     let key = family.table.at(guild, id);
     let mut old = step.buffer();
-    match step.world.store.get(key)? {
-        Some(held) => {
-            old.extend_from_slice(held);
-            let mut new = step.buffer();
-            edit::merge(compose::stored_map(&old), step.data, &mut new);
-            step.world.put_changed(key, &new)?;
-            step.old(old);
-            step.data(new);
-        }
-        None if insert && step.world.created_guild(guild)?.is_some() => {
-            step.world.store.put(key, &[step.data.as_bytes()]);
-        }
-        None => {}
+    if step.world.store.append(key, &mut old)? {
+        step.merge_over(key, old);
+        return Ok(());
+    }
+    step.recycle(old);
+    if insert && step.world.created_guild(guild)?.is_some() {
+        step.world.store.put(key, &[step.data.as_bytes()]);
     }
     Ok(())
 }
@@ -71,10 +65,11 @@ pub(super) fn delete(step: &mut Step<'_>, family: Family) -> Result<(), StoreErr
     let (Some(guild), Some(id)) = (step.guild, step.id(family.id)) else { return Ok(()) };
     let key = family.table.at(guild, id);
     let mut old = step.buffer();
-    if let Some(held) = step.world.store.get(key)? {
-        old.extend_from_slice(held);
+    if step.world.store.append(key, &mut old)? {
         step.world.store.delete(key);
         step.old(old);
+    } else {
+        step.recycle(old);
     }
     Ok(())
 }
@@ -109,10 +104,18 @@ pub(super) fn replace(
     let mut placed = step.buffer();
     for item in super::maps(Some(list)) {
         let Some(id) = id_in(item, family.id) else { continue };
+        let key = family.table.at(guild, id);
         placed.clear();
-        place(item, guild, &mut placed);
+        if key.table() == Table::VoiceStates {
+            let mut own = step.buffer();
+            step.world.own_voice_state(key, item, &mut own)?;
+            place(compose::stored_map(&own), guild, &mut placed);
+            step.recycle(own);
+        } else {
+            place(item, guild, &mut placed);
+        }
         kept.push(id);
-        step.world.put_changed(family.table.at(guild, id), &placed)?;
+        step.world.put_changed(key, &placed)?;
     }
     step.recycle(placed);
     kept.sort_unstable();

@@ -3,16 +3,81 @@
 
 use mixcord_event::{Value, atoms};
 use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, MESSAGES, PRESENCES, THREADS};
-use mixcord_state::{Cached, Key, Pairs, Range, StoreError, compose};
+use mixcord_state::{Archived, Cached, ChannelFacts, Key, Pairs, Range, StoreError, compose};
 
+use super::world::World;
 use crate::store::Store;
 
-/// So many entries go at once at most, of those that are too old: more than come from one time to the next.
+/// So many messages go at once at most, of those that are too old: more than come from one time to the next.
 const EXPIRE_MAX: usize = 256;
+/// The part of what a batch may change that they are at most. Each may change its channel's facts and place too; and
+/// with one record both messages and threads may go.
+const SHARE: usize = 6;
 
 /// Takes out messages that were received up to a time, whatever their channel: they stand first.
-pub(super) fn expire(store: &mut dyn Store, last_us: u64) -> Result<(), StoreError> {
-    take_out(store, Cached::received_by(last_us), last_us, EXPIRE_MAX).map(drop)
+pub(super) fn expire(world: &mut World<'_>, last_us: u64) -> Result<(), StoreError> {
+    let messages_max = messages_max(world);
+    take_out(world.store, Cached::received_by(last_us), last_us, messages_max).map(drop)
+}
+
+/// So many messages that are too old go with one record at most: one that changes more than the store takes would be
+/// lost, and so would each behind it.
+fn messages_max(world: &World<'_>) -> usize {
+    (world.changes_max / world.store.key_bytes() / SHARE).clamp(1, EXPIRE_MAX)
+}
+
+/// So many threads go at once at most.
+const THREADS_MAX: usize = 8;
+
+/// Lets go of threads that were archived up to a time, the first of them first, each once its messages are gone.
+pub(super) fn expire_threads(world: &mut World<'_>, last_us: u64) -> Result<(), StoreError> {
+    let mut gone = Vec::new();
+    let mut rest = Some(Archived::by(last_us));
+    while let Some(range) = rest.take() {
+        world.store.keys(range, &mut |key| {
+            let archived = Archived::from_key(key);
+            if archived.since_us > last_us {
+                // So is all behind it of this owner.
+                rest = range.behind_owner(key);
+                return false;
+            }
+            gone.push(archived.thread);
+            gone.len() < THREADS_MAX
+        })?;
+    }
+    let mut messages_left = messages_max(world);
+    for thread in gone {
+        let Some((_, guild)) = Archived::read(&*world.store, thread)? else { continue };
+        // A cache of before (P11) knew nothing of this entry, and opened or erased the thread.
+        if !world.is_archived(guild, thread)? {
+            world.put_archived(guild, thread, false)?;
+            continue;
+        }
+        let facts = compose::channel_facts(&*world.store, guild, thread)?.unwrap_or_default();
+        match messages_left.checked_sub(facts.count()) {
+            Some(left) => messages_left = left,
+            None => {
+                let facts = facts.into_owned();
+                shorten(world, CHANNEL_FACTS.at(guild, thread), facts, messages_left);
+                break;
+            }
+        }
+        world.erase_channel(THREADS, guild, thread)?;
+        if world.has_enough() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the first messages out of a history.
+fn shorten(world: &mut World<'_>, at: Key, mut facts: ChannelFacts<'_>, count: usize) {
+    if count == 0 {
+        return;
+    }
+    facts.history().take(count).for_each(|message| world.store.delete(message.key()));
+    facts.remove_first(count);
+    world.store.put(at, &[facts.as_bytes()]);
 }
 
 /// Takes out up to `count_max` of what a bot misses least: the oldest messages; where there are none, presences, which

@@ -37,6 +37,9 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
     if !settings.caches(Resource::Roles) || is_new(Resource::Roles) {
         clear(store, Table::RoleOrder)?;
     }
+    if !settings.caches(Resource::Threads) || is_new(Resource::Threads) {
+        clear(store, Table::Archived)?;
+    }
     // Members are what holds users; and they have theirs inside where users are not kept apart.
     let members = [Resource::Members, Resource::Users];
     if !settings.caches(Resource::Members) || members.into_iter().any(is_new) {

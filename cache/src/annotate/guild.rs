@@ -2,12 +2,11 @@
 
 use mixcord_event::{Atom, List, Map, Reason, Value, atoms, edit};
 use mixcord_state::tables::{CHANNELS, EMOJIS, GUILDS, PRESENCES, ROLE_ORDER, STICKERS, THREADS};
-use mixcord_state::{GuildFacts, Pairs, Resource, Singles, StoreError, compose};
+use mixcord_state::{GuildFacts, Key, Pairs, Resource, Singles, StoreError, compose};
 
 use super::entity::{self, Family};
-use super::people::Insert;
-use super::world::World;
-use super::{Step, id_in, member};
+use super::people::{self, Insert};
+use super::{Step, id_in, presence};
 
 /// Members of GUILD_CREATE that are entities of their own, or facts (R8, R10).
 const APART: [Atom; 12] = [
@@ -27,6 +26,11 @@ const APART: [Atom; 12] = [
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     let Some(id) = step.guild else { return Ok(()) };
+    let is_there = step.data.get(atoms::UNAVAILABLE).and_then(Value::as_bool) != Some(true);
+    if is_there && !let_go(step, id)? {
+        step.postpone();
+        return Ok(());
+    }
     let known = compose::guild_facts(&*step.world.store, id)?;
     let mut facts = known.unwrap_or_default();
     (facts.shard, facts.shards) = step.shard;
@@ -66,21 +70,20 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         (Family::STAGE, atoms::STAGE_INSTANCES),
         (Family::EVENT, atoms::GUILD_SCHEDULED_EVENTS),
         (Family::SOUND, atoms::SOUNDBOARD_SOUNDS),
-        (Family::VOICE, atoms::VOICE_STATES),
     ] {
         entity::replace(step, family, id, list(step, key))?;
     }
-    step.world.store.delete_range(PRESENCES.of(id))?;
     for presence in step.maps(atoms::PRESENCES) {
-        put_presence(&mut step.world, id, presence)?;
+        presence::put(&mut step.world, id, presence)?;
     }
     for member in step.maps(atoms::MEMBERS) {
         let Some(user) = member.get(atoms::USER).and_then(Value::as_map) else { continue };
         step.world.put_member(id, &mut facts, member, user, Insert::Always)?;
     }
-    step.world.forget_departed(id, member::users(step.data))?;
+    step.world.forget_departed(id, people::users(step.data))?;
     step.world.put_guild_facts(id, facts);
-    Ok(())
+    // Behind the members, which they do not keep once more.
+    entity::replace(step, Family::VOICE, id, list(step, atoms::VOICE_STATES))
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -126,25 +129,6 @@ pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
     step.main.reason = Reason::Leave;
     if !step.world.erase_guild(id)? {
         step.postpone();
-    }
-    Ok(())
-}
-
-/// Writes a presence; offline erases it.
-pub(super) fn put_presence(
-    world: &mut World<'_>,
-    guild: u64,
-    presence: Map<'_>,
-) -> Result<(), StoreError> {
-    let user = presence.get(atoms::USER).and_then(Value::as_map);
-    let Some(user) = user.and_then(|user| id_in(user, atoms::ID)) else { return Ok(()) };
-    let key = PRESENCES.at(guild, user);
-    if presence.get(atoms::STATUS).and_then(Value::as_str) == Some("offline") {
-        world.store.delete(key);
-    } else if world.settings.caches(Resource::Presences) {
-        let mut placed = Vec::new();
-        entity::place(presence, guild, &mut placed);
-        world.put_changed(key, &placed)?;
     }
     Ok(())
 }
@@ -197,20 +181,29 @@ fn put_list(
     Ok(())
 }
 
-/// Replaces a guild's channels or threads.
+/// Writes a guild's channels or threads.
 fn channels(step: &mut Step<'_>, guild: u64, table: Pairs, key: Atom) -> Result<(), StoreError> {
-    let mut kept = Vec::new();
-    for channel in step.maps(key) {
-        kept.extend(id_in(channel, atoms::ID));
-        step.world.put_channel(table, guild, channel)?;
-    }
-    kept.sort_unstable();
-    for key in step.world.keys(table.of(guild))? {
-        if kept.binary_search(&key.id()).is_err() {
-            step.world.erase_channel(table, guild, key.id())?;
+    step.maps(key).try_for_each(|channel| step.world.put_channel(table, guild, channel))
+}
+
+/// Erases threads, channels and presences that a guild which arrives does not list: there may be many of them.
+/// False where the rest is for another slice.
+fn let_go(step: &mut Step<'_>, guild: u64) -> Result<bool, StoreError> {
+    let sorted = |mut ids: Vec<u64>| {
+        ids.sort_unstable();
+        ids
+    };
+    for (table, key) in [(THREADS, atoms::THREADS), (CHANNELS, atoms::CHANNELS)] {
+        let kept = sorted(step.maps(key).filter_map(|one| id_in(one, atoms::ID)).collect());
+        let keys = step.world.keys(table.of(guild))?.into_iter();
+        let gone = keys.map(Key::id).filter(|id| kept.binary_search(id).is_err());
+        if !step.world.erase_channels(table, guild, gone)? {
+            return Ok(false);
         }
     }
-    Ok(())
+    let of_user = |presence: Map<'_>| id_in(presence.get(atoms::USER)?.as_map()?, atoms::ID);
+    let kept = sorted(step.maps(atoms::PRESENCES).filter_map(of_user).collect());
+    step.world.erase_keys(PRESENCES.of(guild), |key| kept.binary_search(&key.id()).is_ok())
 }
 
 fn count(data: Map<'_>) -> Option<u64> {

@@ -3,8 +3,8 @@
 use mixcord_event::{Kind, Map, Value, atoms, edit};
 use mixcord_state::{GuildFacts, Resource, StoreError, compose};
 
-use super::people::{Insert, MemberPut};
-use super::{Step, guild, id_in, maps};
+use super::people::{self, Insert, MemberPut};
+use super::{Step, id_in, maps, presence};
 
 pub(super) fn add(step: &mut Step<'_>) -> Result<(), StoreError> {
     let facts = facts(step)?;
@@ -103,12 +103,6 @@ pub(super) fn remove(step: &mut Step<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The users of a list of members.
-pub(super) fn users<'a>(data: Map<'a>) -> impl Iterator<Item = u64> + use<'a> {
-    let members = maps(data.get(atoms::MEMBERS));
-    members.filter_map(|member| id_in(member.get(atoms::USER)?.as_map()?, atoms::ID))
-}
-
 /// An answer to a request for members.
 pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
     let Some(guild) = step.guild else { return Ok(()) };
@@ -120,12 +114,12 @@ pub(super) fn chunk(step: &mut Step<'_>) -> Result<(), StoreError> {
         let Some(user) = user else { continue };
         step.world.put_member(guild, &mut facts, member, user, Insert::Always)?;
     }
-    step.world.forget_departed(guild, users(data))?;
+    step.world.forget_departed(guild, people::users(data))?;
     if facts != before {
         step.world.put_guild_facts(guild, facts);
     }
     for presence in maps(data.get(atoms::PRESENCES)) {
-        guild::put_presence(&mut step.world, guild, presence)?;
+        presence::put(&mut step.world, guild, presence)?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use mixcord_event::{Flags, Map, Value, Writer, atoms, edit, time};
+use mixcord_event::{Flags, Map, Value, Writer, atoms, time};
 use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP};
 use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, compose};
 
-use super::{Step, expiry, ids, refresh};
+use super::{Step, expiry, ids, refresh, thread};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) {
@@ -22,6 +22,7 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         }
         if cached && is_due(id) {
             expire(step)?;
+            thread::expire(step)?;
         }
     }
     refresh::embedded(step)
@@ -40,16 +41,14 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let Some(message) = live(step, channel, id, &mut old)? {
         if is_older(data, compose::stored_map(&old)) {
             step.flag(Flags::STALE);
+            step.old(old);
         } else {
-            let mut new = step.buffer();
-            edit::merge(compose::stored_map(&old), data, &mut new);
-            if new != old {
-                put(step, message, &new);
-            }
-            step.data(new);
+            step.merge_over(message.key(), old);
         }
-        step.old(old);
-    } else if data.contains(atoms::AUTHOR) && data.contains(atoms::TIMESTAMP) {
+        return Ok(());
+    }
+    step.recycle(old);
+    if data.contains(atoms::AUTHOR) && data.contains(atoms::TIMESTAMP) {
         let at = place(step, channel)?;
         let known = facts(step, at)?;
         let is_new = known.is_none();
@@ -104,10 +103,10 @@ pub(super) fn live(
         Some(message) => message,
         None => facts(step, at)?.and_then(|facts| facts.message(id)),
     };
-    let Some(message) = message else { return Ok(None) };
-    let Some(document) = document(step, message)? else { return Ok(None) };
-    out.extend_from_slice(document.as_bytes());
-    Ok(Some(message))
+    let Some(message) = message.filter(|message| message.received_us >= oldest_us(step)) else {
+        return Ok(None);
+    };
+    Ok(step.world.store.append(message.key(), out)?.then_some(message))
 }
 
 /// Writes a message that is cached.
@@ -127,15 +126,14 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
 /// What is known about a channel, for changes. Where it is, the latest event says best: from another place
 /// it comes along.
 fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
-    let buffer = step.buffer();
-    if let Some(held) = compose::channel_facts(&*step.world.store, at.owner(), at.id())? {
-        return Ok(Some(held.copied_into(buffer)));
-    }
-    if !step.world.move_channel(at)? {
+    let mut held = step.buffer();
+    let known = step.world.store.append(at, &mut held)?
+        || (step.world.move_channel(at)? && step.world.store.append(at, &mut held)?);
+    if !known {
+        step.recycle(held);
         return Ok(None);
     }
-    let moved = compose::channel_facts(&*step.world.store, at.owner(), at.id())?;
-    Ok(moved.map(|moved| moved.copied_into(buffer)))
+    ChannelFacts::from_vec(held).map(Some).ok_or(StoreError::Damaged { key: at })
 }
 
 /// A cached message, unless it is too old.
@@ -251,7 +249,7 @@ const fn is_due(id: u64) -> bool {
 /// Takes out messages that are too old.
 fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
     match oldest_us(step).checked_sub(1) {
-        Some(last_us) => expiry::expire(step.world.store, last_us),
+        Some(last_us) => expiry::expire(&mut step.world, last_us),
         None => Ok(()),
     }
 }

@@ -1,23 +1,31 @@
-//! The annotator: (state, input record) → (state', output records), without I/O and clocks.
+//! The annotator: (state, input record) → (state', output records), without I/O and clocks. While the shard count changes,
+//! READY depends on which guilds are another set's, too.
 //!
 //! One gateway event gives one record with index 0, and derived ones behind it. What each event
 //! does is one row of `rows`; a family of rows has a module.
 
 mod channel;
+mod document;
 mod entity;
+mod erase;
 mod expiry;
 mod expression;
 mod forget;
 mod guild;
 mod member;
 mod message;
+mod names;
 mod output;
+mod part;
 mod people;
+mod places;
+mod presence;
 mod reaction;
 mod refresh;
 mod role;
 mod rows;
 mod session;
+mod step;
 mod thread;
 mod user;
 mod voice;
@@ -26,41 +34,19 @@ mod world;
 
 pub use expiry::make_room;
 pub use forget::forget_uncached;
-pub use output::{Output, Outputs, Part};
+pub use names::Names;
+pub use output::{Output, Outputs, Part, Slice};
+pub use part::keep_shards;
 pub use wants::Wants;
 
-use mixcord_event::{Atom, Flags, Kind, Map, Reason, Record, Value};
+use mixcord_event::{Flags, Kind, Map, Record};
 use mixcord_state::StoreError;
 
+use self::document::{id_in, ids, maps};
+use self::step::Step;
 use self::world::World;
 use crate::settings::Settings;
 use crate::store::Store;
-
-/// What a row does.
-type Handler = fn(&mut Step<'_>) -> Result<(), StoreError>;
-
-/// How much of a record's outputs is wanted.
-///
-/// One READY may find thousands of guilds gone, more than a ring holds; a guild that goes or a role that is
-/// deleted may have a million members. The record is then given again, with `from` raised by the outputs it
-/// had, until it says that nothing is left.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slice {
-    /// The index of the first output; those before were delivered.
-    pub from: u16,
-    /// Derived records after which to stop, one at least.
-    pub records: usize,
-    /// Their bytes after which to stop.
-    pub bytes: usize,
-    /// Bytes of changes after which to stop, those of the batch's earlier records included.
-    pub changes: usize,
-}
-
-impl Slice {
-    /// Everything.
-    pub const WHOLE: Self =
-        Self { from: 0, records: usize::MAX, bytes: usize::MAX, changes: usize::MAX };
-}
 
 /// Applies one record to the state, and replaces what `out` held by what is to be delivered; says
 /// whether that was all.
@@ -75,9 +61,51 @@ pub fn annotate(
     slice: Slice,
     out: &mut Outputs,
 ) -> Result<bool, StoreError> {
+    let names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
+    annotate_beside(store, settings, (record, names), slice, &|_| false, out)
+}
+
+/// Whether a guild is another's: READY says nothing of it.
+pub type Others<'a> = &'a dyn Fn(u64) -> bool;
+
+/// Replaces what `out` held by the record as it is.
+pub fn show(record: &Record<'_>, out: &mut Outputs) {
+    out.clear();
+    out.insert_main(main_of(record));
+}
+
+/// The event's own output.
+fn main_of(record: &Record<'_>) -> Output {
+    let header = record.header();
+    Output {
+        kind: header.kind,
+        reason: header.reason,
+        flags: header.flags,
+        key: header.key,
+        data: Part::Payload,
+        old: None,
+    }
+}
+
+/// The same as [`annotate`], where what the payload names is known already, and another set of sessions may have some
+/// of the guilds.
+///
+/// # Errors
+/// As for [`annotate`].
+pub fn annotate_beside(
+    store: &mut dyn Store,
+    settings: &Settings,
+    (record, names): (&Record<'_>, Names<'_>),
+    slice: Slice,
+    others: Others<'_>,
+    out: &mut Outputs,
+) -> Result<bool, StoreError> {
     out.clear();
     let header = record.header();
-    let guild = record.guild_id();
+    let guild = match header.kind {
+        Kind::GUILD_CREATE | Kind::GUILD_UPDATE | Kind::GUILD_DELETE => names.id,
+        _ => names.guild,
+    };
     let mut step = Step {
         world: World {
             store,
@@ -87,17 +115,12 @@ pub fn annotate(
             changes_max: slice.changes,
         },
         data: record.data().as_map().unwrap_or(Map::EMPTY),
+        names,
         shard: (header.shard.id, header.shard.count),
         guild,
-        main: Output {
-            kind: header.kind,
-            reason: header.reason,
-            flags: header.flags,
-            key: header.key,
-            data: Part::Payload,
-            old: None,
-        },
+        main: main_of(record),
         slice,
+        others,
         complete: true,
         postponed: false,
         out,
@@ -108,100 +131,4 @@ pub fn annotate(
         out.insert_main(main);
     }
     Ok(complete)
-}
-
-/// A record in work.
-struct Step<'a> {
-    world: World<'a>,
-    /// The payload.
-    data: Map<'a>,
-    /// The shard it came from, and out of how many.
-    shard: (u16, u16),
-    /// The guild it names.
-    guild: Option<u64>,
-    /// The record with index 0.
-    main: Output,
-    /// What of the outputs is wanted.
-    slice: Slice,
-    /// Whether nothing is left for another slice.
-    complete: bool,
-    /// Whether the event's own record comes with a later slice: what it tells is not all done.
-    postponed: bool,
-    /// Derived records so far, and spare buffers.
-    out: &'a mut Outputs,
-}
-
-impl<'a> Step<'a> {
-    /// The snowflake under `key` of the payload.
-    fn id(&self, key: Atom) -> Option<u64> {
-        self.data.get(key)?.as_id()
-    }
-
-    /// The map under `key` of the payload.
-    fn map(&self, key: Atom) -> Option<Map<'a>> {
-        self.data.get(key)?.as_map()
-    }
-
-    /// The maps in the list under `key` of the payload; none if there is no list.
-    fn maps(&self, key: Atom) -> impl Iterator<Item = Map<'a>> + use<'a> {
-        maps(self.data.get(key))
-    }
-
-    /// Delivers `document` as `old`.
-    fn old(&mut self, document: Vec<u8>) {
-        self.main.old = Some(document);
-    }
-
-    /// Delivers `document` as `data`.
-    fn data(&mut self, document: Vec<u8>) {
-        self.main.data = Part::Document(document);
-    }
-
-    fn flag(&mut self, flag: Flags) {
-        self.main.flags = self.main.flags | flag;
-    }
-
-    /// The rest, and the event's own record with it, is for another slice.
-    fn postpone(&mut self) {
-        (self.complete, self.postponed) = (false, true);
-    }
-
-    /// Adds a record behind the event's own.
-    fn derive(&mut self, kind: Kind, key: u64, data: Vec<u8>, old: Option<Vec<u8>>) {
-        self.out.push(Output {
-            kind,
-            reason: Reason::Derived,
-            flags: Flags::DERIVED,
-            key,
-            data: Part::Document(data),
-            old,
-        });
-    }
-
-    /// An empty buffer.
-    fn buffer(&mut self) -> Vec<u8> {
-        self.out.buffer()
-    }
-
-    /// Gives a buffer back.
-    fn recycle(&mut self, buffer: Vec<u8>) {
-        self.out.recycle(buffer);
-    }
-}
-
-/// The maps in a list.
-fn maps(list: Option<Value<'_>>) -> impl Iterator<Item = Map<'_>> + use<'_> {
-    let list = list.and_then(Value::as_list);
-    list.into_iter().flat_map(|list| list.iter()).filter_map(Value::as_map)
-}
-
-/// The snowflakes in a list.
-fn ids(list: Option<Value<'_>>) -> impl Iterator<Item = u64> + use<'_> {
-    let list = list.and_then(Value::as_list);
-    list.into_iter().flat_map(|list| list.iter()).filter_map(Value::as_id)
-}
-
-/// The snowflake under `key`.
-fn id_in(map: Map<'_>, key: Atom) -> Option<u64> {
-    map.get(key)?.as_id()
 }

@@ -2,7 +2,28 @@
 
 use mixcord_event::{Flags, Kind, Reason};
 
-use super::Slice;
+/// How much of a record's outputs is wanted.
+///
+/// One READY may find thousands of guilds gone, more than a ring holds; a guild that goes or a role that is
+/// deleted may have a million members. The record is then given again, with `from` raised by the outputs it
+/// had, until it says that nothing is left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slice {
+    /// The index of the first output; those before were delivered.
+    pub from: u16,
+    /// Derived records after which to stop, one at least.
+    pub records: usize,
+    /// Their bytes after which to stop.
+    pub bytes: usize,
+    /// Bytes of changes after which to stop, those of the batch's earlier records included.
+    pub changes: usize,
+}
+
+impl Slice {
+    /// Everything.
+    pub const WHOLE: Self =
+        Self { from: 0, records: usize::MAX, bytes: usize::MAX, changes: usize::MAX };
+}
 
 /// The `data` of an output.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -4,7 +4,7 @@ use mixcord_event::{Atom, Map, Value, atoms, edit};
 use mixcord_state::tables::{DEPARTED, MEMBERS, PRESENCES, UNCOUNTED, USERS, VOICE_STATES};
 use mixcord_state::{GuildFacts, Key, Resource, StoreError, Tally, compose};
 
-use super::id_in;
+use super::document::{id_in, maps};
 use super::world::World;
 use crate::store::Subject;
 
@@ -47,6 +47,12 @@ const NOT_OF_MEMBER: [Atom; 4] =
 /// How long it is remembered that somebody left, in microseconds, and of how many in a guild.
 const DEPARTED_US: u64 = 60_000_000;
 const DEPARTED_MAX: usize = 256;
+
+/// The users of a list of members.
+pub(super) fn users<'a>(data: Map<'a>) -> impl Iterator<Item = u64> + use<'a> {
+    let members = maps(data.get(atoms::MEMBERS));
+    members.filter_map(|member| id_in(member.get(atoms::USER)?.as_map()?, atoms::ID))
+}
 
 fn left_at(left: &[u8]) -> u64 {
     left.first_chunk().map_or(0, |at| u64::from_le_bytes(*at))

@@ -10,15 +10,12 @@ use super::{Step, id_in};
 
 /// Refreshes the payload's `member` with its `user`, or with the payload's `author` or `user`.
 pub(super) fn embedded(step: &mut Step<'_>) -> Result<(), StoreError> {
-    let data = step.data;
-    if data.get(atoms::WEBHOOK_ID).is_some_and(|id| !id.is_null()) {
+    let names = step.names;
+    if names.webhook {
         return Ok(());
     }
-    let member = step.map(atoms::MEMBER);
-    let user = member.and_then(|member| member.get(atoms::USER)).and_then(Value::as_map);
-    let user = user.or_else(|| step.map(atoms::AUTHOR)).or_else(|| step.map(atoms::USER));
-    match user {
-        Some(user) => person(step, member, user),
+    match names.person() {
+        Some(user) => person(step, names.member, user),
         None => Ok(()),
     }
 }

@@ -1,12 +1,17 @@
 //! The table: which row each kind has.
 
 use mixcord_event::Kind;
+use mixcord_state::StoreError;
 
 use super::entity::{self, Family};
+use super::step::Step;
 use super::{
-    Handler, channel, expression, guild, member, message, reaction, refresh, role, session, thread,
-    user, voice,
+    channel, expression, guild, member, message, presence, reaction, refresh, role, session,
+    thread, user, voice,
 };
+
+/// What a row does.
+pub(super) type Handler = fn(&mut Step<'_>) -> Result<(), StoreError>;
 
 /// The row of a kind; events without one are delivered as they are.
 pub(super) fn handler(kind: Kind) -> Handler {
@@ -63,7 +68,7 @@ pub(super) fn handler(kind: Kind) -> Handler {
         Kind::MESSAGE_REACTION_REMOVE => reaction::remove,
         Kind::MESSAGE_REACTION_REMOVE_ALL => reaction::remove_all,
         Kind::MESSAGE_REACTION_REMOVE_EMOJI => reaction::remove_emoji,
-        Kind::PRESENCE_UPDATE => user::presence,
+        Kind::PRESENCE_UPDATE => presence::update,
         Kind::USER_UPDATE => user::update,
         Kind::VOICE_STATE_UPDATE => voice::state,
         Kind::INTERACTION_CREATE => refresh::interaction,

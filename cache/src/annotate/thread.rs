@@ -4,15 +4,27 @@ use mixcord_event::{Map, Value, atoms, edit};
 use mixcord_state::tables::THREADS;
 use mixcord_state::{StoreError, compose};
 
-use super::{Step, channel, guild, id_in, ids, maps, refresh};
+use super::{Step, channel, expiry, id_in, ids, maps, presence, refresh};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
-    channel::put(step, THREADS, true)
+    channel::put(step, THREADS, true)?;
+    expire(step)
 }
 
 pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     let whole = step.data.contains(atoms::NAME) && step.data.contains(atoms::TYPE);
-    channel::put(step, THREADS, whole)
+    channel::put(step, THREADS, whole)?;
+    expire(step)
+}
+
+/// Lets go of threads that are archived for too long; called more often than threads are archived.
+pub(super) fn expire(step: &mut Step<'_>) -> Result<(), StoreError> {
+    let age_us = step.world.settings.threads_age.as_micros();
+    let age_us = u64::try_from(age_us).unwrap_or(u64::MAX);
+    match step.world.now_us.checked_sub(age_us).and_then(|oldest_us| oldest_us.checked_sub(1)) {
+        Some(last_us) => expiry::expire_threads(&mut step.world, last_us),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn delete(step: &mut Step<'_>) -> Result<(), StoreError> {
@@ -31,11 +43,8 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
     let mut parents: Option<Vec<u64>> =
         data.get(atoms::CHANNEL_IDS).map(|parents| ids(Some(parents)).collect());
     parents.iter_mut().for_each(|parents| parents.sort_unstable());
-    let mut kept = Vec::new();
-    for thread in maps(data.get(atoms::THREADS)) {
-        kept.extend(id_in(thread, atoms::ID));
-        step.world.put_channel(THREADS, guild, thread)?;
-    }
+    let threads = maps(data.get(atoms::THREADS));
+    let mut kept: Vec<u64> = threads.filter_map(|thread| id_in(thread, atoms::ID)).collect();
     kept.sort_unstable();
     let mut gone = Vec::new();
     step.world.store.scan(THREADS.of(guild), &mut |key, thread| {
@@ -48,8 +57,12 @@ pub(super) fn sync(step: &mut Step<'_>) -> Result<(), StoreError> {
         }
         true
     })?;
-    for id in gone {
-        step.world.erase_channel(THREADS, guild, id)?;
+    if !step.world.erase_channels(THREADS, guild, gone)? {
+        step.postpone();
+        return Ok(());
+    }
+    for thread in maps(data.get(atoms::THREADS)) {
+        step.world.put_channel(THREADS, guild, thread)?;
     }
     for member in maps(data.get(atoms::MEMBERS)) {
         if let Some(id) = id_in(member, atoms::ID) {
@@ -112,7 +125,7 @@ pub(super) fn members(step: &mut Step<'_>) -> Result<(), StoreError> {
         }
         refresh::person(step, Some(member), user)?;
         if let Some(presence) = added.get(atoms::PRESENCE).and_then(Value::as_map) {
-            guild::put_presence(&mut step.world, guild, presence)?;
+            presence::put(&mut step.world, guild, presence)?;
         }
     }
     Ok(())

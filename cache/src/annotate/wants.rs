@@ -3,13 +3,14 @@
 //! Nearly everything that a busy bot's state holds is far from the processor when its event comes: to wait
 //! for it is most of what an event costs. So it is sent for some records ahead.
 
-use mixcord_event::{Kind, Map, Record, Value, atoms};
+use mixcord_event::{Kind, Map, Record, atoms};
 use mixcord_state::tables::{
     CHANNEL_FACTS, DEPARTED, GUILD_FACTS, MEMBERS, PRESENCES, USERS, VOICE_STATES,
 };
 use mixcord_state::{Cached, Key, Pairs};
 
-use super::id_in;
+use super::document::id_in;
+use super::names::Names;
 use crate::store::Subject;
 
 /// Places in the store that a record will want. A guess: nothing but time depends on it.
@@ -25,20 +26,10 @@ pub struct Wants {
     pub subjects: [Option<Subject>; 2],
 }
 
-/// What is looked at of a payload, as far as it is there.
-#[derive(Clone, Copy, Default)]
-struct Names {
-    guild: Option<u64>,
-    channel: Option<u64>,
-    id: Option<u64>,
-    message: Option<u64>,
-    user: Option<u64>,
-}
-
 impl Wants {
     /// What the record will want, which need not be checked.
     #[must_use]
-    pub fn of(record: &Record<'_>) -> Self {
+    pub fn of(record: &Record<'_>, names: &Names<'_>) -> Self {
         let kind = record.kind();
         match kind {
             Kind::PRESENCE_UPDATE
@@ -52,16 +43,17 @@ impl Wants {
             | Kind::VOICE_STATE_UPDATE => {}
             _ => return Self::default(),
         }
-        let names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
         let guild = names.guild.unwrap_or(0);
-        let of_user = |table: Pairs| names.user.map(|user| table.at(guild, user));
+        let of_map = |user: Option<Map<'_>>| user.and_then(|user| id_in(user, atoms::ID));
+        let user = names.user_id.or_else(|| of_map(names.user)).or_else(|| of_map(names.author));
+        let of_user = |table: Pairs| user.map(|user| table.at(guild, user));
         let channel = names.channel.map(|channel| CHANNEL_FACTS.at(guild, channel));
         let facts = Some(GUILD_FACTS.at(guild));
-        let member = names.user.map(|user| Subject::Member { guild, user });
-        let people = Self { subjects: [member, names.user.map(Subject::User)], ..Self::default() };
+        let member = user.map(|user| Subject::Member { guild, user });
+        let people = Self { subjects: [member, user.map(Subject::User)], ..Self::default() };
         match kind {
             Kind::PRESENCE_UPDATE => {
-                Self { values: [of_user(PRESENCES), facts, None], ..Self::default() }
+                Self { values: [of_user(PRESENCES), None, None], ..Self::default() }
             }
             Kind::MESSAGE_CREATE => {
                 let received_us = record.header().received_us;
@@ -75,40 +67,15 @@ impl Wants {
                 Self { values: [channel, None, None], message: names.message, ..people }
             }
             Kind::GUILD_MEMBER_UPDATE => {
-                let user = names.user.map(|user| USERS.at(user));
+                let user = user.map(|user| USERS.at(user));
                 Self { values: [of_user(MEMBERS), user, facts], ..people }
             }
-            Kind::VOICE_STATE_UPDATE => Self {
-                values: [of_user(VOICE_STATES), facts, None],
-                absent: of_user(DEPARTED),
-                ..people
-            },
+            Kind::VOICE_STATE_UPDATE => {
+                let user = user.map(|user| USERS.at(user));
+                let values = [of_user(VOICE_STATES), of_user(MEMBERS), user];
+                Self { values, absent: of_user(DEPARTED), ..people }
+            }
             _ => people,
         }
-    }
-}
-
-impl Names {
-    /// One walk over the payload, which comes near by it, too.
-    fn of(data: Map<'_>) -> Self {
-        let mut names = Self::default();
-        let inner = |value: Value<'_>| value.as_map().and_then(|map| id_in(map, atoms::ID));
-        for (key, value) in data.iter() {
-            let Some(key) = key.atom() else { continue };
-            if key == atoms::GUILD_ID {
-                names.guild = value.as_id();
-            } else if key == atoms::CHANNEL_ID {
-                names.channel = value.as_id();
-            } else if key == atoms::ID {
-                names.id = value.as_id();
-            } else if key == atoms::MESSAGE_ID {
-                names.message = value.as_id();
-            } else if key == atoms::USER_ID {
-                names.user = value.as_id();
-            } else if key == atoms::USER || key == atoms::AUTHOR {
-                names.user = inner(value);
-            }
-        }
-        names
     }
 }

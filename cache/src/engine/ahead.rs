@@ -1,10 +1,11 @@
-//! Looking ahead in the records that wait: what they will want of the store is sent for while others are done.
+//! Looking ahead in the records that wait: they are checked some records before their turn, and what they will want
+//! of the store is sent for while others are done.
 
-use mixcord_event::Record;
+use mixcord_event::{Map, Record, RecordError, Seal};
 use mixcord_ring::Entry;
 use mixcord_state::{Key, compose};
 
-use crate::annotate::Wants;
+use crate::annotate::{Names, Wants};
 use crate::store::{Notes, OpenBatch};
 
 // An event takes microseconds, and a line comes in a tenth of one: one record is time enough for each step, and
@@ -18,55 +19,92 @@ const FOUND: usize = 2;
 /// at which the message is.
 const CLOSE: usize = 1;
 
-/// The records that wait in a ring, as far as they are looked at before their turn.
-pub(super) struct Ahead<I> {
-    records: I,
-    /// What the last `FAR` of those looked at want.
-    wants: [Wants; FAR],
-    /// The messages of those whose histories were looked at.
-    messages: [Option<Key>; FAR],
-    /// How many were looked at.
-    seen: usize,
-    /// How many had their turn.
-    done: usize,
+/// A record that waits.
+pub(super) struct Waiting<'a> {
+    pub(super) entry: Entry<'a>,
+    /// What it says, or why it cannot be read.
+    pub(super) record: Result<Record<'a>, RecordError>,
+    /// What its payload names.
+    pub(super) names: Names<'a>,
+    wants: Wants,
+    /// The message that it wants, once the channel's history was looked at.
+    message: Option<Key>,
 }
 
-impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<I> {
+/// The records that wait in a ring, as far as they are looked at before their turn.
+pub(super) struct Ahead<'a, I> {
+    records: I,
+    /// The one whose turn it is, or was, and those behind it: record number `n` at `n % PLACES`.
+    waiting: [Option<Waiting<'a>>; PLACES],
+    /// The number of the first, and of the one behind the last.
+    first: usize,
+    behind: usize,
+}
+
+/// A power of two above [`FAR`].
+const PLACES: usize = 8;
+
+impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
     pub(super) fn new(records: I) -> Self {
-        let (wants, messages) = ([Wants::default(); FAR], [None; FAR]);
-        Self { records, wants, messages, seen: 0, done: 0 }
+        Self { records, waiting: [const { None }; PLACES], first: 0, behind: 0 }
     }
 
-    /// The next record has its turn.
-    pub(super) fn step(&mut self, store: &OpenBatch<'_>, notes: &Notes) {
-        while self.seen < self.done + FAR {
+    /// The next record, whose turn it is; `store` is where it will look, if anywhere.
+    #[inline]
+    pub(super) fn next(
+        &mut self,
+        store: Option<&OpenBatch<'_>>,
+        notes: &Notes,
+    ) -> Option<&Waiting<'a>> {
+        if self.behind > 0 {
+            self.first += 1;
+        }
+        while self.behind <= self.first + FAR {
             let Some(entry) = self.records.next() else { break };
-            let record = Record::parse_head(entry.payload);
-            let wants = record.as_ref().map_or_else(|_| Wants::default(), Wants::of);
-            let keys = wants.values.into_iter().chain([wants.absent]);
-            keys.flatten().for_each(|key| store.expect(key));
-            wants.subjects.into_iter().flatten().for_each(|subject| notes.expect(subject));
-            self.wants[self.seen % FAR] = wants;
-            self.seen += 1;
+            let waiting = Waiting::of(entry);
+            if let Some(store) = store {
+                let Wants { values, absent, subjects, .. } = waiting.wants;
+                values.into_iter().chain([absent]).flatten().for_each(|key| store.expect(key));
+                subjects.into_iter().flatten().for_each(|subject| notes.expect(subject));
+            }
+            self.waiting[self.behind % PLACES] = Some(waiting);
+            self.behind += 1;
         }
-        if let Some(place) = self.place(NEAR) {
-            self.wants[place].values.into_iter().flatten().for_each(|key| store.expect_value(key));
+        if let Some(store) = store {
+            self.send_for_values(store);
         }
-        if let Some(place) = self.place(FOUND) {
-            let message = message(store, &self.wants[place]);
-            message.into_iter().for_each(|key| store.expect(key));
-            self.messages[place] = message;
+        self.at(0).map(|waiting| &*waiting)
+    }
+
+    fn send_for_values(&mut self, store: &OpenBatch<'_>) {
+        if let Some(waiting) = self.at(NEAR) {
+            waiting.wants.values.into_iter().flatten().for_each(|key| store.expect_value(key));
         }
-        if let Some(key) = self.place(CLOSE).and_then(|place| self.messages[place]) {
+        if let Some(waiting) = self.at(FOUND) {
+            waiting.message = message(store, &waiting.wants);
+            waiting.message.into_iter().for_each(|key| store.expect(key));
+        }
+        if let Some(key) = self.at(CLOSE).and_then(|waiting| waiting.message) {
             store.expect_value(key);
         }
-        self.done += 1;
     }
 
-    /// Where it is noted what the record so many before its turn wants, if there is one.
-    fn place(&self, before: usize) -> Option<usize> {
-        let number = self.done + before;
-        (number < self.seen).then_some(number % FAR)
+    /// The record so many before its turn, if there is one.
+    fn at(&mut self, before: usize) -> Option<&mut Waiting<'a>> {
+        let number = self.first + before;
+        if number < self.behind { self.waiting[number % PLACES].as_mut() } else { None }
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn of(entry: Entry<'a>) -> Self {
+        let record = Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal));
+        let (mut names, mut wants) = (Names::default(), Wants::default());
+        if let Ok(record) = &record {
+            names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
+            wants = Wants::of(record, &names);
+        }
+        Self { entry, record, names, wants, message: None }
     }
 }
 

@@ -3,22 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use mixcord_event::{Origin, Reason, Record};
-use mixcord_ring::{Entry, Position, Producer, StageError};
-use mixcord_state::{Arena, Inputs};
+use mixcord_event::Origin;
+use mixcord_ring::{Position, Producer, StageError};
+use mixcord_state::{Arena, InputPosition};
 
-use super::ahead::Ahead;
+use super::beside::Beside;
 use super::gap::Gap;
 use super::input::Input;
 use super::limits::{OUTPUT_BYTES_MAX, RECORDS_MAX};
-use super::reached::{Reached, Times};
+use super::pass::{End, Pass, Shard};
+use super::reached::{News, Reached, Times};
+use super::stage::stage_gap;
 use super::tally::Tally;
 use super::transaction::Ending;
-use super::work::{Done, Ground, Need, Place, Work, stage_gap};
+use super::work::{Ground, Need, Work};
 use super::{EngineError, Progress};
 use crate::annotate::Outputs;
 use crate::settings::Settings;
-use crate::store::{BATCH_BYTES_MAX, DiskStore, MemoryStore, Notes, OpenBatch};
+use crate::store::{DiskStore, MemoryStore, Notes, OpenBatch};
 
 /// The batch in work, and what stays from one to the next.
 #[derive(Debug)]
@@ -27,14 +29,18 @@ pub(super) struct Batch {
     outputs: Outputs,
     /// What a record read.
     arena: Arena,
+    /// Inputs with records in hand, in their order.
+    pub(super) waiting: Vec<Shard>,
     /// Losses to be told before anything else.
     pub(super) gaps: Vec<Gap>,
     /// How many of them are staged; the output ring may have too few places for all.
     told: usize,
     /// Whether the store has some that were not told.
     stored_gaps: bool,
+    /// Of the batch that is committed; kept for its memory.
+    news: Vec<News>,
     /// The input whose turn it is first.
-    first: (u16, u16),
+    first: Shard,
     /// Records of the batch at most: one after a batch that had to be taken back, and twice as many
     /// after each that was committed.
     records_max: usize,
@@ -54,15 +60,8 @@ pub(super) struct Around<'a> {
     pub(super) reached: &'a mut Reached,
     /// Why the system refused a file, if it did.
     pub(super) refusal: &'a mut String,
-}
-
-/// Why staging ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Nothing more waits, or the batch is long enough.
-    Enough,
-    /// The next record waits for this.
-    Waits(Need),
+    /// While two sets of sessions run side by side.
+    pub(super) beside: &'a mut Option<Beside>,
 }
 
 /// What was staged, beside the inputs' own positions.
@@ -77,9 +76,11 @@ impl Default for Batch {
             notes: Notes::default(),
             outputs: Outputs::default(),
             arena: Arena::default(),
+            waiting: Vec::new(),
             gaps: Vec::new(),
             told: 0,
             stored_gaps: false,
+            news: Vec::new(),
             first: (0, 0),
             records_max: usize::MAX,
             begun: None,
@@ -114,34 +115,49 @@ impl Batch {
         } else {
             Staged { end: End::Enough, times: around.reached.times }
         };
-        let staged = around.inputs.iter();
-        let staged: Inputs =
-            staged.filter_map(|(&key, input)| Some((key, input.reached()?))).collect();
+        let reached = |key: &Shard| {
+            let before = around.reached.positions.get(key).map(|known| known.origin);
+            Some((*key, around.inputs.get(key)?.reached(before.unwrap_or_default())?))
+        };
+        let staged: Vec<(Shard, InputPosition)> = self.waiting.iter().filter_map(reached).collect();
         // What is left of a record whose state was lost has no outputs, and is done all the same.
-        if around.out.staged_tail() == around.out.tail() && staged.is_empty() {
+        let changes = around.beside.as_ref().is_some_and(Beside::has_changes);
+        if around.out.staged_tail() == around.out.tail() && staged.is_empty() && !changes {
             return Ok(Some(match end {
                 End::Waits(Need::Bytes(bytes)) => Progress::OutputFull(bytes),
                 End::Waits(Need::File) => Progress::Refused,
                 End::Enough => Progress::Idle,
             }));
         }
-        let before = (around.reached.positions.clone(), around.reached.times);
-        around.reached.positions.extend(staged);
-        around.reached.times = times;
+        let times_before = std::mem::replace(&mut around.reached.times, times);
+        let before = staged
+            .into_iter()
+            .map(|(shard, input)| (shard, around.reached.positions.insert(shard, input)));
+        let before: Vec<_> = before.collect();
+        self.news.clear();
+        self.news.extend(around.reached.news());
         if let Some(store) = &mut around.store {
             let ending = Ending {
                 reached: around.reached,
+                news: &self.news,
                 output: (around.out.id().0, around.out.staged_tail()),
                 untold: &self.gaps[self.told..],
                 had_untold: self.stored_gaps,
+                beside: around.beside.as_mut(),
             };
             if let Err(error) = ending.commit(store.writer_mut()) {
-                (around.reached.positions, around.reached.times) = before;
+                around.reached.times = times_before;
+                for (shard, input) in before {
+                    match input {
+                        Some(input) => around.reached.positions.insert(shard, input),
+                        None => around.reached.positions.remove(&shard),
+                    };
+                }
                 return Err(error.into());
             }
         }
         let held_back = if around.store.is_some() { &[] } else { &self.gaps[self.told..] };
-        around.reached.committed(held_back);
+        around.reached.committed(&self.news, held_back);
         self.tally.commit();
         self.notes.committed();
         Ok(None)
@@ -186,11 +202,8 @@ impl Batch {
 
     /// Annotates and stages what waits, until the output ring is full.
     fn stage_records(&mut self, around: &mut Around<'_>) -> Result<Staged, EngineError> {
-        let Reached { positions, shards, times, .. } = &*around.reached;
-        let (mut applied_us, cut_us) = (times.applied_us, times.cut_us);
-        let mut left = self.records_max.min(RECORDS_MAX);
-        self.begun = None;
-        let mut work = Work {
+        let Reached { positions, times, .. } = &*around.reached;
+        let work = Work {
             out: around.out,
             settings: around.settings,
             ground: match &mut around.store {
@@ -203,92 +216,41 @@ impl Batch {
             refusal: around.refusal,
             tally: &mut self.tally,
         };
-        let mut end = End::Enough;
-        let mut torn = false;
+        self.begun = None;
+        let mut pass = Pass {
+            work,
+            left: self.records_max.min(RECORDS_MAX),
+            cut_us: times.cut_us,
+            applied_us: times.applied_us,
+            begun: &mut self.begun,
+            too_much: self.too_much,
+            end: End::Enough,
+            torn: false,
+            beside: around.beside.as_mut(),
+        };
+        let may_go_on = pass.due()?;
         // Whoever was not served when the last round ended is served first in this one: under
         // back-pressure all shards slow down alike.
-        let (after, before) =
-            (around.inputs.range(self.first..), around.inputs.range(..self.first));
-        let order: Vec<_> = after.chain(before).map(|(key, _)| *key).collect();
-        'inputs: for key in &order {
-            let Some(input) = around.inputs.get_mut(key).filter(|_| Some(key.0) == *shards) else {
-                continue;
-            };
-            let ring = input.id();
-            let known = positions.get(key);
-            let mut staged = 0;
-            let mut part = None;
-            let mut stopped = false;
-            let mut newer = None;
-            let mut cut = input.cut;
-            let mut ahead = Ahead::new(input.rest());
-            for entry in input.rest() {
-                if left == 0 || work.ground.changed_bytes() > BATCH_BYTES_MAX {
-                    stopped = true;
-                    break;
-                }
-                left -= 1;
-                if let Ground::Store(store) = &work.ground {
-                    ahead.step(store, work.notes);
-                }
-                let at = Place { shard: *key, ring, position: entry.position };
-                let received_us = received_us(entry);
-                if cut.leaves_out(entry.position, received_us, cut_us) {
-                    match work.leave_out(at, cut) {
-                        Done::Waits(need) => end = End::Waits(need),
-                        _ => {
-                            staged += 1;
-                            continue;
-                        }
-                    }
-                    stopped = true;
-                    break;
-                }
-                let known = known.filter(|known| known.position == entry.position);
-                let from = known.map_or(0, |known| known.index);
-                let place = Some((*key, entry.position));
-                self.begun = place;
-                let done = match place == self.too_much {
-                    true => work.tell(at, from, Reason::Undeliverable),
-                    false => work.record(at, entry, from)?,
-                };
-                match done {
-                    Done::Staged => {
-                        applied_us = applied_us.max(received_us.unwrap_or(0));
-                        staged += 1;
-                        continue;
-                    }
-                    Done::Part(index) => part = Some(index),
-                    Done::Waits(need) => end = End::Waits(need),
-                    Done::Torn(need) => (end, torn) = (End::Waits(need), true),
-                    Done::Newer(error) => {
-                        newer = Some((entry.position, error));
-                        break;
-                    }
-                }
-                stopped = true;
+        let first = self.waiting.partition_point(|key| *key < self.first);
+        let (before, after) = self.waiting.split_at(first);
+        for &key in after.iter().chain(before).filter(|_| may_go_on) {
+            let Some(input) = around.inputs.get_mut(&key) else { continue };
+            if let Some(first) = pass.input(key, input, positions.get(&key))? {
+                self.first = first;
                 break;
             }
-            drop(ahead);
-            input.cut = cut;
-            work.tally.records(staged);
-            input.advance(staged, part);
-            if let Some((position, error)) = newer {
-                input.stop_before(position, error);
-            }
-            if stopped {
-                let served = staged > 0 && !torn;
-                self.first = if served { (key.0, key.1.saturating_add(1)) } else { *key };
-                break 'inputs;
-            }
         }
+        let Pass { mut applied_us, end, torn, .. } = pass;
         if torn {
             // Half a record is staged behind the others: begin again, record by record.
             self.take_back(around.out, around.store.as_deref_mut(), around.inputs);
+            if let Some(store) = &around.store {
+                *around.beside = Beside::load(&store.view(&Arena::default()))?;
+            }
             self.records_max = 1;
             applied_us = times.applied_us;
         }
-        Ok(Staged { end, times: Times { applied_us, cut_us } })
+        Ok(Staged { end, times: Times { applied_us, cut_us: times.cut_us } })
     }
 
     /// Stages the losses that are to be told first, as many as there is room for; gives the bytes that are
@@ -310,9 +272,4 @@ impl Batch {
         }
         Ok(None)
     }
-}
-
-/// When a record was received, if it says so.
-fn received_us(entry: Entry<'_>) -> Option<u64> {
-    Record::parse_head(entry.payload).ok().map(|record| record.header().received_us)
 }

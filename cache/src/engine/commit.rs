@@ -6,7 +6,8 @@ use mixcord_state::{Arena, StoreError};
 
 use super::batch::Around;
 use super::input::{self, Input};
-use super::{Engine, EngineError, Progress};
+use super::reshard::is_read;
+use super::{Engine, EngineError, Progress, follow};
 use crate::annotate;
 use crate::kill;
 use crate::store::{OpenBatch, Tables};
@@ -16,13 +17,14 @@ impl Engine {
         if !self.fill() {
             return Ok(Progress::Idle);
         }
-        let Self { out, store, settings, inputs, reached, batch, refusal, .. } = self;
-        let mut around = Around { out, store: store.as_mut(), settings, inputs, reached, refusal };
+        let Self { out, store, settings, inputs, reached, batch, refusal, beside, .. } = self;
+        let store = store.as_mut();
+        let mut around = Around { out, store, settings, inputs, reached, refusal, beside };
         let began = Instant::now();
         match batch.commit(&mut around) {
             Ok(None) => {}
             Ok(Some(progress)) => {
-                self.inputs.values_mut().for_each(Input::leave);
+                self.each_waiting(Input::leave);
                 return Ok(progress);
             }
             Err(EngineError::Store(error)) if !error.is_damage() => return self.make_room(error),
@@ -33,9 +35,11 @@ impl Engine {
         self.out.publish();
         self.batch.tally.took(began.elapsed());
         kill::point();
-        self.inputs.values_mut().for_each(Input::release);
-        self.inputs.values_mut().for_each(Input::leave);
+        self.each_waiting(Input::release);
+        self.each_waiting(Input::leave);
         self.batch.published();
+        self.refused()?;
+        self.beside_committed();
         self.knew_positions = true;
         self.keep_room()?;
         Ok(Progress::Worked)
@@ -43,7 +47,7 @@ impl Engine {
 
     /// The store does not take the batch, which begins anew: shorter, if it can be; else with less beside it.
     fn make_room(&mut self, error: StoreError) -> Result<Progress, EngineError> {
-        self.take_back();
+        self.take_back()?;
         if !self.batch.shorten() {
             return Ok(Progress::Worked);
         }
@@ -90,35 +94,47 @@ impl Engine {
     }
 
     /// Forgets the batch; nothing of it was committed.
-    pub(super) fn take_back(&mut self) {
+    fn take_back(&mut self) -> Result<(), StoreError> {
+        self.discard();
+        if self.beside.is_some() { self.reload_beside() } else { Ok(()) }
+    }
+
+    /// The same where the state is of no use any more.
+    pub(super) fn discard(&mut self) {
         self.batch.take_back(&mut self.out, self.store.as_mut(), &mut self.inputs);
     }
 
     /// Keeps the positions in the output ring too.
     pub(super) fn set_checkpoint(&mut self) {
         let store = self.store.as_ref().map_or(0, |store| store.id());
-        let checkpoint = self.reached.to_checkpoint(store);
         let limit = self.out.geometry().checkpoint_bytes as usize;
-        let mut bytes = checkpoint.to_bytes(limit);
-        self.batch.tally.figures().put(&mut bytes, limit);
+        let mut bytes = self.reached.checkpoint(store, limit);
+        self.batch.tally.put(&mut bytes, limit);
         if let Err(error) = self.out.set_checkpoint(&bytes) {
             tracing::error!("{error}");
+        }
+    }
+
+    /// Of many inputs few have records: the others are left alone.
+    fn each_waiting(&mut self, change: impl Fn(&mut Input)) {
+        for key in &self.batch.waiting {
+            self.inputs.get_mut(key).into_iter().for_each(&change);
         }
     }
 
     /// Takes what waits in the rings; says whether there is anything to do.
     fn fill(&mut self) -> bool {
         let limits = input::limits(self.inputs.len());
-        let mut some = false;
+        self.batch.waiting.clear();
+        let is_read = is_read(self.beside.as_ref(), self.reached.shards);
         for (key, input) in &mut self.inputs {
-            if Some(key.0) == self.reached.shards {
-                let from = self.reached.positions.get(key).map_or(0, |known| known.position);
-                if let Some(reason) = input.fill(from, limits) {
-                    self.batch.gaps.push(super::Gap { shard: *key, reason });
+            if is_read(key.0) && !input.is_idle() {
+                let (positions, gaps) = (&mut self.reached.positions, &mut self.batch.gaps);
+                if follow::fill(positions, gaps, (*key, input), limits) {
+                    self.batch.waiting.push(*key);
                 }
-                some |= input.next().is_some();
             }
         }
-        some || !self.batch.gaps.is_empty()
+        !self.batch.waiting.is_empty() || !self.batch.gaps.is_empty() || self.beside_waits()
     }
 }

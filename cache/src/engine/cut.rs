@@ -14,9 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mixcord_event::{Reason, Record};
 use mixcord_ring::{Limits, Position};
 
-use super::Engine;
-use super::gap::Gap;
 use super::work::{Done, Place, Work};
+use super::{Engine, follow};
 
 /// How long after a change an event of the time before may still come, in microseconds.
 const SETTLE_US: u64 = 1_000_000;
@@ -63,6 +62,7 @@ impl Cut {
 impl Work<'_> {
     /// Leaves a record out; the first one of its ring is told.
     pub(super) fn leave_out(&mut self, at: Place, cut: Cut) -> Done {
+        self.ground.forget_reads();
         if cut.told_at != Some(at.position) {
             return Done::Staged;
         }
@@ -99,9 +99,9 @@ impl Engine {
     pub(super) fn oldest_unread_us(&mut self, shards: u16) -> Option<u64> {
         let mut oldest = None;
         for (&shard, input) in self.inputs.range_mut((shards, 0)..=(shards, u16::MAX)) {
-            let from = self.reached.positions.get(&shard).map_or(0, |known| known.position);
-            if let Some(reason) = input.fill(from, ONE) {
-                self.batch.gaps.push(Gap { shard, reason });
+            let (positions, gaps) = (&mut self.reached.positions, &mut self.batch.gaps);
+            if !follow::fill(positions, gaps, (shard, input), ONE) {
+                continue;
             }
             let record = input.next().and_then(|next| Record::parse_head(next.payload).ok());
             let received_us = record.map(|record| record.header().received_us);

@@ -1,28 +1,34 @@
 //! Which rings are read.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use mixcord_event::{Reason, topology};
 use mixcord_state::InputPosition;
 
 use super::gap::Gap;
-use super::input::{Input, file_of};
+use super::input::{FileId, Input};
 use super::{Engine, EngineError};
 
 /// How often it is said of a ring that it cannot be read.
-const REMIND: Duration = Duration::from_secs(10);
+pub(super) const REMIND: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Joins the shard rings that appeared, and those that were made anew. One that cannot be read
     /// stops its own shard only.
     pub(super) fn discover(&mut self) -> Result<(), EngineError> {
-        let names = self.namespace.rings().map_err(EngineError::List)?;
-        self.complaints.retain(|name, _| names.contains(name));
-        for name in &names {
+        let is_changed = self.listing.look(&self.namespace).map_err(EngineError::List)?;
+        if is_changed && !self.listing.files.is_empty() {
+            // A copy that is to be begun with is there before the first ring of its shards.
+            self.take_copy()?;
+        }
+        let files = std::mem::take(&mut self.listing.files);
+        self.complaints.retain(|name, _| files.contains_key(name));
+        for (name, file) in &files {
             let Some((shard, shards)) = topology::parse_shard_ring(name) else { continue };
             let key = (shards, shard);
             if let Some(input) = self.inputs.get_mut(&key)
-                && !input.is_over(file_of(&self.namespace, name))
+                && (!is_changed && input.is_settled() || !input.is_over(Some(*file)))
             {
                 continue;
             }
@@ -35,10 +41,29 @@ impl Engine {
                 Err(error) => self.complain(name, &error.to_string()),
             }
         }
-        self.choose_shards();
-        self.leave_old_counts(&names);
-        self.retire_old_counts(self.old_rings_kept);
+        // While the count changes both are read.
+        if self.beside.is_none() {
+            self.choose_shards();
+            self.leave_old_counts(&files);
+            self.retire_old_counts(self.old_rings_kept);
+        }
+        self.complain_of_others();
+        self.listing.files = files;
         Ok(())
+    }
+
+    /// While the count changes, whoever writes rings of a third one waits until that is over.
+    fn complain_of_others(&mut self) {
+        let Some(beside) = &self.beside else { return };
+        let is_other = |shards| beside.overlap.side(shards).is_none();
+        let others = self.inputs.iter().filter(|(key, input)| is_other(key.0) && input.is_alive());
+        let others: Vec<_> = others.map(|(key, _)| topology::shard_ring(key.1, key.0)).collect();
+        for name in others {
+            self.complain(
+                &name,
+                "it is of a third shard count, and the change to another one comes first",
+            );
+        }
     }
 
     fn complain(&mut self, name: &str, error: &str) {
@@ -75,10 +100,10 @@ impl Engine {
     /// Forgets rings of other counts that are gone: should there be one of that name again, it is
     /// another ring, and read from its beginning. While they are there their positions stay, for their
     /// gateway may come back.
-    fn leave_old_counts(&mut self, names: &[String]) {
+    fn leave_old_counts(&mut self, files: &BTreeMap<String, FileId>) {
         let Some(current) = self.reached.shards else { return };
         let is_gone = |&(shards, shard): &(u16, u16)| {
-            shards != current && !names.contains(&topology::shard_ring(shard, shards))
+            shards != current && !files.contains_key(&topology::shard_ring(shard, shards))
         };
         let gone: Vec<_> = self.reached.positions.keys().copied().filter(is_gone).collect();
         for shard in gone {

@@ -62,6 +62,7 @@ impl EngineError {
                 DiskError::Locked { .. }
                 | DiskError::NotOurs { .. }
                 | DiskError::Newer { .. }
+                | DiskError::Copy { .. }
                 | DiskError::Store(StoreError::NoSpace { .. }) => true,
                 DiskError::Io { source, .. } => matches!(
                     source.kind(),

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use mixcord_event::topology::CACHE_GROUP;
-use mixcord_event::{Reason, RecordError, sections};
+use mixcord_event::{Origin, Reason, Record, RecordError, sections};
 use mixcord_ring::{
     AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
     Ring, Sleeping, Start, TakeError,
@@ -34,6 +34,8 @@ pub(super) struct Input {
     ring: Ring,
     /// The segment's file, by which a ring that was made anew is told from this one.
     file: FileId,
+    /// Another stood in its place at the last look.
+    replaced: bool,
     /// `None` once the ring turned out to be damaged, or the group to be gone.
     member: Option<Member>,
     /// When the ring is tried again.
@@ -47,6 +49,8 @@ pub(super) struct Input {
     part: Option<u16>,
     /// What of it is left out after a change of the shard count.
     pub(super) cut: Cut,
+    /// It is not the turn of the one behind those staged: another ring is too far behind.
+    pub(super) stops: bool,
     /// The one behind those staged is of another release: the ring is left when these are committed.
     leaves: bool,
     /// Since when it is known to be read to its end, by everybody, with nobody who writes it.
@@ -57,7 +61,7 @@ pub(super) struct Input {
 pub(super) type FileId = (u64, u64);
 
 /// The file of a ring's segment, if there is one.
-pub(super) fn file_of(namespace: &Namespace, name: &str) -> Option<FileId> {
+fn file_of(namespace: &Namespace, name: &str) -> Option<FileId> {
     let path = Namespace::directory().join(format!("{}.{name}", namespace.prefix()));
     let file = std::fs::symlink_metadata(path).ok()?;
     Some((file.dev(), file.ino()))
@@ -70,6 +74,22 @@ pub(super) enum InputError {
     Attach(#[from] AttachError),
     #[error(transparent)]
     Join(#[from] JoinError),
+}
+
+/// The record at which an input goes on that was read from another ring before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) position: Position,
+    /// Where it was first; `None` where that cannot be read.
+    pub(super) at: Option<Origin>,
+    /// Records before it are gone of which that cannot be said.
+    pub(super) lost: bool,
+}
+
+/// Where a record of `ring` was first.
+fn origin_of(ring: u64, entry: &Entry<'_>) -> Option<Origin> {
+    let origin = Record::parse_head(entry.payload).ok()?.header().origin;
+    Some(origin.or(Origin { ring, position: entry.position }))
 }
 
 impl Input {
@@ -94,6 +114,7 @@ impl Input {
         Ok(Some(Self {
             ring,
             file,
+            replaced: false,
             member,
             retry: None,
             batch: None,
@@ -101,6 +122,7 @@ impl Input {
             done: 0,
             part: None,
             cut: Cut::default(),
+            stops: false,
             leaves: false,
             over: None,
         }))
@@ -109,14 +131,20 @@ impl Input {
     /// Whether the ring is to be joined again: another one stands in its place, and of this one
     /// nothing more can come; or it could not be read and may be by now.
     pub(super) fn is_over(&mut self, file: Option<FileId>) -> bool {
+        let replaced = file.is_some_and(|file| file != self.file);
+        self.replaced = replaced;
         if self.batch.is_some() {
             return false;
         }
-        let replaced = file.is_some_and(|file| file != self.file);
         match &mut self.member {
             Some(member) => replaced && !self.ring.producer_alive() && !member.has_work(),
             None => replaced || self.retry.is_none_or(|at| at <= Instant::now()),
         }
+    }
+
+    /// Whether it is read until its file is another.
+    pub(super) fn is_settled(&self) -> bool {
+        self.member.is_some() && !self.replaced
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -130,6 +158,11 @@ impl Input {
 
     pub(super) fn is_alive(&self) -> bool {
         self.ring.producer_alive()
+    }
+
+    /// Whether nothing is in hand and nothing waits; false says nothing.
+    pub(super) fn is_idle(&self) -> bool {
+        self.batch.is_none() && self.member.as_ref().is_some_and(Member::is_idle)
     }
 
     pub(super) fn has_work(&mut self) -> bool {
@@ -175,32 +208,72 @@ impl Input {
     /// `from` itself is no longer there, that is a loss to be told.
     pub(super) fn fill(&mut self, from: Position, limits: Limits) -> Option<Reason> {
         let mut loss = None;
-        while self.batch.is_none() {
-            let member = self.member.as_mut()?;
-            let batch = match member.take(limits) {
-                Ok(Some(batch)) => batch,
-                Ok(None) => break,
+        while self.batch.is_none()
+            && let Some(batch) = self.take(limits)
+        {
+            if batch.first().is_some_and(|first| first.position > from) {
+                loss = Some(Reason::RecordsLost);
+            }
+            let known = batch.records().take_while(|entry| entry.position < from).count();
+            self.batch = Some(batch);
+            self.know(known);
+        }
+        loss
+    }
+
+    /// Takes what waits, if nothing is in hand, up to the record that `sought` names, or what stands in its place: what
+    /// was first before that one is known from another ring. Gives its position, where it was first if that can be
+    /// read, and whether something before it may be lost; `None` while it is not there.
+    pub(super) fn find(&mut self, sought: Origin, limits: Limits) -> Option<Found> {
+        let ring = self.id();
+        let mut lost = false;
+        loop {
+            if self.batch.is_none() {
+                self.batch = Some(self.take(limits)?);
+                (self.staged, self.done) = (0, 0);
+            }
+            let (mut known, mut found) = (self.staged, None);
+            for entry in self.rest() {
+                match origin_of(ring, &entry) {
+                    Some(at) if at.ring == sought.ring && at.position < sought.position => {}
+                    None if entry.lost => lost = true,
+                    at => {
+                        found = Some(Found { position: entry.position, at, lost });
+                        break;
+                    }
+                }
+                known += 1;
+            }
+            self.know(known);
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+
+    /// The next batch, where there is one.
+    fn take(&mut self, limits: Limits) -> Option<Batch> {
+        loop {
+            match self.member.as_mut()?.take(limits) {
+                Ok(taken) => return taken,
                 Err(error @ TakeError::Evicted { .. }) => {
                     tracing::error!(ring = self.ring.name(), "{error}");
-                    continue;
                 }
                 Err(error) => {
                     tracing::error!(ring = self.ring.name(), "the ring is not read: {error}");
                     let gone = matches!(error, TakeError::Removed);
                     self.retry = (!gone).then(|| Instant::now() + RETRY);
                     self.member = None;
-                    break;
+                    return None;
                 }
-            };
-            if batch.first().is_some_and(|first| first.position > from) {
-                loss = Some(Reason::RecordsLost);
             }
-            let known = batch.records().take_while(|entry| entry.position < from).count();
-            self.batch = Some(batch);
-            (self.staged, self.done) = (known, known);
-            self.acknowledge();
         }
-        loss
+    }
+
+    /// So many records of the batch in hand are committed already.
+    fn know(&mut self, records: usize) {
+        (self.staged, self.done) = (records, records);
+        self.acknowledge();
     }
 
     /// The next record that is not staged.
@@ -252,15 +325,22 @@ impl Input {
         }
     }
 
-    /// Where what is staged ends, if anything is.
-    pub(super) fn reached(&self) -> Option<InputPosition> {
-        let batch = self.batch.as_ref()?;
-        let (position, index) = match self.part {
-            Some(index) => (batch.get(self.staged)?.position, index),
+    /// Where what is staged ends, if anything is; `before` is where it began in the log that its records came from.
+    pub(super) fn reached(&self, before: Origin) -> Option<InputPosition> {
+        let (batch, ring) = (self.batch.as_ref()?, self.id());
+        let (entry, behind, index) = match self.part {
+            Some(index) => (batch.get(self.staged)?, 0, index),
             None if self.staged == self.done => return None,
-            None => (batch.get(self.staged - 1)?.position + 1, 0),
+            None => (batch.get(self.staged - 1)?, 1, 0),
         };
-        Some(InputPosition { ring: self.id(), position, index })
+        // Of what cannot be read that is known in the ring of a gateway alone.
+        let is_own = before.ring == 0 || before.ring == ring;
+        let own = is_own.then_some(Origin { ring, position: entry.position });
+        let origin = match origin_of(ring, &entry).or(own) {
+            Some(at) => Origin { position: at.position + behind, ..at },
+            None => before,
+        };
+        Some(InputPosition { ring, position: entry.position + behind, index, origin })
     }
 
     /// Releases the records staged: they are committed.

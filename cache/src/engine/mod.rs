@@ -7,16 +7,30 @@
 
 mod ahead;
 mod batch;
+mod beside;
 mod commit;
+mod copied;
 mod cut;
 mod discover;
 mod error;
+mod follow;
 mod gap;
 mod input;
+mod judged;
 mod limits;
+mod listing;
+mod order;
+mod pass;
+#[cfg(test)]
+mod pass_tests;
 mod reached;
+mod refill;
+mod reshard;
+mod rest;
 mod retire;
+mod shrink;
 mod sizes;
+mod stage;
 mod startup;
 mod tally;
 mod transaction;
@@ -27,15 +41,17 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mixcord_holdup::Holdup;
-use mixcord_ring::{Bell, Geometry, Namespace, Pace, Pacer, Producer, arm_all};
+use mixcord_ring::{Bell, Geometry, Namespace, Pace, Pacer, Producer, Ticket, Woken, arm_all};
 
 use self::batch::Batch;
+use self::beside::Beside;
 pub use self::error::EngineError;
-use self::gap::Gap;
 use self::input::Input;
+use self::listing::Listing;
 use self::reached::Reached;
+use self::rest::Rest;
 use crate::settings::Settings;
-use crate::store::DiskStore;
+use crate::store::{CopyFrom, DiskStore};
 
 /// What the engine is to do.
 #[derive(Clone, Debug)]
@@ -44,6 +60,8 @@ pub struct Plan {
     pub instance: String,
     /// The store's directory, or no store.
     pub state: Option<PathBuf>,
+    /// What the store is made of, where there is none.
+    pub state_from: Option<CopyFrom>,
     /// How large the store may become, in bytes.
     pub state_bytes_max: u64,
     /// What is cached.
@@ -85,13 +103,19 @@ pub struct Engine {
     batch: Batch,
     /// Whether it was known at the start how far the inputs had been read.
     knew_positions: bool,
+    listing: Listing,
     /// Rings that cannot be read, and when that was said.
     complaints: BTreeMap<String, Instant>,
     /// Why the system refused what was to be written last.
     refusal: String,
     old_rings_kept: Duration,
+    /// A copy that was not taken, until it is committed what is lost with it.
+    refused: Option<PathBuf>,
     pacer: Pacer,
     looked: Option<Instant>,
+    rest: Rest,
+    /// While the shard count changes.
+    beside: Option<Beside>,
 }
 
 /// The longest sleep while the output ring is full.
@@ -140,11 +164,19 @@ impl Engine {
     /// # Errors
     /// When the process should end; starting it again is safe.
     pub fn round(&mut self) -> Result<Progress, EngineError> {
-        self.look_after()?;
-        match self.commit_round() {
+        let began = Instant::now();
+        let done = match self.look_after(began).and_then(|()| self.commit_round()) {
+            Ok(Progress::Idle) => self.rest().map(|()| Progress::Idle),
+            other => other,
+        };
+        match done {
+            Ok(Progress::Worked) => {
+                self.batch.tally.worked(began.elapsed());
+                done
+            }
             Err(EngineError::Store(error)) if error.is_damage() => {
                 tracing::error!("{error}: beginning anew");
-                self.take_back();
+                self.discard();
                 self.lose_state()?;
                 Ok(Progress::Worked)
             }
@@ -163,40 +195,49 @@ impl Engine {
                 }
                 if let Some(nap) = self.pacer.rest() {
                     // Records come so often that nobody needs to ring for one.
-                    self.bell.wait(ticket, timeout.min(nap));
+                    self.sleep(ticket, timeout.min(nap));
                     return;
                 }
                 let inputs = &mut self.inputs;
                 arm_all(|arm| inputs.values_mut().filter_map(Input::sleeping).for_each(arm));
                 let tick =
                     self.inputs.values().filter_map(Input::tick).fold(timeout, Duration::min);
-                let shards = self.reached.shards;
-                let mut read = self.inputs.iter_mut().filter(|(key, _)| Some(key.0) == shards);
-                if read.any(|(_, input)| input.has_work()) {
+                let is_read = reshard::is_read(self.beside.as_ref(), self.reached.shards);
+                let mut read = self.inputs.iter_mut().filter(|(key, _)| is_read(key.0));
+                if read.any(|(_, input)| !input.stops && input.has_work()) {
                     return;
                 }
-                self.bell.wait(ticket, tick);
+                self.sleep(ticket, tick);
             }
             Progress::OutputFull(bytes) => {
                 // Room for `bytes` says nothing of several outputs at once, nor of an old entity
                 // beside: this never returns without a pause.
                 let fits = self.out.arm_space(bytes) && self.out.has_space(bytes);
                 let pause = if fits { FULL_PAUSE } else { FULL_LOOK };
-                self.bell.wait(ticket, timeout.min(pause));
+                self.sleep(ticket, timeout.min(pause));
             }
             Progress::Refused | Progress::StoreFull => {
-                self.bell.wait(ticket, timeout);
+                self.sleep(ticket, timeout);
             }
         }
     }
 
+    fn sleep(&mut self, ticket: Ticket, time: Duration) {
+        let began = Instant::now();
+        if self.bell.wait(ticket, time) == Woken::TimedOut {
+            self.batch.tally.overslept(began.elapsed().saturating_sub(time));
+        }
+    }
+
     /// What has to be done now and then.
-    fn look_after(&mut self) -> Result<(), EngineError> {
-        let now = Instant::now();
+    fn look_after(&mut self, now: Instant) -> Result<(), EngineError> {
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.looked = Some(now);
             self.discover()?;
+            self.tell_wishes();
+            self.take_order();
         }
+        self.tend_beside(now)?;
         Ok(())
     }
 }

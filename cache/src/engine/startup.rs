@@ -10,8 +10,10 @@ use mixcord_state::{Arena, Checkpoint, InputPosition, Read, compose, meta};
 use super::batch::Batch;
 use super::gap::Gap;
 use super::input::Input;
+use super::listing::Listing;
 use super::reached::{Reached, Stored};
-use super::{Engine, EngineError, Plan};
+use super::rest::Rest;
+use super::{Engine, EngineError, Plan, beside, follow};
 use crate::annotate::forget_uncached;
 use crate::store::{DiskStore, Fate, Notes, OpenBatch, announce};
 
@@ -26,9 +28,12 @@ impl Engine {
         let bell = namespace.bell()?;
         // A store that cannot be had leaves no ring behind.
         let attached = Producer::attach(&namespace, topology::OUTPUT_RING, &bell);
+        let has_read = attached.as_ref().is_ok_and(|out| told(out).is_some());
         let opened = |plan: &Plan| -> Result<_, EngineError> {
+            // Events have passed since any copy, and nobody gives them again.
+            let copy = plan.state_from.as_ref().filter(|_| !has_read);
             Ok(match &plan.state {
-                Some(dir) => Some(DiskStore::open(dir, plan.state_bytes_max)?),
+                Some(dir) => Some(DiskStore::open_or_load(dir, plan.state_bytes_max, copy)?),
                 None => None,
             })
         };
@@ -51,6 +56,11 @@ impl Engine {
         let fate = store.as_ref().map(|(_, fate)| *fate);
         if let (Some(Fate::New), Some(dir)) = (fate, &plan.state) {
             tracing::info!("there was no state in {}: it begins anew", dir.display());
+            if let Some(from) = &plan.state_from {
+                tracing::warn!(
+                    "this instance has passed events on since any copy of its state: {from} is not read"
+                );
+            }
         }
         let mut engine = Self {
             namespace,
@@ -65,10 +75,15 @@ impl Engine {
             complaints: BTreeMap::new(),
             refusal: String::new(),
             old_rings_kept: plan.old_rings_kept,
+            refused: None,
+            listing: Listing::default(),
             pacer: Pacer::default(),
             looked: None,
+            rest: Rest::default(),
+            beside: None,
         };
         engine.compare(fate)?;
+        engine.load_beside()?;
         let mut engine = engine.fit(plan.output)?;
         match engine.forget_uncached() {
             Err(EngineError::Store(error)) if error.is_damage() => {
@@ -94,12 +109,7 @@ impl Engine {
 
     /// Makes store and output ring agree.
     fn compare(&mut self, fate: Option<Fate>) -> Result<(), EngineError> {
-        let checkpoint = self.out.checkpoint().and_then(|bytes| {
-            let read = Checkpoint::from_bytes(&bytes);
-            let read = read.inspect_err(|error| tracing::warn!("{error}")).ok();
-            // A cache that has read nothing yet says which store it has, and no more.
-            read.filter(|checkpoint| !checkpoint.inputs.is_empty())
-        });
+        let checkpoint = told(&self.out);
         let Some(store) = &self.store else {
             match checkpoint {
                 Some(checkpoint) => self.reached = Reached::of_checkpoint(checkpoint),
@@ -142,6 +152,9 @@ impl Engine {
         };
         self.reached = stored.reached;
         self.batch.resume(stored.gaps);
+        if stored.is_loaded {
+            return self.belong_here();
+        }
         if ring != id {
             tracing::error!("the output ring is another one than before");
             self.tell(Reason::OutputLost);
@@ -162,6 +175,12 @@ impl Engine {
 
     /// The state is of no use any more: it begins anew at the positions reached.
     pub(super) fn lose_state(&mut self) -> Result<(), EngineError> {
+        if self.beside.take().is_some() || self.store.as_ref().is_some_and(beside::is_in) {
+            tracing::error!(
+                "the change of the shard count is forgotten with the state: the rings of both counts are read one \
+                 after the other"
+            );
+        }
         if let Some(store) = &mut self.store {
             store.rebuild()?;
         }
@@ -170,6 +189,7 @@ impl Engine {
         // Notes are of the state that was.
         self.batch.notes = Notes::default();
         self.tell(Reason::StateLost);
+        self.ask_all_anew();
         Ok(())
     }
 
@@ -189,6 +209,8 @@ impl Engine {
             }
             Some(known) if known.is_of(id) => known.ring = id,
             Some(known) if known.is_ended() => *known = InputPosition::whole(id, 0),
+            // Its records have been elsewhere before: they say where to go on.
+            Some(known) if follow::is_followed(known) => {}
             Some(known) => {
                 tracing::error!(shard = shard.1, "the shard's ring is another one than before");
                 *known = InputPosition::whole(id, 0);
@@ -199,10 +221,21 @@ impl Engine {
                     let knew = self.knew_positions;
                     let reason = if knew { Reason::RecordsLost } else { Reason::StateLost };
                     self.batch.gaps.push(Gap { shard, reason });
+                    if reason == Reason::StateLost {
+                        self.ask_anew(shard, InputPosition::whole(id, floor));
+                    }
                 }
                 self.reached.positions.insert(shard, InputPosition::whole(id, floor));
             }
         }
         self.inputs.insert(shard, input);
     }
+}
+
+/// How far the output ring says that the inputs were read. A cache that has read nothing yet says which store it has,
+/// and no more.
+fn told(out: &Producer) -> Option<Checkpoint> {
+    let read = Checkpoint::from_bytes(&out.checkpoint()?);
+    let read = read.inspect_err(|error| tracing::warn!("{error}")).ok();
+    read.filter(|checkpoint| !checkpoint.inputs.is_empty())
 }

@@ -3,11 +3,15 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mixcord_event::figures::CacheFigures;
+use mixcord_event::pauses::Pauses;
 use mixcord_event::{Kind, Reason};
 
 #[derive(Debug)]
 pub(super) struct Tally {
     committed: CacheFigures,
+    pauses: Pauses,
+    /// Their section, encoded when they change.
+    encoded_pauses: Vec<u8>,
     /// Of the batch that is being made.
     kinds: Vec<Kind>,
     gaps: Vec<Reason>,
@@ -16,10 +20,15 @@ pub(super) struct Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let started_us = u64::try_from(now.as_micros()).unwrap_or(0);
-        let committed = CacheFigures::begin(std::process::id(), started_us);
-        Self { committed, kinds: Vec::new(), gaps: Vec::new(), records: 0 }
+        let committed = CacheFigures::begin(std::process::id(), now_us());
+        Self {
+            committed,
+            pauses: Pauses::default(),
+            encoded_pauses: Pauses::default().encode(),
+            kinds: Vec::new(),
+            gaps: Vec::new(),
+            records: 0,
+        }
     }
 }
 
@@ -60,10 +69,32 @@ impl Tally {
         self.committed.commit(took);
     }
 
-    /// What is committed.
-    pub(super) fn figures(&self) -> &CacheFigures {
-        &self.committed
+    /// So long a round took that had something to do.
+    pub(super) fn worked(&mut self, took: Duration) {
+        if self.pauses.work.count(took, now_us) {
+            self.encoded_pauses = self.pauses.encode();
+        }
     }
+
+    /// So much longer than it wanted to it slept.
+    pub(super) fn overslept(&mut self, late: Duration) {
+        if self.pauses.late.count(late, now_us) {
+            self.encoded_pauses = self.pauses.encode();
+        }
+    }
+
+    /// Appends what is counted to a checkpoint, as far as that is not longer than `limit` then.
+    pub(super) fn put(&self, checkpoint: &mut Vec<u8>, limit: usize) {
+        self.committed.put(checkpoint, limit);
+        if checkpoint.len() + self.encoded_pauses.len() <= limit {
+            checkpoint.extend_from_slice(&self.encoded_pauses);
+        }
+    }
+}
+
+fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -80,7 +111,7 @@ mod tests {
         tally.event(Kind::GUILD_CREATE);
         tally.records(1);
         tally.commit();
-        let figures = tally.figures();
+        let figures = &tally.committed;
         assert_eq!((figures.batches, figures.records), (1, 1));
         assert_eq!(figures.events().collect::<Vec<_>>(), [(Kind::GUILD_CREATE, 1)]);
         assert_eq!(figures.gaps().count(), 0);

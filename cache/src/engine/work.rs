@@ -1,12 +1,13 @@
-//! One record: annotated, and its outputs staged.
+//! One record: annotated, and its outputs staged (`stage.rs`).
 
-use mixcord_event::{Flags, Header, Kind, Origin, Reason, Record, RecordError, record};
-use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
+use mixcord_event::{Origin, Reason, Record, RecordError};
+use mixcord_ring::{Entry, Position, Producer, StageError};
 use mixcord_state::StoreError;
 
 use super::gap::Gap;
+use super::stage::{stage_gap, stage_one};
 use super::tally::Tally;
-use crate::annotate::{Output, Outputs, Slice, annotate};
+use crate::annotate::{Names, Others, Outputs, Slice, annotate_beside, show};
 use crate::settings::Settings;
 use crate::store::{BATCH_BYTES_MAX, MemoryStore, Noted, Notes, OpenBatch, Store};
 
@@ -23,6 +24,8 @@ pub(super) enum Done {
     Waits(Need),
     /// It was begun and cannot be ended.
     Torn(Need),
+    /// It is not its turn yet: the ring is not read on for now.
+    Stopped,
     /// A newer gateway wrote it: it is whole, and cannot be read here.
     Newer(RecordError),
 }
@@ -43,6 +46,13 @@ pub(super) struct Place {
     pub(super) shard: (u16, u16),
     pub(super) ring: u64,
     pub(super) position: Position,
+}
+
+impl Place {
+    /// The same as the origin of a record that was written here first.
+    pub(super) const fn origin(self) -> Origin {
+        Origin { ring: self.ring, position: self.position }
+    }
 }
 
 /// What one record needs.
@@ -72,6 +82,21 @@ impl Ground<'_> {
         match self {
             Self::Store(batch) => batch,
             Self::Nothing(memory) => memory,
+        }
+    }
+
+    /// The store's open batch, where there is one.
+    pub(super) const fn batch(&self) -> Option<&OpenBatch<'_>> {
+        match self {
+            Self::Store(batch) => Some(batch),
+            Self::Nothing(_) => None,
+        }
+    }
+
+    /// Gives up what was read ahead: the next record need not begin.
+    pub(super) fn forget_reads(&mut self) {
+        if let Self::Store(batch) = self {
+            batch.forget_reads();
         }
     }
 
@@ -112,16 +137,18 @@ impl Work<'_> {
         &mut self,
         at: Place,
         entry: Entry<'_>,
+        read: Result<(&Record<'_>, Names<'_>), &RecordError>,
         from: u16,
+        others: Others<'_>,
     ) -> Result<Done, StoreError> {
         if entry.lost {
             let (shard, position, seq) = (at.shard.1, at.position, entry.source);
             tracing::error!(shard, position, seq, "the file of a large record is gone: it is lost");
             return Ok(self.tell(at, 0, Reason::RecordsLost));
         }
-        let input = match Record::parse(entry.payload) {
-            Ok(input) => input,
-            Err(error) if error.is_of_another_release() => return Ok(Done::Newer(error)),
+        let (input, names) = match read {
+            Ok(read) => read,
+            Err(error) if error.is_of_another_release() => return Ok(Done::Newer(*error)),
             Err(error) => {
                 let (shard, position, seq) = (at.shard.1, at.position, entry.source);
                 tracing::error!(shard, position, seq, "unreadable record: {error}");
@@ -139,10 +166,11 @@ impl Work<'_> {
             changes: BATCH_BYTES_MAX,
         };
         let mut store = Noted::new(self.ground.store(), self.notes);
-        let annotated = annotate(&mut store, self.settings, &input, slice, self.outputs);
+        let annotated =
+            annotate_beside(&mut store, self.settings, (input, names), slice, others, self.outputs);
         let all = self.ground.check().and(annotated)?;
         let done = match self.room(input.data_bytes()) {
-            None => self.stage(&input, at, slice.from),
+            None => self.stage(input, at, slice.from),
             Some(bytes) => Done::Waits(Need::Bytes(bytes)),
         };
         Ok(match done {
@@ -159,6 +187,16 @@ impl Work<'_> {
                 other
             }
         })
+    }
+
+    /// Delivers a record as it is; the state has what it says.
+    pub(super) fn show(&mut self, at: Place, input: &Record<'_>) -> Done {
+        self.ground.forget_reads();
+        show(input, self.outputs);
+        match self.room(input.data_bytes()) {
+            None => self.stage(input, at, 0),
+            Some(bytes) => Done::Waits(Need::Bytes(bytes)),
+        }
     }
 
     /// The bytes that are missing for the outputs, if any are.
@@ -222,9 +260,9 @@ impl Work<'_> {
 
     /// Tells the loss of a record, or of one of its outputs, in its place.
     pub(super) fn tell(&mut self, at: Place, index: u16, reason: Reason) -> Done {
+        self.ground.forget_reads();
         let mut bytes = Vec::new();
-        let origin = Origin { ring: at.ring, position: at.position };
-        Gap { shard: at.shard, reason }.encode(origin, index, &mut bytes);
+        Gap { shard: at.shard, reason }.encode(at.origin(), index, &mut bytes);
         match stage_gap(self.out, at.position, &bytes) {
             Ok(()) => {
                 self.tally.gap(reason);
@@ -236,59 +274,9 @@ impl Work<'_> {
     }
 }
 
-/// Stages a gap.
-pub(super) fn stage_gap(
-    out: &mut Producer,
-    source: Position,
-    bytes: &[u8],
-) -> Result<(), StageError> {
-    let meta = Meta { key: 0, tag: u64::from(Kind::GAP.number()), source, ..Meta::default() };
-    out.stage(&meta, &[bytes]).map(drop)
-}
-
-/// Stages an output with this `old`; if it has another one, the record says so.
-fn stage_one(
-    out: &mut Producer,
-    input: &Record<'_>,
-    output: &Output,
-    (at, index): (Place, u16),
-    old: Option<&[u8]>,
-    bytes_max: u64,
-) -> Result<(), StageError> {
-    let cut = old.is_none() && output.old.is_some();
-    // A record that came from another machine says where it was first: it is the same event on each.
-    let origin = match input.header().origin {
-        Origin { ring: 0, .. } => Origin { ring: at.ring, position: at.position },
-        origin => origin,
-    };
-    let header = Header {
-        kind: output.kind,
-        flags: output.flags | if cut { Flags::WITHOUT_OLD } else { Flags::NONE },
-        reason: output.reason,
-        index,
-        key: output.key,
-        origin,
-        ..*input.header()
-    };
-    let data = output.data.bytes(input.data_bytes());
-    let name = (output.kind == input.kind()).then(|| input.kind_name());
-    let head = record::head(&header, name, data.len(), old.map(<[u8]>::len));
-    let bytes = (head.as_ref().len() + data.len() + old.map_or(0, <[u8]>::len)) as u64;
-    if bytes > bytes_max {
-        return Err(StageError::TooLarge { bytes, limit: bytes_max });
-    }
-    let meta = Meta {
-        key: output.key,
-        tag: u64::from(output.kind.number()),
-        source: at.position,
-        ..Meta::default()
-    };
-    out.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()]).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
-    use mixcord_event::{Document, Shard, topology};
+    use mixcord_event::{Document, Flags, Header, Kind, Shard, record, topology};
     use mixcord_ring::{Geometry, GroupSpec, Limits, Namespace, Start};
 
     use super::*;
@@ -349,9 +337,20 @@ mod tests {
                 tally: &mut Tally::default(),
             };
             let at = Place { shard: (1, 0), ring: 7, position };
-            let entry =
-                Entry { position, key: 100, tag: 0, source: 0, order: 0, payload, lost: false };
-            assert_eq!(work.record(at, entry, 0).unwrap(), Done::Staged);
+            let entry = Entry {
+                position,
+                key: 100,
+                tag: 0,
+                source: 0,
+                order: 0,
+                seal: 0,
+                payload,
+                lost: false,
+            };
+            let record = Record::parse(payload);
+            let read =
+                record.as_ref().map(|record| (record, Names::of(record.data().as_map().unwrap())));
+            assert_eq!(work.record(at, entry, read, 0, &|_| false).unwrap(), Done::Staged);
         }
         out.publish();
         let mut member = out.ring().join(&group, &bell).unwrap();

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use mixcord_copy::LoadError;
 use mixcord_state::format::{
     self, FORMAT_FILE, OLD_FILES, Standing, TABLE_FILE, WRITER_FILE, WRITTEN_BY_FILE,
 };
@@ -12,6 +13,7 @@ use mixcord_state::{Arena, OpenError, StoreError, View, Writer};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::lmdb;
+use super::loaded::{CopyFrom, load_into, not_kept};
 
 /// The state a store was found in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +26,8 @@ pub enum Fate {
     New,
     /// It could not be trusted: an older version wrote it, or the system was started anew since.
     Discarded,
+    /// There was none, and it was made of a copy.
+    Loaded,
 }
 
 /// The store cannot be had.
@@ -62,6 +66,14 @@ pub enum DiskError {
         /// Why.
         source: io::Error,
     },
+    /// There is no state, and none can be made of the copy: nothing of that is left.
+    #[error("--state-from {from}: {why}")]
+    Copy {
+        /// Where the copy was to come from.
+        from: CopyFrom,
+        /// What is wrong with it.
+        why: LoadError,
+    },
     /// The table cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -82,6 +94,15 @@ pub struct DiskStore {
 impl DiskStore {
     /// Opens the store in `dir`, or makes one, which may take up to `bytes_max` bytes.
     pub fn open(dir: &Path, bytes_max: u64) -> Result<(Self, Fate), DiskError> {
+        Self::open_or_load(dir, bytes_max, None)
+    }
+
+    /// The same; where there is none, it is made of a copy if one is named.
+    pub fn open_or_load(
+        dir: &Path,
+        bytes_max: u64,
+        copy: Option<&CopyFrom>,
+    ) -> Result<(Self, Fate), DiskError> {
         make_private(dir)?;
         let path = dir.join(WRITER_FILE);
         let file =
@@ -116,9 +137,21 @@ impl DiskStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (None, Fate::New),
             Err(source) => return Err(DiskError::Io { path: dir.join(FORMAT_FILE), source }),
         };
-        let writer = match writer {
-            Some(writer) => writer,
-            None => begin_anew(dir, bytes_max)?,
+        let begin = |dir: &Path| begin_anew(dir, bytes_max);
+        let (writer, fate) = match (writer, copy) {
+            (Some(writer), None) => (writer, fate),
+            (Some(writer), Some(from)) => {
+                tracing::warn!("there is a state in {}: {from} is not read", dir.display());
+                (writer, fate)
+            }
+            (None, None) => (begin(dir)?, fate),
+            (None, Some(from)) => match load_into(dir, from, begin) {
+                Ok(writer) => (writer, Fate::Loaded),
+                Err(error) => {
+                    remove(&dir.join(TABLE_FILE))?;
+                    return Err(error);
+                }
+            },
         };
         let store = Self { writer, dir: dir.to_owned(), bytes_max, _lock: lock };
         store.sign()?;
@@ -132,11 +165,35 @@ impl DiskStore {
         self.sign()
     }
 
+    /// The same with a copy of another state, once `change` has made of it what is wanted here.
+    pub fn load<T>(
+        &mut self,
+        from: &CopyFrom,
+        change: impl FnOnce(&mut Writer) -> Result<T, StoreError>,
+    ) -> Result<T, DiskError> {
+        let begin = |dir: &Path| begin_anew(dir, self.bytes_max);
+        let changed = load_into(&self.dir, from, begin).and_then(|mut writer| {
+            let changed = change(&mut writer).map_err(|error| not_kept(from, error.into()))?;
+            Ok((changed, writer))
+        });
+        match changed {
+            Ok((changed, writer)) => {
+                self.writer = writer;
+                self.sign()?;
+                Ok(changed)
+            }
+            Err(error) => {
+                self.rebuild()?;
+                Err(error)
+            }
+        }
+    }
+
     /// Says which release writes here, and that what lies here is whole; then nothing is left of a store
     /// of another kind.
     fn sign(&self) -> Result<(), DiskError> {
         put_file(&self.dir, WRITTEN_BY_FILE, &format::written_by())?;
-        let text = format::text();
+        let text = format::text(self.writer.version());
         let text = text.map_err(|source| DiskError::Io { path: self.dir.clone(), source })?;
         put_file(&self.dir, FORMAT_FILE, &text)?;
         OLD_FILES.iter().try_for_each(|name| remove(&self.dir.join(name)))
@@ -161,7 +218,7 @@ impl DiskStore {
 
     /// What the last batch left, copied into `arena` where it is read.
     #[must_use]
-    pub fn view<'a>(&'a self, arena: &'a Arena) -> View<'a, mixcord_table::Writer> {
+    pub fn view<'a>(&'a self, arena: &'a Arena) -> View<'a, Writer> {
         self.writer.view(arena)
     }
 }

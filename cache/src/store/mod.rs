@@ -2,6 +2,7 @@
 
 mod disk;
 mod lmdb;
+mod loaded;
 mod memory;
 mod noted;
 mod notes;
@@ -9,6 +10,7 @@ mod open;
 mod place;
 
 pub use disk::{DiskError, DiskStore, Fate};
+pub use loaded::CopyFrom;
 pub use memory::MemoryStore;
 pub use noted::Noted;
 pub use notes::{Notes, Subject};
@@ -45,6 +47,12 @@ pub trait Store: Read {
     /// What of that one key takes at least.
     fn key_bytes(&self) -> usize {
         128
+    }
+
+    /// Whether all who read it put the member into a voice state: not so a program that knows no later version than
+    /// that of this store (P11).
+    fn composes_voice_states(&self) -> bool {
+        true
     }
 
     /// Whether it was noted that merging `document`, without the members under `except`, over what is

@@ -33,6 +33,10 @@ impl Read for Noted<'_> {
         self.store.get(key)
     }
 
+    fn append(&self, key: Key, into: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.store.append(key, into)
+    }
+
     fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError> {
         self.store.keys(range, visit)
     }
@@ -74,6 +78,10 @@ impl Store for Noted<'_> {
 
     fn key_bytes(&self) -> usize {
         self.store.key_bytes()
+    }
+
+    fn composes_voice_states(&self) -> bool {
+        self.store.composes_voice_states()
     }
 
     fn knows(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {

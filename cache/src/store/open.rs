@@ -1,6 +1,6 @@
 //! The store's open batch, as the annotator sees it.
 
-use mixcord_state::{Arena, Key, Range, Read, StoreError, Writer};
+use mixcord_state::{Arena, Key, Range, Read, StoreError, Writer, format};
 
 use super::{Store, Tables};
 use crate::kill;
@@ -40,9 +40,14 @@ impl<'a> OpenBatch<'a> {
         self.writer.expect_value(key);
     }
 
+    /// Gives up what was read.
+    pub fn forget_reads(&mut self) {
+        self.arena.clear();
+    }
+
     /// A record begins.
     pub fn begin_record(&mut self) {
-        self.arena.clear();
+        self.forget_reads();
         self.writer.mark();
     }
 
@@ -70,6 +75,10 @@ impl<'a> OpenBatch<'a> {
 impl Read for OpenBatch<'_> {
     fn get(&self, key: Key) -> Result<Option<&[u8]>, StoreError> {
         self.writer.get(key, self.arena)
+    }
+
+    fn append(&self, key: Key, into: &mut Vec<u8>) -> Result<bool, StoreError> {
+        self.writer.append(key, into)
     }
 
     fn keys(&self, range: Range, visit: &mut dyn FnMut(Key) -> bool) -> Result<(), StoreError> {
@@ -102,6 +111,10 @@ impl Store for OpenBatch<'_> {
 
     fn key_bytes(&self) -> usize {
         self.key_bytes
+    }
+
+    fn composes_voice_states(&self) -> bool {
+        self.writer.version() >= format::COMPOSED_SINCE
     }
 }
 

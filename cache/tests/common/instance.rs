@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use mixcord_cache::engine::{Engine, Plan, Progress};
 use mixcord_cache::settings::Settings;
-use mixcord_cache::store::DiskStore;
-use mixcord_event::{Flags, Record, topology};
+use mixcord_cache::store::{CopyFrom, DiskStore};
+use mixcord_event::{Flags, Record, Seal, topology};
 use mixcord_ring::{
     Bell, Geometry, GroupSpec, Limits, Member, Meta, Namespace, Producer, Ring, Start,
 };
 use mixcord_state::{Arena, Key, Read, Table};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use super::{At, invariants, json, record_bytes};
+use super::{At, invariants, record_bytes};
 
 /// An output record, with its identity.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,6 +37,7 @@ pub(crate) struct Instance {
     pub(crate) bell: Bell,
     pub(crate) settings: Settings,
     pub(crate) output: Geometry,
+    pub(crate) state_from: Option<CopyFrom>,
     pub(crate) state_bytes_max: u64,
     pub(crate) store: bool,
     pub(crate) old_rings_kept: Duration,
@@ -58,6 +59,7 @@ impl Instance {
             bell,
             settings: Settings::default(),
             output: Geometry::new(1024, 1 << 19, 4, 1, 4).expect("a geometry"),
+            state_from: None,
             state_bytes_max: 64 << 20,
             store: true,
             old_rings_kept: Duration::MAX,
@@ -72,6 +74,7 @@ impl Instance {
         Plan {
             instance: self.name.clone(),
             state: self.store.then(|| self.state_dir()),
+            state_from: self.state_from.clone(),
             state_bytes_max: self.state_bytes_max,
             settings: self.settings.clone(),
             output: self.output,
@@ -153,6 +156,7 @@ impl Drop for Instance {
             return;
         }
         let _ = std::fs::remove_dir_all(self.state_dir());
+        let _ = std::fs::remove_dir_all(topology::copy_dir(&self.name));
         if self.namespace.remove_all().is_err() {
             let prefix = format!("{}.", self.namespace.prefix());
             for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {
@@ -211,6 +215,7 @@ pub(crate) fn receive(member: &mut Member) -> Vec<Out> {
     while let Some(batch) = member.take(Limits { records: 64, bytes: 1 << 20 }).expect("a batch") {
         for entry in batch.records() {
             let record = Record::parse(entry.payload).expect("a record");
+            assert_eq!(entry.seal, Seal::of(entry.payload).bits(), "nobody has to check it again");
             let header = record.header();
             seen.push(Out {
                 kind: record.kind_name().to_owned(),
@@ -219,13 +224,35 @@ pub(crate) fn receive(member: &mut Member) -> Vec<Out> {
                 index: header.index,
                 origin: (header.origin.ring, header.origin.position),
                 flags: header.flags,
-                data: json(record.data_bytes()),
-                old: record.old_bytes().map_or(Json::Null, json),
+                data: super::json(record.data_bytes()),
+                old: record.old_bytes().map_or(Json::Null, super::json),
             });
         }
         batch.ack();
     }
     seen
+}
+
+/// What came.
+pub(crate) fn kinds(seen: &[Out]) -> Vec<&str> {
+    seen.iter().map(|out| out.kind.as_str()).collect()
+}
+
+/// What was lost: of which shard, and why.
+pub(crate) fn gaps(seen: &[Out]) -> Vec<(u16, &'static str)> {
+    let gaps = seen.iter().filter(|out| out.kind == "GAP");
+    gaps.map(|out| (out.shard.0, out.reason.expect("a reason"))).collect()
+}
+
+/// An event that changes nothing.
+pub(crate) fn typing(n: u64) -> (&'static str, Json) {
+    ("TYPING_START", json!({"n": n}))
+}
+
+/// A guild as long as its description.
+pub(crate) fn guild(id: u64, description: &str) -> (&'static str, Json) {
+    let description = json!(description);
+    ("GUILD_CREATE", json!({"id": id.to_string(), "name": "g", "description": description}))
 }
 
 /// Waits for something to become true.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mixcord_event::{Map, Value, atoms};
 use mixcord_state::tables::MEMBERS;
-use mixcord_state::{ChannelFacts, GuildFacts, Key, Read, Table, Tally, compose};
+use mixcord_state::{Archived, ChannelFacts, GuildFacts, Key, Read, Table, Tally, compose};
 
 /// Checks that the tables agree with each other.
 pub(crate) fn check(store: &dyn Read) {
     messages(store);
     members(store);
+    archived(store);
 }
 
 fn each(store: &dyn Read, table: Table, mut visit: impl FnMut(Key, &[u8])) {
@@ -78,4 +79,28 @@ fn members(store: &dyn Read) {
         let tally = Tally::from_bytes(bytes).expect("a user");
         assert_eq!(Some(&tally.holders), of_user.get(&key.owner()), "guilds that hold {key:?}");
     });
+}
+
+/// Whatever thread is archived stands in the order of that, and nothing else does.
+fn archived(store: &dyn Read) {
+    let (mut known, mut listed, mut cached) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    each(store, Table::Archived, |key, _| {
+        if key.owner() == u64::MAX {
+            let (archived, guild) = Archived::read(store, key.id()).expect("a store").expect("it");
+            assert!(known.insert((archived.key(), guild, key.id())));
+        } else {
+            assert!(listed.insert(key));
+        }
+    });
+    assert_eq!(known.iter().map(|(key, ..)| *key).collect::<BTreeSet<_>>(), listed);
+    each(store, Table::Threads, |key, thread| {
+        let metadata = compose::stored_map(thread).get(atoms::THREAD_METADATA);
+        let says = metadata.and_then(|metadata| metadata.get(atoms::ARCHIVED)?.as_bool());
+        if says == Some(true) {
+            cached.insert((key.owner(), key.id()));
+        }
+    });
+    for (_, guild, thread) in known {
+        assert!(cached.contains(&(guild, thread)), "{thread} of {guild} is no archived thread");
+    }
 }

@@ -4,6 +4,8 @@
 pub(crate) mod asked;
 pub(crate) mod instance;
 pub(crate) mod invariants;
+pub(crate) mod kills;
+pub(crate) mod leaving;
 pub(crate) mod overlay;
 pub(crate) mod small_shm;
 

@@ -208,6 +208,9 @@ pub(crate) fn event(dice: &[u8; 8]) -> (&'static str, Json) {
             if c % 3 > 0 {
                 data = with(data, json!({"type": 11, "name": c % 4, "newly_created": true}));
             }
+            if b % 4 > 0 {
+                data["thread_metadata"] = json!({"archived": b % 4 > 1, "locked": false});
+            }
             (pick(&["THREAD_CREATE", "THREAD_UPDATE", "THREAD_UPDATE", "THREAD_DELETE"]), data)
         }
         22 => {

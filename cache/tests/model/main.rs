@@ -25,6 +25,8 @@ use world::World;
 /// Messages kept in a channel by the test, and for how long.
 const HISTORY: u32 = 3;
 const AGE_US: u64 = 400;
+/// How long a thread is kept that is archived.
+const THREADS_AGE_US: u64 = 150;
 
 fn settings(off: &[usize]) -> Settings {
     let mut settings = Settings::default();
@@ -33,6 +35,7 @@ fn settings(off: &[usize]) -> Settings {
     }
     settings.messages_per_channel = HISTORY;
     settings.messages_age = std::time::Duration::from_micros(AGE_US);
+    settings.threads_age = std::time::Duration::from_micros(THREADS_AGE_US);
     settings
 }
 

@@ -31,6 +31,7 @@ impl World {
                     }
                     if message == DUE {
                         self.expire();
+                        self.expire_threads();
                     }
                 }
                 self.embedded(data);

@@ -1,9 +1,9 @@
 //! Members, users, presences and voice states, by hand.
 
 use mixcord_state::Table;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
-use crate::world::{Expected, World, id, merge};
+use crate::world::{Change, Expected, World, id, merge, text, without};
 
 impl World {
     pub(crate) fn member_row(
@@ -116,15 +116,31 @@ impl World {
 
     pub(crate) fn voice(&mut self, guild: u64, data: &Json, main: &mut Expected) {
         let user = id(&data["user_id"]).unwrap();
-        main.old = self.get(Table::VoiceStates, guild, user);
+        main.old = self.voice_state(guild, user);
+        self.embedded(data);
         if data["channel_id"].is_null() {
             self.entities.remove(&(Table::VoiceStates, guild, user));
         } else if !main.old.is_null() {
-            self.put(Table::VoiceStates, guild, user, merge(&main.old, data));
+            let held = self.get(Table::VoiceStates, guild, user);
+            self.put(Table::VoiceStates, guild, user, merge(&held, data));
         } else if self.created(guild) && !self.departed.contains(&(guild, user)) {
             self.put(Table::VoiceStates, guild, user, data.clone());
         }
-        self.embedded(data);
+        // What is kept as a member is not kept here.
+        if self.has(Table::Members, guild, user)
+            && let Some(state) = self.entities.get_mut(&(Table::VoiceStates, guild, user))
+        {
+            *state = without(state, &["member"]);
+        }
+    }
+
+    /// With its member, which is kept apart.
+    fn voice_state(&self, guild: u64, user: u64) -> Json {
+        let (state, member) = (self.get(Table::VoiceStates, guild, user), self.member(guild, user));
+        if state.is_null() || member.is_null() {
+            return state;
+        }
+        merge(&state, &json!({"member": without(&member, &["guild_id"])}))
     }
 
     /// R9.
@@ -139,6 +155,95 @@ impl World {
         let resolved = &data["data"]["resolved"];
         for (user_id, user) in resolved["users"].as_object().unwrap() {
             self.refresh(Some(guild), &resolved["members"][user_id], user);
+        }
+    }
+
+    pub(crate) fn put_user(&mut self, user: &Json, insert: bool) -> Change {
+        let id = id(&user["id"])?;
+        if !self.on(Table::Users) {
+            return None;
+        }
+        if !self.has(Table::Users, id, 0) {
+            if insert {
+                self.put(Table::Users, id, 0, user.clone());
+            }
+            return None;
+        }
+        let old = self.get(Table::Users, id, 0);
+        let new = merge(&old, user);
+        self.put(Table::Users, id, 0, new.clone());
+        (old != new).then_some((old, new))
+    }
+
+    /// `insert`: `None` never, `Some(false)` unless somebody left a moment ago, `Some(true)` always.
+    pub(crate) fn put_member(
+        &mut self,
+        guild: u64,
+        member: &Json,
+        user: &Json,
+        insert: Option<bool>,
+    ) -> Change {
+        let id = id(&user["id"])?;
+        let mut own = without(member, &["guild_id", "presence", "permissions", "user"]);
+        if !self.on(Table::Users) {
+            own["user"] = user.clone();
+        }
+        let mut new = false;
+        if self.has(Table::Members, guild, id) {
+            let merged = merge(&self.get(Table::Members, guild, id), &own);
+            self.put(Table::Members, guild, id, merged);
+            if insert == Some(true) {
+                self.uncounted.remove(&(guild, id));
+            }
+        } else if self.on(Table::Members) {
+            let gone = self.departed.contains(&(guild, id));
+            if insert == Some(true) || (insert == Some(false) && !gone) {
+                self.put(Table::Members, guild, id, own);
+                new = true;
+                if insert == Some(false) {
+                    self.uncounted.insert((guild, id));
+                }
+            }
+        }
+        if insert == Some(true) {
+            self.departed.remove(&(guild, id));
+        }
+        self.put_user(user, new)
+    }
+
+    /// R9: who is cached is left to their own events, or else what changed is told.
+    pub(crate) fn refresh(&mut self, guild: Option<u64>, member: &Json, user: &Json) {
+        let Some(id) = id(&user["id"]) else { return };
+        let guild = guild.filter(|_| !member.is_null());
+        let old = guild.map_or(Json::Null, |guild| self.member(guild, id));
+        let meets = guild.is_some_and(|guild| self.created(guild)) && self.on(Table::Members);
+        let meets = meets && old.is_null() && !self.departed.contains(&(guild.unwrap(), id));
+        if self.member_events && (!meets || self.has(Table::Users, id, 0)) {
+            if meets {
+                let known = self.get(Table::Users, id, 0);
+                self.put_member(guild.unwrap(), member, &known, Some(false));
+            }
+            return;
+        }
+        let change = match guild {
+            Some(guild) if meets => self.put_member(guild, member, user, Some(false)),
+            Some(guild) if !old.is_null() => self.put_member(guild, member, user, None),
+            _ => self.put_user(user, false),
+        };
+        let new = guild.map_or(Json::Null, |guild| self.member(guild, id));
+        if !old.is_null() && old != new {
+            self.behind.push(("GUILD_MEMBER_UPDATE", old, new));
+        }
+        self.behind.extend(change.map(|(old, new)| ("USER_UPDATE", old, new)));
+    }
+
+    pub(crate) fn put_presence(&mut self, guild: u64, presence: &Json) {
+        let Some(user) = id(&presence["user"]["id"]) else { return };
+        if presence["status"] == "offline" {
+            self.entities.remove(&(Table::Presences, guild, user));
+        } else {
+            let placed = merge(presence, &json!({"guild_id": text(guild)}));
+            self.put(Table::Presences, guild, user, placed);
         }
     }
 }

@@ -27,10 +27,14 @@ impl World {
             "CHANNEL_UPDATE" => {
                 self.put_row(Table::Channels, data, data.get("type").is_some(), &mut main);
             }
-            "THREAD_CREATE" => self.put_row(Table::Threads, data, true, &mut main),
+            "THREAD_CREATE" => {
+                self.put_row(Table::Threads, data, true, &mut main);
+                self.expire_threads();
+            }
             "THREAD_UPDATE" => {
                 let whole = data.get("name").is_some() && data.get("type").is_some();
                 self.put_row(Table::Threads, data, whole, &mut main);
+                self.expire_threads();
             }
             "CHANNEL_DELETE" => self.channel_delete(data, &mut main),
             "THREAD_DELETE" => {

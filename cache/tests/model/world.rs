@@ -44,6 +44,8 @@ pub(crate) struct World {
     /// Channel and message → when it was received, and the message.
     pub(crate) messages: BTreeMap<(u64, u64), (u64, Json)>,
     pub(crate) departed: BTreeSet<(u64, u64)>,
+    /// Thread → since when it is archived, and its guild.
+    pub(crate) archived: BTreeMap<u64, (u64, u64)>,
     /// Members that only other events told.
     pub(crate) uncounted: BTreeSet<(u64, u64)>,
     pub(crate) member_events: bool,
@@ -97,6 +99,7 @@ impl World {
             guild_of: BTreeMap::new(),
             messages: BTreeMap::new(),
             departed: BTreeSet::new(),
+            archived: BTreeMap::new(),
             uncounted: BTreeSet::new(),
             member_events: false,
             behind: Vec::new(),
@@ -129,6 +132,9 @@ impl World {
         if anew {
             self.uncounted.clear();
         }
+        if !self.on(Table::Threads) {
+            self.archived.clear();
+        }
         let known: Vec<_> = self.last.keys().copied().collect();
         known.into_iter().for_each(|(guild, channel)| self.forget_stray(guild, channel));
     }
@@ -144,6 +150,7 @@ impl World {
             Table::Messages => self.messages.len(),
             Table::Departed => self.departed.len(),
             Table::Uncounted => self.uncounted.len(),
+            Table::Archived => self.archived.len() * 2,
             table => self.entities.keys().filter(|(of, ..)| *of == table).count(),
         };
         Table::ALL.iter().map(|&table| (table, count(table))).collect()
@@ -237,10 +244,35 @@ impl World {
             own["guild_id"] = text(guild);
         }
         self.put(table, guild, id, own);
+        if table == Table::Threads {
+            let archived = channel["thread_metadata"]["archived"] == true;
+            let known = self.archived.get(&id).copied();
+            if archived {
+                let since = known.map_or(self.now_us, |(since, _)| since);
+                self.archived.insert(id, (since, guild));
+            } else if known.is_some_and(|(_, of)| of == guild) {
+                self.archived.remove(&id);
+            }
+        }
+    }
+
+    /// Threads that were archived too long ago; some at a time.
+    pub(crate) fn expire_threads(&mut self) {
+        let oldest_us = self.now_us - crate::THREADS_AGE_US;
+        let mut due: Vec<_> =
+            self.archived.iter().map(|(id, (since, of))| (*since, *id, *of)).collect();
+        due.retain(|(since, ..)| *since < oldest_us);
+        due.sort_unstable();
+        for (_, id, guild) in due.into_iter().take(8) {
+            self.erase_channel(Table::Threads, guild, id);
+        }
     }
 
     pub(crate) fn erase_channel(&mut self, table: Table, guild: u64, id: u64) {
         self.entities.remove(&(table, guild, id));
+        if table == Table::Threads && self.archived.get(&id).is_some_and(|(_, of)| *of == guild) {
+            self.archived.remove(&id);
+        }
         self.last.remove(&(guild, id));
         if self.guild_of.get(&id) == Some(&guild) {
             self.guild_of.remove(&id);
@@ -267,6 +299,7 @@ impl World {
         self.role_order.remove(&guild);
         self.departed.retain(|(of, _)| *of != guild);
         self.uncounted.retain(|(of, _)| *of != guild);
+        self.archived.retain(|_, (_, of)| *of != guild);
         self.release();
     }
 
@@ -279,95 +312,6 @@ impl World {
             .map(|(.., user)| *user)
             .collect();
         self.entities.retain(|(table, user, _), _| *table != Table::Users || held.contains(user));
-    }
-
-    pub(crate) fn put_user(&mut self, user: &Json, insert: bool) -> Change {
-        let id = id(&user["id"])?;
-        if !self.on(Table::Users) {
-            return None;
-        }
-        if !self.has(Table::Users, id, 0) {
-            if insert {
-                self.put(Table::Users, id, 0, user.clone());
-            }
-            return None;
-        }
-        let old = self.get(Table::Users, id, 0);
-        let new = merge(&old, user);
-        self.put(Table::Users, id, 0, new.clone());
-        (old != new).then_some((old, new))
-    }
-
-    /// `insert`: `None` never, `Some(false)` unless somebody left a moment ago, `Some(true)` always.
-    pub(crate) fn put_member(
-        &mut self,
-        guild: u64,
-        member: &Json,
-        user: &Json,
-        insert: Option<bool>,
-    ) -> Change {
-        let id = id(&user["id"])?;
-        let mut own = without(member, &["guild_id", "presence", "permissions", "user"]);
-        if !self.on(Table::Users) {
-            own["user"] = user.clone();
-        }
-        let mut new = false;
-        if self.has(Table::Members, guild, id) {
-            let merged = merge(&self.get(Table::Members, guild, id), &own);
-            self.put(Table::Members, guild, id, merged);
-            if insert == Some(true) {
-                self.uncounted.remove(&(guild, id));
-            }
-        } else if self.on(Table::Members) {
-            let gone = self.departed.contains(&(guild, id));
-            if insert == Some(true) || (insert == Some(false) && !gone) {
-                self.put(Table::Members, guild, id, own);
-                new = true;
-                if insert == Some(false) {
-                    self.uncounted.insert((guild, id));
-                }
-            }
-        }
-        if insert == Some(true) {
-            self.departed.remove(&(guild, id));
-        }
-        self.put_user(user, new)
-    }
-
-    /// R9: who is cached is left to their own events, or else what changed is told.
-    pub(crate) fn refresh(&mut self, guild: Option<u64>, member: &Json, user: &Json) {
-        let Some(id) = id(&user["id"]) else { return };
-        let guild = guild.filter(|_| !member.is_null());
-        let old = guild.map_or(Json::Null, |guild| self.member(guild, id));
-        let meets = guild.is_some_and(|guild| self.created(guild)) && self.on(Table::Members);
-        let meets = meets && old.is_null() && !self.departed.contains(&(guild.unwrap(), id));
-        if self.member_events && (!meets || self.has(Table::Users, id, 0)) {
-            if meets {
-                let known = self.get(Table::Users, id, 0);
-                self.put_member(guild.unwrap(), member, &known, Some(false));
-            }
-            return;
-        }
-        let change = match guild {
-            Some(guild) if meets => self.put_member(guild, member, user, Some(false)),
-            Some(guild) if !old.is_null() => self.put_member(guild, member, user, None),
-            _ => self.put_user(user, false),
-        };
-        let new = guild.map_or(Json::Null, |guild| self.member(guild, id));
-        if !old.is_null() && old != new {
-            self.behind.push(("GUILD_MEMBER_UPDATE", old, new));
-        }
-        self.behind.extend(change.map(|(old, new)| ("USER_UPDATE", old, new)));
-    }
-
-    pub(crate) fn put_presence(&mut self, guild: u64, presence: &Json) {
-        let Some(user) = id(&presence["user"]["id"]) else { return };
-        if presence["status"] == "offline" {
-            self.entities.remove(&(Table::Presences, guild, user));
-        } else {
-            let placed = merge(presence, &json!({"guild_id": text(guild)}));
-            self.put(Table::Presences, guild, user, placed);
-        }
     }
 
     /// A message that is not too old, with when it was received.

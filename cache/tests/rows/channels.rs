@@ -1,6 +1,9 @@
 //! Channels and threads.
 
-use mixcord_state::Table;
+use mixcord_cache::store::Store as _;
+use mixcord_event::Document;
+use mixcord_state::tables::{CHANNEL_FACTS, THREADS};
+use mixcord_state::{Read as _, Table};
 use serde_json::json;
 
 use super::*;
@@ -125,4 +128,93 @@ fn private_channels_have_no_guild() {
     let delete = json!({"id": "800", "type": 1});
     check(&cache.one("CHANNEL_DELETE", delete.clone()), held, delete);
     assert!(cache.store.is_empty(), "{:?}", cache.store);
+}
+
+/// C-11: an archived thread goes once it is archived for so long, with its messages and all that is known of
+/// it; one that was opened again stays, and counts anew when it is archived again.
+#[test]
+fn archived_threads_go_by_age() {
+    let mut cache = with_guild();
+    cache.settings.threads_age = std::time::Duration::from_secs(600);
+    let thread = |id: u64, archived: bool| {
+        json!({"id": id.to_string(), "guild_id": G, "type": 11, "name": "t", "parent_id": "200",
+            "thread_metadata": {"archived": archived}})
+    };
+    let minute = 60_000_000;
+    for id in 1000..1010 {
+        cache.feed("THREAD_CREATE", thread(id, false));
+        let message = json!({"id": (id + 5000).to_string(), "channel_id": id.to_string(), "guild_id": G, "content": "c"});
+        cache.feed("MESSAGE_CREATE", message);
+        cache.feed("THREAD_UPDATE", thread(id, true));
+    }
+    cache.at.us += 5 * minute;
+    cache.feed("THREAD_UPDATE", thread(1003, false));
+    cache.feed("THREAD_UPDATE", thread(1003, true));
+    cache.feed("THREAD_UPDATE", thread(1004, false));
+    assert_eq!(cache.store.len(Table::Threads), 11);
+    cache.at.us += 5 * minute + 1_000_000;
+    let is_there = |cache: &Cache, id| cache.store.get(THREADS.at(100, id)).unwrap().is_some();
+    let update = thread(1009, false);
+    cache.feed("THREAD_UPDATE", update);
+    assert!(is_there(&cache, 1009), "opened again in time");
+    let left: Vec<u64> = (1000..1010).filter(|id| is_there(&cache, *id)).collect();
+    assert_eq!(left, [1003, 1004, 1009]);
+    assert_eq!((cache.store.len(Table::Messages), cache.store.len(Table::Archived)), (3, 2));
+    cache.at.us += 5 * minute;
+    cache.feed("THREAD_UPDATE", thread(1009, false));
+    assert!(!is_there(&cache, 1003));
+    assert_eq!(cache.store.len(Table::Archived), 0);
+    // Its next event brings it again.
+    let seen = cache.one("THREAD_UPDATE", thread(1000, false));
+    check(&seen, NULL, thread(1000, false));
+    assert!(is_there(&cache, 1000));
+    invariants::check(&cache.store);
+}
+
+/// Of many that are due at once some go with each event.
+#[test]
+fn many_archived_threads_go_some_at_a_time() {
+    let mut cache = with_guild();
+    cache.settings.threads_age = std::time::Duration::from_secs(600);
+    let thread = |id: u64, archived: bool| {
+        json!({"id": id.to_string(), "guild_id": G, "type": 11, "name": "t", "parent_id": "200",
+            "thread_metadata": {"archived": archived}})
+    };
+    for id in 1000..1020 {
+        cache.feed("THREAD_CREATE", thread(id, true));
+    }
+    cache.at.us += 700_000_000;
+    let mut left = Vec::new();
+    for id in 2000..2004 {
+        cache.feed("THREAD_CREATE", thread(id, false));
+        left.push(cache.store.len(Table::Archived) / 2);
+    }
+    assert_eq!(left, [12, 4, 0, 0]);
+}
+
+/// An entry that a cache of before left behind, which knows no such entries: its thread was opened again, or is gone
+/// with its guild.
+#[test]
+fn p11_what_is_archived_no_more_stays_whatever_its_entry_says() {
+    let mut cache = with_guild();
+    cache.settings.threads_age = std::time::Duration::from_secs(600);
+    let thread = |id: u64, archived: bool| {
+        json!({"id": id.to_string(), "guild_id": G, "type": 11, "name": "t", "parent_id": "200",
+            "thread_metadata": {"archived": archived}})
+    };
+    for id in 1000..1003 {
+        cache.feed("THREAD_CREATE", thread(id, true));
+        let message = json!({"id": (id + 5000).to_string(), "channel_id": id.to_string(), "guild_id": G, "content": "c"});
+        cache.feed("MESSAGE_CREATE", message);
+    }
+    let open = Document::from_json(&thread(1000, false).to_string()).unwrap();
+    cache.store.put(THREADS.at(100, 1000), &[open.as_bytes()]);
+    cache.store.delete(THREADS.at(100, 1001));
+    cache.at.us += 700_000_000;
+    cache.feed("THREAD_UPDATE", thread(300, false));
+    let is_there = |key| cache.store.get(key).unwrap().is_some();
+    assert!(is_there(THREADS.at(100, 1000)));
+    assert!(is_there(CHANNEL_FACTS.at(100, 1001)), "its messages go by their own age");
+    assert!(!is_there(THREADS.at(100, 1002)));
+    assert_eq!((cache.store.len(Table::Messages), cache.store.len(Table::Archived)), (2, 0));
 }

@@ -171,7 +171,10 @@ fn new_is_what_the_state_holds_afterwards() {
         let change = change.unwrap_or_else(|| panic!("{kind} is about nothing"));
         tried.insert(kind);
         let Some((probe, payload)) = probe else { continue };
-        let held = cache.feed(probe, payload).swap_remove(0).old;
+        let mut held = cache.feed(probe, payload).swap_remove(0).old;
+        if let (Some(held), "VOICE_STATE_UPDATE") = (held.as_object_mut(), kind) {
+            held.remove("member");
+        }
         let held = (!held.is_null()).then(|| document(&held));
         assert_eq!(change.new, held, "{kind}");
     }

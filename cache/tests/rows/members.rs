@@ -1,7 +1,10 @@
 //! Members, users, presences, voice states.
 
-use mixcord_event::Flags;
-use mixcord_state::Table;
+use mixcord_cache::settings::Settings;
+use mixcord_cache::store::Store as _;
+use mixcord_event::{Document, Flags};
+use mixcord_state::tables::VOICE_STATES;
+use mixcord_state::{Read as _, Resource, Table};
 use serde_json::json;
 
 use super::*;
@@ -107,7 +110,8 @@ fn voice_states() {
     let held = json!({"user_id": "1", "channel_id": "201", "session_id": "s", "mute": false, "guild_id": G});
     let muted = plus(held.clone(), json!({"mute": true, "member": member("1", "ann", &[])}));
     let seen = cache.feed("VOICE_STATE_UPDATE", muted.clone());
-    check(&seen[0], held, muted.clone());
+    // The member as it was, with which GUILD_CREATE does not bother.
+    check(&seen[0], plus(held, json!({"member": member("1", "ann", &["20"])})), muted.clone());
     let changed = member_entity("1", "ann", &[]);
     check(&seen[1], plus(changed.clone(), json!({"roles": ["20"]})), changed);
     assert_eq!((seen.len(), seen[1].kind.as_str()), (2, "GUILD_MEMBER_UPDATE"));
@@ -116,6 +120,40 @@ fn voice_states() {
     check(&cache.one("VOICE_STATE_UPDATE", left.clone()), NULL, left);
     let seen = cache.one("GUILD_MEMBER_REMOVE", json!({"guild_id": G, "user": user("1", "ann")}));
     assert_eq!(seen.old["roles"], json!([]), "refreshed by the voice state's member");
+}
+
+/// C-16: a member is kept once, and is the same wherever it is seen. Who is no member that is cached stays
+/// in the voice state.
+#[test]
+fn the_member_of_a_voice_state_is_kept_as_a_member_alone() {
+    let mut cache = with_guild();
+    let state = json!({"user_id": "2", "channel_id": "201", "guild_id": G, "member": member("2", "bob", &[])});
+    cache.feed("VOICE_STATE_UPDATE", state.clone());
+    let stored = |cache: &Cache, user| {
+        cache.store.get(VOICE_STATES.at(100, user)).unwrap().map(crate::common::json)
+    };
+    let mut own = state.clone();
+    own.as_object_mut().unwrap().remove("member");
+    assert_eq!(stored(&cache, 2), Some(own.clone()));
+    let update = json!({"guild_id": G, "user": user("2", "bob"), "nick": "b"});
+    cache.feed("GUILD_MEMBER_UPDATE", update);
+    let muted = plus(state.clone(), json!({"mute": true}));
+    let seen = cache.feed("VOICE_STATE_UPDATE", muted);
+    let renamed = plus(member("2", "bob", &[]), json!({"nick": "b"}));
+    assert_eq!(seen[0].old, plus(state.clone(), json!({"member": renamed})), "no old copy of it");
+
+    // As a release wrote it that kept the copy.
+    let copied = Document::from_json(&state.to_string()).unwrap();
+    cache.store.put(VOICE_STATES.at(100, 2), &[copied.as_bytes()]);
+    cache.feed("GUILD_MEMBER_UPDATE", json!({"guild_id": G, "user": {"id": "2"}, "nick": "c"}));
+    let seen = cache.feed("VOICE_STATE_UPDATE", plus(own.clone(), json!({"deaf": true})));
+    assert_eq!(seen[0].old["member"]["nick"], "c");
+    assert_eq!(stored(&cache, 2), Some(plus(own, json!({"deaf": true}))), "and it goes");
+
+    let mut cache = Cache { settings: Settings::default().without(Resource::Members), ..cache };
+    let state = plus(state, json!({"user_id": "3", "member": member("3", "eve", &[])}));
+    cache.feed("VOICE_STATE_UPDATE", state.clone());
+    assert_eq!(stored(&cache, 3), Some(state));
 }
 
 #[test]

@@ -4,10 +4,11 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use mixcord::operator::{GroupOrder, GroupPlan};
+use mixcord_process::command_line;
 
 use super::Group;
+use crate::say;
 use crate::tail::From;
-use crate::{say, seconds};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -27,9 +28,9 @@ pub(crate) struct Options {
     /// does not ask for it is refused.
     #[arg(long, env = "MIXCORD_STICKY")]
     sticky: bool,
-    /// With the durable policy: when the ring is full, let the group go after so many seconds
+    /// With the durable policy: when the ring is full, let the group go after this time (900, 15m, 1d)
     /// without a member.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_MAX_ABSENCE", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", env = "MIXCORD_MAX_ABSENCE", value_parser = command_line::duration)]
     max_absence: Option<Duration>,
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mixcord::operator::Place;
+use mixcord_process::command_line;
 
 const DAY: u64 = 86_400;
 
@@ -53,7 +54,10 @@ impl FromStr for Where {
         if let Ok(position) = text.parse() {
             return Ok(Self::Place(Place::Position(position)));
         }
-        if let Some(time) = ago(text) {
+        // A number alone is a record's, not a time of so many seconds, and of a record there is no half.
+        if text.ends_with(|last: char| last.is_ascii_alphabetic())
+            && let Ok(time) = command_line::duration(text)
+        {
             return Ok(Self::Ago(time));
         }
         if let Some(second) = time_of_day(text) {
@@ -61,14 +65,6 @@ impl FromStr for Where {
         }
         date_and_time(text).map(|time| Self::Place(Place::Since(time))).ok_or_else(wrong)
     }
-}
-
-/// `90s`, `15m`, `2h`, `1d`.
-fn ago(text: &str) -> Option<Duration> {
-    let units = [("s", 1), ("m", 60), ("h", 3600), ("d", DAY)];
-    let (number, scale) =
-        units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))?;
-    number.parse::<u64>().ok()?.checked_mul(*scale).map(Duration::from_secs)
 }
 
 /// `14:02:11` or `14:02`.
@@ -135,6 +131,7 @@ mod tests {
             "-1",
             "15",
             "15w",
+            "0.5",
             "m",
             "24:00",
             "1:2:3:4",

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use mixcord::{Consumer, Event, Kind, Next, Stop};
+use mixcord_process::command_line;
 use serde::Serialize;
 
 use self::output::Output;
 use self::wanted::Wanted;
 use crate::line::Line;
 use crate::terminal::Style;
-use crate::{Instance, Source, seconds};
+use crate::{Instance, Source};
 
 const EXIT_TIMEOUT: u8 = 3;
 
@@ -54,8 +55,8 @@ pub(crate) struct Options {
     /// End after so many events, with exit code 0.
     #[arg(long, value_name = "N", env = "MIXCORD_COUNT")]
     count: Option<u64>,
-    /// End after so many seconds, with exit code 3.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_TIMEOUT", value_parser = seconds)]
+    /// End after this time (20, 0.5, 15m), with exit code 3.
+    #[arg(long, value_name = "TIME", env = "MIXCORD_TIMEOUT", value_parser = command_line::duration)]
     timeout: Option<Duration>,
 }
 

@@ -17,9 +17,9 @@ use mixcord::Stop;
 use mixcord::operator::{Instance, Overview};
 use mixcord_monitor::findings::{Finding, of_instance};
 use mixcord_monitor::rates::Rates;
+use mixcord_process::command_line;
 
 use self::picker::Picker;
-use crate::seconds;
 
 /// How often the picture is drawn.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ them. Into a file or a pipe it writes plain lines, each of which stands for itse
 pub(crate) struct Options {
     #[command(flatten)]
     instance: crate::Instance,
-    /// End after so many seconds; without it, on q or Ctrl-C.
-    #[arg(long, value_name = "SECONDS", env = "MIXCORD_SECONDS", value_parser = seconds)]
+    /// End after this time (20, 0.5, 15m); without it, on q or Ctrl-C.
+    #[arg(long, value_name = "TIME", env = "MIXCORD_SECONDS", value_parser = command_line::duration)]
     seconds: Option<Duration>,
     /// Shown above the picture.
     #[arg(long, value_name = "TEXT", env = "MIXCORD_TITLE")]

@@ -16,7 +16,7 @@ pub use self::next::Next;
 use self::source::Source;
 pub(crate) use self::source::{replacement, take_error};
 use self::stream::Streaming;
-use self::wanted::Damaged;
+pub(crate) use self::wanted::Damaged;
 use crate::doorbell::Doorbell;
 use crate::group::meter::{Counters, Meter};
 use crate::options::Options;
@@ -284,13 +284,7 @@ impl Consumer {
     }
 
     fn damaged(&self, damaged: &Damaged) -> Error {
-        let Damaged { position, source } = *damaged;
-        let instance = self.options.instance.clone();
-        if !source.is_of_another_release() {
-            return Error::Record { instance, position, source };
-        }
-        let writer = self.source.writer().unwrap_or_else(|| "another mixcord-cache".to_owned());
-        Error::Newer { instance, position, writer, source }
+        damaged.error(&self.options.instance, || self.source.writer())
     }
 }
 

@@ -23,8 +23,8 @@ impl Team {
     fn care(&self) -> bool {
         let mut roll = lock(&self.out);
         // Of a sticky group's share others wait for a part at any time.
-        while roll.events.is_empty() && !roll.left && self.on_rebalance.is_none() {
-            roll.rests = true;
+        roll.rests = roll.is_quiet() && self.on_rebalance.is_none();
+        while roll.rests && !roll.left {
             roll = self.changed.wait(roll).unwrap_or_else(PoisonError::into_inner);
         }
         // A member that leaves ends the wait.
@@ -60,5 +60,25 @@ impl Team {
     fn look_every(&self) -> Duration {
         let timeout = self.policy.handler_timeout.unwrap_or(Duration::MAX);
         EVERY.min(timeout / 8).max(Duration::from_millis(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::super::Roll;
+
+    /// Whoever gives an event wakes who rests. Where events come and go that would be once for each of them.
+    #[test]
+    fn it_rests_only_after_a_look_between_which_and_the_one_before_nothing_was_given() {
+        let mut roll = Roll::default();
+        assert!(roll.is_quiet());
+        roll.give(1, Weak::new());
+        assert!(!roll.is_quiet(), "it is out");
+        roll.give(2, Weak::new());
+        roll.events.clear();
+        assert!(!roll.is_quiet(), "both came and went, and so may others");
+        assert!(roll.is_quiet(), "nothing came since");
     }
 }

@@ -75,9 +75,26 @@ pub(crate) struct Team {
 #[derive(Default)]
 struct Roll {
     events: BTreeMap<u64, Weak<Out>>,
+    /// Some were given since they were looked after.
+    gave: bool,
     /// Who looks after them waits for the first, and wants to be told.
     rests: bool,
     left: bool,
+}
+
+impl Roll {
+    /// Writes an event down; whether who rests has to be told.
+    fn give(&mut self, number: u64, event: Weak<Out>) -> bool {
+        self.events.insert(number, event);
+        self.gave = true;
+        std::mem::take(&mut self.rests)
+    }
+
+    /// Whether nothing is out, and nothing was since this was asked last: while events come and go who looks after
+    /// them goes by the clock.
+    fn is_quiet(&mut self) -> bool {
+        !std::mem::take(&mut self.gave) && self.events.is_empty()
+    }
 }
 
 impl fmt::Debug for Team {
@@ -258,8 +275,7 @@ impl Team {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let out = Arc::new(Out::new(self, number, delivery, kind, identity));
         let mut roll = lock(&self.out);
-        roll.events.insert(number, Arc::downgrade(&out));
-        let rests = std::mem::take(&mut roll.rests);
+        let rests = roll.give(number, Arc::downgrade(&out));
         drop(roll);
         if rests {
             self.changed.notify_one();

@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mixcord_event::figures::{COMMIT_US, CacheFigures};
+use mixcord_event::pauses::Pauses;
 use mixcord_event::{sections, status, topology};
 use mixcord_ring::Ring;
 use mixcord_state::Checkpoint;
 use serde::Serialize;
+
+use super::PausesStatus;
 
 /// What the cache counted since it started, as it says in the output ring with every batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +25,8 @@ pub struct CacheStatus {
     /// How many commits took no longer than so many seconds; the last one, without a bound, how many took longer
     /// than all of them.
     pub commits: Vec<(Option<f64>, u64)>,
+    /// When it was away for long.
+    pub pauses: PausesStatus,
     /// Gaps that the cache itself told, by reason.
     pub gaps_by_reason: BTreeMap<&'static str, u64>,
     /// Events published, by kind.
@@ -33,13 +39,18 @@ impl CacheStatus {
         if ring.name() != topology::OUTPUT_RING {
             return None;
         }
-        let figures = CacheFigures::decode(Checkpoint::sections_in(&ring.checkpoint()?)?)?;
+        let checkpoint = ring.checkpoint()?;
+        let all = Checkpoint::sections_in(&checkpoint)?;
+        let figures = CacheFigures::decode(all)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let pauses = Pauses::decode(all).unwrap_or_default();
         let bounds = COMMIT_US.iter().map(|us| Some(*us as f64 / 1e6)).chain([None]);
         Some(Self {
             pid: u32::try_from(figures.pid).unwrap_or(0),
             batches: figures.batches,
             records: figures.records,
             commit_seconds: figures.commit_ns as f64 / 1e9,
+            pauses: PausesStatus::new(&pauses, now.as_micros()),
             commits: bounds.zip(figures.commits).collect(),
             gaps_by_reason: figures.gaps().collect(),
             events_by_kind: figures.events().map(|(kind, count)| (kind.name(), count)).collect(),

@@ -13,11 +13,15 @@
 //! # }
 //! ```
 
+mod board;
+mod bridge;
 mod cache;
 mod error;
 mod groups;
 mod members;
 mod overview;
+mod pauses;
+mod proxy;
 mod records;
 mod shard;
 mod stage;
@@ -31,12 +35,15 @@ use mixcord_event::topology;
 pub use mixcord_holdup::span;
 use mixcord_ring::{AttachError, GroupError, Namespace, RemoveError, Ring};
 
+pub use self::bridge::{BridgeStatus, StreamStatus};
 pub use self::cache::CacheStatus;
 pub(crate) use self::cache::writer;
 pub use self::error::Error;
 pub use self::groups::{GroupOrder, GroupPlan, Place};
 pub use self::members::{GroupDetail, MemberStatus};
 pub use self::overview::{Overview, StateStatus, UnreadableStatus};
+pub use self::pauses::{PauseStatus, PausesStatus};
+pub use self::proxy::{ProxiesStatus, ProxyStatus};
 pub use self::records::{DeadRecord, WaitingRecord};
 pub use self::shard::{BudgetStatus, ShardStatus};
 pub use self::stage::StageStatus;

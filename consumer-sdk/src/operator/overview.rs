@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Error, Instance, RingStatus};
+use super::{BridgeStatus, Error, Instance, ProxiesStatus, RingStatus};
 
 /// All of an instance at one moment: what `mixcord ls --json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -14,6 +14,10 @@ pub struct Overview {
     pub unreadable: Vec<UnreadableStatus>,
     /// Where the cache keeps its state; `null` while there is none.
     pub state: Option<StateStatus>,
+    /// Its proxies, and the sessions of their clients.
+    pub proxies: ProxiesStatus,
+    /// Its bridges to other machines.
+    pub bridges: Vec<BridgeStatus>,
 }
 
 /// A ring that cannot be read.
@@ -53,6 +57,8 @@ impl Instance {
             state: self
                 .state()
                 .map(|(path, bytes)| StateStatus { path: path.display().to_string(), bytes }),
+            proxies: ProxiesStatus::of(&self.name),
+            bridges: BridgeStatus::of(&self.name),
         })
     }
 }

@@ -10,6 +10,8 @@ use mixcord_holdup::Oldest;
 use mixcord_ring::Ring;
 use serde::Serialize;
 
+use super::PausesStatus;
+
 /// How a shard's connection to Discord stands, as its gateway process says in the shard's ring.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -46,6 +48,10 @@ pub struct ShardStatus {
     pub identifies: u64,
     /// RESUMEs sent since the gateway started.
     pub resumes: u64,
+    /// Whether the cache lost what it had of this shard, and no session was begun since, which would bring it again.
+    pub awaits_refill: bool,
+    /// Sessions begun for that since the gateway started.
+    pub refills: u64,
     /// The last close code that Discord gave; `null` where it gave none.
     pub last_close: Option<u16>,
     /// Gap records since the gateway started, by reason.
@@ -57,6 +63,8 @@ pub struct ShardStatus {
     pub budget: Option<BudgetStatus>,
     /// The gateway process, in its own pid namespace; `null` where it does not say.
     pub pid: Option<u32>,
+    /// When the gateway process was away for long from this shard.
+    pub pauses: PausesStatus,
     /// What the bot shows because a command said so, after a new session as well; `null` where none did.
     pub presence: Option<PresenceUpdate>,
     /// The bits of the intents that its session was begun with; `null` where there is none.
@@ -86,8 +94,11 @@ impl ShardStatus {
     pub(crate) fn of(ring: &Ring) -> Option<Self> {
         let (shard, shards) = topology::parse_shard_ring(ring.name())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let checkpoint = ring.checkpoint()?;
         let mut status =
-            Self::read(shard, shards, &ring.checkpoint()?, now.as_micros(), ring.producer_alive())?;
+            Self::read(shard, shards, &checkpoint, now.as_micros(), ring.producer_alive())?;
+        let began_at = ShardFigures::decode(&checkpoint).map_or(0, |figures| figures.began_at);
+        status.awaits_refill = ring.asked_anew() > began_at;
         let last = ring.tail().checked_sub(1).and_then(|last| Oldest::at(ring, last));
         let received_us = last.map(|last| last.received_us).filter(|received_us| *received_us != 0);
         // Of an event from the future, which tells that the clock went back, it is below 0.
@@ -119,10 +130,13 @@ impl ShardStatus {
             session_seconds: since(figures.session_since_us),
             identifies: figures.identifies,
             resumes: figures.resumes,
+            awaits_refill: false,
+            refills: figures.refills,
             last_close: figures.last_close,
             gaps_by_reason: figures.gaps.into_iter().collect(),
             last_event_seconds: None,
             budget,
+            pauses: PausesStatus::new(&figures.pauses, now_us),
             presence: SetPresence::decode(checkpoint).map(|set| set.presence),
             pid: (figures.pid != 0).then_some(figures.pid),
             shard,

@@ -1,8 +1,9 @@
 //! What a stage publishes: all that comes of one event at once, and with it how far its source is done.
 
 use mixcord_event::record::{self, Head};
+use mixcord_event::seal::{Seal, Sum};
 use mixcord_event::{Flags, Header, Origin, Reason, Record, Shard};
-use mixcord_ring::{Meta, Position, Producer, StageError};
+use mixcord_ring::{Entry, Meta, Position, Producer, StageError};
 
 use super::emit::{Added, Emit, Own};
 use super::progress::Progress;
@@ -18,7 +19,7 @@ pub(super) struct Outlet {
 /// A record to publish.
 pub(super) enum Output<'a> {
     /// As it is.
-    Same(&'a [u8]),
+    Same(&'a [u8], Seal),
     /// The event with other data.
     Changed { header: Header, name: Option<&'a str>, data: &'a [u8], old: Option<&'a [u8]> },
     /// Another event, whose place in the ring names it.
@@ -89,10 +90,15 @@ impl Outlet {
     }
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    /// The record as it came.
+    pub(super) const fn passed(entry: &Entry<'a>) -> Self {
+        Self::Same(entry.payload, Seal::from_bits(entry.seal))
+    }
+
     fn length_max(&self) -> usize {
         match self {
-            Self::Same(bytes) => bytes.len(),
+            Self::Same(bytes, _) => bytes.len(),
             Self::Changed { data, old, .. } => {
                 HEAD_BYTES_MAX + data.len() + old.map_or(0, <[u8]>::len)
             }
@@ -108,10 +114,10 @@ impl Output<'_> {
         let Place { position, key, order, tag } = at;
         let meta = Meta { key, tag, source: position, order };
         let staged = match self {
-            Self::Same(bytes) => producer.stage(&meta, &[bytes]),
+            Self::Same(bytes, seal) => producer.stage_sealed(&meta, seal.bits(), &[bytes]),
             Self::Changed { header, name, data, old } => {
                 let head = record::head(header, *name, data.len(), old.map(<[u8]>::len));
-                producer.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()])
+                stage(producer, &meta, head.as_ref(), data, *old)
             }
             Self::Added { header, added } => {
                 let header = Header { origin, ..*header };
@@ -123,13 +129,14 @@ impl Output<'_> {
                 let order = if header.key == key { order } else { 0 };
                 let tag = header.kind.number().into();
                 let meta = Meta { key: header.key, tag, source: position, order };
-                producer.stage(&meta, &[head.as_ref(), data, old.unwrap_or_default()])
+                stage(producer, &meta, head.as_ref(), data, old)
             }
             Self::Gap { shard, reason, received_us } => {
                 let mut bytes = Vec::new();
                 record::gap(*shard, *reason, origin, 0, *received_us, &mut bytes);
                 let tag = mixcord_event::Kind::GAP.number().into();
-                producer.stage(&Meta { key: 0, tag, source: position, order: 0 }, &[&bytes])
+                let meta = Meta { key: 0, tag, source: position, order: 0 };
+                producer.stage_sealed(&meta, Seal::of(&bytes).bits(), &[&bytes])
             }
         };
         match staged {
@@ -141,15 +148,28 @@ impl Output<'_> {
     }
 }
 
+/// Stages a record of documents that the program gave: checked here, once for all who read it.
+fn stage(
+    producer: &mut Producer,
+    meta: &Meta,
+    head: &[u8],
+    data: &[u8],
+    old: Option<&[u8]>,
+) -> Result<Position, StageError> {
+    let sums = Sum::checked(data).zip(old.map_or_else(|| Some(Sum::of(&[])), Sum::checked));
+    let seal = sums.map_or(Seal::NONE, |(data, old)| Seal::of_parts(head, data, old));
+    producer.stage_sealed(meta, seal.bits(), &[head, data, old.unwrap_or_default()])
+}
+
 /// What comes of an event: itself, in whatever way, and what follows it.
 pub(super) fn outputs<'a>(
     emit: &'a Emit,
     record: &Record<'a>,
-    payload: &'a [u8],
+    entry: &Entry<'a>,
 ) -> Vec<Output<'a>> {
     let header = *record.header();
     let own = match &emit.own {
-        Own::Passed => Some(Output::Same(payload)),
+        Own::Passed => Some(Output::passed(entry)),
         Own::Dropped => None,
         Own::Changed(data, old) => {
             let old = match old {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use mixcord_event::{Reason, Record, RecordError};
+use mixcord_event::{Reason, Record, RecordError, Seal};
 use mixcord_ring::{Entry, Records};
 
 use super::OnFailure;
@@ -43,7 +43,7 @@ impl Line {
             Look::Wanted(record) => record,
             Look::Other => {
                 self.progress.passed += 1;
-                return Ok(self.pass(entry.payload, at).await);
+                return Ok(self.pass(&entry, at).await);
             }
             Look::Lost(reason) => {
                 let shard = Record::parse_head(entry.payload).map(|record| record.header().shard);
@@ -60,12 +60,11 @@ impl Line {
             Called::Failed(reason) => self.give_up(&record, at, &reason)?,
             Called::Stopped => return Ok(Flow::Stopped),
         };
-        let (emit, flow) = match self.publish(&outputs(&emit, &record, entry.payload), at).await {
+        let (emit, flow) = match self.publish(&outputs(&emit, &record, &entry), at).await {
             Ok(flow) => (emit, flow),
             Err(too_much) => {
                 let emit = self.give_up(&record, at, &too_much)?;
-                let flow =
-                    if emit.is_dropped() { Flow::On } else { self.pass(entry.payload, at).await };
+                let flow = if emit.is_dropped() { Flow::On } else { self.pass(&entry, at).await };
                 (emit, flow)
             }
         };
@@ -82,7 +81,7 @@ impl Line {
         if !filter.admits_tag(entry.tag) {
             return Ok(Look::Other);
         }
-        match Record::parse(entry.payload) {
+        match Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal)) {
             Ok(record) if filter.admits(record.kind(), record.kind_name()) => {
                 Ok(Look::Wanted(record))
             }
@@ -174,8 +173,8 @@ impl Line {
         progress.added += emit.added.len() as u64;
     }
 
-    async fn pass(&mut self, payload: &[u8], at: Place) -> Flow {
-        self.publish(&[Output::Same(payload)], at).await.unwrap_or_else(|error| {
+    async fn pass(&mut self, entry: &Entry<'_>, at: Place) -> Flow {
+        self.publish(&[Output::passed(entry)], at).await.unwrap_or_else(|error| {
             tracing::error!(
                 stage = self.name,
                 position = at.position,

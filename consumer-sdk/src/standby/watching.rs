@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use mixcord_event::record::Record;
+use mixcord_event::{Record, Seal};
 use mixcord_ring::{Limits, Namespace, Observed, Observer, Ring, RingId, Start};
 
 use crate::State;
@@ -192,7 +192,10 @@ impl Watching {
                 continue;
             }
             // What cannot be read is told by those who have to handle it.
-            let Ok(record) = Record::parse(entry.payload) else { continue };
+            let Ok(record) = Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal))
+            else {
+                continue;
+            };
             let holder = Holder::Seen(Arc::clone(&seen), index, Arc::clone(context));
             let event = Event::new(&record, entry.payload, holder, 1);
             list.retain_mut(|enlisted| {

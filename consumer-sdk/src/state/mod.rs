@@ -18,8 +18,8 @@
 //!   handler is told already contains the event, and perhaps later ones.
 //! * **Nobody is asked.** A query reads the cache's store from shared memory, in about a microsecond and
 //!   without a lock, from any thread; it disturbs neither the cache nor other readers, and answers while the
-//!   cache is away too. While the cache stores a batch it waits for that, some microseconds; ten milliseconds at
-//!   most, where the cache was killed in it.
+//!   cache is away too. While the cache stores a batch it waits for that, some microseconds; half a second,
+//!   once, where the cache was killed in it.
 //! * **Owned answers.** Each call copies what it needs, and nobody has to know of those who read. Each value
 //!   in an answer is whole and current; what is kept apart and changed in one moment (a member and its user)
 //!   may be read one before and one after it, both at or after the event.
@@ -42,7 +42,7 @@ use std::sync::RwLock;
 
 use mixcord_event::{Document, topology};
 use mixcord_state as store;
-pub use mixcord_state::{Found, GuildSnapshot, Resource, ResourceStats, StateStats};
+pub use mixcord_state::{Found, GuildSnapshot, Resource, ResourceSizes, ResourceStats, StateStats};
 
 use self::attach::Attachment;
 pub use self::entities::Entities;
@@ -292,6 +292,15 @@ impl State {
     /// When there is no state: see [`Error`].
     pub fn stats(&self) -> Result<StateStats, Error> {
         self.ask_store(store::State::stats)
+    }
+
+    /// What the entities of each resource take: as documents, as they are stored, and around that. It looks at
+    /// the keys of all of them, and at some of the values.
+    ///
+    /// # Errors
+    /// When there is no state: see [`Error`].
+    pub fn sizes(&self) -> Result<Vec<ResourceSizes>, Error> {
+        self.ask_store(store::State::sizes)
     }
 
     /// Where the store is.

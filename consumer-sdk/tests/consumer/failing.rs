@@ -1,5 +1,6 @@
 //! P10 from the handler's side: one that fails or hangs holds up its own guild, and that not for ever.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -189,16 +190,17 @@ async fn a_handler_that_hangs_is_given_up_and_holds_up_its_own_guild_only() {
     let (stop, alive) = (consumer.stop_handle(), Arc::new(()));
     not_for_ever(&stop);
     let kept = Arc::clone(&alive);
+    // All but the one that hangs.
+    let left = Arc::new(AtomicUsize::new(21));
     let run = consumer.run(move |event: Event| {
-        let (stop, kept) = (stop.clone(), Arc::clone(&kept));
+        let (stop, kept, left) = (stop.clone(), Arc::clone(&kept), Arc::clone(&left));
         async move {
-            match numbers(&event) {
-                (1, 1) => {
-                    let _kept = kept;
-                    std::future::pending::<()>().await;
-                }
-                (1, _) => stop.stop(),
-                _ => {}
+            if numbers(&event) == (1, 1) {
+                let _kept = kept;
+                std::future::pending::<()>().await;
+            }
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                stop.stop();
             }
         }
     });

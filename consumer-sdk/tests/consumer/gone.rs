@@ -74,6 +74,21 @@ fn an_observer_is_told_in_its_place() {
     assert_eq!(read(&mut observer).seq(), 2);
 }
 
+/// What is read again by its position says the same.
+#[test]
+fn a_second_look_is_told_in_its_place() {
+    let rig = with_a_file_gone();
+    let observer = rig.consumer().observer().from_earliest().connect_blocking().expect("connected");
+    let past = observer.past().expect("a ring");
+    let first = past.read(0).expect("whole");
+    assert_eq!((first.events.len(), first.events[0].seq(), first.next), (1, 0, 1));
+    let second = past.read(1).expect("whole");
+    assert_eq!((second.events.len(), second.lost, second.next), (1, 0, 2));
+    is_told(&second.events[0], &rig);
+    let third = past.read(2).expect("whole");
+    assert_eq!((third.events[0].seq(), third.next), (2, 3));
+}
+
 /// Its floor says that records are acknowledged which were never published.
 #[test]
 fn a_group_whose_entry_is_damaged_says_what_to_do() {

@@ -1,7 +1,8 @@
 //! An output ring made by hand, in an instance of its own.
 
+use std::env;
 use std::os::unix::fs::FileExt;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,9 @@ use mixcord_ring::{Bell, Geometry, Meta, Namespace, Producer, StageError};
 
 /// Longer than anything takes that works.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Records that the ring of [`Rig::new`] holds.
+pub(crate) const SLOTS: u32 = 256;
 
 /// A process of a test; ended with it, however that ends.
 pub(crate) struct Running(pub(crate) Child);
@@ -30,6 +34,23 @@ impl Drop for Running {
     }
 }
 
+/// Runs a test in a process of its own, unless this is that: what counts for all of a process is another test's, too.
+pub(crate) fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "MIXCORD_TEST_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let run = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .expect("a process");
+    let [out, err] = [&run.stdout, &run.stderr].map(|said| String::from_utf8_lossy(said));
+    let passed = run.status.success() && out.contains("1 passed");
+    assert!(passed, "in a process of its own: {out}{err}");
+    false
+}
+
 /// An instance that has, or will have, an output ring; removed when the test ends, however it ends.
 pub(crate) struct Rig {
     pub(crate) instance: String,
@@ -40,7 +61,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// An instance with an output ring of 256 slots and 8 partitions.
+    /// An instance with an output ring of [`SLOTS`] slots and 8 partitions.
     pub(crate) fn new() -> Self {
         let mut rig = Self::without_ring();
         rig.create_ring();
@@ -63,7 +84,7 @@ impl Rig {
     }
 
     pub(crate) fn create_ring(&mut self) {
-        self.create_ring_of(256, 128 << 10);
+        self.create_ring_of(SLOTS, 128 << 10);
     }
 
     fn create_ring_of(&mut self, slots: u32, bytes: u64) {

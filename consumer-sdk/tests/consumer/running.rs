@@ -4,11 +4,11 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mixcord::{Event, Pace};
 
-use crate::rig::{PATIENCE, Rig, next, numbers, until};
+use crate::rig::{PATIENCE, Rig, is_alone, next, numbers, until};
 
 /// Handlers that block their thread, although they should not: the first waits for the one after it.
 fn wait_for_the_next(
@@ -123,7 +123,7 @@ async fn a_run_that_is_dropped_gives_its_events_back() {
     event.ack();
 }
 
-/// Times that a thread of this process slept, by its name.
+/// Times that threads of a name slept.
 fn sleeps_of(name: &str) -> u64 {
     let mut sleeps = 0;
     for task in fs::read_dir("/proc/self/task").expect("threads").flatten() {
@@ -140,16 +140,63 @@ fn sleeps_of(name: &str) -> u64 {
 /// One event at a time, each given once the one before is settled.
 #[test]
 fn an_event_wakes_nobody_but_its_reader() {
-    const EVENTS: u64 = 3_000;
+    const EVENTS: u64 = 500;
+    if !is_alone("running::an_event_wakes_nobody_but_its_reader") {
+        return;
+    }
     let mut rig = Rig::new();
     let mut consumer = rig.consumer().group("bot").connect_blocking().expect("connected");
-    let before = sleeps_of("mixcord-care");
+    let (begun, before) = (Instant::now(), sleeps_of("mixcord-care"));
     for number in 1..=EVENTS {
         rig.message(1, number);
         next(&mut consumer).ack();
+        thread::sleep(APART);
     }
-    let sleeps = sleeps_of("mixcord-care") - before;
-    assert!(sleeps < EVENTS / 2, "who looks after the events was woken {sleeps} times");
+    let (looks, sleeps) = (looks_since(begun), sleeps_of("mixcord-care") - before);
+    assert!(sleeps <= 4 * looks, "who looks after the events was woken {sleeps} times");
+}
+
+/// Events that bots have are so far apart: whoever is woken for one finds it settled.
+const APART: Duration = Duration::from_millis(1);
+
+/// How often something that looks ten times a second may have looked.
+fn looks_since(begun: Instant) -> u64 {
+    begun.elapsed().as_millis() as u64 / 100 + 2
+}
+
+/// The same where handlers are called: who looks after them, and the bell of the async calls, sleep on.
+#[test]
+fn a_handler_that_is_through_at_once_wakes_nobody_who_looks_after_it() {
+    const EVENTS: u64 = 500;
+    if !is_alone("running::a_handler_that_is_through_at_once_wakes_nobody_who_looks_after_it") {
+        return;
+    }
+    let mut rig = Rig::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let consumer = rig.consumer().group("bot").from_earliest().pace(Pace::LowLatency);
+    let consumer = runtime.block_on(consumer.connect()).expect("connected");
+    let (stop, handled) = (consumer.stop_handle(), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&handled);
+    let running = runtime.spawn(consumer.run(move |event: Event| {
+        counted.store(event.seq(), Ordering::SeqCst);
+        async {}
+    }));
+    let others = || sleeps_of("mixcord-care") + sleeps_of("ring-bell");
+    let (begun, before) = (Instant::now(), others());
+    for number in 1..=EVENTS {
+        rig.message(1, number);
+        let sent = Instant::now();
+        while handled.load(Ordering::SeqCst) != number {
+            assert!(sent.elapsed() < PATIENCE, "event {number} was not handled");
+            thread::yield_now();
+        }
+        thread::sleep(APART);
+    }
+    let (looks, sleeps) = (looks_since(begun), others() - before);
+    assert!(sleeps <= 4 * looks, "others than their reader were woken {sleeps} times");
+    stop.stop();
+    runtime.block_on(running).expect("sound").expect("no error");
 }
 
 #[test]

@@ -171,15 +171,18 @@ fn whatever_handlers_and_processes_do_every_event_ends_once_and_in_order() {
                 kill.send(number as usize / 400 % MEMBERS).expect("it listens");
             }
         }
-        // There is always something that succeeds: the death of a process that has acknowledged nothing yet counts for
-        // nobody, and an event that kills would never be given up.
+        // There is always something that succeeds: of processes that have acknowledged nothing yet a hundred may die
+        // before one counts, and an event that kills would be given up too late for a test.
         let mut more = (EVENTS..).filter(|&number| {
             (1..=u32::from(ATTEMPTS)).all(|attempt| deed(number, attempt) == Deed::Succeed)
         });
+        let mut looks = 0_u32;
         until_within(10 * PATIENCE, "every event to end", || {
             let is_over =
                 rig.group("bot").lag == 0 && operator.peek("bot", 1).expect("a look").is_empty();
-            if !is_over {
+            looks += 1;
+            // Not faster than they are handled on a machine with other work; yet some, behind one that holds the floor.
+            if !is_over && (rig.group("bot").lag < GUILDS || looks.is_multiple_of(32)) {
                 let number = more.next().expect("endless");
                 rig.message(number % GUILDS, number);
             }

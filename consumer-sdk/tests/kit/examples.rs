@@ -20,6 +20,7 @@ examples! {
     modlog "../../examples/modlog.rs";
     observer "../../examples/observer.rs";
     paginator "../../examples/paginator.rs";
+    spam "../../examples/spam.rs";
     who "../../examples/who.rs";
     worker "../../examples/worker.rs";
 }
@@ -92,6 +93,45 @@ async fn worker_retries_does_nothing_twice_and_gives_up_what_never_works() {
     router.handle(nothing.clone()).await.expect("given up, not failed");
     let reason = "an order of nothing".to_owned();
     assert_eq!(Settled::of(&nothing), Some(Settled::Term { reason }));
+}
+
+/// The stage as it runs, and what a consumer behind it is given.
+#[tokio::test]
+async fn spam_puts_a_score_beside_messages_and_keeps_back_what_is_certain() {
+    let bed = Testbed::new();
+    let stop = mixcord::Stop::new();
+    let stage = bed.stage("spam").stop(&stop).from_earliest().run(spam::score);
+    let texts = ["hello", "free tea", "FREE nitro giveaway: http://x"];
+    for (id, text) in (1..).zip(texts) {
+        bed.event(Kind::MESSAGE_CREATE, message(id, text)).publish();
+    }
+    let behind = async {
+        let reader = bed.consumer().source("spam").observer().from_earliest();
+        let mut reader = reader.wait(Duration::from_secs(30)).connect().await.expect("connected");
+        let mut told = Vec::new();
+        for _ in texts {
+            let event = reader.next().await.expect("no error").expect("an event");
+            let score = event.data().get_str("spam_score").and_then(|score| score.as_f64());
+            let content = event.data().get(mixcord::atoms::CONTENT).and_then(|text| text.as_str());
+            told.push((event.name().to_owned(), score, content.map(str::to_owned)));
+        }
+        stop.stop();
+        told
+    };
+    let (ran, told) = tokio::join!(stage, behind);
+    ran.expect("no error");
+    let of = |name: &str, score: f64, content: Option<&str>| {
+        (name.to_owned(), Some(score), content.map(str::to_owned))
+    };
+    assert_eq!(
+        told,
+        [
+            of("MESSAGE_CREATE", 0.0, Some("hello")),
+            of("MESSAGE_CREATE", 0.25, Some("free tea")),
+            // Its words go no further.
+            of("SPAM_BLOCKED", 1.0, None),
+        ]
+    );
 }
 
 #[tokio::test]

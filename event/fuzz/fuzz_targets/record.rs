@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mixcord_event::{Header, Record, Value, edit, record};
+use mixcord_event::{Header, Record, Seal, Value, edit, from_value, record};
 use mixcord_event_fuzz::walk;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,7 +15,20 @@ fuzz_target!(|bytes: &[u8]| {
     whole.clear();
     record::encode(&Header::default(), None, bytes, None, &mut whole);
     read(&whole);
+    forged(&whole);
 });
+
+/// Under a seal that says that it is whole, whatever it is.
+fn forged(bytes: &[u8]) {
+    let record =
+        Record::parse_sealed(bytes, Seal::of(bytes)).expect("the seal is that of the bytes");
+    walk(record.data());
+    let _ = (record.data().to_json(), from_value::<serde_json::Value>(record.data()));
+    let _ = (record.guild_id(), edit::changes(record.data(), record.data()));
+    if let Some(map) = record.data().as_map() {
+        edit::merge(map, map, &mut Vec::new());
+    }
+}
 
 fn read(bytes: &[u8]) {
     let Ok(record) = Record::parse(bytes) else { return };

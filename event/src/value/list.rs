@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Value;
+use super::{Value, nested::Nested};
 use crate::format;
 
 /// A list; borrows the document's bytes.
@@ -55,7 +55,7 @@ impl<'a> IntoIterator for List<'a> {
 
 impl fmt::Debug for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        Nested(Value::List(*self), 0).fmt(f)
     }
 }
 

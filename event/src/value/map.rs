@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Value;
+use super::{Value, nested::Nested};
 use crate::{
     atom::Atom,
     format::{self, RawKey},
@@ -85,12 +85,35 @@ impl<'a> Map<'a> {
         std::iter::from_fn(move || {
             let all = entries.rest;
             let (key, _) = entries.next()?;
-            let atom = match key {
-                RawKey::Atom(number) => Atom::from_number(number),
-                RawKey::Text(name) => Atom::later(name),
-            };
-            Some((atom, &all[..all.len() - entries.rest.len()]))
+            Some((atom_of(key), &all[..all.len() - entries.rest.len()]))
         })
+    }
+
+    /// Its members under documented keys, in the order of the wire: none is read but by who wants it.
+    #[inline]
+    pub fn unread(self) -> impl Iterator<Item = (Atom, Unread<'a>)> {
+        self.raw_entries().filter_map(|(key, value)| Some((atom_of(key)?, Unread(value))))
+    }
+
+    /// Shows the bytes of its members but those under `except`, in the order of the wire, in as few pieces as they
+    /// lie in.
+    #[inline]
+    pub fn pieces(self, except: &[Atom], mut visit: impl FnMut(&'a [u8])) {
+        let mut entries = self.raw_entries();
+        let mut piece = entries.rest;
+        if except.is_empty() {
+            return visit(piece);
+        }
+        loop {
+            let before = entries.rest;
+            let Some((key, _)) = entries.next() else {
+                return visit(&piece[..piece.len() - before.len()]);
+            };
+            if atom_of(key).is_some_and(|key| except.contains(&key)) {
+                visit(&piece[..piece.len() - before.len()]);
+                piece = entries.rest;
+            }
+        }
     }
 
     /// How many members it has; counts them.
@@ -126,7 +149,28 @@ impl<'a> IntoIterator for Map<'a> {
 
 impl fmt::Debug for Map<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(key, value)| (key.as_str(), value))).finish()
+        Nested(Value::Map(*self), 0).fmt(f)
+    }
+}
+
+/// The atom of a documented key.
+#[inline]
+fn atom_of(key: RawKey<'_>) -> Option<Atom> {
+    match key {
+        RawKey::Atom(number) => Atom::from_number(number),
+        RawKey::Text(name) => Atom::later(name),
+    }
+}
+
+/// A value of a document that was not looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread<'a>(&'a [u8]);
+
+impl<'a> Unread<'a> {
+    /// Looks at it.
+    #[inline]
+    pub fn read(self) -> Value<'a> {
+        Value::from_raw(self.0)
     }
 }
 
@@ -150,6 +194,14 @@ impl<'a> Iterator for MapIter<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct RawEntries<'a> {
     rest: &'a [u8],
+}
+
+impl<'a> RawEntries<'a> {
+    /// The bytes of those that are left.
+    #[inline]
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
 }
 
 impl<'a> Iterator for RawEntries<'a> {

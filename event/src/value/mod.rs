@@ -4,10 +4,12 @@ use std::fmt;
 
 mod list;
 mod map;
+mod nested;
 
 pub use list::{List, ListIter};
 pub(crate) use map::RawEntries;
-pub use map::{Map, MapIter};
+pub use map::{Map, MapIter, Unread};
+use nested::Nested;
 
 use crate::{
     atom::Atom,
@@ -201,18 +203,9 @@ impl<'a> Value<'a> {
 }
 
 impl fmt::Debug for Value<'_> {
+    /// What nests deeper than any document that was checked is shown as `…`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("null"),
-            Self::Bool(value) => value.fmt(f),
-            Self::Int(value) => value.fmt(f),
-            Self::Uint(value) => value.fmt(f),
-            Self::Float(value) => value.fmt(f),
-            Self::Id(value) => write!(f, "#{value}"),
-            Self::Str(value) => value.fmt(f),
-            Self::List(value) => value.fmt(f),
-            Self::Map(value) => value.fmt(f),
-        }
+        Nested(*self, 0).fmt(f)
     }
 }
 

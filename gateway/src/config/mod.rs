@@ -1,6 +1,5 @@
 //! What the operator decides: command line, environment, file, token.
 
-mod bytes;
 mod intents;
 mod options;
 mod shards;
@@ -10,9 +9,8 @@ use std::ffi::OsString;
 
 use mixcord_process::command_line::{self, Refused};
 
-pub use bytes::Bytes;
 pub use intents::Intents;
-pub use options::Options;
+pub use options::{Options, Permits};
 pub use shards::{ShardSet, Shards};
 pub use token::{Fingerprint, Token, TokenError};
 
@@ -49,16 +47,16 @@ impl Options {
         if self.reconnect_min_ms > self.reconnect_max_ms {
             return wrong("--reconnect-min-ms is larger than --reconnect-max-ms");
         }
-        if !self.ring_bytes.0.is_power_of_two() || self.ring_bytes.0 < 64 << 10 {
+        if !self.ring_bytes.is_power_of_two() || self.ring_bytes < 64 << 10 {
             return wrong("--ring-bytes has to be a power of two of at least 64KiB");
         }
         if !self.ring_slots.is_power_of_two() || self.ring_slots < 64 {
             return wrong("--ring-slots has to be a power of two of at least 64");
         }
-        if !(4096..=1 << 30).contains(&self.message_bytes_max.0) {
+        if !(4096..=1 << 30).contains(&self.message_bytes_max) {
             return wrong("--message-bytes-max has to be between 4KiB and 1GiB");
         }
-        if self.buffer_bytes.0 > 1 << 30 {
+        if self.buffer_bytes > 1 << 30 {
             return wrong("--buffer-bytes has to be at most 1GiB");
         }
         Ok(self)

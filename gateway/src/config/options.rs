@@ -3,15 +3,14 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use mixcord_event::send::{Activity, PresenceUpdate};
 use mixcord_event::topology::{self, is_instance_name};
-use mixcord_process::command_line::ConfigFile;
+use mixcord_process::command_line::{self, ConfigFile};
 use mixcord_process::log::LogOptions;
 use mixcord_ring::Pace;
 use serde::Deserialize;
 
-use super::bytes::Bytes;
 use super::intents::Intents;
 use super::shards::Shards;
 use crate::wire::Compression;
@@ -88,9 +87,14 @@ pub struct Options {
     #[arg(long, value_name = "N", env = "MIXCORD_LARGE_THRESHOLD", value_parser = clap::value_parser!(u8).range(50..=250))]
     pub large_threshold: Option<u8>,
 
+    /// Begin no new sessions where the cache lost its state. Without this they are begun one shard at a time, out of
+    /// identifies that are to spare, since nothing else makes Discord send all guilds again
+    #[arg(long, env = "MIXCORD_NO_REFILL")]
+    pub no_refill: bool,
+
     /// Payload space of each shard's ring, a power of two
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB")]
-    pub ring_bytes: Bytes,
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_RING_BYTES", default_value = "4MiB", value_parser = command_line::bytes)]
+    pub ring_bytes: u64,
 
     /// Records each shard's ring can hold, a power of two
     #[arg(long, value_name = "N", env = "MIXCORD_RING_SLOTS", default_value_t = 8192)]
@@ -102,12 +106,12 @@ pub struct Options {
     pub feeds: Vec<String>,
 
     /// Decoded events each shard keeps while its ring is full, before it stops reading the socket
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_BUFFER_BYTES", default_value = "1MiB")]
-    pub buffer_bytes: Bytes,
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_BUFFER_BYTES", default_value = "1MiB", value_parser = command_line::bytes)]
+    pub buffer_bytes: u64,
 
     /// No message may be larger once decompressed
-    #[arg(long, value_name = "BYTES", env = "MIXCORD_MESSAGE_BYTES_MAX", default_value = "64MiB")]
-    pub message_bytes_max: Bytes,
+    #[arg(long, value_name = "BYTES", env = "MIXCORD_MESSAGE_BYTES_MAX", default_value = "64MiB", value_parser = command_line::bytes)]
+    pub message_bytes_max: u64,
 
     /// Time between two identifies of one rate-limit bucket; Discord asks for 5000
     #[arg(long, value_name = "MS", env = "MIXCORD_IDENTIFY_SPACING_MS", default_value_t = 5_500)]
@@ -117,6 +121,11 @@ pub struct Options {
     /// [default: /dev/shm/mixcord-UID]
     #[arg(long, value_name = "DIR", env = "MIXCORD_IDENTIFY_DIR")]
     pub identify_dir: Option<PathBuf>,
+
+    /// Who gives permits to identify: local, a queue of the gateways on this machine, or bridge, where gateways of
+    /// one token run on several: mixcord-bridge send asks the others
+    #[arg(long, value_name = "local|bridge", env = "MIXCORD_PERMITS", value_enum, default_value_t = Permits::Local)]
+    pub permits: Permits,
 
     /// Shortest scale of the delay before a connection is made again
     #[arg(long, value_name = "MS", env = "MIXCORD_RECONNECT_MIN_MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
@@ -130,10 +139,15 @@ pub struct Options {
     #[arg(long, value_name = "MS", env = "MIXCORD_HELLO_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub hello_timeout_ms: u32,
 
-    /// What is weighed more where events come often: low-latency, balanced (up to 0.3 ms later, for a fraction of
-    /// the wakes) or low-cpu (up to 2 ms later)
+    /// What is weighed more where events come often: low-latency, balanced (up to 1.6 ms later, for a fraction of
+    /// the wakes) or low-cpu (up to 6 ms later)
     #[arg(long, value_name = "PACE", env = "MIXCORD_PACE", default_value_t = Pace::Balanced)]
     pub pace: Pace,
+
+    /// Threads that read sockets (1 to 64). One reads some 200,000 events a second; with more, shards are read side
+    /// by side, and events that come seldom cost more wakes
+    #[arg(long, value_name = "N", env = "MIXCORD_THREADS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub threads: u8,
 
     /// Reads sockets this often at most, in milliseconds (1 to 50): at a trickle of events most of the CPU goes
     /// into wakes. Heartbeats and commands are as late; --pace does not count then
@@ -145,10 +159,19 @@ pub struct Options {
     pub log: LogOptions,
 }
 
+/// Who gives permits to identify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Permits {
+    /// The queue of this machine.
+    Local,
+    /// The bridge, which asks other machines.
+    Bridge,
+}
+
 fn version() -> &'static str {
     let layouts =
         [("ring", mixcord_ring::LAYOUT_VERSION), ("record", mixcord_event::record::LAYOUT.into())];
-    mixcord_process::command_line::version(env!("CARGO_PKG_VERSION"), &layouts)
+    command_line::version(env!("CARGO_PKG_VERSION"), &layouts)
 }
 
 fn instance(text: &str) -> Result<String, String> {

@@ -57,6 +57,17 @@ pub struct Rules {
     pub total: u64,
 }
 
+/// Who wants to identify.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Which shard.
+    pub shard: u16,
+    /// After so many identifies that came to nothing.
+    pub failures: u32,
+    /// It can wait: only where so many are left behind it.
+    pub keep: u64,
+}
+
 /// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
@@ -79,33 +90,19 @@ struct Account {
 }
 
 impl Book {
-    /// Asks for the permit of `shard`, after `failures` identifies that came to nothing.
-    pub fn claim(&mut self, now_ms: u64, shard: u16, failures: u32, rules: &Rules) -> Claim {
-        self.tidy(now_ms, rules);
-        let key = u32::from(shard) % rules.max_concurrency.max(1);
-        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == key) {
-            return Claim::Wait(Duration::from_millis(free - now_ms));
-        }
-        // G-13: one more than the budget would cost the token.
+    /// Asks for a permit.
+    pub fn claim(&mut self, now_ms: u64, wish: Wish, rules: &Rules) -> Claim {
+        let paced = match self.look(now_ms, wish, rules) {
+            Ok(paced) => paced,
+            Err(refused) => return refused,
+        };
+        let key = u32::from(wish.shard) % rules.max_concurrency.max(1);
         let account = self.account(now_ms, rules);
-        let until = Duration::from_millis(account.until_ms.saturating_sub(now_ms).max(1));
-        if account.left == 0 {
-            return Claim::Spent(until);
-        }
-        let allowed = (rules.total.saturating_mul(FAILURES_PERCENT) / 100).max(1);
-        let paced = failures > 0 && self.spent(|hour| hour.after_failure) >= allowed;
-        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == PACE)
-            && paced
-        {
-            return Claim::Paced(Duration::from_millis(free - now_ms).min(until));
-        }
-        if self.buckets.len() >= BUCKETS_MAX {
-            return Claim::Wait(rules.spacing.max(Duration::from_millis(1)));
-        }
         self.buckets.push((key, now_ms + millis(rules.spacing)));
         if paced {
             // The other half stays for those that have not failed.
-            let interval = millis(until) / (account.left / 2).max(1);
+            let until = account.until_ms.saturating_sub(now_ms).max(1);
+            let interval = until / (account.left / 2).max(1);
             self.buckets.push((PACE, now_ms + interval));
         }
         let at = now_ms / HOUR_MS;
@@ -114,12 +111,42 @@ impl Book {
         }
         if let Some(hour) = self.hours.last_mut() {
             hour.all = hour.all.saturating_add(1);
-            hour.after_failure = hour.after_failure.saturating_add(u32::from(failures > 0));
+            hour.after_failure = hour.after_failure.saturating_add(u32::from(wish.failures > 0));
         }
         if let Some(told) = &mut self.told {
             told.left = told.left.saturating_sub(1);
         }
         Claim::Granted
+    }
+
+    /// What [`Self::claim`] would say, without taking anything; with leave, whether it is paced.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn look(&mut self, now_ms: u64, wish: Wish, rules: &Rules) -> Result<bool, Claim> {
+        let Wish { shard, failures, keep } = wish;
+        self.tidy(now_ms, rules);
+        let key = u32::from(shard) % rules.max_concurrency.max(1);
+        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == key) {
+            return Err(Claim::Wait(Duration::from_millis(free - now_ms)));
+        }
+        // G-13: one more than the budget would cost the token.
+        let account = self.account(now_ms, rules);
+        let until = Duration::from_millis(account.until_ms.saturating_sub(now_ms).max(1));
+        if account.left <= keep {
+            return Err(Claim::Spent(until));
+        }
+        let allowed = (rules.total.saturating_mul(FAILURES_PERCENT) / 100).max(1);
+        let paced = failures > 0 && self.spent(|hour| hour.after_failure) >= allowed;
+        if let Some((_, free)) = self.buckets.iter().find(|(bucket, _)| *bucket == PACE)
+            && paced
+        {
+            return Err(Claim::Paced(Duration::from_millis(free - now_ms).min(until)));
+        }
+        if self.buckets.len() >= BUCKETS_MAX {
+            return Err(Claim::Wait(rules.spacing.max(Duration::from_millis(1))));
+        }
+        Ok(paced)
     }
 
     /// Takes over Discord's account (G-16): other machines may have used the token.
@@ -191,6 +218,10 @@ mod tests {
 
     const START: u64 = 1_900_000_000_000;
 
+    const fn wish(shard: u16, failures: u32) -> Wish {
+        Wish { shard, failures, keep: 0 }
+    }
+
     fn rules(max_concurrency: u32) -> Rules {
         Rules { max_concurrency, spacing: Duration::from_secs(5), total: 1_000 }
     }
@@ -199,19 +230,48 @@ mod tests {
     #[test]
     fn g14_one_identify_per_bucket_and_spacing() {
         let (mut book, rules) = (Book::default(), rules(2));
-        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START, 1, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START + 1_000, 2, 0, &rules), Claim::Wait(Duration::from_secs(4)));
-        assert_eq!(book.claim(START + 5_000, 2, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START + 5_000, 4, 0, &rules), Claim::Wait(Duration::from_secs(5)));
-        assert_eq!(book.claim(START + 5_000, 3, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(0, 0), &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(1, 0), &rules), Claim::Granted);
+        assert_eq!(
+            book.claim(START + 1_000, wish(2, 0), &rules),
+            Claim::Wait(Duration::from_secs(4))
+        );
+        assert_eq!(book.claim(START + 5_000, wish(2, 0), &rules), Claim::Granted);
+        assert_eq!(
+            book.claim(START + 5_000, wish(4, 0), &rules),
+            Claim::Wait(Duration::from_secs(5))
+        );
+        assert_eq!(book.claim(START + 5_000, wish(3, 0), &rules), Claim::Granted);
+    }
+
+    /// What Discord said counts, and where it said nothing, our own account.
+    #[test]
+    fn g16_an_identify_that_can_wait_leaves_what_is_to_be_kept() {
+        for told in [true, false] {
+            let (mut book, rules) = (Book::default(), Rules { total: 7, ..rules(16) });
+            if told {
+                book.tell(START, 7, Duration::from_secs(3_600), &rules);
+            }
+            for shard in 0..4 {
+                let claim = book.claim(START, Wish { keep: 3, ..wish(shard, 0) }, &rules);
+                assert_eq!(claim, Claim::Granted, "{shard}");
+            }
+            assert!(matches!(
+                book.claim(START, Wish { keep: 3, ..wish(4, 0) }, &rules),
+                Claim::Spent(_)
+            ));
+            for shard in 4..7 {
+                assert_eq!(book.claim(START, wish(shard, 0), &rules), Claim::Granted, "{shard}");
+            }
+            assert!(matches!(book.claim(START, wish(7, 0), &rules), Claim::Spent(_)));
+        }
     }
 
     /// Grants every permit that a shard can have until `end`, after so many failures.
     fn all_grants(book: &mut Book, end: u64, failures: u32, rules: &Rules) -> Vec<u64> {
         let (mut now, mut granted) = (START, Vec::new());
         while now < end {
-            match book.claim(now, 0, failures, rules) {
+            match book.claim(now, wish(0, failures), rules) {
                 Claim::Granted => granted.push(now),
                 Claim::Wait(wait) | Claim::Paced(wait) | Claim::Spent(wait) => {
                     assert!(!wait.is_zero());
@@ -240,7 +300,7 @@ mod tests {
             let longest = granted.windows(2).map(|two| two[1] - two[0]).max().expect("many");
             assert!(longest <= day / 350 * 2, "{longest}");
             assert!(granted.len() < 1_000, "{}", granted.len());
-            let claim = book.claim(START + DAY * HOUR_MS - 1, 1, 0, &rules);
+            let claim = book.claim(START + DAY * HOUR_MS - 1, wish(1, 0), &rules);
             assert_eq!(claim, Claim::Granted, "a first identify is not held up");
             assert!(book.hours.len() <= 25);
         }
@@ -255,7 +315,7 @@ mod tests {
             book.tell(now, remaining, Duration::from_secs(60), &rules);
             let mut left = remaining;
             while now < START + 59_999 {
-                match book.claim(now, 0, 1, &rules) {
+                match book.claim(now, wish(0, 1), &rules) {
                     Claim::Granted => left -= 1,
                     Claim::Wait(wait) => now += millis(wait),
                     Claim::Paced(wait) => {
@@ -268,7 +328,7 @@ mod tests {
                     }
                 }
             }
-            assert_eq!(book.claim(START + 60_000 + 5_000, 0, 1, &rules), Claim::Granted);
+            assert_eq!(book.claim(START + 60_000 + 5_000, wish(0, 1), &rules), Claim::Granted);
             book = Book {
                 hours: vec![Hour { at: START / HOUR_MS, all: 9, after_failure: 9 }],
                 ..Book::default()
@@ -282,19 +342,22 @@ mod tests {
         let (mut book, rules) = (Book::default(), Rules { total: 10, ..rules(1) });
         book.tell(START, 10, Duration::from_secs(600), &rules);
         assert_eq!(all_grants(&mut book, START + 599_999, 0, &rules).len(), 10);
-        assert!(matches!(book.claim(START + 599_999, 0, 0, &rules), Claim::Spent(_)));
-        assert_eq!(book.claim(START + 605_000, 0, 0, &rules), Claim::Granted);
+        assert!(matches!(book.claim(START + 599_999, wish(0, 0), &rules), Claim::Spent(_)));
+        assert_eq!(book.claim(START + 605_000, wish(0, 0), &rules), Claim::Granted);
     }
 
     /// The time of a bucket runs from when IDENTIFY was written.
     #[test]
     fn g14_a_permit_used_late_holds_its_bucket_from_then_on() {
         let (mut book, rules) = (Book::default(), rules(2));
-        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(0, 0), &rules), Claim::Granted);
         book.used(START + 4_000, 0, &rules);
-        assert_eq!(book.claim(START + 5_000, 2, 0, &rules), Claim::Wait(Duration::from_secs(4)));
-        assert_eq!(book.claim(START + 5_000, 1, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START + 9_000, 2, 0, &rules), Claim::Granted);
+        assert_eq!(
+            book.claim(START + 5_000, wish(2, 0), &rules),
+            Claim::Wait(Duration::from_secs(4))
+        );
+        assert_eq!(book.claim(START + 5_000, wish(1, 0), &rules), Claim::Granted);
+        assert_eq!(book.claim(START + 9_000, wish(2, 0), &rules), Claim::Granted);
     }
 
     /// Sessions that last are no failures, and still nobody identifies more often than Discord allows.
@@ -304,7 +367,7 @@ mod tests {
         let mut granted = Vec::new();
         let mut now = START;
         while now < START + 3 * DAY * HOUR_MS {
-            match book.claim(now, 0, 0, &rules) {
+            match book.claim(now, wish(0, 0), &rules) {
                 Claim::Granted => granted.push(now),
                 Claim::Wait(wait) | Claim::Paced(wait) | Claim::Spent(wait) => now += millis(wait),
             }
@@ -320,34 +383,37 @@ mod tests {
     #[test]
     fn g13_g16_what_discord_says_is_left_is_all_there_is() {
         let (mut book, rules) = (Book::default(), rules(16));
-        assert_eq!(book.claim(START, 0, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(0, 0), &rules), Claim::Granted);
         // Discord has not counted that one yet.
         book.tell(START, 3, Duration::from_secs(600), &rules);
-        assert_eq!(book.claim(START, 1, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START, 2, 0, &rules), Claim::Granted);
-        assert_eq!(book.claim(START, 3, 0, &rules), Claim::Spent(Duration::from_secs(600)));
-        assert_eq!(book.claim(START + 599_000, 3, 0, &rules), Claim::Spent(Duration::from_secs(1)));
-        assert_eq!(book.claim(START + 600_000, 3, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(1, 0), &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(2, 0), &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(3, 0), &rules), Claim::Spent(Duration::from_secs(600)));
+        assert_eq!(
+            book.claim(START + 599_000, wish(3, 0), &rules),
+            Claim::Spent(Duration::from_secs(1))
+        );
+        assert_eq!(book.claim(START + 600_000, wish(3, 0), &rules), Claim::Granted);
         // A whole budget has no end, and a senseless one has one.
         book.tell(START + 700_000, 1_000, Duration::ZERO, &rules);
         assert_eq!(book.told, None);
         book.tell(START + 700_000, 0, Duration::MAX, &rules);
-        assert_eq!(book.claim(START + 700_000 + DAY * HOUR_MS, 3, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START + 700_000 + DAY * HOUR_MS, wish(3, 0), &rules), Claim::Granted);
     }
 
     #[test]
     fn a_clock_that_jumps_back_blocks_nobody_for_long() {
         let (mut book, rules) = (Book::default(), rules(1));
-        assert_eq!(book.claim(START, 0, 1, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(0, 1), &rules), Claim::Granted);
         book.tell(START, 0, Duration::from_secs(86_400), &rules);
-        assert_eq!(book.claim(START - 50_000_000, 0, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START - 50_000_000, wish(0, 0), &rules), Claim::Granted);
     }
 
     #[test]
     fn an_unreadable_book_waits_one_spacing() {
         let rules = rules(16);
         let mut book = Book::unreadable(START, &rules);
-        assert_eq!(book.claim(START, 7, 0, &rules), Claim::Wait(Duration::from_secs(5)));
-        assert_eq!(book.claim(START + 5_000, 7, 0, &rules), Claim::Granted);
+        assert_eq!(book.claim(START, wish(7, 0), &rules), Claim::Wait(Duration::from_secs(5)));
+        assert_eq!(book.claim(START + 5_000, wish(7, 0), &rules), Claim::Granted);
     }
 }

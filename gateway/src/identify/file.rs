@@ -11,7 +11,8 @@ use mixcord_ring::Namespace;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, fcntl};
 
-use super::book::{Book, Claim, Rules};
+use super::book::{Book, Claim, Rules, Wish};
+use super::shared::SharedPermit;
 use crate::config::Fingerprint;
 
 /// No book is larger.
@@ -33,16 +34,31 @@ pub struct Permit {
     file: BookFile,
     shard: u16,
     rules: Rules,
+    /// The same of all machines.
+    shared: Option<SharedPermit>,
     _bucket: File,
 }
 
 impl Permit {
+    /// The same of all machines.
+    pub(super) fn with(self, shared: Option<SharedPermit>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Whether IDENTIFY may be written still: a permit of several machines is not waited for without end.
+    pub fn is_valid(&self) -> bool {
+        self.shared.as_ref().is_none_or(SharedPermit::is_valid)
+    }
+
     /// IDENTIFY was written: the bucket's time runs from now.
     ///
     /// # Errors
     /// When the files cannot be opened, read or written.
-    pub fn used(self) -> io::Result<()> {
+    pub fn used(mut self) -> io::Result<()> {
         let written = Instant::now();
+        if let Some(shared) = self.shared.take() {
+            shared.used();
+        }
         let used = |book: &mut Book, now_ms: u64| {
             let since = u64::try_from(written.elapsed().as_millis()).unwrap_or(u64::MAX);
             book.used(now_ms.saturating_sub(since), self.shard, &self.rules);
@@ -99,24 +115,31 @@ impl BookFile {
     ///
     /// # Errors
     /// When the files cannot be opened, read or written.
-    pub fn claim(
-        &self,
-        shard: u16,
-        failures: u32,
-        rules: &Rules,
-    ) -> io::Result<Result<Permit, Claim>> {
+    pub fn claim(&self, wish: Wish, rules: &Rules) -> io::Result<Result<Permit, Claim>> {
+        let shard = wish.shard;
         let key = u32::from(shard) % rules.max_concurrency.max(1);
         let Some(bucket) = hold(open(&self.path)?, key)? else {
             return Ok(Err(HELD));
         };
-        let claim =
-            self.locked(rules, |book, now_ms| book.claim(now_ms, shard, failures, rules))?;
+        let claim = self.locked(rules, |book, now_ms| book.claim(now_ms, wish, rules))?;
         Ok(match claim.unwrap_or(HELD) {
             Claim::Granted => {
-                Ok(Permit { file: self.clone(), shard, rules: *rules, _bucket: bucket })
+                let (file, rules) = (self.clone(), *rules);
+                Ok(Permit { file, shard, rules, shared: None, _bucket: bucket })
             }
             refused => Err(refused),
         })
+    }
+
+    /// What [`Self::claim`] would say now. Nothing is taken, and nobody is kept waiting.
+    ///
+    /// # Errors
+    /// As for [`claim`](Self::claim).
+    pub fn look(&self, wish: Wish, rules: &Rules) -> io::Result<Claim> {
+        let now_ms = now_ms();
+        let mut book = self.read()?.unwrap_or_else(|| Book::unreadable(now_ms, rules));
+        let refused = book.look(now_ms, wish, rules).err();
+        Ok(refused.unwrap_or(Claim::Granted))
     }
 
     /// [`Book::tell`] on the shared book; false when another process has it and does not let go.
@@ -148,8 +171,7 @@ impl BookFile {
             Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
             Err((_, errno)) => return Err(errno.into()),
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now_ms = now_ms();
         let mut book = self.read()?.unwrap_or_else(|| Book::unreadable(now_ms, rules));
         let result = change(&mut book, now_ms);
         self.write(&book)?;
@@ -187,6 +209,12 @@ impl BookFile {
     fn book(&self) -> PathBuf {
         self.path.with_extension("book")
     }
+}
+
+/// Since the epoch.
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Locks the byte of a bucket; `None` when another description has it. The lock of the book is one of
@@ -230,11 +258,11 @@ mod tests {
     }
 
     fn granted(file: &BookFile, shard: u16, rules: &Rules) -> Permit {
-        file.claim(shard, 0, rules).expect("works").expect("granted")
+        file.claim(Wish { shard, ..Wish::default() }, rules).expect("works").expect("granted")
     }
 
     fn refused(file: &BookFile, shard: u16, rules: &Rules) -> Claim {
-        file.claim(shard, 0, rules).expect("works").expect_err("refused")
+        file.claim(Wish { shard, ..Wish::default() }, rules).expect("works").expect_err("refused")
     }
 
     /// The IDENTIFY of a permit may be written long after it was granted; until then nobody of its bucket

@@ -5,9 +5,12 @@
 
 mod book;
 mod file;
+mod shared;
+mod spare;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::RangeBounds;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +19,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::discovery::StartLimit;
-pub use book::{Book, Claim, Rules};
+pub use book::{Book, Claim, Rules, Wish};
 pub use file::{BookFile, Permit};
+pub use shared::Shared;
+use shared::SharedPermit;
 
 /// How long a shard waits for lower ones that were announced and have not come.
 const COURTESY: Duration = Duration::from_secs(5);
@@ -30,6 +35,8 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Gate {
     file: BookFile,
+    /// Where gateways of other machines use the token, too.
+    shared: Option<Shared>,
     /// Time between two identifies of a bucket.
     spacing: Duration,
     /// What Discord said last; before that nobody may identify.
@@ -59,6 +66,7 @@ impl Gate {
     pub fn new(file: BookFile, spacing: Duration, expected: impl IntoIterator<Item = u16>) -> Self {
         Self {
             file,
+            shared: None,
             spacing,
             told: Mutex::new(None),
             waiting: Mutex::new(expected.into_iter().map(|shard| (shard, false)).collect()),
@@ -123,16 +131,15 @@ impl Gate {
     /// When the common book cannot be used.
     pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<Permit> {
         let mut told = false;
+        let wish = Wish { shard, failures, keep: 0 };
         let mut held_since = None;
+        let mut shared = None;
         loop {
             let place = Place::take(self, shard);
-            let rules = self.turn(shard).await;
-            match self.claim(shard, failures, rules).await? {
+            let rules = self.turn(shard, ..shard).await;
+            match self.claim(wish, rules, &mut shared).await? {
                 Ok(permit) => {
-                    if let Some(budget) = lock(&self.budget).as_mut() {
-                        budget.left = budget.left.saturating_sub(1);
-                        budget.at_us = crate::shard::now_us();
-                    }
+                    self.count_granted();
                     return Ok(permit);
                 }
                 Err(Claim::Granted) => {}
@@ -153,6 +160,13 @@ impl Gate {
                     self.rest(wait).await;
                 }
             }
+        }
+    }
+
+    fn count_granted(&self) {
+        if let Some(budget) = lock(&self.budget).as_mut() {
+            budget.left = budget.left.saturating_sub(1);
+            budget.at_us = crate::shard::now_us();
         }
     }
 
@@ -198,8 +212,8 @@ impl Gate {
         }
     }
 
-    /// Waits until Discord said how many may identify, and nobody of the bucket is before `shard`.
-    async fn turn(&self, shard: u16) -> Rules {
+    /// Waits until Discord said how many may identify, and none of `before` is in the queue of `shard`'s bucket.
+    async fn turn(&self, shard: u16, before: impl RangeBounds<u16> + Copy) -> Rules {
         loop {
             let moved = self.moved.notified();
             let told = *lock(&self.told);
@@ -208,7 +222,7 @@ impl Gate {
                 continue;
             };
             let patient = Instant::now() < patient_until;
-            if self.is_first(shard, &rules, patient) {
+            if self.is_first(shard, before, &rules, patient) {
                 return rules;
             }
             tokio::select! {
@@ -218,23 +232,52 @@ impl Gate {
         }
     }
 
+    /// Asks the other machines first: their answer may take long, and until then nothing of this one is taken. What
+    /// they gave stays in `shared` for when the bucket here is free.
     async fn claim(
         &self,
-        shard: u16,
-        failures: u32,
+        wish: Wish,
         rules: Rules,
+        shared: &mut Option<SharedPermit>,
     ) -> io::Result<Result<Permit, Claim>> {
+        if let Some(others) = &self.shared
+            && !shared.as_ref().is_some_and(SharedPermit::is_valid)
+        {
+            // Nobody elsewhere waits for what is refused here.
+            let claim = self.look(wish, rules).await?;
+            if claim != Claim::Granted {
+                return Ok(Err(claim));
+            }
+            *shared = Some(others.permit(wish.shard, &rules).await);
+        }
         let file = self.file.clone();
-        let claim = tokio::task::spawn_blocking(move || file.claim(shard, failures, &rules)).await;
-        claim.map_err(io::Error::other)?
+        let claim = move || file.claim(wish, &rules);
+        let claim = tokio::task::spawn_blocking(claim).await.map_err(io::Error::other)??;
+        if matches!(claim, Err(Claim::Paced(_) | Claim::Spent(_))) {
+            *shared = None;
+        }
+        Ok(claim.map(|permit| permit.with(shared.take())))
     }
 
-    /// Is nobody with a lower number before `shard` in its bucket?
-    fn is_first(&self, shard: u16, rules: &Rules, patient: bool) -> bool {
+    /// What [`Self::claim`] would be told here now.
+    async fn look(&self, wish: Wish, rules: Rules) -> io::Result<Claim> {
+        let file = self.file.clone();
+        let look = move || file.look(wish, &rules);
+        tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?
+    }
+
+    /// Is none of `before` in the queue of `shard`'s bucket?
+    fn is_first(
+        &self,
+        shard: u16,
+        before: impl RangeBounds<u16>,
+        rules: &Rules,
+        patient: bool,
+    ) -> bool {
         let concurrency = rules.max_concurrency.max(1);
         let bucket = |id: u16| u32::from(id) % concurrency;
         !lock(&self.waiting)
-            .range(..shard)
+            .range(before)
             .any(|(other, present)| bucket(*other) == bucket(shard) && (*present || patient))
     }
 }
@@ -289,14 +332,18 @@ mod tests {
         Arc::new(Gate::new(file, SPACING, expected.iter().copied()))
     }
 
-    fn gate(folder: &std::path::Path, max_concurrency: u32, expected: &[u16]) -> Arc<Gate> {
+    pub(super) fn gate(
+        folder: &std::path::Path,
+        max_concurrency: u32,
+        expected: &[u16],
+    ) -> Arc<Gate> {
         let gate = silent(folder, expected);
         gate.set_rules(Rules { max_concurrency, spacing: SPACING, total: 1_000 });
         gate
     }
 
     /// Until the shard has a place, or gave it up.
-    async fn has_place(gate: &Gate, shard: u16, place: bool) {
+    pub(super) async fn has_place(gate: &Gate, shard: u16, place: bool) {
         while lock(&gate.waiting).contains_key(&shard) != place {
             tokio::task::yield_now().await;
         }
@@ -354,8 +401,11 @@ mod tests {
         let file = std::fs::File::create(gate.file.path()).expect("made");
         let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
         let held = held.expect("free");
-        let rules = gate.turn(0).await;
-        assert_eq!(gate.claim(0, 0, rules).await.expect("works").expect_err("held"), file::HELD);
+        let rules = gate.turn(0, ..0).await;
+        assert_eq!(
+            gate.claim(Wish::default(), rules, &mut None).await.expect("works").expect_err("held"),
+            file::HELD
+        );
         let told = || *lock(&gate.told_held);
         gate.tell_held(0, Instant::now());
         assert_eq!(told(), None, "held for a moment");

@@ -3,6 +3,9 @@
 /// The code we close with when the session shall live on (G-22: anything but 1000 and 1001).
 pub const RESUMABLE_CLOSE: u16 = 4000;
 
+/// The code we close with when another session has taken its place (G-22).
+pub const ENDING_CLOSE: u16 = 1000;
+
 /// What to do after the server closed the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -112,6 +112,7 @@ impl Session {
             *stage = Stage::Active { since: now };
         }
         self.failures.active();
+        self.paused_since = None;
         self.set_state(super::State::Connected);
     }
 }

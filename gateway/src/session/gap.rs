@@ -41,6 +41,8 @@ pub enum GapReason {
     TooLarge,
     /// Discord began another session without a word.
     Replaced,
+    /// Another session was begun on purpose, because the state was lost.
+    Refill,
 }
 
 impl GapReason {
@@ -59,6 +61,7 @@ impl GapReason {
             Self::CheckpointUnreadable => "checkpoint_unreadable",
             Self::TooLarge => "too_large",
             Self::Replaced => "session_replaced",
+            Self::Refill => "refill",
         }
     }
 }

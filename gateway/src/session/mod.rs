@@ -23,13 +23,14 @@ mod recovery;
 mod sequence;
 mod state;
 mod stored;
+mod succession;
 mod times;
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 pub use action::{Action, Ended, Endpoint, Payload};
-pub use close::{Fatal, RESUMABLE_CLOSE};
+pub use close::{ENDING_CLOSE, Fatal, RESUMABLE_CLOSE};
 pub use gap::{Gap, GapReason};
 pub use heart::{Latencies, USUAL_INTERVAL};
 pub use incoming::{Delivery, Event, Incoming, Verdict};
@@ -76,6 +77,8 @@ pub struct Session {
     /// A gap that the next session's first commit has to tell.
     owed: Option<Gap>,
     failures: Failures,
+    /// Since when an operator has it without a connection; until events flow again, however often that is said anew.
+    paused_since: Option<Instant>,
     state: State,
     reconnects: u64,
     last_close: Option<u16>,
@@ -109,6 +112,7 @@ impl Session {
             sequence,
             owed,
             failures: Failures::default(),
+            paused_since: None,
             state: State::Disconnected,
             reconnects: 0,
             last_close: None,

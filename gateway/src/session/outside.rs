@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use mixcord_event::command;
+
 use super::connection::{Connection, Stage};
 use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State};
+
+/// How long Discord keeps a session of which nobody hears.
+const PAUSE_MAX: Duration = Duration::from_secs(command::PAUSE_MAX as u64);
 
 impl Session {
     /// The connection is open.
@@ -47,10 +52,16 @@ impl Session {
         }
     }
 
-    /// An operator wants no connection before `until`. The session can be resumed then (G-22).
-    pub fn pause(&mut self, now: Instant, until: Instant) {
+    /// An operator wants no connection before `until`. The session can be resumed then (G-22): however often that is
+    /// said anew, events flow [`PAUSE_MAX`](mixcord_event::command::PAUSE_MAX) later. False where that is over, and it has to resume first.
+    pub fn pause(&mut self, now: Instant, until: Instant) -> bool {
+        let since = *self.paused_since.get_or_insert(now);
+        let until = until.min(since + PAUSE_MAX);
+        if until <= now {
+            return false;
+        }
         match self.phase {
-            Phase::Ended => return,
+            Phase::Ended => return true,
             Phase::Connecting => self.actions.push_back(Action::CancelConnect),
             _ => {}
         }
@@ -63,6 +74,7 @@ impl Session {
         }
         self.phase = Phase::Paused { until };
         self.set_state(State::Paused);
+        true
     }
 
     /// An operator wants events again.

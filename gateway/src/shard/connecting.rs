@@ -29,6 +29,21 @@ impl Context {
         tokio::time::sleep(Random::unseeded().between(Duration::ZERO, JITTER)).await;
         place
     }
+
+    /// Opens a connection to `base`.
+    pub(super) async fn open(&self, base: &str) -> Opened {
+        let url = gateway_url(base, self.encoding, self.compression);
+        let encrypted = self.gateway.is_encrypted();
+        let _place = self.opening_place().await;
+        let (tls, proxy) = (self.gateway.tls().clone(), self.gateway.proxy().cloned());
+        match connect(url, tls, proxy, self.message_max, encrypted).await {
+            Ok(socket) => Ok(Box::new(socket)),
+            Err(error) => {
+                tracing::warn!(%error, "no connection");
+                Err(error.retry_after().unwrap_or_default())
+            }
+        }
+    }
 }
 
 impl Runner {
@@ -51,17 +66,7 @@ impl Runner {
                     None => context.gateway.url(ask_again, &context.gate).await,
                 },
             };
-            let url = gateway_url(&base, context.encoding, context.compression);
-            let encrypted = context.gateway.is_encrypted();
-            let _place = context.opening_place().await;
-            let (tls, proxy) = (context.gateway.tls().clone(), context.gateway.proxy().cloned());
-            match connect(url, tls, proxy, context.message_max, encrypted).await {
-                Ok(socket) => Ok(Box::new(socket)),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection");
-                    Err(error.retry_after().unwrap_or_default())
-                }
-            }
+            context.open(&base).await
         }));
     }
 

@@ -68,6 +68,9 @@ pub struct Context {
     pub times: Times,
     /// Connections that may be opened at a time.
     pub opening: Semaphore,
+    /// Whose turn it is to begin another session for a state that was lost: one shard's at a time. `None` where
+    /// the operator does not want that.
+    pub refills: Option<Semaphore>,
 }
 
 impl Context {
@@ -81,7 +84,7 @@ impl Context {
         rhythm: Arc<Rhythm>,
         replaces_other_count: bool,
     ) -> Self {
-        let message_max = usize::try_from(options.message_bytes_max.0).unwrap_or(usize::MAX);
+        let message_max = usize::try_from(options.message_bytes_max).unwrap_or(usize::MAX);
         Self {
             token: gateway.token().clone(),
             settings: Settings::new(options, gateway.token()),
@@ -95,7 +98,7 @@ impl Context {
             compression: options.compression,
             message_max,
             workbenches: Workbenches::new(message_max),
-            buffer: usize::try_from(options.buffer_bytes.0).unwrap_or(usize::MAX),
+            buffer: usize::try_from(options.buffer_bytes).unwrap_or(usize::MAX),
             presence: options.presence.clone(),
             large_threshold: options.large_threshold,
             capabilities: options.capabilities,
@@ -106,6 +109,7 @@ impl Context {
                 ..Times::default()
             },
             opening: Semaphore::new(OPENING_MAX),
+            refills: (!options.no_refill).then(|| Semaphore::new(1)),
         }
     }
 

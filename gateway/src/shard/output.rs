@@ -5,10 +5,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use mixcord_event::figures::ShardFigures;
+use mixcord_event::pauses::PAUSE_MIN;
 use mixcord_event::presence::SetPresence;
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::ShardStatus;
-use mixcord_ring::{AsyncBell, CheckpointError, Meta, Producer, StageError};
+use mixcord_event::{Record, Seal};
+use mixcord_ring::{AsyncBell, CheckpointError, Meta, Position, Producer, StageError};
 
 use super::records::Records;
 use super::stall::{Stall, Turn};
@@ -78,6 +80,10 @@ pub(super) struct Output {
     checkpoint: Checkpoint,
     /// Is there anything to commit?
     staged: bool,
+    /// The position of the record staged last.
+    staged_at: Position,
+    /// The session that begins next does because the state was lost.
+    refills: bool,
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     limit: usize,
@@ -111,6 +117,8 @@ impl Output {
             settings,
             checkpoint,
             staged: false,
+            staged_at: 0,
+            refills: false,
             pending: VecDeque::new(),
             pending_bytes: 0,
             limit,
@@ -162,6 +170,21 @@ impl Output {
         self.drain()
     }
 
+    /// Writes an event of a session before the one that RESUME would go on with.
+    pub(super) fn beside(&mut self, meta: Meta, bytes: &[u8]) -> Result<(), OutputError> {
+        self.write(meta, bytes, Note::None)
+    }
+
+    /// An event is not to be written. What RESUME carries moves over it, with what is before it.
+    pub(super) fn pass_over(&mut self, counter: u32, resume_at: u64) {
+        let over = Note::Seq { counter, resume_at };
+        match self.pending.back_mut().map(|last| &mut last.note) {
+            None => self.note(over),
+            Some(Note::Begins { resume_at: until, .. }) => *until = resume_at,
+            Some(note) => *note = over,
+        }
+    }
+
     /// Writes the READY of a session that follows no other.
     pub(super) fn begin(
         &mut self,
@@ -203,8 +226,9 @@ impl Output {
             }
             let mut staged = 0;
             while let Some(next) = self.pending.get(staged) {
-                match self.producer.stage(&next.meta, &[&next.bytes]) {
-                    Ok(_) => {
+                match stage(&mut self.producer, &next.meta, &next.bytes) {
+                    Ok(position) => {
+                        self.staged_at = position;
                         staged += 1;
                         if !next.with_next {
                             break;
@@ -287,6 +311,27 @@ impl Output {
         self.checkpoint.count(change);
     }
 
+    /// Counts how long it took to read and publish messages, and how late that was begun, if either was a pause. The
+    /// next commit says so.
+    pub(super) fn paused(&mut self, work: Duration, late: Duration) {
+        if work.max(late) > PAUSE_MIN {
+            self.count(|figures| {
+                figures.pauses.work.count(work, super::now_us);
+                figures.pauses.late.count(late, super::now_us);
+            });
+        }
+    }
+
+    /// Does a reader ask for what was said before this session began?
+    pub(super) fn is_asked_anew(&self) -> bool {
+        self.producer.asked_anew() > self.figures().began_at
+    }
+
+    /// The session whose READY comes next begins because the state was lost.
+    pub(super) fn refills_next(&mut self) {
+        self.refills = true;
+    }
+
     /// A command told the bot to show this.
     pub(super) fn show(&mut self, presence: SetPresence) {
         self.checkpoint.show(Some(presence));
@@ -305,8 +350,9 @@ impl Output {
 
     fn write(&mut self, meta: Meta, bytes: &[u8], note: Note) -> Result<(), OutputError> {
         if self.pending.is_empty() {
-            match self.producer.stage(&meta, &[bytes]) {
-                Ok(_) => {
+            match stage(&mut self.producer, &meta, bytes) {
+                Ok(position) => {
+                    self.staged_at = position;
                     self.note(note);
                     return Ok(());
                 }
@@ -326,10 +372,9 @@ impl Output {
     /// A record that can never fit becomes a gap of its own length (P3).
     fn replace_too_large(&mut self, index: usize, bytes: u64, limit: u64) {
         let Some(pending) = self.pending.get_mut(index) else { return };
-        let counter = match &pending.note {
-            Note::Seq { counter, .. } | Note::Begins { counter, .. } => *counter,
-            Note::None => self.checkpoint.status.session,
-        };
+        // Of an event of the session before it is that one's.
+        let counter = Record::parse_head(&pending.bytes)
+            .map_or(self.checkpoint.status.session, |record| record.header().session);
         let seq = pending.meta.source;
         tracing::error!(
             seq,
@@ -365,11 +410,24 @@ impl Output {
             }
             Note::Begins { counter, resume_at, session } => {
                 self.checkpoint.begin(counter, &session, &self.settings);
-                self.checkpoint.count(|figures| figures.session_since_us = super::now_us());
+                let (began_at, refills) = (self.staged_at, std::mem::take(&mut self.refills));
+                self.checkpoint.count(|figures| {
+                    figures.session_since_us = super::now_us();
+                    figures.began_at = began_at;
+                    if refills {
+                        figures.refills += 1;
+                        figures.refilled_us = figures.session_since_us;
+                    }
+                });
                 self.checkpoint.status.seq = Some(resume_at);
             }
         }
     }
+}
+
+/// Stages a record that was made here: nobody has to check it again.
+fn stage(producer: &mut Producer, meta: &Meta, record: &[u8]) -> Result<Position, StageError> {
+    producer.stage_sealed(meta, Seal::of(record).bits(), &[record])
 }
 
 #[cfg(test)]

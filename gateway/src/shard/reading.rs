@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
-use mixcord_event::{
-    DecodeError, DecodeErrorKind, Decoder, Encoding, Flags, Frame, Kind, RecordMeta, Value, atoms,
-};
+use mixcord_event::{DecodeError, Decoder, Flags, Frame, Kind, RecordMeta, Value, atoms};
 use mixcord_ring::Meta;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -13,6 +11,8 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::burst::{Feed, take_burst};
 use super::context::ShardError;
+use super::former::{Awaited, is_formers};
+use super::frame::{Found, find};
 use super::news;
 use super::now_us;
 use super::output::{Entry, Output};
@@ -47,6 +47,7 @@ impl Feed for Reading<'_> {
 impl Runner {
     /// Takes everything that has already arrived, and commits it at once.
     pub(super) fn burst(&mut self, first: Received) -> Result<(), ShardError> {
+        let began = Instant::now();
         let context = self.context.clone();
         let mut workbench = context.workbenches.take();
         self.inflater.lend(&mut workbench.inflated);
@@ -57,7 +58,9 @@ impl Runner {
         news::tell(&context.workbenches.unheard_of(workbench.decoder.take_warnings()));
         context.workbenches.give_back(workbench);
         read?;
-        self.commit()
+        self.commit()?;
+        self.output.paused(began.elapsed(), context.rhythm.take_late());
+        Ok(())
     }
 
     fn message(&mut self, message: Received, decoder: &mut Decoder) -> Result<usize, ShardError> {
@@ -107,81 +110,41 @@ impl Runner {
         }
     }
 
+    /// What all records of the shard have in common.
+    pub(super) fn origin(&self) -> RecordMeta {
+        let flags = flags(self.context.intents);
+        RecordMeta { shard: self.shard, flags, ..RecordMeta::default() }
+    }
+
     fn payload(
         &mut self,
         now: Instant,
         bytes: &[u8],
         decoder: &mut Decoder,
     ) -> Result<(), ShardError> {
-        match self.inflater.push(bytes) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.session.heard();
-                return Ok(());
+        let origin = self.origin();
+        let Self { context, inflater, session, output, awaited, complaint, .. } = self;
+        let found = find(inflater, bytes, context.encoding, decoder, |frame, kept| {
+            if let Some(error) = kept {
+                complaint.undecodable(now, &error, output);
+                session.poisoned(now);
+            }
+            take(frame, now, origin, session, output, awaited)
+        });
+        match found {
+            Ok(Found::Message(taken)) => return taken,
+            Ok(Found::Part) => session.heard(),
+            Ok(Found::Undecodable(error)) => {
+                complaint.undecodable(now, &error, output);
+                session.poisoned(now);
             }
             Err(error) => {
                 tracing::warn!(%error, "broken stream");
-                self.session.corrupt(now);
-                return Ok(());
+                session.corrupt(now);
             }
-        }
-        let encoding = self.context.encoding;
-        let flags = flags(self.context.intents);
-        let origin = RecordMeta { shard: self.shard, flags, ..RecordMeta::default() };
-        let alone = match decode(encoding, decoder, self.inflater.newest(bytes)) {
-            Ok(frame) => {
-                // What was kept was no first part of this: the rest of a message is none by itself.
-                if let Some(kept) = self.inflater.with_kept() {
-                    let error = cut_short(kept.len());
-                    self.complaint.undecodable(now, &error, &mut self.output);
-                    self.session.poisoned(now);
-                }
-                return take(frame, now, origin, &mut self.session, &mut self.output);
-            }
-            Err(error) => error,
-        };
-        let whole = match self.inflater.with_kept() {
-            None => None,
-            Some(whole) => match decode(encoding, decoder, whole) {
-                Ok(frame) => {
-                    return take(frame, now, origin, &mut self.session, &mut self.output);
-                }
-                Err(error) => Some(error),
-            },
-        };
-        self.session.heard();
-        let error = whole.as_ref().unwrap_or(&alone);
-        // G-35: what looks whole may be the first part of a message.
-        if is_cut_short(error) && self.inflater.keep() {
-            return Ok(());
-        }
-        self.complaint.undecodable(now, error, &mut self.output);
-        self.session.poisoned(now);
-        if whole.is_some() && is_cut_short(&alone) {
-            self.inflater.keep_newest();
         }
         Ok(())
     }
-}
-
-fn decode<'d>(
-    encoding: Encoding,
-    decoder: &'d mut Decoder,
-    payload: &[u8],
-) -> Result<Frame<'d>, DecodeError> {
-    match encoding {
-        Encoding::Etf => decoder.etf(payload),
-        Encoding::Json => decoder.json(payload),
-    }
-}
-
-fn is_cut_short(error: &DecodeError) -> bool {
-    error.kind == DecodeErrorKind::Truncated
-}
-
-/// Of a message whose end never came.
-fn cut_short(offset: usize) -> DecodeError {
-    DecodeError { kind: DecodeErrorKind::Truncated, offset, path: String::new() }
 }
 
 /// More of a close frame's reason is not logged; websockets allow 123 bytes.
@@ -212,7 +175,7 @@ const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Complaint(Option<Instant>);
 
 impl Complaint {
-    fn undecodable(&mut self, now: Instant, error: &DecodeError, output: &mut Output) {
+    pub(super) fn undecodable(&mut self, now: Instant, error: &DecodeError, output: &mut Output) {
         output.status().undecodable += 1;
         if self.0.is_none_or(|at| now.saturating_duration_since(at) >= COMPLAINT_EVERY) {
             self.0 = Some(now);
@@ -221,13 +184,15 @@ impl Complaint {
     }
 }
 
-/// Shows a message to the session, and writes what it wants kept.
-fn take(
+/// Shows a message to the session, and writes what it wants kept, but for events of guilds that are the session's before
+/// this one to bring.
+pub(super) fn take(
     mut frame: Frame<'_>,
     now: Instant,
     origin: RecordMeta,
     session: &mut Session,
     output: &mut Output,
+    awaited: &mut Awaited,
 ) -> Result<(), ShardError> {
     let incoming = incoming(&frame);
     let answered = incoming == Incoming::HeartbeatAck;
@@ -237,8 +202,13 @@ fn take(
         }
         return Ok(());
     };
+    let key = frame.partition_key();
+    if is_formers(awaited, frame.kind(), key) && delivery.gap.is_none() {
+        output.pass_over(delivery.counter, delivery.resume_at);
+        return Ok(());
+    }
     let meta = Meta {
-        key: frame.partition_key(),
+        key,
         tag: u64::from(frame.kind().unwrap_or(Kind::UNKNOWN).number()),
         source: delivery.seq,
         ..Meta::default()
@@ -262,7 +232,7 @@ const fn flags(intents: u64) -> Flags {
 }
 
 /// What the session has to know of a message.
-fn incoming<'f>(frame: &'f Frame<'_>) -> Incoming<'f> {
+pub(super) fn incoming<'f>(frame: &'f Frame<'_>) -> Incoming<'f> {
     let data = frame.data();
     match frame.op() {
         0 => {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use mixcord_event::command::{Command, Refusal, Reply};
+use mixcord_event::command::{Command, PAUSE_MAX, Refusal, Reply};
 use mixcord_event::presence::SetPresence;
 use mixcord_event::send::{EncodeError, Resume};
 use mixcord_event::{Encoding, Outgoing};
@@ -13,11 +13,14 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::task::{CLOSE_TIMEOUT, Runner};
 use crate::commands::Ask;
 use crate::session::{Incoming, Payload};
+use crate::wire::Socket;
 
 /// A message of ours that is not taken within this time never will be.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// When to ask again whether all that was received is in the ring.
 const PAUSE_AGAIN_MS: u64 = 200;
+/// When it makes sense to ask for another pause of a shard that has to resume first.
+const RESUME_FIRST_MS: u64 = 1_000;
 
 impl Runner {
     pub(super) async fn send(&mut self, payload: Payload) {
@@ -38,6 +41,13 @@ impl Runner {
                 Outgoing::Resume(Resume { token, session_id, seq })
             }
         };
+        if matches!(outgoing, Outgoing::Identify(_))
+            && self.permitted.as_ref().is_some_and(|permit| !permit.is_valid())
+        {
+            tracing::warn!("the permit to identify is over: another one is asked for");
+            self.permitted = None;
+            return self.session.reconnect(Instant::now());
+        }
         if let Some(interval) = self.session.heartbeat_interval() {
             self.limiter.beats_every(interval);
         }
@@ -102,6 +112,7 @@ impl Runner {
         if let Outgoing::PresenceUpdate(presence) = outgoing {
             // A session that Discord does not resume would begin with that of the options.
             let instead_of = self.context.presence.clone();
+            self.owes_presence = false;
             self.output.show(SetPresence { presence, instead_of });
         }
         Ok(())
@@ -114,7 +125,13 @@ impl Runner {
             return Ok(());
         }
         let now = Instant::now();
-        self.session.pause(now, now + pause);
+        if !self.session.pause(now, now + pause) {
+            let (id, most) = (self.shard.id, PAUSE_MAX);
+            let why = format!(
+                "shard {id} was paused for {most} s, as long as Discord keeps a session: it has to resume first"
+            );
+            return Err(Refusal::Other { why, retry_after_ms: Some(RESUME_FIRST_MS) });
+        }
         // Its state has yet to be written where it had a connection until now.
         if self.session.has_actions() || self.output.is_waiting() {
             let why = format!("shard {} has something to write to its ring yet", self.shard.id);
@@ -122,6 +139,20 @@ impl Runner {
             return Err(Refusal::Other { why, retry_after_ms });
         }
         Ok(())
+    }
+
+    /// Shows what a command set while this session was begun, once it takes commands.
+    pub(super) async fn show_owed(&mut self) {
+        if !self.owes_presence || !self.session.takes_commands() {
+            return;
+        }
+        self.owes_presence = false;
+        let Some(presence) = self.output.presence(self.context.presence.as_ref()) else { return };
+        let outgoing = Outgoing::PresenceUpdate(presence);
+        let is_allowed = self.limiter.take(Instant::now(), true).is_ok();
+        if self.encode(&outgoing).is_ok() {
+            self.owes_presence = !is_allowed || !self.transmit(outgoing.op()).await;
+        }
     }
 
     fn encode(&mut self, outgoing: &Outgoing) -> Result<(), EncodeError> {
@@ -149,7 +180,13 @@ impl Runner {
 
     /// Says goodbye beside everything else, so that nothing waits for a server that does not answer.
     pub(super) fn close(&mut self, code: u16) {
-        let Some(mut socket) = self.socket.take() else { return };
+        if let Some(socket) = self.socket.take() {
+            self.say_goodbye(socket, code);
+        }
+    }
+
+    /// The same to a connection that is not ours any more.
+    pub(super) fn say_goodbye(&mut self, mut socket: Socket, code: u16) {
         self.closing = Some(Box::pin(async move {
             let frame = CloseFrame { code: code.into(), reason: "".into() };
             let goodbye = async {

@@ -16,11 +16,14 @@ use tracing::Instrument;
 use super::attendance::Entry;
 use super::connecting::Opened;
 use super::context::{Context, ShardError, Start};
+use super::former::{Awaited, Former};
 use super::output::Output;
 use super::reading::Complaint;
 use super::records::Records;
+use super::refill::Arrived;
 use super::restore::restore;
 use super::stall::{STALL_WARNING, Turn};
+use super::successor::Successor;
 use crate::commands::Ask;
 use crate::identify::Permit;
 use crate::limiter::Limiter;
@@ -50,6 +53,15 @@ pub(super) struct Runner {
     /// Had, and not used yet.
     pub(super) permitted: Option<Permit>,
     pub(super) closing: Option<Task<()>>,
+    /// A session that is begun beside this one.
+    pub(super) successor: Option<Task<Successor>>,
+    /// It is there, and takes this one's place next.
+    pub(super) arrived: Option<Arrived>,
+    /// The connection of the session before, and the guilds for which it is read yet.
+    pub(super) former: Option<Former>,
+    pub(super) awaited: Awaited,
+    /// The bot shows something else than the session began with.
+    pub(super) owes_presence: bool,
     pub(super) outgoing: Vec<u8>,
     pub(super) complaint: Complaint,
     entry: Entry,
@@ -62,9 +74,11 @@ enum Wake {
     Connected(Opened),
     Closed,
     Permit(std::io::Result<Permit>),
+    Succeeded(Box<Successor>),
     Space,
     Ask(Ask),
     Message(Option<Result<Message, WsError>>),
+    Former(Option<Result<Message, WsError>>),
 }
 
 /// Runs one shard until it is told to stop or no connection can succeed.
@@ -103,6 +117,11 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         permit: None,
         permitted: None,
         closing: None,
+        successor: None,
+        arrived: None,
+        former: None,
+        awaited: Awaited::default(),
+        owes_presence: false,
         outgoing: Vec::new(),
         complaint: Complaint::default(),
         entry: context.attendance.entry(),
@@ -119,6 +138,12 @@ impl Runner {
             }
             self.begin_connecting();
             self.watch_reading()?;
+            self.watch_state();
+            self.watch_former().await;
+            if self.follow().await? {
+                continue;
+            }
+            self.show_owed().await;
             match self.wake().await {
                 Wake::Stop => self.session.stop(),
                 Wake::Deadline => {
@@ -132,6 +157,10 @@ impl Runner {
                     self.permitted = Some(granted.map_err(ShardError::Permit)?);
                     self.session.permit();
                 }
+                Wake::Succeeded(successor) => {
+                    self.successor = None;
+                    self.arrived = Some(Arrived::new(successor));
+                }
                 Wake::Space => {
                     self.output.drain()?;
                     self.commit()?;
@@ -140,7 +169,11 @@ impl Runner {
                     self.answer(ask).await;
                     self.commit()?;
                 }
-                Wake::Message(first) => self.burst(first)?,
+                Wake::Message(first) => {
+                    self.former_first()?;
+                    self.burst(first)?;
+                }
+                Wake::Former(first) => self.former(first)?,
             }
         }
     }
@@ -159,7 +192,20 @@ impl Runner {
         let deadline = self.session.deadline(self.output.reading());
         let readable = self.output.has_room();
         let stalled = self.output.reading() == Reading::Stalled;
-        let Self { stop, connecting, closing, permit, output, bell, socket, asks, .. } = self;
+        let Self {
+            stop,
+            connecting,
+            closing,
+            permit,
+            successor,
+            output,
+            bell,
+            socket,
+            asks,
+            former,
+            ..
+        } = self;
+        let deadline = deadline.into_iter().chain(former.as_ref().map(Former::deadline)).min();
         let waiting = output.is_waiting();
         let ask = async { when(asks.recv().await.map(Wake::Ask)).await };
         let space = async {
@@ -169,7 +215,11 @@ impl Runner {
         };
         let message = async {
             when(readable.then_some(())).await;
-            Wake::Message(next(socket).await)
+            let former = async { when(former.as_mut()).await.socket.next().await };
+            tokio::select! {
+                message = next(socket) => Wake::Message(message),
+                message = former => Wake::Former(message),
+            }
         };
         tokio::select! {
             biased;
@@ -178,6 +228,7 @@ impl Runner {
             opened = finished(connecting) => Wake::Connected(opened),
             () = finished(closing) => Wake::Closed,
             granted = finished(permit) => Wake::Permit(granted),
+            successor = finished(successor) => Wake::Succeeded(Box::new(successor)),
             wake = in_turn(ask, space, message) => wake,
             () = tokio::time::sleep(STALL_WARNING), if stalled => Wake::Deadline,
         }

@@ -87,6 +87,11 @@ impl Peer {
         }
     }
 
+    /// The next message; `None` when the client is gone.
+    pub(crate) async fn next(&mut self) -> Option<Message> {
+        self.socket.next().await?.ok()
+    }
+
     pub(crate) async fn close(&mut self, code: u16) {
         self.close_because(code, "").await;
     }

@@ -165,7 +165,11 @@ fn p9_a_gateway_that_dies_leaves_no_core_dump() {
 /// For an upgrade of the rings: nothing comes in, all that came is in the ring, and nothing is lost behind it.
 #[test]
 fn g22_a_pause_loses_nothing_and_ends_by_itself() {
-    let fake = Fake::start(|config| config.rate = 400.0);
+    let fake = Fake::start(|config| {
+        config.rate = 400.0;
+        // By Discord's own rule so small a session is lost within a second.
+        config.hold_while_away = Some(true);
+    });
     let instance = Instance::new();
     let mut reader = Reader::new(&instance);
     let gateway = instance.start(&fake.api_url(), &[]);

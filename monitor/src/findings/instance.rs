@@ -16,6 +16,8 @@ const SILENT: f64 = 1_800.0;
 const LATE: f64 = 60.0;
 /// Above this fullness a ring that is held is broken rather than in danger.
 const FULL: f64 = 0.98;
+/// From there on a stream at a broker is about to stand still.
+const STREAM_FULL: f64 = 0.8;
 /// What each program calls itself in a checkpoint ends with its version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -31,6 +33,9 @@ pub(super) fn judge(overview: &Overview) -> Vec<Finding> {
     judge.cache();
     judge.rings();
     judge.groups();
+    judge.bridge();
+    judge.proxies();
+    judge.bridges();
     judge.budget();
     judge.versions();
     judge.found
@@ -123,6 +128,18 @@ impl Judge<'_> {
                 _ => self.mixcord(&format!("shard reconnect {}", ids[0])),
             };
             self.found.push(Finding::warning("shard-not-connected", text, command));
+        }
+        let refilled = shards.iter().filter(|shard| shard.awaits_refill);
+        let refilled: Vec<u16> = refilled.map(|shard| shard.shard).collect();
+        if !refilled.is_empty() {
+            let text = format!(
+                "the state of {} of {} shards was lost, and waits for new sessions: {}. The gateway begins them one \
+                 after the other, out of identifies that are to spare, unless it was started with --no-refill",
+                refilled.len(),
+                shards.len(),
+                list(&refilled)
+            );
+            self.found.push(Finding::warning("state-lost", text, self.mixcord("top")));
         }
         for shard in &shards {
             let number = shard.shard;
@@ -230,6 +247,75 @@ impl Judge<'_> {
         }
     }
 
+    /// Who carries the shards' rings to other machines, where the gateway made a group for it.
+    fn bridge(&mut self) {
+        let count = self.count();
+        let now = self.overview.shards().filter(|ring| ring.of_shard().map(|of| of.1) == count);
+        let groups = now.flat_map(|ring| &ring.groups);
+        let gone: Vec<_> = groups
+            .filter(|group| group.name == topology::BRIDGE_GROUP && group.members == 0)
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let (shards, waiting) = (gone.len(), gone.iter().map(|group| group.lag).sum::<u64>());
+        let text = format!(
+            "mixcord-bridge send does not run: {waiting} records of {shards} shards wait for it, and the rings stand still \
+             once they are full"
+        );
+        let command = format!("{} send", self.start("mixcord-bridge"));
+        self.found.push(Finding::broken("bridge-gone", text, command));
+    }
+
+    /// Bridges that were killed or cut off, and streams that fill.
+    fn bridges(&mut self) {
+        for bridge in &self.overview.bridges {
+            let end = &bridge.end;
+            let start = format!("{} {end}", self.start("mixcord-bridge"));
+            if !bridge.alive {
+                let text = format!(
+                    "mixcord-bridge {end} was killed: its {} shards stand still",
+                    bridge.shards
+                );
+                self.found.push(Finding::broken("bridge-killed", text, start));
+                continue;
+            }
+            if !bridge.connected {
+                let text = format!(
+                    "mixcord-bridge {end} has no broker: {} wait, and rings stand still once they are full; start \
+                     nats-server",
+                    bridge.behind
+                );
+                self.found.push(Finding::broken("broker-gone", text, start));
+            }
+            let status = format!("mixcord-bridge --bot {} status", bridge.bot);
+            for stream in bridge.streams.iter().filter(|stream| stream.fullness() >= STREAM_FULL) {
+                let (name, full) = (&stream.name, stream.fullness() * 100.0);
+                let text = format!(
+                    "stream {name} is {full:.0} % full: a receiver does not go on, or --stream-bytes is too little; full \
+                     it stops the sockets"
+                );
+                self.found.push(Finding::warning("stream-full", text, status.clone()));
+            }
+        }
+    }
+
+    /// One that was killed; its successor at the same address takes its place here, too.
+    fn proxies(&mut self) {
+        let proxies = &self.overview.proxies;
+        for proxy in proxies.running.iter().filter(|proxy| !proxy.alive) {
+            let listen = &proxy.listen;
+            let text = format!(
+                "the proxy at {listen} was killed: its clients cannot connect, and {} sessions wait; start it, or remove \
+                 {} where none is to come back",
+                proxies.sessions,
+                topology::proxy_dir(self.instance)
+            );
+            let command = format!("{} --listen {listen}", self.start("mixcord-proxy"));
+            self.found.push(Finding::broken("proxy-gone", text, command));
+        }
+    }
+
     fn budget(&mut self) {
         let shards = self.overview.shards().filter(|ring| ring.producer_alive);
         let shards: Vec<_> = shards.filter_map(|ring| ring.shard.as_ref()).collect();
@@ -266,6 +352,9 @@ impl Judge<'_> {
             );
             self.found.push(Finding::warning("version-differs", text, self.mixcord("ls")));
         }
+        let proxies = self.overview.proxies.running.iter().filter(|proxy| proxy.alive);
+        let named = proxies.filter_map(|proxy| proxy.writer.as_deref()?.rsplit_once(' '));
+        seen.extend(named.filter(|(_, version)| *version != VERSION));
         for (program, version) in seen {
             let text = format!(
                 "{program} is of release {version}, mixcord of {VERSION}: restart what is older"

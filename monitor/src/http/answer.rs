@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use mixcord_process::loopback::is_loopback_name;
 
 use super::{Body, Site, live};
 use crate::findings::{Severity, of_instance};
@@ -58,7 +59,7 @@ async fn route(site: Arc<Site>, request: &Request<Incoming>) -> Response<Body> {
     }
     let named =
         |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if site.is_local && !named(header::HOST).is_none_or(is_local_name) {
+    if site.is_local && !named(header::HOST).is_none_or(is_loopback_name) {
         let why = "this monitor listens on loopback and answers to names of loopback alone\n";
         return text(StatusCode::MISDIRECTED_REQUEST, TEXT, why);
     }
@@ -128,40 +129,4 @@ fn text(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Respo
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
-}
-
-/// Whether a `Host` names this machine to itself. A page of the web that has its own name point here would
-/// read all of this otherwise.
-fn is_local_name(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_loopback_are_known() {
-        for name in
-            ["localhost", "localhost:9464", "127.0.0.1:1", "127.9.9.9", "[::1]:9464", "a.localhost"]
-        {
-            assert!(is_local_name(name), "{name}");
-        }
-        for name in [
-            "",
-            "example.org",
-            "127.0.0.1.example.org",
-            "10.0.0.1:9464",
-            "[fe80::1]",
-            "localhost.org",
-        ] {
-            assert!(!is_local_name(name), "{name}");
-        }
-    }
 }

@@ -72,8 +72,25 @@ impl<'a> Families<'a> {
         sum: f64,
         buckets: &[(f64, u64)],
     ) -> Result<(), Error> {
-        let count = buckets.iter().map(|(_, count)| count).sum();
+        self.histograms(name, help, [([("", ""); 0], sum, buckets)])
+    }
+
+    /// Several of one name.
+    pub(super) fn histograms<L: EncodeLabelSet, B: AsRef<[(f64, u64)]>>(
+        &mut self,
+        name: &str,
+        help: &str,
+        all: impl IntoIterator<Item = (L, f64, B)>,
+    ) -> Result<(), Error> {
+        let mut all = all.into_iter().peekable();
+        if all.peek().is_none() {
+            return Ok(());
+        }
         let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        family.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
+        all.try_for_each(|(labels, sum, buckets)| {
+            let count = buckets.as_ref().iter().map(|(_, count)| count).sum();
+            let mut one = family.encode_family(&labels)?;
+            one.encode_histogram::<NoLabelSet>(sum, count, buckets.as_ref(), None)
+        })
     }
 }

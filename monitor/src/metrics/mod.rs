@@ -3,10 +3,14 @@
 //! No label grows with what a bot does: shards, rings, groups, kinds, reasons and resources are all bounded by
 //! what was configured or by Discord's documentation.
 
+mod bridges;
 mod cache;
 mod family;
+mod pauses;
+mod proxies;
 mod rings;
 mod shards;
+mod stages;
 
 use std::sync::Arc;
 
@@ -85,12 +89,23 @@ fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), std::fmt::Error
     out.gauge(
         "up",
         "Whether a process of this kind lives, by the lock that the kernel holds for it",
-        [("gateway", gateway), ("cache", cache)]
-            .map(|(process, up)| ([("process", process)], f64::from(u8::from(up)))),
+        [
+            ("gateway", Some(gateway)),
+            ("cache", Some(cache)),
+            ("bridge", bridges::up(sample)),
+            ("proxy", proxies::up(sample)),
+        ]
+        .into_iter()
+        .filter_map(|(process, up)| Some((process, up?)))
+        .map(|(process, up)| ([("process", process)], f64::from(u8::from(up)))),
     )?;
     shards::encode(sample, out)?;
     rings::encode(sample, out)?;
     cache::encode(sample, out)?;
+    pauses::encode(sample, out)?;
+    stages::encode(sample, out)?;
+    proxies::encode(sample, out)?;
+    bridges::encode(sample, out)?;
     let processes = &sample.processes;
     out.counter(
         "process_cpu_seconds",

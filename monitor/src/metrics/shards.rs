@@ -63,6 +63,11 @@ pub(super) fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), Erro
         "How long the socket is not read now, for want of room in the ring; 0 while it is",
         gauge(|shard| Some(shard.stalled_now_seconds.unwrap_or(0.0))),
     )?;
+    out.gauge(
+        "shard_awaits_refill",
+        "1 while the cache has lost its state of the shard and no session was begun since",
+        gauge(|shard| Some(f64::from(u8::from(shard.awaits_refill)))),
+    )?;
     let counter = |of: fn(&ShardStatus) -> u64| {
         shards.iter().map(move |(labels, _, shard)| (labels.clone(), of(shard) as f64))
     };
@@ -73,6 +78,11 @@ pub(super) fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), Erro
         counter(|shard| shard.identifies),
     )?;
     out.counter("shard_resumes", "RESUMEs sent", counter(|shard| shard.resumes))?;
+    out.counter(
+        "shard_refills",
+        "Sessions begun because the state was lost",
+        counter(|shard| shard.refills),
+    )?;
     out.counter("shard_gaps", "Losses told as a GAP", counter(|shard| shard.gaps))?;
     out.counter(
         "shard_undecodable_messages",

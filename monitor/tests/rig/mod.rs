@@ -1,13 +1,18 @@
 //! An instance made by hand, as gateway and cache would leave it.
 
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mixcord::operator::{Instance, Overview};
+use mixcord_event::bridge::BridgeFigures;
 use mixcord_event::figures::ShardFigures;
+use mixcord_event::proxy::ProxyFigures;
 use mixcord_event::status::ShardStatus;
 use mixcord_event::{Document, Header, Kind, Shard, record, sections, topology};
 use mixcord_ring::{Bell, Geometry, GroupSpec, Meta, Namespace, Producer, Ring, Start};
+use nix::fcntl::{Flock, FlockArg};
 
 /// Gone with the test, however that ends.
 pub(crate) struct Rig {
@@ -18,10 +23,12 @@ pub(crate) struct Rig {
     _removed: Removed,
 }
 
-struct Removed(Namespace);
+struct Removed(Namespace, String);
 
 impl Drop for Removed {
     fn drop(&mut self) {
+        let _ = fs::remove_dir_all(topology::proxy_dir(&self.1));
+        let _ = fs::remove_dir_all(topology::bridge_dir(&self.1));
         let removed = self.0.remove_all();
         assert!(std::thread::panicking() || removed.is_ok(), "{removed:?}");
     }
@@ -49,7 +56,7 @@ impl Rig {
         let instance = format!("t{}-mon-{number}", std::process::id());
         let namespace = Namespace::new(&topology::namespace(&instance)).expect("a name");
         let bell = namespace.bell().expect("a bell");
-        let _removed = Removed(namespace.clone());
+        let _removed = Removed(namespace.clone(), instance.clone());
         Self { instance, namespace, bell, _removed }
     }
 
@@ -98,6 +105,38 @@ impl Rig {
         let made =
             Producer::create(&self.namespace, topology::OUTPUT_RING, geometry, &[], &self.bell);
         made.expect("a ring")
+    }
+
+    /// The ring of a stage that did this.
+    pub(crate) fn stage(&self, name: &str, checkpoint: &[u8]) -> Producer {
+        let geometry = Geometry::new(64, 64 << 10, 8, 4, 8).expect("a geometry");
+        let name = topology::stage_ring(name);
+        let made = Producer::create(&self.namespace, &name, geometry, &[], &self.bell);
+        let mut producer = made.expect("a ring");
+        producer.set_checkpoint(checkpoint).expect("short enough");
+        producer.publish();
+        producer
+    }
+
+    /// What a proxy says of itself, which lives as long as the file is locked; and a client's session.
+    pub(crate) fn proxy(&self, figures: &ProxyFigures) -> Flock<File> {
+        let folder = PathBuf::from(topology::proxy_dir(&self.instance));
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join("0".repeat(32)), [0]).expect("written");
+        let path = folder.join(format!("{}1", topology::PROXY_BOARD));
+        fs::write(&path, figures.encode("mixcord-proxy 0.0.9")).expect("written");
+        let file = File::open(path).expect("a file");
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("locked")
+    }
+
+    /// What a bridge says of itself, which lives as long as the file is locked.
+    pub(crate) fn bridge(&self, figures: &BridgeFigures) -> Flock<File> {
+        let folder = PathBuf::from(topology::bridge_dir(&self.instance));
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join(&figures.end);
+        fs::write(&path, figures.encode("mixcord-bridge 0.0.9")).expect("written");
+        let file = File::open(path).expect("a file");
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("locked")
     }
 
     pub(crate) fn out(&self) -> Ring {

@@ -6,6 +6,7 @@
 mod file;
 mod one_line;
 mod pages;
+mod units;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::path::Path;
 use clap::{Args, Command, CommandFactory, FromArgMatches};
 
 pub use one_line::one_line;
+pub use units::{bytes, duration};
 
 /// Why a program does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,11 @@ use crate::session::{Refusal, Resumed, Session};
 
 /// G-30.
 const SEND_MAX: usize = 4096;
-/// Answers that one client may have under way.
+/// Answers that one client may have under way, and members in them that are in memory. What is more goes to Discord.
 const ANSWERS_MAX: usize = 10_000;
+const ANSWERED_MAX: usize = 20_000;
+/// Requests that wait for a session to begin.
+const HELD_MAX: usize = 500;
 
 impl Client {
     pub(super) async fn on(&mut self, message: Inbound) -> Result<(), End> {
@@ -109,41 +112,64 @@ impl Client {
     }
 
     fn on_request(&mut self, op: u64, data: &Value) -> Result<(), End> {
-        let Phase::Live(live) = &mut self.phase else {
-            return Err(match self.phase {
-                // Its session is about to begin, or to go on.
-                Phase::Early(_) | Phase::Returning(_) => return Ok(()),
-                _ => End::Server(Close::NotAuthenticated),
-            });
-        };
         let requests = requests::read(op, data).ok_or(End::Server(Close::DecodeError))?;
-        for request in requests {
-            match request {
-                Request::Presence(presence) => {
-                    // The bot has one presence: its first shard's.
-                    if self.presences.take(Instant::now()) && live.session.filter().shard == 0 {
-                        self.site.desk.send(presence);
-                    }
+        match self.phase {
+            Phase::Unknown => Err(End::Server(Close::NotAuthenticated)),
+            // Its session is about to begin, or to go on.
+            Phase::Early(_) | Phase::Returning(_) => {
+                self.held.extend(requests);
+                if self.held.len() > HELD_MAX {
+                    self.held.truncate(HELD_MAX);
+                    tracing::warn!("a client asks for more than can wait for its session");
                 }
-                Request::Voice(voice) => {
-                    let speaks = voice.channel_id.is_some();
-                    live.session.speaks(voice.guild_id, speaks).map_err(log_lost)?;
-                    self.site.seats.speaks(voice.guild_id, live.session.id(), speaks);
-                    self.site.desk.send(voice);
+                Ok(())
+            }
+            Phase::Live(_) => requests.into_iter().try_for_each(|request| self.carry_out(request)),
+        }
+    }
+
+    /// Carries out what was asked for before the session began, or went on.
+    pub(super) fn carry_out_held(&mut self) -> Result<(), End> {
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().try_for_each(|request| self.carry_out(request))
+    }
+
+    fn carry_out(&mut self, request: Request) -> Result<(), End> {
+        let Phase::Live(live) = &mut self.phase else { return Ok(()) };
+        let filter = *live.session.filter();
+        // A shard is answered about its own guilds alone, as Discord has it.
+        let is_own = |guild: &u64| filter.has_guild(*guild);
+        match request {
+            Request::Presence(presence) => {
+                // The bot has one presence: its first shard's.
+                if filter.shard == 0 && self.presences.take(Instant::now()) {
+                    self.site.desk.send(presence);
                 }
-                Request::Members { request, nonce } => {
-                    self.site.on_members(live, request, &nonce)?;
+            }
+            Request::Voice(voice) if is_own(&voice.guild_id) => {
+                let speaks = voice.channel_id.is_some();
+                live.session.speaks(voice.guild_id, speaks).map_err(log_lost)?;
+                self.site.seats.speaks(voice.guild_id, live.session.id(), speaks);
+                self.site.desk.send(voice);
+            }
+            Request::Members { request, nonce } if is_own(&request.guild_id) => {
+                self.site.on_members(live, request, &nonce)?;
+            }
+            Request::Sounds(RequestSounds { guild_ids }) => {
+                let guild_ids: Vec<_> = guild_ids.into_iter().filter(is_own).collect();
+                for &guild in &guild_ids {
+                    live.session.asks(Kind::SOUNDBOARD_SOUNDS, guild).map_err(log_lost)?;
                 }
-                Request::Sounds(RequestSounds { guild_ids }) => {
-                    for &guild in &guild_ids {
-                        live.session.asks(Kind::SOUNDBOARD_SOUNDS, guild);
-                    }
+                if !guild_ids.is_empty() {
                     self.site.desk.send(RequestSounds { guild_ids });
                 }
-                Request::ChannelInfo(RequestChannelInfo { guild_id, fields }) => {
-                    live.session.asks(Kind::CHANNEL_INFO, guild_id);
-                    self.site.desk.send(RequestChannelInfo { guild_id, fields });
-                }
+            }
+            Request::ChannelInfo(RequestChannelInfo { guild_id, fields }) if is_own(&guild_id) => {
+                live.session.asks(Kind::CHANNEL_INFO, guild_id).map_err(log_lost)?;
+                self.site.desk.send(RequestChannelInfo { guild_id, fields });
+            }
+            Request::Voice(_) | Request::Members { .. } | Request::ChannelInfo(_) => {
+                tracing::debug!("a client asks one of its shards about a guild of another");
             }
         }
         Ok(())
@@ -155,8 +181,14 @@ impl crate::site::Site {
     pub(super) fn admit(&self, shown: &Shown) -> Result<bool, End> {
         match tokio::task::block_in_place(|| self.door.admits(shown)) {
             Some(false) => {
-                let wanted = self.door.wants();
-                tracing::warn!("a client was refused: it showed another token than {wanted}");
+                let (wanted, more) = (self.door.wants(), self.refused.count());
+                // Whoever can reach this port could fill the log.
+                if let Some(more) = more {
+                    tracing::warn!(
+                        times = more,
+                        "a client was refused: it showed another token than {wanted}"
+                    );
+                }
                 Err(End::Server(Close::AuthenticationFailed))
             }
             admitted => Ok(admitted.is_some()),
@@ -180,7 +212,10 @@ impl crate::site::Site {
         }
         let answer = tokio::task::block_in_place(|| Answer::of(&self.state, &request, nonce));
         match answer {
-            Ok(Some(answer)) if live.answers.len() < ANSWERS_MAX => {
+            Ok(Some(answer))
+                if live.answers.len() < ANSWERS_MAX
+                    && live.answers.iter().map(Answer::held).sum::<usize>() < ANSWERED_MAX =>
+            {
                 live.answers.push_back(answer);
                 return Ok(());
             }

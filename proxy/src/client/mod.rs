@@ -4,6 +4,7 @@ mod answering;
 mod identify;
 mod limits;
 mod outbound;
+mod packing;
 mod pump;
 
 use std::sync::Arc;
@@ -20,8 +21,11 @@ use self::identify::{Identify, Resume};
 use self::limits::Limit;
 use self::outbound::Outbound;
 pub(crate) use self::outbound::Socket;
+use self::packing::Packing;
 use crate::encode::{Control, Encoding};
 use crate::members::Answers;
+use crate::moved::Moved;
+use crate::requests::Request;
 use crate::seats::Seat;
 use crate::session::Session;
 use crate::site::Site;
@@ -94,6 +98,8 @@ struct Client {
     out: Outbound,
     wish: Wish,
     phase: Phase,
+    /// What it asked for before its session began.
+    held: Vec<Request>,
     messages: Limit,
     presences: Limit,
     last_beat: Instant,
@@ -106,11 +112,15 @@ struct Client {
 }
 
 /// Serves a connection whose handshake is done.
-pub(crate) async fn serve(site: Arc<Site>, socket: Socket, wish: Wish, url: String) {
+pub(crate) async fn serve(
+    site: Arc<Site>,
+    (socket, taken): (Socket, Moved),
+    wish: Wish,
+    url: String,
+) {
     let (sink, stream) = socket.split();
-    let Ok(out) = Outbound::new(sink, wish.encoding, wish.transport, site.settings.stall) else {
-        return;
-    };
+    let Ok(packing) = Packing::new(wish.encoding, wish.transport) else { return };
+    let out = Outbound::new(sink, packing, (site.settings.stall, taken));
     let (sender, mut inbound) = mpsc::channel(INBOUND);
     let reader = tokio::spawn(read(stream, sender));
     let mut client = Client {
@@ -118,6 +128,7 @@ pub(crate) async fn serve(site: Arc<Site>, socket: Socket, wish: Wish, url: Stri
         out,
         wish,
         phase: Phase::Unknown,
+        held: Vec::new(),
         messages: Limit::of_messages(),
         presences: Limit::of_presences(),
         last_beat: Instant::now(),
@@ -226,6 +237,7 @@ impl Client {
             End::Stalled | End::Lost | End::Taken | End::Stopping => false,
         };
         if matches!(end, End::Stalled) {
+            self.site.counts.stalled();
             tracing::warn!(
                 stall_s = self.site.settings.stall.as_secs(),
                 "a client took nothing for too long and was cut; it can resume"

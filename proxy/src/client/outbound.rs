@@ -1,39 +1,34 @@
-//! What goes to a client: messages encoded, compressed, sent.
+//! What goes to a client: messages encoded, packed, sent.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use mixcord_wire::Close;
-use mixcord_wire::compress::{Compressor, Transport, deflate_alone};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::End;
+use super::packing::Packing;
 use crate::encode::{Control, Encoding};
+use crate::moved::{Moved, Watched};
 
-/// With `compress: true`, messages shorter than this stay as they are.
-const WORTH_COMPRESSING: usize = 512;
 /// Bytes that may wait before they are written.
 const WAITING_MAX: usize = 64 * 1024;
 
 /// A client's websocket.
-pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub(crate) type Socket = WebSocketStream<Watched<TokioIo<Upgraded>>>;
 
 /// The way out of one connection.
 pub(super) struct Outbound {
     sink: SplitSink<Socket, Message>,
-    encoding: Encoding,
-    transport: Transport,
-    compressor: Compressor,
-    /// IDENTIFY asked for compressed payloads (G-34).
-    compresses_payloads: bool,
-    /// How long a client may take nothing.
+    packing: Packing,
+    /// How long a client may take nothing, and when it last took something.
     stall: Duration,
+    taken: Moved,
     waiting: usize,
     message: Vec<u8>,
 }
@@ -41,82 +36,59 @@ pub(super) struct Outbound {
 impl Outbound {
     pub(super) fn new(
         sink: SplitSink<Socket, Message>,
-        encoding: Encoding,
-        transport: Transport,
-        stall: Duration,
-    ) -> Result<Self, End> {
-        Ok(Self {
-            sink,
-            encoding,
-            transport,
-            compressor: Compressor::new(transport, false).map_err(|_| End::Lost)?,
-            compresses_payloads: false,
-            stall,
-            waiting: 0,
-            message: Vec::new(),
-        })
+        packing: Packing,
+        (stall, taken): (Duration, Moved),
+    ) -> Self {
+        Self { sink, packing, stall, taken, waiting: 0, message: Vec::new() }
     }
 
     pub(super) const fn encoding(&self) -> Encoding {
-        self.encoding
+        self.packing.encoding()
     }
 
-    /// Only where the transport is not compressed, and only JSON (G-34).
     pub(super) fn compress_payloads(&mut self) {
-        self.compresses_payloads =
-            self.transport == Transport::None && self.encoding == Encoding::Json;
+        self.packing.compress_payloads();
     }
 
     pub(super) async fn dispatch(&mut self, name: &str, seq: u64, body: &[u8]) -> Result<(), End> {
         let mut message = std::mem::take(&mut self.message);
-        self.encoding.write_dispatch(name, seq, body, &mut message);
+        self.encoding().write_dispatch(name, seq, body, &mut message);
         let sent = self.send(&message).await;
-        self.message = message;
+        self.keep(message);
         sent
     }
 
     pub(super) async fn control(&mut self, op: u8, data: Control) -> Result<(), End> {
         let mut message = std::mem::take(&mut self.message);
-        self.encoding.write_control(op, data, &mut message);
+        self.encoding().write_control(op, data, &mut message);
         let sent = self.send(&message).await;
-        self.message = message;
+        self.keep(message);
         sent
     }
 
+    /// The next message is written where this one was; a guild's would be held as long as its client is there.
+    fn keep(&mut self, message: Vec<u8>) {
+        if message.capacity() <= WAITING_MAX {
+            self.message = message;
+        }
+    }
+
     async fn send(&mut self, message: &[u8]) -> Result<(), End> {
-        let message = match (self.transport, self.encoding) {
-            (Transport::None, _)
-                if self.compresses_payloads && message.len() >= WORTH_COMPRESSING =>
-            {
-                let mut out = Vec::new();
-                deflate_alone(message, &mut out).map_err(|_| End::Lost)?;
-                Message::Binary(out.into())
-            }
-            (Transport::None, Encoding::Json) => {
-                let text = Bytes::copy_from_slice(message);
-                Message::Text(Utf8Bytes::try_from(text).map_err(|_| End::Lost)?)
-            }
-            (Transport::None, Encoding::Etf) => Message::Binary(Bytes::copy_from_slice(message)),
-            _ => {
-                let mut out = Vec::with_capacity(message.len() / 2 + 64);
-                self.compressor.write(message, &mut out).map_err(|_| End::Lost)?;
-                Message::Binary(out.into())
-            }
-        };
+        let packed = self.packing.pack(message)?;
         self.waiting += message.len();
-        self.put(message).await?;
+        self.put(packed).await?;
         if self.waiting > WAITING_MAX { self.flush().await } else { Ok(()) }
     }
 
     async fn put(&mut self, message: Message) -> Result<(), End> {
-        let Self { sink, stall, .. } = self;
-        patiently(*stall, sink.feed(message)).await
+        let Self { sink, stall, taken, .. } = self;
+        patiently(*stall, taken, sink.feed(message)).await
     }
 
     /// Writes what waits.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
-        let Self { sink, stall, .. } = self;
-        patiently(*stall, sink.flush()).await?;
+        let Self { sink, stall, taken, .. } = self;
+        patiently(*stall, taken, sink.flush()).await?;
         self.waiting = 0;
         Ok(())
     }
@@ -132,11 +104,14 @@ impl Outbound {
 /// A client that takes nothing for so long is cut.
 async fn patiently<E>(
     stall: Duration,
+    taken: &Moved,
     work: impl Future<Output = Result<(), E>>,
 ) -> Result<(), End> {
-    match tokio::time::timeout(stall, work).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Lost),
-        Err(_) => Err(End::Stalled),
+    // There may have been nothing to take.
+    taken.now();
+    match taken.within(stall, work).await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(_)) => Err(End::Lost),
+        None => Err(End::Stalled),
     }
 }

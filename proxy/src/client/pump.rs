@@ -13,7 +13,7 @@ use crate::feed::{Item, Taken};
 use crate::intents::Intents;
 use crate::members::Answers;
 use crate::requests;
-use crate::session::{Head, Route, Session, Verdict};
+use crate::session::{Head, Route, Session, Verdict, nonce_of_refused};
 use crate::world;
 
 /// Guilds that are given before events are looked at again.
@@ -24,8 +24,20 @@ impl Client {
     pub(super) async fn pump(&mut self) -> Result<bool, End> {
         match &self.phase {
             Phase::Unknown => Ok(false),
-            Phase::Early(_) => self.begin().await,
-            Phase::Returning(_) => self.go_on().await,
+            Phase::Early(_) => {
+                let begun = self.begin().await?;
+                if begun {
+                    self.carry_out_held()?;
+                }
+                Ok(begun)
+            }
+            Phase::Returning(_) => {
+                let went_on = self.go_on().await?;
+                if went_on {
+                    self.carry_out_held()?;
+                }
+                Ok(went_on)
+            }
             Phase::Live(_) => {
                 let guilds = self.give_guilds().await?;
                 let answered = self.answer_members().await?;
@@ -61,7 +73,9 @@ impl Client {
     async fn document(&mut self, name: &str, seq: u64, value: Value<'_>) -> Result<(), End> {
         let mut body = Vec::new();
         self.out.encoding().write_body(value, None, &mut body);
-        self.out.dispatch(name, seq, &body).await
+        self.out.dispatch(name, seq, &body).await?;
+        self.site.counts.sent();
+        Ok(())
     }
 
     /// Gives some of the guilds that the client has not got.
@@ -145,8 +159,8 @@ impl Client {
                 Verdict::Skip => {}
                 Verdict::Over => return self.over().await,
                 Verdict::Send { seq, route } => {
-                    let content = live.session.filter().intents.has(Intents::MESSAGE_CONTENT);
-                    self.event(item, seq, content, route.as_ref()).await?;
+                    let intents = live.session.filter().intents;
+                    self.event(item, seq, intents, route.as_ref()).await?;
                 }
             }
         }
@@ -160,15 +174,17 @@ impl Client {
         &mut self,
         item: &Item,
         seq: u64,
-        content: bool,
+        intents: Intents,
         route: Option<&Route>,
     ) -> Result<(), End> {
         if let Some(nonce) = route.and_then(|route| route.nonce.as_deref()) {
             let data = renamed(item, nonce);
             return self.document(item.event.name(), seq, Value::trusted(&data)).await;
         }
-        let body = item.body(self.out.encoding(), content, self.site.me());
-        self.out.dispatch(item.event.name(), seq, body).await
+        let body = item.body(self.out.encoding(), intents, self.site.me());
+        self.out.dispatch(item.event.name(), seq, &body).await?;
+        self.site.counts.sent();
+        Ok(())
     }
 
     /// The session is over, and its client is told to begin another.
@@ -225,6 +241,7 @@ fn begin(site: &crate::site::Site, identify: &Identify) -> Result<Begun, End> {
         shards: identify.shards,
         intents: identify.intents.bits(),
         large: identify.large,
+        me: user.get(atoms::ID).and_then(Value::as_id).unwrap_or(0),
     };
     let guilds = match world::guilds_of(&site.state, |guild| head.filter().has_guild(guild)) {
         Ok(guilds) => guilds,
@@ -270,9 +287,13 @@ impl crate::site::Site {
     /// What a record says to whoever passes it on: that a request is answered, that another has the voice.
     fn notice(&self, session: &mut Session, item: &Item) -> std::io::Result<()> {
         match (item.kind(), item.guild()) {
-            (Kind::GUILD_MEMBERS_CHUNK, _) => {
-                let nonce = item.event.data().get(atoms::NONCE).and_then(Value::as_str);
-                if let Some(number) = nonce.and_then(requests::number_of) {
+            (Kind::GUILD_MEMBERS_CHUNK | Kind::RATE_LIMITED, _) => {
+                let data = item.event.data();
+                let nonce = match item.kind() {
+                    Kind::RATE_LIMITED => nonce_of_refused(data),
+                    _ => data.get(atoms::NONCE),
+                };
+                if let Some(number) = nonce.and_then(Value::as_str).and_then(requests::number_of) {
                     self.desk.is_answered(number);
                 }
                 Ok(())

@@ -1,11 +1,15 @@
 //! One event, and what is made of it once for all clients.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use mixcord::event::Value;
 use mixcord::{Event, Kind};
 
-use crate::encode::{Encoding, old_without_content, without_content};
+use crate::content::{old_without_content, without_content};
+use crate::encode::Encoding;
+use crate::intents::Intents;
+use crate::world;
 
 /// Events in a row.
 pub(crate) struct Batch {
@@ -69,16 +73,20 @@ impl Item {
         self.event.kind()
     }
 
-    /// Its text; without the content of messages that are not the bot's business unless `content`.
-    pub(crate) fn body(&self, encoding: Encoding, content: bool, me: u64) -> &[u8] {
+    /// Its text, as it shows to whoever has these intents. `me` is the bot.
+    pub(crate) fn body(&self, encoding: Encoding, intents: Intents, me: u64) -> Cow<'_, [u8]> {
+        if self.kind() == Kind::GUILD_CREATE && world::hides(intents) {
+            return self.write_guild(encoding, intents, me).into();
+        }
+        let content = intents.has(Intents::MESSAGE_CONTENT);
         let form = usize::from(encoding == Encoding::Etf) * 2 + usize::from(content);
-        let Some(place) = self.forms.get(form) else { return &[] };
-        place.get_or_init(|| self.write(encoding, content, me))
+        let Some(place) = self.forms.get(form) else { return Cow::default() };
+        Cow::Borrowed(place.get_or_init(|| self.write(encoding, content, me)))
     }
 
     fn write(&self, encoding: Encoding, content: bool, me: u64) -> Box<[u8]> {
         let (kind, data) = (self.event.kind(), self.event.data());
-        let old = self.event.old().filter(|_| self.with_old);
+        let old = self.old();
         let bare = (!content).then(|| without_content(kind, data, me)).flatten();
         // The event says whether it is private; what was there before need not.
         let hides_old = !content && self.guild.is_some();
@@ -88,6 +96,19 @@ impl Item {
         let mut out = Vec::new();
         encoding.write_body(data, old, &mut out);
         out.into()
+    }
+
+    /// A guild that came after the start, for one client: they come seldom.
+    fn write_guild(&self, encoding: Encoding, intents: Intents, me: u64) -> Vec<u8> {
+        let (data, mut out) = (self.event.data(), Vec::new());
+        let shown = data.as_map().map(|guild| world::as_shown(guild, intents, me));
+        encoding.write_body(shown.as_deref().map_or(data, Value::trusted), self.old(), &mut out);
+        out
+    }
+
+    /// What was there before, where that is told.
+    fn old(&self) -> Option<Value<'_>> {
+        self.event.old().filter(|_| self.with_old)
     }
 
     /// What it weighs in memory, about, with a text of it.

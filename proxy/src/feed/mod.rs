@@ -151,6 +151,10 @@ fn position(event: Option<&mixcord::Event>) -> Option<u64> {
     event?.position()
 }
 
+fn begins_with_a_loss(reading: &mixcord::PastReading) -> bool {
+    reading.events.first().is_some_and(|event| event.lost().is_some())
+}
+
 impl Records for Feed {
     fn id(&self) -> Option<u64> {
         self.ring().map(|(ring, ..)| ring)
@@ -160,7 +164,8 @@ impl Records for Feed {
         let past = self.past.read().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(past) = past.filter(|past| past.ring() == ring) else { return Taken::Replaced };
         match past.read(position) {
-            Ok(reading) if reading.lost > 0 => Taken::Gone,
+            // The record's file may be gone, too: its event would be missing without a word.
+            Ok(reading) if reading.lost > 0 || begins_with_a_loss(&reading) => Taken::Gone,
             Ok(reading) if reading.next == position => Taken::Nothing,
             Ok(reading) => Taken::Batch(Arc::new(Batch::new(
                 position,

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mixcord_wire::compress::Transport;
 use serde_json::json;
@@ -18,6 +18,7 @@ use super::{Body, error, json as answer};
 use crate::client::{self, Wish};
 use crate::door::Shown;
 use crate::encode::Encoding;
+use crate::moved::Watched;
 use crate::site::Site;
 
 /// Bytes of a message that are read, in order to refuse it: Discord takes 4,096 (G-30).
@@ -82,7 +83,8 @@ pub(super) fn upgrade(
     let is_socket = text(header::UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
     let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
     let version = text(header::SEC_WEBSOCKET_VERSION);
-    let Some(key) = key.filter(|_| is_socket && version == Some("13")) else {
+    let is_get = request.method() == Method::GET;
+    let Some(key) = key.filter(|_| is_get && is_socket && version == Some("13")) else {
         return error(StatusCode::BAD_REQUEST, "not the handshake of a websocket");
     };
     let accept = derive_accept_key(key.as_bytes());
@@ -139,9 +141,9 @@ pub(super) async fn speak(site: Arc<Site>, opened: Opened) {
         .max_message_size(Some(MESSAGE_MAX))
         .max_frame_size(Some(MESSAGE_MAX))
         .read_buffer_size(READ_BUFFER);
-    let io = TokioIo::new(upgraded);
+    let (io, taken) = Watched::new(TokioIo::new(upgraded));
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    client::serve(site, socket, wish, url).await;
+    client::serve(site, (socket, taken), wish, url).await;
 }
 
 #[cfg(test)]

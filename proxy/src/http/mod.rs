@@ -2,6 +2,8 @@
 
 mod gateway;
 mod pass;
+#[cfg(test)]
+mod pass_tests;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mixcord_process::loopback::is_loopback_name;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -105,12 +108,19 @@ async fn answer(
 ) -> Response<Body> {
     let named =
         |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if site.settings.is_local && !named(header::HOST).is_none_or(is_local_name) {
-        // A page of the web that has its own name point here would speak with it otherwise.
+    if site.settings.is_local && !named(header::HOST).is_none_or(is_loopback_name) {
         return error(
             StatusCode::MISDIRECTED_REQUEST,
             "this proxy answers to names of loopback alone",
         );
+    }
+    // How long it is would be one thing here and another behind us (RFC 9112, 6.1).
+    let has = |name| request.headers().contains_key(name);
+    if has(header::TRANSFER_ENCODING) && has(header::CONTENT_LENGTH) {
+        let why = "a request has Content-Length or Transfer-Encoding, not both";
+        let mut refused = error(StatusCode::BAD_REQUEST, why);
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return refused;
     }
     // Another protocol that is offered, such as h2c, is not taken (RFC 9110, 7.8).
     if named(header::UPGRADE).is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
@@ -157,17 +167,6 @@ fn of_api(path: &str) -> Option<&str> {
         is_number.then_some(rest)
     });
     Some(versioned.unwrap_or(rest).trim_end_matches('/'))
-}
-
-/// Whether a `Host` names this machine to itself.
-fn is_local_name(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

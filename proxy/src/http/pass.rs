@@ -1,9 +1,9 @@
 //! What is passed on to Discord's REST, untouched: method, path, headers and bodies as they come and go, in streams.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::{Body, error};
+use crate::moved::Moved;
 use crate::site::Site;
 
 /// Headers that are of one connection, and no part of what is passed on (RFC 9110, 7.6.1).
@@ -79,7 +80,7 @@ impl Pass {
         *request.version_mut() = hyper::Version::HTTP_11;
         let moved = Moved::default();
         let request = request.map(|body| Upload { body, moved: moved.clone() });
-        let Some(answer) = moved.answer_within(ANSWER, self.client.request(request)).await else {
+        let Some(answer) = moved.within(ANSWER, self.client.request(request)).await else {
             tracing::warn!(limit_s = ANSWER.as_secs(), "Discord's REST does not answer");
             let why = "Discord did not answer mixcord-proxy in time";
             return error(StatusCode::GATEWAY_TIMEOUT, why);
@@ -100,43 +101,6 @@ impl Pass {
         let mut parts = self.to.clone().into_parts();
         parts.path_and_query = Some(asked.path_and_query()?.clone());
         Uri::from_parts(parts).ok()
-    }
-}
-
-/// When a request's body was last read from.
-#[derive(Clone)]
-struct Moved(Arc<Mutex<Instant>>);
-
-impl Default for Moved {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-}
-
-impl Moved {
-    fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The answer; `None` when there is none so long after the request last moved.
-    async fn answer_within<T>(
-        &self,
-        limit: Duration,
-        answer: impl Future<Output = T>,
-    ) -> Option<T> {
-        tokio::pin!(answer);
-        loop {
-            let until = self.last() + limit;
-            match tokio::time::timeout_at(until.into(), &mut answer).await {
-                Ok(answer) => return Some(answer),
-                Err(_) if self.last() + limit > until => {}
-                Err(_) => return None,
-            }
-        }
     }
 }
 
@@ -208,32 +172,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_that_does_not_come_is_not_waited_for_and_an_upload_is() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        runtime.expect("a runtime").block_on(async {
-            let never = std::future::pending::<()>();
-            let limit = Duration::from_millis(20);
-            assert_eq!(Moved::default().answer_within(limit, never).await, None);
-            // It takes longer than the limit, and moves all the while.
-            let moved = Moved::default();
-            let mut left = 5;
-            let uploading = async {
-                while left > 0 {
-                    left -= 1;
-                    let half = moved.last() + limit / 2;
-                    tokio::time::sleep_until(half.into()).await;
-                    moved.now();
-                }
-            };
-            assert_eq!(moved.answer_within(limit, uploading).await, Some(()));
-            assert_eq!(left, 0);
-        });
-    }
 }

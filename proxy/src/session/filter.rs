@@ -1,7 +1,7 @@
 //! Which records are events of a session, by what it asked for alone: the same for every process that counts them.
 
-use mixcord::Kind;
-use mixcord::event::Shard;
+use mixcord::event::{Shard, Value};
+use mixcord::{Kind, atoms};
 
 use crate::feed::Item;
 use crate::intents::Intents;
@@ -12,6 +12,8 @@ pub(crate) struct Filter {
     pub(crate) shard: u32,
     pub(crate) shards: u32,
     pub(crate) intents: Intents,
+    /// The bot.
+    pub(crate) me: u64,
 }
 
 /// Whether Discord sends it to whoever asked, which only those are given who did.
@@ -50,7 +52,32 @@ impl Filter {
             0 => !kind.is_internal() && !matches!(kind, Kind::READY | Kind::RESUMED),
             _ => kind == Kind::GUILD_DELETE,
         };
-        told && self.intents.admits(kind, item.guild().is_none())
+        if !told {
+            return false;
+        }
+        match kind {
+            // What becomes of itself is told to any bot.
+            Kind::GUILD_MEMBER_UPDATE if self.is_me(item.event.data().get(atoms::USER)) => true,
+            // Of others only to whom members are told of.
+            Kind::THREAD_MEMBERS_UPDATE if !self.intents.has(Intents::GUILD_MEMBERS) => {
+                self.intents.has(Intents::GUILDS) && self.moves_me(item)
+            }
+            _ => self.intents.admits(kind, item.guild().is_none()),
+        }
+    }
+
+    fn is_me(&self, user: Option<Value<'_>>) -> bool {
+        user.and_then(|user| user.get(atoms::ID)?.as_id()) == Some(self.me)
+    }
+
+    /// Whether the bot itself came to a thread or left it.
+    fn moves_me(&self, item: &Item) -> bool {
+        let listed = |key| item.event.data().get(key).and_then(Value::as_list);
+        let came = |member: Value<'_>| member.get(atoms::USER_ID).and_then(Value::as_id);
+        listed(atoms::ADDED_MEMBERS)
+            .is_some_and(|all| all.iter().filter_map(came).any(|id| id == self.me))
+            || listed(atoms::REMOVED_MEMBER_IDS)
+                .is_some_and(|all| all.iter().filter_map(Value::as_id).any(|id| id == self.me))
     }
 
     /// Whether guilds of this shard of Discord's may be of this shard of the client.

@@ -1,15 +1,17 @@
 //! Where sessions are: one file each, and none for ever.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use mixcord::event::topology;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::log::{Entry, Log};
+use super::entry::{Entry, Head};
+use super::log::Log;
 
 /// Sessions kept at most, of clients that are there or may come back.
 const SESSIONS_MAX: usize = 4096;
@@ -28,32 +30,28 @@ pub(crate) struct Folder {
 impl Folder {
     /// The folder of an instance, which is made where it is missing.
     pub(crate) fn open(instance: &str) -> io::Result<Self> {
-        Self::at(Path::new("/dev/shm").join(format!("mixcord.{instance}.proxy")))
+        Self::at(topology::proxy_dir(instance).into())
     }
 
     /// The same, wherever.
     pub(crate) fn at(path: PathBuf) -> io::Result<Self> {
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Of somebody else, or a link, it would be theirs to read.
-                let meta = fs::symlink_metadata(&path)?;
-                let ours = meta.is_dir()
-                    && meta.uid() == nix::unistd::geteuid().as_raw()
-                    && meta.mode() & 0o077 == 0;
-                let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "not ours alone");
-                ours.then(|| Self::of(path)).ok_or_else(refused)
-            }
-            made => made.map(|()| Self::of(path)),
-        }
+        mixcord_process::folder::make(&path)?;
+        Ok(Self { path, alone: Arc::default(), max: SESSIONS_MAX })
     }
 
-    fn of(path: PathBuf) -> Self {
-        Self { path, alone: Arc::default(), max: SESSIONS_MAX }
-    }
-
-    /// The file of a session.
-    pub(super) fn path(&self, id: &str) -> PathBuf {
+    /// The file of a session, or another one that is here.
+    pub(crate) fn path(&self, id: &str) -> PathBuf {
         self.path.join(id)
+    }
+
+    /// Where that is.
+    pub(crate) fn place(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is here.
+    pub(crate) fn files(&self) -> io::Result<impl Iterator<Item = PathBuf>> {
+        Ok(fs::read_dir(&self.path)?.flatten().map(|file| file.path()))
     }
 
     /// Nobody else of this process opens, makes or removes a file meanwhile.
@@ -82,21 +80,23 @@ impl Folder {
     pub(crate) fn sweep(&self, ring: u64, earliest: u64) -> io::Result<()> {
         for file in fs::read_dir(&self.path)?.flatten() {
             let Some(id) = file.file_name().to_str().map(str::to_owned) else { continue };
-            let _alone = self.alone();
-            let Ok(Some((log, head, entries))) = Log::open_alone(self, &id) else {
-                self.sweep_left(&file.path());
+            // That a proxy was killed is told until there is one at its address again.
+            if id.starts_with(topology::PROXY_BOARD) {
                 continue;
-            };
-            let furthest = entries.iter().filter_map(|entry| match entry {
-                Entry::Mark { position, .. }
-                | Entry::Guild { position, .. }
-                | Entry::Routed { position, .. } => Some(*position),
-                _ => None,
-            });
-            // A mark is written after so many records at the latest.
-            let reached = furthest.max().unwrap_or(head.start) + super::MARK_PASSED;
-            if head.ring != ring || reached < earliest {
-                log.remove();
+            }
+            // Looked at first without its lock: another proxy's client may be about to go on with it.
+            match Log::read(self, &id) {
+                Some((head, entries))
+                    if head.ring == ring && reached(&head, &entries) >= earliest => {}
+                Some(_) => {
+                    let _alone = self.alone();
+                    if let Ok(Some((log, head, entries))) = Log::open_alone(self, &id)
+                        && (head.ring != ring || reached(&head, &entries) < earliest)
+                    {
+                        log.remove();
+                    }
+                }
+                None => self.sweep_left(&file.path()),
             }
         }
         Ok(())
@@ -110,6 +110,17 @@ impl Folder {
             remove_unheld(path);
         }
     }
+}
+
+/// How far a session was for certain: a mark is written after so many records at the latest.
+fn reached(head: &Head, entries: &[Entry]) -> u64 {
+    let furthest = entries.iter().filter_map(|entry| match entry {
+        Entry::Mark { position, .. }
+        | Entry::Guild { position, .. }
+        | Entry::Routed { position, .. } => Some(*position),
+        _ => None,
+    });
+    furthest.max().unwrap_or(head.start) + super::MARK_PASSED
 }
 
 /// Opens and locks a file; an error of the kind `WouldBlock` says that somebody has it.
@@ -127,7 +138,7 @@ pub(super) fn locked(options: &OpenOptions, path: &Path) -> io::Result<Flock<Fil
 }
 
 /// Removes a file that nobody has locked; false where somebody has.
-fn remove_unheld(path: &Path) -> bool {
+pub(crate) fn remove_unheld(path: &Path) -> bool {
     match locked(OpenOptions::new().read(true), path) {
         Ok(_held) => fs::remove_file(path).is_ok(),
         Err(_) => false,
@@ -136,10 +147,10 @@ fn remove_unheld(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::log::Head;
     use super::*;
 
-    const HEAD: Head = Head { ring: 9, start: 8, shard: 0, shards: 1, intents: 0, large: 50 };
+    const HEAD: Head =
+        Head { ring: 9, start: 8, shard: 0, shards: 1, intents: 0, large: 50, me: 0 };
 
     fn folder(place: &tempfile::TempDir) -> Folder {
         Folder::at(place.path().join("sessions")).expect("ours")
@@ -151,17 +162,41 @@ mod tests {
         let folder = folder(&place);
         let id = Log::create(&folder, &HEAD).expect("made").id().to_owned();
         let done = std::sync::atomic::AtomicBool::new(false);
+        // Another proxy of the instance, which knows nothing of this one's locks.
+        let other = Folder::at(place.path().join("sessions")).expect("ours");
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    folder.sweep(HEAD.ring, 0).expect("swept");
-                }
-            });
+            for folder in [&folder, &other] {
+                let done = &done;
+                scope.spawn(move || {
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        folder.sweep(HEAD.ring, 0).expect("swept");
+                    }
+                });
+            }
             let found =
                 (0..500).all(|_| Log::open(&folder, &id).is_ok_and(|found| found.is_some()));
             done.store(true, std::sync::atomic::Ordering::Relaxed);
             assert!(found);
         });
+    }
+
+    #[test]
+    fn what_cannot_be_resumed_is_swept_and_nothing_that_somebody_has() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = folder(&place);
+        let held = Log::create(&folder, &HEAD).expect("made");
+        let left = Log::create(&folder, &HEAD).expect("made").id().to_owned();
+        let is_there = |id: &str| folder.path(id).exists();
+        folder.sweep(HEAD.ring, HEAD.start + super::super::MARK_PASSED).expect("swept");
+        assert!(is_there(&left), "its next record is there");
+        folder.sweep(HEAD.ring, HEAD.start + super::super::MARK_PASSED + 1).expect("swept");
+        assert!(!is_there(&left) && is_there(held.id()));
+        folder.sweep(HEAD.ring + 1, 0).expect("swept");
+        assert!(is_there(held.id()));
+        let id = held.id().to_owned();
+        drop(held);
+        folder.sweep(HEAD.ring + 1, 0).expect("swept");
+        assert!(!is_there(&id), "of another ring");
     }
 
     #[test]
@@ -190,14 +225,17 @@ mod tests {
         let folder = folder(&place);
         let headless = "0".repeat(32);
         let names = [headless.clone(), format!("{headless}.new")];
+        let board = folder.path(&format!("{}1", topology::PROXY_BOARD));
+        fs::write(&board, [1; 70]).expect("written");
         names.iter().for_each(|name| fs::write(folder.path(name), [1; 70]).expect("written"));
         folder.sweep(HEAD.ring, 0).expect("swept");
         assert!(names.iter().all(|name| folder.path(name).exists()), "under way, perhaps");
         let at = SystemTime::now() - 2 * UNDER_WAY;
-        for name in &names {
-            fs::File::open(folder.path(name)).and_then(|file| file.set_modified(at)).expect("set");
+        for path in names.iter().map(|name| folder.path(name)).chain([board.clone()]) {
+            fs::File::open(path).and_then(|file| file.set_modified(at)).expect("set");
         }
         folder.sweep(HEAD.ring, 0).expect("swept");
+        assert!(board.exists(), "what a killed proxy said of itself");
         assert!(!names.iter().any(|name| folder.path(name).exists()));
     }
 }

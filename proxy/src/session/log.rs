@@ -10,173 +10,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::fcntl::Flock;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::entry::{Entry, Head, LISTED, SIZE};
 use super::folder::locked;
-use super::{Asked, Filter, Folder, Route};
-use crate::intents::Intents;
+use super::{Asked, Folder};
 
-/// Bytes of the head and of an entry.
-pub(super) const SIZE: usize = 64;
-/// What files of this layout, and of this way to count, begin with.
-const MAGIC: [u8; 8] = *b"MXPROXY1";
-/// Guild ids in one entry.
-const LISTED: usize = 7;
-/// Bytes of a nonce (G-31).
-const NONCE_MAX: usize = 32;
 /// Entries after which a log is made short again.
 const LONG: u64 = 4096;
-
-/// On what terms a session began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// The ring whose positions count.
-    pub(crate) ring: u64,
-    /// The position at which it began.
-    pub(crate) start: u64,
-    pub(crate) shard: u32,
-    pub(crate) shards: u32,
-    pub(crate) intents: u64,
-    /// From how many members on a guild is large.
-    pub(crate) large: u32,
-}
-
-/// What is written down. Numbers (`seq`) are those of what is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// Guilds that are to be given.
-    Listed(Vec<u64>),
-    /// A guild's snapshot.
-    Guild { seq: u64, position: u64, guild: u64 },
-    /// There was nothing to give of a guild: from this position on its records are sent.
-    GivenUp { position: u64, guild: u64 },
-    /// Every record below the position is numbered, up to `seq`.
-    Mark { seq: u64, position: u64 },
-    /// A record that only those are sent who asked.
-    Routed { seq: u64, position: u64, nonce: Option<String> },
-    /// What is in no record.
-    Answer { seq: u64, position: u64 },
-    /// RESUMED, which need not be sent again.
-    Resumed { seq: u64 },
-    /// A request for members: our nonce and the client's.
-    Asked { number: u64, nonce: String },
-    /// The client has the bot's voice in a guild, or no longer.
-    Voice { guild: u64, speaks: bool },
-    /// Numbers above this one were given back: what had them is sent again.
-    Cut { seq: u64 },
-}
-
-impl Entry {
-    pub(super) fn routed(seq: u64, position: u64, route: &Route) -> Self {
-        Self::Routed { seq, position, nonce: route.nonce.clone() }
-    }
-
-    /// The number that goes with it.
-    pub(super) const fn seq(&self) -> Option<u64> {
-        match self {
-            Self::Guild { seq, .. }
-            | Self::Mark { seq, .. }
-            | Self::Routed { seq, .. }
-            | Self::Answer { seq, .. }
-            | Self::Resumed { seq } => Some(*seq),
-            _ => None,
-        }
-    }
-
-    fn to_bytes(&self) -> [u8; SIZE] {
-        let mut bytes = [0; SIZE];
-        let (kind, words, text): (u8, [u64; 3], &str) = match self {
-            Self::Listed(guilds) => {
-                bytes[0] = 1;
-                bytes[1] = guilds.len().min(LISTED) as u8;
-                for (place, guild) in bytes[8..].chunks_exact_mut(8).zip(guilds) {
-                    place.copy_from_slice(&guild.to_le_bytes());
-                }
-                return bytes;
-            }
-            Self::Guild { seq, position, guild } => (2, [*seq, *position, *guild], ""),
-            Self::GivenUp { position, guild } => (3, [0, *position, *guild], ""),
-            Self::Mark { seq, position } => (4, [*seq, *position, 0], ""),
-            Self::Routed { seq, position, nonce } => {
-                let text = nonce.as_deref().unwrap_or_default();
-                (5, [*seq, *position, nonce.is_some().into()], text)
-            }
-            Self::Answer { seq, position } => (6, [*seq, *position, 0], ""),
-            Self::Resumed { seq } => (7, [*seq, 0, 0], ""),
-            Self::Asked { number, nonce } => (8, [0, 0, *number], nonce),
-            Self::Voice { guild, speaks } => (9, [0, u64::from(*speaks), *guild], ""),
-            Self::Cut { seq } => (10, [*seq, 0, 0], ""),
-        };
-        let text = text.as_bytes().get(..NONCE_MAX).unwrap_or(text.as_bytes());
-        (bytes[0], bytes[1]) = (kind, text.len() as u8);
-        for (place, word) in bytes[8..].chunks_exact_mut(8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes[32..32 + text.len()].copy_from_slice(text);
-        bytes
-    }
-
-    /// `None` of what this release does not write.
-    fn from_bytes(bytes: &[u8; SIZE]) -> Option<Self> {
-        let [seq, position, number] = [8, 16, 24].map(|at| word(bytes, at));
-        let text = || {
-            let text = bytes.get(32..32 + usize::from(bytes[1]))?;
-            String::from_utf8(text.to_vec()).ok()
-        };
-        Some(match bytes[0] {
-            1 => {
-                let count = usize::from(bytes[1]).min(LISTED);
-                Self::Listed((0..count).map(|place| word(bytes, 8 + 8 * place)).collect())
-            }
-            2 => Self::Guild { seq, position, guild: number },
-            3 => Self::GivenUp { position, guild: number },
-            4 => Self::Mark { seq, position },
-            5 if number == 0 => Self::Routed { seq, position, nonce: None },
-            5 => Self::Routed { seq, position, nonce: Some(text()?) },
-            6 => Self::Answer { seq, position },
-            7 => Self::Resumed { seq },
-            8 => Self::Asked { number, nonce: text()? },
-            9 => Self::Voice { guild: number, speaks: position != 0 },
-            10 => Self::Cut { seq },
-            _ => return None,
-        })
-    }
-}
-
-impl Head {
-    /// What it is sent.
-    pub(crate) fn filter(&self) -> Filter {
-        let intents = Intents::from_bits(self.intents).unwrap_or(Intents::NONE);
-        Filter { shard: self.shard, shards: self.shards, intents }
-    }
-
-    fn to_bytes(self) -> [u8; SIZE] {
-        let mut bytes = [0; SIZE];
-        bytes[..8].copy_from_slice(&MAGIC);
-        let pair = |a: u32, b: u32| u64::from(a) | u64::from(b) << 32;
-        let words =
-            [self.ring, self.start, pair(self.shard, self.shards), self.intents, self.large.into()];
-        for (place, word) in bytes[8..].chunks_exact_mut(8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8; SIZE]) -> Option<Self> {
-        let [ring, start, shards, intents, large] = [8, 16, 24, 32, 40].map(|at| word(bytes, at));
-        (bytes[..8] == MAGIC).then_some(Self {
-            ring,
-            start,
-            shard: shards as u32,
-            shards: (shards >> 32) as u32,
-            intents,
-            large: large as u32,
-        })
-    }
-}
-
-fn word(bytes: &[u8; SIZE], at: usize) -> u64 {
-    let word = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
-    word.map_or(0, |word| u64::from_le_bytes(*word))
-}
 
 /// The file of a session, which is ours as long as this lives.
 #[derive(Debug)]
@@ -219,8 +58,7 @@ impl Log {
         folder: &Folder,
         id: &str,
     ) -> io::Result<Option<(Self, Head, Vec<Entry>)>> {
-        let named = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !named {
+        if !is_id(id) {
             return Ok(None);
         }
         let path = folder.path(id);
@@ -232,27 +70,21 @@ impl Log {
         };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let whole = bytes.len() - bytes.len() % SIZE;
-        let mut rows = bytes[..whole].chunks_exact(SIZE).filter_map(|row| row.first_chunk());
-        let Some(head) = rows.next().and_then(Head::from_bytes) else { return Ok(None) };
+        let Some(Parsed { head, entries, count }) = parse(&bytes) else { return Ok(None) };
         // Only where it is torn: when a session was written to says which is the oldest.
+        let whole = bytes.len() - bytes.len() % SIZE;
         if whole < bytes.len() {
             file.set_len(whole as u64)?;
-        }
-        let mut entries = Vec::new();
-        let mut count = 0;
-        for entry in rows.filter_map(Entry::from_bytes) {
-            count += 1;
-            match entry {
-                Entry::Cut { seq } => {
-                    entries.retain(|entry: &Entry| entry.seq().is_none_or(|of| of <= seq));
-                }
-                entry => entries.push(entry),
-            }
         }
         let (folder, id) = (folder.clone(), id.to_owned());
         let log = Self { folder, id, file, head, entries: count, in_force: 0 };
         Ok(Some((log, head, entries)))
+    }
+
+    /// What a session's file says, whoever has it; `None` of what is none.
+    pub(super) fn read(folder: &Folder, id: &str) -> Option<(Head, Vec<Entry>)> {
+        let bytes = is_id(id).then(|| fs::read(folder.path(id)).ok())??;
+        parse(&bytes).map(|Parsed { head, entries, .. }| (head, entries))
     }
 
     pub(super) fn id(&self) -> &str {
@@ -288,8 +120,12 @@ impl Log {
         let members = asked.members.iter();
         let members =
             members.map(|(number, nonce)| Entry::Asked { number: *number, nonce: nonce.clone() });
+        let others = asked.others.iter();
+        let others =
+            others.map(|(kind, guild)| Entry::Other { kind: *kind, guild: *guild, answer: None });
         let voice = asked.voice.iter().map(|guild| Entry::Voice { guild: *guild, speaks: true });
-        bytes.extend(members.chain(voice).flat_map(|entry| entry.to_bytes()));
+        let in_force = members.chain(others).chain(voice);
+        bytes.extend(in_force.flat_map(|entry| entry.to_bytes()));
         self.in_force = (bytes.len() / SIZE) as u64;
         bytes.extend(kept.iter().flat_map(Entry::to_bytes));
         bytes.extend(Entry::Mark { seq, position }.to_bytes());
@@ -313,8 +149,7 @@ impl Log {
         Ok(mark.map(|mark| {
             let kept = entries.into_iter().skip(from + mark);
             // What is in force is written anew.
-            kept.filter(|entry| !matches!(entry, Entry::Asked { .. } | Entry::Voice { .. }))
-                .collect()
+            kept.filter(|entry| !entry.is_in_force()).collect()
         }))
     }
 
@@ -324,8 +159,41 @@ impl Log {
     }
 }
 
+fn is_id(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What a file says.
+struct Parsed {
+    head: Head,
+    /// Without those that were given back.
+    entries: Vec<Entry>,
+    /// With them.
+    count: u64,
+}
+
+/// A torn last entry counts for nothing.
+fn parse(bytes: &[u8]) -> Option<Parsed> {
+    let mut rows = bytes.chunks_exact(SIZE).filter_map(|row| row.first_chunk());
+    let head = rows.next().and_then(Head::from_bytes)?;
+    let (mut entries, mut count) = (Vec::new(), 0);
+    for entry in rows.filter_map(Entry::from_bytes) {
+        count += 1;
+        match entry {
+            Entry::Cut { seq } => {
+                entries.retain(|entry: &Entry| entry.seq().is_none_or(|of| of <= seq));
+            }
+            entry => entries.push(entry),
+        }
+    }
+    Some(Parsed { head, entries, count })
+}
+
 #[cfg(test)]
 mod tests {
+    use mixcord::Kind;
+
+    use super::super::entry::MAGIC;
     use super::*;
 
     fn entries() -> Vec<Entry> {
@@ -340,10 +208,13 @@ mod tests {
             Entry::Resumed { seq: 10 },
             Entry::Asked { number: 11, nonce: String::new() },
             Entry::Voice { guild: 12, speaks: true },
+            Entry::Other { kind: Kind::SOUNDBOARD_SOUNDS, guild: 13, answer: None },
+            Entry::Other { kind: Kind::CHANNEL_INFO, guild: 14, answer: Some(5) },
         ]
     }
 
-    const HEAD: Head = Head { ring: 9, start: 8, shard: 1, shards: 2, intents: 3, large: 50 };
+    const HEAD: Head =
+        Head { ring: 9, start: 8, shard: 1, shards: 2, intents: 3, large: 50, me: 7 };
 
     #[test]
     fn entries_come_back_and_a_torn_one_counts_for_nothing() {

@@ -4,33 +4,41 @@
 //! what its [`Log`] says, so that the number of any record can be counted again, by any process, as long as the
 //! record is in the ring. Nothing here waits or knows a socket.
 
+mod asked;
+mod entry;
 mod filter;
 mod folder;
+mod gap;
 mod log;
 #[cfg(test)]
 mod model_tests;
 mod resume;
 mod start;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 
-use mixcord::event::{Reason, Value};
+use mixcord::event::Value;
 use mixcord::{Kind, atoms};
 
+use self::asked::Asked;
+use self::entry::Entry;
+pub(crate) use self::entry::Head;
 pub(crate) use self::filter::Filter;
-pub(crate) use self::folder::Folder;
-pub(crate) use self::log::Head;
-use self::log::{Entry, Log};
+pub(crate) use self::folder::{Folder, remove_unheld};
+use self::gap::Gap;
+use self::log::Log;
 pub(crate) use self::resume::{Records, Refusal, Resumed};
 use self::start::Guilds;
 use crate::feed::Item;
+use crate::intents::is_for_all;
+use crate::requests::number_of;
 
 /// How many records are sent, or passed over, before the log is told how far it is.
 const MARK_SENT: u64 = 64;
 const MARK_PASSED: u64 = 4096;
-/// Records within which a shard that began anew has told its guilds.
-const WHOLE: u64 = 16_384;
 
 /// One client's session.
 pub(crate) struct Session {
@@ -50,70 +58,11 @@ pub(crate) struct Session {
     gap: Gap,
 }
 
-/// What it asked for.
-#[derive(Debug, Default)]
-struct Asked {
-    /// Requests for members: our nonce, and the client's; the oldest first.
-    members: VecDeque<(u64, String)>,
-    /// Answers without a nonce; the oldest first.
-    others: VecDeque<(Kind, u64)>,
-    /// Guilds in which it has the bot's voice; the oldest first.
-    voice: VecDeque<u64>,
-}
-
-/// Of each kind of request so many are remembered: the oldest is forgotten then, for it is one that Discord never
-/// answered.
-const ASKED_MAX: usize = 1000;
-/// Guilds of one client that has the bot's voice.
-const VOICE_MAX: usize = 2500;
-
-impl Asked {
-    fn members(&mut self, ours: u64, theirs: &str) {
-        self.members.retain(|(of, _)| *of != ours);
-        make_room(&mut self.members, ASKED_MAX);
-        self.members.push_back((ours, theirs.to_owned()));
-    }
-
-    fn other(&mut self, kind: Kind, guild: u64) {
-        make_room(&mut self.others, ASKED_MAX);
-        self.others.push_back((kind, guild));
-    }
-
-    /// Whether that is new.
-    fn speaks(&mut self, guild: u64, speaks: bool) -> bool {
-        let known = self.voice.contains(&guild);
-        if speaks && !known {
-            make_room(&mut self.voice, VOICE_MAX);
-            self.voice.push_back(guild);
-        } else if !speaks {
-            self.voice.retain(|of| *of != guild);
-        }
-        known != speaks
-    }
-}
-
-fn make_room<T>(queue: &mut VecDeque<T>, max: usize) {
-    while queue.len() >= max {
-        queue.pop_front();
-    }
-}
-
 /// A record that goes to those alone who asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Route {
     /// The nonce that stands in it for this client; `None` where it has none, or stays as it is.
     pub(crate) nonce: Option<String>,
-}
-
-/// Events of a shard were lost: once its guilds are whole again, the session ends.
-#[derive(Debug, Default)]
-enum Gap {
-    #[default]
-    None,
-    /// Its READY is to come.
-    Lost { shard: u16 },
-    /// These guilds are to come, or never (an outage): before this position it ends in any case.
-    Waiting { guilds: HashSet<u64>, until: u64 },
 }
 
 /// What a record is to a session.
@@ -163,7 +112,7 @@ impl Session {
         let verdict = self.judge(item);
         self.next = item.position + 1;
         let Some(route) = verdict else {
-            if self.is_over(item) {
+            if self.gap.ends(item, &self.filter) {
                 return Ok(Verdict::Over);
             }
             if self.next - self.marked.1 >= MARK_PASSED {
@@ -171,14 +120,14 @@ impl Session {
             }
             return Ok(Verdict::Skip);
         };
-        if self.is_over(item) {
+        if self.gap.ends(item, &self.filter) {
             return Ok(Verdict::Over);
         }
         self.seq += 1;
         let seq = self.seq;
         if let Some(route) = &route {
             self.log.write(&Entry::routed(seq, item.position, route))?;
-            self.answered(item);
+            self.answered(item)?;
         }
         if seq - self.marked.0 >= MARK_SENT {
             self.mark()?;
@@ -201,7 +150,7 @@ impl Session {
     /// Says how far it is, so that a RESUME need not count from its beginning.
     fn mark(&mut self) -> io::Result<()> {
         // Who counts again has to begin before the loss, to see it again.
-        if !matches!(self.gap, Gap::None) {
+        if !self.gap.is_none() {
             return Ok(());
         }
         self.marked = (self.seq, self.next);
@@ -230,15 +179,13 @@ impl Session {
                 return voice.then_some(Some(Route { nonce: None }));
             }
             Kind::GUILD_MEMBERS_CHUNK => event.data().get(atoms::NONCE),
-            Kind::RATE_LIMITED => {
-                event.data().get_str("meta").and_then(|meta| meta.get(atoms::NONCE))
-            }
+            Kind::RATE_LIMITED => nonce_of_refused(event.data()),
             _ => {
                 let asked = (kind, item.guild().unwrap_or(0));
                 return self.asked.others.contains(&asked).then_some(Some(Route { nonce: None }));
             }
         };
-        let ours = nonce.and_then(Value::as_str).and_then(crate::requests::number_of)?;
+        let ours = nonce.and_then(Value::as_str).and_then(number_of)?;
         let (_, theirs) = self.asked.members.iter().find(|(of, _)| *of == ours)?;
         Some(Some(Route { nonce: Some(theirs.clone()) }))
     }
@@ -247,6 +194,7 @@ impl Session {
     fn judge_plain(&mut self, item: &Item) -> Option<Option<Route>> {
         if let Some(guild) = item.guild()
             && self.guilds.hold_back(guild, item.position)
+            && !is_for_all(item.kind())
         {
             // Gone before it was told: the client has it in its READY.
             let gone = item.kind() == Kind::GUILD_DELETE && self.guilds.is_pending(guild);
@@ -256,59 +204,30 @@ impl Session {
     }
 
     /// An answer was given: the last of its kind ends the request.
-    fn answered(&mut self, item: &Item) {
+    fn answered(&mut self, item: &Item) -> io::Result<()> {
         let (data, kind) = (item.event.data(), item.kind());
         let number = |key| data.get_str(key).and_then(Value::as_u64);
-        match kind {
+        let of_ours = |nonce: Option<Value<'_>>| nonce.and_then(Value::as_str).and_then(number_of);
+        let done = match kind {
             Kind::GUILD_MEMBERS_CHUNK => {
                 let (index, count) = (number("chunk_index"), number("chunk_count"));
                 let last = index.zip(count).is_some_and(|(index, count)| index + 1 >= count);
-                let nonce = data.get(atoms::NONCE).and_then(Value::as_str);
-                if last && let Some(ours) = nonce.and_then(crate::requests::number_of) {
-                    self.asked.members.retain(|(of, _)| *of != ours);
-                }
+                of_ours(data.get(atoms::NONCE)).filter(|_| last)
             }
-            Kind::VOICE_SERVER_UPDATE | Kind::RATE_LIMITED | Kind::GUILD_DELETE => {}
-            _ => {
-                let asked = (kind, item.guild().unwrap_or(0));
-                self.asked.others.retain(|other| *other != asked);
+            // There will be no other answer.
+            Kind::RATE_LIMITED => of_ours(nonce_of_refused(data)),
+            Kind::SOUNDBOARD_SOUNDS | Kind::CHANNEL_INFO => {
+                let guild = item.guild().unwrap_or(0);
+                self.log.write(&Entry::Other { kind, guild, answer: Some(self.seq) })?;
+                self.asked.is_told(kind, guild);
+                None
             }
+            _ => None,
+        };
+        if let Some(ours) = done {
+            self.asked.members.retain(|(of, _)| *of != ours);
         }
-    }
-
-    /// Whether what the client knows has to be told anew, after this event.
-    fn is_over(&mut self, item: &Item) -> bool {
-        let event = &item.event;
-        match &mut self.gap {
-            _ if event.kind() == Kind::GAP && self.filter.concerns(event.shard()) => {
-                let anew = matches!(event.reason(), Reason::SessionLost | Reason::StateLost);
-                if anew {
-                    self.gap = Gap::Lost { shard: event.shard().id };
-                }
-                !anew
-            }
-            Gap::None => false,
-            Gap::Lost { shard } => {
-                if event.kind() != Kind::READY || event.shard().id != *shard {
-                    return false;
-                }
-                let listed = event.data().get(atoms::GUILDS).and_then(Value::as_list);
-                let ids = listed.into_iter().flat_map(|list| list.iter());
-                let ids: HashSet<_> =
-                    ids.filter_map(|guild| guild.get(atoms::ID)?.as_id()).collect();
-                let whole = ids.is_empty();
-                self.gap = Gap::Waiting { guilds: ids, until: item.position + WHOLE };
-                whole
-            }
-            Gap::Waiting { guilds, until } => {
-                if matches!(event.kind(), Kind::GUILD_CREATE | Kind::GUILD_DELETE)
-                    && let Some(guild) = event.guild_id()
-                {
-                    guilds.remove(&guild);
-                }
-                guilds.is_empty() || item.position >= *until
-            }
-        }
+        Ok(())
     }
 
     /// The client asked for members, with a nonce of its own; the answer carries ours.
@@ -319,8 +238,10 @@ impl Session {
     }
 
     /// The client asked for what comes without a nonce.
-    pub(crate) fn asks(&mut self, kind: Kind, guild: u64) {
+    pub(crate) fn asks(&mut self, kind: Kind, guild: u64) -> io::Result<()> {
+        self.log.write(&Entry::Other { kind, guild, answer: None })?;
         self.asked.other(kind, guild);
+        Ok(())
     }
 
     /// The client has the bot's voice in a guild, or no longer.
@@ -331,4 +252,9 @@ impl Session {
             Ok(())
         }
     }
+}
+
+/// The nonce of a request that was refused because it came too soon (G-32).
+pub(crate) fn nonce_of_refused(data: Value<'_>) -> Option<Value<'_>> {
+    data.get_str("meta")?.get(atoms::NONCE)
 }

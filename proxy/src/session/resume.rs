@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 
-use super::log::{Entry, Log};
+use super::entry::Entry;
+use super::log::Log;
 use super::start::Guilds;
 use super::{Asked, Folder, Gap, Route, Session};
 use crate::feed::Taken;
@@ -62,7 +63,7 @@ impl Session {
             guilds: all_guilds(&entries),
             routed: BTreeMap::new(),
             asked: Asked::default(),
-            gap: Gap::None,
+            gap: Gap::default(),
             head,
             log,
         };
@@ -109,7 +110,7 @@ impl Session {
                         let plain = self.judge(item) == Some(None);
                         self.next = item.position + 1;
                         // What was lost behind the last mark is still owed to the client.
-                        if self.is_over(item) {
+                        if self.gap.ends(item, &self.filter) {
                             return Err(Refusal::Gone);
                         }
                         if routed.is_some_and(|position| item.position < position) {
@@ -200,6 +201,8 @@ fn asked(entries: &[Entry]) -> Asked {
             Entry::Asked { number, nonce } => {
                 asked.members(*number, nonce);
             }
+            Entry::Other { kind, guild, answer: None } => asked.other(*kind, *guild),
+            Entry::Other { kind, guild, answer: Some(_) } => asked.is_told(*kind, *guild),
             Entry::Voice { guild, speaks } => {
                 asked.speaks(*guild, *speaks);
             }

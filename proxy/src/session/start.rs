@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 
-use super::log::{Entry, Head, Log};
+use super::entry::{Entry, Head};
+use super::log::Log;
 use super::{Asked, Folder, Gap, Session};
 
 /// Guilds that are to be given, and those given, as long as that matters.
@@ -63,7 +64,7 @@ impl Session {
             guilds: Guilds::new(guilds.iter().copied()),
             routed: std::collections::BTreeMap::new(),
             asked: Asked::default(),
-            gap: Gap::None,
+            gap: Gap::default(),
             head,
             log,
         })

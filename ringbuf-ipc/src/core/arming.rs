@@ -9,8 +9,8 @@ pub(crate) trait Sleeper {
     fn core(&self) -> &Core;
     /// Says that it sleeps, to those who bring news from now on. A heavy fence is to follow.
     fn announce(&mut self);
-    /// What has to be done behind that fence.
-    fn settle(&mut self);
+    /// What has to be done behind that fence, at `now_ms` of the common clock.
+    fn settle(&mut self, now_ms: u64);
     /// Whether there is something to do, be it to tell an error.
     fn has_work(&mut self) -> bool;
     /// The longest sleep, after which to look again, bell or no bell.
@@ -25,7 +25,7 @@ pub(crate) trait Sleeper {
 pub(crate) fn arm(sleeper: &mut dyn Sleeper) {
     sleeper.announce();
     sleeper.core().heavy_fence();
-    sleeper.settle();
+    sleeper.settle(now_ms(sleeper.core()));
 }
 
 /// Asks for the bells of all that `all` visits, which it does twice, with one fence in between.
@@ -33,12 +33,17 @@ pub(crate) fn arm_all(mut all: impl FnMut(&mut dyn FnMut(&mut dyn Sleeper))) {
     all(&mut |sleeper| sleeper.announce());
     let mut fenced = None;
     all(&mut |sleeper| {
-        match fenced {
-            None => fenced = Some(sleeper.core().heavy_fence()),
+        let core = sleeper.core();
+        let (everywhere, now_ms) =
+            *fenced.get_or_insert_with(|| (core.heavy_fence(), now_ms(core)));
+        if !everywhere {
             // It did not fence for this one's ring either.
-            Some(false) => sleeper.core().fences_alone(),
-            Some(true) => {}
+            core.fences_alone();
         }
-        sleeper.settle();
+        sleeper.settle(now_ms);
     });
+}
+
+fn now_ms(core: &Core) -> u64 {
+    core.environment.now_ns() / 1_000_000
 }

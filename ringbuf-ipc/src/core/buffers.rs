@@ -34,6 +34,8 @@ pub struct Entry<'a> {
     pub source: u64,
     /// Its finer key, 0 where that is `key`.
     pub order: u64,
+    /// As its producer gave it, 0 for nothing; 0 too for a record that lay aside or came from elsewhere.
+    pub seal: u32,
     /// Its bytes; the first is 64-byte aligned.
     pub payload: &'a [u8],
     /// Whether its bytes are gone: they were in a file of their own, and somebody removed or cut it.
@@ -57,6 +59,7 @@ struct Head {
     tag: u64,
     source: u64,
     order: u64,
+    seal: u32,
     at: usize,
     /// Bytes of the payload; `None` for one that is gone.
     length: Option<u32>,
@@ -136,7 +139,7 @@ impl Buffers {
 
     /// A record of which nothing is known but its place.
     pub(crate) const fn nothing(position: Position) -> Entry<'static> {
-        Entry { position, key: 0, tag: 0, source: 0, order: 0, payload: &[], lost: true }
+        Entry { position, key: 0, tag: 0, source: 0, order: 0, seal: 0, payload: &[], lost: true }
     }
 
     /// Its payload, if it has one, stands where the next one goes.
@@ -148,6 +151,7 @@ impl Buffers {
             tag: entry.tag,
             source: entry.source,
             order: entry.order,
+            seal: entry.seal(),
             at: self.used,
             length,
         });
@@ -193,6 +197,7 @@ impl Buffers {
             tag: head.tag,
             source: head.source,
             order: head.order,
+            seal: head.seal,
             payload: &self.bytes.all()[head.at..head.at + head.length.unwrap_or(0) as usize],
             lost: head.length.is_none(),
         }

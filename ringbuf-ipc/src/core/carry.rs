@@ -84,7 +84,7 @@ const FIGURES: [usize; 6] = [
 ];
 
 /// Words of a group's entry that stay as they are.
-pub(crate) const KEPT: [usize; 15] = [
+pub(crate) const KEPT: [usize; 16] = [
     group::POLICY,
     group::MAX_ABSENCE,
     group::ABSENT_SINCE,
@@ -100,6 +100,7 @@ pub(crate) const KEPT: [usize; 15] = [
     group::DAMAGED,
     group::DAMAGED_LOST,
     group::LOST_RECORDS,
+    group::ANEW,
 ];
 
 /// What goes over from a ring whose producer and whose table the caller holds.

@@ -63,6 +63,12 @@ impl Descriptor {
         self.flags & descriptor::BLOB != 0
     }
 
+    /// What its writer says of the payload; 0 for nothing.
+    #[inline]
+    pub(crate) const fn seal(&self) -> u32 {
+        self.flags >> descriptor::SEAL
+    }
+
     /// Bytes the payload takes in the payload ring.
     #[inline]
     pub(crate) const fn padded(&self) -> u64 {

@@ -23,7 +23,7 @@
 //! | `PUBLISHES` to `BLOBS`, `PAYLOAD_HEAD` | producer: Relaxed | Relaxed: figures, and each alone | none: nothing follows from them |
 //! | `BELL`, `MEMBER_BELL`, `OBSERVERS` | at joining: Relaxed; seen by who sees the sleeper's bit | Relaxed, after the AcqRel swap of that bit | `loom_no_wake_is_lost` |
 //! | checkpoint words | producer: sum 0, Release fence, the others Relaxed, sum Release; then `TAIL` | sum Acquire, the others Acquire, and the sum must fit | kill points (a producer, a restager) |
-//! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on`, `loom_who_arms_while_others_are_woken_is_woken_next` |
+//! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work; a bit that stands (Relaxed) is left, that of the group only where the member's stood, too | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on`, `loom_who_arms_while_others_are_woken_is_woken_next`, `loom_who_asks_while_its_groups_bit_stands_is_woken` |
 //! | a bell's word and its count of sleepers ([`doorbell`]) | SeqCst `fetch_add` | SeqCst | `loom_a_bell_wakes_its_owner` |
 //! | `WANTED` | producer: Relaxed, heavy fence, then the floors | member: floor, light fence, Relaxed; taken by CAS | `loom_no_wake_for_space_is_lost` |
 //! | group `STATE` | the table: Release, after (making) or before (ending) everything else of the entry | Acquire | kill points (declare, evict, remove) |
@@ -33,6 +33,9 @@
 //! | `PARTITION_OWNER` | CAS AcqRel (take, take over); Release (let go) | Acquire, before the CAS | `loom_taking_after_another`, `loom_stealing_from_the_dead` |
 //! | the same of a sticky group | CAS AcqRel, all of them: its owner lets go, anybody takes what is free or a dead one's | Acquire, before the lock of who owns it is asked | `loom_a_sticky_partition_is_one_members` |
 //! | `SEATS`, `MEMBER_SHARES` | behind what they tell of: CAS AcqRel, Release; then light fence and wakes | Acquire | ticks: who is told late looks later |
+//! | a group's `FEAR` | who finds a member dead: CAS AcqRel; a member that settles its first: CAS to 0; who gives a record up: Release | Acquire | `early_tests`, `tests/early.rs`: what is lost of it makes it too little, and never a record's fault |
+//! | `MEMBER_FIRST` | its member: 0 (Relaxed) at joining; Release, after its first take and before those that change it | Acquire, by who finds it dead | `tests/early.rs`, kill points (a worker) |
+//! | a group's `ANEW` | the table: Relaxed, only ever raised within a group's life | Relaxed: each alone, and believed only up to `TAIL` | `tests/anew.rs` |
 //! | `PARTITION_CURSOR` | its holder: Release; who found nothing between: CAS AcqRel | Acquire | `loom_a_floor_raised_by_another`, `loom_two_acknowledgements_raise_the_floor` |
 //! | hashes | producer: Release, after the floors that let the record before it go | by who may be overrun: Acquire, and the lap must fit, else the floor | `loom_a_late_member_finds_no_damage` |
 //! | descriptor words, payload | producer: Relaxed, before `TAIL`; after `RESERVED`, its fence and the floors | Relaxed, after `TAIL` | `loom_publish_and_consume` |
@@ -70,6 +73,9 @@ use std::time::Duration;
 use layout::{Layout, PRODUCER, group, header, producer};
 use memory::{Memory, Ordering, fence};
 use words::letter::LetterFile;
+
+/// How many ticks those members of a group sleep whom another looks out for.
+const OTHERS_TICK: u32 = 10;
 
 /// A record number, counted from 0 at the creation of its ring. Never wraps.
 pub type Position = u64;
@@ -239,6 +245,20 @@ impl Core {
     /// rings, and where this process cannot fence for others, they may miss that it sleeps.
     pub(crate) fn tick(&self) -> Duration {
         Duration::from_millis(if self.is_paired() { 100 } else { 10 })
+    }
+
+    /// The longest sleep of a member of a group. Where any member finds all there is, the first of those that sleep
+    /// looks at each tick, and the others at every tenth: also when that one died since, or is at work. In a sticky
+    /// group each has something of its own, and where this process cannot fence for others each may be missed.
+    pub(crate) fn shared_tick(&self, index: u16, member: u16) -> Duration {
+        let tick = self.tick();
+        if !self.is_paired() || self.is_sticky(index) {
+            return tick;
+        }
+        let sleepers =
+            self.memory.load(self.layout.group(index) + group::SLEEPERS, Ordering::Relaxed);
+        let is_first = sleepers & ((1 << member) - 1) == 0;
+        if is_first { tick } else { tick * OTHERS_TICK }
     }
 
     /// The fence of those who are about to sleep, seldom: between saying so and the last look.

@@ -10,6 +10,33 @@ use super::{Core, Position};
 const OWNERS_MAX: u64 = 64;
 
 impl Core {
+    /// Sets a bit by which a sleeper is known; whether it did not stand yet. A heavy fence is to follow.
+    ///
+    /// One that stands since an earlier sleep, which something else ended, is left as it is: a reader of many rings
+    /// has many of those. Who takes it meanwhile rings a bell whose ticket was taken before.
+    pub(crate) fn say_asleep(&self, sleepers: usize, bit: u64) -> bool {
+        let is_new = self.memory.load(sleepers, Ordering::Relaxed) & bit == 0;
+        if is_new {
+            self.memory.fetch_or(sleepers, bit, Ordering::SeqCst);
+        }
+        is_new
+    }
+
+    /// The same of a member of a group, which the group's bit tells of.
+    ///
+    /// That bit is set without a look where the member's was not standing: a look could find it as it was before a
+    /// ringer took it, who did not see the member's yet. Where the member's stood, the ringer sees it.
+    pub(crate) fn say_member_asleep(&self, index: u16, member: u16) {
+        let is_new = self.say_asleep(self.layout.group(index) + group::SLEEPERS, 1 << member);
+        let (word, bit) =
+            (CONTROL + control::SLEEPERS + usize::from(index / 64) * 8, 1 << (index % 64));
+        if is_new {
+            self.memory.fetch_or(word, bit, Ordering::SeqCst);
+        } else {
+            self.say_asleep(word, bit);
+        }
+    }
+
     /// Wakes every sleeping member of a group.
     pub(crate) fn wake_group(&self, index: u16) -> u64 {
         let sleepers = self.layout.group(index) + group::SLEEPERS;

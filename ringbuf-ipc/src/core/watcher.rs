@@ -99,11 +99,10 @@ impl Sleeper for Watcher {
     }
 
     fn announce(&mut self) {
-        let sleepers = CONTROL + control::SLEEPING_OBSERVERS;
-        self.core.memory.fetch_or(sleepers, 1 << self.slot, Ordering::SeqCst);
+        self.core.say_asleep(CONTROL + control::SLEEPING_OBSERVERS, 1 << self.slot);
     }
 
-    fn settle(&mut self) {}
+    fn settle(&mut self, _: u64) {}
 
     fn has_work(&mut self) -> bool {
         self.core.tail() > self.position

@@ -80,10 +80,15 @@ impl Chunk {
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let At { first, number } = self.behind.unwrap_or(At { first: 0, number: 0 });
-        let mut bytes = Vec::with_capacity(16 + self.ids.len() * 8);
-        for word in [first, number].iter().chain(&self.ids) {
-            bytes.extend_from_slice(&word.to_le_bytes());
-        }
+        let mut bytes = vec![0; 16 + self.ids.len() * 8];
+        let (head, ids) = bytes.split_at_mut(16);
+        write_words(head, &[first, number]);
+        write_words(ids, &self.ids);
         bytes
     }
+}
+
+fn write_words(bytes: &mut [u8], words: &[u64]) {
+    let places = bytes.as_chunks_mut().0.iter_mut();
+    places.zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
 }

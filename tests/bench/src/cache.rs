@@ -1,9 +1,11 @@
 //! The cache: events in from a ring, state, and events with old and new out into a ring, beside a cache
 //! that lives in the bot's own process.
 
+pub(crate) mod copies;
 mod lmdb;
 mod ours;
 mod peer;
+mod queries;
 mod stage;
 
 use anyhow::Result;
@@ -101,6 +103,7 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
     let cpu: Vec<_> = all.iter().map(|s| (s.name, s.spread(Sample::per_cpu_second))).collect();
     report.row("cache", &case, "rate", "events/CPU-s", &cpu, &goals);
 
+    queries::run(&ours, GUILDS, effort, report)?;
     let after = ours.stats()?;
     let mixed = (after.bytes() - before) / GUILDS;
     let figures = [
@@ -165,3 +168,32 @@ pub(crate) fn child(arguments: &[String]) -> Result<()> {
 
 /// The first argument of [`child`].
 pub(crate) const CHILD: &str = "__cache-child";
+
+/// The same in one thread, so many events at a time and so many before any is counted: the same instructions
+/// each time.
+pub(crate) fn alone(arguments: &[String]) -> Result<()> {
+    let [guilds, warm, events, batch] = arguments else {
+        anyhow::bail!("guilds, events before, events, events of a batch")
+    };
+    let (guilds, warm, events) = (guilds.parse()?, warm.parse()?, events.parse()?);
+    let batch = batch.parse()?;
+    let mut mix = Mix::new(guilds);
+    let mut ours = Ours::new()?;
+    ours.load(guilds)?;
+    let before = ours.records(&mix.batch(warm))?;
+    ours.run_alone(&before, 1024)?;
+    let records = ours.records(&mix.batch(events))?;
+    let sample = counted(|| ours.run_alone(&records, batch))?;
+    let Sample { units, cpu, .. } = sample;
+    println!("{units} events, {cpu:?}, {:.0} a CPU-second", sample.per_cpu_second());
+    Ok(())
+}
+
+/// What callgrind is told to count.
+#[inline(never)]
+fn counted<R>(run: impl FnOnce() -> R) -> R {
+    run()
+}
+
+/// The first argument of [`alone`].
+pub(crate) const ALONE: &str = "__cache-alone";

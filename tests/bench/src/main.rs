@@ -11,6 +11,7 @@ mod cache;
 mod clock;
 mod event;
 mod payload;
+mod proxy;
 mod report;
 mod ring;
 mod round;
@@ -28,8 +29,15 @@ use crate::round::Effort;
 type Part = (&'static str, fn(Effort, &mut Report) -> Result<()>);
 
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
-const PARTS: &[Part] =
-    &[("event", event::run), ("ring", ring::run), ("cache", cache::run), ("state", state::run)];
+const PARTS: &[Part] = &[
+    ("event", event::run),
+    ("ring", ring::run),
+    ("cache", cache::run),
+    ("copy", cache::copies::run),
+    ("state", state::run),
+    // Last, for it ends in order when it is told to.
+    ("proxy", proxy::run),
+];
 
 const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
 
@@ -50,6 +58,7 @@ fn run() -> Result<ExitCode> {
         Some((ring::CHILD, rest)) => return ring::child(rest).map(|()| ExitCode::SUCCESS),
         Some((state::CHILD, rest)) => return state::child(rest).map(|()| ExitCode::SUCCESS),
         Some((cache::CHILD, rest)) => return cache::child(rest).map(|()| ExitCode::SUCCESS),
+        Some((cache::ALONE, rest)) => return cache::alone(rest).map(|()| ExitCode::SUCCESS),
         Some((ring::instructions::CHILD, rest)) => {
             return ring::instructions::child(rest).map(|()| ExitCode::SUCCESS);
         }

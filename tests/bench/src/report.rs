@@ -1,48 +1,16 @@
 //! The table on the terminal and `report.json`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use serde::Serialize;
+use anyhow::Result;
+use mixcord_pipeline::report::{self as pipeline, Row};
 
 use crate::round::{Samples, Spread};
 
 /// Everything one run measured.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    machine: Machine,
-    rows: Vec<Row>,
-}
-
-#[derive(Debug, Serialize)]
-struct Machine {
-    cpu: String,
-    cores: usize,
-    memory_kib: u64,
-    kernel: String,
-}
-
-/// One figure of ours beside the same figure of the peers.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) part: String,
-    pub(crate) case: String,
-    pub(crate) metric: String,
-    pub(crate) unit: String,
-    /// Median over the rounds.
-    pub(crate) ours: f64,
-    /// Minimum and maximum over the rounds; empty where the figure is exact.
-    pub(crate) ours_range: Vec<f64>,
-    /// Medians over the same rounds.
-    pub(crate) peers: BTreeMap<String, f64>,
-    /// What the machine allows at most (a structural skip, a memcpy), where there is such a thing.
-    pub(crate) limit: Option<f64>,
-    /// The bar, in words; `None` where nobody set one.
-    pub(crate) goal: Option<String>,
-    pub(crate) met: Option<bool>,
-}
+#[derive(Debug)]
+pub(crate) struct Report(pipeline::Report);
 
 /// A bar that our figure should reach. All compare medians of one run.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +28,7 @@ pub(crate) enum Goal {
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self { machine: Machine::read(), rows: Vec::new() }
+        Self(pipeline::Report::new())
     }
 
     /// Adds a row for units per CPU-second and one for units per second of wall time.
@@ -101,7 +69,7 @@ impl Report {
             .map(|(name, spread)| ((*name).to_owned(), spread.median))
             .collect();
         let (goal, met) = judge(ours.median, limit, &peers, goals);
-        self.rows.push(Row {
+        self.0.rows.push(Row {
             part: part.to_owned(),
             case: case.to_owned(),
             metric: metric.to_owned(),
@@ -134,8 +102,9 @@ impl Report {
     }
 
     pub(crate) fn print(&self) {
-        println!("{} · {} cores · {}", self.machine.cpu, self.machine.cores, self.machine.kernel);
-        for row in &self.rows {
+        let pipeline::Machine { cpu, cores, kernel, .. } = &self.0.machine;
+        println!("{cpu} · {cores} cores · {kernel}");
+        for row in &self.0.rows {
             println!();
             println!("{} · {} · {} ({})", row.part, row.case, row.metric, row.unit);
             println!("  {:<24} {:>14}", "ours", figure(row.ours));
@@ -162,11 +131,7 @@ impl Report {
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        }
-        let text = serde_json::to_string_pretty(self)?;
-        fs::write(path, text + "\n").with_context(|| format!("writing {}", path.display()))
+        self.0.write(path)
     }
 }
 
@@ -212,22 +177,4 @@ fn figure(value: f64) -> String {
         _ => 2,
     };
     format!("{scaled:.decimals$}{suffix}")
-}
-
-impl Machine {
-    fn read() -> Self {
-        let field = |file: &str, key: &str| {
-            let text = fs::read_to_string(file).unwrap_or_default();
-            let line = text.lines().find(|l| l.starts_with(key)).unwrap_or_default();
-            line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-        };
-        let memory = field("/proc/meminfo", "MemTotal");
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        Self {
-            cpu: field("/proc/cpuinfo", "model name"),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_kib: memory.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0),
-            kernel: format!("Linux {}", kernel.trim()),
-        }
-    }
 }

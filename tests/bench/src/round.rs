@@ -85,9 +85,7 @@ pub(crate) struct Samples {
 impl Samples {
     /// Median, minimum and maximum of a figure over the rounds.
     pub(crate) fn spread(&self, figure: impl Fn(&Sample) -> f64) -> Spread {
-        let mut values: Vec<f64> = self.samples.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        Spread { median: values[values.len() / 2], min: values[0], max: values[values.len() - 1] }
+        Spread::of(self.samples.iter().map(figure))
     }
 }
 
@@ -97,6 +95,15 @@ pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        Self { median: values[values.len() / 2], min: values[0], max: values[values.len() - 1] }
+    }
 }
 
 /// Runs all contenders `effort.rounds()` times, interleaved: A B C A B C …

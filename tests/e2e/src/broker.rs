@@ -77,6 +77,11 @@ impl Broker {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// Processor time so far.
+    pub fn cpu(&self) -> Duration {
+        self.program.as_ref().map(Program::cpu).unwrap_or_default()
+    }
+
     /// What it wrote to its log.
     pub fn said(&self) -> String {
         self.program.as_ref().map(Program::stderr).unwrap_or_default()

@@ -5,12 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 /// A message that does not come within this is not coming.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes that the system keeps for a client that has little room.
+const NARROW: u32 = 64 << 10;
 
 /// What a client keeps to resume: the session, and the last number.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +59,24 @@ impl Client {
     /// # Errors
     /// When nobody answers, or with something else.
     pub async fn connect(address: &str) -> Result<Self> {
-        let (socket, _) = connect_async(format!("{address}/?v=10&encoding=json")).await?;
+        let (socket, _) = connect_async(plain(address)).await?;
+        Self::greeted(socket).await
+    }
+
+    /// The same, where little has room that is not read at once.
+    ///
+    /// # Errors
+    /// When nobody answers, or with something else.
+    pub async fn connect_narrow(address: &str) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(NARROW)?;
+        let to = address.trim_start_matches("ws://").parse().context("an address")?;
+        let stream = MaybeTlsStream::Plain(socket.connect(to).await?);
+        let (socket, _) = client_async(plain(address), stream).await?;
+        Self::greeted(socket).await
+    }
+
+    async fn greeted(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Result<Self> {
         let mut client = Self { socket, kept: Kept::default() };
         match client.next().await? {
             Said::Control(10, data) if data["heartbeat_interval"].is_u64() => Ok(client),
@@ -149,4 +168,9 @@ impl Client {
             });
         }
     }
+}
+
+/// The websocket of JSON as it is.
+fn plain(address: &str) -> String {
+    format!("{address}/?v=10&encoding=json")
 }

@@ -47,9 +47,9 @@ pub struct Fake {
 pub struct ShardStatus {
     /// Is a client connected to its newest session?
     pub connected: bool,
-    /// Has everything been made that the options asked for, and sent?
+    /// Has everything been made that the options asked for, and handed to a connection?
     pub finished: bool,
-    /// Dispatches written to the socket, over all sessions.
+    /// Dispatches handed to a connection, over all sessions.
     pub sent: u64,
     /// Heartbeats seen.
     pub heartbeats: u64,
@@ -67,7 +67,7 @@ struct Status {
 
 #[derive(Deserialize)]
 struct Lane {
-    /// Everything is made, and written to the socket of whoever listens.
+    /// Everything is made, and handed to the connection of whoever listens.
     drained: bool,
 }
 
@@ -179,7 +179,8 @@ impl Fake {
         Ok(serde_json::from_str(&self.get("/fake/log")?)?)
     }
 
-    /// Waits until every shard has sent all that the options asked for, to a client that is there.
+    /// Waits until every shard has handed all that the options asked for to the connection of a client that is there.
+    /// That the client has read it is not said: whoever ends one waits for what it wrote.
     ///
     /// # Errors
     /// When that takes longer than `deadline`.

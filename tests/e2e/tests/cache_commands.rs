@@ -99,11 +99,18 @@ fn stats_count_entities_and_bytes_for_programs_and_for_people() -> Result<()> {
     assert_eq!(of("emojis")["entities"], json!(2));
     let bytes = number(&of("members")["bytes"])?;
     assert!(bytes > MEMBERS * 20 && bytes < number(&stats["used_bytes"])?, "{stats}");
+    for resource in stats["resources"].as_array().context("resources")? {
+        let of = |what: &str| number(&resource[what]);
+        assert!(of("raw_bytes")? >= of("stored_bytes")?, "{resource}");
+        assert_eq!(of("stored_bytes")? + of("overhead_bytes")?, of("bytes")?, "{resource}");
+    }
+    let members = of("members");
+    assert!(number(&members["raw_bytes"])? > MEMBERS * 10, "{members}");
     let (used, free) = (number(&stats["used_bytes"])?, number(&stats["free_bytes"])?);
     assert_eq!(number(&stats["file_bytes"])?, used + free);
 
     let table = text(&run(&stack, &["stats"])?.stdout);
-    for word in ["members", "700", "file", "used", "free", "commits"] {
+    for word in ["members", "700", "raw", "stored", "overhead", "file", "used", "free", "commits"] {
         assert!(table.contains(word), "{word} is missing in {table}");
     }
     assert!(!table.contains('\x1b'), "colours in a pipe");

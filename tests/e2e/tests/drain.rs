@@ -33,7 +33,10 @@ fn the_rings_run_empty_and_the_next_gateway_resumes() -> Result<()> {
     ensure!(nothing.status.code() == Some(1), "{}", said(&nothing));
     ensure!(said(&nothing).contains("has no rings"), "{}", said(&nothing));
 
-    let options = FakeOptions { shards: 2, events: 3_000, rate: 500, ..FakeOptions::default() };
+    // By Discord's own rule so small a session is lost within two seconds.
+    let more = vec!["--hold-while-away".to_owned()];
+    let options =
+        FakeOptions { shards: 2, events: 3_000, rate: 500, more, ..FakeOptions::default() };
     let fake = Fake::start(stack.folder(), &options)?;
     let spacing = ["--identify-spacing-ms", "50"];
     let gateway = stack.gateway(&fake, "2", &spacing)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mixcord::operator::Instance;
 use mixcord::{Consumer, Next, Value, atoms};
 use mixcord_e2e::{Exit, Fake, FakeOptions, Program, Stack, until};
 
@@ -45,9 +46,14 @@ impl Scene {
     }
 
     fn start(&self, example: &str, arguments: &[&str]) -> Result<Program> {
+        self.start_behind("out", example, arguments)
+    }
+
+    /// Starts an example that reads what this source publishes.
+    fn start_behind(&self, source: &str, example: &str, arguments: &[&str]) -> Result<Program> {
         let mut command = std::process::Command::new(Program::path(&format!("examples/{example}")));
         command.args(arguments).env("MIXCORD_INSTANCE", self.stack.instance());
-        command.env("DISCORD_TOKEN", mixcord_e2e::TOKEN);
+        command.env("MIXCORD_SOURCE", source).env("DISCORD_TOKEN", mixcord_e2e::TOKEN);
         Program::start(example, self.stack.folder(), &mut command)
     }
 
@@ -138,6 +144,38 @@ fn those_that_look_on_and_log() -> Result<()> {
     ensure!(members.wait(PATIENCE)?.code == Some(0), "it ends by itself");
     end(modlog)?;
     end(observer)
+}
+
+/// A stage, and a consumer that was not written for it: it asks the state as ever, and sees no spam.
+#[test]
+fn a_stage_and_an_unchanged_consumer_behind_it() -> Result<()> {
+    let scene = Scene::new(QUIET, 1, ALL_INTENTS)?;
+    let spam = scene.start("spam", &[])?;
+    until("the stage to read", PATIENCE, || scene.stack.lag("stage-spam").is_ok())?;
+    let who = scene.start_behind("spam", "who", &[])?;
+    let mut observer = Consumer::builder()
+        .instance(scene.stack.instance())
+        .source("spam")
+        .observer()
+        .names(["MESSAGE_CREATE", "SPAM_BLOCKED"])
+        .connect_blocking()?;
+    let mut next = || match observer.next_timeout(PATIENCE)? {
+        Next::Event(event) => {
+            let score = event.data().get_str("spam_score").and_then(|value| value.as_f64());
+            let content = event.data().get(atoms::CONTENT).and_then(Value::as_str);
+            Ok((event.name().to_owned(), score, content.map(str::to_owned)))
+        }
+        other => anyhow::bail!("{other:?}; it said:\n{}", spam.stderr()),
+    };
+    let behind = Instance::open(scene.stack.instance())?.of_source("spam")?;
+    until("the consumer to join behind the stage", PATIENCE, || behind.group("who").is_ok())?;
+    scene.post("!who")?;
+    ensure!(next()? == ("MESSAGE_CREATE".to_owned(), Some(0.0), Some("!who".to_owned())));
+    scene.says(&who, "this is ")?;
+    scene.post("free nitro giveaway http://spam.example")?;
+    ensure!(next()? == ("SPAM_BLOCKED".to_owned(), Some(1.0), None));
+    end(who)?;
+    end(spam)
 }
 
 /// Slash commands, deferred answers, typing and replies, through twilight-http.

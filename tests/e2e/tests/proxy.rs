@@ -456,3 +456,44 @@ fn everything_else_is_passed_on_and_a_secret_becomes_the_token() -> Result<()> {
     ensure!(!said.contains(TOKEN) && !said.contains(SECRET), "{said}");
     Ok(())
 }
+
+/// What `ls` and `doctor` say of a proxy, also when it was killed and when another takes its place.
+#[test]
+fn ls_and_doctor_tell_of_proxies() -> Result<()> {
+    let mut rig = Rig::new(&options(1_000_000, 50), &[])?;
+    let proxies = |rig: &Rig| anyhow::Ok(rig.stack.ls()?["proxies"].take());
+    let doctor = |rig: &Rig| {
+        let mut command = rig.stack.mixcord();
+        let output = command.args(["doctor", "--instance", rig.stack.instance()]).output()?;
+        anyhow::Ok(String::from_utf8(output.stdout)?)
+    };
+    runtime()?.block_on(async {
+        let mut client = Client::connect(&rig.socket()).await?;
+        client.identify(TOKEN, ALL, json!({})).await?;
+        until("the client to be counted", DEADLINE, || {
+            proxies(&rig).is_ok_and(|all| {
+                let proxy = &all["running"][0];
+                proxy["clients"] == 1 && proxy["events"].as_u64() > Some(0) && all["sessions"] == 1
+            })
+        })?;
+        let all = proxies(&rig)?;
+        ensure!(all["running"].as_array().map(Vec::len) == Some(1), "{all}");
+        ensure!(all["running"][0]["alive"] == true, "{all}");
+        ensure!(all["running"][0]["listen"] == rig.address, "{all}");
+        ensure!(!doctor(&rig)?.contains("proxy"));
+        rig.proxy.take().context("a proxy")?.kill()?;
+        let all = proxies(&rig)?;
+        ensure!(all["running"][0]["alive"] == false && all["sessions"] == 1, "{all}");
+        ensure!(doctor(&rig)?.contains(&format!("the proxy at {} was killed", rig.address)));
+        let address = rig.address.clone();
+        let (proxy, _) = rig.stack.proxy(&["--listen", &address])?;
+        let all = proxies(&rig)?;
+        ensure!(all["running"].as_array().map(Vec::len) == Some(1), "{all}");
+        ensure!(all["running"][0]["alive"] == true, "{all}");
+        proxy.terminate(DEADLINE)?;
+        let all = proxies(&rig)?;
+        ensure!(all["running"] == json!([]) && all["sessions"] == 1, "{all}");
+        ensure!(!doctor(&rig)?.contains("the proxy at"));
+        anyhow::Ok(())
+    })
+}

@@ -1,4 +1,4 @@
-//! What gateway and cache tell the service manager that started them.
+//! What gateway, cache and bridge tell the service manager that started them.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -77,4 +77,22 @@ fn the_cache_tells_that_it_runs_and_what_it_waits_for() -> Result<()> {
     let exit = cache.terminate(END)?;
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     manager.hear(&["STOPPING=1"])
+}
+
+/// A start that waits for the broker would be given up by the manager, again and again.
+#[test]
+fn a_bridge_runs_though_its_broker_does_not() -> Result<()> {
+    let stack = Stack::new()?;
+    for end in ["send", "receive"] {
+        let manager = Manager::listen(&stack.folder().join(end))?;
+        let mut command = stack.command("mixcord-bridge");
+        // Nothing listens at port 1.
+        command.args(["--nats", "nats://127.0.0.1:1", end]);
+        let bridge = manager.start(&stack, command)?;
+        manager.hear(&["READY=1", "STATUS=waits for the broker", "WATCHDOG=1"])?;
+        let exit = bridge.terminate(END)?;
+        // With nothing in hand it has ended before it could say that it ends.
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    }
+    Ok(())
 }

@@ -344,23 +344,3 @@ fn the_example_answers_from_the_state() -> Result<()> {
     assert_eq!(example.terminate(DEADLINE)?.code, Some(0));
     Ok(())
 }
-
-/// Figures, not a proof: `cargo test --release -p mixcord-e2e --test state -- --ignored --nocapture`.
-#[test]
-#[ignore = "takes times"]
-fn how_long_a_query_takes() -> Result<()> {
-    let stack = Stack::new()?;
-    let (_shard, _cache, state) = furnished(&stack, &[])?;
-    let per_call = |what: &str, times: u64, ask: &dyn Fn(u64) -> Result<(), Error>| -> Result<()> {
-        let started = Instant::now();
-        (0..times).try_for_each(ask)?;
-        println!("{what}: {} ns", started.elapsed().as_nanos() / u128::from(times));
-        Ok(())
-    };
-    per_call("role", 200_000, &|_| state.role(GUILD, 300).map(drop))?;
-    per_call("member", 200_000, &|n| state.member(GUILD, 1_000 + n % MEMBERS).map(drop))?;
-    per_call("not cached", 200_000, &|n| state.user(n).map(drop))?;
-    per_call("a guild's 700 members", 200, &|_| {
-        state.members(GUILD).try_for_each(|found| found.map(drop))
-    })
-}

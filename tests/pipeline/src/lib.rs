@@ -2,21 +2,28 @@
 //!
 //! * [`workload`]: the events.
 //! * [`source`]: a server that has encoded all of them before the first is sent. Its CPU is not counted.
-//! * [`probe`]: what a handler counts, and how it is asked.
+//! * [`probe`]: what a handler counts, and how it is asked; a crate of its own, which the peers share.
 //! * [`contender`]: Mixcord and its peers, as processes.
-//! * [`case`]: what is measured; [`measure`]: one run of one contender; [`recovery`]: after a kill.
-//! * [`page`]: what a person reads.
+//! * [`case`]: what is measured, all of it in [`cases`]; [`plan`]: running that; [`measure`]: one run of one contender;
+//!   [`recovery`]: after a kill.
+//! * [`proxied`]: what mixcord-proxy costs beside that.
+//! * [`profile`]: where the time goes.
+//! * [`page`]: what a person reads; [`report`]: what a program reads, of all parts of the benchmark.
 
 #![recursion_limit = "256"] // json! of a whole guild
 
 pub mod case;
-pub mod clock;
+pub mod cases;
 pub mod contender;
 pub mod measure;
 pub mod page;
 pub mod plan;
-pub mod probe;
 pub mod process;
+pub mod profile;
+pub mod proxied;
 pub mod recovery;
+pub mod report;
 pub mod source;
 pub mod workload;
+
+pub use mixcord_probe as probe;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::case::Case;
+use crate::case::{Axis, Case};
 use crate::contender::{Contender, Place, Running};
 use crate::probe::{Counts, Latencies, Question};
 use crate::process::{Footprint, Process, Usage, until};
@@ -18,16 +18,21 @@ use crate::workload::Blend;
 
 /// A run that takes longer is stuck.
 const STUCK: Duration = Duration::from_secs(240);
-/// How often a handler is asked how far it is.
+/// How often one handler is asked how far it is; many are asked less often, for each answer is a wake.
 const ASK: Duration = Duration::from_millis(20);
+const ASK_EACH: Duration = Duration::from_millis(3);
 /// From the last guild to the first event: what loading left behind is done by then.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// What one run used.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
+    /// What was varied.
+    pub axis: Axis,
     /// The load, and how it was sent.
     pub case: String,
+    /// The load.
+    pub load: Load,
     /// Who took it.
     pub contender: String,
     /// Whether it is Mixcord.
@@ -79,7 +84,7 @@ impl Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (cpu, rate) = (self.cpu_s_per_million(), self.rate / 1e3);
-        write!(f, "{:42} {:28} {cpu:7.2} CPU-s/M {rate:7.1} k/s ", self.case, self.contender)?;
+        write!(f, "{:44} {:34} {cpu:7.2} CPU-s/M {rate:7.1} k/s ", self.case, self.contender)?;
         for Part { name, cpu_s_per_million, sleeps_per_event, .. } in &self.processes {
             write!(f, " {name} {cpu_s_per_million:.2} ({sleeps_per_event:.2} sleeps)")?;
         }
@@ -127,7 +132,11 @@ impl Source {
         Ok(self.control("status")?.mean_bytes)
     }
 
-    fn control(&self, what: &str) -> Result<Status> {
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn control(&self, what: &str) -> Result<Status> {
         let url = format!("http://127.0.0.1:{}/{what}", self.port);
         let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
         Ok(serde_json::from_str(&text)?)
@@ -145,26 +154,51 @@ pub fn run(
     contender: &Contender,
     round: usize,
 ) -> Result<Run> {
+    let run = run_watched(place, source, case, contender, |_| Ok(()))?;
+    Ok(Run { round, ..run })
+}
+
+/// Measures one contender once; `watch` is given each process just before the first event.
+///
+/// # Errors
+/// As with [`run`]; what `watch` gives.
+pub fn run_watched(
+    place: &Place,
+    source: &mut Source,
+    case: &Case,
+    contender: &Contender,
+    watch: impl FnMut(&Process) -> Result<()>,
+) -> Result<Run> {
     source.control("again")?;
     let mut running = contender.start(place, source.port, &source.load)?;
-    let measured = under_load(&mut running, source, case);
+    let measured = under_load(&mut running, source, case, watch);
     let measured = measured.with_context(|| {
         format!("{} under {} (logs: {})", contender.name(), case.name(), place.folder.display())
     });
     running.stop();
     let mut run = measured?;
     run.contender = contender.name();
-    (run.is_ours, run.round) = (contender.is_ours(), round);
+    run.is_ours = contender.is_ours();
     Ok(run)
 }
 
-fn under_load(running: &mut Running, source: &mut Source, case: &Case) -> Result<Run> {
+fn under_load(
+    running: &mut Running,
+    source: &mut Source,
+    case: &Case,
+    watch: impl FnMut(&Process) -> Result<()>,
+) -> Result<Run> {
     let Load { guilds, shards, events, .. } = source.load;
-    until("all guilds", STUCK, ASK, || {
+    let handlers_count = handlers(running).count();
+    let ask = ASK.max(ASK_EACH * u32::try_from(handlers_count)?);
+    until("all guilds", STUCK, ask, || {
         alive(running, source)?;
-        let is_ready = source.control("status")?.ready == usize::from(shards);
+        let status = source.control("status")?;
+        ensure!(status.refused.is_empty(), "the source refused what asked for {}", status.refused);
+        let is_ready = status.ready == usize::from(shards);
         Ok((is_ready && least(running, |counts| counts.guilds)? >= guilds).then_some(()))
     })?;
+    running.processes.iter().try_for_each(watch)?;
     std::thread::sleep(SETTLE);
     let handled = least(running, |counts| counts.events)?;
     ensure!(handled == 0, "{handled} events before any was sent");
@@ -174,7 +208,7 @@ fn under_load(running: &mut Running, source: &mut Source, case: &Case) -> Result
     let before: Vec<Usage> = running.processes.iter().map(Process::usage).collect::<Result<_>>()?;
     let shared_bytes_before = running.shared_bytes();
     source.control(&format!("go?rate={}", case.rate))?;
-    until("all events", STUCK, ASK, || {
+    until("all events", STUCK, ask, || {
         alive(running, source)?;
         Ok((least(running, |counts| counts.events)? >= events).then_some(()))
     })?;
@@ -200,7 +234,9 @@ fn under_load(running: &mut Running, source: &mut Source, case: &Case) -> Result
     let wanted = events * running.groups.len() as u64;
     ensure!(most == wanted, "{most} events were handled, {wanted} sent");
     Ok(Run {
+        axis: case.axis,
         case: case.name(),
+        load: case.load,
         contender: String::new(),
         is_ours: false,
         round: 0,

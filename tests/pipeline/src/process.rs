@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe::Question;
 
-/// How long an orderly end may take before it is forced.
-const STOP: Duration = Duration::from_secs(5);
+/// How long an orderly end may take before it is forced: a tool that watches has to write what it saw.
+const STOP: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A child of this process. Dropping it kills it.
@@ -88,6 +88,12 @@ impl Process {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its number in the system.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for a line that begins so, and gives the rest of it.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::clock::now_ns;
 use crate::contender::{Place, Twilight, mixcord, twilight};
+use crate::probe::clock::now_ns;
 use crate::probe::{Counts, Question};
 use crate::process::{Process, until};
 use crate::source::{Compression, Encoding, Load};
@@ -87,6 +87,12 @@ pub fn ours(place: &Place, trial: Trial) -> Result<Vec<Recovery>> {
         }
     }
     Ok(all)
+}
+
+/// Whether a twilight bot can be killed here.
+#[must_use]
+pub fn has_twilight(place: &Place) -> bool {
+    twilight::missing(place, Compression::None).is_none()
 }
 
 /// Kills the one process of a twilight bot, which has to identify and to load all guilds again.
@@ -169,10 +175,11 @@ impl<'p> Stack<'p> {
 
     fn begin(&mut self, who: Victim) -> Result<()> {
         let Self { place, instance, api, load, .. } = self;
+        let pace = mixcord::Pace::Balanced;
         let process = match who {
-            Victim::Gateway => mixcord::gateway(place, instance, api, load)?,
-            Victim::Cache => mixcord::cache(place, instance, mixcord::Store::Whole)?,
-            Victim::Consumer => mixcord::consumer(place, instance, mixcord::Take::Run, 0)?,
+            Victim::Gateway => mixcord::gateway(place, instance, api, load, pace)?,
+            Victim::Cache => mixcord::cache(place, instance, mixcord::Store::Whole, pace)?,
+            Victim::Consumer => mixcord::consumer(place, instance, mixcord::Take::Run, 0, pace)?,
         };
         *self.of(who) = Some(process);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mixcord::operator::RingStatus;
+use mixcord::operator::{RingStatus, StageStatus};
 use mixcord_monitor::update::Update;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -34,6 +34,9 @@ pub(super) fn draw(app: &mut App, look: &Look, frame: &mut Frame<'_>, area: Rect
         lines.push(Line::default());
         lines.extend(self::ring(ring, look));
     }
+    lines.extend(proxies(look));
+    lines.extend(bridges(look));
+    lines.extend(pauses(look, width));
     for ring in &look.overview.unreadable {
         lines.push(Line::from(clip(&format!("{}: {}", ring.name, ring.error), width).red()));
     }
@@ -86,6 +89,53 @@ fn totals(look: &Look) -> Line<'static> {
     ])
 }
 
+/// Each proxy a line, behind an empty one.
+fn proxies(look: &Look) -> Vec<Line<'static>> {
+    let running = &look.overview.proxies.running;
+    let lines = running.iter().map(|proxy| {
+        let mut line = vec![format!("proxy {:<22}", proxy.listen).bold()];
+        line.push(format!("{} clients", thousands(proxy.clients)).into());
+        if !proxy.alive {
+            line.push("  killed".red());
+        } else if proxy.stalled > 0 {
+            line.push(format!("  {} were cut: they took nothing", thousands(proxy.stalled)).dim());
+        }
+        Line::from(line)
+    });
+    let empty = (!running.is_empty()).then(Line::default);
+    empty.into_iter().chain(lines).collect()
+}
+
+/// Each bridge a line, behind an empty one, with its fullest stream.
+fn bridges(look: &Look) -> Vec<Line<'static>> {
+    let bridges = &look.overview.bridges;
+    let lines = bridges.iter().map(|bridge| {
+        let mut line = vec![format!("bridge {:<9}", bridge.end).bold()];
+        let fullest = bridge.streams.iter().map(|stream| stream.fullness()).fold(0.0, f64::max);
+        line.extend(bar(fullest, 16).spans);
+        line.push(format!("  {} behind", thousands(bridge.behind)).into());
+        if bridge.behind > 0 && bridge.behind_seconds >= 1.0 {
+            line.push(format!(", {:.0} s", bridge.behind_seconds).into());
+        }
+        line.push(match (bridge.alive, bridge.connected) {
+            (false, _) => "  killed".red(),
+            (true, false) => "  no broker".red(),
+            (true, true) => format!("  {} shards", bridge.shards).dim(),
+        });
+        Line::from(line)
+    });
+    let empty = (!bridges.is_empty()).then(Line::default);
+    empty.into_iter().chain(lines).collect()
+}
+
+/// When gateway and cache were away for long, if they were, behind an empty line.
+fn pauses(look: &Look, width: usize) -> Vec<Line<'static>> {
+    let told = crate::ls::pauses(&look.overview).unwrap_or_default();
+    let lines = told.iter().map(|text| Line::from(clip(text, width).dim()));
+    let empty = (!told.is_empty()).then(Line::default);
+    empty.into_iter().chain(lines).collect()
+}
+
 /// What commands told the bot to show, if they did.
 fn presences(look: &Look) -> Option<Line<'static>> {
     let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
@@ -128,6 +178,9 @@ fn ring(ring: &RingStatus, look: &Look) -> Vec<Line<'static>> {
         head.push("  no producer".red());
     }
     let mut lines = vec![Line::from(head)];
+    if let Some(stage) = &ring.stage {
+        lines.push(stage_line(stage));
+    }
     for group in &ring.groups {
         let mut line = vec![format!("  {:<14}", group.name).into()];
         line.extend(bar(group.fullness, 16).spans);
@@ -145,6 +198,22 @@ fn ring(ring: &RingStatus, look: &Look) -> Vec<Line<'static>> {
         lines.push(Line::from(line));
     }
     lines
+}
+
+/// What a stage did with its events.
+fn stage_line(stage: &StageStatus) -> Line<'static> {
+    let counts = [
+        (stage.passed, "passed on"),
+        (stage.changed, "changed"),
+        (stage.dropped, "left out"),
+        (stage.added, "added"),
+    ];
+    let told = counts.map(|(count, what)| format!("{} {what}", thousands(count)));
+    let mut line = vec![format!("  {}", told.join(", ")).dim()];
+    if stage.failed > 0 {
+        line.push(format!(", failed with {}", thousands(stage.failed)).red());
+    }
+    Line::from(line)
 }
 
 fn updates(app: &App, width: usize) -> Vec<Line<'static>> {

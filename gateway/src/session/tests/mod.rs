@@ -9,6 +9,7 @@ mod pauses;
 mod properties;
 mod recovery;
 mod stream;
+mod succession;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);

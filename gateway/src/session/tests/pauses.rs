@@ -55,3 +55,29 @@ fn who_ends_while_paused_ends() {
     bench.session.go_on();
     assert_eq!((bench.actions(), bench.session.state()), (vec![], State::Stopped));
 }
+
+/// A drain that is asked for again and again does not cost the session.
+#[test]
+fn g22_a_pause_that_is_renewed_for_ever_ends() {
+    let mut bench = Bench::active();
+    let most = Duration::from_secs(mixcord_event::command::PAUSE_MAX.into());
+    let mut paused = Duration::ZERO;
+    while bench.session.pause(bench.now, bench.now + PAUSE) {
+        bench.actions();
+        assert!(paused < most, "{paused:?}");
+        paused += 10 * SECOND;
+        bench.now += 10 * SECOND;
+    }
+    assert_eq!(paused, most);
+    assert_eq!(bench.pass(), Duration::ZERO);
+    assert_eq!(bench.actions(), [Action::Connect(Endpoint::Resume(URL.into()))]);
+    // Not before events flow again.
+    assert!(!bench.session.pause(bench.now, bench.now + PAUSE));
+    bench.session.connected(bench.now);
+    bench.hello();
+    assert!(!bench.session.pause(bench.now, bench.now + PAUSE));
+    assert_ne!(bench.session.state(), State::Paused);
+    bench.resumed(3);
+    assert!(bench.session.pause(bench.now, bench.now + PAUSE));
+    assert_eq!(bench.actions(), [Action::Close(RESUMABLE_CLOSE)]);
+}

@@ -148,3 +148,76 @@ fn p3_a_gap_and_its_event_are_one_commit_however_few_slots_there_are() {
         assert!(rig.read().is_empty());
     }
 }
+
+/// A session that was begun for a lost state counts from the record with its READY on, also where that waits.
+#[test]
+fn a_wish_is_met_once_ready_is_in_the_ring_and_not_before() {
+    let mut rig = Rig::new("wish", 256);
+    rig.event(b'e', 100, 1);
+    rig.output.commit().expect("committed");
+    assert!(!rig.output.is_asked_anew());
+    rig.output.producer.ring().ask_anew("reader", 1).expect("asked");
+    assert!(rig.output.is_asked_anew());
+    rig.fill(0);
+    rig.output.refills_next();
+    let session = SessionInfo { id: "next".into(), resume_url: None };
+    let gap = Gap { counter: 1, from_seq: 2, to_seq: None, reason: GapReason::Refill };
+    let ready = vec![b'r'; 500];
+    rig.output.gap_and_event(&gap, entry(&ready, 1), Some(session)).expect("kept");
+    rig.output.commit().expect("committed");
+    assert!(rig.output.is_waiting() && rig.output.is_asked_anew());
+    assert_eq!(rig.output.figures().refills, 0, "not yet");
+    rig.read();
+    rig.output.drain().expect("room");
+    rig.output.commit().expect("committed");
+    assert!(!rig.output.is_waiting() && !rig.output.is_asked_anew());
+    let figures = rig.output.figures();
+    assert_eq!((figures.refills, figures.began_at), (1, rig.tail() - 1));
+    assert!(figures.refilled_us > 0 && figures.refilled_us == figures.session_since_us);
+}
+
+/// What a guild's new session has before its GUILD_CREATE is passed over: a RESUME never brings it, however full the
+/// ring was.
+#[test]
+fn what_is_passed_over_while_others_wait_is_done_with_them() {
+    let mut rig = Rig::new("passed", 256);
+    rig.output.pass_over(1, 2);
+    assert_eq!(rig.output.commit().expect("committed"), Some((1, 2)), "nothing is before it");
+    rig.fill(0);
+    let before = rig.output.commit().expect("committed");
+    rig.event(b'e', EVENT, 3);
+    rig.output.pass_over(1, 5);
+    rig.output.beside(Meta { source: 9, ..Meta::default() }, &[b'o'; EVENT]).expect("kept");
+    rig.output.pass_over(1, 7);
+    assert!(rig.output.is_waiting());
+    assert_eq!(rig.output.commit().expect("committed"), before, "not before what waits");
+    rig.read();
+    rig.output.drain().expect("room");
+    assert_eq!(rig.output.commit().expect("committed"), Some((1, 7)));
+}
+
+/// One of the session before is its loss, not that of the session that RESUME goes on with.
+#[test]
+fn p3_a_record_that_never_fits_is_a_gap_of_its_own_session() {
+    let mut rig = Rig::new("large", 256);
+    rig.event(b'e', 8, 3);
+    rig.fill(0);
+    let header = mixcord_event::Header {
+        kind: Kind::MESSAGE_CREATE,
+        session: 7,
+        seq: 9,
+        ..mixcord_event::Header::default()
+    };
+    let mut record = Vec::new();
+    mixcord_event::record::encode(&header, None, &[0; EVENT], None, &mut record);
+    rig.output.beside(Meta { source: 9, ..Meta::default() }, &record).expect("kept");
+    assert!(rig.output.is_waiting());
+    rig.output.replace_too_large(0, 1, 0);
+    rig.read();
+    rig.output.drain().expect("room");
+    rig.output.commit().expect("committed");
+    let got = rig.read();
+    let gap = Record::parse(&got[0]).expect("a record");
+    let data: serde_json::Value = serde_json::from_str(&gap.data().to_json()).expect("json");
+    assert_eq!((&data["session"], &data["from_seq"]), (&7.into(), &9.into()));
+}

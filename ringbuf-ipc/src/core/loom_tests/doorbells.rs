@@ -12,6 +12,7 @@ use super::super::arming::{Sleeper, arm, arm_all};
 use super::super::doorbell::{self, Doorbells};
 use super::super::group_spec::{GroupSpec, Start};
 use super::super::groups;
+use super::super::layout::{CONTROL, PRODUCER, control, group, producer};
 use super::super::memory::{Ordering, Weaken};
 use super::super::reader::Reader;
 use super::super::writer::Writer;
@@ -88,6 +89,96 @@ fn loom_who_arms_while_others_are_woken_is_woken_next() {
 #[test]
 fn loom_who_arms_while_others_are_woken_is_woken_next_with_barriers() {
     armed_between(Pair::Barriers);
+}
+
+/// A member asks again while its bit stands from the time before: it is left as it is, and whoever takes it meanwhile
+/// rings all the same.
+fn armed_again(pair: Pair) {
+    static STOOD: Met = Met::new();
+    static SLEPT: Met = Met::new();
+    explore(Weaken::Nothing, 3, move || {
+        let (core, bells) = ring_with(pair, 4, 1, 1);
+        groups::declare(&core, &spec()).unwrap();
+        let mut writer = ManuallyDrop::new(Writer::resume(Arc::clone(&core)).unwrap());
+        let mut reader = ManuallyDrop::new(Reader::join(&core, &spec(), Some(0)).unwrap());
+        // It found something else to do after it had asked.
+        arm(&mut *reader);
+        let sleepers = core.layout.group(0) + group::SLEEPERS;
+        let producer = thread::spawn(move || {
+            assert!(put(&mut writer));
+        });
+        let mut seen = 0;
+        while seen == 0 {
+            let ticket = bells[0].ticket();
+            STOOD.note(core.memory.load(sleepers, Ordering::Relaxed) != 0);
+            arm(&mut *reader);
+            if !reader.has_work() {
+                SLEPT.note(true);
+                bells[0].wait(ticket);
+            }
+            if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
+                seen += check(&buffers).len();
+                hold.advance(hold.next);
+            }
+        }
+        producer.join().unwrap();
+    });
+    STOOD.check();
+    SLEPT.check();
+}
+
+#[test]
+fn loom_who_asks_again_is_woken() {
+    armed_again(Pair::Fences);
+}
+
+#[test]
+fn loom_who_asks_again_is_woken_with_barriers() {
+    armed_again(Pair::Barriers);
+}
+
+/// The group's bit stands from an earlier sleep, and what is published first another member has taken, which asks for
+/// no bell: the one that asks now is woken by the second. Wakes alone, since a whole reader has too many steps.
+fn armed_anew(pair: Pair) {
+    static SLEPT: Met = Met::new();
+    explore(Weaken::Nothing, 3, move || {
+        let (core, bells) = ring_with(pair, 4, 1, 1);
+        groups::declare(&core, &spec()).unwrap();
+        core.memory.store(core.layout.member(0, 0) + group::MEMBER_BELL, 1, Ordering::Relaxed);
+        core.memory.fetch_or(CONTROL + control::SLEEPERS, 1, Ordering::SeqCst);
+        let news = PRODUCER + producer::TAIL;
+        let theirs = Arc::clone(&core);
+        let producer = thread::spawn(move || {
+            for number in 1..=2 {
+                theirs.memory.store(news, number, Ordering::Release);
+                theirs.light_fence();
+                theirs.wake_readers(1);
+            }
+        });
+        loop {
+            let ticket = bells[0].ticket();
+            core.say_member_asleep(0, 0);
+            core.heavy_fence();
+            // The first was another's.
+            if core.memory.load(news, Ordering::Acquire) == 2 {
+                break;
+            }
+            SLEPT.note(true);
+            bells[0].wait(ticket);
+        }
+        producer.join().unwrap();
+    });
+    SLEPT.check();
+}
+
+#[test]
+fn loom_who_asks_while_its_groups_bit_stands_is_woken() {
+    armed_anew(Pair::Fences);
+}
+
+#[test]
+fn loom_who_asks_while_its_groups_bit_stands_is_woken_with_barriers() {
+    armed_anew(Pair::Barriers);
 }
 
 /// Who reads twice asks for both bells with one fence: whichever news comes wakes it.

@@ -19,6 +19,7 @@ use crate::core::group_spec::{GroupSpec, Mode};
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::pending::Pending;
+use crate::core::words::word::Stand;
 use crate::core::{Core, Position, groups, locks, patience};
 
 /// The longest single sleep while a partition with work is held by another member, whose death rings no bell.
@@ -204,6 +205,19 @@ impl Reader {
         }
     }
 
+    /// Whether the group has settled all there is, and nobody changed it: three words tell, for those who look at many
+    /// rings that have nothing. False says nothing.
+    pub(crate) fn is_idle(&self) -> bool {
+        let core = &self.seat.core;
+        let (index, tail) = (self.seat.group, core.tail());
+        let loss = core.layout.group(index) + group::LOSS;
+        self.examined
+            && self.pending.scanned() == tail
+            && self.seat.is_current()
+            && core.memory.load(loss, Ordering::Relaxed) == 0
+            && core.floor_stand(index) == Stand::new(self.seat.epoch, tail)
+    }
+
     fn check_group(&mut self) -> Result<(), TakeError> {
         if !self.seat.is_current() {
             return Err(TakeError::Removed);
@@ -242,16 +256,19 @@ impl Sleeper for Reader {
     }
 
     /// Who lets go of a partition from now on sees a sleeper, and one let go of before is moved on here.
-    fn settle(&mut self) {
+    fn settle(&mut self, now_ms: u64) {
         let tail = self.pending.scanned();
         self.sweep_if(tail, if self.holds_back() { 0 } else { 1 });
         if self.core().group_floor(self.seat.group) >= self.core().tail() {
             // It has nothing to do; else it moves when it takes something.
-            self.seat.moved();
+            self.seat.moved_at(now_ms);
         }
     }
 
     fn has_work(&mut self) -> bool {
+        if self.is_idle() {
+            return false;
+        }
         let core = &self.seat.core;
         let loss = core.layout.group(self.seat.group) + group::LOSS;
         if !self.seat.is_current() || core.memory.load(loss, Ordering::Relaxed) != 0 {
@@ -269,8 +286,11 @@ impl Sleeper for Reader {
     }
 
     fn tick(&self) -> Duration {
-        let tick = self.seat.core.tick();
-        if self.contended { tick.min(CONTENDED_TICK) } else { tick }
+        let seat = &self.seat;
+        match self.contended {
+            true => seat.core.tick().min(CONTENDED_TICK),
+            false => seat.core.shared_tick(seat.group, seat.member),
+        }
     }
 
     fn drained(&self) -> usize {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use crate::core::buffers::Buffers;
-use crate::core::layout::{CONTROL, control, group};
+use crate::core::layout::group;
 use crate::core::memory::{Ordering, fence};
 use crate::core::words::cursor;
 use crate::core::words::word::Epoch;
@@ -12,6 +12,9 @@ use crate::core::{Core, Life, Position, groups, locks, patience};
 
 /// Buffers of batches that are done, to be used again.
 pub(crate) type Pool = Arc<Mutex<Vec<Buffers>>>;
+
+/// How often a member with nothing to do says that it is not stuck.
+const MOVED_EVERY_MS: u64 = 10;
 
 /// How many forks without exec lie between this process and the first one.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -85,6 +88,7 @@ impl Seat {
     pub(crate) fn sit_down(&self, bell: Option<u64>) {
         let (memory, at) = (&self.core.memory, self.core.layout.member(self.group, self.member));
         memory.store(at + group::MEMBER_SETTLED, 0, Ordering::Relaxed);
+        memory.store(at + group::MEMBER_FIRST, 0, Ordering::Relaxed);
         memory.store(at + group::MEMBER_PROCESS, std::process::id().into(), Ordering::Relaxed);
         let now_ms = self.core.environment.now_ns() / 1_000_000;
         memory.store(at + group::MEMBER_JOINED, now_ms, Ordering::Relaxed);
@@ -96,11 +100,7 @@ impl Seat {
 
     /// Says that this member sleeps.
     pub(crate) fn announce(&self) {
-        let core = &self.core;
-        let group = core.layout.group(self.group) + group::SLEEPERS;
-        core.memory.fetch_or(group, 1 << self.member, Ordering::SeqCst);
-        let all = CONTROL + control::SLEEPERS + usize::from(self.group / 64) * 8;
-        core.memory.fetch_or(all, 1 << (self.group % 64), Ordering::SeqCst);
+        self.core.say_member_asleep(self.group, self.member);
     }
 
     /// It took or settled something, or had nothing to do.
@@ -108,6 +108,15 @@ impl Seat {
         let at = self.core.layout.member(self.group, self.member) + group::MEMBER_MOVED;
         let now_ms = self.core.environment.now_ns() / 1_000_000;
         self.core.memory.store(at, now_ms, Ordering::Relaxed);
+    }
+
+    /// The same at a time that is known. Seconds count: who says it at every wake writes it now and then.
+    pub(crate) fn moved_at(&self, now_ms: u64) {
+        let at = self.core.layout.member(self.group, self.member) + group::MEMBER_MOVED;
+        let known = self.core.memory.load(at, Ordering::Relaxed);
+        if now_ms.wrapping_sub(known) >= MOVED_EVERY_MS {
+            self.core.memory.store(at, now_ms, Ordering::Relaxed);
+        }
     }
 
     /// Whether the group is still the one that was joined.

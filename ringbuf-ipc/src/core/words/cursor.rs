@@ -51,7 +51,11 @@ pub(crate) fn advance(
             return Err(Elsewhere);
         }
         let mut next = stand.position();
-        while next < tail {
+        loop {
+            next = words.first_undone(next, tail.max(next));
+            if next >= tail {
+                break;
+            }
             let word = words.look(next).word;
             // Looked at after the word: an aside that is seen has said that it is under way before.
             if !word.is_past() || (word.state() == State::Aside && hold_asides()) {

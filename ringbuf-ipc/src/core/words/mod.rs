@@ -25,18 +25,20 @@
 //!
 //! [`letter`] an entry of the group's file, of records that are dead or were set aside.
 //! [`word`] the bits; [`table`] the words of a group and every step one can make; [`cursor`] how far all is
-//! done; [`lanes`] which record is next, a member's private memory, in [`numbers`]; [`desk`] a member at work, and [`peers`] what it
-//! has to know of others.
+//! done; [`lanes`] which record is next, a member's private memory; [`desk`] a member at work, and [`peers`] what it
+//! has to know of others; [`early`] what comes of deaths of members that had settled nothing.
 
 pub(crate) mod cursor;
 pub(crate) mod desk;
+pub(crate) mod early;
+#[cfg(all(test, not(loom)))]
+mod early_tests;
 pub(crate) mod lanes;
 pub(crate) mod letter;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod model_tests;
-mod numbers;
 pub(crate) mod peers;
 pub(crate) mod table;
 pub(crate) mod word;

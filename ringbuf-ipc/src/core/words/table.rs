@@ -52,6 +52,16 @@ impl<'a> Words<'a> {
         Seen { raw, word: self.stamp(position).read(raw) }
     }
 
+    /// The first record from `position` on, and before `end`, that is not acknowledged or dead for all that its word says.
+    #[inline]
+    pub(crate) fn first_undone(&self, position: Position, end: Position) -> Position {
+        (position..end)
+            .find(|&at| {
+                !self.stamp(at).is_done(self.memory.load(self.place(at), Ordering::Acquire))
+            })
+            .unwrap_or(end)
+    }
+
     /// Takes the record for a member: the word it then has, by which it is settled.
     #[inline]
     pub(crate) fn take(
@@ -63,6 +73,27 @@ impl<'a> Words<'a> {
     ) -> Option<Word> {
         let state = if once { State::Once } else { State::Out };
         self.step(position, seen, seen.word.to(state, Some(member), seen.word.counts()))
+    }
+
+    /// The same of one that nobody has had yet; `None` where it cannot be told at a glance that it is one.
+    #[inline]
+    pub(crate) fn take_fresh(&self, position: Position, member: u16, once: bool) -> Option<Word> {
+        let (place, stamp) = (self.place(position), self.stamp(position));
+        let raw = self.memory.load(place, Ordering::Acquire);
+        let word = stamp.taken(if once { State::Once } else { State::Out }, member);
+        (stamp.is_fresh(raw) && self.memory.cas(place, raw, word.0)).then_some(word)
+    }
+
+    /// Acknowledges what was taken with `word`; whether it was this member's still.
+    #[inline]
+    pub(crate) fn done(&self, position: Position, word: Word) -> bool {
+        self.memory.cas(self.place(position), word.0, word.done().0)
+    }
+
+    /// Whether the word of a record is what its take wrote.
+    #[inline]
+    pub(crate) fn is_still(&self, position: Position, word: Word) -> bool {
+        self.memory.load(self.place(position), Ordering::Acquire) == word.0
     }
 
     /// Settles what was taken with `word`; the word it has then. `None` when it is not this member's any more.
@@ -101,18 +132,18 @@ impl<'a> Words<'a> {
         self.step(position, seen, word.to(State::Aside, word.member(), word.counts())).is_some()
     }
 
-    /// Takes from a member that is dead what it had. A death counts only of one that is `proven`: that had
-    /// acknowledged something. The word after it, or `None` when somebody else was quicker.
-    pub(crate) fn reclaim(&self, position: Position, seen: Seen, proven: bool) -> Option<Word> {
-        let counts = seen.word.counts();
+    /// Takes from a member that is dead what it had; whether its death `counts`, its [`Death`](super::early::Death)
+    /// says. The word after it, or `None` when somebody else was quicker.
+    pub(crate) fn reclaim(&self, position: Position, seen: Seen, counts: bool) -> Option<Word> {
+        let given = seen.word.counts();
         let next = match seen.word.state() {
             State::Out => {
-                let counts = if proven { counts.died() } else { counts };
-                seen.word.to(State::Free, None, counts)
+                let given = if counts { given.died() } else { given };
+                seen.word.to(State::Free, None, given)
             }
-            State::Once => seen.word.to(State::Done, seen.word.member(), counts),
-            State::Retry => seen.word.to(State::Retry, None, counts),
-            State::Dying => seen.word.to(State::Dying, None, counts),
+            State::Once => seen.word.to(State::Done, seen.word.member(), given),
+            State::Retry => seen.word.to(State::Retry, None, given),
+            State::Dying => seen.word.to(State::Dying, None, given),
             State::Free | State::Aside | State::Done | State::Passed => return None,
         };
         self.step(position, seen, next)

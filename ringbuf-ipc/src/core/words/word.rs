@@ -30,6 +30,8 @@ const EPOCH_AT: u32 = 28;
 const STATE_AT: u32 = 25;
 const MEMBER_AT: u32 = 15;
 const FAILURES_AT: u32 = 7;
+/// The state of what is acknowledged, or dead and in the file.
+const DONE: u64 = 6;
 const LAP_MASK: u64 = 0xFF_FFFF;
 const EPOCH_BITS: u32 = 12;
 const EPOCH_MASK: u64 = 0xFFF;
@@ -126,6 +128,26 @@ impl Stamp {
         let word = Word(self.0);
         if later { word.to(State::Passed, None, Counts { failures: 0, deaths: 0 }) } else { word }
     }
+
+    /// Whether a word says, in one of the ways it nearly always does, that nobody has had this record yet: it is
+    /// still that of the record one lap before, or was wiped, or it was given back.
+    #[inline]
+    pub(crate) const fn is_fresh(self, raw: u64) -> bool {
+        let behind = (self.0 >> EPOCH_AT).wrapping_sub(raw >> EPOCH_AT);
+        behind == 1 << EPOCH_BITS || raw == 0 || raw == self.0
+    }
+
+    /// The word of this record when a member takes it that nobody has had yet.
+    #[inline]
+    pub(crate) const fn taken(self, state: State, member: u16) -> Word {
+        Word(self.0).to(state, Some(member), Counts { failures: 0, deaths: 0 })
+    }
+
+    /// Whether a word says that this record, and no other, is done.
+    #[inline]
+    pub(crate) const fn is_done(self, raw: u64) -> bool {
+        raw >> STATE_AT == self.0 >> STATE_AT | DONE
+    }
 }
 
 impl Counts {
@@ -171,9 +193,16 @@ impl Word {
             3 => State::Retry,
             4 => State::Aside,
             5 => State::Dying,
-            6 => State::Done,
+            DONE => State::Done,
             _ => State::Passed,
         }
+    }
+
+    /// The same, acknowledged.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn done(self) -> Self {
+        Self(self.0 & !(0b111 << STATE_AT) | DONE << STATE_AT)
     }
 
     /// Whose it is.

@@ -19,6 +19,8 @@ mod stress_tests;
 mod take;
 #[cfg(all(test, not(loom)))]
 mod tests;
+#[cfg(all(test, not(loom)))]
+mod tick_tests;
 
 use std::fmt;
 use std::io;
@@ -33,6 +35,7 @@ use settle::Held;
 use share::{Around, Moved, Share};
 
 use super::arming::Sleeper;
+use super::buffers::Buffers;
 use super::descriptor::Descriptor;
 use super::errors::{JoinError, TakeError};
 use super::group_spec::{GroupSpec, Mode, Order};
@@ -41,7 +44,6 @@ use super::memory::Ordering;
 use super::reader::seat::{self, Pool, Seat};
 use super::words::desk::{Desk, Terms};
 use super::words::letter::Damage;
-use super::words::peers::Peers;
 use super::words::word::State;
 use super::{Core, Position, groups, locks, patience};
 
@@ -90,6 +92,8 @@ pub(crate) struct Worker {
     tags: Option<TagFn>,
     /// Used again and again for records whose payload decides their key.
     scratch: Vec<u8>,
+    /// To copy records into.
+    spare: Vec<Buffers>,
 }
 
 /// A record taken, and what settles it.
@@ -152,8 +156,8 @@ impl Worker {
             };
             let floor = core.group_floor(index).min(core.tail());
             let neighbours = Neighbours::new(core, index, member);
-            let succession = locks::succession(index);
-            let held = core.environment.hold_within(succession, patience::LEAVING)?;
+            seat.skip_unwanted(terms.tags.as_ref(), floor, &neighbours);
+            let held = core.environment.hold_within(locks::succession(index), patience::LEAVING)?;
             let Some(held) = held else { return Err(JoinError::Busy) };
             seat.reclaim_from_predecessor(floor, &neighbours);
             let share = Share::new(core, sticky);
@@ -161,7 +165,7 @@ impl Worker {
             drop(held);
             let damage = file_damage(core, index);
             let post = Post::new(seat, terms.attempts);
-            match post.reclaim_asides_of_predecessor(neighbours.is_proven(member)) {
+            match post.reclaim_asides_of_predecessor(&neighbours) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(JoinError::Busy);
                 }
@@ -188,6 +192,7 @@ impl Worker {
                 buried: Vec::new(),
                 tags: terms.tags,
                 scratch: Vec::new(),
+                spare: Vec::new(),
             });
         }
         Err(JoinError::Full { limit })
@@ -233,6 +238,10 @@ impl Worker {
 
     /// Takes back what was settled since the last time.
     fn collect(&mut self) {
+        // Whether or not anything came back: that it is settled is said after it is put there.
+        if self.desk.is_unproven() && self.post.has_settled() {
+            self.desk.prove();
+        }
         let Some(mut settled) = self.post.take_settled() else { return };
         for item in settled.drain(..) {
             self.unswept += 1;
@@ -251,6 +260,14 @@ impl Worker {
             }
         }
         self.post.give_back_settled(settled);
+    }
+
+    /// To copy records into.
+    fn buffers(&mut self) -> Buffers {
+        if self.spare.is_empty() {
+            self.post.exchange_buffers(&mut self.spare);
+        }
+        self.spare.pop().unwrap_or_default()
     }
 
     fn tell_damage(&mut self) -> Result<(), TakeError> {
@@ -299,7 +316,7 @@ impl Sleeper for Worker {
     }
 
     /// Who lets go of a record from now on sees a sleeper.
-    fn settle(&mut self) {
+    fn settle(&mut self, _: u64) {
         self.handed = u64::MAX;
     }
 
@@ -319,6 +336,7 @@ impl Sleeper for Worker {
         if !self.read_asides() {
             return false;
         }
+        self.desk.look_what_is_feared(&self.neighbours);
         if self.has_aside() {
             return true;
         }
@@ -330,14 +348,19 @@ impl Sleeper for Worker {
     }
 
     fn tick(&self) -> Duration {
-        let core = &self.post.seat.core;
-        let mut tick = core.tick();
+        let seat = &self.post.seat;
+        let core = &seat.core;
+        let mut tick = core.shared_tick(seat.group, seat.member);
         // In a sticky group lanes of others are no business of this member: it looks who lives at each tick.
         let waits_for_others = self.desk.lanes.parked() != 0 && !self.share.is_sticky();
         if waits_for_others || !self.asides.is_empty() {
             tick = tick.min(Duration::from_millis(10));
         }
-        let due = [self.desk.next_due(), self.asides.next_due()].into_iter().flatten().min();
+        // While nothing is taken, nothing is due.
+        let due = self
+            .desk
+            .takes_nothing_until(&self.neighbours)
+            .or_else(|| [self.desk.next_due(), self.asides.next_due()].into_iter().flatten().min());
         if let Some(due) = due {
             let left = due.saturating_sub(core.environment.now_ns());
             tick = tick.min(Duration::from_nanos(left));

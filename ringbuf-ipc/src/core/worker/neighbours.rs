@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
+use crate::core::words::early::{Death, Fear, First};
 use crate::core::words::peers::Peers;
-use crate::core::{Core, locks};
+use crate::core::{Core, Position, locks};
 
 /// How long it holds that a member lives: its death is noticed that much later. That one is dead is asked each
 /// time: its seat may have somebody new by now, from whom nothing may be taken.
@@ -27,6 +28,17 @@ impl Neighbours {
     pub(super) fn new(core: &Arc<Core>, group: u16, own: u16) -> Self {
         let (asked_at, alive) = (Cell::new(0), Cell::new(0));
         Self { core: Arc::clone(core), group, own, asked_at, alive }
+    }
+
+    /// Whether the ring has no other record that the group is not through with.
+    fn is_only(&self, position: Position) -> bool {
+        let words = self.core.words(self.group, self.core.group_epoch(self.group));
+        let (floor, tail) = (self.core.group_floor(self.group), self.core.tail());
+        (floor..tail).all(|at| at == position || words.look(at).word.is_past())
+    }
+
+    fn fear_at(&self) -> usize {
+        self.core.layout.group(self.group) + group::FEAR
     }
 }
 
@@ -55,6 +67,40 @@ impl Peers for Neighbours {
             let at = self.core.layout.member(self.group, member) + group::MEMBER_SETTLED;
             self.core.memory.load(at, Ordering::Acquire) != 0
         }
+    }
+
+    fn death(&self, member: u16, position: Position, beside: bool) -> Death {
+        if self.is_proven(member) {
+            return Death::Counts;
+        }
+        if member >= self.core.layout.geometry.members {
+            return Death::Unknown;
+        }
+        let at = self.core.layout.member(self.group, member) + group::MEMBER_FIRST;
+        let first = First::of(self.core.memory.load(at, Ordering::Acquire));
+        Death::early(first, self.fear(), position, || !beside && self.is_only(position))
+    }
+
+    fn died_early(&self, with: Option<Position>) {
+        loop {
+            let fear = self.fear();
+            if self.core.memory.cas(self.fear_at(), fear.0, fear.after(with).0) {
+                return;
+            }
+        }
+    }
+
+    fn gave_up(&self) {
+        self.core.memory.store(self.fear_at(), Fear::given_up().0, Ordering::Release);
+    }
+
+    fn fear(&self) -> Fear {
+        Fear(self.core.memory.load(self.fear_at(), Ordering::Acquire))
+    }
+
+    fn took_first(&self, first: First) {
+        let at = self.core.layout.member(self.group, self.own) + group::MEMBER_FIRST;
+        self.core.memory.store(at, first.word(), Ordering::Release);
     }
 
     fn while_dead<T>(&self, member: u16, take: impl FnOnce() -> T) -> Option<T> {

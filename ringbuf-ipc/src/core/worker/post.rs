@@ -8,10 +8,12 @@ use crate::core::Position;
 use crate::core::buffers::Buffers;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
-use crate::core::reader::seat::{Seat, recycle};
+use crate::core::reader::seat::Seat;
 use crate::core::words::desk::Left;
+use crate::core::words::early::{Death, Fear};
 use crate::core::words::lanes::Key;
 use crate::core::words::peers::Peers;
+use crate::core::words::word::State;
 
 /// Where a record was given from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,19 +92,21 @@ impl Post {
         *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = emptied;
     }
 
-    /// To copy records into.
-    pub(super) fn buffers(&self) -> Buffers {
+    /// All buffers that came back, in exchange for `none`.
+    pub(super) fn exchange_buffers(&self, none: &mut Vec<Buffers>) {
         let mut pool = self.seat.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.pop().unwrap_or_default()
-    }
-
-    pub(super) fn give_back_buffers(&self, buffers: Buffers) {
-        recycle(&self.seat.pool, buffers);
+        std::mem::swap(&mut *pool, none);
     }
 
     /// So many records were acknowledged: from now on this process's death counts.
     pub(super) fn acknowledged(&self, records: u64) {
+        if records == 0 {
+            return;
+        }
         let before = self.done.fetch_add(records, Plain::Relaxed);
+        if before == 0 {
+            self.calm();
+        }
         // Others read it as a figure, and at a death whether it is 0: now and then is often enough.
         if before < 64 || before / 64 != (before + records) / 64 {
             let seat = &self.seat;
@@ -112,15 +116,37 @@ impl Post {
     }
 }
 
+impl Post {
+    /// A member has settled its first: that others died before they did says nothing of the program any more, and what
+    /// one record does from now on counts.
+    fn calm(&self) {
+        let at = self.seat.core.layout.group(self.seat.group) + group::FEAR;
+        let fear = Fear(self.seat.core.memory.load(at, Ordering::Acquire));
+        if fear.is_any() {
+            self.seat.core.memory.cas(at, fear.0, Fear::NONE.0);
+        }
+    }
+
+    /// Whether anything was acknowledged or died with a word.
+    pub(super) fn has_settled(&self) -> bool {
+        self.done.load(Plain::Relaxed) != 0
+    }
+}
+
 impl Seat {
     /// Takes back what an earlier member in this seat died with: to everybody else its seat looks alive now.
     pub(super) fn reclaim_from_predecessor(&self, floor: Position, peers: &impl Peers) {
         let words = self.core.words(self.group, self.epoch);
-        let proven = peers.is_proven(self.member);
         for position in floor..self.core.tail() {
             let seen = words.look(position);
             if seen.word.member() == Some(self.member) && !seen.word.is_past() {
-                words.reclaim(position, seen, proven);
+                let death = peers.death(self.member, position, false);
+                let reclaimed = words.reclaim(position, seen, death == Death::Counts);
+                if let (Some(_), State::Out, Death::Early(with)) =
+                    (reclaimed, seen.word.state(), death)
+                {
+                    peers.died_early(with);
+                }
             }
         }
     }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::Worker;
+use super::{TagFn, Worker};
 use crate::core::descriptor::{Descriptor, Hashes};
 use crate::core::errors::TakeError;
 use crate::core::geometry::hash_of;
 use crate::core::group_spec::Order;
 use crate::core::memory::{Ordering, fence};
+use crate::core::reader::seat::Seat;
 use crate::core::words::lanes::Key;
+use crate::core::words::peers::Peers;
 use crate::core::words::word::{Counts, State};
 use crate::core::{Core, Position};
 
@@ -22,7 +24,7 @@ impl Worker {
         let (core, index) = (Arc::clone(&self.post.seat.core), self.post.seat.group);
         while self.desk.lanes.scanned() < tail {
             let position = self.desk.lanes.scanned();
-            if self.pass_unwanted(&core, position) {
+            if self.pass_unwanted(position) {
                 continue;
             }
             match self.key_of(&core, position) {
@@ -50,21 +52,9 @@ impl Worker {
     }
 
     /// Settles a record that is not wanted where it lies: it is neither copied nor given, and waits for nothing.
-    fn pass_unwanted(&mut self, core: &Core, position: Position) -> bool {
+    fn pass_unwanted(&mut self, position: Position) -> bool {
         let Some(wants) = &self.tags else { return false };
-        match Descriptor::load(core, position) {
-            // A loss is told, whatever was lost.
-            Some(entry) if !wants(entry.tag) && entry.is_there(core).unwrap_or(false) => {}
-            _ => return false,
-        }
-        let words = core.words(self.post.seat.group, self.post.seat.epoch);
-        let seen = words.look(position);
-        let untouched = seen.word.state() == State::Free && seen.counts() == Counts::default();
-        if !(seen.word.is_past() || untouched && words.skip(position, seen)) {
-            // Somebody else wants it, or did the same just now.
-            return false;
-        }
-        if seen.word.state() == State::Aside {
+        if !self.post.seat.skip(wants, position) {
             return false;
         }
         self.desk.show_none();
@@ -105,5 +95,32 @@ impl Worker {
                 hash_of(key(&entry, &self.scratch))
             }
         })
+    }
+}
+
+impl Seat {
+    /// Settles what is not wanted from `floor` on, before a death is judged by what else is there: what nobody is to
+    /// handle is no other record.
+    pub(super) fn skip_unwanted(&self, wants: Option<&TagFn>, floor: Position, peers: &impl Peers) {
+        let Some(wants) = wants.filter(|_| peers.fear().is_any()) else { return };
+        for position in floor..self.core.tail() {
+            self.skip(wants, position);
+        }
+    }
+
+    /// Whether the record is not wanted, and settled.
+    fn skip(&self, wants: &TagFn, position: Position) -> bool {
+        let core = &self.core;
+        match Descriptor::load(core, position) {
+            // A loss is told, whatever was lost.
+            Some(entry) if !wants(entry.tag) && entry.is_there(core).unwrap_or(false) => {}
+            _ => return false,
+        }
+        let words = core.words(self.group, self.epoch);
+        let seen = words.look(position);
+        let untouched = seen.word.state() == State::Free && seen.counts() == Counts::default();
+        // Else somebody wants it, or did the same just now.
+        let settled = seen.word.is_past() || untouched && words.skip(position, seen);
+        settled && seen.word.state() != State::Aside
     }
 }

@@ -54,6 +54,18 @@ pub(crate) enum Failure {
 }
 
 impl Post {
+    /// Acknowledges a record as nearly all are; false where it takes more than that: then nothing was done.
+    pub(crate) fn acknowledge(&self, held: &Held) -> bool {
+        let words = self.seat.core.words(self.seat.group, self.seat.epoch);
+        let is_done = held.origin == Origin::Ring && words.done(held.position, held.word);
+        if is_done {
+            self.leave(held, Left::Past);
+            self.acknowledged(1);
+            self.let_producer_know();
+        }
+        is_done
+    }
+
     /// Settles a record; `entry` is what was given.
     pub(crate) fn settle(
         &self,
@@ -83,8 +95,7 @@ impl Post {
         let mut elsewhere = Vec::new();
         self.came_back(taken.iter().enumerate().filter_map(|(index, taken)| {
             let Held { position, lane, partition, word, origin } = taken.held;
-            let settled =
-                origin == Origin::Ring && words.settle(position, word, Settlement::Done).is_some();
+            let settled = origin == Origin::Ring && words.done(position, word);
             if !settled {
                 elsewhere.push(index);
             }

@@ -1,12 +1,9 @@
 //! Taking: from the group's file, or from the ring, one by one or several at a time.
 
-use std::sync::Arc;
-
 use super::post::{Origin, Post};
 use super::settle::Held;
-use super::share::Around;
+use super::share::{Around, Share};
 use super::{Taken, Worker};
-use crate::core::Position;
 use crate::core::buffers::Buffers;
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::TakeError;
@@ -17,6 +14,7 @@ use crate::core::words::lanes::Key;
 use crate::core::words::peers::Peers;
 use crate::core::words::table::{Settlement, Words};
 use crate::core::words::word::Word;
+use crate::core::{Core, Position};
 
 /// Bytes of records after which no other is taken along.
 const AT_A_TIME: usize = 64 << 10;
@@ -50,13 +48,13 @@ impl Worker {
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        let mut buffers = self.post.buffers();
+        let mut buffers = self.buffers();
         self.take_from_ring(most, &mut buffers, taken)?;
         if !taken.is_empty() {
             self.note_taken(taken);
             return Ok(Some(buffers));
         }
-        self.post.give_back_buffers(buffers);
+        self.spare.push(buffers);
         // Damage is told when everything before it was given.
         scanned?;
         self.tend();
@@ -71,32 +69,63 @@ impl Worker {
         taken: &mut Vec<Taken>,
     ) -> Result<(), TakeError> {
         let all = self.is_time_to_look_at_all();
-        let post = Arc::clone(&self.post);
-        let core = &post.seat.core;
-        let words = core.words(post.seat.group, post.seat.epoch);
-        while taken.len() < most && buffers.bytes_used() < AT_A_TIME {
-            let around = Around { neighbours: &self.neighbours, share: &self.share, core };
-            let offer = self.desk.next(&words, &around, all);
+        loop {
+            let stop = self.take_in_a_row(most, all, buffers, taken);
             if self.desk.met_aside {
                 self.read_asides();
             }
-            let done = match offer {
-                Some(Offer::Take { position, key, word }) => {
-                    self.copy(&words, position, key, word, buffers).map(|held| taken.extend(held))
+            let done = match stop {
+                Stop::Enough => return Ok(()),
+                Stop::Bury { position, key, word } => self.bury_offered(position, key, word),
+                Stop::Overtaken { position, lane } => {
+                    self.desk.left(position, lane, Left::Past);
+                    self.read_asides();
+                    Ok(())
                 }
-                Some(Offer::Bury { position, key, word }) => self.bury_offered(position, key, word),
-                None => break,
+                Stop::Damaged { position, lane, word, error } => {
+                    self.give_up_damaged(position, lane, word, &error);
+                    Err(error)
+                }
             };
             match done {
                 Ok(()) => {}
                 Err(error) if taken.is_empty() => return Err(error),
                 Err(error) => {
                     self.found_behind = Some(error);
-                    break;
+                    return Ok(());
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Takes and copies until there is enough, or something else is to be done first.
+    #[inline]
+    fn take_in_a_row(
+        &mut self,
+        most: usize,
+        all: bool,
+        buffers: &mut Buffers,
+        taken: &mut Vec<Taken>,
+    ) -> Stop {
+        let Self { post, desk, neighbours, share, .. } = self;
+        let core = &*post.seat.core;
+        let words = core.words(post.seat.group, post.seat.epoch);
+        let around = Around { neighbours, share, core };
+        while taken.len() < most && buffers.bytes_used() < AT_A_TIME {
+            match desk.next(&words, &around, all) {
+                Some(Offer::Take { position, key, word }) => {
+                    match copy(core, share, &words, (position, key, word), buffers) {
+                        Ok(held) => taken.push(Taken { held, revived: false }),
+                        Err(stop) => return stop,
+                    }
+                }
+                Some(Offer::Bury { position, key, word }) => {
+                    return Stop::Bury { position, key, word };
+                }
+                None => break,
+            }
+        }
+        Stop::Enough
     }
 
     pub(super) fn is_time_to_look_at_all(&mut self) -> bool {
@@ -143,43 +172,49 @@ impl Worker {
             seat.core.wake_some(seat.group, 1);
         }
     }
+}
 
-    /// Copies a record out that was taken. One that is damaged, or whose file is gone, is dead: it would hold
-    /// up all that come after it.
-    fn copy(
-        &mut self,
-        words: &Words<'_>,
-        position: Position,
-        lane: Key,
-        word: Word,
-        buffers: &mut Buffers,
-    ) -> Result<Option<Taken>, TakeError> {
-        let core = &self.post.seat.core;
-        let mut partition = 0;
-        let copied = match Descriptor::load(core, position) {
-            None => Err(TakeError::Corrupt { position }),
-            Some(entry) => {
-                partition = self.share.partition(entry.key);
-                let pushed = buffers.push(core, &entry);
-                pushed.map_err(|error| TakeError::Blob { position, error })
-            }
-        };
-        // Set aside meanwhile, it may have been overwritten while it was copied: it is given from the file then.
-        fence(Ordering::Acquire);
-        if words.look(position).word != word {
-            if copied.is_ok() {
-                buffers.drop_last();
-            }
-            self.desk.left(position, lane, Left::Past);
-            self.read_asides();
-            return Ok(None);
+/// Why taking stops.
+enum Stop {
+    /// There is enough, or no more.
+    Enough,
+    /// One is to be written down as dead.
+    Bury { position: Position, key: Key, word: Word },
+    /// It was set aside while it was copied.
+    Overtaken { position: Position, lane: Key },
+    /// It is damaged, or its file is gone: it is dead, or would hold up all that come after it.
+    Damaged { position: Position, lane: Key, word: Word, error: TakeError },
+}
+
+/// Copies a record out that was taken.
+#[inline]
+fn copy(
+    core: &Core,
+    share: &Share,
+    words: &Words<'_>,
+    (position, lane, word): (Position, Key, Word),
+    buffers: &mut Buffers,
+) -> Result<Held, Stop> {
+    let mut partition = 0;
+    let copied = match Descriptor::load(core, position) {
+        None => Err(TakeError::Corrupt { position }),
+        Some(entry) => {
+            partition = share.partition(entry.key);
+            let pushed = buffers.push(core, &entry);
+            pushed.map_err(|error| TakeError::Blob { position, error })
         }
-        if let Err(error) = copied {
-            self.give_up_damaged(position, lane, word, &error);
-            return Err(error);
+    };
+    // Set aside meanwhile, it may have been overwritten while it was copied: it is given from the file then.
+    fence(Ordering::Acquire);
+    if !words.is_still(position, word) {
+        if copied.is_ok() {
+            buffers.drop_last();
         }
-        let held = Held { position, lane, partition, word, origin: Origin::Ring };
-        Ok(Some(Taken { held, revived: false }))
+        return Err(Stop::Overtaken { position, lane });
+    }
+    match copied {
+        Ok(()) => Ok(Held { position, lane, partition, word, origin: Origin::Ring }),
+        Err(error) => Err(Stop::Damaged { position, lane, word, error }),
     }
 }
 
@@ -187,4 +222,26 @@ impl Worker {
 pub(super) fn give_back(post: &Post, position: Position, word: Word) -> bool {
     let words = post.seat.core.words(post.seat.group, post.seat.epoch);
     words.settle(position, word, Settlement::Back).is_some()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::core::worker::tests::Scene;
+
+    /// Another member sets it aside between the take and the end of the copy: its slot may be another's by then.
+    #[test]
+    fn what_is_set_aside_while_it_is_copied_is_not_given() {
+        let mut scene = Scene::of("overtaken", 16);
+        scene.put(1);
+        let core = scene.producer.ring().core().clone();
+        let (words, share) = (core.words(0, core.group_epoch(0)), Share::new(&core, false));
+        let word = words.take_fresh(0, 0, false).expect("nobody has had it");
+        let mut buffers = Buffers::default();
+        assert!(copy(&core, &share, &words, (0, 1, word), &mut buffers).is_ok());
+        assert!(words.set_aside(0, words.look(0)));
+        let stop = copy(&core, &share, &words, (0, 1, word), &mut buffers);
+        assert!(matches!(stop, Err(Stop::Overtaken { position: 0, lane: 1 })));
+        assert_eq!(buffers.len(), 1, "the copy is dropped");
+    }
 }

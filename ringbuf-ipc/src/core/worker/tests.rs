@@ -2,10 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use super::WorkerTerms;
 use super::neighbours::Neighbours;
+use super::post::{Origin, Settled};
+use super::settle::How;
+use super::{Taken, WorkerTerms};
+use crate::core::arming::Sleeper;
+use crate::core::buffers::Buffers;
+use crate::core::descriptor::Descriptor;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
+use crate::core::words::desk::Left;
 use crate::core::words::peers::Peers;
 use crate::core::words::table::Settlement;
 use crate::core::words::word::State;
@@ -220,4 +226,106 @@ fn the_cursor_waits_while_records_are_being_set_aside() {
     core.memory.store(setting, 0, Ordering::Release);
     core.advance_floor(0, core.group_epoch(0));
     assert_eq!(core.group_floor(0), 1);
+}
+
+/// From its first acknowledgement on its death counts, and a producer that waits for room is woken by the last of those
+/// that make it, though the worker itself is not called again.
+#[test]
+fn what_is_acknowledged_is_told_at_once() {
+    let mut scene = Scene::of("told", 8);
+    while scene.put(1) {}
+    let mut worker = scene.worker();
+    let core = scene.producer.ring().core().clone();
+    let settled = core.layout.member(0, 0) + group::MEMBER_SETTLED;
+    assert!(!scene.producer.arm_space(0));
+    worker.take().unwrap().expect("the first").settle(Settle::Ack).unwrap();
+    assert_eq!(core.memory.load(settled, Ordering::Acquire), 1);
+    assert_eq!(core.group_floor(0), 1, "though nobody tends to it");
+}
+
+impl Scene {
+    fn inner(&self) -> super::Worker {
+        let terms = WorkerTerms { attempts: 5, once: false, key: None, tags: None };
+        super::Worker::join(self.producer.ring().core(), &self.group, None, terms).unwrap()
+    }
+
+    /// As after the death of a member that had settled nothing.
+    fn frighten(&self) {
+        let core = self.producer.ring().core().clone();
+        core.memory.store(core.layout.group(0) + group::FEAR, 1, Ordering::Release);
+    }
+}
+
+fn take_one(worker: &mut super::Worker) -> Option<Taken> {
+    let mut taken = Vec::new();
+    worker.take(1, &mut taken).unwrap();
+    taken.pop()
+}
+
+/// A record is put into the box before it is said that something is settled, and the worker may look in between.
+#[test]
+fn a_worker_looks_whether_it_has_settled_anything_though_nothing_comes_back() {
+    let mut scene = Scene::new("proven");
+    scene.put(1);
+    let mut worker = scene.inner();
+    let held = take_one(&mut worker).expect("one is there").held;
+    worker.post.came_back([Settled::of(&held, Left::Past)]);
+    worker.collect();
+    assert!(worker.desk.is_unproven());
+    worker.post.acknowledged(1);
+    worker.collect();
+    assert!(!worker.desk.is_unproven());
+}
+
+/// What is due waits with everything else while a suspect is out: who sleeps until then would not sleep at all.
+#[test]
+fn nothing_is_due_while_nothing_is_taken() {
+    let mut scene = Scene::new("due");
+    scene.put(1);
+    scene.put(2);
+    let core = scene.producer.ring().core().clone();
+    let words = core.words(0, core.group_epoch(0));
+    for _ in 0..2 {
+        words.take(1, words.look(1), 5, false).unwrap();
+        words.reclaim(1, words.look(1), true).unwrap();
+    }
+    let mut worker = scene.inner();
+    let first = take_one(&mut worker).expect("of key 1").held;
+    let after_ns = Duration::from_millis(1).as_nanos() as u64;
+    let mut buffers = Buffers::default();
+    buffers.push(&core, &Descriptor::load(&core, 0).unwrap()).unwrap();
+    let how = How::Retry { after_ns, reason: "not yet" };
+    worker.post.settle(&first, &buffers.get(0).unwrap(), how).unwrap();
+    assert_eq!(take_one(&mut worker).expect("the suspect").held.position, 1);
+    assert!(!worker.has_work());
+    let end = Instant::now() + Duration::from_millis(5);
+    while Instant::now() < end {
+        assert!(worker.tick() >= Duration::from_millis(10), "it turns without rest");
+    }
+}
+
+/// Who says that there is work has some.
+#[test]
+fn what_is_aside_is_no_work_while_nothing_is_taken() {
+    let mut scene = Scene::new("noaside");
+    (0..2).for_each(|key| assert!(scene.put(key)));
+    let mut worker = scene.inner();
+    (0..2).for_each(|at| worker.post.set_aside(at, &[at.into()]).unwrap());
+    scene.frighten();
+    assert_eq!(take_one(&mut worker).expect("one of the file").held.origin, Origin::File);
+    let has_work = worker.has_work();
+    assert!(take_one(&mut worker).is_some() || !has_work, "it turns without rest");
+}
+
+/// Of nothing that was settled nothing follows.
+#[test]
+fn who_acknowledges_nothing_has_settled_nothing() {
+    let mut scene = Scene::new("nothing");
+    scene.put(1);
+    let worker = scene.inner();
+    scene.frighten();
+    worker.post.acknowledged(0);
+    let core = scene.producer.ring().core().clone();
+    let fear = core.memory.load(core.layout.group(0) + group::FEAR, Ordering::Acquire);
+    assert_eq!((fear, worker.post.has_settled()), (1, false));
 }

@@ -161,9 +161,19 @@ impl Writer {
 
     #[inline(always)]
     pub(crate) fn stage(&mut self, meta: &Meta, parts: &[&[u8]]) -> Result<Position, StageError> {
+        self.stage_sealed(meta, 0, parts)
+    }
+
+    #[inline(always)]
+    pub(crate) fn stage_sealed(
+        &mut self,
+        meta: &Meta,
+        seal: u32,
+        parts: &[&[u8]],
+    ) -> Result<Position, StageError> {
         let length = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         if length > self.core.layout.geometry.inline_bytes() || self.orphans {
-            return self.stage_out_of_line(meta, length, parts);
+            return self.stage_out_of_line(meta, seal, length, parts);
         }
         let Some(offset) = self.place(length) else {
             return Err(StageError::Full);
@@ -175,7 +185,7 @@ impl Writer {
             self.core.memory.write(at, part);
             at += part.len();
         }
-        Ok(self.describe(meta, offset, length, 0))
+        Ok(self.describe(meta, offset, length, seal << descriptor::SEAL))
     }
 
     /// Writes the descriptor of the next record.
@@ -252,6 +262,7 @@ impl Writer {
     fn stage_out_of_line(
         &mut self,
         meta: &Meta,
+        seal: u32,
         length: u64,
         parts: &[&[u8]],
     ) -> Result<Position, StageError> {
@@ -270,12 +281,12 @@ impl Writer {
             self.orphans = false;
         }
         if length <= self.core.layout.geometry.inline_bytes() {
-            return self.stage(meta, parts);
+            return self.stage_sealed(meta, seal, parts);
         }
         self.core.environment.create_blob(self.staged, parts)?;
         self.blobs.push_back((self.staged, length));
         self.blob_bytes += length;
         self.add_own(producer::BLOBS, 1);
-        Ok(self.describe(meta, offset, length, descriptor::BLOB))
+        Ok(self.describe(meta, offset, length, seal << descriptor::SEAL | descriptor::BLOB))
     }
 }

@@ -14,12 +14,12 @@ mod skip;
 use std::hint::black_box;
 
 use anyhow::{Context, Result, bail};
-use mixcord_event::{Decoder, Limits, Record, RecordMeta, atoms};
+use mixcord_event::{Decoder, Limits, Record, RecordMeta, Seal, atoms};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [case, event, count] = &arguments[..] else {
-        bail!("usage: event-instructions etf|json|skip|check|fields EVENT COUNT");
+        bail!("usage: event-instructions etf|json|skip|check|seal|sealed|fields EVENT COUNT");
     };
     let payload = match event.as_str() {
         "MESSAGE_CREATE" => payload::message_create(),
@@ -33,6 +33,7 @@ fn main() -> Result<()> {
     let meta = RecordMeta::default();
     let bytes = decoder.etf(&payload.etf)?.record(&meta).to_vec();
     let record = Record::parse(&bytes)?;
+    let seal = Seal::of(&bytes);
     for _ in 0..count {
         match case.as_str() {
             "etf" => {
@@ -46,6 +47,12 @@ fn main() -> Result<()> {
             }
             "check" => {
                 black_box(Record::parse(black_box(&bytes))?);
+            }
+            "seal" => {
+                black_box(Seal::of(black_box(&bytes)));
+            }
+            "sealed" => {
+                black_box(Record::parse_sealed(black_box(&bytes), seal)?);
             }
             "fields" => {
                 let data = black_box(record.data());

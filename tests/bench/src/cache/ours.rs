@@ -1,5 +1,6 @@
 //! mixcord-cache's engine between two rings: another thread feeds the one and drains the other.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::ring::pin;
 
 /// How long a round may take before it counts as stuck.
 const STUCK: Duration = Duration::from_secs(100);
-const STATE_BYTES_MAX: u64 = 8 << 30;
+pub(super) const STATE_BYTES_MAX: u64 = 8 << 30;
 
 /// The rings and the store of a run; gone with it.
 pub(super) struct Ours {
@@ -144,6 +145,27 @@ impl Ours {
         Ok(sample)
     }
 
+    /// Events through the cache, all in this thread, `batch` at a time; the time is that of the cache alone.
+    pub(super) fn run_alone(&mut self, records: &[Vec<u8>], batch: usize) -> Result<Sample> {
+        let ends = self.ends.as_mut().context("between two runs")?;
+        let engine = self.engine.as_mut().context("between two runs")?;
+        let mut sample =
+            Sample { units: records.len() as u64, cpu: Duration::ZERO, wall: Duration::ZERO };
+        let mut left = records;
+        let mut seen = 0;
+        while !left.is_empty() {
+            let staged = ends.feed(&left[..batch.min(left.len())]);
+            left = &left[staged..];
+            let (cpu, wall) = (thread_cpu(), Instant::now());
+            while engine.round()? == Progress::Worked {}
+            sample.cpu += thread_cpu() - cpu;
+            sample.wall += wall.elapsed();
+            seen += ends.drain();
+        }
+        ensure!(seen >= sample.units, "{seen} records came out of {} events", sample.units);
+        Ok(sample)
+    }
+
     /// Bytes of memory in use.
     pub(super) fn state_bytes(&self) -> Result<u64> {
         Ok(self.stats()?.bytes())
@@ -151,14 +173,19 @@ impl Ours {
 
     /// What is in the store.
     pub(super) fn stats(&self) -> Result<StateStats> {
-        let dir = topology::state_dir(&self.instance);
-        Ok(State::open(std::path::Path::new(&dir))?.stats()?)
+        Ok(State::open(&self.state_dir())?.stats()?)
+    }
+
+    /// Where it is.
+    pub(super) fn state_dir(&self) -> PathBuf {
+        topology::state_dir(&self.instance).into()
     }
 
     fn plan(&self) -> Result<Plan> {
         Ok(Plan {
             instance: self.instance.clone(),
-            state: Some(topology::state_dir(&self.instance).into()),
+            state: Some(self.state_dir()),
+            state_from: None,
             state_bytes_max: STATE_BYTES_MAX,
             settings: Settings::default(),
             output: Geometry::new(65_536, 64 << 20, 64, 64, 64)?,
@@ -196,29 +223,43 @@ impl Ends {
             let mut idle = true;
             // Before the look: what comes out until then is seen by it.
             let last_look = done.load(Ordering::Acquire);
-            while let Some(record) = records.get(next) {
-                let meta = Meta { key: 0, tag: 0, source: next as u64, ..Meta::default() };
-                if self.shard.stage(&meta, &[record]).is_err() {
-                    break;
-                }
-                next += 1;
-                idle = false;
-            }
-            self.shard.publish();
+            let staged = self.feed(&records[next..]);
+            next += staged;
+            idle &= staged == 0;
             begun.store(true, Ordering::Release);
             if next == records.len() {
                 fed.store(true, Ordering::Release);
             }
-            while let Ok(Some(batch)) = self.consumer.take(Limits { records: 1024, bytes: 1 << 20 })
-            {
-                seen += batch.len() as u64;
-                batch.ack();
-                idle = false;
-            }
+            let came = self.drain();
+            seen += came;
+            idle &= came == 0;
             if idle && last_look {
                 return seen;
             }
         }
+    }
+
+    /// Puts as many records into the shard's ring as it takes; says how many.
+    fn feed(&mut self, records: &[Vec<u8>]) -> usize {
+        let mut staged = 0;
+        for record in records {
+            if self.shard.stage(&Meta::default(), &[record]).is_err() {
+                break;
+            }
+            staged += 1;
+        }
+        self.shard.publish();
+        staged
+    }
+
+    /// Takes what lies in the output ring; says how many records.
+    fn drain(&mut self) -> u64 {
+        let mut seen = 0;
+        while let Ok(Some(batch)) = self.consumer.take(Limits { records: 1024, bytes: 1 << 20 }) {
+            seen += batch.len() as u64;
+            batch.ack();
+        }
+        seen
     }
 }
 

@@ -51,8 +51,11 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         }
         let case = format!("{rate} messages/s of {BYTES} B, each when it is due");
         let mut row = |metric: &str, unit: &str, figure: fn(&Paid) -> f64| {
-            let figures: Vec<_> =
-                links.iter().zip(&all).map(|(link, paid)| (*link, spread(paid, figure))).collect();
+            let figures: Vec<_> = links
+                .iter()
+                .zip(&all)
+                .map(|(link, paid)| (*link, Spread::of(paid.iter().map(figure))))
+                .collect();
             report.row("ring", &case, metric, unit, &figures, &[]);
         };
         row("CPU of both ends", "µs a message", |paid| paid.cpu_us);
@@ -60,12 +63,6 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         row("late, 99 of 100", "µs", |paid| paid.p99_us);
     }
     Ok(())
-}
-
-fn spread(paid: &[Paid], figure: fn(&Paid) -> f64) -> Spread {
-    let mut values: Vec<f64> = paid.iter().map(figure).collect();
-    values.sort_by(f64::total_cmp);
-    Spread { median: values[values.len() / 2], min: values[0], max: values[values.len() - 1] }
 }
 
 fn round(link: &str, rate: u32, count: u32) -> Result<Paid> {

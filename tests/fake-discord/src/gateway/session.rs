@@ -287,7 +287,8 @@ impl Session {
         state.away_since = None;
     }
 
-    /// Checks a RESUME at `seq` and winds back to it.
+    /// Checks a RESUME at `seq` and winds back to it. A connection that the session still had is told to go: it would take
+    /// what is for the one that resumes.
     pub(crate) fn rewind(&self, seq: u64, encoding: Encoding) -> Result<(), Refusal> {
         let mut state = self.state();
         let end = state.end();
@@ -297,6 +298,11 @@ impl Session {
         let next = seq.checked_add(1).filter(|next| *next <= end).ok_or(Refusal::Seq)?;
         if next < state.first {
             return Err(Refusal::Gone);
+        }
+        if let Some((_, former)) = state.link.take() {
+            // It may have ended by itself.
+            let _ = former.send(Command::Cut);
+            state.away_since = Some(Instant::now());
         }
         state.next = next;
         if std::mem::take(&mut state.hole) && state.next < end {

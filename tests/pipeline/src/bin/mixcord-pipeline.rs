@@ -1,40 +1,51 @@
 //! Measures the pipeline and writes a page about it: `scripts/bench.sh pipeline` builds what is needed first.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use mixcord_pipeline::case::Extent;
-use mixcord_pipeline::contender::Place;
+use mixcord_pipeline::case::Axis;
+use mixcord_pipeline::cases::Extent;
+use mixcord_pipeline::contender::{Place, versions};
+use mixcord_pipeline::page::{Setting, goals, medians};
 use mixcord_pipeline::plan::Plan;
-use mixcord_pipeline::process;
+use mixcord_pipeline::report::Report;
+use mixcord_pipeline::{process, profile};
 
 /// The whole pipeline under load, beside its peers
 #[derive(Debug, Parser)]
 struct Options {
     /// Does every part run? Seconds, no peers
-    #[arg(long, conflicts_with = "full")]
-    quick: bool,
-    /// Every dimension: hours
     #[arg(long)]
-    full: bool,
+    quick: bool,
+    /// Only these axes, in this order
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "AXIS,…")]
+    axis: Vec<Axis>,
     /// Only cases whose name holds this text
-    #[arg(long, value_name = "TEXT")]
-    only: Option<String>,
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
     /// Only contenders whose name holds this text
-    #[arg(long, value_name = "TEXT")]
-    who: Option<String>,
-    /// Rounds of each case
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    who: String,
+    /// Rounds of each case [default: 3]
     #[arg(long)]
     rounds: Option<usize>,
+    /// Ends in so many minutes: rounds that take longer are not begun. 0: never
+    #[arg(long, default_value_t = 15)]
+    minutes: u64,
+    /// Instead: where the time goes, by callgrind and perf, into where.md
+    #[arg(long, conflicts_with_all = ["quick", "axis"])]
+    profile: bool,
     /// Lists the cases
     #[arg(long)]
     list: bool,
-    /// Where report.md, its charts and runs.json go
+    /// Where report.md, its charts, report.json and runs.json go
     #[arg(long, default_value = "target/bench")]
     to: PathBuf,
-    /// Where gateway and cache are, if not beside this program
+    /// Where gateway, cache and peers are, if not beside this program
     #[arg(long)]
     programs: Option<PathBuf>,
 }
@@ -50,46 +61,70 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<()> {
-    let extent = match (options.quick, options.full) {
-        (true, _) => Extent::Quick,
-        (_, true) => Extent::Full,
-        _ => Extent::Usual,
-    };
+    let plan = plan(&options);
     if options.list {
-        for case in extent.cases() {
-            let contenders: Vec<_> = case.contenders.iter().map(|who| who.name()).collect();
-            println!("{}: {}", case.name(), contenders.join("; "));
-        }
+        list(&plan);
         return Ok(());
     }
     process::end_on_signals()?;
-    let only = match (options.only, options.who) {
-        (None, None) => None,
-        (case, who) => Some((case.unwrap_or_default(), who.unwrap_or_default())),
-    };
-    let plan = Plan { extent, only, rounds: options.rounds };
     let folder = tempfile::tempdir()?;
     let place = match options.programs {
-        Some(programs) => Place { programs, folder: folder.path().to_owned() },
+        Some(programs) => Place::new(&programs, folder.path()),
         None => Place::beside_this_program(folder.path())?,
     };
-    let results = plan.run(&place, |run| println!("{run}"))?;
-    for recovery in &results.recoveries {
-        println!("{recovery}");
+    if options.profile {
+        fs::create_dir_all(&options.to)?;
+        let page = options.to.join("where.md");
+        profile::write(&place, &page, |what| eprintln!("{what}"))?;
+        eprintln!("wrote {}", page.display());
+        return Ok(());
     }
-    results.write(&options.to, &machine())?;
+    // What is installed while it runs is not what ran.
+    let mut report = Report::new();
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let setting = Setting {
+        machine: report.machine.clone(),
+        versions: versions(Path::new("Cargo.lock")),
+        command: format!("scripts/bench.sh pipeline {}", arguments.join(" ")).trim_end().to_owned(),
+    };
+    let results = plan.run(&place, |run| println!("{run}"))?;
+    results.recoveries.iter().for_each(|recovery| println!("{recovery}"));
+    for goal in goals(&medians(&results.runs)) {
+        let verdict = if goal.is_met() { "met" } else { "MISSED" };
+        println!("{:54} {:9.2}  goal: at most {}: {verdict}", goal.what, goal.figure, goal.most);
+    }
+    let page = results.write(&options.to, &setting)?;
+    report.rows = results.rows();
+    report.write(&options.to.join("report.json"))?;
     let runs = options.to.join("runs.json");
-    std::fs::write(&runs, serde_json::to_string_pretty(&results)? + "\n")
+    fs::write(&runs, serde_json::to_string_pretty(&results)? + "\n")
         .with_context(|| format!("writing {}", runs.display()))?;
-    eprintln!("wrote {} and report.md beside it", runs.display());
+    eprintln!("wrote {}, report.json and runs.json", page.display());
     Ok(())
 }
 
-fn machine() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("a processor without a name", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {cores} cores, Linux {}", read("/proc/sys/kernel/osrelease").trim())
+fn plan(options: &Options) -> Plan {
+    let extent = if options.quick { Extent::Quick } else { Extent::Usual };
+    let whole = Plan::whole(extent);
+    Plan {
+        axes: if options.axis.is_empty() { whole.axes.clone() } else { options.axis.clone() },
+        only: options.only.clone(),
+        who: options.who.clone(),
+        rounds: options.rounds.unwrap_or(whole.rounds),
+        limit: match options.minutes {
+            0 => Duration::MAX,
+            minutes => Duration::from_secs(60 * minutes),
+        },
+        ..whole
+    }
+}
+
+fn list(plan: &Plan) {
+    for &axis in &plan.axes {
+        println!("{}: {}", axis.name(), axis.title());
+        for case in plan.extent.cases(axis) {
+            let contenders: Vec<_> = case.contenders.iter().map(|who| who.name()).collect();
+            println!("  {}: {}", case.name(), contenders.join("; "));
+        }
+    }
 }

@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let Options { events, guilds, shards, messages, encoding, compression } = Options::parse();
     let blend = if messages { Blend::Messages } else { Blend::Everything };
     let load = Load { blend, events, guilds, shards, encoding, compression };
-    let server = Server::new(Streams::new(&load)?)?;
+    let server = Server::new(Streams::new(&load)?, load)?;
     println!("listening on {}", server.port());
     std::io::stdout().flush()?;
     // It belongs to the benchmark, and ends with it.

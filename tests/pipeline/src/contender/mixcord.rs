@@ -22,6 +22,19 @@ pub struct Mixcord {
     pub groups: usize,
     /// Members of each group, which share its events.
     pub members: usize,
+    /// How all three wait.
+    pub pace: Pace,
+}
+
+/// How a process waits for what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// Woken at once.
+    LowLatency,
+    /// The default: naps where events come fast.
+    Balanced,
+    /// Longer naps.
+    LowCpu,
 }
 
 /// How a consumer takes events.
@@ -48,7 +61,8 @@ pub enum Store {
 
 impl Default for Mixcord {
     fn default() -> Self {
-        Self { take: Take::Run, store: Store::Whole, groups: 1, members: 1 }
+        let (take, store, pace) = (Take::Run, Store::Whole, Pace::Balanced);
+        Self { take, store, groups: 1, members: 1, pace }
     }
 }
 
@@ -59,6 +73,9 @@ impl Mixcord {
             Store::Whole => {}
             Store::WithoutMessages => name += ", no messages",
             Store::None => name += ", no store",
+        }
+        if self.pace != Pace::Balanced {
+            name += &format!(", {}", self.pace.name());
         }
         if self.groups > 1 {
             name += &format!(", {} groups", self.groups);
@@ -73,11 +90,11 @@ impl Mixcord {
         let instance = next_instance();
         let mut running =
             Running { processes: Vec::new(), groups: Vec::new(), instance: Some(instance.clone()) };
-        running.processes.push(cache(place, &instance, self.store)?);
+        running.processes.push(cache(place, &instance, self.store, self.pace)?);
         for group in 0..self.groups {
             let first = running.processes.len() + 1;
             for _ in 0..self.members {
-                running.processes.push(consumer(place, &instance, self.take, group)?);
+                running.processes.push(consumer(place, &instance, self.take, group, self.pace)?);
             }
             running.groups.push(first..first + self.members);
         }
@@ -86,7 +103,7 @@ impl Mixcord {
             consumer.line("joined")?;
         }
         let api = format!("http://127.0.0.1:{port}/api/v10");
-        running.processes.insert(0, gateway(place, &instance, &api, load)?);
+        running.processes.insert(0, gateway(place, &instance, &api, load, self.pace)?);
         Ok(running)
     }
 }
@@ -103,14 +120,32 @@ impl Take {
     }
 }
 
+impl Pace {
+    /// As options spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LowLatency => "low-latency",
+            Self::Balanced => "balanced",
+            Self::LowCpu => "low-cpu",
+        }
+    }
+}
+
 /// A name that no other run has.
 pub(crate) fn next_instance() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     format!("t{}-pipeline-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-pub(crate) fn gateway(place: &Place, instance: &str, api: &str, load: &Load) -> Result<Process> {
-    let mut command = Command::new(place.program("mixcord-gateway"));
+pub(crate) fn gateway(
+    place: &Place,
+    instance: &str,
+    api: &str,
+    load: &Load,
+    pace: Pace,
+) -> Result<Process> {
+    let mut command = program(place, "gateway", "mixcord-gateway", pace);
     command
         .args(["--instance", instance, "--intents", "ALL", "--api-url", api])
         .args(["--shards", &load.shards.to_string(), "--encoding", load.encoding.name()])
@@ -123,8 +158,8 @@ pub(crate) fn gateway(place: &Place, instance: &str, api: &str, load: &Load) -> 
     Process::start("gateway", &place.folder, &mut command)
 }
 
-pub(crate) fn cache(place: &Place, instance: &str, store: Store) -> Result<Process> {
-    let mut command = Command::new(place.program("mixcord-cache"));
+pub(crate) fn cache(place: &Place, instance: &str, store: Store, pace: Pace) -> Result<Process> {
+    let mut command = program(place, "cache", "mixcord-cache", pace);
     command.args(["--instance", instance, "--log-level", "warn"]);
     match store {
         Store::Whole => &mut command,
@@ -134,11 +169,24 @@ pub(crate) fn cache(place: &Place, instance: &str, store: Store) -> Result<Proce
     Process::start("cache", &place.folder, &mut command)
 }
 
-pub(crate) fn consumer(place: &Place, instance: &str, take: Take, group: usize) -> Result<Process> {
-    let mut command = Command::new(place.program("pipeline-consumer"));
+pub(crate) fn consumer(
+    place: &Place,
+    instance: &str,
+    take: Take,
+    group: usize,
+    pace: Pace,
+) -> Result<Process> {
+    let mut command = program(place, "consumer", "pipeline-consumer", pace);
     command.args(["--instance", instance, "--take", take.name()]);
     command.args(["--group", &format!("group-{group}")]);
     Process::start_talking("consumer", &place.folder, &mut command)
+}
+
+/// One of the three, whatever the environment says of pace.
+fn program(place: &Place, process: &str, name: &str, pace: Pace) -> Command {
+    let mut command = place.command(process, name);
+    command.env("MIXCORD_PACE", pace.name());
+    command
 }
 
 /// What lies in shared memory under an instance's name.

@@ -1,16 +1,20 @@
 //! Who is measured: Mixcord's three processes, and what a user would run instead.
 
+mod genstage;
 pub(crate) mod mixcord;
 mod nats;
 pub(crate) mod twilight;
+mod versions;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
-pub use self::mixcord::{Mixcord, Store, Take};
+pub use self::mixcord::{Mixcord, Pace, Store, Take};
 pub use self::nats::Nats;
 pub use self::twilight::Twilight;
+pub use self::versions::versions;
 use crate::process::Process;
 use crate::source::Load;
 
@@ -23,6 +27,8 @@ pub enum Contender {
     Twilight(Twilight),
     /// The same split in two by a NATS server.
     Nats(Nats),
+    /// Producer and consumer in Elixir, which is what Mixcord once was: decoded terms, no cache.
+    GenStage,
 }
 
 /// Where programs are and where they may write.
@@ -32,6 +38,17 @@ pub struct Place {
     pub programs: PathBuf,
     /// Logs and such.
     pub folder: PathBuf,
+    /// What one of Mixcord's processes runs under.
+    pub tool: Option<Tool>,
+}
+
+/// A program that runs another, to look at it.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    /// The process that is looked at.
+    pub process: &'static str,
+    /// What stands before its command line.
+    pub prefix: Vec<String>,
 }
 
 /// A contender that runs.
@@ -53,6 +70,7 @@ impl Contender {
             Self::Mixcord(mixcord) => mixcord.name(),
             Self::Twilight(twilight) => twilight.name().to_owned(),
             Self::Nats(nats) => nats.name().to_owned(),
+            Self::GenStage => "GenStage, no cache".to_owned(),
         }
     }
 
@@ -64,11 +82,12 @@ impl Contender {
 
     /// Why it cannot run here, if it cannot.
     #[must_use]
-    pub fn missing(&self, place: &Place) -> Option<String> {
+    pub fn missing(&self, place: &Place, load: &Load) -> Option<String> {
         match self {
             Self::Mixcord(_) => None,
-            Self::Twilight(_) => twilight::missing(place),
-            Self::Nats(_) => twilight::missing(place).or_else(nats::missing),
+            Self::Twilight(_) => twilight::missing(place, load.compression),
+            Self::Nats(_) => twilight::missing(place, load.compression).or_else(nats::missing),
+            Self::GenStage => genstage::missing(place),
         }
     }
 
@@ -81,6 +100,7 @@ impl Contender {
             Self::Mixcord(mixcord) => mixcord.start(place, port, load),
             Self::Twilight(twilight) => twilight.start(place, port, load),
             Self::Nats(nats) => nats.start(place, port, load),
+            Self::GenStage => genstage::start(place, port, load),
         }
     }
 }
@@ -92,14 +112,32 @@ impl Place {
     /// The system does not say where that is.
     pub fn beside_this_program(folder: &Path) -> std::io::Result<Self> {
         let program = std::env::current_exe()?;
-        let programs = program.parent().unwrap_or_else(|| Path::new(".")).to_owned();
-        Ok(Self { programs, folder: folder.to_owned() })
+        let programs = program.parent().unwrap_or_else(|| Path::new("."));
+        Ok(Self::new(programs, folder))
+    }
+
+    /// Programs of a folder.
+    #[must_use]
+    pub fn new(programs: &Path, folder: &Path) -> Self {
+        Self { programs: programs.to_owned(), folder: folder.to_owned(), tool: None }
     }
 
     /// The path of a program of this workspace.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
+    }
+
+    /// A process of Mixcord, under the tool that is to look at it.
+    fn command(&self, process: &str, program: &str) -> Command {
+        let path = self.program(program);
+        let tool = self.tool.as_ref().filter(|tool| tool.process == process);
+        let Some([first, rest @ ..]) = tool.map(|tool| &*tool.prefix) else {
+            return Command::new(path);
+        };
+        let mut command = Command::new(first);
+        command.args(rest).arg(path);
+        command
     }
 }
 
@@ -108,6 +146,11 @@ impl Running {
     #[must_use]
     pub fn shared_bytes(&self) -> u64 {
         self.instance.as_deref().map_or(0, mixcord::shared_bytes)
+    }
+
+    /// Its name, where it has one.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
     }
 
     /// Ends all.

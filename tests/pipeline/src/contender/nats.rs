@@ -58,7 +58,7 @@ impl Nats {
         };
         let start_bot = || -> Result<Process> {
             let mut command = Command::new(place.program("peer"));
-            command.args(["nats", "--nats", &url, "--mode", mode]);
+            command.args(["bot", "--nats", &url, "--mode", mode]);
             if self.cache {
                 command.arg("--cache");
             }

@@ -23,7 +23,7 @@ pub enum Twilight {
 }
 
 impl Twilight {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Raw => "twilight, raw",
             Self::Typed => "twilight, typed",
@@ -59,16 +59,13 @@ pub(super) fn program(place: &Place, compression: Compression) -> PathBuf {
 
 pub(crate) fn gateway(place: &Place, port: u16, load: &Load, mode: &str) -> Command {
     let mut command = Command::new(program(place, load.compression));
-    command.args(["--url", &format!("ws://127.0.0.1:{port}")]).args([
-        "--shards",
-        &load.shards.to_string(),
-        "--mode",
-        mode,
-    ]);
+    command.args(["gateway", "--url", &format!("ws://127.0.0.1:{port}"), "--mode", mode]);
+    command.args(["--shards", &load.shards.to_string()]);
     command
 }
 
-pub(super) fn missing(place: &Place) -> Option<String> {
-    let is_built = is_file(&program(place, Compression::None));
-    (!is_built).then(|| "its program `peer` is not beside this one".to_owned())
+pub(crate) fn missing(place: &Place, compression: Compression) -> Option<String> {
+    let path = program(place, compression);
+    let name = path.file_name().unwrap_or_default().display();
+    (!is_file(&path)).then(|| format!("`{name}` of mixcord-peers is not beside this program"))
 }

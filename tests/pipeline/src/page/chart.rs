@@ -12,7 +12,7 @@ pub(super) struct Bar {
     parts: Vec<(String, f64)>,
 }
 
-const LABEL_WIDTH: f64 = 250.0;
+const LABEL_WIDTH: f64 = 470.0;
 const WIDTH: f64 = 520.0;
 const LINE: f64 = 26.0;
 const MARGIN: f64 = 90.0;
@@ -23,15 +23,19 @@ impl Bar {
     /// CPU by process.
     pub(super) fn of_parts(median: &Median) -> Self {
         let parts = median.processes.iter().map(|part| (part.name.clone(), part.cpu_s_per_million));
-        Self { label: median.contender.clone(), parts: parts.collect() }
+        Self { label: label(median), parts: parts.collect() }
     }
 
     /// Three times, where there are any.
     pub(super) fn of_latency(median: &Median) -> Option<Self> {
         let names = ["p50", "p99", "p99.9"].map(str::to_owned);
         let parts = names.into_iter().zip(median.latency_us?).collect();
-        Some(Self { label: median.contender.clone(), parts })
+        Some(Self { label: label(median), parts })
     }
+}
+
+fn label(median: &Median) -> String {
+    format!("{} · {}", median.case, median.contender)
 }
 
 /// Parts one behind the other.
@@ -114,7 +118,7 @@ mod tests {
         assert!(svg.contains(r#"width="130.0""#) && svg.contains(r#"width="390.0""#), "{svg}");
         assert!(svg.contains(r#"width="260.0""#) && svg.contains("a &amp; b"), "{svg}");
         let svg = logarithmic("title", &[bar("one", &[10.0, 100.0, 1_000.0])]);
-        assert!(svg.contains(r#"cx="250.0""#) && svg.contains(r#"cx="510.0""#), "{svg}");
-        assert!(svg.contains(r#"cx="770.0""#), "{svg}");
+        assert!(svg.contains(r#"cx="470.0""#) && svg.contains(r#"cx="730.0""#), "{svg}");
+        assert!(svg.contains(r#"cx="990.0""#), "{svg}");
     }
 }

@@ -1,20 +1,29 @@
 //! The middle of a contender's rounds.
 
+use crate::case::Axis;
+use crate::contender::Twilight;
 use crate::measure::{Part, Run};
 use crate::probe::Percentiles;
 use crate::process::Footprint;
+use crate::source::Load;
 
 /// One contender under one case.
 #[derive(Clone, Debug)]
 pub struct Median {
+    /// What was varied.
+    pub axis: Axis,
     /// The case.
     pub case: String,
+    /// Its load.
+    pub load: Load,
     /// The contender.
     pub contender: String,
     /// Whether it is Mixcord.
     pub is_ours: bool,
     /// Events a second that were sent; 0 is as fast as they are taken.
     pub rate_wanted: u32,
+    /// Runs that these are the middle of.
+    pub rounds: usize,
     /// Of all processes.
     pub cpu_s_per_million: f64,
     /// Least and most of the rounds.
@@ -31,20 +40,47 @@ pub struct Median {
     pub latency_due_us: Option<[f64; 3]>,
 }
 
+impl Median {
+    /// What a process of it used, in CPU-seconds for a million events.
+    #[must_use]
+    pub fn cpu_of(&self, process: &str) -> Option<f64> {
+        let part = self.processes.iter().find(|part| part.name == process)?;
+        Some(part.cpu_s_per_million)
+    }
+
+    /// What it is compared with: everything in one process, under the same events, rate and compression.
+    #[must_use]
+    pub fn yardstick<'m>(&self, medians: &'m [Self]) -> Option<&'m Self> {
+        let same = |other: &&Self| {
+            let of = |median: &Self| {
+                let Load { blend, guilds, compression, .. } = median.load;
+                (median.axis, median.rate_wanted, blend, guilds, compression)
+            };
+            !other.is_ours && of(other) == of(self)
+        };
+        let with = |name: &str| medians.iter().filter(same).find(|other| other.contender == name);
+        let spare = self.contender.contains("no messages");
+        with(if spare { YARDSTICK_SPARE } else { YARDSTICK })
+    }
+}
+
+const YARDSTICK: &str = Twilight::Cached.name();
+const YARDSTICK_SPARE: &str = Twilight::CachedWithoutMessages.name();
+
 /// Medians, in the order of first runs.
 #[must_use]
 pub fn medians(runs: &[Run]) -> Vec<Median> {
-    let mut order: Vec<(&str, &str)> = Vec::new();
+    let mut order: Vec<(Axis, &str, &str)> = Vec::new();
     for run in runs {
-        let key = (&*run.case, &*run.contender);
+        let key = (run.axis, &*run.case, &*run.contender);
         if !order.contains(&key) {
             order.push(key);
         }
     }
     order
         .into_iter()
-        .map(|(case, contender)| {
-            let of = |run: &&Run| run.case == case && run.contender == contender;
+        .map(|key| {
+            let of = |run: &&Run| (run.axis, &*run.case, &*run.contender) == key;
             median(&runs.iter().filter(of).collect::<Vec<_>>())
         })
         .collect()
@@ -81,7 +117,10 @@ fn median(runs: &[&Run]) -> Median {
     };
     let (latency_us, latency_due_us) = (latency(false), latency(true));
     Median {
+        axis: first.axis,
         case: first.case.clone(),
+        load: first.load,
+        rounds: runs.len(),
         contender: first.contender.clone(),
         is_ours: first.is_ours,
         rate_wanted: first.rate_wanted,

@@ -59,6 +59,11 @@ pub(super) fn answer(mut stream: &TcpStream, body: &str) -> io::Result<()> {
     )
 }
 
+/// Opens no websocket.
+pub(super) fn refuse(mut stream: &TcpStream) -> io::Result<()> {
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+}
+
 /// Opens the websocket.
 pub(super) fn upgrade(mut stream: &TcpStream, key: &str) -> io::Result<()> {
     let accept = derive_accept_key(key.as_bytes());

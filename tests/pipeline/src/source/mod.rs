@@ -36,7 +36,7 @@ pub enum Compression {
 }
 
 /// What is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Load {
     /// Which events.
     pub blend: Blend,

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::frames::{Stream, Streams};
-use super::http::{Request, answer, frame, shard_of, upgrade};
-use crate::clock::now_ns;
+use super::http::{Request, answer, frame, refuse, shard_of, upgrade};
+use super::{Compression, Load};
 use crate::probe::DIGITS;
+use crate::probe::clock::now_ns;
 
 /// Written at once while a flood lasts.
 const WRITE_BYTES: usize = 256 << 10;
@@ -28,7 +29,7 @@ pub struct Server {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Connections that have all their GUILD_CREATEs.
     pub ready: usize,
@@ -36,11 +37,14 @@ pub struct Status {
     pub done: usize,
     /// Mean length of an event before compression, in bytes.
     pub mean_bytes: f64,
+    /// What a client asked for in vain: another encoding or compression than what was encoded.
+    pub refused: String,
 }
 
 #[derive(Debug)]
 struct World {
     streams: Streams,
+    load: Load,
     port: u16,
     state: Mutex<State>,
     changed: Condvar,
@@ -54,6 +58,7 @@ struct State {
     begin: Option<(u64, f64)>,
     ready: usize,
     done: usize,
+    refused: String,
 }
 
 impl Server {
@@ -61,11 +66,11 @@ impl Server {
     ///
     /// # Errors
     /// The system gives no port.
-    pub fn new(streams: Streams) -> io::Result<Self> {
+    pub fn new(streams: Streams, load: Load) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Ok(Self { world: Arc::new(World { streams, port, state, changed }), listener })
+        Ok(Self { world: Arc::new(World { streams, load, port, state, changed }), listener })
     }
 
     /// Its port.
@@ -98,9 +103,21 @@ impl World {
     fn connection(&self, mut stream: TcpStream) -> io::Result<()> {
         let request = Request::read(&mut stream)?;
         let Some(key) = request.websocket_key() else { return self.control(&request, &stream) };
+        if !self.is_what_was_encoded(&request) {
+            request.target().clone_into(&mut self.state().refused);
+            return refuse(&stream);
+        }
         stream.set_nodelay(true)?;
         upgrade(&stream, key)?;
         self.shard(&mut stream)
+    }
+
+    /// Else a client would be measured that reads something else than it was meant to, or nothing.
+    fn is_what_was_encoded(&self, request: &Request) -> bool {
+        let Load { encoding, compression, .. } = self.load;
+        let wanted = Some(compression.stream()).filter(|_| compression != Compression::None);
+        request.query("encoding").is_none_or(|asked| asked == encoding.name())
+            && request.query("compress") == wanted
     }
 
     fn control(&self, request: &Request, stream: &TcpStream) -> io::Result<()> {
@@ -124,9 +141,9 @@ impl World {
             *state = State { round: state.round + 1, ..State::default() };
         }
         self.changed.notify_all();
-        let State { ready, done, .. } = *state;
+        let (ready, done, refused) = (state.ready, state.done, state.refused.clone());
         drop(state);
-        let status = Status { ready, done, mean_bytes: self.streams.mean_bytes };
+        let status = Status { ready, done, mean_bytes: self.streams.mean_bytes, refused };
         answer(stream, &serde_json::to_string(&status)?)
     }
 
@@ -217,5 +234,46 @@ fn digits(mut number: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::source::Encoding;
+    use crate::workload::Blend;
+
+    /// What the server answers first, on a connection of its own.
+    fn asked(port: u16, target: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("connected");
+        let key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+        write!(stream, "GET {target} HTTP/1.1\r\n{key}\r\n\r\n").expect("asked");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[test]
+    fn who_asks_for_something_else_than_was_encoded_is_refused_and_named() {
+        let (blend, encoding, compression) = (Blend::Messages, Encoding::Json, Compression::Zlib);
+        let load = Load { blend, events: 1, guilds: 1, shards: 1, encoding, compression };
+        let server = Server::new(Streams::new(&load).expect("streams"), load).expect("a server");
+        let (port, world) = (server.port(), Arc::clone(&server.world));
+        std::thread::spawn(move || server.serve());
+        let refused = || world.state().refused.clone();
+
+        let right = "/?v=10&encoding=json&compress=zlib-stream";
+        assert_eq!(asked(port, right), "HTTP/1.1 101");
+        assert_eq!(refused(), "");
+        for wrong in [
+            "/?v=10&encoding=json&compress=zstd-stream",
+            "/?v=10&encoding=etf&compress=zlib-stream",
+            "/?v=10&encoding=json",
+        ] {
+            assert_eq!(asked(port, wrong), "HTTP/1.1 400");
+            assert_eq!(refused(), wrong);
+        }
     }
 }

@@ -23,7 +23,8 @@ pub struct Mix {
 }
 
 /// What is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Blend {
     /// All kinds.
     Everything,

@@ -7,6 +7,7 @@ use super::{Live, REST_NS};
 use crate::core::buffers::Buffers;
 use crate::core::descriptor::Descriptor;
 use crate::core::errors::TakeError;
+use crate::core::words::early::Death;
 use crate::core::words::letter::{Condition, Head, Kept};
 use crate::core::words::peers::Peers;
 use crate::core::words::word::{Counts, State, Word};
@@ -18,7 +19,9 @@ use crate::core::worker::{Taken, Worker};
 impl Worker {
     /// Whether the file has a record that may be given.
     pub(in crate::core::worker) fn has_aside(&self) -> bool {
-        !self.desk.is_alone() && self.candidates().next().is_some()
+        !self.asides.is_empty()
+            && self.desk.takes_nothing_until(&self.neighbours).is_none()
+            && self.candidates().next().is_some()
     }
 
     /// Records of the file that may be given, with their counts: the first of each lane, unless somebody who
@@ -82,13 +85,25 @@ impl Worker {
         &mut self,
         taken: &mut Vec<Taken>,
     ) -> Result<Option<Buffers>, TakeError> {
+        let fear = self.desk.look_what_is_feared(&self.neighbours);
         if !self.has_aside() {
             return Ok(None);
         }
-        let found: Vec<_> = self.candidates().collect();
+        let mut found: Vec<_> = self.candidates().collect();
+        found.sort_by_key(|(live, _)| fear.is_feared(live.position));
         for (live, counts) in found {
+            if fear.is_feared(live.position) && self.desk.lanes.is_any_ready() {
+                break;
+            }
+            let death = self.death_with(&live);
+            self.desk.about_to_take(live.position, &self.neighbours);
+            let buried = self.buried.len();
             match self.take_live(live, counts) {
                 Ok(Some((one, buffers))) => {
+                    self.desk.took(live.position, &self.neighbours);
+                    if let Some(Death::Early(with)) = death {
+                        self.neighbours.died_early(with);
+                    }
                     self.asides.due.remove(&live.position);
                     self.asides.out.insert(live.position);
                     self.desk.took_elsewhere(counts.is_suspect());
@@ -96,7 +111,12 @@ impl Worker {
                     self.note_taken(taken);
                     return Ok(Some(buffers));
                 }
-                Ok(None) => {}
+                Ok(None) => {
+                    let gave_up = counts.is_spent(self.post.attempts) && self.buried.len() > buried;
+                    if gave_up && fear.may_have_counted(live.position) {
+                        self.neighbours.gave_up();
+                    }
+                }
                 Err(error) => {
                     self.asides.rests_until = self.neighbours.now_ns() + REST_NS;
                     return Err(TakeError::Letters { position: live.position, error });
@@ -108,12 +128,16 @@ impl Worker {
 
     /// As they are once what its last owner died with is counted.
     fn counts_of(&self, live: &Live) -> Counts {
-        let Condition { kept, member, counts, .. } = live.condition;
-        let died = kept == Kept::Out
-            && member.is_some_and(|member| {
-                member != self.post.seat.member && self.neighbours.is_proven(member)
-            });
+        let counts = live.condition.counts;
+        let died = self.death_with(live) == Some(Death::Counts);
         if died { counts.died() } else { counts }
+    }
+
+    /// What is said of it by the death of another, who had it.
+    fn death_with(&self, live: &Live) -> Option<Death> {
+        let Condition { kept, member, .. } = live.condition;
+        let dead = member.filter(|&member| kept == Kept::Out && member != self.post.seat.member)?;
+        Some(self.neighbours.death(dead, live.position, self.asides.live.len() > 1))
     }
 
     fn take_live(&mut self, live: Live, counts: Counts) -> io::Result<Option<(Taken, Buffers)>> {

@@ -21,6 +21,7 @@ use crate::core::Position;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
 use crate::core::words::desk::Left;
+use crate::core::words::early::Death;
 use crate::core::words::lanes::Key;
 use crate::core::words::letter::{Condition, Head, Kept};
 use crate::core::words::peers::Peers;
@@ -106,13 +107,17 @@ impl Asides {
 impl Worker {
     /// Reads what waits in the group's file, if that changed. False while nothing may be given: nothing is known
     /// of the file, and it cannot be read.
+    #[inline]
     pub(super) fn read_asides(&mut self) -> bool {
         let seat = &self.post.seat;
         let at = seat.core.layout.group(seat.group);
         let version = seat.core.memory.load(at + group::FILE_VERSION, Ordering::Acquire);
-        if Some(version) == self.asides.version && !self.desk.met_aside {
-            return true;
-        }
+        let is_known = Some(version) == self.asides.version && !self.desk.met_aside;
+        is_known || self.read_asides_of(version)
+    }
+
+    fn read_asides_of(&mut self, version: u64) -> bool {
+        let seat = &self.post.seat;
         if self.asides.rests_until > self.neighbours.now_ns() {
             return self.asides.version.is_some();
         }
@@ -143,11 +148,17 @@ impl Worker {
 
 impl Post {
     /// Takes back what an earlier member in this seat had from the file when it died.
-    pub(super) fn reclaim_asides_of_predecessor(&self, proven: bool) -> io::Result<()> {
+    pub(super) fn reclaim_asides_of_predecessor(&self, peers: &impl Peers) -> io::Result<()> {
         self.with_letters(false, &mut |file| {
-            for head in file.live() {
+            let live = file.live();
+            let beside = live.len() > 1;
+            for head in live {
                 if head.condition.member == Some(self.seat.member) {
-                    file.change(head.number, head.condition.orphaned(proven))?;
+                    let death = peers.death(self.seat.member, head.position, beside);
+                    file.change(head.number, head.condition.orphaned(death == Death::Counts))?;
+                    if let (Kept::Out, Death::Early(with)) = (head.condition.kept, death) {
+                        peers.died_early(with);
+                    }
                 }
             }
             Ok(())

@@ -54,3 +54,20 @@ fn a_seq_from_beyond_any_number_is_refused() {
     assert_eq!(session.rewind(u64::MAX, Encoding::Json), Err(Refusal::Seq));
     assert_eq!(session.rewind(1, Encoding::Json), Ok(()));
 }
+
+/// Of two connections the one that resumes is told everything, however late the other one hears of it.
+#[test]
+fn who_resumes_shares_with_nobody() {
+    let session = session(limits());
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    session.attach(1, sender);
+    (0..3).for_each(|_| session.push(packet()));
+    assert_eq!(session.rewind(0, Encoding::Json), Ok(()));
+    assert!(matches!(receiver.try_recv(), Ok(Command::Cut)));
+    let mut taken = Vec::new();
+    session.take(1, usize::MAX, &mut taken);
+    assert!(taken.is_empty(), "it is the other's");
+    session.attach(2, mpsc::unbounded_channel().0);
+    assert_eq!(session.take(2, usize::MAX, &mut taken), 1);
+    assert_eq!(taken.len(), 3);
+}

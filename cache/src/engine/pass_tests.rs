@@ -1,0 +1,95 @@
+//! What a pass keeps of records that it leaves out.
+
+use mixcord_event::{Document, Header, Kind, Origin, Shard, record, topology};
+use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
+use mixcord_state::tables::CHANNEL_FACTS;
+use mixcord_state::{Arena, Cached, ChannelFacts, Writer};
+
+use super::input::{self, Input};
+use super::pass::{End, Pass};
+use super::tally::Tally;
+use super::work::{Ground, Work};
+use crate::annotate::Outputs;
+use crate::settings::Settings;
+use crate::store::{Notes, OpenBatch};
+
+/// Rings of the test's own; removed with it.
+struct Rings(Namespace);
+
+impl Drop for Rings {
+    fn drop(&mut self) {
+        let _ = self.0.remove_all();
+    }
+}
+
+/// P7: for each of them the history of a channel is looked at ahead, and none of them begins.
+#[test]
+fn what_was_read_for_records_that_are_left_out_is_given_up() {
+    const RECORDS: u64 = 200;
+    let name = format!("t{}-c-left-out", std::process::id());
+    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let bell = rings.0.bell().unwrap();
+    let geometry = Geometry::new(256, 1 << 18, 4, 1, 4).unwrap();
+    let make = |name: &str, group: &str| {
+        let group = GroupSpec::durable(group).from(Start::Earliest);
+        Producer::create(&rings.0, name, geometry, &[group], &bell).unwrap()
+    };
+    let mut out = make(topology::OUTPUT_RING, "test");
+    let ring = topology::shard_ring(0, 1);
+    let mut shard = make(&ring, topology::CACHE_GROUP);
+    let data = r#"{"id": "900", "channel_id": "200", "guild_id": "100", "content": "c"}"#;
+    let data = Document::from_json(data).unwrap();
+    let of = Shard { id: 0, count: 1 };
+    let kind = Kind::MESSAGE_UPDATE;
+    let header = Header { kind, key: 100, shard: of, received_us: 5, ..Header::default() };
+    for source in 0..RECORDS {
+        let mut bytes = Vec::new();
+        record::encode(&header, None, data.as_bytes(), None, &mut bytes);
+        shard.stage(&Meta { source, ..Meta::default() }, &[&bytes]).unwrap();
+    }
+    shard.publish();
+    let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+    assert!(input.fill(0, input::limits(1)).is_none());
+
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Writer::create(dir.path(), 64 << 20).unwrap();
+    let mut facts = ChannelFacts::default();
+    for id in 0..1000 {
+        facts.insert(Cached { id, received_us: 1 });
+    }
+    let history = facts.as_bytes().len();
+    store.put(CHANNEL_FACTS.at(100, 200), &[facts.as_bytes()]).unwrap();
+    store.commit((0, 0)).unwrap();
+
+    let mut arena = Arena::default();
+    let (mut notes, mut outputs) = (Notes::default(), Outputs::default());
+    let (settings, mut refusal) = (Settings::default(), String::new());
+    let mut begun = None;
+    let mut pass = Pass {
+        work: Work {
+            out: &mut out,
+            settings: &settings,
+            ground: Ground::Store(OpenBatch::new(&mut store, &mut arena)),
+            notes: &mut notes,
+            outputs: &mut outputs,
+            output_bytes_max: 5000,
+            refusal: &mut refusal,
+            tally: &mut Tally::default(),
+        },
+        left: usize::MAX,
+        cut_us: 5,
+        applied_us: 0,
+        begun: &mut begun,
+        too_much: None,
+        end: End::Enough,
+        torn: false,
+        beside: None,
+    };
+    pass.input((1, 0), &mut input, None).unwrap();
+    drop(pass);
+    assert_eq!(begun, None, "all were left out");
+    assert_eq!(input.reached(Origin::default()).map(|at| at.position), Some(RECORDS));
+    // Some are looked at ahead of the one whose turn it is, and memory is had in steps.
+    assert!(arena.bytes() < 20 * history, "{} of {history}", arena.bytes());
+    drop((out, shard, input));
+}
