@@ -25,6 +25,9 @@ run_stages() {
         echo "${bold}[$number/${#stages[@]}] $name${plain}"
         if ! "stage_$name"; then
             echo "${red}$name failed after $((SECONDS - started)) s${plain}" >&2
+            # What a machine that nobody can look at had left.
+            df -h . /tmp /dev/shm >&2 || true
+            uptime >&2 || true
             exit 1
         fi
         echo "${green}$name passed${plain} ${dim}in $((SECONDS - started)) s${plain}"

@@ -1,5 +1,6 @@
 //! A nats-server of a test's own.
 
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,7 +54,14 @@ impl Broker {
         command.arg(self.folder.join("jetstream")).args(&self.more);
         self.program = Some(Program::start("nats-server", &self.folder, &mut command)?);
         let address = ("127.0.0.1", self.port);
-        until("nats-server to listen", DEADLINE, || TcpStream::connect(address).is_ok())
+        // The system takes connections before the server does: only its greeting says that it is there.
+        until("nats-server to greet", DEADLINE, || {
+            let Ok(mut stream) = TcpStream::connect(address) else { return false };
+            let mut greeting = [0; 5];
+            stream.set_read_timeout(Some(DEADLINE)).is_ok()
+                && stream.read_exact(&mut greeting).is_ok()
+                && greeting == *b"INFO "
+        })
     }
 
     /// SIGKILL.

@@ -88,7 +88,7 @@ impl Fake {
     /// Starts the server and waits until it listens.
     ///
     /// # Errors
-    /// When it does not say within ten seconds where it listens.
+    /// When it does not say within a minute where it listens.
     pub fn start(folder: &Path, options: &FakeOptions) -> Result<Self> {
         let mut command = Command::new(Program::path("fake-discord"));
         command
@@ -100,7 +100,7 @@ impl Fake {
             .args(["--rate", &options.rate.to_string()])
             .args(&options.more);
         let program = Program::start("fake-discord", folder, &mut command)?;
-        until("fake-discord to listen", Duration::from_secs(10), || {
+        until("fake-discord to listen", Duration::from_secs(60), || {
             program.stdout().contains('\n')
         })?;
         let output = program.stdout();

@@ -118,7 +118,7 @@ impl Program {
     /// When the process cannot be waited for.
     pub fn kill(mut self) -> Result<Exit> {
         self.child.kill()?;
-        self.wait(Duration::from_secs(10))
+        self.wait(Duration::from_secs(60))
     }
 
     /// SIGTERM, and wait for the end.

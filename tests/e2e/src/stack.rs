@@ -98,7 +98,7 @@ impl Stack {
         }
         command.args(options);
         let program = Program::start("proxy", self.folder(), &mut command)?;
-        until("the proxy to listen", Duration::from_secs(10), || program.stdout().contains('\n'))?;
+        until("the proxy to listen", Duration::from_secs(60), || program.stdout().contains('\n'))?;
         let said = program.stdout();
         let address = said.trim().strip_prefix("listening on http://");
         let address = address.with_context(|| format!("it said {said:?}"))?.to_owned();
@@ -111,6 +111,8 @@ impl Stack {
     /// When it cannot be started.
     pub fn bridge(&self, end: &str, broker: &Broker, options: &[&str]) -> Result<Program> {
         let mut command = self.command("mixcord-bridge");
+        // A server takes no more streams than fit its disk.
+        command.env("MIXCORD_BRIDGE_STREAM_BYTES", "256MiB").env("MIXCORD_BRIDGE_RETAIN", "64MiB");
         command.args(["--nats", &broker.url(), end]).args(options);
         Program::start(&format!("bridge-{end}"), self.folder(), &mut command)
     }

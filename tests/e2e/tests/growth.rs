@@ -34,9 +34,9 @@ fn a_ring_is_grown_under_a_living_consumer_which_misses_nothing() -> Result<()> 
     );
 
     // The gateway first, so that both rings run empty; the session goes on.
-    gateway.terminate(Duration::from_secs(5))?;
-    let drained = || follower.read().is_ok() && stack.lag("journal").is_ok_and(|lag| lag == 0);
-    until("the rings to be drained", DEADLINE, drained)?;
+    gateway.terminate(DEADLINE)?;
+    let mut drained = || follower.read().is_ok() && stack.lag("journal").is_ok_and(|lag| lag == 0);
+    until("the output ring to be drained", DEADLINE, &mut drained)?;
     let shard_is_drained = || {
         stack.ls().is_ok_and(|ls| {
             let rings = ls["rings"].as_array().cloned().unwrap_or_default();
@@ -47,7 +47,9 @@ fn a_ring_is_grown_under_a_living_consumer_which_misses_nothing() -> Result<()> 
         })
     };
     until("the shard's ring to be drained", DEADLINE, shard_is_drained)?;
-    cache.terminate(Duration::from_secs(5))?;
+    // What the cache had read and not yet published by then.
+    until("the output ring to be drained", DEADLINE, &mut drained)?;
+    cache.terminate(DEADLINE)?;
     let larger = ["--output-slots", "4096", "--output-bytes", "4MiB"];
     let cache = stack.cache(&larger)?;
     let _gateway =

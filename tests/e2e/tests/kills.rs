@@ -55,7 +55,7 @@ fn gateway_stopped_and_started_again_resumes() -> Result<()> {
     let _cache = stack.cache(&[])?;
     let gateway = stack.gateway(&fake, "auto", &["--encoding", "json"])?;
     events_seen(&mut follower, EVENTS as usize / 4)?;
-    gateway.terminate(Duration::from_secs(5))?;
+    gateway.terminate(DEADLINE)?;
     let _gateway = stack.gateway(&fake, "auto", &["--encoding", "json"])?;
     let sent = follower.read_all(&fake, DEADLINE)?;
     compare(&sent, &follower.delivered, Order::Shard)?;

@@ -36,7 +36,7 @@ impl Reader {
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
         for line in lines.by_ref() {
-            if line? == "reading" {
+            if line?.ends_with("reading") {
                 return Ok(Self { child, _output: lines });
             }
         }

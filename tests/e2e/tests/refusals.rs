@@ -1,6 +1,7 @@
 //! What cannot work is refused with one clear line, exit code 78, and nothing left behind; and the
 //! token is nowhere to be seen (P9).
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -146,7 +147,12 @@ fn the_token_is_nowhere() -> Result<()> {
             vec![segment]
         };
         for file in files.iter().filter(|file| file.is_file()) {
-            assert!(!holds(&std::fs::read(file)?, secret), "the token is in {}", file.display());
+            // A draft of the store gets its name, or is gone, between the list and the look.
+            let bytes = match std::fs::read(file) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                bytes => bytes?,
+            };
+            assert!(!holds(&bytes, secret), "the token is in {}", file.display());
         }
     }
     Ok(())

@@ -126,8 +126,13 @@ fn pictures(browser: &Browser) -> Result<()> {
 fn the_page_shows_what_ls_says_also_while_shards_die() -> Result<()> {
     let stack = Stack::new()?;
     let more = ["--identify-seconds", "0.1"].map(str::to_owned).to_vec();
-    let options =
-        FakeOptions { shards: SHARDS, events: 2_000, rate: 200, more, ..FakeOptions::default() };
+    let options = FakeOptions {
+        shards: SHARDS,
+        events: 1_000_000,
+        rate: 200,
+        more,
+        ..FakeOptions::default()
+    };
     let fake = Fake::start(stack.folder(), &options)?;
     let spacing = ["--identify-spacing-ms", "150", "--ring-bytes", "256KiB"];
     let _first = stack.gateway(&fake, "0..3/8", &spacing)?;
@@ -148,7 +153,7 @@ fn the_page_shows_what_ls_says_also_while_shards_die() -> Result<()> {
     })?;
     pictures(&browser)?;
 
-    fake.until_finished(PATIENCE)?;
+    fake.post("/fake/pause")?;
     let idle = |shown: &Shown| all_connected(shown) && shown.groups.get("bot") == Some(&(0, 1));
     agree(&stack, &browser, "all to be connected and handled", idle)?;
     until("the page to say that all is well", PATIENCE, || {
@@ -171,6 +176,6 @@ fn the_page_shows_what_ls_says_also_while_shards_die() -> Result<()> {
     agree(&stack, &browser, "all to be back", all_connected)?;
     assert_eq!(browser.complaints()?, Vec::<String>::new());
     assert!(monitor.is_running());
-    assert_eq!(monitor.terminate(Duration::from_secs(5))?.code, Some(0));
+    assert_eq!(monitor.terminate(PATIENCE)?.code, Some(0));
     Ok(())
 }

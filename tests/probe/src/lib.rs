@@ -5,7 +5,10 @@ pub mod clock;
 mod histogram;
 
 use std::io::{BufRead, Write};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +113,6 @@ impl Probe {
     /// tells how long it took.
     #[inline]
     pub fn event(&self, sum: u64, text: Option<&str>) {
-        self.events.fetch_add(1, Relaxed);
         self.checksum.fetch_add(sum, Relaxed);
         if let Some((written, due)) = text.and_then(times)
             && written > 0
@@ -119,6 +121,8 @@ impl Probe {
             self.from_write.count(now.saturating_sub(written));
             self.from_due.count(now.saturating_sub(due));
         }
+        // Last, and read first: whoever sees an event counted sees its latency, too.
+        self.events.fetch_add(1, Release);
     }
 
     /// Notes that something came. Costs a look at the clock.
@@ -138,7 +142,7 @@ impl Probe {
     pub fn counts(&self) -> Counts {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
         Counts {
-            events: of(&self.events),
+            events: self.events.load(Acquire),
             guilds: of(&self.guilds),
             others: of(&self.others),
             errors: of(&self.errors),

@@ -98,7 +98,7 @@ fn a_second_sender_of_the_same_shards_is_refused_with_one_line() -> Result<()> {
 
 #[test]
 fn a_shard_that_moves_to_another_machine_is_followed_there() -> Result<()> {
-    let Some(machines) = Divided::new(&options(2, 20_000, 400))? else { return Ok(()) };
+    let Some(machines) = Divided::new(&options(2, 1_000_000, 400))? else { return Ok(()) };
     let (_tail, mut there) = journal(&machines.far)?;
     let _cache = machines.far.cache(&[])?;
     let _receive = machines.bridge("receive", &machines.far)?;

@@ -143,7 +143,7 @@ fn a_server_with_the_shortest_messages_is_taken_and_a_shorter_one_refused() -> R
     let Some(broker) = Broker::start(stack.folder(), &server)? else { return Ok(()) };
     for end in ["send", "receive"] {
         let exit = stack.bridge(end, &broker, &[])?.wait(Duration::from_secs(20))?;
-        ensure!(exit.code == Some(78) && exit.stderr.lines().count() == 1, "{exit:?}");
+        ensure!(exit.code == Some(78) && told(&exit).count() == 1, "{exit:?}");
         ensure!(exit.stderr.contains("set max_payload"), "{exit:?}");
     }
     Ok(())
