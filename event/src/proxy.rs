@@ -1,4 +1,4 @@
-//! What a proxy says of itself: a [board](crate::board) in its folder.
+//! What a proxy says of itself: a board in its folder.
 
 use serde::{Deserialize, Serialize};
 
