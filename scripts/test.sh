@@ -3,7 +3,7 @@
 #
 #   scripts/test.sh           the whole suite, bounded forms of the long proofs
 #   scripts/test.sh --full    the long forms too (soaks, fuzzing for minutes)
-#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build test doc fresh package units deb e2e
+#   scripts/test.sh STAGE...  only these stages: fmt lint deny other msrv build doc test fresh package units deb e2e
 #                             cluster web clients proofs
 #
 # Tests are run by cargo nextest where it is installed, else by cargo test; MIXCORD_TEST_RUNNER=nextest
@@ -194,4 +194,4 @@ stage_proofs() {
         { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
 }
 
-run_stages "${wanted[@]:-fmt lint deny other msrv build test doc fresh package units deb e2e cluster web clients proofs}"
+run_stages "${wanted[@]:-fmt lint deny other msrv build doc test fresh package units deb e2e cluster web clients proofs}"

@@ -100,7 +100,7 @@ fn tail_ends_with_3_when_the_time_is_up() {
     assert!(text(&output.stderr).contains("mixcord-cache"), "{output:?}");
     rig.create_ring();
     rig.message(1, 1);
-    let output = run(&rig, &["tail", "--from", "earliest", "--count", "2", "--timeout", "0.5"]);
+    let output = run(&rig, &["tail", "--from", "earliest", "--count", "2", "--timeout", "3"]);
     assert_eq!((output.status.code(), lines(&output).len()), (Some(3), 1), "{output:?}");
 }
 

@@ -257,7 +257,7 @@ pub(crate) fn guild(id: u64, description: &str) -> (&'static str, Json) {
 
 /// Waits for something to become true.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + Duration::from_secs(20);
+    let end = std::time::Instant::now() + Duration::from_secs(120);
     while !holds() {
         assert!(std::time::Instant::now() < end, "never came: {what}");
         std::thread::sleep(Duration::from_millis(5));

@@ -11,7 +11,7 @@ use mixcord::{Consumer, Error, Event, Identity, Kind, Stop, atoms};
 use proptest::prelude::*;
 use serde_json::json;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn number(event: &Event) -> u64 {
     event.data().get(atoms::ID).and_then(|id| id.as_u64()).unwrap_or(u64::MAX)

@@ -516,7 +516,7 @@ fn p3_a_ready_that_cannot_be_decoded_is_tried_again_and_told() {
         })
     });
     let instance = Instance::new();
-    let options = [&JSON[..], &["--hello-timeout-ms", "150"]].concat();
+    let options = [&JSON[..], &["--hello-timeout-ms", "2000"]].concat();
     let gateway = instance.start(&server.api_url(), &options);
     let mut reader = Reader::new(&instance);
     reader.until("READY", |got| got.iter().any(|got| got.kind == "READY"));
@@ -553,7 +553,7 @@ fn hello_that_never_comes_and_a_resume_url_that_points_nowhere() {
         })
     });
     let instance = Instance::new();
-    let options = [&JSON[..], &["--hello-timeout-ms", "150"]].concat();
+    let options = [&JSON[..], &["--hello-timeout-ms", "2000"]].concat();
     let gateway = instance.start(&server.api_url(), &options);
     let mut reader = Reader::new(&instance);
     reader.until("RESUMED", |got| got.iter().any(|got| got.kind == "RESUMED"));

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 pub(crate) const TOKEN: &str = "MTE3NTYyMzQ4MjM3NDkx.suite-Secret.0123456789abcdefghijklm";
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) const SIGTERM: i32 = nix::libc::SIGTERM;
 pub(crate) const SIGKILL: i32 = nix::libc::SIGKILL;
 

@@ -330,7 +330,7 @@ fn g40_two_sessions_of_one_shard_side_by_side() {
             "--api-url",
             &fake.api_url(),
             "--identify-spacing-ms",
-            "350",
+            "1000",
         ]);
         instance.spawn(command)
     };
@@ -387,7 +387,7 @@ fn shard_states_are_told_on_each_change() {
 fn a_shards_status_is_in_its_ring() {
     let fake = Fake::start(|config| {
         config.shards = 1;
-        config.heartbeat_ms = 100;
+        config.heartbeat_ms = 500;
     });
     let instance = Instance::new();
     let gateway = instance.start(&fake.api_url(), &[]);
@@ -398,7 +398,7 @@ fn a_shards_status_is_in_its_ring() {
         let bytes = ring.checkpoint().expect("a checkpoint");
         ShardStatus::decode(&bytes).expect("a status")
     };
-    until("ten latencies", || status().latencies_us.len() == 10);
+    until("three latencies", || status().latencies_us.len() >= 3);
     let last = fake.last_seqs().into_values().max();
     assert_eq!((status().state.as_str(), status().session, status().seq), ("connected", 1, last));
     fake.post("/fake/disconnect?how=cut");

@@ -27,7 +27,7 @@ fn g6_a_log_that_nobody_reads_holds_up_nothing() {
     let fake = Fake::start(|config| {
         config.shards = SHARDS;
         config.guilds = 8;
-        config.heartbeat_ms = 200;
+        config.heartbeat_ms = 1_000;
     });
     let instance = Instance::new();
     let mut command = instance.command();

@@ -190,8 +190,8 @@ fn g22_a_pause_loses_nothing_and_ends_by_itself() {
     assert_eq!(fake.logged("resume").len(), 0);
     assert_eq!(pause(0), Reply::Accepted);
     until("both to go on", || fake.logged("resume").len() == 2);
-    // One second, and nobody who ends it.
-    until("all to be in the rings again", || pause(1) == Reply::Accepted);
+    // Three seconds, and nobody who ends it.
+    until("all to be in the rings again", || pause(3) == Reply::Accepted);
     until("both to go on by themselves", || fake.logged("resume").len() == 4);
     assert_eq!(gateway.log().matches("the pause is over").count(), 2, "{}", gateway.log());
     reader.until_all(&fake);

@@ -146,7 +146,7 @@ fn g16_a_shard_whose_sessions_fail_is_not_left_in_the_dark() {
     let fake = Fake::start(|config| config.shards = 1);
     fake.change(
         "/fake/bot",
-        &json!({"total": 10, "remaining": 10, "reset_after": 4_000, "max_concurrency": 1}),
+        &json!({"total": 10, "remaining": 10, "reset_after": 60_000, "max_concurrency": 1}),
     );
     let instance = Instance::new();
     let gateway = instance.start(&fake.api_url(), &["--reconnect-max-ms", "100"]);

@@ -66,7 +66,7 @@ fn a_writer_at_work_is_survived() {
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     let (begin, mut rounds) = (Instant::now(), 0);
     let written = AtomicU64::new(0);
-    while begin.elapsed() < at_work() {
+    while rounds < 12 || begin.elapsed() < at_work() {
         damage::put(&instance.namespace, &sound);
         let file = segment(&instance.namespace);
         let over = AtomicBool::new(false);
@@ -228,7 +228,7 @@ fn damage_is_told_or_does_no_harm() {
     let geometry = Geometry::new(SLOTS as u32, damage::PAYLOAD, 2, PARTITIONS as u16, 4).unwrap();
     let mut numbers = Numbers(0xD1B5_4A32_D192_ED03);
     let (begin, mut rounds, mut told) = (Instant::now(), 0, 0);
-    while begin.elapsed() < at_work() {
+    while rounds < 12 || begin.elapsed() < at_work() {
         let (at, value) = one_word(&mut numbers);
         let when = numbers.below(RECORDS);
         let producer =

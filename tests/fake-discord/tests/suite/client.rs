@@ -16,7 +16,7 @@ use crate::etf::{json_of, term};
 use crate::inflate::Inflate;
 
 /// Far longer than anything takes: a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const ALL: u64 = 0x0331_FFFF;
 pub(crate) const JSON: &str = "v=10&encoding=json";
 
