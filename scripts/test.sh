@@ -95,12 +95,25 @@ stage_msrv() {
     fi
 }
 stage_build() { cargo build --bins --examples; }
+# tests_of IN|NOT PACKAGE...: tests of these of the default members, or of all others. nextest always builds all of
+# them: each choice of packages has features of its own, for which dependencies would be built anew.
+tests_of() {
+    local which=$1 packages=
+    shift
+    if [ "$runner" = nextest ]; then
+        packages=$(printf ' + package(%s)' "$@")
+        packages="(${packages# + })"
+        [ "$which" = IN ] || packages="not $packages"
+        run_tests --all-targets -E "$packages"
+    elif [ "$which" = IN ]; then
+        run_tests "${@/#/--package=}"
+    else
+        run_tests --workspace --exclude=mixcord-bench --exclude=mixcord-peers --all-targets "${@/#/--exclude=}"
+    fi
+}
 # The end-to-end tests start many processes each and come in a stage of their own, with the quick form of the
 # pipeline's benchmark.
-stage_test() {
-    run_tests --workspace --exclude mixcord-e2e --exclude mixcord-pipeline --exclude mixcord-bench \
-        --exclude mixcord-peers --all-targets
-}
+stage_test() { tests_of NOT mixcord-e2e mixcord-pipeline; }
 stage_doc() {
     cargo test --doc --features mixcord/testing,mixcord/twilight,mixcord/serenity &&
         RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet \
@@ -132,12 +145,17 @@ stage_package() {
 stage_units() { packaging/check.sh; }
 # The Debian package, made of what was built for the tests: installed, run, upgraded and purged in a root of its own.
 stage_deb() { packaging/debian/check.sh; }
-stage_e2e() { MIXCORD_TEST_WITHOUT_NATS=1 run_tests -p mixcord-e2e -p mixcord-pipeline; }
+stage_e2e() { MIXCORD_TEST_WITHOUT_NATS=1 tests_of IN mixcord-e2e mixcord-pipeline; }
 # Two machines with a real nats-server between them.
 stage_cluster() {
     . scripts/lib/nats.sh
     if find_nats; then
-        cargo build --bins && run_tests -p mixcord-e2e --test bridge
+        # The upgrade's test leaves programs of another build.
+        if [ "$runner" = nextest ]; then
+            stage_build && run_tests --all-targets -E "package(mixcord-e2e) & binary(bridge)"
+        else
+            stage_build && run_tests -p mixcord-e2e --test bridge
+        fi
     else
         skipped "two machines, for want of a nats-server"
     fi
@@ -151,7 +169,7 @@ stage_web() {
     if ! command -v chromedriver >/dev/null 2>&1; then
         skipped "Chromium is not installed (on Debian: apt-get install chromium chromium-driver)"
     elif [ "$runner" = nextest ]; then
-        cargo nextest run --run-ignored only -p mixcord-e2e --test web
+        cargo nextest run --run-ignored only --all-targets -E "package(mixcord-e2e) & binary(web)"
     else
         cargo test -p mixcord-e2e --test web -- --ignored
     fi
