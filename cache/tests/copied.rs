@@ -10,9 +10,10 @@ use common::small_shm::in_a_small_shm;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, EnvOpenOptions};
 use mixcord_cache::engine::Progress;
-use mixcord_event::topology;
+use mixcord_event::{Value, atoms, topology};
 use mixcord_ring::Ring;
-use mixcord_state::{Arena, Checkpoint, Read, Resource, State, Table};
+use mixcord_state::tables::CHANNEL_FACTS;
+use mixcord_state::{Arena, ChannelFacts, Checkpoint, Key, Read, Resource, State, Table};
 use serde_json::{Value as Json, json};
 
 type Event = (&'static str, Json);
@@ -40,7 +41,7 @@ fn edit(id: u64, content: &str) -> Event {
 
 /// The keys of LMDB: big-endian numbers, as many as the table's keys have. Messages stood under the time of
 /// their receipt and their id.
-fn key_in_lmdb(key: mixcord_state::Key) -> Vec<u8> {
+fn key_in_lmdb(key: Key) -> Vec<u8> {
     let (owner, id) = (key.owner(), key.id());
     let pair = |one: u64, other: u64| [one.to_be_bytes(), other.to_be_bytes()].concat();
     match key.table() {
@@ -61,7 +62,20 @@ fn into_lmdb(instance: &Instance, dir: &Path) {
     let mut entries = Vec::new();
     for table in Table::ALL {
         let read = disk.view(&arena).scan(table.all(), &mut |key, value| {
-            entries.push((table, key_in_lmdb(key), value.to_vec()));
+            let mut put = |key: Key, value: &[u8]| {
+                entries.push((key.table(), key_in_lmdb(key), value.to_vec()));
+            };
+            match table {
+                // In two values there, of which one alone says the guild.
+                Table::ChannelFacts => {}
+                Table::ChannelMap => {
+                    let facts = ChannelFacts::from_bytes(value).unwrap();
+                    let (guild, rest) = facts.parts();
+                    put(key, guild);
+                    put(CHANNEL_FACTS.at(facts.guild(), key.owner()), rest);
+                }
+                _ => put(key, value),
+            }
             true
         });
         read.unwrap();
@@ -121,6 +135,8 @@ fn p11_a_running_store_is_copied_with_its_positions() {
     let state = State::open(&instance.state_dir()).unwrap();
     assert_eq!(state.count(Resource::Members).unwrap(), 3000);
     assert!(state.entity(Resource::Messages, 200, 901).unwrap().is_some());
+    let channel = state.entity(Resource::Channels, 100, 200).unwrap().unwrap();
+    assert_eq!(channel.get(atoms::LAST_MESSAGE_ID).and_then(Value::as_id), Some(901));
     for gone in ["data.mdb", "lock.mdb"] {
         assert!(!instance.state_dir().join(gone).exists(), "{gone}");
     }

@@ -80,10 +80,9 @@ fn what_an_event_wants_is_what_it_asks_for() {
     for (kind, payload, keys, people) in wanted {
         let bytes = record_bytes(kind, &payload, cache.at);
         let record = Record::parse_head(&bytes).unwrap();
-        let wants = Wants::of(&record, &Names::of(record.data().as_map().unwrap()));
-        if let Some(id) = wants.message {
-            let channel = wants.values[0].unwrap();
-            let facts = compose::channel_facts(&cache.store, channel.owner(), channel.id());
+        let wants = Wants::of(&record, &Names::of(record.data().as_map().unwrap()), true);
+        if let Some((channel, id)) = wants.message {
+            let facts = compose::facts_of_channel(&cache.store, channel);
             assert!(facts.unwrap().unwrap().message(id).is_some(), "{kind}");
         }
         let asked = asked_keys(&mut cache, kind, &payload);

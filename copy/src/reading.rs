@@ -57,6 +57,8 @@ pub fn load<E: From<LoadError>>(
     let loaded = reading.end()?;
     writer.learn_shapes().map_err(LoadError::from)?;
     writer.commit((loaded.ring, loaded.position)).map_err(LoadError::from)?;
+    // The store that was copied may be of an older version than this one.
+    writer.join_channels().map_err(LoadError::from)?;
     Ok((writer, loaded))
 }
 

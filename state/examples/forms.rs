@@ -1,14 +1,14 @@
 //! What the forms of documents cost: a fixed number of puts or gets of one document, for callgrind.
 //!
-//!     forms plain|shaped|packed put|get member|presence|message COUNT
+//!     forms plain|shaped|short|packed put|get member|presence|message COUNT
 //!
-//! `plain` does the same in a table whose values have no forms. A put of `packed` is what the idle writer does with a
+//! `short` is `shaped` with short times and hashes. `plain` does the same in a table whose values have no forms. A put of `packed` is what the idle writer does with a
 //! message that lies by its shape.
 
 use std::hint::black_box;
 
 use mixcord_event::Document;
-use mixcord_state::tables::{EMOJIS, MESSAGES};
+use mixcord_state::tables::{EMOJIS, MEMBERS, MESSAGES};
 use mixcord_state::{Arena, Key, Writer};
 
 const MEMBER: &str = r#"{"roles": ["1000000000000001001", "1000000000000001002", "1000000000000001003"], "premium_since": null,
@@ -34,7 +34,7 @@ const BATCH: u64 = 256;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [form, what, document, count] = &arguments[..] else {
-        return Err("forms plain|shaped|packed put|get member|presence|message COUNT".into());
+        return Err("forms plain|shaped|short|packed put|get member|presence|message COUNT".into());
     };
     let json = match document.as_str() {
         "member" => MEMBER,
@@ -47,7 +47,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(&dir)?;
     let mut writer = Writer::create(&dir, 64 << 20)?;
     let key = |id: u64| -> Key {
-        if form == "plain" { EMOJIS.at(id % KEYS) } else { MESSAGES.at(0, id % KEYS) }
+        match form.as_str() {
+            "plain" => EMOJIS.at(id % KEYS),
+            "short" => MEMBERS.at(0, id % KEYS),
+            _ => MESSAGES.at(0, id % KEYS),
+        }
     };
     for id in 0..2 * KEYS {
         writer.put(key(id), &[&document])?;

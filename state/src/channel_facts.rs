@@ -1,5 +1,5 @@
-//! What is known about a channel or thread beside its own fields: its last message, and which of its
-//! messages are cached.
+//! What is known about a channel or thread beside its own fields: its guild, its last message, and which of
+//! its messages are cached.
 //!
 //! Messages themselves stand in the order in which they were received, whatever their channel: new ones
 //! come behind all others, and old ones go from the front. A channel's history says which are its own.
@@ -89,31 +89,36 @@ pub(crate) const fn time_of(key: Key) -> u64 {
 /// Id and receive time.
 type Entry = [u8; 16];
 
-/// A value of [`Table::ChannelFacts`](crate::Table::ChannelFacts): as it stands in the store, or with
-/// changes.
+/// A value of [`Table::ChannelMap`](crate::Table::ChannelMap): as it stands in the store, or with changes.
 ///
-/// A tag and an id for the last message, then sixteen bytes for each cached message in the order of
-/// their ids.
+/// The guild, a tag and an id for the last message, then sixteen bytes for each cached message in the order
+/// of their ids. Stores of before [`CHANNELS_WHOLE_SINCE`](crate::format::CHANNELS_WHOLE_SINCE) have it in two
+/// parts: the guild, and what is behind it ([`Table::ChannelFacts`](crate::Table::ChannelFacts)).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChannelFacts<'a> {
     bytes: Cow<'a, [u8]>,
 }
 
+/// Where the tag stands, and the id.
+const TAG: usize = 8;
+const LAST: usize = 9;
 /// Bytes before the history.
-const HEAD: usize = 9;
-
-impl Default for ChannelFacts<'_> {
-    fn default() -> Self {
-        Self { bytes: Cow::Borrowed(&[0; HEAD]) }
-    }
-}
+const HEAD: usize = 17;
 
 impl<'a> ChannelFacts<'a> {
+    /// Of a channel or thread of this guild, 0 for a private channel, nothing else is known.
+    #[must_use]
+    pub fn of(guild: u64) -> ChannelFacts<'static> {
+        let mut bytes = vec![0; HEAD];
+        bytes[..TAG].copy_from_slice(&guild.to_le_bytes());
+        ChannelFacts { bytes: Cow::Owned(bytes) }
+    }
+
     /// Reads a value.
     #[must_use]
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
         let history = bytes.get(HEAD..)?;
-        let whole = bytes[0] <= 2 && history.len().is_multiple_of(size_of::<Entry>());
+        let whole = bytes[TAG] <= 2 && history.len().is_multiple_of(size_of::<Entry>());
         whole.then_some(Self { bytes: Cow::Borrowed(bytes) })
     }
 
@@ -128,6 +133,23 @@ impl<'a> ChannelFacts<'a> {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Its two parts: the guild, and the rest.
+    #[must_use]
+    pub fn parts(&self) -> (&[u8], &[u8]) {
+        self.bytes.split_at(TAG)
+    }
+
+    /// The guild; 0 for a private channel.
+    #[must_use]
+    pub fn guild(&self) -> u64 {
+        self.bytes.first_chunk().map_or(0, |guild| u64::from_le_bytes(*guild))
+    }
+
+    /// It is in another guild.
+    pub fn set_guild(&mut self, guild: u64) {
+        self.bytes.to_mut()[..TAG].copy_from_slice(&guild.to_le_bytes());
     }
 
     /// The same, independent of the store.
@@ -145,8 +167,8 @@ impl<'a> ChannelFacts<'a> {
     /// Its last message.
     #[must_use]
     pub fn last_message(&self) -> LastMessage {
-        let id = self.bytes[1..].first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
-        match self.bytes[0] {
+        let id = self.bytes[LAST..].first_chunk().map_or(0, |id| u64::from_le_bytes(*id));
+        match self.bytes[TAG] {
             0 => LastMessage::Unknown,
             1 => LastMessage::None,
             _ => LastMessage::Id(id),
@@ -161,8 +183,8 @@ impl<'a> ChannelFacts<'a> {
             LastMessage::Id(id) => (2, id),
         };
         let bytes = self.bytes.to_mut();
-        bytes[0] = tag;
-        bytes[1..HEAD].copy_from_slice(&id.to_le_bytes());
+        bytes[TAG] = tag;
+        bytes[LAST..HEAD].copy_from_slice(&id.to_le_bytes());
     }
 
     /// How many messages are cached.
@@ -258,105 +280,4 @@ const fn span(place: usize) -> std::ops::Range<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cached(id: u64) -> Cached {
-        Cached { id, received_us: 1_000 + id }
-    }
-
-    fn ids(facts: &ChannelFacts<'_>) -> Vec<u64> {
-        facts.history().map(|message| message.id).collect()
-    }
-
-    #[test]
-    fn messages_stand_in_the_order_of_their_receipt_and_no_two_in_one_place() {
-        let sent = |us: u64, n: u64| ((us / 1000 - 1_420_070_400_000) << 22) | n;
-        let begin = 1_795_080_861_000_000;
-        let mut keys = Vec::new();
-        for received_us in (begin..begin + 200_000_000).step_by(999_983) {
-            keys.push(Cached { id: sent(received_us - 80_000, 1), received_us }.key());
-        }
-        assert!(keys.is_sorted() && keys.windows(2).all(|pair| pair[0] != pair[1]));
-        keys.dedup_by_key(|key| key.owner());
-        assert!(keys.len() <= 8, "{} owners", keys.len());
-        let odd = [0, 1, u64::MAX, 1 << 38, (1 << 38) - 1, 1 << 63];
-        let times = [0, 1, begin, begin + 1, (1 << 52) - 1, 1 << 26, (1 << 26) - 1];
-        let all =
-            odd.iter().flat_map(|&id| times.map(|received_us| Cached { id, received_us }.key()));
-        let mut all: Vec<_> = all.collect();
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), odd.len() * times.len());
-    }
-
-    #[test]
-    fn a_key_says_when_its_message_was_received() {
-        for received_us in [0, 1, (1 << 26) - 1, 1 << 26, 1_795_080_861_000_001] {
-            let minute = received_us >> 26 << 26;
-            let range = Cached::received_by(received_us);
-            for id in [0, 1, 1 << 38, u64::MAX] {
-                let key = Cached { id, received_us }.key();
-                assert_eq!(Cached::received_us_of(key), received_us);
-                assert!(range.contains(key));
-                assert!(range.contains(Cached { id, received_us: minute }.key()));
-                assert!(!range.contains(Cached { id, received_us: minute + (1 << 26) }.key()));
-            }
-        }
-    }
-
-    #[test]
-    fn a_history_stays_in_the_order_of_ids() {
-        let mut facts = ChannelFacts::default();
-        for id in [5, 9, 7, 3] {
-            assert_eq!(facts.insert(cached(id)), None);
-        }
-        let again = Cached { received_us: 1, ..cached(7) };
-        assert_eq!(facts.insert(again), Some(cached(7)));
-        assert_eq!(ids(&facts), [3, 5, 7, 9]);
-        assert_eq!(facts.message(7), Some(again));
-        assert_eq!(facts.message(4), None);
-        let between = |range| facts.history_in(range).map(|it| it.id).collect::<Vec<_>>();
-        assert_eq!(between(4..=7), [5, 7]);
-        assert_eq!(between(0..=u64::MAX).len(), 4);
-        #[expect(clippy::reversed_empty_ranges, reason = "a range that is empty")]
-        let none = between(7..=4);
-        assert!(none.is_empty());
-    }
-
-    #[test]
-    fn messages_go_by_choice_or_from_the_front() {
-        let mut facts = ChannelFacts::default();
-        facts.set_last_message(LastMessage::Id(9));
-        for id in 1..=6 {
-            facts.insert(cached(id));
-        }
-        facts.retain(|message| !matches!(message.id, 2 | 5 | 6));
-        assert_eq!((facts.count(), ids(&facts)), (3, vec![1, 3, 4]));
-        facts.remove_first(2);
-        assert_eq!(ids(&facts), [4]);
-        facts.remove_first(2);
-        assert_eq!((facts.count(), facts.last_message()), (0, LastMessage::Id(9)));
-    }
-
-    #[test]
-    fn facts_come_back_as_written() {
-        for last_message in [LastMessage::Unknown, LastMessage::None, LastMessage::Id(u64::MAX)] {
-            let mut facts = ChannelFacts::default();
-            facts.insert(cached(1));
-            facts.set_last_message(last_message);
-            let bytes = facts.as_bytes().to_vec();
-            let mut read = ChannelFacts::from_bytes(&bytes).unwrap();
-            assert_eq!((read.last_message(), ids(&read)), (last_message, vec![1]));
-            read.clear_history();
-            assert_eq!((read.last_message(), read.count()), (last_message, 0));
-        }
-    }
-
-    #[test]
-    fn foreign_bytes_are_refused() {
-        for bytes in [&[][..], &[0; 8], &[3; 9], &[0; 10], &[0; 24]] {
-            assert_eq!(ChannelFacts::from_bytes(bytes), None, "{bytes:?}");
-        }
-    }
-}
+mod tests;

@@ -67,7 +67,8 @@ pub fn channel(
 ) -> Result<bool, StoreError> {
     let Some(own) = read.get(table.at(guild, id))? else { return Ok(false) };
     let own = stored_map(own);
-    match channel_facts(read, guild, id)?.unwrap_or_default().last_message() {
+    let facts = channel_facts(read, guild, id)?;
+    match facts.map_or(LastMessage::Unknown, |facts| facts.last_message()) {
         LastMessage::Unknown => out.extend_from_slice(own.as_bytes()),
         LastMessage::None => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Null)], out),
         LastMessage::Id(id) => edit::with(own, &[(atoms::LAST_MESSAGE_ID, Value::Id(id))], out),
@@ -145,16 +146,13 @@ pub fn guild_facts(
     facts.map(Some).ok_or(StoreError::Damaged { key })
 }
 
-/// What is known about a channel or thread beside its fields.
+/// What is known about a channel or thread of this guild beside its fields.
 pub fn channel_facts(
     read: &(impl Read + ?Sized),
     guild: u64,
     channel: u64,
 ) -> Result<Option<ChannelFacts<'_>>, StoreError> {
-    let key = CHANNEL_FACTS.at(guild, channel);
-    let Some(bytes) = read.get(key)? else { return Ok(None) };
-    let facts = ChannelFacts::from_bytes(bytes);
-    facts.map(Some).ok_or(StoreError::Damaged { key })
+    Ok(facts_of_channel(read, channel)?.filter(|facts| facts.guild() == guild))
 }
 
 /// What is known about a channel or thread, wherever it is.
@@ -162,8 +160,26 @@ pub fn facts_of_channel(
     read: &(impl Read + ?Sized),
     channel: u64,
 ) -> Result<Option<ChannelFacts<'_>>, StoreError> {
-    let Some(guild) = guild_of_channel(read, channel)? else { return Ok(None) };
-    channel_facts(read, guild, channel)
+    let key = CHANNEL_MAP.at(channel);
+    let Some(bytes) = read.get(key)? else { return Ok(None) };
+    if let Ok(guild) = <[u8; 8]>::try_from(bytes) {
+        return facts_apart(read, u64::from_le_bytes(guild), channel);
+    }
+    let facts = ChannelFacts::from_bytes(bytes);
+    facts.map(Some).ok_or(StoreError::Damaged { key })
+}
+
+/// The same in a store of before, where all but the guild lies elsewhere.
+#[cold]
+fn facts_apart(
+    read: &(impl Read + ?Sized),
+    guild: u64,
+    channel: u64,
+) -> Result<Option<ChannelFacts<'static>>, StoreError> {
+    let key = CHANNEL_FACTS.at(guild, channel);
+    let Some(rest) = read.get(key)? else { return Ok(None) };
+    let facts = ChannelFacts::from_vec([&guild.to_le_bytes(), rest].concat());
+    facts.map(Some).ok_or(StoreError::Damaged { key })
 }
 
 /// The guild of a channel or thread; 0 for a private channel.

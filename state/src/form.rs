@@ -6,7 +6,8 @@
 //! | byte | then |
 //! |---|---|
 //! | `1F` | by its shape: the shape's number, two bytes, then the rest ([`mixcord_event::shape`]) |
-//! | `1E` | the same, the rest compressed: the shape's number, the length of the rest, two bytes each, then a frame of zstd (`packed.rs`) |
+//! | `1D` | the same, times and hashes in the rest made short: the shape's number, the bytes that this gains, one byte, then the rest |
+//! | `1E` | as `1F`, the rest compressed: the shape's number, the length of the rest, two bytes each, then a frame of zstd (`packed.rs`) |
 //!
 //! A user's has the number of its guilds before ([`Tally`](crate::Tally)). A form that is added needs a higher
 //! version of the store, or programs of before would not know what they see (P11).
@@ -18,12 +19,24 @@ use crate::{Arena, Key, StoreError, Table, packed};
 /// A document by its shape.
 pub(crate) const SHAPED: u8 = 0x1F;
 /// Bytes before the rest of one.
-pub(crate) const SHAPED_HEAD: usize = 3;
+const SHAPED_HEAD: usize = 3;
+/// A document by its shape, with short times and hashes.
+pub(crate) const SHORTENED: u8 = 0x1D;
+const SHORTENED_HEAD: usize = 4;
 /// A document by its shape, compressed.
 pub(crate) const PACKED: u8 = 0x1E;
 const PACKED_HEAD: usize = 5;
 /// Bytes that are no tags of documents.
 const FORMS: std::ops::RangeInclusive<u8> = 0x12..=0x1F;
+
+/// What stands before the rest of a document by its shape, whose rest gained so many bytes: the first so many of these.
+pub(crate) const fn head_of(shape: u16, gain: u8) -> ([u8; SHORTENED_HEAD], usize) {
+    let [low, high] = shape.to_le_bytes();
+    match gain {
+        0 => ([SHAPED, low, high, 0], SHAPED_HEAD),
+        gain => ([SHORTENED, low, high, gain], SHORTENED_HEAD),
+    }
+}
 
 /// Where shapes are found by their numbers.
 pub(crate) trait Shapes {
@@ -61,6 +74,12 @@ pub(crate) const fn document_at(table: Table) -> Option<usize> {
     }
 }
 
+/// Whether times and hashes in a table's documents are made short. They are text in messages: those that rest are
+/// compressed, by a dictionary of such texts.
+pub(crate) const fn is_shortened(table: Table) -> bool {
+    !matches!(table, Table::Messages)
+}
+
 /// A value in a form, ready to be written as it was put.
 pub(crate) struct Formed<'a> {
     key: Key,
@@ -73,8 +92,12 @@ pub(crate) struct Formed<'a> {
 /// What a document has beside its shape.
 #[derive(Clone, Copy)]
 enum Rest<'a> {
-    Plain(&'a [u8]),
-    Packed { len: usize, frame: &'a [u8] },
+    /// And the bytes that it is shorter than what it was made of.
+    Plain(&'a [u8], usize),
+    Packed {
+        len: usize,
+        frame: &'a [u8],
+    },
 }
 
 /// What a form says, in words that are none of the value's.
@@ -83,8 +106,15 @@ struct Head {
     /// Where the document begins.
     at: usize,
     shape: u16,
-    /// Bytes of the rest, where they are compressed.
-    packed_len: Option<usize>,
+    rest: RestHead,
+}
+
+#[derive(Clone, Copy)]
+enum RestHead {
+    /// So many bytes before the rest, and those that were gained in it.
+    Plain(usize, usize),
+    /// Bytes of the rest, before they were compressed.
+    Packed(usize),
 }
 
 impl Head {
@@ -99,23 +129,26 @@ impl Head {
     }
 
     fn read(key: Key, document: &[u8], at: usize) -> Result<Self, StoreError> {
-        let (number, packed_len) = match *document {
-            [SHAPED, low, high, ..] => ([low, high], None),
-            [PACKED, low, high, len_low, len_high, ..] => {
-                ([low, high], Some(u16::from_le_bytes([len_low, len_high]).into()))
+        let (number, rest) = match *document {
+            [SHAPED, low, high, ..] => ([low, high], RestHead::Plain(SHAPED_HEAD, 0)),
+            [SHORTENED, low, high, gain, ..] => {
+                ([low, high], RestHead::Plain(SHORTENED_HEAD, gain.into()))
             }
-            [SHAPED | PACKED, ..] | [] => return Err(StoreError::Damaged { key }),
+            [PACKED, low, high, len_low, len_high, ..] => {
+                ([low, high], RestHead::Packed(u16::from_le_bytes([len_low, len_high]).into()))
+            }
+            [SHAPED | SHORTENED | PACKED, ..] | [] => return Err(StoreError::Damaged { key }),
             [form, ..] => return Err(StoreError::UnknownForm { key, form }),
         };
-        Ok(Self { at, shape: u16::from_le_bytes(number), packed_len })
+        Ok(Self { at, shape: u16::from_le_bytes(number), rest })
     }
 
     /// The value with this head.
     fn formed<'a>(self, key: Key, value: &'a [u8], shape: &'a Shape) -> Formed<'a> {
         let (head, document) = value.split_at(self.at);
-        let rest = match self.packed_len {
-            None => Rest::Plain(&document[SHAPED_HEAD..]),
-            Some(len) => Rest::Packed { len, frame: &document[PACKED_HEAD..] },
+        let rest = match self.rest {
+            RestHead::Plain(head, gain) => Rest::Plain(&document[head..], gain),
+            RestHead::Packed(len) => Rest::Packed { len, frame: &document[PACKED_HEAD..] },
         };
         Formed { key, head, shape, rest }
     }
@@ -156,7 +189,7 @@ impl<'a> Formed<'a> {
     /// Bytes of the value as it was put.
     pub(crate) fn len(&self) -> usize {
         let rest = match self.rest {
-            Rest::Plain(rest) => rest.len(),
+            Rest::Plain(rest, gain) => rest.len() + gain,
             Rest::Packed { len, .. } => len,
         };
         self.head.len() + self.shape.document_len(rest)
@@ -168,7 +201,7 @@ impl<'a> Formed<'a> {
         let (before, document) = out.split_at_mut(head.len());
         before.copy_from_slice(head);
         let whole = match rest {
-            Rest::Plain(rest) => shape.join(rest, document),
+            Rest::Plain(rest, _) => shape.join(rest, document),
             Rest::Packed { len, frame } => {
                 let mut rest = vec![0; len];
                 packed::unpack(frame, &mut rest) && shape.join(&rest, document)

@@ -44,11 +44,14 @@ const TITLE: &str = "mixcord-state ";
 /// | 3 | in LMDB: copied |
 /// | 4 | a table |
 /// | 5 | documents in it may have a form (`form.rs`); a voice state has no member where that is cached |
-pub(crate) const VERSION: u32 = 5;
+/// | 6 | times and hashes in a form may be short; what is known about a channel lies with its guild, in one value |
+pub(crate) const VERSION: u32 = 6;
 /// Those that are read and written as they are: a table stays of the version that made it.
 pub(crate) const VERSIONS: RangeInclusive<u32> = 4..=VERSION;
 /// The first version in which voice states are kept without their member, and composed with it by whoever reads.
 pub const COMPOSED_SINCE: u32 = 5;
+/// The first version in which what is known about a channel lies in one value with its guild.
+pub const CHANNELS_WHOLE_SINCE: u32 = 6;
 /// The version before the table, whose store is copied.
 const COPIED_VERSION: u32 = 3;
 
@@ -199,7 +202,10 @@ mod tests {
         let newer = |by: &str| Standing::Newer { by: by.to_owned() };
         let judge = |format: &str, written_by: &str| judge(format, written_by, "this boot");
         let ours = format_of(VERSION, "this boot");
-        assert_eq!(judge(&format_of(4, "this boot"), &written_by()), Standing::Readable);
+        for before in [4, 5] {
+            let before = format_of(before, "this boot");
+            assert_eq!(judge(&before, &written_by()), Standing::Readable);
+        }
         assert_eq!(judge(&ours, &written_by()), Standing::Readable);
         // Of the release before this file, and of one that says more than it has to.
         assert_eq!(judge(&ours, ""), Standing::Readable);
@@ -213,7 +219,7 @@ mod tests {
             assert_eq!(judge(&ours, &said), newer("mixcord-cache 9.0.0"), "{what}");
         }
         let boot = "this boot";
-        for version in ["6", "11", "5 keys=900"] {
+        for version in ["7", "11", "6 keys=900"] {
             let said = format!("mixcord-state {version}\n{boot}\n");
             assert_eq!(judge(&said, "mixcord-cache 9.0.0\n"), newer("mixcord-cache 9.0.0"));
             assert_eq!(judge(&said, ""), newer("a newer mixcord-cache"));

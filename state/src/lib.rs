@@ -20,6 +20,7 @@ mod form;
 #[cfg(test)]
 mod form_tests;
 pub mod format;
+mod joining;
 mod key;
 pub mod meta;
 mod packed;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, EMOJIS, ROLES};
+use crate::tables::{CHANNEL_MAP, CHANNELS, EMOJIS, ROLES};
 use crate::{State, Writer, format};
 
 fn private_dir() -> tempfile::TempDir {
@@ -94,7 +94,7 @@ fn a_page_of_large_entities_is_short() {
 
 #[test]
 fn messages_come_from_either_side_of_one() {
-    let mut facts = crate::ChannelFacts::default();
+    let mut facts = crate::ChannelFacts::of(4);
     let mut entries = Vec::new();
     for id in (0..600).chain([u64::MAX]) {
         // Received in another order than that of their ids.
@@ -103,8 +103,7 @@ fn messages_come_from_either_side_of_one() {
         entries.push((message.key(), document.unwrap().into_bytes()));
         facts.insert(message);
     }
-    entries.push((CHANNEL_FACTS.at(4, 7), facts.into_bytes()));
-    entries.push((CHANNEL_MAP.at(7), 4_u64.to_le_bytes().to_vec()));
+    entries.push((CHANNEL_MAP.at(7), facts.into_bytes()));
     let state = Store::new(entries);
     let ids =
         |scan| -> Vec<u64> { pages(&state, scan).concat().into_iter().map(|(_, id)| id).collect() };

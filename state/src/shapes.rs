@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use mixcord_event::shape::{Apart, Shape};
 use mixcord_table::Reader;
 
-use crate::form::{SHAPED_HEAD, Shapes};
+use crate::form::{Shapes, head_of};
 use crate::settle::settle;
 use crate::table::at;
 use crate::{StoreError, Table, meta};
@@ -116,10 +116,17 @@ impl Book {
     }
 
     /// Takes a document of a table apart where that takes less room, `head` bytes being before it: the number of its
-    /// shape.
+    /// shape. Where `shortens` is said, times and hashes are made short.
     #[inline]
-    pub(crate) fn take_apart(&mut self, table: Table, document: &[u8], head: usize) -> Option<u16> {
+    pub(crate) fn take_apart(
+        &mut self,
+        table: Table,
+        document: &[u8],
+        head: usize,
+        shortens: bool,
+    ) -> Option<u16> {
         let Self { apart, shapes, latest, .. } = self;
+        apart.shorten(shortens);
         let latest = &mut latest[table.index()];
         for place in 0..LATEST {
             let number = latest[place];
@@ -143,12 +150,18 @@ impl Book {
 
     /// Whether a document takes less by its shape.
     fn is_less(&self, document: &[u8], head: usize) -> bool {
-        units(head + SHAPED_HEAD + self.rest().len()) < units(head + document.len())
+        let form = head_of(0, self.gain()).1;
+        units(head + form + self.rest().len()) < units(head + document.len())
     }
 
     /// The rest of the document that was taken apart last.
     pub(crate) fn rest(&self) -> &[u8] {
         self.apart.rest()
+    }
+
+    /// The bytes by which it is shorter than what it was made of.
+    pub(crate) const fn gain(&self) -> u8 {
+        self.apart.gain()
     }
 
     /// The number of the shape at hand, if it is one of many; a new one where `shapes_max` are not given yet.

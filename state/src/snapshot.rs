@@ -9,8 +9,9 @@ use crate::query::entity;
 use crate::source::Source;
 use crate::table::at;
 use crate::tables::{
-    CHANNEL_FACTS, CHANNELS, EMOJIS, GUILD_FACTS, GUILDS, MEMBERS, PRESENCES, ROLE_ORDER, ROLES,
-    SCHEDULED_EVENTS, SOUNDS, STAGE_INSTANCES, STICKERS, THREADS, USERS, VOICE_STATES,
+    CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, EMOJIS, GUILD_FACTS, GUILDS, MEMBERS, PRESENCES,
+    ROLE_ORDER, ROLES, SCHEDULED_EVENTS, SOUNDS, STAGE_INSTANCES, STICKERS, THREADS, USERS,
+    VOICE_STATES,
 };
 use crate::{Key, Pairs, Range, Read, State, StoreError, Table, compose, meta};
 
@@ -94,12 +95,12 @@ impl Taken {
             .chain(pairs.map(owner))
             .chain([key(meta::ME)])
             .collect();
-        let members = MEMBERS.table().id();
         let Moment { note, values, .. } =
-            source.reader.moment(&wants, BYTES_MAX, |table, member, _, more| {
-                // Of a member the user.
-                if table == members {
-                    more.push(key(USERS.at(member.id)));
+            source.reader.moment(&wants, BYTES_MAX, |table, of, _, more| {
+                match Table::of(table) {
+                    Some(Table::Members) => more.push(key(USERS.at(of.id))),
+                    Some(Table::Channels | Table::Threads) => more.push(key(CHANNEL_MAP.at(of.id))),
+                    _ => {}
                 }
             })?;
         let plain = |(id, key, value): (TableId, TableKey, Vec<u8>)| {

@@ -25,9 +25,12 @@ pub enum Table {
     Channels,
     /// guild, thread → thread.
     Threads,
-    /// guild, channel or thread → [`ChannelFacts`](crate::ChannelFacts), its messages among them.
+    /// guild, channel or thread → nothing, where it is cached neither as one nor as the other: it is known by its
+    /// messages alone. In stores of before [`CHANNELS_WHOLE_SINCE`](crate::format::CHANNELS_WHOLE_SINCE) of each
+    /// channel and thread what is known about it, without its guild.
     ChannelFacts,
-    /// channel or thread → guild, eight bytes.
+    /// channel or thread → [`ChannelFacts`](crate::ChannelFacts): its guild and its messages among them. In stores of
+    /// before the guild alone, eight bytes.
     ChannelMap,
     /// guild, user → member, without the user and the guild's id.
     Members,

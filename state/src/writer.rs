@@ -5,7 +5,7 @@ use std::path::Path;
 use mixcord_event::shape::Shape;
 use mixcord_table::{FileWriter, Limits, Usage};
 
-use crate::form::{Formed, SHAPED, document_at};
+use crate::form::{Formed, document_at, head_of, is_shortened};
 use crate::format::{TABLE_FILE, VERSION, VERSIONS, format_of_table};
 use crate::packed::Packer;
 use crate::shapes::{Book, SHAPES_MAX};
@@ -169,6 +169,7 @@ impl Writer {
         at_head: usize,
         parts: &[&[u8]],
     ) -> Result<(), StoreError> {
+        let shortens = self.version >= SHORTENED_SINCE && is_shortened(key.table());
         let Self { table, book, whole, .. } = self;
         let value = match parts {
             [value] => *value,
@@ -179,15 +180,15 @@ impl Writer {
             }
         };
         let (head, document) = value.split_at(at_head.min(value.len()));
-        let Some(number) = book.take_apart(key.table(), document, at_head) else {
+        let Some(number) = book.take_apart(key.table(), document, at_head, shortens) else {
             return Ok(table.put(key.table().id(), at(key), &[value])?);
         };
         if let Some(shape) = book.missing(number) {
             table.put(Table::Meta.id(), at(meta::shape(number)), &[shape])?;
             book.stored(number);
         }
-        let [low, high] = number.to_le_bytes();
-        let parts = [head, &[SHAPED, low, high], book.rest()];
+        let (form, len) = head_of(number, book.gain());
+        let parts = [head, &form[..len], book.rest()];
         Ok(table.put(key.table().id(), at(key), &parts)?)
     }
 
@@ -278,8 +279,9 @@ const BUCKET_BYTES: u64 = 64;
 const SPARE_WHOLE: u64 = 64;
 const SPARE_WHOLE_MIN: u64 = 256 << 10;
 
-/// The first version whose documents may lie by their shapes.
+/// The first version whose documents may lie by their shapes, and the first with short times and hashes in them.
 const SHAPES_SINCE: u32 = 5;
+const SHORTENED_SINCE: u32 = 6;
 
 impl Values for Writer {
     #[inline]

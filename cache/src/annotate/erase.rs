@@ -30,9 +30,10 @@ impl World<'_> {
         if !all {
             return Ok(false);
         }
-        // Threads first, which are more than channels: then every channel whose facts are left is none.
-        for (table, facts) in [(THREADS, THREADS), (CHANNELS, CHANNEL_FACTS)] {
-            let ids = self.keys(facts.of(guild))?.into_iter().map(Key::id);
+        // Threads first, which are more than channels; last what is known by its messages alone.
+        for (table, known) in [(THREADS, THREADS), (CHANNELS, CHANNELS), (CHANNELS, CHANNEL_FACTS)]
+        {
+            let ids = self.keys(known.of(guild))?.into_iter().map(Key::id);
             if !self.erase_channels(table, guild, ids)? {
                 return Ok(false);
             }

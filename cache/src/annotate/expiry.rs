@@ -2,9 +2,10 @@
 //! then presences.
 
 use mixcord_event::{Value, atoms};
-use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, MESSAGES, PRESENCES, THREADS};
-use mixcord_state::{Archived, Cached, ChannelFacts, Key, Pairs, Range, StoreError, compose};
+use mixcord_state::tables::{CHANNEL_FACTS, MESSAGES, PRESENCES, THREADS};
+use mixcord_state::{Archived, Cached, ChannelFacts, Range, StoreError, compose};
 
+use super::known;
 use super::world::World;
 use crate::store::Store;
 
@@ -53,12 +54,13 @@ pub(super) fn expire_threads(world: &mut World<'_>, last_us: u64) -> Result<(), 
             world.put_archived(guild, thread, false)?;
             continue;
         }
-        let facts = compose::channel_facts(&*world.store, guild, thread)?.unwrap_or_default();
-        match messages_left.checked_sub(facts.count()) {
+        let facts = compose::channel_facts(&*world.store, guild, thread)?;
+        match messages_left.checked_sub(facts.as_ref().map_or(0, ChannelFacts::count)) {
             Some(left) => messages_left = left,
             None => {
-                let facts = facts.into_owned();
-                shorten(world, CHANNEL_FACTS.at(guild, thread), facts, messages_left);
+                if let Some(facts) = facts.map(ChannelFacts::into_owned) {
+                    shorten(world, thread, facts, messages_left);
+                }
                 break;
             }
         }
@@ -71,13 +73,13 @@ pub(super) fn expire_threads(world: &mut World<'_>, last_us: u64) -> Result<(), 
 }
 
 /// Takes the first messages out of a history.
-fn shorten(world: &mut World<'_>, at: Key, mut facts: ChannelFacts<'_>, count: usize) {
+fn shorten(world: &mut World<'_>, channel: u64, mut facts: ChannelFacts<'_>, count: usize) {
     if count == 0 {
         return;
     }
     facts.history().take(count).for_each(|message| world.store.delete(message.key()));
     facts.remove_first(count);
-    world.store.put(at, &[facts.as_bytes()]);
+    known::put(world.store, &facts, channel);
 }
 
 /// Takes out up to `count_max` of what a bot misses least: the oldest messages; where there are none, presences, which
@@ -126,23 +128,15 @@ fn take_out(
             store.delete(key);
         }
         let Some((Some(channel), _)) = of_channel.first().copied() else { continue };
-        let guild = compose::guild_of_channel(store, channel)?.unwrap_or(0);
-        let at = CHANNEL_FACTS.at(guild, channel);
-        let Some(facts) = compose::channel_facts(store, guild, channel)? else { continue };
+        let Some(facts) = compose::facts_of_channel(store, channel)? else { continue };
         let (before, mut facts) = (facts.count(), facts.into_owned());
+        let at = CHANNEL_FACTS.at(facts.guild(), channel);
         facts.retain(|held| of_channel.binary_search(&(Some(channel), held.key())).is_err());
-        if facts.count() == 0 && is_stray(store, at)? {
-            store.delete(at);
-            store.delete(CHANNEL_MAP.at(channel));
+        if facts.count() == 0 && known::is_stray(store, at)? {
+            known::delete(store, at);
         } else if facts.count() != before {
-            store.put(at, &[facts.as_bytes()]);
+            known::put(store, &facts, channel);
         }
     }
     Ok(!gone.is_empty())
-}
-
-/// Whether a channel is cached neither as one nor as a thread: only its messages are known.
-pub(super) fn is_stray(store: &dyn Store, at: Key) -> Result<bool, StoreError> {
-    let there = |table: Pairs| store.get(table.at(at.owner(), at.id()));
-    Ok(there(CHANNELS)?.is_none() && there(THREADS)?.is_none())
 }

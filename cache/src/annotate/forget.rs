@@ -1,10 +1,11 @@
 //! What an earlier run kept and this one is told not to, or keeps in another form.
 
-use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, CHANNELS, GUILD_FACTS, THREADS};
+use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, GUILD_FACTS};
 use mixcord_state::{
     ChannelFacts, GuildFacts, Key, Range, Resource, StoreError, Table, compose, meta,
 };
 
+use super::known;
 use crate::settings::Settings;
 use crate::store::{BATCH_BYTES_MAX, Tables};
 
@@ -52,11 +53,7 @@ pub fn forget_uncached(store: &mut dyn Tables, settings: &Settings) -> Result<()
         })?;
     }
     if !settings.caches(Resource::Messages) || is_new(Resource::Messages) {
-        rewrite(store, CHANNEL_FACTS.all(), |bytes| {
-            let mut facts = ChannelFacts::from_bytes(bytes).filter(|facts| facts.count() > 0)?;
-            facts.clear_history();
-            Some(facts.as_bytes().to_vec())
-        })?;
+        forget_histories(store)?;
     }
     forget_strays(store)?;
     store.put(meta::RESOURCES, &[&cached.to_le_bytes()]);
@@ -97,22 +94,50 @@ fn rewrite(
     })
 }
 
-/// Forgets what is known about channels that are not cached and have no messages.
-fn forget_strays(store: &mut dyn Tables) -> Result<(), StoreError> {
-    let is_empty = |facts: &[u8]| {
-        let facts = ChannelFacts::from_bytes(facts);
-        facts.is_some_and(|facts| facts.count() == 0).then_some(())
-    };
-    in_parts(store, CHANNEL_FACTS.all(), is_empty, |store, key, ()| {
-        let (guild, channel) = (key.owner(), key.id());
-        let is_cached = store.get(CHANNELS.at(guild, channel))?.is_some()
-            || store.get(THREADS.at(guild, channel))?.is_some();
-        if !is_cached {
-            store.delete(key);
-            store.delete(CHANNEL_MAP.at(channel));
+/// Forgets which messages there were.
+fn forget_histories(store: &mut dyn Tables) -> Result<(), StoreError> {
+    of_channels(store, |store, channel, facts| {
+        if facts.count() > 0 {
+            let mut facts = facts.into_owned();
+            facts.clear_history();
+            known::put(store, &facts, channel);
         }
         Ok(())
     })
+}
+
+/// Forgets what is known about channels that are not cached and have no messages; the others that are not cached are
+/// known by their messages from here on.
+fn forget_strays(store: &mut dyn Tables) -> Result<(), StoreError> {
+    of_channels(store, |store, channel, facts| {
+        let place = CHANNEL_FACTS.at(facts.guild(), channel);
+        if facts.count() > 0 {
+            return known::keep_stray(store, place);
+        }
+        if known::is_stray(store, place)? {
+            known::delete(store, place);
+        }
+        Ok(())
+    })
+}
+
+/// Does something with what is known about each channel and thread.
+fn of_channels(
+    store: &mut dyn Tables,
+    change: impl Fn(&mut dyn Tables, u64, ChannelFacts<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    in_parts(
+        store,
+        CHANNEL_MAP.all(),
+        |_| Some(()),
+        |store, key, ()| {
+            let facts = compose::facts_of_channel(store, key.owner())?;
+            match facts.map(ChannelFacts::into_owned) {
+                Some(facts) => change(store, key.owner(), facts),
+                None => Ok(()),
+            }
+        },
+    )
 }
 
 /// Changes those entries of a range for which `look` finds something to do, some at a time.

@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 
 use mixcord_event::{Flags, Map, Value, Writer, atoms, time};
-use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP};
+use mixcord_state::tables::CHANNEL_FACTS;
 use mixcord_state::{Cached, ChannelFacts, Key, LastMessage, Resource, StoreError, compose};
 
-use super::{Step, expiry, ids, refresh, thread};
+use super::{Step, expiry, ids, known, refresh, thread};
 
 pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
     if let (Some(channel), Some(id)) = (step.id(atoms::CHANNEL_ID), step.id(atoms::ID)) {
         let at = place(step, channel)?;
         let cached = step.world.settings.caches(Resource::Messages);
         match facts(step, at)? {
-            Some(facts) => add(step, at, facts, id),
+            Some(mut facts) => {
+                if add(step, &mut facts, id) {
+                    put_facts(step, at, facts);
+                }
+            }
             None if cached => {
-                add(step, at, ChannelFacts::default(), id);
-                put_map(step, at);
+                let mut facts = ChannelFacts::of(at.owner());
+                add(step, &mut facts, id);
+                put_new(step, at, facts)?;
             }
             None => {}
         }
@@ -50,13 +55,13 @@ pub(super) fn update(step: &mut Step<'_>) -> Result<(), StoreError> {
     step.recycle(old);
     if data.contains(atoms::AUTHOR) && data.contains(atoms::TIMESTAMP) {
         let at = place(step, channel)?;
-        let known = facts(step, at)?;
-        let is_new = known.is_none();
-        let mut facts = known.unwrap_or_default();
-        insert(step, &mut facts, id);
-        put_facts(step, at, facts);
-        if is_new {
-            put_map(step, at);
+        if let Some(mut facts) = facts(step, at)? {
+            insert(step, &mut facts, id);
+            put_facts(step, at, facts);
+        } else {
+            let mut facts = ChannelFacts::of(at.owner());
+            insert(step, &mut facts, id);
+            put_new(step, at, facts)?;
         }
         if is_due(id) {
             expire(step)?;
@@ -114,7 +119,7 @@ pub(super) fn put(step: &mut Step<'_>, message: Cached, document: &[u8]) {
     step.world.store.put(message.key(), &[document]);
 }
 
-/// What is kept about the channel of the payload: its guild, or 0 for a private one, and its id.
+/// The place of the payload's channel: its guild, or 0 for a private one, and its id.
 fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
     let guild = match step.guild {
         Some(guild) => guild,
@@ -123,17 +128,16 @@ fn place(step: &Step<'_>, channel: u64) -> Result<Key, StoreError> {
     Ok(CHANNEL_FACTS.at(guild, channel))
 }
 
-/// What is known about a channel, for changes. Where it is, the latest event says best: from another place
-/// it comes along.
+/// What is known about a channel, for changes: in this place from now on.
 fn facts(step: &mut Step<'_>, at: Key) -> Result<Option<ChannelFacts<'static>>, StoreError> {
-    let mut held = step.buffer();
-    let known = step.world.store.append(at, &mut held)?
-        || (step.world.move_channel(at)? && step.world.store.append(at, &mut held)?);
-    if !known {
-        step.recycle(held);
-        return Ok(None);
+    let held = step.buffer();
+    match step.world.known_at(at, held)? {
+        Ok(facts) => Ok(Some(facts)),
+        Err(held) => {
+            step.recycle(held);
+            Ok(None)
+        }
     }
-    ChannelFacts::from_vec(held).map(Some).ok_or(StoreError::Damaged { key: at })
 }
 
 /// A cached message, unless it is too old.
@@ -145,8 +149,8 @@ fn document<'s>(step: &'s Step<'_>, message: Cached) -> Result<Option<Map<'s>>, 
     Ok(document.map(compose::stored_map))
 }
 
-/// Adds a new message to what is known about its channel.
-fn add(step: &mut Step<'_>, at: Key, mut facts: ChannelFacts<'_>, id: u64) {
+/// Adds a new message to what is known about its channel; whether that changes it.
+fn add(step: &mut Step<'_>, facts: &mut ChannelFacts<'_>, id: u64) -> bool {
     let before = facts.last_message();
     let last = match before {
         LastMessage::Id(held) => LastMessage::Id(held.max(id)),
@@ -155,11 +159,9 @@ fn add(step: &mut Step<'_>, at: Key, mut facts: ChannelFacts<'_>, id: u64) {
     facts.set_last_message(last);
     let cached = step.world.settings.caches(Resource::Messages);
     if cached {
-        insert(step, &mut facts, id);
+        insert(step, facts, id);
     }
-    if cached || last != before {
-        put_facts(step, at, facts);
-    }
+    cached || last != before
 }
 
 /// Adds the payload to a history, and takes out of it what is too much or too old.
@@ -214,13 +216,15 @@ fn erase(
 }
 
 fn put_facts(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) {
-    step.world.store.put(at, &[facts.as_bytes()]);
+    known::put(step.world.store, &facts, at.id());
     step.recycle(facts.into_bytes());
 }
 
-fn put_map(step: &mut Step<'_>, at: Key) {
-    let guild = at.owner().to_le_bytes();
-    step.world.store.put(CHANNEL_MAP.at(at.id()), &[&guild]);
+/// Writes what is known about a channel of which nothing was.
+fn put_new(step: &mut Step<'_>, at: Key, facts: ChannelFacts<'_>) -> Result<(), StoreError> {
+    known::put_new(step.world.store, &facts, at.id());
+    step.recycle(facts.into_bytes());
+    known::keep_stray(step.world.store, at)
 }
 
 /// Writes what is known about a channel after messages went; of a stray one without messages nothing
@@ -231,9 +235,8 @@ fn keep_or_forget(
     facts: ChannelFacts<'_>,
     changed: bool,
 ) -> Result<(), StoreError> {
-    if facts.count() == 0 && expiry::is_stray(step.world.store, at)? {
-        step.world.store.delete(at);
-        step.world.store.delete(CHANNEL_MAP.at(at.id()));
+    if facts.count() == 0 && known::is_stray(step.world.store, at)? {
+        known::delete(step.world.store, at);
     } else if changed {
         put_facts(step, at, facts);
     }

@@ -12,6 +12,7 @@ mod expiry;
 mod expression;
 mod forget;
 mod guild;
+mod known;
 mod member;
 mod message;
 mod names;

@@ -1,14 +1,15 @@
 //! Channels and threads: their own fields, where they are, and what is known about their messages.
 
 use mixcord_event::{Map, Value, atoms, edit};
-use mixcord_state::tables::{CHANNEL_FACTS, CHANNEL_MAP, THREADS};
+use mixcord_state::tables::{CHANNEL_FACTS, THREADS};
 use mixcord_state::{Archived, ChannelFacts, Key, LastMessage, Pairs, StoreError, compose};
 
 use super::document::id_in;
+use super::known;
 use super::world::World;
 
 impl World<'_> {
-    /// Writes a channel or thread; its `last_message_id` goes to the facts, its guild to the map.
+    /// Writes a channel or thread; its guild and its `last_message_id` go to what is known about it.
     pub(super) fn put_channel(
         &mut self,
         table: Pairs,
@@ -19,9 +20,11 @@ impl World<'_> {
         if !self.settings.caches_table(table.table()) {
             return Ok(());
         }
-        self.move_channel(CHANNEL_FACTS.at(guild, id))?;
-        self.put_changed(CHANNEL_MAP.at(id), &guild.to_le_bytes())?;
-        self.put_last_message(guild, id, channel.get(atoms::LAST_MESSAGE_ID))?;
+        let place = CHANNEL_FACTS.at(guild, id);
+        let was_known = self.put_last_message(place, channel.get(atoms::LAST_MESSAGE_ID))?;
+        if was_known && self.store.get(table.at(guild, id))?.is_none() {
+            known::keep_cached(self.store, place);
+        }
         let mut own = Vec::new();
         edit::without(channel, &[atoms::LAST_MESSAGE_ID, atoms::NEWLY_CREATED], &mut own);
         let mut placed = Vec::new();
@@ -68,40 +71,32 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Writes what a channel or thread says of its last message; if it does not, at least that it is.
+    /// Writes that a channel or thread is in this place, and what it says of its last message, if it does; whether it
+    /// was known already.
     fn put_last_message(
         &mut self,
-        guild: u64,
-        channel: u64,
+        place: Key,
         says: Option<Value<'_>>,
-    ) -> Result<(), StoreError> {
-        let known = compose::channel_facts(&*self.store, guild, channel)?;
+    ) -> Result<bool, StoreError> {
+        let known = self.known_at(place, Vec::new())?.ok();
         let held = known.as_ref().map(ChannelFacts::last_message);
         let last_message = match says {
             None => held.unwrap_or_default(),
             Some(id) => id.as_id().map_or(LastMessage::None, LastMessage::Id),
         };
-        if held == Some(last_message) {
-            return Ok(());
+        match known {
+            Some(_) if held == Some(last_message) => {}
+            Some(mut facts) => {
+                facts.set_last_message(last_message);
+                known::put(self.store, &facts, place.id());
+            }
+            None => {
+                let mut facts = ChannelFacts::of(place.owner());
+                facts.set_last_message(last_message);
+                known::put_new(self.store, &facts, place.id());
+            }
         }
-        let mut facts = known.unwrap_or_default().into_owned();
-        facts.set_last_message(last_message);
-        self.store.put(CHANNEL_FACTS.at(guild, channel), &[facts.as_bytes()]);
-        Ok(())
-    }
-
-    /// Has what is known about a channel or thread at `to`, its guild and its id, if it is known in
-    /// another guild; says whether it was. So the map always leads to the one history there is.
-    pub(super) fn move_channel(&mut self, to: Key) -> Result<bool, StoreError> {
-        let held = compose::guild_of_channel(&*self.store, to.id())?;
-        let Some(guild) = held.filter(|&guild| guild != to.owner()) else { return Ok(false) };
-        let from = CHANNEL_FACTS.at(guild, to.id());
-        if let Some(facts) = self.store.get(from)?.map(<[u8]>::to_vec) {
-            self.store.put(to, &[&facts]);
-            self.store.delete(from);
-        }
-        self.store.put(CHANNEL_MAP.at(to.id()), &[&to.owner().to_le_bytes()]);
-        Ok(true)
+        Ok(held.is_some())
     }
 
     /// Erases a channel or thread of this guild with its messages, and what is known about it.
@@ -115,15 +110,12 @@ impl World<'_> {
             for message in facts.into_owned().history() {
                 self.store.delete(message.key());
             }
+            known::delete(self.store, CHANNEL_FACTS.at(guild, id));
         }
         if table == THREADS {
             self.put_archived(guild, id, false)?;
         }
         self.store.delete(table.at(guild, id));
-        self.store.delete(CHANNEL_FACTS.at(guild, id));
-        if compose::guild_of_channel(&*self.store, id)? == Some(guild) {
-            self.store.delete(CHANNEL_MAP.at(id));
-        }
         Ok(())
     }
 

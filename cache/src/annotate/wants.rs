@@ -5,7 +5,7 @@
 
 use mixcord_event::{Kind, Map, Record, atoms};
 use mixcord_state::tables::{
-    CHANNEL_FACTS, DEPARTED, GUILD_FACTS, MEMBERS, PRESENCES, USERS, VOICE_STATES,
+    CHANNEL_FACTS, CHANNEL_MAP, DEPARTED, GUILD_FACTS, MEMBERS, PRESENCES, USERS, VOICE_STATES,
 };
 use mixcord_state::{Cached, Key, Pairs};
 
@@ -20,16 +20,17 @@ pub struct Wants {
     pub values: [Option<Key>; 3],
     /// What is asked for and mostly not there.
     pub absent: Option<Key>,
-    /// A message that is found by the channel facts under the first of the values.
-    pub message: Option<u64>,
+    /// A channel and a message of it, which is found by what is known about the channel: the first of the values.
+    pub message: Option<(u64, u64)>,
     /// Whom it speaks of.
     pub subjects: [Option<Subject>; 2],
 }
 
 impl Wants {
-    /// What the record will want, which need not be checked.
+    /// What the record will want, which need not be checked, of a store that has what is known about a channel in one
+    /// value with its guild, or has not.
     #[must_use]
-    pub fn of(record: &Record<'_>, names: &Names<'_>) -> Self {
+    pub fn of(record: &Record<'_>, names: &Names<'_>, has_channels_whole: bool) -> Self {
         let kind = record.kind();
         match kind {
             Kind::PRESENCE_UPDATE
@@ -47,7 +48,10 @@ impl Wants {
         let of_map = |user: Option<Map<'_>>| user.and_then(|user| id_in(user, atoms::ID));
         let user = names.user_id.or_else(|| of_map(names.user)).or_else(|| of_map(names.author));
         let of_user = |table: Pairs| user.map(|user| table.at(guild, user));
-        let channel = names.channel.map(|channel| CHANNEL_FACTS.at(guild, channel));
+        let channel = names.channel.map(|channel| match has_channels_whole {
+            true => CHANNEL_MAP.at(channel),
+            false => CHANNEL_FACTS.at(guild, channel),
+        });
         let facts = Some(GUILD_FACTS.at(guild));
         let member = user.map(|user| Subject::Member { guild, user });
         let people = Self { subjects: [member, user.map(Subject::User)], ..Self::default() };
@@ -61,10 +65,12 @@ impl Wants {
                 Self { values: [channel, None, None], absent, ..people }
             }
             Kind::MESSAGE_UPDATE | Kind::MESSAGE_DELETE => {
-                Self { values: [channel, None, None], message: names.id, ..Self::default() }
+                let message = names.channel.zip(names.id);
+                Self { values: [channel, None, None], message, ..Self::default() }
             }
             Kind::MESSAGE_REACTION_ADD | Kind::MESSAGE_REACTION_REMOVE => {
-                Self { values: [channel, None, None], message: names.message, ..people }
+                let message = names.channel.zip(names.message);
+                Self { values: [channel, None, None], message, ..people }
             }
             Kind::GUILD_MEMBER_UPDATE => {
                 let user = user.map(|user| USERS.at(user));

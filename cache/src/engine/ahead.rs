@@ -6,7 +6,7 @@ use mixcord_ring::Entry;
 use mixcord_state::{Key, compose};
 
 use crate::annotate::{Names, Wants};
-use crate::store::{Notes, OpenBatch};
+use crate::store::{Notes, OpenBatch, Store};
 
 // An event takes microseconds, and a line comes in a tenth of one: one record is time enough for each step, and
 // what comes too early is gone again.
@@ -61,7 +61,8 @@ impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
         }
         while self.behind <= self.first + FAR {
             let Some(entry) = self.records.next() else { break };
-            let waiting = Waiting::of(entry);
+            let whole = store.is_none_or(|store| store.has_channels_whole());
+            let waiting = Waiting::of(entry, whole);
             if let Some(store) = store {
                 let Wants { values, absent, subjects, .. } = waiting.wants;
                 values.into_iter().chain([absent]).flatten().for_each(|key| store.expect(key));
@@ -97,12 +98,13 @@ impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
 }
 
 impl<'a> Waiting<'a> {
-    fn of(entry: Entry<'a>) -> Self {
+    /// What is asked for in a store that has, or has not, what is known about a channel in one value.
+    fn of(entry: Entry<'a>, has_channels_whole: bool) -> Self {
         let record = Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal));
         let (mut names, mut wants) = (Names::default(), Wants::default());
         if let Ok(record) = &record {
             names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
-            wants = Wants::of(record, &names);
+            wants = Wants::of(record, &names, has_channels_whole);
         }
         Self { entry, record, names, wants, message: None }
     }
@@ -110,7 +112,7 @@ impl<'a> Waiting<'a> {
 
 /// Where the message lies that a record wants.
 fn message(store: &OpenBatch<'_>, wants: &Wants) -> Option<Key> {
-    let (id, channel) = (wants.message?, wants.values[0]?);
-    let facts = compose::channel_facts(store, channel.owner(), channel.id()).ok()??;
+    let (channel, id) = wants.message?;
+    let facts = compose::facts_of_channel(store, channel).ok()??;
     Some(facts.message(id)?.key())
 }

@@ -2,7 +2,7 @@
 
 use mixcord_event::{Document, Header, Kind, Origin, Shard, record, topology};
 use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
-use mixcord_state::tables::CHANNEL_FACTS;
+use mixcord_state::tables::CHANNEL_MAP;
 use mixcord_state::{Arena, Cached, ChannelFacts, Writer};
 
 use super::input::{self, Input};
@@ -53,12 +53,12 @@ fn what_was_read_for_records_that_are_left_out_is_given_up() {
 
     let dir = tempfile::tempdir().unwrap();
     let mut store = Writer::create(dir.path(), 64 << 20).unwrap();
-    let mut facts = ChannelFacts::default();
+    let mut facts = ChannelFacts::of(100);
     for id in 0..1000 {
         facts.insert(Cached { id, received_us: 1 });
     }
     let history = facts.as_bytes().len();
-    store.put(CHANNEL_FACTS.at(100, 200), &[facts.as_bytes()]).unwrap();
+    store.put(CHANNEL_MAP.at(200), &[facts.as_bytes()]).unwrap();
     store.commit((0, 0)).unwrap();
 
     let mut arena = Arena::default();

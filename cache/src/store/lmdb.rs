@@ -69,6 +69,7 @@ pub(super) fn copy(dir: &Path, bytes_max: u64) -> Result<Writer, CopyError> {
         return Err(CopyError::NoId);
     }
     writer.commit(output)?;
+    writer.join_channels()?;
     tracing::info!(entries, "the store of the release before was copied into the table");
     Ok(writer)
 }

@@ -10,9 +10,17 @@ use super::{Store, Tables};
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct MemoryStore {
     entries: BTreeMap<Key, Vec<u8>>,
+    channels_apart: bool,
 }
 
 impl MemoryStore {
+    /// An empty one that has what is known about channels as a store of before has it
+    /// ([`Store::has_channels_whole`]).
+    #[must_use]
+    pub fn with_channels_apart() -> Self {
+        Self { channels_apart: true, ..Self::default() }
+    }
+
     /// How many entries a table has.
     #[must_use]
     pub fn len(&self, table: Table) -> usize {
@@ -63,6 +71,10 @@ impl Store for MemoryStore {
 
     fn delete(&mut self, key: Key) {
         self.entries.remove(&key);
+    }
+
+    fn has_channels_whole(&self) -> bool {
+        !self.channels_apart
     }
 }
 

@@ -55,6 +55,12 @@ pub trait Store: Read {
         true
     }
 
+    /// Whether what is known about a channel lies in one value with its guild: not so where a program may read it that
+    /// knows it in two (P11).
+    fn has_channels_whole(&self) -> bool {
+        true
+    }
+
     /// Whether it was noted that merging `document`, without the members under `except`, over what is
     /// stored about `subject` changes nothing. A store may forget any note, and forgets all about a
     /// subject that changes.

@@ -84,6 +84,10 @@ impl Store for Noted<'_> {
         self.store.composes_voice_states()
     }
 
+    fn has_channels_whole(&self) -> bool {
+        self.store.has_channels_whole()
+    }
+
     fn knows(&self, subject: Subject, document: Map<'_>, except: &[Atom]) -> bool {
         self.notes.has(subject, document, except)
     }

@@ -116,6 +116,10 @@ impl Store for OpenBatch<'_> {
     fn composes_voice_states(&self) -> bool {
         self.writer.version() >= format::COMPOSED_SINCE
     }
+
+    fn has_channels_whole(&self) -> bool {
+        self.writer.version() >= format::CHANNELS_WHOLE_SINCE
+    }
 }
 
 impl Tables for OpenBatch<'_> {

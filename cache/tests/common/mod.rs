@@ -115,6 +115,22 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// One whose store is of before, or is not.
+    pub(crate) fn over(channels_apart: bool) -> Self {
+        let mut cache = Self::default();
+        if channels_apart {
+            cache.store = MemoryStore::with_channels_apart();
+        }
+        cache.begin();
+        cache
+    }
+
+    /// Another run: nothing is changed so far.
+    pub(crate) fn begin(&mut self) {
+        let channels_apart = !self.store.has_channels_whole();
+        self.changes = Changes { channels_apart, ..Changes::default() };
+    }
+
     /// Each record is a batch, as the engine makes it: begun in vain first, as when the output ring has
     /// no room, then begun again and committed.
     #[allow(clippy::needless_pass_by_value, reason = "payloads are written in place")]

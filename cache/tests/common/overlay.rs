@@ -15,12 +15,15 @@ pub(crate) struct Changes {
     /// Before the record in work.
     marked: Values,
     notes: Notes,
+    /// What [`Store::has_channels_whole`] denies.
+    pub(crate) channels_apart: bool,
 }
 
 impl Changes {
     /// Has `work` done with these changes in front of `base`.
     pub(crate) fn over<T>(&mut self, base: &dyn Read, work: impl FnOnce(&mut dyn Store) -> T) -> T {
-        let mut overlay = Overlay { base, changes: &mut self.now };
+        let channels_apart = self.channels_apart;
+        let mut overlay = Overlay { base, changes: &mut self.now, channels_apart };
         work(&mut Noted::new(&mut overlay, &mut self.notes))
     }
 
@@ -45,6 +48,7 @@ impl Changes {
 struct Overlay<'a> {
     base: &'a dyn Read,
     changes: &'a mut Values,
+    channels_apart: bool,
 }
 
 impl Read for Overlay<'_> {
@@ -93,6 +97,10 @@ impl Store for Overlay<'_> {
 
     fn delete(&mut self, key: Key) {
         self.changes.insert(key, None);
+    }
+
+    fn has_channels_whole(&self) -> bool {
+        !self.channels_apart
     }
 
     fn changed_bytes(&self) -> usize {

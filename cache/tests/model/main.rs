@@ -84,11 +84,13 @@ proptest! {
     fn the_annotator_agrees_with_the_model(
         off in off(),
         member_events in any::<bool>(),
+        channels_apart in any::<bool>(),
         dice in prop::collection::vec(any::<Dice>(), 1..250),
     ) {
         let settings = settings(&off);
-        let mut cache = Cache { settings: settings.clone(), ..Cache::default() };
+        let mut cache = Cache { settings: settings.clone(), ..Cache::over(channels_apart) };
         let mut world = World::new(settings);
+        world.channels_apart = channels_apart;
         (cache.at.member_events, world.member_events) = (member_events, member_events);
         agree(&mut cache, &mut world, &dice)?;
     }
@@ -100,19 +102,24 @@ proptest! {
     #[test]
     fn it_does_when_resources_are_switched_between_two_runs(
         runs in prop::collection::vec((off(), prop::collection::vec(any::<Dice>(), 1..100)), 2..6),
+        channels_apart in any::<bool>(),
     ) {
-        agree_over(runs)?;
+        agree_over(runs, channels_apart)?;
     }
 }
 
 /// Run after run on one store, each with resources of its own.
-fn agree_over(runs: Vec<(Vec<usize>, Vec<Dice>)>) -> Result<(), TestCaseError> {
-    let mut cache = Cache::default();
+fn agree_over(
+    runs: Vec<(Vec<usize>, Vec<Dice>)>,
+    channels_apart: bool,
+) -> Result<(), TestCaseError> {
+    let mut cache = Cache::over(channels_apart);
     let mut world = World::new(Settings::default());
+    world.channels_apart = channels_apart;
     for (off, dice) in runs {
         cache.settings = settings(&off);
         forget_uncached(&mut cache.store, &cache.settings).unwrap();
-        cache.changes = Default::default();
+        cache.begin();
         world.open(cache.settings.clone());
         agree(&mut cache, &mut world, &dice)?;
     }
@@ -128,5 +135,8 @@ fn it_does_over_two_runs_with_the_same_resources() {
         [51, 55, 17, 0, 0, 0, 211, 45],
     ];
     let second = vec![[11, 2, 178, 152, 235, 105, 95, 12]];
-    agree_over(vec![(Vec::new(), first), (Vec::new(), second)]).unwrap();
+    for channels_apart in [false, true] {
+        let runs = vec![(Vec::new(), first.clone()), (Vec::new(), second.clone())];
+        agree_over(runs, channels_apart).unwrap();
+    }
 }

@@ -49,6 +49,8 @@ pub(crate) struct World {
     /// Members that only other events told.
     pub(crate) uncounted: BTreeSet<(u64, u64)>,
     pub(crate) member_events: bool,
+    /// Whether the store is of before, and has what is known of each channel in two tables.
+    pub(crate) channels_apart: bool,
     /// Derived records of members and users inside another event.
     pub(crate) behind: Vec<(&'static str, Json, Json)>,
     /// Whether the store says which resources it caches.
@@ -102,6 +104,7 @@ impl World {
             archived: BTreeMap::new(),
             uncounted: BTreeSet::new(),
             member_events: false,
+            channels_apart: false,
             behind: Vec::new(),
             opened: false,
         }
@@ -145,7 +148,14 @@ impl World {
             Table::Meta => usize::from(self.me.is_some()) + usize::from(self.opened),
             Table::GuildFacts => self.facts.len(),
             Table::RoleOrder => self.role_order.len(),
-            Table::ChannelFacts => self.last.len(),
+            Table::ChannelFacts if self.channels_apart => self.last.len(),
+            Table::ChannelFacts => {
+                let is_cached = |&&(guild, channel): &&(u64, u64)| {
+                    self.has(Table::Channels, guild, channel)
+                        || self.has(Table::Threads, guild, channel)
+                };
+                self.last.len() - self.last.keys().filter(is_cached).count()
+            }
             Table::ChannelMap => self.guild_of.len(),
             Table::Messages => self.messages.len(),
             Table::Departed => self.departed.len(),

@@ -2,7 +2,7 @@
 
 use mixcord_cache::store::Store as _;
 use mixcord_event::Document;
-use mixcord_state::tables::{CHANNEL_FACTS, THREADS};
+use mixcord_state::tables::{CHANNEL_MAP, THREADS};
 use mixcord_state::{Read as _, Table};
 use serde_json::json;
 
@@ -214,7 +214,7 @@ fn p11_what_is_archived_no_more_stays_whatever_its_entry_says() {
     cache.feed("THREAD_UPDATE", thread(300, false));
     let is_there = |key| cache.store.get(key).unwrap().is_some();
     assert!(is_there(THREADS.at(100, 1000)));
-    assert!(is_there(CHANNEL_FACTS.at(100, 1001)), "its messages go by their own age");
+    assert!(is_there(CHANNEL_MAP.at(1001)), "its messages go by their own age");
     assert!(!is_there(THREADS.at(100, 1002)));
     assert_eq!((cache.store.len(Table::Messages), cache.store.len(Table::Archived)), (2, 0));
 }

@@ -2,7 +2,7 @@
 
 use mixcord_cache::store::Store;
 use mixcord_event::{Document, Flags};
-use mixcord_state::tables::CHANNEL_FACTS;
+use mixcord_state::tables::CHANNEL_MAP;
 use mixcord_state::{Cached, ChannelFacts, Table};
 use serde_json::json;
 
@@ -221,7 +221,7 @@ fn one_id_in_two_channels_at_one_instant_leaves_nothing_behind() {
 fn with_long_history(count: u64) -> Cache {
     let mut cache = with_guild();
     cache.settings.messages_per_channel = u32::MAX;
-    let mut facts = ChannelFacts::default();
+    let mut facts = ChannelFacts::of(100);
     for id in 1..=count {
         let message = Cached { id, received_us: cache.at.us };
         facts.insert(message);
@@ -229,7 +229,7 @@ fn with_long_history(count: u64) -> Cache {
         let document = Document::from_json(&document).unwrap();
         cache.store.put(message.key(), &[document.as_bytes()]);
     }
-    cache.store.put(CHANNEL_FACTS.at(100, 200), &[facts.as_bytes()]);
+    cache.store.put(CHANNEL_MAP.at(200), &[facts.as_bytes()]);
     cache.changes = Default::default();
     cache
 }

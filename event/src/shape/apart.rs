@@ -1,7 +1,8 @@
 //! Taking documents apart.
 
 use super::{
-    DEPTH, END, HEAD, LIST_END, LIST_MAX, SHAPE_MAX, SHORT, Shape, Then, VALUE, WORD, split_key,
+    DEPTH, END, HEAD, LIST_END, LIST_MAX, SHAPE_MAX, SHORT, Shape, Then, VALUE, WORD, short,
+    split_key,
 };
 use crate::format::{
     EMPTY_LIST, EMPTY_MAP, FALSE, ID, LIST16, MAP16, NULL, TRUE, content, value_len,
@@ -12,14 +13,21 @@ use crate::format::{
 pub struct Apart {
     shape: Row,
     rest: Row,
+    shortens: bool,
+    gain: u8,
 }
 
 impl Apart {
+    /// Whether times and hashes stand in the rest in fewer bytes, from the next document on. They do not unless it is said.
+    pub fn shorten(&mut self, shortens: bool) {
+        self.shortens = shortens;
+    }
+
     /// Takes a document apart. False where it has no shape: it is no map, or a large one, or has too many keys.
     #[must_use]
     pub fn split(&mut self, document: &[u8]) -> bool {
         self.shape.begin(SHAPE_MAX);
-        self.rest.begin(document.len());
+        self.begin_rest(document);
         is_whole(document) && self.members(&document[HEAD..], 1).is_some()
     }
 
@@ -28,7 +36,7 @@ impl Apart {
     #[must_use]
     pub fn split_as(&mut self, document: &[u8], shape: &Shape) -> bool {
         self.shape.len = 0;
-        self.rest.begin(document.len());
+        self.begin_rest(document);
         is_whole(document) && self.values(document, shape).is_some()
     }
 
@@ -42,6 +50,35 @@ impl Apart {
     #[must_use]
     pub fn rest(&self) -> &[u8] {
         self.rest.as_bytes()
+    }
+
+    /// The bytes by which what was made short in the rest is shorter.
+    #[must_use]
+    pub const fn gain(&self) -> u8 {
+        self.gain
+    }
+
+    fn begin_rest(&mut self, document: &[u8]) {
+        self.rest.begin(document.len());
+        self.gain = 0;
+    }
+
+    /// A value that is in the rest: the first `len` of these bytes.
+    #[inline]
+    fn keep(&mut self, value: &[u8], len: usize) -> Option<()> {
+        if self.shortens && short::is_likely(value[0]) && self.keep_short(&value[..len]) {
+            return Some(());
+        }
+        self.rest.put(value, len)
+    }
+
+    /// The same in fewer bytes; false where it stays as it is.
+    fn keep_short(&mut self, value: &[u8]) -> bool {
+        let Some(short) = short::shorten(value) else { return false };
+        let gain = usize::from(self.gain) + value.len() - short.len;
+        let Ok(gain) = u8::try_from(gain) else { return false };
+        self.gain = gain;
+        self.rest.put(&short.bytes, short.len).is_some()
     }
 
     fn members(&mut self, content: &[u8], depth: usize) -> Option<()> {
@@ -95,7 +132,7 @@ impl Apart {
             }
             _ => {
                 self.shape.put(&[VALUE], 1)?;
-                self.rest.put(bytes, len)
+                self.keep(bytes, len)
             }
         }
     }
@@ -124,7 +161,7 @@ impl Apart {
                     if is_looked_into(&left[..len], depth + 1) {
                         return None;
                     }
-                    self.rest.put(left, len)?;
+                    self.keep(left, len)?;
                     left = &left[len..];
                 }
                 Then::Open => {

@@ -12,9 +12,10 @@
 //! | `08` | a snowflake; its 8 bytes are in the rest |
 //! | `10` | a map, whose members follow, up to the word `FFFF` |
 //! | `0E` | a list of few maps: each is a `10` and its members, up to the byte `00` |
-//! | `FF` | any other value; it is whole in the rest |
+//! | `FF` | any other value; it is whole in the rest, or in fewer bytes ([`Apart::shorten`], `short.rs`) |
 
 mod apart;
+mod short;
 
 pub use self::apart::Apart;
 use crate::format::{
@@ -112,7 +113,7 @@ impl Shape {
         &self.bytes
     }
 
-    /// Bytes of the document with a rest of so many bytes.
+    /// Bytes of the document with a rest of so many bytes, without what was gained in it ([`Apart::gain`]).
     #[must_use]
     pub const fn document_len(&self, rest_len: usize) -> usize {
         self.own_len + rest_len
@@ -148,7 +149,11 @@ impl Shape {
                     (rest, at) = (behind, at + id.len());
                 }
                 Then::Value => {
-                    let len = value_len(rest)?;
+                    let Some(len) = value_len(rest) else {
+                        let (short, len) = short::expand(rest, out.get_mut(at..)?)?;
+                        (rest, at) = (&rest[short..], at + len);
+                        continue;
+                    };
                     match (rest.first_chunk::<SHORT>(), out.get_mut(at..)?.first_chunk_mut()) {
                         (Some(value), Some(to)) if len <= SHORT => *to = *value,
                         _ => out.get_mut(at..at + len)?.copy_from_slice(&rest[..len]),

@@ -5,16 +5,29 @@ use crate::Document;
 
 /// A document through both ways; `None` where it has no shape.
 fn through(document: &[u8]) -> Option<(Shape, Vec<u8>, Vec<u8>)> {
+    let whole = through_as(document, false);
+    let short = through_as(document, true);
+    let shapes = |it: &Option<(Shape, Vec<u8>, Vec<u8>)>| it.as_ref().map(|it| it.0.clone());
+    assert_eq!(shapes(&whole), shapes(&short), "the shape knows nothing of it");
+    if let (Some(whole), Some(short)) = (&whole, &short) {
+        assert!(short.1.len() <= whole.1.len());
+        assert_eq!(short.2, whole.2);
+    }
+    whole
+}
+
+fn through_as(document: &[u8], shortens: bool) -> Option<(Shape, Vec<u8>, Vec<u8>)> {
     let mut apart = Apart::default();
+    apart.shorten(shortens);
     if !apart.split(document) {
         return None;
     }
-    let rest = apart.rest().to_vec();
+    let (rest, gain) = (apart.rest().to_vec(), apart.gain());
     let shape = Shape::new(apart.shape()).expect("what was split off");
-    let mut out = vec![0xAA; shape.document_len(rest.len())];
+    let mut out = vec![0xAA; shape.document_len(rest.len()) + usize::from(gain)];
     assert!(shape.join(&rest, &mut out));
     assert!(apart.split_as(document, &shape), "its own shape");
-    assert_eq!(apart.rest(), rest);
+    assert_eq!((apart.rest(), apart.gain()), (&rest[..], gain));
     Some((shape, rest, out))
 }
 
@@ -23,7 +36,7 @@ fn document(json: &str) -> Vec<u8> {
 }
 
 const MEMBER: &str = r#"{"user": {"id": "5", "username": "ann", "avatar": null, "bot": false, "a": {"b": {"c": {"d": {"id": "1"}}}}},
-    "nick": null, "roles": ["1", "2"], "joined_at": "2020", "no such key": 1.5, "flags": 3, "x": {}, "y": [], "z": {"deaf": true},
+    "nick": null, "roles": ["1", "2"], "joined_at": "2020-01-11T10:00:21.008000+00:00", "icon": "a_3d1c0f4e8b5a2f6e9d7c1b0a4f8e2d6c", "no such key": 1.5, "flags": 3, "x": {}, "y": [], "z": {"deaf": true},
     "few": [{"id": "7", "name": "n", "fields": [{"inline": true, "value": "v"}]}, {"x": null}], "many": [{}, {"a": 1}],
     "mixed": [{"a": 1}, 5], "deep": [[{"a": 1}]], "long": "a text that is longer than what is copied at once"}"#;
 
@@ -34,6 +47,53 @@ fn a_document_comes_back_byte_for_byte() {
     assert_eq!(back, document);
     assert!(rest.len() < document.len() * 2 / 3, "{} of {}", rest.len(), document.len());
     assert_eq!(Shape::new(shape.as_bytes()), Some(shape));
+}
+
+/// Times and hashes, wherever a shape looks; what is like one and is none stays.
+#[test]
+fn times_and_hashes_are_made_short_and_come_back() {
+    let with = |joined_at: &str, avatar: &str| {
+        document(&format!(
+            r#"{{"joined_at": {joined_at}, "avatar": {avatar}, "user": {{"avatar": {avatar}}}, "list": [{{"t": {joined_at}}}]}}"#
+        ))
+    };
+    let (time, second) =
+        (r#""2020-01-11T10:00:21.008000+00:00""#, r#""2020-01-11T10:00:21+00:00""#);
+    let hash = |prefix: &str| format!(r#""{prefix}3d1c0f4e8b5a2f6e9d7c1b0a4f8e2d6c""#);
+    let cases = [
+        (time, hash(""), 2 * 24 + 2 * 16),
+        (second, hash("a_"), 2 * 19 + 2 * 18),
+        (time, "null".to_owned(), 2 * 24),
+        (r#""2020-01-11T10:00:21.008+00:00""#, hash("b_"), 0),
+        ("null", hash("").to_uppercase(), 0),
+    ];
+    for (joined_at, avatar, gain) in cases {
+        let document = with(joined_at, &avatar);
+        assert_eq!(through(&document).expect("a shape").2, document);
+        let mut apart = Apart::default();
+        assert!(apart.split(&document));
+        let (whole, none) = (apart.rest().len(), apart.gain());
+        assert_eq!(none, 0, "as it is unless it is said");
+        apart.shorten(true);
+        assert!(apart.split(&document));
+        assert_eq!((usize::from(apart.gain()), whole - apart.rest().len()), (gain, gain));
+    }
+}
+
+/// What is gained is told in one byte: what would be more stays as it is.
+#[test]
+fn very_many_times_are_made_short_as_far_as_that_can_be_told() {
+    for count in [10, 11, 40] {
+        let times: Vec<String> = (0..count)
+            .map(|n| format!(r#""key {n}": "2020-01-11T10:00:21.008000+00:00""#))
+            .collect();
+        let document = document(&format!("{{{}}}", times.join(",")));
+        assert_eq!(through(&document).expect("a shape").2, document);
+        let mut apart = Apart::default();
+        apart.shorten(true);
+        assert!(apart.split(&document));
+        assert_eq!(apart.gain(), 240, "{count}");
+    }
 }
 
 /// Lists of few maps in maps, as deep as they may be and deeper: whatever is too deep is in the rest.
@@ -86,6 +146,8 @@ fn a_guess_is_right_or_refused() {
         r#""123456789012""#,
         r#""text""#,
         r#""a text longer than two words""#,
+        r#""2020-01-11T10:00:21.008000+00:00""#,
+        r#""3d1c0f4e8b5a2f6e9d7c1b0a4f8e2d6c""#,
         "1.5",
         "{}",
         "[]",
@@ -114,13 +176,15 @@ fn a_guess_is_right_or_refused() {
     shapes.dedup();
     assert!(shapes.len() > 150, "{}", shapes.len());
     let (mut apart, mut guess) = (Apart::default(), Apart::default());
-    for document in &documents {
+    for (document, shortens) in documents.iter().flat_map(|it| [(it, false), (it, true)]) {
+        apart.shorten(shortens);
+        guess.shorten(shortens);
         let has_shape = apart.split(document);
         for shape in &shapes {
             let right = has_shape && apart.shape() == shape.as_bytes();
             assert_eq!(guess.split_as(document, shape), right, "{document:?} as {shape:?}");
             if right {
-                assert_eq!(guess.rest(), apart.rest());
+                assert_eq!((guess.rest(), guess.gain()), (apart.rest(), apart.gain()));
             }
         }
     }
@@ -170,6 +234,14 @@ fn bytes_that_cannot_be_are_refused() {
     };
     for rest in changed(&rest) {
         let _ = join(&shape, &rest);
+    }
+    apart.shorten(true);
+    assert!(apart.split(&document) && apart.gain() > 0);
+    let gain = usize::from(apart.gain());
+    for rest in changed(apart.rest()) {
+        for gain in [0, gain, 255] {
+            let _ = shape.join(&rest, &mut vec![0; shape.document_len(rest.len()) + gain]);
+        }
     }
     for shape in changed(shape.as_bytes()).filter_map(|bytes| Shape::new(&bytes)) {
         let _ = (join(&shape, &rest), guess.split_as(&document, &shape));

@@ -4,11 +4,13 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::{Store, member};
-use crate::form::SHAPED;
+use crate::form::{SHAPED, SHORTENED};
 use crate::shapes::SHAPES_MAX;
 use crate::table::at;
 use crate::tables::{MEMBERS, ROLES};
 use crate::{Arena, Read, State, StoreError, format, meta};
+
+const TIME: &str = "2020-01-11T10:00:21.008000+00:00";
 
 /// P8, P11: bytes that cannot be and forms of a later release are errors, which say what to do.
 #[test]
@@ -16,9 +18,10 @@ fn forms_that_cannot_be_are_errors() {
     let mut store = Store::new();
     for id in 1..=2 {
         store.put(MEMBERS.at(7, id), &[&member(9, "2020")]);
+        store.put(MEMBERS.at(8, id), &[&member(9, TIME)]);
     }
     store.commit();
-    let good = store.form_of(MEMBERS.at(7, 2));
+    let (good, short) = (store.form_of(MEMBERS.at(7, 2)), store.form_of(MEMBERS.at(8, 2)));
     let key = ROLES.at(1, 1);
     // As another program would write it: past the writer's own forms.
     let mut ask = |bytes: &[u8]| {
@@ -43,7 +46,21 @@ fn forms_that_cannot_be_are_errors() {
         let error = ask(&good[..len]).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{len}: {error}");
     }
-    for form in [0x12, 0x1D] {
+    assert_eq!(short[0], SHORTENED);
+    assert_eq!(ask(&short).unwrap(), Some(member(9, TIME)));
+    for len in 1..short.len() {
+        let error = ask(&short[..len]).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{len}: {error}");
+    }
+    // What is told of its length is not so.
+    for gain in (0..=u8::MAX).filter(|gain| *gain != short[3]) {
+        let wrong = [&short[..3], &[gain], &short[4..]].concat();
+        assert!(matches!(ask(&wrong).unwrap_err(), StoreError::Damaged { .. }), "{gain}");
+    }
+    // No form of before has short texts.
+    let wrong = [&[SHAPED], &short[1..3], &short[4..]].concat();
+    assert!(matches!(ask(&wrong).unwrap_err(), StoreError::Damaged { .. }));
+    for form in [0x12, 0x1C] {
         let error = ask(&[form, 1, 2, 3]).unwrap_err();
         assert!(
             matches!(error, StoreError::UnknownForm { key: k, form: f } if (k, f) == (key, form))

@@ -111,7 +111,7 @@ fn compare(effort: Effort, report: &mut Report) -> Result<Spread> {
         ("twilight", peer_loaded as f64),
         ("JSON text", (json_bytes / GUILDS) as f64),
     ];
-    report.exact("cache", "a guild loaded", "state", "bytes", &figures, &[Goal::AtMost(150e3)]);
+    report.exact("cache", "a guild loaded", "state", "bytes", &figures, &[Goal::AtMost(90e3)]);
     let case = format!("a guild after {} events of the mix", mix.made());
     report.exact(
         "cache",
