@@ -169,14 +169,9 @@ fn composed(instance: &Instance) -> Vec<(Resource, u64, u64, String)> {
     let mut all = Vec::new();
     for &resource in Resource::ALL {
         let mut scan = Scan::all(resource);
-        loop {
-            let page = state.page(&mut scan).unwrap();
-            if page.is_empty() {
-                break;
-            }
-            all.extend(
-                page.into_iter().map(|it| (resource, it.owner, it.id, it.document.to_json())),
-            );
+        while !scan.is_done() {
+            let page = state.page(&mut scan).unwrap().into_iter();
+            all.extend(page.map(|it| (resource, it.owner, it.id, it.document.to_json())));
         }
     }
     all

@@ -58,15 +58,20 @@ pub fn with(map: Map<'_>, members: &[(Atom, Value<'_>)], out: &mut Vec<u8>) {
     let len = map.as_bytes().len();
     out.reserve(len);
     let open = put::open(out, wide(len));
-    let set = |key: Atom| members.iter().rev().find(|(candidate, _)| *candidate == key);
-    let choose = |key: RawKey<'_>| match Key::of(key).atom().and_then(set) {
-        Some((_, value)) => Choice::Put(*value),
-        None => Choice::Keep,
+    // A bit for each of the first of them that the map has: it is gone through once.
+    let mut had = 0_u64;
+    let choose = |key: RawKey<'_>| {
+        let Some(index) = members.iter().rposition(|(candidate, _)| candidate.raw() == key) else {
+            return Choice::Keep;
+        };
+        had |= u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0);
+        Choice::Put(members[index].1)
     };
     self::members(map, out, choose);
     for (index, (key, value)) in members.iter().enumerate() {
         let later = members[index + 1..].iter().any(|(other, _)| other == key);
-        if !later && !map.contains(*key) {
+        let is_had = if index < 64 { had >> index & 1 == 1 } else { map.contains(*key) };
+        if !later && !is_had {
             atom_entry(out, *key, *value);
         }
     }

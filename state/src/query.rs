@@ -101,10 +101,10 @@ impl State {
                 entity(view, message.key(), out)
             }
             Resource::Members => {
-                // What the user is found by comes while the member is read.
-                let user = USERS.at(id);
-                self.source.reader.expect(user.table().id(), at(user));
-                entity(view, MEMBERS.at(owner, id), out)
+                let member = MEMBERS.at(owner, id);
+                let both = [member, USERS.at(id)].map(|key| (key.table().id(), at(key)));
+                self.source.reader.expect_values(both);
+                entity(view, member, out)
             }
             _ => entity(view, Key::new(resource.table(), owner, id), out),
         })

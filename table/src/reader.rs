@@ -9,7 +9,7 @@ use crate::lists::{Get, List};
 use crate::look;
 use crate::space::Space;
 use crate::totals::{self, Totals};
-use crate::writer::Note;
+use crate::writer::{LINES_AHEAD, Note};
 
 /// How far the writer is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,15 +95,26 @@ impl Reader {
         look::get(&self.space, &self.fixed, table, key, into)
     }
 
-    /// Says that `key` is asked for next but one: has the line come that says where its value lies. A hint, which never
+    /// Says that these keys are asked for next: has the lines come that say where their values lie, all at once, then the
+    /// values, all at once. Whoever asks for several so waits for two lines, and not for two of each. A hint, which never
     /// fails.
     #[inline]
-    pub fn expect(&self, table: TableId, key: Key) {
+    pub fn expect_values<const COUNT: usize>(&self, keys: [(TableId, Key); COUNT]) {
         let Self { space, fixed, .. } = self;
-        let hash = fixed.hash.of(table, key);
-        let bucket = space.buckets().and_then(|all| space.bucket(fixed, bucket_of(hash, all)));
-        if let Ok(at) = bucket {
-            space.memory().expect_read(at as usize);
+        let lines = keys.map(|(table, key)| {
+            let hash = fixed.hash.of(table, key);
+            let all = space.buckets().ok()?;
+            let at = space.bucket(fixed, bucket_of(hash, all)).ok()? as usize;
+            space.memory().expect_read(at);
+            Some((hash, at))
+        });
+        for (hash, at) in lines.into_iter().flatten() {
+            let line = space.memory().load_words::<8>(at);
+            for slot in [1, 3, 5].into_iter().filter(|slot| line[*slot] == hash) {
+                for at in space.grain.place(line[slot + 1]).lines(LINES_AHEAD) {
+                    space.memory().expect_read(at as usize);
+                }
+            }
         }
     }
 
