@@ -61,7 +61,9 @@ mod tests {
     fn facts(channel: u64) -> ChannelFacts<'static> {
         let mut facts = ChannelFacts::of(channel % 3);
         facts.set_last_message(LastMessage::Id(channel));
-        (0..channel % 4).for_each(|id| drop(facts.insert(Cached { id, received_us: channel })));
+        for id in 0..channel % 4 {
+            facts.insert(Cached { id, received_us: channel });
+        }
         facts
     }
 
