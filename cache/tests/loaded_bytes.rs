@@ -1,7 +1,12 @@
 //! How much memory a guild takes that was just loaded: that of the benchmark, 200 members and 100 channels.
+#![recursion_limit = "256"] // for the guild's JSON
 
 mod common;
-#[allow(dead_code, reason = "the workload is the benchmark's, which uses more of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the workload is the benchmark's, which uses more of it"
+)]
 #[path = "../../tests/pipeline/src/workload/guild.rs"]
 mod guild;
 

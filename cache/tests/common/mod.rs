@@ -128,7 +128,8 @@ impl Cache {
     /// Another run: nothing is changed so far.
     pub(crate) fn begin(&mut self) {
         let channels_apart = !self.store.has_channels_whole();
-        self.changes = Changes { channels_apart, ..Changes::default() };
+        self.changes = Changes::default();
+        self.changes.channels_apart = channels_apart;
     }
 
     /// Each record is a batch, as the engine makes it: begun in vain first, as when the output ring has
