@@ -8,6 +8,7 @@ use std::fs::{DirBuilder, File, write};
 use std::os::unix::fs::DirBuilderExt;
 
 use common::instance::{Instance, receive, send, settle};
+use mixcord_cache::engine::Progress;
 use mixcord_cache::store::CopyFrom;
 use mixcord_event::atoms;
 use mixcord_state::format::{self, FORMAT_FILE, TABLE_FILE};
@@ -227,9 +228,9 @@ fn p11_a_store_of_before_says_the_same_and_stays_what_it_is() {
 fn p11_a_copy_of_a_store_of_before_is_a_store_of_this_release() {
     for version in versions() {
         let donor = of_version("copy-of", version);
-        let mut shard = donor.shard(0, 1);
+        let mut donor_shard = donor.shard(0, 1);
         let [first, second] = events();
-        send(&mut shard, (0, 1), &first);
+        send(&mut donor_shard, (0, 1), &first);
         settle(&mut donor.engine());
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("copy");
@@ -245,10 +246,13 @@ fn p11_a_copy_of_a_store_of_before_is_a_store_of_this_release() {
         instance.check_state();
         assert_eq!(composed(&instance), composed(&donor), "{version}");
 
-        let mut engine = instance.engine();
-        send(&mut shard, (0, 1), &second);
-        settle(&mut engine);
-        drop(engine);
-        instance.check_state();
+        for (instance, shard) in [(&donor, &mut donor_shard), (&instance, &mut shard)] {
+            let mut engine = instance.engine();
+            send(shard, (0, 1), &second);
+            assert_eq!(settle(&mut engine), Progress::Idle);
+            drop(engine);
+            instance.check_state();
+        }
+        assert_eq!(composed(&instance), composed(&donor), "{version}, later");
     }
 }

@@ -144,9 +144,11 @@ fn p11_a_running_store_is_copied_with_its_positions() {
     instance.check_state();
 
     // And once more, as any store.
-    send(&mut shard, (0, 1), &[edit(900, "d")]);
-    settle(&mut instance.engine());
+    send(&mut shard, (0, 1), &[edit(900, "d"), message(902, "e")]);
+    assert_eq!(settle(&mut instance.engine()), Progress::Idle);
     assert_eq!(receive(&mut consumer)[0].old["content"], "c");
+    let state = State::open(&instance.state_dir()).unwrap();
+    assert!(state.entity(Resource::Messages, 200, 902).unwrap().is_some());
 }
 
 #[test]
