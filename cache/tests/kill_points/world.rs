@@ -194,6 +194,8 @@ fn set_up_loaded(instance: &Instance) {
     fs::DirBuilder::new().mode(0o700).create(instance.state_dir()).expect("a folder");
     let copy = fs::File::create(copy_for(instance)).expect("a file");
     mixcord_copy::write(&donor.state_dir(), copy, &mut |_| {}).expect("a copy");
+    // What the cache says itself is named by this ring, which has one name in all instances then.
+    instance.declare();
     send(&mut instance.shard(0, 1), (0, 1), &events(0)[4..]);
 }
 
