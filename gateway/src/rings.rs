@@ -333,7 +333,7 @@ fn not_ours(name: &str) -> Failure {
 
 fn attach_failure(shard: u16, error: &AttachError, options: &Options) -> Failure {
     match error {
-        AttachError::Locked { .. } => Failure::configuration(format!(
+        AttachError::Locked { .. } => Failure::Running(format!(
             "shard {shard} of instance {} already runs in another mixcord-gateway",
             options.instance
         )),

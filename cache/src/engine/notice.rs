@@ -15,7 +15,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures, Sets, Stage};
+use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures, Stage};
 use mixcord_event::topology::{self, ReshardOrder};
 use mixcord_process::folder;
 
@@ -55,6 +55,11 @@ impl Notice {
                 self.figures.stage = outcome(&self.figures, shards);
                 self.is_written = false;
             }
+            None if self.stays().is_some_and(|stays| shards.is_some_and(|shards| shards != stays)) => {
+                // An operator changed the count since, and started the gateway with another one.
+                self.figures = ReshardFigures::default();
+                self.is_written = false;
+            }
             None => {}
             Some(beside) if beside.has_changes() => return,
             Some(beside) => self.count(beside),
@@ -82,12 +87,19 @@ impl Notice {
 
     /// The shard count whose sessions were closed for good by the last change: its rings are of no use any more.
     pub(super) fn left(&self) -> Option<u16> {
-        let of = &self.figures;
-        match of.stage.sets()? {
-            _ if of.stage.is_under_way() => None,
-            Sets::New => Some(of.from),
-            Sets::Old => Some(of.to),
-            Sets::Both => None,
+        match self.figures.stage {
+            Stage::Done => Some(self.figures.from),
+            Stage::Back => Some(self.figures.to),
+            _ => None,
+        }
+    }
+
+    /// And the one that was left by it.
+    fn stays(&self) -> Option<u16> {
+        match self.figures.stage {
+            Stage::Done => Some(self.figures.to),
+            Stage::Back => Some(self.figures.from),
+            _ => None,
         }
     }
 
