@@ -158,7 +158,10 @@ mod tests {
         let bytes = figures.encode("mixcord-cache 0.1.0");
         assert!((bytes.len() as u64) < BOARD_BYTES_MAX);
         let (read, writer) = ReshardFigures::decode(&bytes).expect("whole");
-        assert_eq!((read.stage, read.cut, writer), (Stage::Cutting, 1 << 40, Some("mixcord-cache 0.1.0")));
+        assert_eq!(
+            (read.stage, read.cut, writer),
+            (Stage::Cutting, 1 << 40, Some("mixcord-cache 0.1.0"))
+        );
         assert!(read.refused.len() == WHY_MAX && !read.refused.contains('\u{1b}'), "P8");
         assert!((0..bytes.len()).all(|end| ReshardFigures::decode(&bytes[..end]).is_none()));
     }

@@ -49,8 +49,13 @@ pub async fn run(
     let found = survey(&namespace, &options, &token)?;
     let change = Change::read(&options.instance);
     let began = |count| found.began(count);
-    let told = match change::start(&options.shards, options.beside, change.as_ref(), found.kept(), began)
-    {
+    let told = match change::start(
+        &options.shards,
+        options.beside,
+        change.as_ref(),
+        found.kept(),
+        began,
+    ) {
         Start::AsTold => None,
         Start::With(shards) => Some(shards),
         Start::Nothing(why) => {
@@ -136,7 +141,11 @@ fn tell_other_count(options: &Options, shards: &ShardSet) {
         tracing::warn!(
             "--shards {} was changed to {} by `mixcord reshard`, and {} go on: give --shards {} from now on, or auto; \
              `mixcord reshard --to {}` changes it back",
-            told.count, shards.count, shards.count, shards.count, told.count
+            told.count,
+            shards.count,
+            shards.count,
+            shards.count,
+            told.count
         );
     }
 }

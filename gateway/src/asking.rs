@@ -98,7 +98,9 @@ impl Advice {
         }
         let Some(fraction) = options.reshard_at else { return };
         let is_changing = Change::read(&options.instance).is_some_and(|change| change.is_under_way);
-        let Some(to) = is_time(fraction, &self.shards, said).filter(|_| !is_changing) else { return };
+        let Some(to) = is_time(fraction, &self.shards, said).filter(|_| !is_changing) else {
+            return;
+        };
         if self.asked.replace(to) == Some(to) {
             return;
         }

@@ -166,7 +166,9 @@ mod tests {
             }
             assert_eq!(started(shards, false, None, Some(2)), Start::AsTold);
         }
-        for (change, begins) in [(both, with(2)), (leaving, with(3)), (done, with(3)), (off, with(2))] {
+        for (change, begins) in
+            [(both, with(2)), (leaving, with(3)), (done, with(3)), (off, with(2))]
+        {
             assert_eq!(started("3", false, change, None), begins);
         }
         assert_eq!(started("3", false, back, Some(2)), Start::AsTold, "as ever");
@@ -179,12 +181,14 @@ mod tests {
 
     #[test]
     fn a_process_with_some_shards_runs_them_until_they_are_left() {
-        let of = |sets, is_under_way| started("0..0/2", false, Some(change(sets, is_under_way)), None);
+        let of =
+            |sets, is_under_way| started("0..0/2", false, Some(change(sets, is_under_way)), None);
         assert_eq!(of(Sets::Both, true), Start::AsTold);
         assert_eq!(of(Sets::Old, true), Start::AsTold);
         assert!(matches!(of(Sets::New, true), Start::Nothing(_)));
         assert!(matches!(of(Sets::New, false), Start::Nothing(_)));
-        let new = |sets, is_under_way| started("0..1/3", false, Some(change(sets, is_under_way)), None);
+        let new =
+            |sets, is_under_way| started("0..1/3", false, Some(change(sets, is_under_way)), None);
         assert!(matches!(new(Sets::Both, true), Start::Refused(why) if why.contains("--beside")));
         assert_eq!(new(Sets::New, false), Start::AsTold);
     }

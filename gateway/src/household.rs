@@ -191,6 +191,7 @@ impl Household {
         if survey.is_written(to) {
             return Err(NotBegun::Elsewhere);
         }
+        Rings::fit(namespace, options, &shards).map_err(NotBegun::Refused)?;
         let all = u64::from(self.main.shards().len()) + u64::from(shards.len());
         files::raise(all).map_err(NotBegun::Refused)?;
         let is_first = survey.resumable(&shards).is_empty();
@@ -203,10 +204,11 @@ impl Household {
                 return Err(NotBegun::Later);
             }
         };
-        let mut rings = Rings::open(namespace, options, &shards).map_err(|failure| match failure {
-            Failure::Running(_) => NotBegun::Elsewhere,
-            failure => NotBegun::Refused(failure),
-        })?;
+        let mut rings =
+            Rings::open(namespace, options, &shards).map_err(|failure| match failure {
+                Failure::Running(_) => NotBegun::Elsewhere,
+                failure => NotBegun::Refused(failure),
+            })?;
         let beginning = Beginning {
             said,
             survey: &survey,
@@ -320,8 +322,7 @@ impl Household {
         let (shards, namespace) = (self.main.shards().clone(), self.common.namespace.clone());
         let is_called_off = self.main.standing().is_beside();
         drop(self);
-        let names: Vec<_> =
-            shards.ids().map(|id| topology::shard_ring(id, shards.count)).collect();
+        let names: Vec<_> = shards.ids().map(|id| topology::shard_ring(id, shards.count)).collect();
         let began = Instant::now();
         while is_called_off && began.elapsed() < RINGS_GO {
             let there = namespace.rings().unwrap_or_default();

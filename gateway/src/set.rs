@@ -92,7 +92,8 @@ impl Set {
                 let (context, stop, ring) = (context.clone(), stop.clone(), ring.open());
                 async move {
                     let (producer, bell) = ring?;
-                    shard::run(context, shard::Start { shard, producer, bell, stop, failures }).await
+                    shard::run(context, shard::Start { shard, producer, bell, stop, failures })
+                        .await
                 }
             }));
         }

@@ -88,11 +88,7 @@ impl Survey {
     }
 
     /// Another count, not of those that may, that a gateway of the instance runs now, and a ring it writes.
-    pub(crate) fn runs_beside(
-        &self,
-        count: u16,
-        may: impl Fn(u16) -> bool,
-    ) -> Option<(u16, &str)> {
+    pub(crate) fn runs_beside(&self, count: u16, may: impl Fn(u16) -> bool) -> Option<(u16, &str)> {
         let others = self.counts.iter().filter(|(other, _)| **other != count && !may(**other));
         others.filter_map(|(other, it)| Some((*other, it.written.as_deref()?))).next()
     }

@@ -55,13 +55,17 @@ impl Notice {
                 self.figures.stage = outcome(&self.figures, shards);
                 self.is_written = false;
             }
-            None if self.stays().is_some_and(|stays| shards.is_some_and(|shards| shards != stays)) => {
+            None if self
+                .stays()
+                .is_some_and(|stays| shards.is_some_and(|shards| shards != stays)) =>
+            {
                 // An operator changed the count since, and started the gateway with another one.
                 self.figures = ReshardFigures::default();
                 self.is_written = false;
             }
             None => {}
-            Some(beside) if beside.has_changes() => return,
+            // What stands there is what was committed last.
+            Some(beside) if beside.has_changes() => {}
             Some(beside) => self.count(beside),
         }
         self.write();
@@ -115,7 +119,8 @@ impl Notice {
         let (from, to) = (counts[Side::Old], counts[Side::New]);
         let is_same = (self.figures.from, self.figures.to) == (from, to);
         if !is_same || !self.figures.stage.is_under_way() {
-            self.figures = ReshardFigures { from, to, began_us: now_us(), ..ReshardFigures::default() };
+            self.figures =
+                ReshardFigures { from, to, began_us: now_us(), ..ReshardFigures::default() };
         }
         let is_due = self.counted.is_none_or(|at| at.elapsed() >= EVERY);
         if self.figures.stage == stage && !is_due {

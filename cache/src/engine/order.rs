@@ -105,7 +105,10 @@ fn read(file: &Path) -> Option<Asked> {
         meta => meta.ok()?,
     };
     // Whoever else may write there could make us do anything.
-    if !meta.is_file() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.len() > ORDER_BYTES_MAX {
+    if !meta.is_file()
+        || meta.uid() != nix::unistd::geteuid().as_raw()
+        || meta.len() > ORDER_BYTES_MAX
+    {
         return None;
     }
     let text = fs::read_to_string(file).ok()?;

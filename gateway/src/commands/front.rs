@@ -51,7 +51,10 @@ impl Front {
 
 fn is_for_both(request: &Request) -> bool {
     request.target == Target::All
-        && matches!(request.command, Command::Presence(_) | Command::Reconnect | Command::Pause { .. })
+        && matches!(
+            request.command,
+            Command::Presence(_) | Command::Reconnect | Command::Pause { .. }
+        )
 }
 
 /// What came of it at a set whose shards whoever asked does not know: worth another try as a whole, or done. A shard that

@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use mixcord_event::command;
 
 use super::connection::{Connection, Stage};
-use super::{
-    Action, ENDING_CLOSE, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State,
-};
+use super::{Action, ENDING_CLOSE, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State};
 
 /// How long Discord keeps a session of which nobody hears.
 const PAUSE_MAX: Duration = Duration::from_secs(command::PAUSE_MAX as u64);
