@@ -125,13 +125,18 @@ fn what_cannot_begin_is_refused_before_anything_is_asked_for() {
     let budget = Some(Budget { at_us: 1, left: 1, total: 1_000, whole_us: far_us });
     let mut bot = Bot::new(&ShardFigures { budget, ..ShardFigures::default() });
     assert!(bot.refuses(&["--to", "1"]).contains("runs 1 shards already"));
-    assert!(bot.refuses(&["--to", "2"]).contains("2 shards have to identify, and 1 of the day's 1000"));
+    assert!(
+        bot.refuses(&["--to", "2"]).contains("2 shards have to identify, and 1 of the day's 1000")
+    );
     assert!(bot.refuses(&["--to", "auto"]).contains("no mixcord-gateway knows yet"));
     assert!(bot.refuses(&["--to", "65000"]).contains("free in /dev/shm"), "65 GiB");
     assert!(bot.refuses(&["--call-off"]).contains("is not being changed"));
     bot.tell(&ReshardFigures { to: 3, ..at(Stage::Cutting) });
     let said = bot.refuses(&["--to", "2"]);
-    assert!(said.contains("another change is under way, 1 → 3 shards: 0 of 9 guilds cut"), "{said}");
+    assert!(
+        said.contains("another change is under way, 1 → 3 shards: 0 of 9 guilds cut"),
+        "{said}"
+    );
     let said = bot.refuses(&["--call-off"]);
     assert!(said.contains("guilds are cut") && said.contains("mixcord reshard --to 1"), "{said}");
     bot.tell(&at(Stage::Back));
@@ -156,7 +161,13 @@ fn a_change_is_watched_until_it_is_over() {
     assert_eq!(line(&mut said), "1 → 2 shards: guilds are being listed\n");
     bot.tell(&ReshardFigures { sessions: 1, ..at(Stage::Overlapping) });
     assert!(line(&mut said).starts_with("1 → 2 shards: 1 of 2 shards identified"));
-    bot.tell(&ReshardFigures { sessions: 2, cut: 4, overlapping: 8, missing: 1, ..at(Stage::Cutting) });
+    bot.tell(&ReshardFigures {
+        sessions: 2,
+        cut: 4,
+        overlapping: 8,
+        missing: 1,
+        ..at(Stage::Cutting)
+    });
     let wanted = "1 → 2 shards: 4 of 9 guilds cut, 8 in both sets, 1 missing in the new one\n";
     assert_eq!(line(&mut said), wanted);
     bot.tell(&at(Stage::Leaving));
@@ -184,7 +195,10 @@ fn a_change_that_is_called_off_says_why() {
     assert!(code == Some(1) && said.contains("called off: no room"), "{said}");
     // What the cache refuses, it says.
     let child = bot.start(&["--to", "2"]);
-    bot.obeys("to 2", &ReshardFigures { refused: "to 2: rings are there".to_owned(), ..at(Stage::Back) });
+    bot.obeys(
+        "to 2",
+        &ReshardFigures { refused: "to 2: rings are there".to_owned(), ..at(Stage::Back) },
+    );
     let (code, said) = ended(child);
     assert!(code == Some(1) && said.contains("refused \"to 2: rings are there\""), "{said}");
     bot.tell(&at(Stage::Overlapping));

@@ -42,7 +42,7 @@ pub(crate) struct Household {
     /// Those that lost it, until their sessions are closed.
     retired: JoinSet<()>,
     front: Arc<Front>,
-    /// The command socket, and that of the set before until that one has ended.
+    /// The command socket.
     doors: JoinSet<()>,
     /// The count that could not be begun, and when it is tried again.
     failed: Option<(u16, Instant)>,
@@ -97,7 +97,7 @@ impl Household {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return self.stop().await,
+                () = told(&mut stop) => return self.stop().await,
                 ended = self.main.ended() => {
                     return match ended {
                         Ok(()) => self.end().await,
@@ -115,7 +115,7 @@ impl Household {
             // What it waits for is Discord's answer, and rings to be made.
             let then = tokio::select! {
                 then = self.follow(change) => then?,
-                _ = stop.wait_for(|stop| *stop) => return self.stop().await,
+                () = told(&mut stop) => return self.stop().await,
             };
             if then == Then::End {
                 return self.end().await;
@@ -348,6 +348,11 @@ pub(crate) fn survey(
 
 fn survey_of(common: &Common) -> Result<Survey, Failure> {
     survey(&common.namespace, &common.options, &common.token)
+}
+
+/// Waits until the process is to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn ended(set: &mut Option<Set>) -> Result<(), Failure> {

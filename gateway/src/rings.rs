@@ -75,8 +75,7 @@ impl Rings {
         shards: &ShardSet,
     ) -> Result<(), Failure> {
         let there = namespace.rings().map_err(Failure::trouble)?;
-        let is_missing =
-            |id: &u16| !there.contains(&topology::shard_ring(*id, shards.count));
+        let is_missing = |id: &u16| !there.contains(&topology::shard_ring(*id, shards.count));
         let missing = shards.ids().filter(is_missing).count() as u64;
         let bytes = geometry(options)?.segment_bytes().saturating_mul(missing);
         namespace.has_room(bytes).map_err(|error| {

@@ -14,6 +14,7 @@ use mixcord::operator::Overview;
 use mixcord_event::figures::{Budget, CacheFigures, ShardFigures};
 use mixcord_event::pauses::Pauses;
 use mixcord_event::proxy::ProxyFigures;
+use mixcord_event::reshard::{ReshardFigures, Stage};
 use mixcord_event::{Kind, Reason, topology};
 use mixcord_monitor::{Limits, Settings, serve};
 use mixcord_ring::Producer;

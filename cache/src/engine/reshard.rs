@@ -63,7 +63,9 @@ impl Engine {
         let applied_us = self.reached.times.applied_us;
         let oldest_us = self.oldest_unread_us(to);
         let is_old = oldest_us.is_some_and(|oldest_us| oldest_us <= applied_us);
-        is_old.then_some("rings of that count have records from before: `mixcord rm --ring` removes them")
+        is_old.then_some(
+            "rings of that count have records from before: `mixcord rm --ring` removes them",
+        )
     }
 
     /// How far the change is, if one is under way.

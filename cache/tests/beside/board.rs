@@ -8,9 +8,7 @@ use mixcord_event::topology;
 
 use crate::Order;
 use crate::common::instance::{Instance, receive, send};
-use crate::world::{
-    ALL, OLD, begin, check, message, stage, start_us, tell_new, tell_old, until,
-};
+use crate::world::{ALL, OLD, begin, check, message, stage, start_us, tell_new, tell_old, until};
 
 fn board(instance: &Instance) -> ReshardFigures {
     let bytes = fs::read(topology::reshard_board(&instance.name)).unwrap_or_default();

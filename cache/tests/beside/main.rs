@@ -1,9 +1,9 @@
 //! Two sets of sessions of one world side by side, while the shard count changes: every event comes once, in its guild's
 //! order.
 
+mod board;
 #[path = "../common/mod.rs"]
 mod common;
-mod board;
 mod faults;
 mod world;
 

@@ -173,8 +173,12 @@ fn rings_that_do_not_fit_call_the_change_off() {
     let gateway = instance.start(&fake.api_url(), &["--shards", "2"]);
     until("two shards", || connected(&fake, 2) == 2);
     // More than any machine has, of a ring of 1 MiB.
-    let figures =
-        ReshardFigures { from: 2, to: u16::MAX, stage: Stage::Listing, ..ReshardFigures::default() };
+    let figures = ReshardFigures {
+        from: 2,
+        to: u16::MAX,
+        stage: Stage::Listing,
+        ..ReshardFigures::default()
+    };
     let board = topology::reshard_board(&instance.name);
     folder::put(Path::new(&board), &figures.encode("test")).expect("put up");
     until("an order", || order(&instance).starts_with("call off: "));
@@ -282,14 +286,12 @@ fn a_gateway_asks_for_a_change_by_itself_once_its_shards_are_full() {
     let fake = Fake::start(|_| {});
     let instance = Instance::new();
     fake.change("/fake/bot", &json!({"shards": 4}));
-    let mut gateway =
-        instance.start(&fake.api_url(), &["--shards", "2", "--reshard-at", "0.9"]);
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", "2", "--reshard-at", "0.9"]);
     until("two shards", || connected(&fake, 2) == 2);
     until("advice", || gateway.log().contains("mixcord reshard --to 4"));
     assert_eq!(order(&instance), "", "four thousand guilds are 2,000 a shard");
     gateway.stop();
-    let mut gateway =
-        instance.start(&fake.api_url(), &["--shards", "2", "--reshard-at", "0.75"]);
+    let mut gateway = instance.start(&fake.api_url(), &["--shards", "2", "--reshard-at", "0.75"]);
     until("an order", || order(&instance) == "to 4");
     gateway.stop();
 }
