@@ -64,8 +64,8 @@ pub async fn run(
         }
         Start::Refused(why) => return Err(Failure::configuration(why)),
     };
-    if let Some(shards) = &told {
-        tell_other_count(&options, shards);
+    if told.is_some() {
+        tell_other_count(&options, change.as_ref());
     }
     let proxy = Proxy::choose(options.proxy.as_deref(), |name| std::env::var(name).ok())
         .map_err(Failure::configuration)?;
@@ -135,17 +135,13 @@ async fn begin(
 }
 
 /// What runs is not what the operator wrote down.
-fn tell_other_count(options: &Options, shards: &ShardSet) {
-    let told = options.shards.fixed().filter(|told| told.count != shards.count);
-    if let Some(told) = told {
+fn tell_other_count(options: &Options, change: Option<&Change>) {
+    let Some(change) = change.filter(|change| change.sets == Sets::New) else { return };
+    let (from, to) = (change.from, change.to);
+    if options.shards.fixed().is_some_and(|told| told.count == from) {
         tracing::warn!(
-            "--shards {} was changed to {} by `mixcord reshard`, and {} go on: give --shards {} from now on, or auto; \
-             `mixcord reshard --to {}` changes it back",
-            told.count,
-            shards.count,
-            shards.count,
-            shards.count,
-            told.count
+            "--shards {from} was changed to {to} by `mixcord reshard`, and {to} go on: give --shards {to} from now on, \
+             or auto; `mixcord reshard --to {from}` changes it back"
         );
     }
 }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures, Stage};
-use mixcord_event::topology::{self, ReshardOrder};
+use mixcord_event::topology;
 use mixcord_process::folder;
 
 use super::beside::Beside;
@@ -203,14 +203,6 @@ fn clipped(mut text: String) -> String {
 fn now_us() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// What an order says, for [`Notice::refuse`].
-pub(super) fn text_of(order: &Result<ReshardOrder, String>) -> String {
-    match order {
-        Ok(order) => order.to_string(),
-        Err(text) => text.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use mixcord_event::topology::{self, ReshardOrder};
 
-use super::{Engine, notice};
+use super::Engine;
 use crate::overlap::{Side, Times};
 
 /// About how much memory records that wait for their copies take, in bytes: see [`Engine::reshard`].
@@ -31,7 +31,7 @@ impl Engine {
             Ok(order) => self.obey(order),
             Err(text) => {
                 tracing::error!("{} asks for something unknown: {text:?}", file.display());
-                self.notice.refuse(&notice::text_of(&order), "it is unknown");
+                self.notice.refuse(text, "it is unknown");
                 true
             }
         };

@@ -41,21 +41,27 @@ const LOOK: Duration = Duration::from_millis(200);
 const EXIT_INTERRUPTED: u8 = 3;
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["to", "call_off", "status"])]
 pub(crate) struct Options {
     #[command(flatten)]
     instance: crate::Instance,
     /// The shard count to change to; auto: what Discord recommends.
-    #[arg(long, value_name = "N|auto", env = "MIXCORD_TO", value_parser = count)]
+    #[arg(
+        long,
+        value_name = "N|auto",
+        env = "MIXCORD_TO",
+        value_parser = count,
+        required_unless_present_any = ["call_off", "status"],
+        conflicts_with_all = ["call_off", "status"]
+    )]
     to: Option<Count>,
     /// Call a change off, before the first guild is cut.
-    #[arg(long, env = "MIXCORD_CALL_OFF")]
+    #[arg(long, env = "MIXCORD_CALL_OFF", conflicts_with = "status")]
     call_off: bool,
     /// Say how far it is, once.
     #[arg(long, env = "MIXCORD_STATUS")]
     status: bool,
-    /// Print that as one JSON object.
-    #[arg(long, env = "MIXCORD_JSON", requires = "status")]
+    /// Print that as one JSON object, where --status is given.
+    #[arg(long, env = "MIXCORD_JSON")]
     json: bool,
 }
 
