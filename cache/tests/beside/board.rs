@@ -8,7 +8,7 @@ use mixcord_event::topology;
 
 use crate::Order;
 use crate::common::instance::{Instance, receive, send};
-use crate::world::{ALL, OLD, begin, check, message, stage, start_us, tell_new, tell_old, until};
+use crate::world::{ALL, begin, check, message, stage, start_us, tell_new, tell_old, until};
 
 fn board(instance: &Instance) -> ReshardFigures {
     let bytes = fs::read(topology::reshard_board(&instance.name)).unwrap_or_default();
@@ -30,7 +30,7 @@ fn the_old_set_is_left_by_itself_and_each_stage_is_told() {
     let instance = Instance::new("board-calm");
     let us = start_us();
     let mut old = begin(&instance, us);
-    tell_old(&mut old, us, OLD);
+    tell_old(&mut old, us, 0..ALL);
     let mut engine = instance.engine();
     until(&mut engine, |_| board(&instance).stage == Stage::Overlapping);
     let told = board(&instance);
@@ -62,7 +62,7 @@ fn a_cache_that_was_killed_before_it_told_a_stage_tells_it() {
     let instance = Instance::new("board-late");
     let us = start_us();
     let mut old = begin(&instance, us);
-    tell_old(&mut old, us, OLD);
+    tell_old(&mut old, us, 0..ALL);
     tell_new(&instance, us);
     let mut engine = instance.engine();
     until(&mut engine, |_| board(&instance).stage == Stage::Leaving);
@@ -105,7 +105,7 @@ fn what_is_refused_is_told_and_why_it_was_called_off() {
     let mut old = begin(&instance, us);
     let order = Order::of(&instance);
     let mut engine = instance.engine();
-    let mut ask = |engine: &mut _, text: &str| {
+    let ask = |engine: &mut _, text: &str| {
         order.ask(text);
         until(engine, |_| order.is_obeyed());
         board(&instance).refused
