@@ -19,6 +19,7 @@ mod input;
 mod judged;
 mod limits;
 mod listing;
+mod notice;
 mod order;
 mod pass;
 #[cfg(test)]
@@ -48,8 +49,10 @@ use self::beside::Beside;
 pub use self::error::EngineError;
 use self::input::Input;
 use self::listing::Listing;
+use self::notice::Notice;
 use self::reached::Reached;
 use self::rest::Rest;
+use crate::overlap::Times;
 use crate::settings::Settings;
 use crate::store::{CopyFrom, DiskStore};
 
@@ -116,6 +119,10 @@ pub struct Engine {
     rest: Rest,
     /// While the shard count changes.
     beside: Option<Beside>,
+    /// What is said of that.
+    notice: Notice,
+    /// How long the one that is asked for next waits.
+    reshard_times: Times,
 }
 
 /// The longest sleep while the output ring is full.
@@ -135,6 +142,11 @@ impl Engine {
     /// How it waits for records: [`Pace::LowLatency`] unless it is told.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pacer = Pacer::new(pace);
+    }
+
+    /// How long one set of sessions waits for the other in a change of the shard count that an order asks for.
+    pub const fn set_reshard_times(&mut self, times: Times) {
+        self.reshard_times = times;
     }
 
     /// Why the system refused what was to be written when the progress was last [`Progress::Refused`].
@@ -233,6 +245,7 @@ impl Engine {
     fn look_after(&mut self, now: Instant) -> Result<(), EngineError> {
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.looked = Some(now);
+            self.tell_change();
             self.discover()?;
             self.tell_wishes();
             self.take_order();

@@ -11,10 +11,12 @@ use super::batch::Batch;
 use super::gap::Gap;
 use super::input::Input;
 use super::listing::Listing;
+use super::notice::Notice;
 use super::reached::{Reached, Stored};
 use super::rest::Rest;
 use super::{Engine, EngineError, Plan, beside, follow};
 use crate::annotate::forget_uncached;
+use crate::overlap::Times;
 use crate::store::{DiskStore, Fate, Notes, OpenBatch, announce};
 
 impl Engine {
@@ -81,6 +83,8 @@ impl Engine {
             looked: None,
             rest: Rest::default(),
             beside: None,
+            notice: Notice::read(&plan.instance),
+            reshard_times: Times::default(),
         };
         engine.compare(fate)?;
         engine.load_beside()?;
