@@ -100,8 +100,9 @@ fn hand_out<'s>(
     if hub.world_journal.is_kept() {
         let hash = made.iter().flatten().next().map(|packet| packet.hash);
         let hash = hash.or_else(|| Some(whole_hash(event.whole()?)));
-        let (guild, name) = (event.guild, event.name());
-        hub.world_journal.add(Happened { lane: lane.index, guild, name, hash }, &told);
+        let (lane, guild, name) = (lane.index, event.guild, event.name());
+        let happened = Happened { lane, guild, name, hash, is_outage: event.is_outage() };
+        hub.world_journal.add(happened, &told);
     }
 }
 

@@ -50,7 +50,9 @@ impl Manner {
                 self.kinds = names.map(kind).collect::<Result<_, _>>()?;
             }
             _ => {
-                return Err(format!("a set has no {name:?}; known: shards, delay, withhold, kinds"));
+                return Err(format!(
+                    "a set has no {name:?}; known: shards, delay, withhold, kinds"
+                ));
             }
         }
         Ok(())

@@ -14,6 +14,8 @@ pub(crate) struct Happened {
     pub(crate) name: &'static str,
     /// Of the payload as a session with every intent is sent it; None where each is sent one of its own.
     pub(crate) hash: Option<u64>,
+    /// It says that a guild is away for a while.
+    pub(crate) is_outage: bool,
 }
 
 /// Events in the order in which they happened, the newest of them.
@@ -95,7 +97,9 @@ impl WorldJournal {
                 event.hash.map_or_else(|| "null".to_owned(), |hash| format!("\"{hash:016x}\""));
             let name = event.name;
             let told = &kept.told[*place];
-            let tail = format!(",\"kind\":\"{name}\",\"hash\":{hash},\"sets\":{told:?}}}\n");
+            let outage = if event.is_outage { ",\"outage\":true" } else { "" };
+            let tail =
+                format!(",\"kind\":\"{name}\"{outage},\"hash\":{hash},\"sets\":{told:?}}}\n");
             out.extend_from_slice(tail.as_bytes());
         }
     }
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     fn event(name: &'static str, guild: Option<u64>) -> Happened {
-        Happened { lane: 1, guild, name, hash: guild }
+        Happened { lane: 1, guild, name, hash: guild, is_outage: name == "C" }
     }
 
     #[test]
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(
             text,
             "{\"n\":2,\"lane\":1,\"guild\":null,\"kind\":\"B\",\"hash\":null,\"sets\":[2]}\n\
-             {\"n\":3,\"lane\":1,\"guild\":\"6\",\"kind\":\"C\",\"hash\":\"0000000000000006\",\"sets\":[2, 3]}\n"
+             {\"n\":3,\"lane\":1,\"guild\":\"6\",\"kind\":\"C\",\"outage\":true,\"hash\":\"0000000000000006\",\"sets\":[2, 3]}\n"
         );
         let mut last = Vec::new();
         journal.write(3, &mut last);

@@ -125,6 +125,13 @@ impl Event {
         self.name.unwrap_or_else(|| self.kind.name())
     }
 
+    /// Whether it says that a guild is away for a while (G-43).
+    pub(crate) fn is_outage(&self) -> bool {
+        let body = self.whole().and_then(Val::as_obj);
+        self.kind == Kind::GUILD_DELETE
+            && body.is_some_and(|body| body.get("unavailable").is_some())
+    }
+
     /// The body that a session with every intent is sent; None where each is sent one of its own.
     pub(crate) const fn whole(&self) -> Option<&Val> {
         match &self.body {
