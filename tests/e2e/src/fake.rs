@@ -25,13 +25,23 @@ pub struct FakeOptions {
     pub events: u64,
     /// Events per second; 0 = as fast as the socket takes them.
     pub rate: u64,
+    /// The same seed is the same world, and the same faults.
+    pub seed: u64,
     /// Everything else, as on the command line.
     pub more: Vec<String>,
 }
 
 impl Default for FakeOptions {
     fn default() -> Self {
-        Self { shards: 4, guilds: 12, members: 30, events: 1_000, rate: 0, more: Vec::new() }
+        Self {
+            shards: 4,
+            guilds: 12,
+            members: 30,
+            events: 1_000,
+            rate: 0,
+            seed: 7,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -93,7 +103,7 @@ impl Fake {
     pub fn start(folder: &Path, options: &FakeOptions) -> Result<Self> {
         let mut command = Command::new(Program::path("fake-discord"));
         command
-            .args(["--port", "0", "--seed", "7"])
+            .args(["--port", "0", "--seed", &options.seed.to_string()])
             .args(["--shards", &options.shards.to_string()])
             .args(["--guilds", &options.guilds.to_string()])
             .args(["--members", &options.members.to_string()])

@@ -1,9 +1,9 @@
 //! What is called off, refused, or has to wait.
 
 use anyhow::{Result, ensure};
-use mixcord_e2e::{Exit, Told};
+use mixcord_e2e::{Exit, Told, until};
 
-use crate::rig::{DEADLINE, Plan, Rig};
+use crate::rig::{DEADLINE, Plan, Rig, STEADY};
 
 /// One new session after the other, so that there is time.
 const SLOWLY: [&str; 2] = ["--identify-spacing-ms", "1500"];
@@ -59,7 +59,7 @@ fn called_off_for_good() -> Result<()> {
 /// A second one meanwhile is refused, and the first goes on; once guilds were cut there is no way back.
 #[test]
 fn a_second_one_meanwhile_and_a_call_off_too_late() -> Result<()> {
-    let rig = Rig::start(&Plan::default())?;
+    let rig = Rig::start(&Plan { mix: STEADY, ..Plan::default() })?;
     // Of one guild the new set says nothing for a while.
     let held = rig.guild_of(0, 3)?;
     rig.fake.post(&format!("/fake/outage?guild={held}&shards=3"))?;
@@ -82,10 +82,9 @@ fn a_second_one_meanwhile_and_a_call_off_too_late() -> Result<()> {
 fn a_budget_that_is_too_small() -> Result<()> {
     let rig = Rig::start(&Plan::default())?;
     rig.fake.post("/fake/bot?remaining=2")?;
-    let identified = rig.fake.log()?.iter().filter(|line| line["what"] == "identify").count();
+    let identified = rig.identifies()?;
     is_refused(&rig.ask(&["--to", "3"])?.wait(DEADLINE)?, "identif")?;
-    let after = rig.fake.log()?.iter().filter(|line| line["what"] == "identify").count();
-    ensure!(identified == after, "a new session began");
+    ensure!(rig.identifies()? == identified, "a new session began");
     rig.finish(Told::Both)
 }
 
@@ -98,8 +97,9 @@ fn a_budget_that_is_spent_half_way() -> Result<()> {
     rig.until_status("a new session", |status| status["sessions"] == 1)?;
     // It is lost, and so are two identifies of the three that are left.
     for _ in 0..2 {
+        let before = rig.identifies()?;
         rig.fake.post("/fake/fault?how=op9false&shard=0&shards=3")?;
-        rig.until_status("another new session", |status| status["sessions"] == 1)?;
+        until("another new session", DEADLINE, || rig.identifies().is_ok_and(|now| now > before))?;
     }
     rig.done(command, 3)?;
     rig.finish(Told::Both)

@@ -13,13 +13,20 @@ use serde_json::Value;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
-/// About what a large bot sees, with all that a change of the shard count has to tell apart: guilds that come, go and
-/// are away, events that are equal in a row, direct messages, the bot's own user.
-pub(crate) const WORLD: &str = "presence=400,message=250,typing=90,voice=60,message-update=45,\
-    member-update=35,message-delete=15,member-add=20,member-remove=20,user-rename=10,equal=60,\
-    channel-update=5,channel-create=5,channel-delete=5,role-update=5,role-create=3,role-delete=3,\
-    reaction-add=30,reaction-remove=10,thread-create=5,thread-update=3,thread-delete=3,voice-server=2,\
-    direct=30,own-user=2,interaction=10,guild-outage=3,guild-come-and-go=2";
+macro_rules! steady {
+    () => {
+        "presence=400,message=250,typing=90,voice=60,message-update=45,member-update=35,message-delete=15,member-add=20,\
+         member-remove=20,user-rename=10,equal=60,channel-update=5,channel-create=5,channel-delete=5,role-update=5,\
+         role-create=3,role-delete=3,reaction-add=30,reaction-remove=10,thread-create=5,thread-update=3,\
+         thread-delete=3,voice-server=2,direct=30,own-user=2,interaction=10"
+    };
+}
+
+/// About what a large bot sees, with what a change of the shard count has to tell apart: events that are equal in a row,
+/// direct messages, the bot's own user. All guilds are there.
+pub(crate) const STEADY: &str = steady!();
+/// The same with guilds that come, go, and are away for a while.
+pub(crate) const WORLD: &str = concat!(steady!(), ",guild-outage=3,guild-come-and-go=2");
 
 /// What is to come comes within this.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -39,6 +46,7 @@ pub(crate) struct Plan<'a> {
     /// Events a second.
     pub(crate) rate: u64,
     pub(crate) mix: &'a str,
+    pub(crate) seed: u64,
     /// Other options of fake-discord.
     pub(crate) world: &'a [&'a str],
     /// Other options of the gateway.
@@ -54,6 +62,7 @@ impl Default for Plan<'_> {
             members: 20,
             rate: 300,
             mix: WORLD,
+            seed: 7,
             world: &[],
             gateway: &[],
         }
@@ -84,10 +93,10 @@ impl Rig {
                 .map(str::to_owned)
                 .to_vec();
         more.extend(plan.world.iter().map(|option| (*option).to_owned()));
-        let &Plan { shards, guilds, members, rate, .. } = plan;
+        let &Plan { shards, guilds, members, rate, seed, .. } = plan;
         // Nobody stays for all of them.
         let events = 100_000_000;
-        let options = FakeOptions { shards, guilds, members, events, rate, more };
+        let options = FakeOptions { shards, guilds, members, events, rate, seed, more };
         let fake = Fake::start(stack.folder(), &options)?;
         let mut options = vec!["--ring-bytes".to_owned(), "1MiB".to_owned()];
         if !plan.gateway.contains(&"--identify-spacing-ms") {
@@ -301,9 +310,9 @@ impl Rig {
         Ok(found.context("a guild of the shard")?.0.clone())
     }
 
-    /// So many guilds has the world, away or not.
-    pub(crate) fn guilds(&self) -> Result<usize> {
-        Ok(self.fake.world()?["guilds"].as_object().context("guilds")?.len())
+    /// How many sessions were begun.
+    pub(crate) fn identifies(&self) -> Result<usize> {
+        Ok(self.fake.log()?.iter().filter(|line| line["what"] == "identify").count())
     }
 }
 
