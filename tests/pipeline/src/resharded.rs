@@ -118,7 +118,7 @@ impl Rig {
         let mut consumer = mixcord::consumer(place, &instance.0, Take::Run, 0, pace)?;
         consumer.line("joined")?;
         let (encoding, compression) = (Encoding::Etf, Compression::Zstd);
-        let (blend, shards) = (Blend::Everything, change.from.into());
+        let (blend, shards) = (Blend::Everything, change.from);
         let load = Load { blend, events: 0, guilds: 0, shards, encoding, compression };
         let api = format!("{url}/api/v10");
         let gateway = mixcord::gateway(place, &instance.0, &api, &load, pace)?;

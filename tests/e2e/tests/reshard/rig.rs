@@ -71,25 +71,26 @@ impl Default for Plan<'_> {
 
 /// Everything that runs. Any of the three processes may be killed.
 pub(crate) struct Rig {
-    pub(crate) stack: Stack,
-    pub(crate) fake: Fake,
-    /// `--shards` of each gateway, and its other options.
-    shards: Vec<String>,
-    options: Vec<String>,
     gateways: Vec<Program>,
     cache: Option<Program>,
     consumer: Option<(Program, Follower)>,
     /// What consumers that died were given.
     before: Vec<Delivered>,
+    /// `--shards` of each gateway, and its other options.
+    shards: Vec<String>,
+    options: Vec<String>,
+    pub(crate) fake: Fake,
+    // Behind all that is in its folder and its shared memory.
+    pub(crate) stack: Stack,
 }
 
 impl Rig {
     /// Everything is started; every guild is there, and the world moves.
     pub(crate) fn start(plan: &Plan<'_>) -> Result<Self> {
         let stack = Stack::new()?;
-        // Whoever is away a while is resumed, as by Discord with a session of this many guilds.
+        // The world goes on without whoever is away, and brings all of it when he is back.
         let mut more: Vec<String> =
-            ["--identify-seconds", "0", "--hold-while-away", "--mix", plan.mix]
+            ["--identify-seconds", "0", "--replay", "100000", "--mix", plan.mix]
                 .map(str::to_owned)
                 .to_vec();
         more.extend(plan.world.iter().map(|option| (*option).to_owned()));
@@ -119,7 +120,8 @@ impl Rig {
         rig.begin_consumer()?;
         rig.begin_cache()?;
         rig.begin_gateways()?;
-        // Some guild may be away, or come later.
+        let begun = || rig.identifies().is_ok_and(|count| count >= usize::from(shards));
+        until("all shards to have a session", DEADLINE, begun)?;
         rig.until_given(u64::from(guilds) * 2)?;
         Ok(rig)
     }
