@@ -37,7 +37,7 @@ fn called_off_and_tried_again() -> Result<()> {
     let status = rig.status()?;
     ensure!(status["stage"] == "back" && status["under_way"] == false, "{status}");
     rig.nothing_is_kept(&status)?;
-    is_refused(&rig.ask(&["--call-off"])?.wait(DEADLINE)?, "no change")?;
+    is_refused(&rig.ask(&["--call-off"])?.wait(DEADLINE)?, "not being changed")?;
 
     let command = rig.ask(&["--to", "3"])?;
     rig.done(command, 3)?;
@@ -67,8 +67,8 @@ fn a_second_one_meanwhile_and_a_call_off_too_late() -> Result<()> {
     rig.until_status("guilds that are cut", |status| {
         status["stage"] == "cutting" && status["cut"].as_u64().is_some_and(|cut| cut > 0)
     })?;
-    is_refused(&rig.ask(&["--to", "4"])?.wait(DEADLINE)?, "")?;
-    is_refused(&rig.ask(&["--call-off"])?.wait(DEADLINE)?, "")?;
+    is_refused(&rig.ask(&["--to", "4"])?.wait(DEADLINE)?, "another change is under way")?;
+    is_refused(&rig.ask(&["--call-off"])?.wait(DEADLINE)?, "no way back")?;
     let status = rig.status()?;
     ensure!(status["to"] == 3 && status["under_way"] == true, "{status}");
     rig.fake.post(&format!("/fake/outage?guild={held}&shards=3&back=1"))?;
@@ -109,7 +109,7 @@ fn a_budget_that_is_spent_half_way() -> Result<()> {
 #[test]
 fn a_count_that_makes_no_sense() -> Result<()> {
     let rig = Rig::start(&Plan::default())?;
-    is_refused(&rig.ask(&["--to", "2"])?.wait(DEADLINE)?, "2")?;
+    is_refused(&rig.ask(&["--to", "2"])?.wait(DEADLINE)?, "runs 2 shards already")?;
     let none = rig.ask(&["--to", "0"])?.wait(DEADLINE)?;
     ensure!(none.code.is_some_and(|code| code != 0), "{none:?}");
     rig.finish(Told::Both)

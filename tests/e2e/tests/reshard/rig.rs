@@ -99,7 +99,8 @@ impl Rig {
         let events = 100_000_000;
         let options = FakeOptions { shards, guilds, members, events, rate, seed, more };
         let fake = Fake::start(stack.folder(), &options)?;
-        let mut options = vec!["--ring-bytes".to_owned(), "1MiB".to_owned()];
+        let mut options =
+            ["--ring-bytes", "1MiB", "--reconnect-min-ms", "50"].map(str::to_owned).to_vec();
         if !plan.gateway.contains(&"--identify-spacing-ms") {
             options.extend(["--identify-spacing-ms", "20"].map(str::to_owned));
         }
