@@ -11,7 +11,9 @@
 #
 # What dies is started again after 1 s, then 2, 4 … 60 s; a minute of life starts over at 1 s. Exit
 # code 78 means that a restart cannot help (a bad option, a wrong token): then everything is stopped
-# and run.sh ends with 78. SIGTERM, SIGINT and SIGHUP stop all and end with 0; sessions and state
+# and run.sh ends with 78. A gateway that ends with 0 has nothing left to run, because `mixcord reshard`
+# changed the shard count and its shards run no more: it is not started again, and the others go on. With
+# --shards auto, or all shards of a count, one process goes on with the new count by itself. SIGTERM, SIGINT and SIGHUP stop all and end with 0; sessions and state
 # stay in /dev/shm, and the next run goes on where this one stopped.
 #
 # The programs are taken from MIXCORD_BIN, else built with cargo.
@@ -49,7 +51,8 @@ done
 
 say() { echo "${dim}$(date '+%F %T')${plain} run.sh: $*" >&2; }
 
-# supervise NAME COMMAND...: runs COMMAND until told to stop or until it ends with 78.
+# supervise NAME COMMAND...: runs COMMAND until told to stop or until it ends with 78; a gateway also until
+# it ends with 0.
 supervise() {
     local name=$1 child=0 stopping=0 delay=1 started code
     shift
@@ -72,6 +75,10 @@ supervise() {
         if [ "$code" = 78 ]; then
             say "${red}$name ended with 78${plain}: a restart cannot help, see its message above"
             exit 78
+        fi
+        if [ "$code" = 0 ] && [ "$name" = gateway ]; then
+            say "$name is done: it is not started again"
+            exit 0
         fi
         [ $((SECONDS - started)) -lt 60 ] || delay=1
         say "$name ended with $code; starting it again in $delay s"
@@ -101,7 +108,7 @@ if [ ${#consumer[@]} -gt 0 ]; then
     supervisors+=($!)
 fi
 
-# A supervisor ends only when it was told to, or with 78.
+# A supervisor ends only when it was told to, with 78, or when there is nothing left to run.
 result=0
 while [ ${#supervisors[@]} -gt 0 ]; do
     wait -n -p gone "${supervisors[@]}"

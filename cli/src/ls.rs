@@ -71,6 +71,9 @@ fn table(listing: &Overview, style: Style) -> String {
     if !listing.bridges.is_empty() {
         let _ = writeln!(out, "\n{}", bridges(&listing.bridges, style));
     }
+    if let Some(reshard) = reshard(listing) {
+        let _ = writeln!(out, "\n{}  {reshard}", style.bold("reshard"));
+    }
     if let Some(pauses) = pauses(listing) {
         let _ = writeln!(out, "\n{}", pauses.join("\n"));
     }
@@ -196,6 +199,13 @@ fn proxies(proxies: &ProxiesStatus, style: Style) -> String {
     }
     lines.push(format!("{} sessions of proxies' clients are kept", thousands(proxies.sessions)));
     lines.join("\n")
+}
+
+/// A change of the shard count that is under way, or whose old rings are left; `None` where nothing of one is to be seen.
+pub(crate) fn reshard(listing: &Overview) -> Option<String> {
+    let status = listing.reshard.as_ref()?;
+    let is_shown = status.under_way || status.stage == "done" && status.old_rings > 0;
+    status.text().filter(|_| is_shown)
 }
 
 /// When the gateway, of all its shards, and the cache were away for long, one a line; `None` where they were not.

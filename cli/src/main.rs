@@ -12,6 +12,7 @@ mod monitor;
 mod record;
 mod replay;
 mod report;
+mod reshard;
 mod send;
 mod shard;
 mod tail;
@@ -75,6 +76,9 @@ enum Command {
     /// Take no event in any more and let the rings run empty, before an upgrade of their layout.
     #[command(after_help = drain::HELP)]
     Drain(drain::Options),
+    /// Change the shard count without a pause.
+    #[command(after_help = reshard::HELP)]
+    Reshard(reshard::Options),
     /// Act on one shard.
     #[command(subcommand)]
     Shard(shard::Command),
@@ -153,6 +157,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => replay::run(&options),
         Command::Send(options) => send::run(options),
         Command::Drain(options) => drain::run(&options),
+        Command::Reshard(options) => reshard::run(&options),
         Command::Shard(command) => shard::run(command),
         Command::Groups(command) => groups::run(&command),
         Command::Cache(command) => cache::run(&command),

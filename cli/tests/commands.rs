@@ -447,7 +447,8 @@ fn ls_and_top_show_how_each_shard_stands() {
         "stalls": 5, "stalled_seconds": 1.5, "stalled_now_seconds": null,
         "session_seconds": null, "identifies": 0, "resumes": 0, "last_close": null,
         "awaits_refill": false, "refills": 0,
-        "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "pid": null, "intents": null,
+        "gaps_by_reason": {}, "last_event_seconds": null, "budget": null, "recommended_shards": null,
+        "pid": null, "intents": null,
         "presence": {"since": null, "activities": [], "status": "idle", "afk": false},
     });
     assert_eq!(listing["rings"][0]["shard"], wanted);

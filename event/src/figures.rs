@@ -44,6 +44,8 @@ pub struct ShardFigures {
     pub refills: u64,
     /// When reading and publishing messages of this shard took long.
     pub pauses: Pauses,
+    /// How many shards Discord recommends for the bot, as this process knew it last; 0 where it does not.
+    pub recommended: u64,
 }
 
 /// How many sessions of a token may still be begun.

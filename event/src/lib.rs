@@ -43,6 +43,7 @@ pub mod presence;
 pub mod proxy;
 mod put;
 pub mod record;
+pub mod reshard;
 pub mod seal;
 pub mod sections;
 pub mod send;

@@ -143,19 +143,25 @@ pub fn parse_command_socket(instance: &str, file_name: &str) -> Option<(u16, u16
     Some((first.parse().ok()?, shards.parse().ok()?))
 }
 
-/// The file by which the cache is asked to change the shard count: a [`ReshardOrder`]. No command writes it yet.
+/// The file by which the cache is asked to change the shard count: a [`ReshardOrder`]. Whoever asks puts it in its place
+/// whole; the cache removes it once that is done. A name with a dot is no ring's.
 pub fn reshard_order(instance: &str) -> String {
-    format!("/dev/shm/{}.reshard", namespace(instance))
+    format!("/dev/shm/{}.reshard.order", namespace(instance))
+}
+
+/// The file in which the cache says how far a change of the shard count is ([`crate::reshard`]).
+pub fn reshard_board(instance: &str) -> String {
+    format!("/dev/shm/{}.reshard.board", namespace(instance))
 }
 
 /// What a cache is asked for while it runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReshardOrder {
     /// To change the shard count to this without a pause.
     To(u16),
-    /// To call the change off.
-    CallOff,
-    /// To let the old set go as soon as the new one delivers everything.
+    /// To call the change off; why, where that is said.
+    CallOff(String),
+    /// To let the old set go as soon as the new one delivers everything, as the cache does by itself.
     Leave,
 }
 
@@ -163,9 +169,23 @@ impl ReshardOrder {
     /// Reads it.
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim() {
-            "call off" => Some(Self::CallOff),
+            "call off" => Some(Self::CallOff(String::new())),
             "leave" => Some(Self::Leave),
-            text => text.strip_prefix("to ")?.parse().ok().map(Self::To),
+            text => match text.strip_prefix("call off: ") {
+                Some(why) => Some(Self::CallOff(why.to_owned())),
+                None => text.strip_prefix("to ")?.parse().ok().map(Self::To),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for ReshardOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::To(to) => write!(f, "to {to}"),
+            Self::CallOff(why) if why.is_empty() => f.write_str("call off"),
+            Self::CallOff(why) => write!(f, "call off: {why}"),
+            Self::Leave => f.write_str("leave"),
         }
     }
 }

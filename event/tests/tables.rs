@@ -106,3 +106,16 @@ fn names_of_rings_and_sockets_are_read_back() {
         assert!(!topology::is_instance_name(name), "{name}");
     }
 }
+
+/// What one process writes another reads.
+#[test]
+fn orders_of_a_change_of_the_shard_count() {
+    use topology::ReshardOrder::{self, CallOff, Leave, To};
+    for order in [To(17), CallOff(String::new()), CallOff("no room".to_owned()), Leave] {
+        assert_eq!(ReshardOrder::parse(&order.to_string()), Some(order));
+    }
+    assert_eq!(ReshardOrder::parse("to 3\n"), Some(To(3)));
+    for text in ["", "to", "to -1", "to 65536", "call", "leave now"] {
+        assert_eq!(ReshardOrder::parse(text), None, "{text}");
+    }
+}

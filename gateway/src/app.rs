@@ -1,43 +1,37 @@
 //! The process: from options to running shards, and to an exit code.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mixcord_event::command::PACKET_MAX;
+use mixcord_event::reshard::Sets;
 use mixcord_event::send::Identify;
 use mixcord_event::{Outgoing, Shard, topology};
-use mixcord_process::packets::PacketServer;
 use mixcord_process::service::{self, Service};
 use mixcord_ring::Namespace;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::backoff::Backoff;
-use crate::checkpoint::Settings;
-use crate::commands::Desk;
-use crate::config::{Options, Permits, ShardSet, Token};
-use crate::discovery::{Discovered, DiscoveryError, StartLimit};
-use crate::failure::{Failure, foreign, foreign_owner};
+use crate::change::{self, Change, Start};
+use crate::config::{Options, ShardSet, Token};
+use crate::discovery::Discovered;
+use crate::failure::Failure;
 use crate::files;
 use crate::gateway::Gateway;
-use crate::identify::{BookFile, Gate, Shared};
-use crate::random::Random;
-use crate::recommendation::{self, advise};
+use crate::household::{Household, survey};
+use crate::recommendation::{self, Chosen};
 use crate::rhythm::Rhythm;
 use crate::rings::Rings;
-use crate::session::Ended;
-use crate::shard::{self, Attendance, Context, supervise};
+use crate::set::{Beginning, Common, Set, shown};
+use crate::shard::{Attendance, Standing};
 use crate::survey::Survey;
 use crate::wire::{Proxy, Tls};
 
-/// How often Discord is asked for the budget and its recommendation while all is well.
-const REFRESH: Duration = Duration::from_secs(1_800);
 /// So long another count that starts at the same moment may take to give way.
 const GIVES_WAY: Duration = Duration::from_secs(3);
 
-/// Runs until `stop` says so. The runtime's threads are to [rest](Rhythm::rest) in this rhythm.
+/// Runs until `stop` says so, or nothing is left to run. The runtime's threads are to [rest](Rhythm::rest) in this
+/// rhythm.
 ///
 /// # Errors
 /// When it cannot start, or Discord refuses it for good.
@@ -52,29 +46,56 @@ pub async fn run(
     check_identify(&options, &token)?;
     let namespace =
         Namespace::new(&topology::namespace(&options.instance)).map_err(Failure::configuration)?;
-    let survey = survey(&namespace, &options, &token)?;
+    let found = survey(&namespace, &options, &token)?;
+    let change = Change::read(&options.instance);
+    let began = |count| found.began(count);
+    let told = match change::start(
+        &options.shards,
+        options.beside,
+        change.as_ref(),
+        found.kept(),
+        began,
+    ) {
+        Start::AsTold => None,
+        Start::With(shards) => Some(shards),
+        Start::Nothing(why) => {
+            tracing::info!("nothing is left to run: {why}");
+            return Ok(());
+        }
+        Start::Refused(why) => return Err(Failure::configuration(why)),
+    };
+    if told.is_some() {
+        tell_other_count(&options, change.as_ref());
+    }
     let proxy = Proxy::choose(options.proxy.as_deref(), |name| std::env::var(name).ok())
         .map_err(Failure::configuration)?;
     if let Some(proxy) = &proxy {
         tracing::info!(%proxy, "connections go through a proxy");
     }
-    let gateway = Gateway::new(&options.api_url, &token, &tls, proxy);
-    let backoff = Backoff::of(&options);
+    let common = Arc::new(Common {
+        gateway: Arc::new(Gateway::new(&options.api_url, &token, &tls, proxy)),
+        backoff: Backoff::of(&options),
+        attendance: Attendance::new(service, 0),
+        options,
+        token,
+        namespace,
+        rhythm,
+    });
     let (shards, said) = tokio::select! {
-        chosen = recommendation::choose(&options.shards, &survey, &gateway, backoff) => chosen?,
+        chosen = choose(&common, told, &found) => chosen?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
     };
-    refuse_beside(&survey, &shards, &options)?;
-    files::raise(&shards)?;
-    let mut rings = Rings::open(&namespace, &options, &shards)?;
+    let change = change.filter(|change| [change.from, change.to].contains(&shards.count));
+    refuse_beside(&found, &shards, &common.options, change.as_ref())?;
+    files::raise(shards.len().into())?;
+    let mut rings = Rings::open(&common.namespace, &common.options, &shards)?;
     let result = async {
-        let survey = look_again(&namespace, &options, &token, &shards).await?;
-        let (gate, needed) = open_gate(&options, &token, said.as_ref(), &survey, &rings).await?;
-        let desk = Arc::new(Desk::new(shards.clone()));
-        let replaces = survey.has_ended_count(shards.count);
-        let attendance = Attendance::new(service, shards.ids().count());
-        let context = Context::new(&options, gateway, gate, desk, attendance, rhythm, replaces);
-        serve(&options, context, said, needed, &mut rings, stop).await
+        let household = begin(&common, &mut rings, said, change).await?;
+        common.attendance.begin();
+        tokio::select! {
+            result = household.run(stop) => result,
+            never = keep_alive(common.attendance.service()) => match never {},
+        }
     }
     .await;
     if result.is_err() {
@@ -83,41 +104,96 @@ pub async fn run(
     result
 }
 
-/// What there is of the instance.
-fn survey(namespace: &Namespace, options: &Options, token: &Token) -> Result<Survey, Failure> {
-    let settings = Settings::new(options, token);
-    Survey::of(namespace, |shard, count| settings.of_shard(shard, count)).map_err(Failure::trouble)
+/// The first set of the process, and what meets it.
+async fn begin(
+    common: &Arc<Common>,
+    rings: &mut Rings,
+    said: Option<Discovered>,
+    change: Option<Change>,
+) -> Result<Household, Failure> {
+    let shards = rings.shards().clone();
+    let survey = look_again(common, &shards, change.as_ref()).await?;
+    let under_way = change.filter(|change| change.is_under_way);
+    let is_beside = under_way.is_some_and(|it| it.sets == Sets::Both && it.to == shards.count);
+    let beginning = Beginning {
+        said,
+        survey: &survey,
+        standing: if is_beside { Standing::beside() } else { Standing::default() },
+        // While a change is under way the sessions of the other count have not ended.
+        replaces: under_way.is_none() && survey.has_ended_count(shards.count),
+        inherited: under_way
+            .filter(|_| is_beside)
+            .and_then(|change| shown(&common.namespace, &ShardSet::whole(change.from))),
+    };
+    let set = Set::begin(common, rings, beginning).await?;
+    tracing::info!(
+        instance = common.options.instance,
+        shards = format!("{}..{}/{}", shards.first, shards.last, shards.count),
+        "mixcord-gateway runs"
+    );
+    Household::new(common.clone(), set, under_way)
+}
+
+/// What runs is not what the operator wrote down.
+fn tell_other_count(options: &Options, change: Option<&Change>) {
+    let Some(change) = change.filter(|change| change.sets == Sets::New) else { return };
+    let (from, to) = (change.from, change.to);
+    if options.shards.fixed().is_some_and(|told| told.count == from) {
+        tracing::warn!(
+            "--shards {from} was changed to {to} by `mixcord reshard`, and {to} go on: give --shards {to} from now on, \
+             or auto; `mixcord reshard --to {from}` changes it back"
+        );
+    }
+}
+
+async fn choose(
+    common: &Common,
+    told: Option<ShardSet>,
+    survey: &Survey,
+) -> Result<Chosen, Failure> {
+    let Common { options, gateway, backoff, .. } = common;
+    match told {
+        Some(shards) => recommendation::fixed(shards, survey, gateway, *backoff).await,
+        None => recommendation::choose(&options.shards, survey, gateway, *backoff).await,
+    }
 }
 
 /// Whoever started at the same time has seen as little as we had, and has his rings now. Of two counts the
 /// smaller goes on: the other sees that, too, and lets go.
 async fn look_again(
-    namespace: &Namespace,
-    options: &Options,
-    token: &Token,
+    common: &Common,
     shards: &ShardSet,
+    change: Option<&Change>,
 ) -> Result<Survey, Failure> {
     let began = Instant::now();
     loop {
-        let survey = survey(namespace, options, token)?;
+        let survey = survey(&common.namespace, &common.options, &common.token)?;
+        let may = |other| change.is_some_and(|change| change.allows(shards.count, other));
         let larger =
-            survey.runs_beside(shards.count).is_some_and(|(count, _)| count > shards.count);
+            survey.runs_beside(shards.count, may).is_some_and(|(count, _)| count > shards.count);
         // One that began earlier, and runs, does not go.
         if !larger || began.elapsed() >= GIVES_WAY {
-            refuse_beside(&survey, shards, options)?;
+            refuse_beside(&survey, shards, &common.options, change)?;
             return Ok(survey);
         }
         tokio::time::sleep(GIVES_WAY / 100).await;
     }
 }
 
-/// Two counts at once give every event twice, in rings that do not know of each other.
-fn refuse_beside(survey: &Survey, shards: &ShardSet, options: &Options) -> Result<(), Failure> {
-    let Some((count, ring)) = survey.runs_beside(shards.count) else { return Ok(()) };
+/// Two counts at once give every event twice, in rings that do not know of each other; unless the cache knows of both.
+fn refuse_beside(
+    survey: &Survey,
+    shards: &ShardSet,
+    options: &Options,
+    change: Option<&Change>,
+) -> Result<(), Failure> {
+    let may = |other| change.is_some_and(|change| change.allows(shards.count, other));
+    let Some((count, ring)) = survey.runs_beside(shards.count, may) else { return Ok(()) };
     Err(Failure::configuration(format!(
         "a mixcord-gateway runs instance {} with {count} shards (it writes {ring}): stop it before you \
-         start one of {} shards, or give --shards {count}, or another --instance",
-        options.instance, shards.count
+         start one of {} shards, or give --shards {count}, or another --instance; `mixcord reshard --to {}` \
+         changes the count while it runs",
+        options.instance, shards.count, shards.count
     )))
 }
 
@@ -138,82 +214,6 @@ fn check_identify(options: &Options, token: &Token) -> Result<(), Failure> {
     })
 }
 
-/// The identify queue, and how many shards have to go through it.
-async fn open_gate(
-    options: &Options,
-    token: &Token,
-    said: Option<&Discovered>,
-    survey: &Survey,
-    rings: &Rings,
-) -> Result<(Gate, u64), Failure> {
-    let resumable = survey.resumable(rings.shards());
-    let to_identify: Vec<u16> = rings.ready().filter(|id| !resumable.contains(id)).collect();
-    let needed = to_identify.len() as u64;
-    if let Some(shortage) = said.and_then(|said| shortage(&said.session_start_limit, needed)) {
-        // G-16. Who resumes spends nothing, and its session ends if it waits with the others.
-        if resumable.is_empty() {
-            return Err(Failure::trouble(shortage));
-        }
-        tracing::warn!("{shortage}; they wait for that, and {} resume", resumable.len());
-    }
-    let folder = options.identify_dir.clone().unwrap_or_else(BookFile::default_folder);
-    let unusable = |error: std::io::Error| unusable_book(&folder, &error);
-    let book = BookFile::new(&folder, token.fingerprint_at(&options.api_url)).map_err(unusable)?;
-    let spacing = Duration::from_millis(options.identify_spacing_ms.into());
-    let shared = || Shared::new(&options.instance, token.fingerprint_at(&options.api_url));
-    let shared = (options.permits == Permits::Bridge).then(shared);
-    let gate = Gate::new(book, spacing, to_identify).shared(shared);
-    if let Some(said) = said {
-        gate.tell(&said.session_start_limit).await.map_err(unusable)?;
-    }
-    Ok((gate, needed))
-}
-
-async fn serve(
-    options: &Options,
-    context: Context,
-    said: Option<Discovered>,
-    needed: u64,
-    rings: &mut Rings,
-    stop: watch::Receiver<bool>,
-) -> Result<(), Failure> {
-    let (context, count) = (Arc::new(context), rings.shards().count);
-    let socket = topology::command_socket(&options.instance, rings.shards().first, count);
-    let server = PacketServer::bind(socket.clone().into(), PACKET_MAX)
-        .map_err(|error| socket_failure(&socket, &error))?;
-    let desk = context.desk.clone();
-    let answer = move |packet: Vec<u8>| {
-        let desk = desk.clone();
-        async move { desk.answer(&packet).await }
-    };
-    tracing::info!(
-        instance = options.instance,
-        shards = format!("{}..{}/{count}", rings.shards().first, rings.shards().last),
-        "mixcord-gateway runs"
-    );
-    context.attendance.begin();
-    let (all_stop, shards_stop) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    for id in rings.shards().ids() {
-        let shard = Shard { id, count };
-        let (context, backoff) = (context.clone(), context.backoff);
-        let (stop, mut ring) = (shards_stop.clone(), rings.take(id));
-        tasks.spawn(supervise(id, backoff, stop.clone(), move |failures| {
-            let (context, stop, ring) = (context.clone(), stop.clone(), ring.open());
-            async move {
-                let (producer, bell) = ring?;
-                shard::run(context, shard::Start { shard, producer, bell, stop, failures }).await
-            }
-        }));
-    }
-    tokio::select! {
-        result = wait(tasks, all_stop, stop) => result,
-        () = server.serve(answer) => Err(Failure::trouble("the command socket ended")),
-        never = keep_asking(options, &context, count, said, needed) => match never {},
-        never = keep_alive(context.attendance.service()) => match never {},
-    }
-}
-
 /// Signs of life for the service manager: a runtime that gives no time to this gives none to heartbeats.
 async fn keep_alive(service: &Service) -> Infallible {
     if !service.is_heard() {
@@ -224,123 +224,4 @@ async fn keep_alive(service: &Service) -> Infallible {
         beat.tick().await;
         service.alive();
     }
-}
-
-/// Asks Discord until it answers, where that was not waited for, and again from time to time: others
-/// use the same budget, and the bot grows.
-async fn keep_asking(
-    options: &Options,
-    context: &Context,
-    count: u16,
-    said: Option<Discovered>,
-    needed: u64,
-) -> Infallible {
-    let mut random = Random::unseeded();
-    let mut needed = said.is_none().then_some(needed);
-    let mut advised = said.as_ref().map(|said| said.shards);
-    let mut pause = Duration::ZERO;
-    if let Some(said) = said {
-        advise(&options.shards, count, &said);
-        pause = random.between(REFRESH / 2, REFRESH);
-    }
-    let mut failures = 0;
-    loop {
-        let doubt = async {
-            context.gate.doubt().await;
-            // However many shards wait for it, and whatever it says.
-            tokio::time::sleep(context.backoff.max).await;
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = doubt => {}
-        }
-        match context.gateway.ask().await {
-            Ok(said) => {
-                failures = 0;
-                pause = random.between(REFRESH / 2, REFRESH);
-                let limit = &said.session_start_limit;
-                if let Some(shortage) = needed.take().and_then(|needed| shortage(limit, needed)) {
-                    tracing::warn!("{shortage}; they wait for that");
-                }
-                if let Err(error) = context.gate.tell(limit).await {
-                    tracing::warn!(%error, "the common identify queue cannot be used");
-                }
-                if advised.replace(said.shards) != Some(said.shards) {
-                    advise(&options.shards, count, &said);
-                }
-            }
-            Err(error) => {
-                failures += 1;
-                let after = match &error {
-                    DiscoveryError::Later { after, .. } => after.unwrap_or_default(),
-                    _ => Duration::ZERO,
-                };
-                pause = context.backoff.delay(failures, &mut random).max(after);
-                tracing::warn!(
-                    %error,
-                    delay_ms = pause.as_millis(),
-                    "Discord cannot be asked yet: sessions go on, identifies wait"
-                );
-            }
-        }
-    }
-}
-
-/// Waits for the shards; one that can never connect ends them all.
-async fn wait(
-    mut tasks: JoinSet<Ended>,
-    all_stop: watch::Sender<bool>,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Failure> {
-    let mut result = Ok(());
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop), if !*all_stop.borrow() => {
-                all_stop.send_replace(true);
-            }
-            ended = tasks.join_next() => match ended {
-                None => return result,
-                Some(Ok(Ended::Stopped)) => {}
-                Some(Ok(Ended::Fatal(fatal))) => {
-                    result = Err(Failure::configuration(fatal));
-                    all_stop.send_replace(true);
-                }
-                Some(Err(error)) => {
-                    result = Err(Failure::trouble(format!("a supervisor failed: {error}")));
-                    all_stop.send_replace(true);
-                }
-            },
-        }
-    }
-}
-
-fn socket_failure(socket: &str, error: &std::io::Error) -> Failure {
-    match foreign_owner(Path::new(socket)) {
-        Some(owner) => Failure::configuration(foreign(socket, owner)),
-        None => Failure::trouble(format!("command socket {socket}: {error}")),
-    }
-}
-
-fn unusable_book(folder: &Path, error: &std::io::Error) -> Failure {
-    if let Some(owner) = foreign_owner(folder) {
-        let advice = foreign(&folder.display().to_string(), owner);
-        return Failure::configuration(format!(
-            "{advice}, or name another folder with --identify-dir"
-        ));
-    }
-    Failure::configuration(format!(
-        "the identify queue in {} cannot be used ({error}): name another folder with --identify-dir",
-        folder.display()
-    ))
-}
-
-/// Whether fewer identifies are left than are needed (G-16).
-fn shortage(limit: &StartLimit, needed: u64) -> Option<String> {
-    let minutes = limit.reset_after.div_ceil(60_000);
-    (limit.remaining < needed).then(|| {
-        format!(
-            "{needed} shards have to identify and only {} of {} identifies are left; the budget is full again in {minutes} minutes",
-            limit.remaining, limit.total
-        )
-    })
 }

@@ -10,6 +10,9 @@ pub enum Failure {
     /// Starting again with the same configuration cannot help: exit code 78.
     #[error("{0}")]
     Configuration(String),
+    /// Another process runs what this one is to run: exit code 78.
+    #[error("{0}")]
+    Running(String),
     /// It can: exit code 1.
     #[error("{0}")]
     Trouble(String),
@@ -19,7 +22,7 @@ impl Failure {
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Configuration(_) => 78,
+            Self::Configuration(_) | Self::Running(_) => 78,
             Self::Trouble(_) => 1,
         }
     }

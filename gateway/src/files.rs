@@ -2,7 +2,6 @@
 
 use mixcord_process::files;
 
-use crate::config::ShardSet;
 use crate::failure::Failure;
 
 /// Open files of a shard: four of its ring, its socket.
@@ -14,15 +13,14 @@ const BESIDE: u64 = 64;
 ///
 /// # Errors
 /// When the hard limit is too small.
-pub(crate) fn raise(shards: &ShardSet) -> Result<(), Failure> {
-    let needed = u64::from(shards.len()) * OF_SHARD + BESIDE;
+pub(crate) fn raise(shards: u64) -> Result<(), Failure> {
+    let needed = shards * OF_SHARD + BESIDE;
     let Some(limit) = files::raise() else { return Ok(()) };
     if limit < needed {
         return Err(Failure::configuration(format!(
-            "{} shards need up to {needed} open files and the limit is {limit}: raise it with \
+            "{shards} shards need up to {needed} open files and the limit is {limit}: raise it with \
              `ulimit -n {needed}` (LimitNOFILE= of systemd, --ulimit nofile= of docker), or run fewer \
-             shards in this process",
-            shards.len()
+             shards in this process"
         )));
     }
     Ok(())

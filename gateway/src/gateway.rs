@@ -74,6 +74,11 @@ impl Gateway {
         Ok(answer)
     }
 
+    /// How many shards Discord recommends; 0 before the first answer.
+    pub fn recommended(&self) -> u64 {
+        self.said.borrow().as_ref().map_or(0, |said| said.shards)
+    }
+
     /// Was there ever an answer?
     pub fn has_answered(&self) -> bool {
         self.said.borrow().is_some()

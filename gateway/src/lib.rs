@@ -11,7 +11,9 @@
 //! * [`app`]: the process; [`Failure`]: how it may end.
 
 pub mod app;
+mod asking;
 pub mod backoff;
+mod change;
 pub mod checkpoint;
 pub mod commands;
 pub mod config;
@@ -19,6 +21,7 @@ pub mod discovery;
 mod failure;
 mod files;
 pub mod gateway;
+mod household;
 pub mod identify;
 pub mod limiter;
 pub mod random;
@@ -26,6 +29,7 @@ mod recommendation;
 pub mod rhythm;
 mod rings;
 pub mod session;
+mod set;
 pub mod shard;
 mod survey;
 pub mod wire;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
-use crate::config::{ShardSet, Shards};
+use crate::config::{Options, ShardSet, Shards};
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::failure::Failure;
 use crate::gateway::Gateway;
@@ -32,19 +32,14 @@ pub(crate) async fn choose(
     gateway: &Gateway,
     backoff: Backoff,
 ) -> Result<Chosen, Failure> {
-    let has_sessions = |shards: &ShardSet| !survey.resumable(shards).is_empty();
-    if let Some(fixed) = shards.fixed() {
-        let said = match has_sessions(&fixed) {
-            true => None,
-            false => Some(ask(gateway, backoff).await?),
-        };
-        return Ok((fixed, said));
+    if let Some(shards) = shards.fixed() {
+        return fixed(shards, survey, gateway, backoff).await;
     }
     let Some(kept) = survey.kept() else {
         let said = ask(gateway, backoff).await?;
         return Ok((recommended(&said)?, Some(said)));
     };
-    let said = if has_sessions(&ShardSet::whole(kept)) {
+    let said = if !survey.resumable(&ShardSet::whole(kept)).is_empty() {
         tokio::time::timeout(PATIENCE, gateway.ask()).await.ok().and_then(Result::ok)
     } else {
         Some(ask(gateway, backoff).await?)
@@ -61,14 +56,40 @@ pub(crate) async fn choose(
     }
 }
 
+/// These shards, whatever Discord says.
+///
+/// # Errors
+/// When Discord refuses the token, or is none.
+pub(crate) async fn fixed(
+    shards: ShardSet,
+    survey: &Survey,
+    gateway: &Gateway,
+    backoff: Backoff,
+) -> Result<Chosen, Failure> {
+    let said = match survey.resumable(&shards).is_empty() {
+        true => Some(ask(gateway, backoff).await?),
+        false => None,
+    };
+    Ok((shards, said))
+}
+
 /// What the operator should know of Discord's recommendation.
-pub(crate) fn advise(shards: &Shards, count: u16, said: &Discovered) {
-    if let Some(advice) = advice(shards, count, said) {
+pub(crate) fn advise(options: &Options, count: u16, said: &Discovered) {
+    if let Some(advice) = advice(&options.shards, &options.instance, count, said) {
         tracing::warn!("{advice}");
     }
 }
 
-fn advice(shards: &Shards, count: u16, said: &Discovered) -> Option<String> {
+/// The count to change to by itself: the one that Discord recommends, when a shard has this part of the guilds that it
+/// may have. How many there are is known by that recommendation alone, and that all shards have about as many.
+pub(crate) fn is_time(fraction: f64, shards: &ShardSet, said: &Discovered) -> Option<u16> {
+    let guilds = said.shards.saturating_mul(GUILDS_RECOMMENDED) as f64;
+    let is_full = guilds > fraction * GUILDS_MAX as f64 * f64::from(shards.count);
+    let to = u16::try_from(said.shards).ok()?;
+    (is_full && to > shards.count && *shards == ShardSet::whole(shards.count)).then_some(to)
+}
+
+fn advice(shards: &Shards, instance: &str, count: u16, said: &Discovered) -> Option<String> {
     let recommended = said.shards;
     let guilds = recommended.saturating_mul(GUILDS_RECOMMENDED);
     let near = |part: u64| guilds > u64::from(count) * part;
@@ -79,9 +100,8 @@ fn advice(shards: &Shards, count: u16, said: &Discovered) -> Option<String> {
     };
     asks_for_more.then(|| {
         format!(
-            "Discord recommends {recommended} shards and the sessions of {count} go on: to change, stop \
-             every gateway of the instance and start with --shards {recommended} (each shard identifies \
-             anew, behind a gap)"
+            "Discord recommends {recommended} shards and the sessions of {count} go on: \
+             `mixcord reshard --to {recommended} --instance {instance}` changes it without a pause"
         )
     })
 }
@@ -160,15 +180,31 @@ mod tests {
     #[test]
     fn the_operator_hears_of_another_number_in_one_line() {
         let advice = |shards: &str, count, recommended| {
-            advice(&shards.parse().expect("shards"), count, &said(recommended, 1))
+            advice(&shards.parse().expect("shards"), "bot", count, &said(recommended, 1))
         };
         assert_eq!(advice("auto", 3, 3), None);
         let text = advice("auto", 16, 17).expect("one");
-        assert!(text.contains("--shards 17") && !text.contains('\n'), "{text}");
+        assert!(text.contains("`mixcord reshard --to 17 --instance bot`"), "{text}");
+        assert!(!text.contains('\n'), "{text}");
         assert_eq!(advice("16", 16, 17), None);
         assert_eq!(advice("16", 16, 32), None);
         assert!(advice("16", 16, 33).is_some());
         assert!(advice("0..7/16", 16, 33).is_some());
         assert!(advice("16", 16, u64::MAX).is_some());
+    }
+
+    #[test]
+    fn a_change_by_itself_waits_until_shards_are_that_full_and_never_goes_down() {
+        let time = |fraction, count, recommended| {
+            is_time(fraction, &ShardSet::whole(count), &said(recommended, 1))
+        };
+        assert_eq!(time(0.8, 16, 32), None, "2,000 guilds a shard are four fifths, and no more");
+        assert_eq!(time(0.8, 16, 33), Some(33));
+        assert_eq!(time(0.4, 16, 17), Some(17));
+        assert_eq!(time(0.1, 16, 16), None);
+        assert_eq!(time(0.1, 16, 15), None);
+        assert_eq!(time(0.1, 16, u64::MAX), None);
+        let some = ShardSet { first: 0, last: 7, count: 16 };
+        assert_eq!(is_time(0.8, &some, &said(33, 1)), None, "nor with some of the shards");
     }
 }

@@ -43,11 +43,7 @@ impl Rings {
         shards: &ShardSet,
     ) -> Result<Self, Failure> {
         let namespace = namespace.clone();
-        let geometry =
-            Geometry::new(options.ring_slots, options.ring_bytes, RING_GROUPS, 1, RING_MEMBERS)
-                .map_err(|error| {
-                    Failure::configuration(format!("--ring-bytes, --ring-slots: {error}"))
-                })?;
+        let geometry = geometry(options)?;
         let feeds: Vec<GroupSpec> = options.feeds.iter().map(|name| feed(name)).collect();
         let empty_before = namespace.rings().map_err(Failure::trouble)?.is_empty();
         let bell = namespace.bell().map_err(|error| bells_failure(&error))?;
@@ -67,6 +63,27 @@ impl Rings {
                 Err(failure)
             }
         }
+    }
+
+    /// Checks that all rings of these shards that are not there yet fit, before one is made.
+    ///
+    /// # Errors
+    /// They do not: what to change.
+    pub(crate) fn fit(
+        namespace: &Namespace,
+        options: &Options,
+        shards: &ShardSet,
+    ) -> Result<(), Failure> {
+        let there = namespace.rings().map_err(Failure::trouble)?;
+        let is_missing = |id: &u16| !there.contains(&topology::shard_ring(*id, shards.count));
+        let missing = shards.ids().filter(is_missing).count() as u64;
+        let bytes = geometry(options)?.segment_bytes().saturating_mul(missing);
+        namespace.has_room(bytes).map_err(|error| {
+            Failure::configuration(format!(
+                "the rings of {} shards do not fit beside those that run: {error}; use a smaller --ring-bytes",
+                shards.len()
+            ))
+        })
     }
 
     /// The shards.
@@ -101,6 +118,11 @@ impl Rings {
             .collect();
         remove(&namespace, &unused, !unused.is_empty());
     }
+}
+
+fn geometry(options: &Options) -> Result<Geometry, Failure> {
+    Geometry::new(options.ring_slots, options.ring_bytes, RING_GROUPS, 1, RING_MEMBERS)
+        .map_err(|error| Failure::configuration(format!("--ring-bytes, --ring-slots: {error}")))
 }
 
 /// The ring of one shard, for each of its runs.
@@ -333,7 +355,7 @@ fn not_ours(name: &str) -> Failure {
 
 fn attach_failure(shard: u16, error: &AttachError, options: &Options) -> Failure {
     match error {
-        AttachError::Locked { .. } => Failure::configuration(format!(
+        AttachError::Locked { .. } => Failure::Running(format!(
             "shard {shard} of instance {} already runs in another mixcord-gateway",
             options.instance
         )),

@@ -77,9 +77,19 @@ impl Survey {
         sessions.unwrap_or_default()
     }
 
-    /// Another count that a gateway of the instance runs now, and a ring it writes.
-    pub(crate) fn runs_beside(&self, count: u16) -> Option<(u16, &str)> {
-        let others = self.counts.iter().filter(|(other, _)| **other != count);
+    /// Whether a gateway runs this count.
+    pub(crate) fn is_written(&self, count: u16) -> bool {
+        self.counts.get(&count).is_some_and(|it| it.written.is_some())
+    }
+
+    /// Whether there is a ring of this count in which a session began.
+    pub(crate) fn began(&self, count: u16) -> bool {
+        self.counts.get(&count).is_some_and(|it| it.began)
+    }
+
+    /// Another count, not of those that may, that a gateway of the instance runs now, and a ring it writes.
+    pub(crate) fn runs_beside(&self, count: u16, may: impl Fn(u16) -> bool) -> Option<(u16, &str)> {
+        let others = self.counts.iter().filter(|(other, _)| **other != count && !may(**other));
         others.filter_map(|(other, it)| Some((*other, it.written.as_deref()?))).next()
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use mixcord_event::bridge::{BridgeFigures, StreamFigures};
 use mixcord_event::figures::{Budget, ShardFigures};
 use mixcord_event::proxy::ProxyFigures;
+use mixcord_event::reshard::{ReshardFigures, Stage};
 use mixcord_event::status::ShardStatus;
 use mixcord_event::topology;
 use mixcord_monitor::findings::{
@@ -155,6 +156,12 @@ fn rings_of_an_old_count_and_rings_that_cannot_be_read() {
     assert!(finding.text.contains("2 are run now"), "{}", finding.text);
     assert!(finding.command.contains("rm --ring shard-0-1"), "{}", finding.command);
     assert!(!names(&rig).contains(&"gateway-gone"));
+    // While the count changes two sets are run.
+    let change = |stage| ReshardFigures { from: 1, to: 2, stage, ..ReshardFigures::default() };
+    rig.reshard(&change(Stage::Cutting));
+    assert!(!names(&rig).contains(&"old-ring"));
+    rig.reshard(&change(Stage::Done));
+    assert!(names(&rig).contains(&"old-ring"));
     let path = format!("/dev/shm/mixcord.{}.shard-0-1", rig.instance);
     let segment = OpenOptions::new().write(true).open(path).expect("the segment");
     segment.write_all_at(&[0xff; 64], 0).expect("written");

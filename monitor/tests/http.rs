@@ -14,6 +14,7 @@ use mixcord::operator::Overview;
 use mixcord_event::figures::{Budget, CacheFigures, ShardFigures};
 use mixcord_event::pauses::Pauses;
 use mixcord_event::proxy::ProxyFigures;
+use mixcord_event::reshard::{ReshardFigures, Stage};
 use mixcord_event::{Kind, Reason, topology};
 use mixcord_monitor::{Limits, Settings, serve};
 use mixcord_ring::Producer;
@@ -157,6 +158,58 @@ fn metrics_of_stages_and_proxies() {
     std::fs::remove_file(board).expect("it was there");
     let metrics = told(&[("mixcord_proxy_sessions", 1.0)]);
     assert!(!metrics.contains(r#"process="proxy""#), "{metrics}");
+}
+
+/// Metrics, and what programs read, of a change of the shard count.
+#[test]
+fn a_change_of_the_shard_count_is_told_once_there_was_one() {
+    let rig = Rig::new();
+    let _rings = furnished(&rig);
+    {
+        let (_, metrics) = Monitor::start(&rig, Limits::default()).get("/metrics", "");
+        assert!(!metrics.contains("_reshard_"), "{metrics}");
+    }
+    rig.reshard(&ReshardFigures {
+        from: 2,
+        to: 3,
+        stage: Stage::Cutting,
+        sessions: 3,
+        guilds: 40,
+        overlapping: 39,
+        cut: 10,
+        missing: 1,
+        waiting: 7,
+        waiting_bytes: 700,
+        cancelled: 99,
+        one_sided_old: 4,
+        one_sided_new: 5,
+        taken_over: 6,
+        ..ReshardFigures::default()
+    });
+    let monitor = Monitor::start(&rig, Limits::default());
+    let (_, metrics) = monitor.get("/metrics", "");
+    for (sample, wanted) in [
+        ("mixcord_reshard_under_way", 1.0),
+        (r#"mixcord_reshard_stage{stage="cutting"}"#, 1.0),
+        (r#"mixcord_reshard_shards{set="old"}"#, 2.0),
+        (r#"mixcord_reshard_shards{set="new"}"#, 3.0),
+        ("mixcord_reshard_sessions", 3.0),
+        (r#"mixcord_reshard_guilds{state="known"}"#, 40.0),
+        (r#"mixcord_reshard_guilds{state="overlapping"}"#, 39.0),
+        (r#"mixcord_reshard_guilds{state="cut"}"#, 10.0),
+        (r#"mixcord_reshard_guilds{state="missing"}"#, 1.0),
+        ("mixcord_reshard_waiting_records", 7.0),
+        ("mixcord_reshard_waiting_bytes", 700.0),
+        ("mixcord_reshard_copies_total", 99.0),
+        (r#"mixcord_reshard_one_sided_total{set="old"}"#, 4.0),
+        (r#"mixcord_reshard_one_sided_total{set="new"}"#, 5.0),
+        ("mixcord_reshard_taken_over_total", 6.0),
+    ] {
+        assert!((value(&metrics, sample) - wanted).abs() < 1e-9, "{sample}");
+    }
+    lint(&metrics);
+    let (_, status) = monitor.get("/api/status", "");
+    assert!(status.contains(r#""reshard":{"from":2,"to":3,"stage":"cutting""#), "{status}");
 }
 
 /// The value of the one sample that begins so.

@@ -1,7 +1,7 @@
 //! Folders of this user's alone, in a place where everybody may make files.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -37,6 +37,23 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
     let why = format!("{} must be a file of this user", path.display());
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
+}
+
+/// Reads a small file of this user: at most so many bytes of it.
+///
+/// # Errors
+/// There is none, it cannot be read, or what is there is no file of this user, but a link, say.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let no_link = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(no_link.bits()).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || !is_own(&found) {
+        let why = format!("{} must be a file of this user", path.display());
+        return Err(io::Error::new(ErrorKind::PermissionDenied, why));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Puts a small file in its place: a reader finds the one before, or this one whole.
@@ -82,6 +99,8 @@ mod tests {
         fs::write(&file, b"another's").expect("written");
         symlink(&file, &link).expect("made");
         assert!(open(&link).is_err() && open(place.path()).is_err());
+        assert!(read(&link, 9).is_err() && read(place.path(), 9).is_err());
+        assert_eq!(read(&file, 7).expect("there"), b"another", "no more than is asked for");
         symlink(&file, place.path().join("new.new")).expect("made");
         assert!(put(&place.path().join("new"), b"ours").is_err());
         assert_eq!(fs::read(&file).expect("there"), b"another's");

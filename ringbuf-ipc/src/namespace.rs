@@ -10,9 +10,10 @@ use mixcord_memory::__kill as kill;
 
 use crate::bell::Bell;
 use crate::core::locks;
-use crate::error::{AttachError, BellError, NameError, RemoveError};
+use crate::error::{AttachError, BellError, CreateError, NameError, RemoveError};
 use crate::ring::Ring;
 use crate::system::bells::Bells;
+use crate::system::budget;
 use crate::system::lock::{self, Held};
 use crate::system::private::Rings;
 use crate::system::segment::{DIRECTORY, open_checked, path_of};
@@ -103,6 +104,14 @@ impl Namespace {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// Whether there is memory for segments of so many bytes in all. Each is asked about again when it is made.
+    ///
+    /// # Errors
+    /// [`CreateError::NoSpace`] says what is too small.
+    pub fn has_room(&self, bytes: u64) -> Result<(), CreateError> {
+        if self.private.is_some() { Ok(()) } else { budget::check(Path::new(DIRECTORY), bytes) }
     }
 
     /// Removes a ring and its out-of-line records. What another user gave such a name is no part of it, and

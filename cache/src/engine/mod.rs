@@ -19,6 +19,7 @@ mod input;
 mod judged;
 mod limits;
 mod listing;
+mod notice;
 mod order;
 mod pass;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use self::beside::Beside;
 pub use self::error::EngineError;
 use self::input::Input;
 use self::listing::Listing;
+use self::notice::Notice;
 use self::reached::Reached;
 use self::rest::Rest;
 use crate::settings::Settings;
@@ -116,6 +118,8 @@ pub struct Engine {
     rest: Rest,
     /// While the shard count changes.
     beside: Option<Beside>,
+    /// What is said of that.
+    notice: Notice,
 }
 
 /// The longest sleep while the output ring is full.
@@ -233,6 +237,7 @@ impl Engine {
     fn look_after(&mut self, now: Instant) -> Result<(), EngineError> {
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.looked = Some(now);
+            self.tell_change();
             self.discover()?;
             self.tell_wishes();
             self.take_order();

@@ -1,9 +1,8 @@
 //! What is asked of a cache that runs: a change of the shard count, by a file that whoever asks renames into place.
 //!
-//! It stays until what it asks for is committed, so that a kill forgets none; to be asked twice is to be asked once.
-//!
-//! No command of `mixcord` writes that file, and no gateway runs two sets of sessions: what changes the shard count for
-//! an operator is to start the gateway with another one.
+//! It stays until what it asks for is committed and [told](super::notice), so that a kill forgets none, and whoever asked
+//! finds on the board what became of it once the file is gone; to be asked twice is to be asked once. `mixcord reshard`
+//! writes it, and a gateway that cannot begin the new set, or that was told to change the count by itself.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,6 +16,8 @@ use crate::overlap::{Side, Times};
 
 /// About how much memory records that wait for their copies take, in bytes: see [`Engine::reshard`].
 const WAITING_BYTES_MAX: usize = 64 << 20;
+/// No order is longer, with the reason that it gives.
+const ORDER_BYTES_MAX: u64 = 1 << 10;
 
 impl Engine {
     /// Does what is asked for, where anything is.
@@ -27,43 +28,51 @@ impl Engine {
         put_back(file);
         let Some(order) = read(file) else { return };
         let is_done = match &order {
-            Ok(order) => self.obey(*order),
+            Ok(order) => self.obey(order),
             Err(text) => {
                 tracing::error!("{} asks for something unknown: {text:?}", file.display());
+                self.notice.refuse(text, "it is unknown");
                 true
             }
         };
-        if is_done && let Err(error) = remove(file, &order) {
+        if !is_done {
+            return;
+        }
+        self.tell_change();
+        if let Err(error) = remove(file, &order) {
             tracing::error!("{}: {error}", file.display());
         }
     }
 
     /// Whether it is done, and committed; or never will be.
-    fn obey(&mut self, order: ReshardOrder) -> bool {
+    fn obey(&mut self, order: &ReshardOrder) -> bool {
         let is_committed = self.beside.as_ref().is_none_or(|beside| !beside.has_changes());
         let under_way = self.beside.as_ref().map(|beside| beside.overlap.counts()[Side::New]);
-        match order {
-            ReshardOrder::To(to) if under_way == Some(to) => is_committed,
-            ReshardOrder::To(to) => {
-                let begins =
-                    under_way.is_none() && self.reshard(to, Times::default(), WAITING_BYTES_MAX);
-                if !begins {
-                    tracing::error!(
-                        to,
-                        "the shard count does not change: it is that, another change is under way, there is no \
-                         store, or rings of that count have records from before"
-                    );
+        let refused = match order {
+            ReshardOrder::To(to) if under_way == Some(*to) => None,
+            ReshardOrder::To(to) => match self.why_not(*to) {
+                None if self.reshard(*to, Times::default(), WAITING_BYTES_MAX) => {
+                    self.notice.accept();
+                    return false;
                 }
-                !begins
+                why => Some(why.unwrap_or("it cannot")),
+            },
+            ReshardOrder::CallOff(why) if self.call_off() => {
+                self.notice.called_off(why);
+                None
             }
-            ReshardOrder::CallOff if self.call_off() => is_committed,
-            ReshardOrder::CallOff => {
-                tracing::error!("nothing is called off: no change is under way, or guilds are cut");
-                true
-            }
+            ReshardOrder::CallOff(_) if under_way.is_none() => Some("no change is under way"),
+            ReshardOrder::CallOff(_) => Some("the new set takes over, and there is no way back"),
             // It may come before all is cut.
-            ReshardOrder::Leave => under_way.is_none() || self.leave_old() && is_committed,
-        }
+            ReshardOrder::Leave => return under_way.is_none() || self.leave_old() && is_committed,
+        };
+        let Some(why) = refused else {
+            self.notice.accept();
+            return is_committed;
+        };
+        tracing::error!("\"{order}\" is not done, and the shard count stays as it is: {why}");
+        self.notice.refuse(&order.to_string(), why);
+        true
     }
 }
 
@@ -86,7 +95,7 @@ fn put_back(file: &Path) {
 }
 
 fn aside(file: &Path) -> PathBuf {
-    file.with_extension("reshard-done")
+    file.with_extension("done")
 }
 
 /// What the file says, if there is one that is ours.
@@ -96,7 +105,10 @@ fn read(file: &Path) -> Option<Asked> {
         meta => meta.ok()?,
     };
     // Whoever else may write there could make us do anything.
-    if !meta.is_file() || meta.uid() != nix::unistd::geteuid().as_raw() || meta.len() > 64 {
+    if !meta.is_file()
+        || meta.uid() != nix::unistd::geteuid().as_raw()
+        || meta.len() > ORDER_BYTES_MAX
+    {
         return None;
     }
     let text = fs::read_to_string(file).ok()?;
@@ -113,10 +125,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("mixcord.reshard");
         let done: Asked = Ok(ReshardOrder::To(2));
-        fs::write(&file, "call off").unwrap();
+        fs::write(&file, "call off: no room").unwrap();
         remove(&file, &done).unwrap();
         put_back(&file);
-        assert_eq!(read(&file), Some(Ok(ReshardOrder::CallOff)));
+        assert_eq!(read(&file), Some(Ok(ReshardOrder::CallOff("no room".to_owned()))));
         // Yet another one counts.
         remove(&file, &done).unwrap();
         fs::write(&file, "leave").unwrap();

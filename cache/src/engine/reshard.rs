@@ -34,22 +34,38 @@ impl Engine {
     /// guilds it is to wait for, but what that one never brings is kept until its time is over, as is the READY of each
     /// shard.
     pub fn reshard(&mut self, to: u16, times: Times, bytes_max: usize) -> bool {
-        let Some(from) = self.reached.shards.filter(|from| *from != to && to > 0) else {
+        let Some(from) = self.reached.shards.filter(|_| self.why_not(to).is_none()) else {
             return false;
         };
-        if self.store.is_none() || self.beside.is_some() {
-            return false;
-        }
-        // They were written before: all of it would wait for copies that came long ago.
         let applied_us = self.reached.times.applied_us;
-        if self.oldest_unread_us(to).is_some_and(|oldest_us| oldest_us <= applied_us) {
-            return false;
-        }
         let request = Request { counts: Sides::new(from, to), times, bytes_max };
         // The clocks of the rings begin with the last record that is applied.
         self.beside = Some(Beside::begin(request, applied_us));
         tracing::info!(from, to, "the shard count changes: both sets of rings are read");
         true
+    }
+
+    /// Why a change to this count cannot begin; `None` where it can.
+    pub(super) fn why_not(&mut self, to: u16) -> Option<&'static str> {
+        if self.beside.is_some() {
+            return Some("another change is under way");
+        }
+        if self.store.is_none() {
+            return Some("there is no store to remember it in (--store none)");
+        }
+        match self.reached.shards {
+            None => return Some("no ring of a shard was read yet"),
+            Some(from) if from == to => return Some("the shard count is that already"),
+            Some(_) if to == 0 => return Some("there has to be a shard"),
+            Some(_) => {}
+        }
+        // They were written before: all of it would wait for copies that came long ago.
+        let applied_us = self.reached.times.applied_us;
+        let oldest_us = self.oldest_unread_us(to);
+        let is_old = oldest_us.is_some_and(|oldest_us| oldest_us <= applied_us);
+        is_old.then_some(
+            "rings of that count have records from before: `mixcord rm --ring` removes them",
+        )
     }
 
     /// How far the change is, if one is under way.
@@ -64,7 +80,7 @@ impl Engine {
     }
 
     /// The old set is about to be closed; false where the new one does not deliver everything. Nobody acts on it before
-    /// [`Engine::round`] has committed it.
+    /// [`Engine::round`] has committed it. It happens by itself as soon as it can.
     pub fn leave_old(&mut self) -> bool {
         self.beside.as_mut().is_some_and(|beside| beside.overlap.leave())
     }
@@ -93,6 +109,11 @@ impl Engine {
     pub(super) fn beside_waits(&self) -> bool {
         let waits = |beside: &Beside| beside.has_changes() || beside.overlap.due().is_some();
         self.beside.as_ref().is_some_and(waits)
+    }
+
+    /// Says to others what is committed of it.
+    pub(super) fn tell_change(&mut self) {
+        self.notice.follow(self.beside.as_ref(), self.reached.shards);
     }
 
     /// With what is committed it may be over.
@@ -141,6 +162,10 @@ impl Engine {
         }
         let before = beside.overlap.stage();
         beside.overlap.sweep();
+        if beside.overlap.stage() == Stage::Cut {
+            // So that nobody needs to watch for it to end. Gateways act on it once it is committed, and told.
+            beside.overlap.leave();
+        }
         if beside.overlap.leaving().is_some_and(|side| !in_use[side]) {
             beside.overlap.end();
         }

@@ -4,6 +4,8 @@
 //! is kept for a while: its session can be resumed for some minutes, should its gateway come back. Then
 //! the cache lets go of it, marks its position as *ended*, and removes it once a commit holds the mark. So a
 //! kill between the two leaves a ring that is known to be read, and never a loss that was none.
+//!
+//! Rings whose sessions were closed for good, by a change of the shard count without a pause, are not kept for that while.
 
 use std::time::Duration;
 
@@ -19,7 +21,9 @@ impl Engine {
         let Some(current) = self.reached.shards else { return };
         let of_old = |key: &&(u16, u16)| key.0 != current;
         let old: Vec<_> = self.reached.positions.keys().filter(of_old).copied().collect();
+        let left = self.notice.left();
         for key in old {
+            let kept = if left == Some(key.0) { Duration::ZERO } else { kept };
             if self.reached.positions.get(&key).is_some_and(InputPosition::is_ended) {
                 if self.reached.persisted.get(&key).is_some_and(InputPosition::is_ended) {
                     self.remove_ended(key);

@@ -11,6 +11,7 @@ use super::batch::Batch;
 use super::gap::Gap;
 use super::input::Input;
 use super::listing::Listing;
+use super::notice::Notice;
 use super::reached::{Reached, Stored};
 use super::rest::Rest;
 use super::{Engine, EngineError, Plan, beside, follow};
@@ -81,6 +82,7 @@ impl Engine {
             looked: None,
             rest: Rest::default(),
             beside: None,
+            notice: Notice::read(&plan.instance),
         };
         engine.compare(fate)?;
         engine.load_beside()?;

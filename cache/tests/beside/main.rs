@@ -1,6 +1,7 @@
 //! Two sets of sessions of one world side by side, while the shard count changes: every event comes once, in its guild's
 //! order.
 
+mod board;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
@@ -79,7 +80,7 @@ fn a_file_asks_for_it() {
     instance.declare();
     let mut old = instance.shard(0, 1);
     send(&mut old, (0, 1), &[("TYPING_START", json!({}))]);
-    let order = Order(topology::reshard_order(&instance.name));
+    let order = Order::of(&instance);
     let mut engine = instance.engine();
     for text in ["to 2", "to 3", "nonsense"] {
         order.ask(text);
@@ -100,15 +101,19 @@ fn a_file_asks_for_it() {
 }
 
 /// The file of a test; removed with it.
-struct Order(String);
+pub(crate) struct Order(String);
 
 impl Order {
-    fn ask(&self, text: &str) {
+    pub(crate) fn of(instance: &Instance) -> Self {
+        Self(topology::reshard_order(&instance.name))
+    }
+
+    pub(crate) fn ask(&self, text: &str) {
         let made = format!("{}.new", self.0);
         fs::write(&made, text).and_then(|()| fs::rename(&made, &self.0)).expect("a file");
     }
 
-    fn is_obeyed(&self) -> bool {
+    pub(crate) fn is_obeyed(&self) -> bool {
         !Path::new(&self.0).exists()
     }
 }

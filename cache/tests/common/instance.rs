@@ -157,6 +157,7 @@ impl Drop for Instance {
         }
         let _ = std::fs::remove_dir_all(self.state_dir());
         let _ = std::fs::remove_dir_all(topology::copy_dir(&self.name));
+        let _ = std::fs::remove_file(topology::reshard_board(&self.name));
         if self.namespace.remove_all().is_err() {
             let prefix = format!("{}.", self.namespace.prefix());
             for entry in std::fs::read_dir(Namespace::directory()).into_iter().flatten().flatten() {

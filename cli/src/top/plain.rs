@@ -37,6 +37,9 @@ pub(super) fn lines(look: &Look, updates: Vec<Update>) -> String {
             let _ = writeln!(out, "{seconds:>4} s  {}: {}", ring.name, holdup_line(holdup));
         }
     }
+    if let Some(reshard) = crate::ls::reshard(&look.overview) {
+        let _ = writeln!(out, "{seconds:>4} s  reshard {reshard}");
+    }
     for update in updates {
         let _ = writeln!(out, "{seconds:>4} s  {}", line(&update, style));
     }

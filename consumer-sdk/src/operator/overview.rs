@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{BridgeStatus, Error, Instance, ProxiesStatus, RingStatus};
+use super::{BridgeStatus, Error, Instance, ProxiesStatus, ReshardStatus, RingStatus};
 
 /// All of an instance at one moment: what `mixcord ls --json` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +18,8 @@ pub struct Overview {
     pub proxies: ProxiesStatus,
     /// Its bridges to other machines.
     pub bridges: Vec<BridgeStatus>,
+    /// A change of the shard count: how far it is, or how the last one ended; `null` where there was none.
+    pub reshard: Option<ReshardStatus>,
 }
 
 /// A ring that cannot be read.
@@ -48,6 +50,7 @@ impl Instance {
     pub fn overview(&self) -> Result<Overview, Error> {
         let (rings, unreadable) = self.survey()?;
         let unreadable = unreadable.into_iter();
+        let reshard = ReshardStatus::of(&self.name, &rings);
         Ok(Overview {
             instance: self.name.clone(),
             rings,
@@ -59,6 +62,7 @@ impl Instance {
                 .map(|(path, bytes)| StateStatus { path: path.display().to_string(), bytes }),
             proxies: ProxiesStatus::of(&self.name),
             bridges: BridgeStatus::of(&self.name),
+            reshard,
         })
     }
 }

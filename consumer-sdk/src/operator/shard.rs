@@ -61,6 +61,8 @@ pub struct ShardStatus {
     pub last_event_seconds: Option<f64>,
     /// What is left of the token's identifies, as the gateway knew it last; `null` where it does not say.
     pub budget: Option<BudgetStatus>,
+    /// How many shards Discord recommends for the bot, as the gateway knew it last; `null` where it does not say.
+    pub recommended_shards: Option<u64>,
     /// The gateway process, in its own pid namespace; `null` where it does not say.
     pub pid: Option<u32>,
     /// When the gateway process was away for long from this shard.
@@ -136,6 +138,7 @@ impl ShardStatus {
             gaps_by_reason: figures.gaps.into_iter().collect(),
             last_event_seconds: None,
             budget,
+            recommended_shards: (figures.recommended != 0).then_some(figures.recommended),
             pauses: PausesStatus::new(&figures.pauses, now_us),
             presence: SetPresence::decode(checkpoint).map(|set| set.presence),
             pid: (figures.pid != 0).then_some(figures.pid),

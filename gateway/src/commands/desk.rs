@@ -35,15 +35,6 @@ impl Desk {
         Self { shards, queues: Mutex::default() }
     }
 
-    /// Answers a packet; `None` where the answer is none that can be sent.
-    pub async fn answer(&self, packet: &[u8]) -> Option<Vec<u8>> {
-        let reply = match Request::decode(packet) {
-            Some(request) => self.handle(request).await,
-            None => Reply::Refused(Refusal::Malformed),
-        };
-        reply.encode()
-    }
-
     /// The queue of `shard`, which replaces the one before it.
     pub fn open(&self, shard: u16) -> mpsc::Receiver<Ask> {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);

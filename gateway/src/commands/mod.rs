@@ -1,5 +1,7 @@
 //! Commands of consumers: from the socket to the shard that sends them.
 
 mod desk;
+mod front;
 
 pub use desk::{Ask, Desk};
+pub use front::Front;

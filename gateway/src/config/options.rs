@@ -34,6 +34,16 @@ pub struct Options {
     #[arg(long, value_name = "auto|N|A..B/N", env = "MIXCORD_SHARDS", default_value = "auto")]
     pub shards: Shards,
 
+    /// Run these shards beside those of another count, while `mixcord reshard --to N` changes the count to theirs. A
+    /// gateway with all shards of a count does that by itself
+    #[arg(long, env = "MIXCORD_BESIDE")]
+    pub beside: bool,
+
+    /// Change the shard count without a pause, to what Discord recommends, as soon as shards have this part of the
+    /// 2,500 guilds that they may have (0.8, say). Without it only `mixcord reshard` does
+    #[arg(long, value_name = "FRACTION", env = "MIXCORD_RESHARD_AT", value_parser = fraction)]
+    pub reshard_at: Option<f64>,
+
     /// Intents, as a number or as names: GUILDS,GUILD_MESSAGES; ALL; UNPRIVILEGED
     #[arg(
         long,
@@ -180,6 +190,11 @@ fn instance(text: &str) -> Result<String, String> {
     } else {
         Err("a name has 1 to 32 of a-z, 0-9, - and _, and begins with a letter or digit".into())
     }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| *number > 0.0 && *number <= 1.0);
+    number.ok_or_else(|| "expected a number above 0, at most 1".to_owned())
 }
 
 fn feed(text: &str) -> Result<String, String> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mixcord_event::command;
 
 use super::connection::{Connection, Stage};
-use super::{Action, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State};
+use super::{Action, ENDING_CLOSE, Ended, Lost, Payload, Phase, RESUMABLE_CLOSE, Session, State};
 
 /// How long Discord keeps a session of which nobody hears.
 const PAUSE_MAX: Duration = Duration::from_secs(command::PAUSE_MAX as u64);
@@ -119,11 +119,20 @@ impl Session {
 
     /// Ends the session so that Discord keeps it for the next process (G-22).
     pub fn stop(&mut self) {
+        self.finish(RESUMABLE_CLOSE);
+    }
+
+    /// Ends the session for good: another set of sessions has taken its place (G-22).
+    pub fn retire(&mut self) {
+        self.finish(ENDING_CLOSE);
+    }
+
+    fn finish(&mut self, code: u16) {
         if matches!(self.phase, Phase::Ended) {
             return;
         }
         if self.is_open() {
-            self.actions.push_back(Action::Close(RESUMABLE_CLOSE));
+            self.actions.push_back(Action::Close(code));
         }
         self.end(Ended::Stopped);
     }

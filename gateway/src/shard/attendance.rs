@@ -9,14 +9,25 @@ use mixcord_process::service::Service;
 #[derive(Clone, Debug)]
 pub struct Attendance {
     service: Service,
-    shards: usize,
+    shards: Arc<AtomicUsize>,
     connected: Arc<AtomicUsize>,
 }
 
 impl Attendance {
     /// Of so many shards, none of which is connected.
     pub fn new(service: Service, shards: usize) -> Self {
-        Self { service, shards, connected: Arc::default() }
+        Self { service, shards: Arc::new(shards.into()), connected: Arc::default() }
+    }
+
+    /// So many more shards run.
+    pub fn expect(&self, shards: usize) {
+        self.shards.fetch_add(shards, Ordering::Relaxed);
+    }
+
+    /// So many fewer.
+    pub fn dismiss(&self, shards: usize) {
+        self.shards.fetch_sub(shards, Ordering::Relaxed);
+        self.tell(self.connected.load(Ordering::Relaxed));
     }
 
     /// Rings and sockets are there: whoever waits for this process may start. Not that Discord has
@@ -38,7 +49,8 @@ impl Attendance {
 
     fn tell(&self, connected: usize) {
         if self.service.is_heard() {
-            self.service.status(format!("{connected} of {} shards connected", self.shards));
+            let shards = self.shards.load(Ordering::Relaxed);
+            self.service.status(format!("{connected} of {shards} shards connected"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mixcord_event::presence::SetPresence;
 use mixcord_event::send::{Identify, PresenceUpdate};
 use mixcord_event::{Encoding, Shard};
 use mixcord_ring::{AsyncBell, Producer};
@@ -10,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::attendance::Attendance;
 use super::output::OutputError;
+use super::standing::Standing;
 use super::workbench::Workbenches;
 use crate::backoff::Backoff;
 use crate::checkpoint::Settings;
@@ -29,7 +31,7 @@ const OPENING_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Context {
     /// Where to connect.
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
     /// The token, for IDENTIFY and RESUME.
     pub token: Token,
     /// Permits.
@@ -62,6 +64,10 @@ pub struct Context {
     pub attendance: Attendance,
     /// Sessions of another shard count ended before: new ones begin with a gap.
     pub replaces_other_count: bool,
+    /// What a command told the bot to show on the sessions that these are to replace.
+    pub inherited: Option<SetPresence>,
+    /// What these sessions are to the bot.
+    pub standing: Standing,
     /// Delays between connections.
     pub backoff: Backoff,
     /// Limits of the session.
@@ -77,7 +83,7 @@ impl Context {
     /// What the operator decided, and what was made of it at the start.
     pub fn new(
         options: &Options,
-        gateway: Gateway,
+        gateway: Arc<Gateway>,
         gate: Gate,
         desk: Arc<Desk>,
         attendance: Attendance,
@@ -103,6 +109,8 @@ impl Context {
             large_threshold: options.large_threshold,
             capabilities: options.capabilities,
             replaces_other_count,
+            inherited: None,
+            standing: Standing::default(),
             backoff: Backoff::of(options),
             times: Times {
                 hello: Duration::from_millis(options.hello_timeout_ms.into()),

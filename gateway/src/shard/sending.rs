@@ -94,7 +94,18 @@ impl Runner {
             return self.pause(Duration::from_secs(seconds.into()));
         }
         let absent = Refusal::NotConnected { shard: self.shard.id };
-        if !self.session.takes_commands() || self.socket.is_none() {
+        let takes_commands = self.session.takes_commands() && self.socket.is_some();
+        if let Command::Presence(presence) = &command
+            && self.context.standing.is_beside()
+            && !takes_commands
+        {
+            // It is to begin with what the other set shows by then.
+            let instead_of = self.context.presence.clone();
+            self.output.show(SetPresence { presence: presence.clone(), instead_of });
+            self.owes_presence = true;
+            return Ok(());
+        }
+        if !takes_commands {
             return Err(absent);
         }
         let presence = matches!(command, Command::Presence(_));

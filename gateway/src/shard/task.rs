@@ -96,6 +96,10 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
     let settings = context.settings.of_shard(shard.id, shard.count);
     let (mut checkpoint, restored) = restore(&producer, &settings, context.replaces_other_count);
     checkpoint.forget_presence(context.presence.as_ref());
+    if restored.counter == 0 && checkpoint.presence(None).is_none() {
+        // The bot shows on a set that is to take over what it shows on the one before.
+        checkpoint.show(context.inherited.clone());
+    }
     checkpoint.count_anew(std::process::id(), super::now_us(), restored.session.is_some());
     let now = Instant::now();
     let mut session =
@@ -145,6 +149,7 @@ impl Runner {
             }
             self.show_owed().await;
             match self.wake().await {
+                Wake::Stop if self.context.standing.is_retired() => self.session.retire(),
                 Wake::Stop => self.session.stop(),
                 Wake::Deadline => {
                     self.session.tick(Instant::now(), self.output.reading());
@@ -285,10 +290,14 @@ impl Runner {
     /// What changes seldom, and is looked at as seldom.
     fn fill_figures(&mut self) {
         let (budget, last_close) = (self.context.gate.budget(), self.session.last_close());
+        let recommended = self.context.gateway.recommended();
         let told = self.output.figures();
-        if (told.budget, told.last_close) != (budget, last_close) {
-            self.output
-                .count(|figures| (figures.budget, figures.last_close) = (budget, last_close));
+        if (told.budget, told.last_close, told.recommended) != (budget, last_close, recommended) {
+            self.output.count(|figures| {
+                figures.budget = budget;
+                figures.last_close = last_close;
+                figures.recommended = recommended;
+            });
         }
     }
 

@@ -16,6 +16,7 @@ mod pressure;
 mod proxy;
 mod refill;
 mod refusals;
+mod reshard;
 mod scale;
 mod startup;
 mod tls;

@@ -33,7 +33,7 @@ fn g4_auto_keeps_the_count_whose_sessions_live() {
     let mut gateway = instance.start(&fake.api_url(), &[]);
     until("two resumes", || fake.logged("resume").len() == 2);
     until("advice", || gateway.log().contains("Discord recommends 3 shards"));
-    assert_eq!(gateway.log().matches("--shards 3").count(), 1, "{}", gateway.log());
+    assert_eq!(gateway.log().matches("mixcord reshard --to 3").count(), 1, "{}", gateway.log());
     assert_eq!(fake.logged("identify").len(), 2);
     gateway.stop();
     // More guilds than Discord lets two shards have: there is no choice.

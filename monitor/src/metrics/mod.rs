@@ -8,6 +8,7 @@ mod cache;
 mod family;
 mod pauses;
 mod proxies;
+mod reshard;
 mod rings;
 mod shards;
 mod stages;
@@ -106,6 +107,7 @@ fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), std::fmt::Error
     stages::encode(sample, out)?;
     proxies::encode(sample, out)?;
     bridges::encode(sample, out)?;
+    reshard::encode(sample, out)?;
     let processes = &sample.processes;
     out.counter(
         "process_cpu_seconds",

@@ -9,6 +9,7 @@ use mixcord::operator::{Instance, Overview};
 use mixcord_event::bridge::BridgeFigures;
 use mixcord_event::figures::ShardFigures;
 use mixcord_event::proxy::ProxyFigures;
+use mixcord_event::reshard::ReshardFigures;
 use mixcord_event::status::ShardStatus;
 use mixcord_event::{Document, Header, Kind, Shard, record, sections, topology};
 use mixcord_ring::{Bell, Geometry, GroupSpec, Meta, Namespace, Producer, Ring, Start};
@@ -29,6 +30,7 @@ impl Drop for Removed {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(topology::proxy_dir(&self.1));
         let _ = fs::remove_dir_all(topology::bridge_dir(&self.1));
+        let _ = fs::remove_file(topology::reshard_board(&self.1));
         let removed = self.0.remove_all();
         assert!(std::thread::panicking() || removed.is_ok(), "{removed:?}");
     }
@@ -127,6 +129,12 @@ impl Rig {
         fs::write(&path, figures.encode("mixcord-proxy 0.0.9")).expect("written");
         let file = File::open(path).expect("a file");
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("locked")
+    }
+
+    /// How far a change of the shard count is.
+    pub(crate) fn reshard(&self, figures: &ReshardFigures) {
+        let board = topology::reshard_board(&self.instance);
+        fs::write(board, figures.encode("mixcord-cache 0.0.9")).expect("written");
     }
 
     /// What a bridge says of itself, which lives as long as the file is locked.

@@ -22,6 +22,9 @@ const UPDATES: usize = 3;
 pub(super) fn draw(app: &mut App, look: &Look, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width);
     let mut lines = vec![totals(look)];
+    if let Some(reshard) = crate::ls::reshard(&look.overview) {
+        lines.push(Line::from(clip(&format!("reshard {reshard}"), width).yellow()));
+    }
     for finding in look.findings.iter().take(FINDINGS) {
         let text = clip(&finding.text, width.saturating_sub(2));
         lines.push(Line::from(vec![Span::styled("● ", severity(finding)), text.into()]));

@@ -290,6 +290,17 @@ fn g22_stopping_closes_resumably() {
     assert_eq!(actions, [Action::Close(RESUMABLE_CLOSE), Action::Ended(Ended::Stopped)]);
 }
 
+/// Another set of sessions has taken its place.
+#[test]
+fn g22_retiring_ends_the_session_at_discord() {
+    let mut bench = Bench::active();
+    bench.session.retire();
+    let actions = bench.actions();
+    assert_eq!(actions, [Action::Close(ENDING_CLOSE), Action::Ended(Ended::Stopped)]);
+    bench.session.stop();
+    assert_eq!(bench.actions(), [], "it has ended");
+}
+
 #[test]
 fn g24_a_discarded_session_owes_a_gap() {
     let mut bench = Bench::new(Restored {
