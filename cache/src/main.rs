@@ -12,7 +12,6 @@ use mixcord_cache::options::Options;
 use mixcord_process::command_line::{self, Refused};
 use mixcord_process::service::Service;
 use mixcord_process::{files, log, signals};
-use mixcord_ring::Pace;
 
 const NAME: &str = "mixcord-cache";
 /// For what starting again without changing anything is of no use.
@@ -43,7 +42,7 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(error) => return refuse(&error),
     };
-    match run(&plan, options.pace) {
+    match run(&plan, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_configuration() => refuse(&chain(&error)),
         Err(error) => {
@@ -54,11 +53,12 @@ fn main() -> ExitCode {
 }
 
 /// Serves until SIGTERM or SIGINT.
-fn run(plan: &Plan, pace: Pace) -> Result<(), EngineError> {
+fn run(plan: &Plan, options: &Options) -> Result<(), EngineError> {
     // A ring of each shard.
     files::raise();
     let mut engine = Engine::start(plan)?;
-    engine.set_pace(pace);
+    engine.set_pace(options.pace);
+    engine.set_reshard_times(options.reshard_times());
     let stop = Arc::new(AtomicBool::new(false));
     let (told, bell) = (Arc::clone(&stop), engine.bell().clone());
     let _told = signals::on_stop(move || {

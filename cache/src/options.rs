@@ -11,6 +11,7 @@ use mixcord_ring::{Geometry, Pace};
 use mixcord_state::Resource;
 
 use crate::engine::Plan;
+use crate::overlap::Times;
 use crate::settings::Settings;
 use crate::store::CopyFrom;
 
@@ -69,6 +70,12 @@ pub struct Options {
     /// Groups of consumers that the output ring has room for: 1 to 1024.
     #[arg(long, env = "MIXCORD_OUTPUT_GROUPS", value_name = "N", default_value_t = 64)]
     output_groups: u16,
+    /// How much later one session may receive an event than another while both are well: for tests of `mixcord reshard`.
+    #[arg(long, env = "MIXCORD_RESHARD_SLACK", value_name = "DURATION", default_value = "5s", value_parser = command_line::duration, hide = true)]
+    reshard_slack: Duration,
+    /// How long one of two sets of sessions is waited for: the same.
+    #[arg(long, env = "MIXCORD_RESHARD_WINDOW", value_name = "DURATION", default_value = "60s", value_parser = command_line::duration, hide = true)]
+    reshard_window: Duration,
     /// What is weighed more where events come often: low-latency, balanced (up to 1 ms later, for a fraction of
     /// the wakes), low-cpu (up to 3 ms later). Behind a gateway that does the same events come in
     /// batches, and are not later.
@@ -111,6 +118,13 @@ const OLD_RINGS_KEPT: Duration = Duration::from_secs(15 * 60);
 const STATE_BYTES_MIN: u64 = 1 << 20;
 
 impl Options {
+    /// How long one set of sessions waits for the other while the shard count changes.
+    #[must_use]
+    pub fn reshard_times(&self) -> Times {
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Times { window_us: us(self.reshard_window), slack_us: us(self.reshard_slack) }
+    }
+
     /// What the engine is to do.
     ///
     /// # Errors
@@ -191,6 +205,14 @@ mod tests {
         assert_eq!(read.inputs.len(), 2048);
         assert!(read.inputs.values().all(|read| read.index == u16::MAX));
         assert_eq!((read.shards, read.applied_us, read.cut_us), (Some(1040), u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn the_times_of_a_change_of_the_shard_count_are_those_of_its_model() {
+        let read = |arguments: &[&str]| Options::try_parse_from(arguments).unwrap().reshard_times();
+        assert_eq!(read(&["mixcord-cache"]), Times::default());
+        let short = ["mixcord-cache", "--reshard-slack", "300ms", "--reshard-window", "2s"];
+        assert_eq!(read(&short), Times { window_us: 2_000_000, slack_us: 300_000 });
     }
 
     #[test]

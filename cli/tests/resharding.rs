@@ -194,7 +194,7 @@ fn a_change_that_is_called_off_says_why() {
     bot.obeys("to 2", &at(Stage::Overlapping));
     bot.tell(&ReshardFigures { why: "no room".to_owned(), ..at(Stage::Back) });
     let (code, said) = ended(child);
-    assert!(code == Some(1) && said.contains("called off: no room"), "{said}");
+    assert!(code == Some(4) && said.contains("called off: no room"), "{said}");
     // What the cache refuses, it says.
     let child = bot.start(&["--to", "2"]);
     bot.obeys(

@@ -79,10 +79,13 @@ pub(crate) fn start(
 ) -> Start {
     let told = shards.fixed();
     if is_beside {
-        return match told {
-            Some(set) => start_beside(set, change),
-            None => Start::Refused("--beside needs --shards N or A..B/N".to_owned()),
+        let Some(set) = told.clone() else {
+            return Start::Refused("--beside needs --shards N or A..B/N".to_owned());
         };
+        // After the change it was started for it is one like others, and the next change may leave it.
+        if !change.is_some_and(|change| change.from == set.count && began(set.count)) {
+            return start_beside(set, change);
+        }
     }
     let Some(change) = change else { return Start::AsTold };
     let &Change { from, to, sets, is_under_way } = change;
@@ -201,11 +204,16 @@ mod tests {
         assert_eq!(beside("0..1/3", both), Start::With(some.clone()));
         assert_eq!(beside("0..1/3", Some(change(Sets::New, true))), Start::With(some.clone()));
         assert_eq!(beside("0..1/3", Some(change(Sets::New, false))), Start::With(some));
+        // The next change is from its own count.
+        let next = |sets| Some(Change { from: 3, to: 4, sets, is_under_way: true });
+        assert_eq!(beside("0..1/3", next(Sets::Both)), Start::AsTold);
+        assert!(matches!(beside("0..1/3", next(Sets::New)), Start::Nothing(_)));
+        assert_eq!(beside("3", next(Sets::Both)), with(3));
         assert!(matches!(beside("0..1/3", Some(change(Sets::Old, true))), Start::Nothing(_)));
         for refused in [
             beside("0..1/3", Some(change(Sets::Old, false))),
             beside("0..1/4", both),
-            beside("2", both),
+            beside("4", both),
             beside("0..1/3", None),
             beside("auto", both),
         ] {

@@ -153,7 +153,7 @@ impl Household {
     /// Whether all shards of the count run here, so that all of another one may.
     fn is_whole(&self) -> bool {
         let shards = self.main.shards();
-        !self.common.options.beside && *shards == ShardSet::whole(shards.count)
+        !self.main.standing().is_beside() && *shards == ShardSet::whole(shards.count)
     }
 
     /// Begins the new set, or says why not: where it cannot be, the change is called off, before anything is identified.
@@ -195,14 +195,14 @@ impl Household {
         let all = u64::from(self.main.shards().len()) + u64::from(shards.len());
         files::raise(all).map_err(NotBegun::Refused)?;
         let is_first = survey.resumable(&shards).is_empty();
-        let said = match gateway.ask().await {
-            Ok(said) => Some(said),
-            // Sessions that can be resumed do not wait for it.
-            Err(_) if !is_first => None,
-            Err(error) => {
+        let said = if is_first {
+            Some(gateway.ask().await.map_err(|error| {
                 tracing::warn!(%error, "Discord cannot be asked yet: the new set waits for that");
-                return Err(NotBegun::Later);
-            }
+                NotBegun::Later
+            })?)
+        } else {
+            // Sessions that can be resumed do not wait for it.
+            None
         };
         let mut rings =
             Rings::open(namespace, options, &shards).map_err(|failure| match failure {

@@ -52,6 +52,7 @@ use self::listing::Listing;
 use self::notice::Notice;
 use self::reached::Reached;
 use self::rest::Rest;
+use crate::overlap::Times;
 use crate::settings::Settings;
 use crate::store::{CopyFrom, DiskStore};
 
@@ -120,6 +121,8 @@ pub struct Engine {
     beside: Option<Beside>,
     /// What is said of that.
     notice: Notice,
+    /// How long the one that is asked for next waits.
+    reshard_times: Times,
 }
 
 /// The longest sleep while the output ring is full.
@@ -139,6 +142,11 @@ impl Engine {
     /// How it waits for records: [`Pace::LowLatency`] unless it is told.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pacer = Pacer::new(pace);
+    }
+
+    /// How long one set of sessions waits for the other in a change of the shard count that an order asks for.
+    pub const fn set_reshard_times(&mut self, times: Times) {
+        self.reshard_times = times;
     }
 
     /// Why the system refused what was to be written when the progress was last [`Progress::Refused`].

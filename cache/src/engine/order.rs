@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use mixcord_event::topology::{self, ReshardOrder};
 
 use super::Engine;
-use crate::overlap::{Side, Times};
+use crate::overlap::Side;
 
 /// About how much memory records that wait for their copies take, in bytes: see [`Engine::reshard`].
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -51,7 +51,7 @@ impl Engine {
         let refused = match order {
             ReshardOrder::To(to) if under_way == Some(*to) => None,
             ReshardOrder::To(to) => match self.why_not(*to) {
-                None if self.reshard(*to, Times::default(), WAITING_BYTES_MAX) => {
+                None if self.reshard(*to, self.reshard_times, WAITING_BYTES_MAX) => {
                     self.notice.accept();
                     return false;
                 }

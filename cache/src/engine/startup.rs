@@ -16,6 +16,7 @@ use super::reached::{Reached, Stored};
 use super::rest::Rest;
 use super::{Engine, EngineError, Plan, beside, follow};
 use crate::annotate::forget_uncached;
+use crate::overlap::Times;
 use crate::store::{DiskStore, Fate, Notes, OpenBatch, announce};
 
 impl Engine {
@@ -83,6 +84,7 @@ impl Engine {
             rest: Rest::default(),
             beside: None,
             notice: Notice::read(&plan.instance),
+            reshard_times: Times::default(),
         };
         engine.compare(fate)?;
         engine.load_beside()?;

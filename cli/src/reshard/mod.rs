@@ -31,7 +31,7 @@ It can be called off until the first guild is cut. Ended with Ctrl-C the command
 it shows it again. A gateway that runs some of the shards does not begin the new set by itself: start \
 `mixcord-gateway --shards A..B/N --beside` for each part of it.\n\
 \n\
-Exit codes: 0 over (or called off, where that was asked for), 1 refused or called off, 3 interrupted.";
+Exit codes: 0 over (or called off, where that was asked for), 1 refused, 3 interrupted, 4 called off.";
 
 /// How long the cache may take to obey.
 const OBEYS: Duration = Duration::from_secs(15);
@@ -39,6 +39,8 @@ const OBEYS: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(200);
 /// The exit code where somebody interrupts.
 const EXIT_INTERRUPTED: u8 = 3;
+/// And where the change was called off, by whomever.
+const EXIT_CALLED_OFF: u8 = 4;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -115,7 +117,7 @@ fn change(instance: &Instance, to: Count, stop: &Stop) -> Result<ExitCode> {
             to
         }
     };
-    watch::watch(instance, to, stop)?.code("called off")
+    watch::watch(instance, to, stop)?.code()
 }
 
 fn call_off(instance: &Instance, stop: &Stop) -> Result<ExitCode> {

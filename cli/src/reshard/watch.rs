@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use mixcord::Stop;
 use mixcord::operator::{Instance, Overview, ReshardStatus, span};
+use mixcord_process::log;
 
-use super::{EXIT_INTERRUPTED, LOOK, print};
+use super::{EXIT_CALLED_OFF, EXIT_INTERRUPTED, LOOK, print};
 use crate::say;
 
 /// How often figures are printed where no line can be changed.
@@ -31,13 +32,15 @@ pub(super) enum End {
 
 impl End {
     /// What a change comes to.
-    pub(super) fn code(self, called_off: &str) -> Result<ExitCode> {
-        match self {
-            Self::Done(text) => say(&text),
-            Self::Back(why) if why.is_empty() => bail!("{called_off}: the shard count stays"),
-            Self::Back(why) => bail!("{called_off}: {why}"),
-            Self::Interrupted => interrupted(),
-        }
+    pub(super) fn code(self) -> Result<ExitCode> {
+        let why = match self {
+            Self::Done(text) => return say(&text),
+            Self::Interrupted => return interrupted(),
+            Self::Back(why) if why.is_empty() => "the shard count stays".to_owned(),
+            Self::Back(why) => why,
+        };
+        log::say("mixcord", &format!("called off: {why}"));
+        Ok(ExitCode::from(EXIT_CALLED_OFF))
     }
 
     /// And a call to call it off.
