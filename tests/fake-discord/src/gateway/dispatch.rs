@@ -64,7 +64,9 @@ fn voice_set<'s>(
     let guild = event.guild.filter(|_| event.kind == Kind::VOICE_SERVER_UPDATE)?;
     let asked = hub.sets.voice(guild);
     let mut all = covering.clone().map(|session| session.shards);
-    asked.filter(|asked| all.any(|shards| shards == *asked)).or(Some(covering.next()?.shards))
+    asked
+        .filter(|asked| all.any(|shards| shards == *asked))
+        .or_else(|| Some(covering.next()?.shards))
 }
 
 fn hand_out<'s>(
