@@ -125,7 +125,7 @@ impl Rig {
         let mut rig = Self { instance, all: vec![gateway, cache, consumer], _server: server };
         until("all guilds", STUCK, LOOK, || {
             rig.check()?;
-            Ok((rig.counts(Question::Counts)?.guilds >= change.guilds.into()).then_some(()))
+            Ok((rig.counts(Question::Counts)?.guilds >= u64::from(change.guilds)).then_some(()))
         })?;
         sleep(SETTLE);
         Ok(rig)

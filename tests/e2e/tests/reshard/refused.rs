@@ -9,7 +9,7 @@ use crate::rig::{DEADLINE, Plan, Rig, STEADY};
 const SLOWLY: [&str; 2] = ["--identify-spacing-ms", "1500"];
 const ONE_AT_A_TIME: [&str; 2] = ["--max-concurrency", "1"];
 
-fn slowly<'a>() -> Plan<'a> {
+fn slowly() -> Plan<'static> {
     Plan { world: &ONE_AT_A_TIME, gateway: &SLOWLY, ..Plan::default() }
 }
 
