@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Mixcord against its peers, in one run on the same cores.
 #
-#   scripts/bench.sh [PART|all] [--quick]       parts: event ring cache copy state proxy pipeline
+#   scripts/bench.sh [PART|all] [--quick]       parts: event ring cache copy state proxy reshard pipeline
+#   scripts/bench.sh reshard [--quick] [--rate N]   N events a second (2000)
 #   scripts/bench.sh pipeline [OPTION…]         --axis rate,flood…  --minutes N  --rounds N  --list  --profile  --help
 #
 # Prints a table (medians, ratios, CPU-seconds beside wall time) and writes target/bench/report.json; part
@@ -13,30 +14,34 @@ require cargo "install Rust with https://rustup.rs"
 require cc "install a C compiler, on Debian: apt-get install gcc"
 
 part=all
-options=() # of the pipeline, which alone has others than --quick
+options=() # of the pipeline, and of part reshard
 quick=()
 case "${1:-}" in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     '' | -*) ;;
     *) part=$1; shift ;;
 esac
 for argument in "$@"; do
     [ "$argument" != --quick ] || quick=(--quick)
-    if [ "$part" != pipeline ] && [ "$argument" != --quick ]; then
-        echo "$part has no option $argument: only --quick, and part pipeline others" >&2
-        exit 2
-    fi
+    case $part:$argument in
+        pipeline:* | *:--quick | reshard:--rate | reshard:[0-9]*) ;;
+        *)
+            echo "$part has no option $argument: only --quick, reshard --rate, and part pipeline others" >&2
+            exit 2
+            ;;
+    esac
     options+=("$argument")
 done
+[ "$part" != reshard ] || quick=("${options[@]}")
 out=${CARGO_TARGET_DIR:-target}/release
 
 echo "${dim}building the benchmarks and their peers (optimised; the first time takes minutes)${plain}" >&2
-if [ "$part" = all ] || [ "$part" = pipeline ] || [ "$part" = proxy ]; then
+if [ "$part" = all ] || [ "$part" = pipeline ] || [ "$part" = proxy ] || [ "$part" = reshard ]; then
     # What users run is built by itself, or it would get the features of others' libraries.
     cargo build --release --quiet -p mixcord-gateway -p mixcord-cache
-    [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-proxy
+    [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-proxy -p mixcord-cli
     cargo build --release --quiet -p mixcord-pipeline -p fake-discord --bins
-    if [ "$part" != proxy ] && [ -z "${quick[*]}" ]; then
+    if { [ "$part" = all ] || [ "$part" = pipeline ]; } && [ -z "${quick[*]}" ]; then
         # twilight decides on a compression when it is built: whatever else of the workspace wants of it stays out.
         peers() { env -u CARGO_RESOLVER_FEATURE_UNIFICATION cargo build --release --quiet -p mixcord-peers "$@"; }
         peers --bin peer

@@ -13,6 +13,7 @@ mod event;
 mod payload;
 mod proxy;
 mod report;
+mod reshard;
 mod ring;
 mod round;
 mod state;
@@ -26,20 +27,29 @@ use crate::report::Report;
 use crate::round::Effort;
 
 /// The name of a part and what runs it.
-type Part = (&'static str, fn(Effort, &mut Report) -> Result<()>);
+type Part = (&'static str, Runs);
+
+/// What runs a part.
+#[derive(Clone, Copy)]
+enum Runs {
+    Plain(fn(Effort, &mut Report) -> Result<()>),
+    /// At so many events a second, where that is said.
+    AtRate(fn(Effort, Option<u32>, &mut Report) -> Result<()>),
+}
 
 /// The parts of the benchmark, each a list of cases that appends its rows to the report.
 const PARTS: &[Part] = &[
-    ("event", event::run),
-    ("ring", ring::run),
-    ("cache", cache::run),
-    ("copy", cache::copies::run),
-    ("state", state::run),
-    // Last, for it ends in order when it is told to.
-    ("proxy", proxy::run),
+    ("event", Runs::Plain(event::run)),
+    ("ring", Runs::Plain(ring::run)),
+    ("cache", Runs::Plain(cache::run)),
+    ("copy", Runs::Plain(cache::copies::run)),
+    ("state", Runs::Plain(state::run)),
+    // Last, for they end in order when they are told to.
+    ("proxy", Runs::Plain(proxy::run)),
+    ("reshard", Runs::AtRate(reshard::run)),
 ];
 
-const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--list] [--report FILE]";
+const USAGE: &str = "usage: mixcord-bench [PART|all] [--quick] [--rate N] [--list] [--report FILE]";
 
 fn main() -> ExitCode {
     match run() {
@@ -66,12 +76,18 @@ fn run() -> Result<ExitCode> {
     }
     let mut wanted = String::from("all");
     let mut effort = Effort::Full;
+    let mut rate = None;
     let mut path = PathBuf::from("target/bench/report.json");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => effort = Effort::Quick,
             "--report" => path = arguments.next().context("--report needs a file")?.into(),
+            "--rate" => {
+                let given = arguments.next().context("--rate needs events a second")?;
+                let given: u32 = given.parse().with_context(|| format!("--rate {given}"))?;
+                rate = Some(given);
+            }
             "--list" => {
                 PARTS.iter().for_each(|(name, _)| println!("{name}"));
                 return Ok(ExitCode::SUCCESS);
@@ -92,7 +108,11 @@ fn run() -> Result<ExitCode> {
     let mut report = Report::new();
     for (name, part) in chosen {
         eprintln!("bench: {name}");
-        part(effort, &mut report).with_context(|| format!("part {name}"))?;
+        let done = match part {
+            Runs::Plain(run) => run(effort, &mut report),
+            Runs::AtRate(run) => run(effort, rate, &mut report),
+        };
+        done.with_context(|| format!("part {name}"))?;
     }
     report.print();
     report.write(&path)?;

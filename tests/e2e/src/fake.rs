@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::journal::Sent;
 use crate::process::{Program, until};
+use crate::sets::{Dispatched, Happened};
 
 /// What world to make and how fast it moves.
 #[derive(Debug, Clone)]
@@ -24,13 +25,23 @@ pub struct FakeOptions {
     pub events: u64,
     /// Events per second; 0 = as fast as the socket takes them.
     pub rate: u64,
+    /// The same seed is the same world, and the same faults.
+    pub seed: u64,
     /// Everything else, as on the command line.
     pub more: Vec<String>,
 }
 
 impl Default for FakeOptions {
     fn default() -> Self {
-        Self { shards: 4, guilds: 12, members: 30, events: 1_000, rate: 0, more: Vec::new() }
+        Self {
+            shards: 4,
+            guilds: 12,
+            members: 30,
+            events: 1_000,
+            rate: 0,
+            seed: 7,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -92,7 +103,7 @@ impl Fake {
     pub fn start(folder: &Path, options: &FakeOptions) -> Result<Self> {
         let mut command = Command::new(Program::path("fake-discord"));
         command
-            .args(["--port", "0", "--seed", "7"])
+            .args(["--port", "0", "--seed", &options.seed.to_string()])
             .args(["--shards", &options.shards.to_string()])
             .args(["--guilds", &options.guilds.to_string()])
             .args(["--members", &options.members.to_string()])
@@ -127,10 +138,64 @@ impl Fake {
     /// # Errors
     /// When the journal cannot be read.
     pub fn journal(&self) -> Result<Vec<Sent>> {
-        let text = self.get("/fake/journal")?;
+        self.lines("/fake/journal")
+    }
+
+    /// What happened in its world, each event once.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn happened(&self) -> Result<Vec<Happened>> {
+        self.lines("/fake/events")
+    }
+
+    /// Every dispatch of every session, of whatever shard count.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn dispatched(&self) -> Result<Vec<Dispatched>> {
+        self.lines("/fake/journal")
+    }
+
+    fn lines<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<Vec<T>> {
+        let text = self.get(path)?;
         text.lines()
             .map(|line| serde_json::from_str(line).with_context(|| line.to_owned()))
             .collect()
+    }
+
+    /// What `/fake/status` says.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn report(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.get("/fake/status")?)?)
+    }
+
+    /// Waits until so many more events have happened in the world.
+    ///
+    /// # Errors
+    /// When that takes longer than `deadline`.
+    pub fn until_happened(&self, more: u64, deadline: Duration) -> Result<()> {
+        let count = || self.report().ok().and_then(|report| report["happened"].as_u64());
+        let before = count().unwrap_or(0);
+        until("events of the world", deadline, || count().is_some_and(|now| now >= before + more))
+    }
+
+    /// The world stands still from now on; waits until whoever is connected was sent all of it.
+    ///
+    /// # Errors
+    /// When that takes longer than `deadline`.
+    pub fn stand_still(&self, deadline: Duration) -> Result<()> {
+        self.post("/fake/pause")?;
+        until("everybody to be told everything", deadline, || {
+            let Ok(report) = self.report() else { return false };
+            let mut sessions = report["sessions"].as_array().into_iter().flatten();
+            sessions.all(|session| {
+                session["connected"] == false
+                    || session["held"] == 0 && session["sent_seq"] == session["last_seq"]
+            })
+        })
     }
 
     /// Where each shard stands; the shard is the index.

@@ -33,6 +33,10 @@ pub struct Delivered {
     pub kind: String,
     /// The shard; `None` only for LOST lines.
     pub shard: Option<u16>,
+    /// The shard count; `None` only for LOST lines.
+    pub shards: Option<u16>,
+    /// The guild, where there is one.
+    pub guild: Option<u64>,
     /// The shard's session counter.
     pub session: Option<u32>,
     /// Discord's sequence number.
@@ -49,6 +53,8 @@ pub struct Delivered {
 struct Line<'a> {
     kind: String,
     shard: Option<u16>,
+    shards: Option<u16>,
+    guild_id: Option<String>,
     session: Option<u32>,
     seq: Option<u64>,
     index: Option<u16>,
@@ -69,6 +75,8 @@ impl Delivered {
             old: kept(line.old)?,
             data: kept(line.data)?,
             shard: line.shard,
+            shards: line.shards,
+            guild: line.guild_id.as_deref().map(str::parse).transpose()?,
             session: line.session,
             seq: line.seq,
             index: line.index,

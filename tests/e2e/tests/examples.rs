@@ -23,8 +23,15 @@ impl Scene {
     fn new(mix: &str, rate: u64, intents: &[&str]) -> Result<Self> {
         let stack = Stack::new()?;
         let more = vec!["--mix".to_owned(), mix.to_owned()];
-        let options =
-            FakeOptions { shards: 1, guilds: 2, members: 10, events: 1_000_000, rate, more };
+        let options = FakeOptions {
+            shards: 1,
+            guilds: 2,
+            members: 10,
+            events: 1_000_000,
+            rate,
+            more,
+            ..FakeOptions::default()
+        };
         let fake = Fake::start(stack.folder(), &options)?;
         let cache = stack.cache(&[])?;
         let gateway = stack.gateway(&fake, "1", intents)?;

@@ -38,7 +38,8 @@ impl Rig {
         let stack = Stack::new()?;
         let more = vec!["--mix".into(), MIX.into()];
         let (shards, guilds, members, events, rate) = (2, 12, 20, 10_000, 400);
-        let options = FakeOptions { shards, guilds, members, events, rate, more };
+        let options =
+            FakeOptions { shards, guilds, members, events, rate, more, ..FakeOptions::default() };
         let fake = Fake::start(stack.folder(), &options)?;
         let gateway = stack.gateway(&fake, "auto", &["--large-threshold", "250"])?;
         let cache = stack.cache(&[])?;

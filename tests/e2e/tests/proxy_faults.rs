@@ -34,7 +34,8 @@ impl Rig {
         let stack = Stack::new()?;
         let (shards, guilds, members, events) = (2, GUILDS, 20, 1_000_000);
         let more = vec!["--mix".into(), MIX.into()];
-        let options = FakeOptions { shards, guilds, members, events, rate, more };
+        let options =
+            FakeOptions { shards, guilds, members, events, rate, more, ..FakeOptions::default() };
         let fake = Fake::start(stack.folder(), &options)?;
         let gateway = stack.gateway(&fake, "auto", &["--large-threshold", "250"])?;
         let cache = stack.cache(cache)?;

@@ -115,8 +115,14 @@ pub struct Config {
     /// Journal entries kept a session; 0 keeps none and saves the hashing
     #[arg(long, default_value_t = 4_000_000)]
     pub journal_max: usize,
+    /// How the sessions of one number of shards are served, beside those of another: shards=N, and of
+    /// delay=MS or delay=LEAST..MOST (each event comes so many milliseconds later; guilds overtake each
+    /// other, never events of one guild), withhold=N (one event in N is not told, if another set is),
+    /// kinds=NAME+NAME (of these kinds only). May be repeated; one event is withheld from one set at most
+    #[arg(long = "set", value_name = "shards=N,NAME=VALUE")]
+    pub sets: Vec<String>,
     /// What goes wrong by itself, as name=weight,name=weight: cut, op7, op9true, op9false, close,
-    /// stall, miss-acks, duplicate, hole, slow-accept, restart, restart-fresh, outage
+    /// stall, miss-acks, duplicate, hole, slow-accept, restart, restart-fresh, outage, set-outage
     #[arg(long, default_value = "")]
     pub faults: String,
     /// Seconds from one of --faults to the next

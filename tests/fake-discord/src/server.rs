@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::config::Config;
 use crate::faults;
 use crate::gateway::hub::{Hub, drive};
+use crate::gateway::sets::Sets;
 use crate::http;
 use crate::journal::JournalFile;
 use crate::world::lane::Plan;
@@ -42,6 +43,9 @@ pub enum StartError {
     Option(String),
 }
 
+/// Sessions that are told things later are looked at so often.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// A running server. It ends with this value.
 #[derive(Debug)]
 pub struct Server {
@@ -65,6 +69,8 @@ impl Server {
         let fault_every = Duration::try_from_secs_f64(config.fault_seconds)
             .map_err(|error| StartError::Option(format!("--fault-seconds: {error}")))?;
         let mix = Mix::parse(&config.mix).map_err(StartError::Option)?;
+        let sets = Sets::parse(&config.sets, config.seed);
+        let sets = sets.map_err(|why| StartError::Option(format!("--set: {why}")))?;
         let plan = Plan {
             seed: config.seed,
             lanes: config.shards,
@@ -82,7 +88,7 @@ impl Server {
         let port = listener.local_addr().map_err(listen)?.port();
         let file = config.journal.as_deref().map(JournalFile::open).transpose();
         let file = file.map_err(StartError::Journal)?.map(Arc::new);
-        let hub = Arc::new(Hub::new(config, &plan, port, file));
+        let hub = Arc::new(Hub::new(config, &plan, sets, port, file));
         let mut tasks = JoinSet::new();
         for index in 0..hub.feeds.len() {
             tasks.spawn(drive(Arc::clone(&hub), index));
@@ -95,6 +101,7 @@ impl Server {
                 keeper.flush();
             }
         });
+        tasks.spawn(catch_up(Arc::clone(&hub)));
         if let Some(faults) = faults {
             tasks.spawn(faults::run(Arc::clone(&hub), faults, fault_every));
         }
@@ -139,5 +146,16 @@ impl Server {
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
         self.hub.flush();
+    }
+}
+
+/// Tells sessions what is due, for as long as the server lives.
+async fn catch_up(hub: Arc<Hub>) {
+    loop {
+        if hub.catch_up() {
+            tokio::time::sleep(LOOK).await;
+        } else {
+            hub.lagged.notified().await;
+        }
     }
 }

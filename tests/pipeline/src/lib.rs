@@ -6,7 +6,7 @@
 //! * [`contender`]: Mixcord and its peers, as processes.
 //! * [`case`]: what is measured, all of it in [`cases`]; [`plan`]: running that; [`measure`]: one run of one contender;
 //!   [`recovery`]: after a kill.
-//! * [`proxied`]: what mixcord-proxy costs beside that.
+//! * [`proxied`]: what mixcord-proxy costs beside that; [`resharded`]: what a change of the shard count costs.
 //! * [`profile`]: where the time goes.
 //! * [`page`]: what a person reads; [`report`]: what a program reads, of all parts of the benchmark.
 
@@ -23,6 +23,7 @@ pub mod profile;
 pub mod proxied;
 pub mod recovery;
 pub mod report;
+pub mod resharded;
 pub mod source;
 pub mod workload;
 

@@ -141,6 +141,18 @@ impl Process {
         if is_running { Ok(()) } else { Err(self.ended()) }
     }
 
+    /// Whether it has ended well.
+    ///
+    /// # Errors
+    /// It failed: the error has the end of what it said.
+    pub fn is_done(&mut self) -> Result<bool> {
+        match self.child.try_wait()? {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(_) => Err(self.ended()),
+        }
+    }
+
     fn ended(&self) -> anyhow::Error {
         let said = std::fs::read_to_string(&self.log).unwrap_or_default();
         let tail: Vec<_> = said.lines().rev().take(10).collect();

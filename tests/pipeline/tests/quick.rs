@@ -11,6 +11,7 @@ use mixcord_pipeline::contender::Place;
 use mixcord_pipeline::page::Setting;
 use mixcord_pipeline::plan::Plan;
 use mixcord_pipeline::proxied::{Bench, Extent as ProxyExtent, Run};
+use mixcord_pipeline::resharded::{self, Change};
 
 #[test]
 fn every_part_runs_and_every_row_is_sane() {
@@ -96,6 +97,25 @@ fn what_a_proxy_costs_is_measured() {
     assert!(memory.private_bytes > memory.private_bytes_before, "{memory:?}");
     assert!(memory.private_bytes_each() < 4e6, "{memory:?}");
     assert!(memory.shared_bytes_each() > 0.0, "{memory:?}");
+}
+
+#[test]
+fn what_a_change_of_the_shard_count_costs_is_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = Place::new(&programs(), folder.path());
+    let calm = Duration::from_secs(1);
+    let change = Change { from: 1, to: 2, guilds: 4, rate: 300, calm };
+    let run = resharded::run(&place, change).expect("measured");
+    assert!(
+        0.0 < run.sessions_s && run.sessions_s <= run.cut_s && run.cut_s <= run.whole_s,
+        "{run:?}"
+    );
+    for cost in [run.gateway, run.cache, run.consumer] {
+        assert!(cost.before > 0.0 && cost.during > 0.0, "{run:?}");
+        assert!(cost.private_bytes_most >= cost.private_bytes_before, "{run:?}");
+        assert!(cost.private_bytes_before > 0, "{run:?}");
+    }
+    assert!(run.pause_before_ms > 0.0 && run.pause_ms > 0.0, "{run:?}");
 }
 
 #[test]

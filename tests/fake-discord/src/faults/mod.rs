@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::gateway::connection::Command;
-use crate::gateway::hub::Hub;
+use crate::gateway::hub::{Hub, Whom};
 use crate::journal::What;
 use crate::world::dice::Dice;
+use crate::world::guild::Guild;
 use mixcord_wire::Close;
 
 /// Close codes that do not end a client for good.
@@ -37,10 +38,12 @@ pub(crate) enum Fault {
     RestartFresh,
     /// A guild becomes unavailable and comes back after a while.
     Outage,
+    /// The same for the sessions of one number of shards alone.
+    SetOutage,
 }
 
 impl Fault {
-    const NAMES: [(&'static str, Self); 13] = [
+    const NAMES: [(&'static str, Self); 14] = [
         ("cut", Self::Cut),
         ("op7", Self::Reconnect),
         ("op9true", Self::InvalidSession(true)),
@@ -54,6 +57,7 @@ impl Fault {
         ("restart", Self::Restart),
         ("restart-fresh", Self::RestartFresh),
         ("outage", Self::Outage),
+        ("set-outage", Self::SetOutage),
     ];
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
@@ -98,20 +102,29 @@ pub(crate) async fn run(hub: Arc<Hub>, plan: Plan, every: Duration) {
             continue;
         }
         let fault = dice.one(&plan.0);
-        let shard = dice.below(hub.feeds.len()) as u64;
+        let whom = someone(&hub, &mut dice);
         // What lasts, lasts a quarter to three quarters of the time to the next fault.
         let time = every / 4 + every * dice.below(512) as u32 / 1024;
         let code = dice.one(&PASSING);
         let fault = if fault == Fault::Close(None) { Fault::Close(Some(code)) } else { fault };
-        bring(&hub, fault, Some(shard), time);
+        bring(&hub, fault, whom, time);
     }
 }
 
-/// Brings a fault to a shard's connections, or to all. `time` is how long it lasts, where it
-/// does. Returns how many connections it met.
-pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Duration) -> usize {
+/// A shard that has a session, of whatever set.
+fn someone(hub: &Hub, dice: &mut Dice) -> Whom {
+    let sessions = hub.live_sessions();
+    let mut all: Vec<Whom> = sessions.iter().map(|session| Whom::of(session)).collect();
+    all.sort_unstable();
+    all.dedup();
+    dice.pick(&all).copied().unwrap_or_default()
+}
+
+/// Brings a fault to somebody's connections. `time` is how long it lasts, where it does. Returns how
+/// many connections it met.
+pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, whom: Whom, time: Duration) -> usize {
     // What a connection obeys it logs itself.
-    let log = || hub.log.add(shard, None, What::Fault(fault.name()));
+    let log = || hub.log.add(whom.shard, None, What::Fault(fault.name()));
     let command = match fault {
         Fault::Cut => Command::Cut,
         Fault::Reconnect => Command::Reconnect,
@@ -123,7 +136,7 @@ pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Dura
         Fault::Hole => {
             log();
             let chosen = hub.live_sessions();
-            let chosen = chosen.iter().filter(|it| shard.is_none_or(|shard| it.shard == shard));
+            let chosen = chosen.iter().filter(|session| whom.is(session));
             return chosen.map(|session| session.make_hole()).count();
         }
         Fault::SlowAccept => {
@@ -138,15 +151,20 @@ pub(crate) fn bring(hub: &Arc<Hub>, fault: Fault, shard: Option<u64>, time: Dura
         }
         Fault::Outage => {
             log();
-            return outage(hub, shard, time);
+            return outage(hub, whom, None, time);
+        }
+        Fault::SetOutage => {
+            log();
+            let shards = whom.shards.unwrap_or(hub.feeds.len() as u64);
+            return outage(hub, whom, Some(shards), time);
         }
     };
-    hub.tell(shard, command)
+    hub.tell(whom, command)
 }
 
 fn restart(hub: &Arc<Hub>, fault: Fault, time: Duration) -> usize {
     hub.down.store(true, Ordering::Relaxed);
-    let told = hub.tell(None, Command::Cut);
+    let told = hub.tell(Whom::default(), Command::Cut);
     if fault == Fault::RestartFresh {
         for session in hub.live_sessions() {
             hub.end_session(&session);
@@ -160,19 +178,26 @@ fn restart(hub: &Arc<Hub>, fault: Fault, time: Duration) -> usize {
     told
 }
 
-fn outage(hub: &Arc<Hub>, shard: Option<u64>, time: Duration) -> usize {
-    let feeds = hub.feeds.iter().enumerate();
-    let mut chosen = feeds.filter(|(at, _)| shard.is_none_or(|shard| shard == *at as u64));
-    let guild = chosen.find_map(|(_, feed)| {
+/// Takes one of somebody's guilds away for a while: from everybody, or from the sessions of `shards`.
+fn outage(hub: &Arc<Hub>, whom: Whom, shards: Option<u64>, time: Duration) -> usize {
+    let found = hub.feeds.iter().find_map(|feed| {
         let lane = feed.lane();
-        lane.guilds.iter().find(|guild| !guild.unavailable).map(|guild| guild.id)
+        let is_of = |id| whom.has(id, hub.feeds.len() as u64);
+        let away_before = |id| shards.is_some_and(|shards| hub.sets.is_away(shards, id));
+        let there =
+            |guild: &&Guild| !guild.unavailable && is_of(guild.id) && !away_before(guild.id);
+        lane.guilds.iter().find(there).map(|guild| guild.id)
     });
-    let Some(guild) = guild else { return 0 };
-    hub.outage(guild, true);
+    let Some(guild) = found else { return 0 };
+    let change = move |hub: &Hub, away| match shards {
+        None => hub.outage(guild, away),
+        Some(shards) => hub.outage_of(shards, guild, away),
+    };
+    change(hub, true);
     let hub = Arc::clone(hub);
     tokio::spawn(async move {
         tokio::time::sleep(time).await;
-        hub.outage(guild, false);
+        change(&hub, false);
     });
     1
 }

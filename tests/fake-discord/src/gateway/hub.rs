@@ -11,9 +11,10 @@ use super::budget::Budget;
 use super::connection::Command;
 use super::dispatch::dispatch;
 use super::session::{Limits, Session};
+use super::sets::Sets;
 use crate::config::Config;
 use crate::http::trouble::Troubles;
-use crate::journal::{JournalFile, Log, What};
+use crate::journal::{JournalFile, Log, What, WorldJournal};
 use crate::value::Val;
 use crate::world::lane::{Lane, Plan};
 use crate::world::user::Bot;
@@ -35,6 +36,31 @@ pub(crate) struct Feed {
     started: OnceLock<Instant>,
 }
 
+/// Whose connections: of one shard, of those of one number of shards, of both; without either of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Whom {
+    pub(crate) shards: Option<u64>,
+    pub(crate) shard: Option<u64>,
+}
+
+impl Whom {
+    /// Those of a session's shard.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self { shards: Some(session.shards), shard: Some(session.shard) }
+    }
+
+    /// Whether a guild is of them (G-39). Without a number of shards it is that of the world's parts.
+    pub(crate) fn has(self, guild: u64, lanes: u64) -> bool {
+        let shards = self.shards.unwrap_or(lanes).max(1);
+        self.shard.is_none_or(|shard| (guild >> 22) % shards == shard)
+    }
+
+    pub(crate) fn is(self, session: &Session) -> bool {
+        self.shard.is_none_or(|shard| shard == session.shard)
+            && self.shards.is_none_or(|shards| shards == session.shards)
+    }
+}
+
 /// The shared state of a server.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -42,6 +68,11 @@ pub(crate) struct Hub {
     pub(crate) port: u16,
     pub(crate) feeds: Vec<Feed>,
     pub(crate) log: Log,
+    pub(crate) world_journal: WorldJournal,
+    /// How the sessions of each number of shards are served.
+    pub(crate) sets: Sets,
+    /// Rung when a session is told something later.
+    pub(crate) lagged: Notify,
     pub(crate) journal_file: Option<Arc<JournalFile>>,
     pub(crate) paused: AtomicBool,
     /// New connections are refused: the server is being restarted.
@@ -69,6 +100,7 @@ impl Hub {
     pub(crate) fn new(
         config: Config,
         plan: &Plan,
+        sets: Sets,
         port: u16,
         journal_file: Option<Arc<JournalFile>>,
     ) -> Self {
@@ -91,6 +123,9 @@ impl Hub {
             budget: Budget::new(&config),
             troubles: Troubles::default(),
             asked_all: Mutex::default(),
+            world_journal: WorldJournal::new(config.journal_max),
+            sets,
+            lagged: Notify::new(),
             config,
             port,
             feeds,
@@ -200,11 +235,18 @@ impl Hub {
         }
     }
 
-    /// Sends a command to the connections of one shard, or of all. Returns how many there are.
-    pub(crate) fn tell(&self, shard: Option<u64>, command: Command) -> usize {
+    /// Sends a command to somebody's connections. Returns how many there are.
+    pub(crate) fn tell(&self, whom: Whom, command: Command) -> usize {
         let sessions = self.live_sessions();
-        let chosen = sessions.iter().filter(|it| shard.is_none_or(|shard| it.shard == shard));
+        let chosen = sessions.iter().filter(|session| whom.is(session));
         chosen.filter(|session| session.command(command)).count()
+    }
+
+    /// Tells sessions what is due of that which they are told later. False: nothing is left.
+    pub(crate) fn catch_up(&self) -> bool {
+        let now = Instant::now();
+        let late = |session: &Arc<Session>| session.catch_up(now);
+        self.live_sessions().iter().map(late).fold(false, |any, late| any | late)
     }
 
     /// Ends the sessions whose clients stayed away too long.
@@ -237,6 +279,11 @@ impl Feed {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many events may be made now.
+    fn room(&self) -> usize {
+        self.listeners().iter().map(|session| session.room()).min().unwrap_or(usize::MAX)
+    }
+
     /// Starts the lane, if it still stood still.
     pub(crate) fn start(&self) {
         self.started.get_or_init(Instant::now);
@@ -265,9 +312,7 @@ impl Feed {
 }
 
 fn wake(sessions: &[Arc<Session>]) {
-    for session in sessions {
-        session.ready.notify_one();
-    }
+    sessions.iter().for_each(|session| session.wake());
 }
 
 /// Drives one lane for as long as the server lives.
@@ -289,15 +334,15 @@ pub(crate) async fn drive(hub: Arc<Hub>, index: usize) {
         if made >= feed.quota || out_of_time {
             return feed.finish();
         }
-        let room = feed.listeners().iter().map(|session| session.room()).min();
-        let room = room.unwrap_or(usize::MAX);
-        // Without a pace only somebody who takes the events, or keeps them, sets one.
-        let nobody = room == usize::MAX && pace.is_none();
-        let blocked = room == 0 || nobody || hub.paused.load(Ordering::Relaxed);
         let due = pace.map_or(u64::MAX, |pace| {
             let due = (paced_from.0.elapsed().as_secs_f64() * pace) as u64;
             due.saturating_sub(paced_from.1)
         });
+        // Nobody is asked for room before something is due: of two sets each lane has all sessions of one.
+        let room = if due == 0 { usize::MAX } else { feed.room() };
+        // Without a pace only somebody who takes the events, or keeps them, sets one.
+        let nobody = room == usize::MAX && pace.is_none();
+        let blocked = room == 0 || nobody || hub.paused.load(Ordering::Relaxed);
         if blocked || due == 0 {
             if blocked {
                 paced_from = (Instant::now(), 0);

@@ -141,7 +141,9 @@ impl Hub {
         }
         push(Kind::READY, ready);
         for (lane, at) in &mine {
-            for (kind, body) in first_told(lane, &lane.guilds[*at], viewer) {
+            let guild = &lane.guilds[*at];
+            let is_away = guild.unavailable || self.sets.is_away(shards, guild.id);
+            for (kind, body) in first_told(lane, guild, is_away, viewer) {
                 push(kind, body);
             }
         }
@@ -235,10 +237,10 @@ impl Hub {
 
 /// What a new session is told of a guild: its GUILD_CREATE, and before it what comes too early when
 /// the mix says so (G-46).
-fn first_told(lane: &Lane, guild: &Guild, viewer: Viewer) -> Vec<(Kind, Obj)> {
+fn first_told(lane: &Lane, guild: &Guild, is_away: bool, viewer: Viewer) -> Vec<(Kind, Obj)> {
     let mut told = Vec::new();
     let early = guild.members.iter().find(|member| member.user.is_some());
-    if let Some(member) = early.filter(|_| !guild.unavailable) {
+    if let Some(member) = early.filter(|_| !is_away) {
         if lane.mix.has("stray-presence") && viewer.intents.has(Intents::GUILD_PRESENCES) {
             let body = oddity::presence_of(guild.id, member.user_id, member.presence.as_deref());
             told.push((Kind::PRESENCE_UPDATE, body));
@@ -251,7 +253,7 @@ fn first_told(lane: &Lane, guild: &Guild, viewer: Viewer) -> Vec<(Kind, Obj)> {
     if !viewer.intents.has(Intents::GUILDS) {
         return told;
     }
-    if !guild.unavailable {
+    if !is_away {
         told.push((Kind::GUILD_CREATE, guild.create(lane, viewer, true)));
     } else if ((guild.id >> 22) / lane.lanes as u64).is_multiple_of(2) {
         // G-42: some guilds that are away say so, of the others nothing comes (G-45).

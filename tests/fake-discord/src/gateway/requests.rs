@@ -12,7 +12,7 @@ use crate::world::guild::Guild;
 use crate::world::intents::Intents;
 use crate::world::kind::Kind;
 use crate::world::lane::Lane;
-use crate::world::{guilds, voice};
+use crate::world::voice;
 use mixcord_wire::Close;
 
 /// Members in one GUILD_MEMBERS_CHUNK (G-31).
@@ -45,9 +45,12 @@ impl Hub {
 
     /// Sends an event to one session alone. The lane it is about is locked by the caller.
     fn answer(&self, session: &Session, kind: Kind, body: Obj) {
+        let guild = body.get("guild_id").and(Some(body.id("guild_id")));
         let body = Val::Obj(body);
-        session.push(packet(kind.name(), &body, session.encoding, self.hashed()));
-        session.ready.notify_one();
+        let packet = packet(kind.name(), &body, session.encoding, self.hashed());
+        // What it says of the guild is newer than what the session is told later.
+        session.tell(guild, packet, Duration::ZERO);
+        session.wake();
     }
 
     /// Calls `with` on a guild of the session; an unknown one is passed over, as Discord does.
@@ -57,7 +60,8 @@ impl Hub {
         }
         for feed in self.feeds_of(session.shard, session.shards) {
             let lane = feed.lane();
-            let known = |found: &&Guild| found.id == guild && !found.unavailable;
+            let is_away = self.sets.is_away(session.shards, guild);
+            let known = |found: &&Guild| found.id == guild && !found.unavailable && !is_away;
             if let Some(found) = lane.guilds.iter().find(known) {
                 return with(feed, &lane, found);
             }
@@ -77,9 +81,12 @@ impl Hub {
         }
         for feed in self.feeds_of(session.shard, session.shards) {
             feed.act(self, |lane| {
-                lane.with_guild(guild, |lane, guild| match channel {
-                    Some(channel) => voice::bot_joins(lane, guild, channel, mute, deaf),
-                    None => voice::bot_leaves(lane, guild),
+                lane.with_guild(guild, |lane, guild| {
+                    self.sets.asked_voice(guild.id, session.shards);
+                    match channel {
+                        Some(channel) => voice::bot_joins(lane, guild, channel, mute, deaf),
+                        None => voice::bot_leaves(lane, guild),
+                    }
                 });
             });
         }
@@ -192,22 +199,6 @@ impl Hub {
             self.answer(session, Kind::CHANNEL_INFO, body);
         });
         Ok(())
-    }
-
-    /// Takes a guild away, or brings it back. False: no such guild.
-    pub(crate) fn outage(&self, guild: u64, away: bool) -> bool {
-        self.feeds.iter().any(|feed| {
-            feed.act(self, |lane| {
-                let at = lane.guilds.iter().position(|held| held.id == guild);
-                match at {
-                    Some(at) if lane.guilds[at].unavailable == away => {}
-                    Some(at) if away => guilds::away_now(lane, at),
-                    Some(at) => guilds::back(lane, at),
-                    None => return false,
-                }
-                true
-            })
-        })
     }
 }
 

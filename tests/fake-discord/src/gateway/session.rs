@@ -1,22 +1,22 @@
 //! A session: the numbered dispatches of one IDENTIFY, sent and kept for replay.
 
+mod lag;
+mod state;
+
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 
+use self::lag::Lag;
+use self::state::{REPLAY_BYTES, State};
 use super::connection::Command;
 use crate::journal::{Entry, Journal, JournalFile};
 use crate::wire::message::Encoding;
 use crate::world::guild::Viewer;
 
-/// Dispatches a connected client may be behind before its lane waits for it.
-const WINDOW: usize = 1024;
-/// The same in bytes.
-const WINDOW_BYTES: usize = 1 << 20;
-/// Bytes a session keeps for replay, whatever the number of events.
-const REPLAY_BYTES: usize = 64 << 20;
 /// Bytes a client may be behind, not counting READY's own, before its session ends. The lane waits
 /// long before: only answers and what others post come without being waited for.
 const BEHIND_BYTES: usize = 64 << 20;
@@ -43,6 +43,9 @@ pub(crate) struct Session {
     pub(crate) ready: Notify,
     limits: Limits,
     state: Mutex<State>,
+    lag: Lag,
+    /// Something was pushed since it was woken last.
+    stirred: AtomicBool,
 }
 
 /// How much a session keeps.
@@ -70,33 +73,6 @@ impl Limits {
     }
 }
 
-#[derive(Debug)]
-struct State {
-    kept: VecDeque<Packet>,
-    kept_bytes: usize,
-    /// Seq of the first packet kept.
-    first: u64,
-    /// Seq of the next packet to send.
-    next: u64,
-    /// Highest seq ever sent, plus one: what is below is in the journal.
-    journaled: u64,
-    unsent_bytes: usize,
-    /// Bytes of READY and what it brings: all of it is kept until a client has been bound.
-    start_bytes: usize,
-    started: bool,
-    /// The client is too far behind.
-    overrun: bool,
-    link: Option<(u64, mpsc::UnboundedSender<Command>)>,
-    away_since: Option<Instant>,
-    over: bool,
-    superseded: bool,
-    /// Where what READY brings ends: until enough has been made ahead, nothing after it is sent.
-    held_from: Option<u64>,
-    /// The next RESUME leaves an event out.
-    hole: bool,
-    journal: Journal,
-}
-
 /// Why a RESUME is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -106,12 +82,23 @@ pub(crate) enum Refusal {
     Seq,
 }
 
+/// What was taken to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The seq of the first packet.
+    pub(crate) first: u64,
+    /// Its lanes had no room before, and wait.
+    pub(crate) was_full: bool,
+}
+
 /// A session as `/fake/status` shows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
     /// The last seq given out, sent or not.
     pub(crate) last_seq: u64,
     pub(crate) sent_seq: u64,
+    /// Dispatches that it is told later, and that have no seq yet.
+    pub(crate) held: usize,
     pub(crate) connected: bool,
     pub(crate) over: bool,
     /// Away, and a later session has its shard.
@@ -129,7 +116,7 @@ impl Session {
         file: Option<Arc<JournalFile>>,
     ) -> Self {
         let first_seq = limits.first_seq;
-        let journal = Journal::new(shard, ordinal, &id, limits.journal_max, file);
+        let journal = Journal::new((shard, shards), ordinal, &id, limits.journal_max, file);
         Self {
             id,
             ordinal,
@@ -138,6 +125,8 @@ impl Session {
             viewer,
             encoding,
             ready: Notify::new(),
+            lag: Lag::default(),
+            stirred: AtomicBool::new(false),
             limits,
             state: Mutex::new(State {
                 kept: VecDeque::new(),
@@ -178,6 +167,7 @@ impl Session {
         state.kept_bytes += packet.body.len();
         state.unsent_bytes += packet.body.len();
         state.kept.push_back(packet);
+        self.stirred.store(true, Ordering::Release);
         if !state.started {
             state.start_bytes = state.kept_bytes;
             return;
@@ -210,35 +200,26 @@ impl Session {
         self.ready.notify_one();
     }
 
-    /// How many more events the lane may make for this session now.
-    pub(crate) fn room(&self) -> usize {
-        let state = self.state();
-        if state.over {
-            return usize::MAX;
+    /// Has the connection look for what was pushed, if anything was.
+    pub(crate) fn wake(&self) {
+        if self.stirred.load(Ordering::Acquire) && self.stirred.swap(false, Ordering::AcqRel) {
+            self.ready.notify_one();
         }
-        if state.link.is_some() {
-            let ahead = self.limits.ahead;
-            if ahead == 0 && state.unsent_bytes > WINDOW_BYTES {
-                return 0;
-            }
-            return WINDOW.max(ahead).saturating_sub(state.unsent());
-        }
-        if self.limits.hold && !state.superseded {
-            if state.kept_bytes > REPLAY_BYTES {
-                return 0;
-            }
-            return self.limits.replay.saturating_sub(state.kept.len());
-        }
-        usize::MAX
     }
 
-    /// Takes the next packets to send, with the seq of the first. At most `bytes` bytes and some.
-    pub(crate) fn take(&self, link: u64, bytes: usize, out: &mut Vec<Packet>) -> u64 {
+    /// How many more events the lane may make for this session now.
+    pub(crate) fn room(&self) -> usize {
+        self.state().room(&self.limits, self.lag.count())
+    }
+
+    /// Takes the next packets to send. At most `bytes` bytes and some.
+    pub(crate) fn take(&self, link: u64, bytes: usize, out: &mut Vec<Packet>) -> Taken {
         let mut state = self.state();
-        let start = state.next;
+        let first = state.next;
         if state.link.as_ref().is_none_or(|held| held.0 != link) {
-            return start;
+            return Taken { first, was_full: false };
         }
+        let was_full = state.room(&self.limits, self.lag.count()) == 0;
         if state.held_from.is_some_and(|from| state.end() - from >= self.limits.ahead as u64) {
             state.held_from = None;
         }
@@ -262,7 +243,7 @@ impl Session {
         {
             state.drop_first();
         }
-        start
+        Taken { first, was_full }
     }
 
     /// A client's heartbeat named this seq.
@@ -343,6 +324,8 @@ impl Session {
         state.first = state.next;
         state.kept_bytes = 0;
         state.unsent_bytes = 0;
+        drop(state);
+        self.lag.clear();
     }
 
     /// A later session has the same shard: should this one's client stay away, nobody waits for it.
@@ -362,6 +345,7 @@ impl Session {
         Progress {
             last_seq: state.end().saturating_sub(1),
             sent_seq: state.journaled.saturating_sub(1),
+            held: self.lag.count(),
             connected: state.link.is_some(),
             over: state.over,
             replaced: state.superseded && state.link.is_none(),
@@ -371,27 +355,6 @@ impl Session {
     /// Calls `with` with the journal.
     pub(crate) fn with_journal<T>(&self, with: impl FnOnce(&Journal) -> T) -> T {
         with(&self.state().journal)
-    }
-}
-
-impl State {
-    /// The seq the next dispatch will have.
-    fn end(&self) -> u64 {
-        self.first + self.kept.len() as u64
-    }
-
-    fn unsent(&self) -> usize {
-        usize::try_from(self.end() - self.next).unwrap_or(usize::MAX)
-    }
-
-    fn drop_first(&mut self) {
-        let Some(packet) = self.kept.pop_front() else { return };
-        self.kept_bytes -= packet.body.len();
-        self.first += 1;
-        if self.next < self.first {
-            self.next = self.first;
-            self.unsent_bytes = self.unsent_bytes.saturating_sub(packet.body.len());
-        }
     }
 }
 

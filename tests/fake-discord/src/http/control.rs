@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use super::{Body, Request, Response};
 use crate::faults::{self, Fault};
 use crate::gateway::connection::Command;
-use crate::gateway::hub::Hub;
+use crate::gateway::hub::{Hub, Whom};
 use crate::gateway::session::Session;
 
 /// Answers `path`, the part after `/fake/`.
 pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Response {
     match (request.method.as_str(), path) {
         ("GET", "journal") => journal(hub, request),
+        ("GET", "events") => events(hub, request),
+        ("POST", "set") => set(hub, request),
         ("GET", "log") => Response::json(200, &hub.log.to_json()),
         ("GET", "status") => Response::json(200, &status(hub)),
         ("GET", "world") => {
@@ -24,13 +26,17 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
         ("POST", "disconnect" | "fault") => match fault(request) {
             Ok(fault) => {
                 let time = Duration::from_millis(request.number("ms").unwrap_or(1000));
-                told(faults::bring(hub, fault, request.number("shard"), time))
+                told(faults::bring(hub, fault, whom(request), time))
             }
             Err(why) => Response::error(400, 0, &why),
         },
         ("POST", "outage") => {
             let away = request.param("back").is_none();
-            let known = request.number("guild").is_some_and(|guild| hub.outage(guild, away));
+            let change = |guild| match request.number("shards") {
+                None => hub.outage(guild, away),
+                Some(shards) => hub.outage_of(shards, guild, away),
+            };
+            let known = request.number("guild").is_some_and(change);
             if known {
                 Response::json(200, &json!({ "unavailable": away }))
             } else {
@@ -40,7 +46,7 @@ pub(crate) async fn route(hub: &Arc<Hub>, request: &Request, path: &str) -> Resp
         ("POST", "bot") => hub.troubles.change_bot(hub, request),
         ("POST", "rest") => hub.troubles.change_rest(request),
         ("POST", "upgrade") => hub.troubles.change_upgrade(request),
-        ("POST", "heartbeat") => told(hub.tell(request.number("shard"), Command::AskHeartbeat)),
+        ("POST", "heartbeat") => told(hub.tell(whom(request), Command::AskHeartbeat)),
         ("POST", pause @ ("pause" | "resume")) => {
             hub.paused.store(pause == "pause", Ordering::Relaxed);
             for feed in &hub.feeds {
@@ -61,6 +67,34 @@ fn fault(request: &Request) -> Result<Fault, String> {
     let code = code.parse().ok().filter(|code| (1000..5000).contains(code));
     code.map(|code| Fault::Close(Some(code)))
         .ok_or_else(|| "code must be from 1000 to 4999".to_owned())
+}
+
+/// Whom a request names: `shard`, `shards` or both; nobody is everybody.
+fn whom(request: &Request) -> Whom {
+    Whom { shards: request.number("shards"), shard: request.number("shard") }
+}
+
+/// How the sessions of `shards` are served from now on.
+fn set(hub: &Hub, request: &Request) -> Response {
+    match hub.sets.change(&request.query) {
+        Ok((shards, manner)) => {
+            let (least, most) = manner.delay_ms;
+            let kinds: Vec<&str> = manner.kinds.iter().map(|kind| kind.name()).collect();
+            let delay = format!("{least}..{most}");
+            let withhold = manner.withhold;
+            let now =
+                json!({ "shards": shards, "delay": delay, "withhold": withhold, "kinds": kinds });
+            Response::json(200, &now)
+        }
+        Err(why) => Response::error(400, 0, &why),
+    }
+}
+
+/// What happened in the world; `?from=` is the number of the first that is wanted.
+fn events(hub: &Hub, request: &Request) -> Response {
+    let mut out = Vec::new();
+    hub.world_journal.write(request.number("from").unwrap_or(1), &mut out);
+    Response { status: 200, body: Body::Lines(out), headers: Vec::new() }
 }
 
 fn told(connections: usize) -> Response {
@@ -102,7 +136,8 @@ fn status(hub: &Hub) -> Value {
             let finished = feed.finished.load(Ordering::Acquire);
             let drained = feed.listeners().iter().all(|session| {
                 let progress = session.progress();
-                progress.over || progress.replaced || progress.sent_seq == progress.last_seq
+                let all = progress.held == 0 && progress.sent_seq == progress.last_seq;
+                progress.over || progress.replaced || all
             });
             json!({
                 "shard": shard,
@@ -119,6 +154,7 @@ fn status(hub: &Hub) -> Value {
         "finished": all("finished"),
         "drained": all("drained"),
         "events": hub.feeds.iter().map(|feed| feed.made.load(Ordering::Relaxed)).sum::<u64>(),
+        "happened": hub.world_journal.len(),
         "identifies_remaining": hub.budget.account().remaining,
         "shards": lanes,
         "sessions": sessions,
@@ -137,6 +173,7 @@ fn one(session: &Session) -> Value {
         "over": progress.over,
         "last_seq": progress.last_seq,
         "sent_seq": progress.sent_seq,
+        "held": progress.held,
         "journal": session.with_journal(crate::journal::Journal::len),
         "journal_forgotten": session.with_journal(crate::journal::Journal::forgotten),
     })

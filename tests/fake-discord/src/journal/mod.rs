@@ -2,6 +2,7 @@
 
 mod hash;
 mod log;
+mod world;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,6 +14,7 @@ use crate::value::write_digits;
 
 pub use hash::{hash_json, hash_text};
 pub(crate) use log::{Log, What};
+pub(crate) use world::{Happened, WorldJournal};
 
 /// One dispatch that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +66,15 @@ pub(crate) struct Journal {
 impl Journal {
     /// Keeps at most `max` entries, the newest ones; the file, if any, gets all.
     pub(crate) fn new(
-        shard: u64,
+        (shard, shards): (u64, u64),
         ordinal: u64,
         id: &str,
         max: usize,
         file: Option<Arc<JournalFile>>,
     ) -> Self {
-        let head = format!(r#"{{"shard":{shard},"session":{ordinal},"session_id":"{id}","seq":"#);
+        let head = format!(
+            r#"{{"shard":{shard},"shards":{shards},"session":{ordinal},"session_id":"{id}","seq":"#
+        );
         Self { head, entries: VecDeque::new(), max, forgotten: 0, file, line: Vec::new() }
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
     /// The guild whose shard gets it; without one, shard 0 does (G-39), or every shard.
     pub(crate) guild: Option<u64>,
+    /// Its place among the events of its lane; no two of them have the same.
+    pub(crate) number: u64,
     body: Body,
     limited: Option<Limited>,
     /// Sent whatever the intents.
@@ -78,7 +80,16 @@ impl Event {
     }
 
     fn new(kind: Kind, guild: Option<u64>, body: Body) -> Self {
-        Self { kind, guild, body, limited: None, always: false, everywhere: false, name: None }
+        Self {
+            kind,
+            guild,
+            number: 0,
+            body,
+            limited: None,
+            always: false,
+            everywhere: false,
+            name: None,
+        }
     }
 
     /// Sessions without all of `needs` get what `other` makes of the body.
@@ -112,6 +123,21 @@ impl Event {
 
     pub(crate) fn name(&self) -> &'static str {
         self.name.unwrap_or_else(|| self.kind.name())
+    }
+
+    /// Whether it says that a guild is away for a while (G-43).
+    pub(crate) fn is_outage(&self) -> bool {
+        let body = self.whole().and_then(Val::as_obj);
+        self.kind == Kind::GUILD_DELETE
+            && body.is_some_and(|body| body.get("unavailable").is_some())
+    }
+
+    /// The body that a session with every intent is sent; None where each is sent one of its own.
+    pub(crate) const fn whole(&self) -> Option<&Val> {
+        match &self.body {
+            Body::Same(body) => Some(body),
+            Body::Guild { .. } => None,
+        }
     }
 
     /// What a session is sent; None when it is not sent the event. `lane` is as it was when the

@@ -45,8 +45,13 @@ pub(crate) fn away_now(lane: &mut Lane, at: usize) {
     let guild = &mut lane.guilds[at];
     guild.unavailable = true;
     let id = guild.id;
+    lane.emit(gone_for_a_while(id));
+}
+
+/// What says that a guild is unavailable.
+pub(crate) fn gone_for_a_while(id: u64) -> Event {
     let body = obj! { "id" => Val::Id(id), "unavailable" => true };
-    lane.emit(Event::guild(Kind::GUILD_DELETE, id, body));
+    Event::guild(Kind::GUILD_DELETE, id, body)
 }
 
 /// The guild at this place becomes available again.
@@ -54,7 +59,12 @@ pub(crate) fn back(lane: &mut Lane, at: usize) {
     let guild = &mut lane.guilds[at];
     guild.unavailable = false;
     let id = guild.id;
-    lane.emit(Event::whole_guild(id, true));
+    lane.emit(is_back(id));
+}
+
+/// What says that it is available again.
+pub(crate) fn is_back(id: u64) -> Event {
+    Event::whole_guild(id, true)
 }
 
 /// The bot is invited to a new guild, or thrown out of one: their number stays about the same.

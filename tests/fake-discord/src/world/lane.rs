@@ -47,6 +47,8 @@ pub(crate) struct Lane {
     pub(crate) interactions: VecDeque<Asked>,
     pub(crate) mix: Mix,
     events: Vec<Event>,
+    /// Events there have been.
+    emitted: u64,
 }
 
 impl Lane {
@@ -68,6 +70,7 @@ impl Lane {
             members_per_guild: plan.members.max(2),
             mix: plan.mix.clone(),
             events: Vec::new(),
+            emitted: 0,
         };
         // Guild i is of shard i % lanes, so that every shard has its share.
         let guilds = (plan.guilds + plan.lanes - 1 - index) / plan.lanes;
@@ -121,8 +124,17 @@ impl Lane {
         (0..count).map(|at| (start + at) % count).find(|at| !self.guilds[*at].unavailable)
     }
 
-    pub(crate) fn emit(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, mut event: Event) {
+        self.emitted += 1;
+        event.number = self.emitted;
         self.events.push(event);
+    }
+
+    /// The last event happens so many times more.
+    pub(crate) fn repeat(&mut self, times: usize) {
+        if let Some(last) = self.events.last().cloned() {
+            (0..times).for_each(|_| self.emit(last.clone()));
+        }
     }
 
     /// Runs `act` on every guild but the one whose turn it is (that one is out of the list).

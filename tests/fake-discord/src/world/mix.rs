@@ -16,7 +16,7 @@ pub(crate) enum Step {
 }
 
 /// The names, with the weight each has when nothing else is asked for: about what a large bot sees.
-const STEPS: [(&str, u32, Step); 66] = [
+const STEPS: [(&str, u32, Step); 67] = [
     ("presence", 4000, Step::Guild(people::presence)),
     ("message", 2500, Step::Guild(message::create)),
     ("typing", 900, Step::Guild(people::typing)),
@@ -84,6 +84,7 @@ const STEPS: [(&str, u32, Step); 66] = [
     ("stray-presence", 0, Step::Lane(oddity::stray_presence)),
     ("hidden-channel", 0, Step::Guild(oddity::hidden_channel)),
     ("early-member", 0, Step::Lane(oddity::early_member)),
+    ("equal", 0, Step::Guild(oddity::equal)),
 ];
 
 /// Weights over the things that can happen.

@@ -49,6 +49,17 @@ pub(crate) fn stale_update(lane: &mut Lane, guild: &mut Guild) {
     message::tell(lane, guild.id, Kind::MESSAGE_UPDATE, old);
 }
 
+/// The same up to four times in a row, equal to the last bit.
+pub(crate) fn equal(lane: &mut Lane, guild: &mut Guild) {
+    if lane.dice.once_in(2) {
+        people::presence(lane, guild);
+    } else {
+        people::typing(lane, guild);
+    }
+    let more = 1 + lane.dice.below(3);
+    lane.repeat(more);
+}
+
 /// Says something about a user in a guild: the guild's id, and the user's place in the lane's list.
 type Tell = fn(&mut Lane, u64, usize);
 

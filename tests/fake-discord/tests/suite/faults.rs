@@ -63,6 +63,7 @@ fn a_wrong_fault_or_mix_names_the_right_ones() {
         (|config| config.faults = "nonsense=1".to_owned()) as fn(&mut fake_discord::Config),
         |config| config.mix = "nonsense=1".to_owned(),
         |config| config.shards = 0,
+        |config| config.sets = vec!["shards=3,nonsense=1".to_owned()],
         |config| config.rate = -1.0,
     ] {
         let mut config = fake_discord::Config::default();

@@ -15,6 +15,7 @@ mod replay;
 mod requests;
 mod resume;
 mod routes;
+mod sets;
 mod stream;
 mod trouble;
 mod twilight;

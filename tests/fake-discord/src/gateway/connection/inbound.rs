@@ -154,6 +154,10 @@ impl Connection {
         match outcome {
             Outcome::Ready(session) => {
                 session.attach(self.link, self.commands.clone());
+                // Its lanes may have waited for it.
+                for feed in self.hub.feeds_of(session.shard, session.shards) {
+                    feed.wake.notify_one();
+                }
                 self.session = Some(session);
                 Ok(())
             }

@@ -213,14 +213,14 @@ impl Connection {
         }
         let Some(session) = self.session.clone() else { return Ok(()) };
         let mut packets = std::mem::take(&mut self.packets);
-        let first = session.take(self.link, OUT - self.out.bytes.len(), &mut packets);
-        for (seq, packet) in (first..).zip(&packets) {
+        let taken = session.take(self.link, OUT - self.out.bytes.len(), &mut packets);
+        for (seq, packet) in (taken.first..).zip(&packets) {
             self.out.dispatch(packet.name, seq, &packet.body).map_err(broken)?;
             if std::mem::take(&mut self.duplicate) {
                 self.out.repeat().map_err(broken)?;
             }
         }
-        if !packets.is_empty() {
+        if taken.was_full {
             for feed in self.hub.feeds_of(session.shard, session.shards) {
                 feed.wake.notify_one();
             }

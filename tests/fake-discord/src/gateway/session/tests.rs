@@ -3,12 +3,12 @@
 use super::*;
 use crate::world::intents::Intents;
 
-fn session(limits: Limits) -> Session {
+pub(super) fn session(limits: Limits) -> Session {
     let viewer = Viewer { intents: Intents::ALL, large_threshold: 50, obfuscated: false };
     Session::new("a".to_owned(), 1, (0, 1), viewer, Encoding::Json, limits, None)
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     let ttl = Duration::from_secs(60);
     Limits {
         replay: 10,
@@ -68,6 +68,6 @@ fn who_resumes_shares_with_nobody() {
     session.take(1, usize::MAX, &mut taken);
     assert!(taken.is_empty(), "it is the other's");
     session.attach(2, mpsc::unbounded_channel().0);
-    assert_eq!(session.take(2, usize::MAX, &mut taken), 1);
+    assert_eq!(session.take(2, usize::MAX, &mut taken).first, 1);
     assert_eq!(taken.len(), 3);
 }

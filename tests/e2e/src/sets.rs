@@ -1,0 +1,321 @@
+//! The oracle of two shard counts at once: what happened in the world of fake-discord, each event once, against what a
+//! consumer was given of what the sessions of both counts brought.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::journal::Delivered;
+
+/// One event of the world.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Happened {
+    /// Its number, from 1.
+    pub n: u64,
+    /// The guild's id, where it has one.
+    pub guild: Option<String>,
+    /// Its name.
+    pub kind: String,
+    /// It says that a guild is unavailable.
+    #[serde(default)]
+    pub outage: bool,
+    /// Of its payload; none where every session is sent one of its own.
+    pub hash: Option<String>,
+    /// The shard counts whose sessions were told.
+    pub sets: Vec<u16>,
+}
+
+/// One dispatch of one session.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Dispatched {
+    /// The shard.
+    pub shard: u16,
+    /// The shard count.
+    pub shards: u16,
+    /// The server's number of the session.
+    pub session: u32,
+    /// What READY calls it.
+    pub session_id: String,
+    /// Its number within the session.
+    pub seq: u64,
+    /// Its name.
+    pub kind: String,
+    /// Of its payload.
+    pub hash: String,
+}
+
+/// Whether there were events of which one set alone was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// While both sets had a guild both were told everything: its order is demanded.
+    Both,
+    /// Some events were withheld from one set. They may come later than they happened; the order of the others is
+    /// demanded.
+    OneAlone,
+}
+
+/// Kinds that belong to a session, or of which each session is told its own.
+const NOT_OF_THE_WORLD: &[&str] = &[
+    "READY",
+    "RESUMED",
+    "GUILD_CREATE",
+    "GUILD_MEMBERS_CHUNK",
+    "SOUNDBOARD_SOUNDS",
+    "CHANNEL_INFO",
+    "RATE_LIMITED",
+];
+/// It is told the set that asked for a voice channel, and is of no order with what both are told.
+const UNORDERED: &str = "VOICE_SERVER_UPDATE";
+
+/// What is left where a consumer was given some events again, after another had died.
+#[must_use]
+pub fn once(given: &[Delivered]) -> Vec<Delivered> {
+    let mut seen = BTreeSet::new();
+    let new = |event: &&Delivered| !event.is_sent() || seen.insert((name_of(event), event.seq));
+    given.iter().filter(new).cloned().collect()
+}
+
+/// Demands that a consumer was given what happened, and nothing else: every event once, those of each guild in their
+/// order, and no gap. `given` has the data of READY and GUILD_DELETE.
+///
+/// # Errors
+/// Says what is missing, doubled or out of order first.
+pub fn compare_world(
+    happened: &[Happened],
+    sent: &[Dispatched],
+    given: &[Delivered],
+    told: Told,
+) -> Result<()> {
+    if let Some(own) = given.iter().find(|event| matches!(event.kind.as_str(), "GAP" | "LOST")) {
+        bail!("something was lost: {own:?}");
+    }
+    let given = given_by_guild(sent, given)?;
+    let mut world: BTreeMap<u64, Vec<&Happened>> = BTreeMap::new();
+    for event in happened {
+        if !NOT_OF_THE_WORLD.contains(&&*event.kind) && !event.outage {
+            let guild = event.guild.as_deref().map_or(Ok(0), str::parse)?;
+            world.entry(guild).or_default().push(event);
+        }
+    }
+    let guilds: BTreeSet<u64> = world.keys().chain(given.keys()).copied().collect();
+    for guild in guilds {
+        let (world, given) = (world.remove(&guild), given.get(&guild));
+        let (world, given) = (world.unwrap_or_default(), given.map_or(&[][..], Vec::as_slice));
+        same_events(&world, given).with_context(|| format!("guild {guild}"))?;
+        same_order(&world, given, told).with_context(|| format!("guild {guild}"))?;
+    }
+    Ok(())
+}
+
+/// A session as records name it: shard count, shard, the shard's counter.
+type Name = (u16, u16, u32);
+
+fn name_of(event: &Delivered) -> Name {
+    (event.shards.unwrap_or(0), event.shard.unwrap_or(0), event.session.unwrap_or(0))
+}
+
+/// An event that was given.
+#[derive(Debug, Clone)]
+struct Given<'s> {
+    name: Name,
+    seq: u64,
+    kind: &'s str,
+    hash: &'s str,
+}
+
+/// Of each guild what was given of it that is of the world; 0 is no guild.
+fn given_by_guild<'s>(
+    sent: &'s [Dispatched],
+    given: &[Delivered],
+) -> Result<BTreeMap<u64, Vec<Given<'s>>>> {
+    let sessions = Sessions::of(sent, given)?;
+    let mut seen = BTreeSet::new();
+    let mut by_guild: BTreeMap<u64, Vec<Given<'s>>> = BTreeMap::new();
+    for event in given.iter().filter(|event| event.is_sent()) {
+        let (name, seq) = (name_of(event), event.seq.unwrap_or(0));
+        ensure!(seen.insert((name, seq)), "given twice: {event:?}");
+        let is_outage = event.kind == "GUILD_DELETE" && event.data["unavailable"] == true;
+        // Every shard is told of the bot's user.
+        let is_echo = event.kind == "USER_UPDATE" && event.shard != Some(0);
+        if NOT_OF_THE_WORLD.contains(&&*event.kind) || is_outage || is_echo {
+            continue;
+        }
+        let copy = sessions.copy(name, seq).with_context(|| format!("never sent: {event:?}"))?;
+        ensure!(copy.kind == event.kind, "{event:?} was sent as {copy:?}");
+        let given = Given { name, seq, kind: &copy.kind, hash: &copy.hash };
+        by_guild.entry(event.guild.unwrap_or(0)).or_default().push(given);
+    }
+    Ok(by_guild)
+}
+
+/// The server's sessions under the names that records have.
+struct Sessions<'s>(BTreeMap<Name, BTreeMap<u64, &'s Dispatched>>);
+
+impl<'s> Sessions<'s> {
+    /// READY says which session it is. Where none was given, it is the one with the same kinds under the same numbers.
+    fn of(sent: &'s [Dispatched], given: &[Delivered]) -> Result<Self> {
+        let mut all: BTreeMap<u32, BTreeMap<u64, &Dispatched>> = BTreeMap::new();
+        for event in sent {
+            all.entry(event.session).or_default().insert(event.seq, event);
+        }
+        let mut named: BTreeMap<Name, Vec<&Delivered>> = BTreeMap::new();
+        for event in given.iter().filter(|event| event.is_sent()) {
+            named.entry(name_of(event)).or_default().push(event);
+        }
+        let find = |(name, events): (Name, Vec<&Delivered>)| {
+            let ready = events.iter().find(|event| event.kind == "READY");
+            let id = ready.and_then(|ready| ready.data["session_id"].as_str());
+            let fits = |session: &&BTreeMap<u64, &Dispatched>| {
+                let Some(first) = session.values().next() else { return false };
+                let same = |event: &&Delivered| {
+                    let sent = session.get(&event.seq.unwrap_or(0));
+                    sent.is_some_and(|sent| sent.kind == event.kind)
+                };
+                (first.shards, first.shard) == (name.0, name.1)
+                    && id.map_or_else(|| events.iter().all(same), |id| id == first.session_id)
+            };
+            let found = all.values().find(fits);
+            let found = found.with_context(|| format!("no session was sent what {name:?} has"))?;
+            Ok((name, found.clone()))
+        };
+        Ok(Self(named.into_iter().map(find).collect::<Result<_>>()?))
+    }
+
+    fn copy(&self, name: Name, seq: u64) -> Option<&'s Dispatched> {
+        self.0.get(&name)?.get(&seq).copied()
+    }
+}
+
+/// Every event as often as it happened.
+fn same_events(world: &[&Happened], given: &[Given<'_>]) -> Result<()> {
+    let mut counts: BTreeMap<(&str, &str), (Vec<u64>, Vec<String>)> = BTreeMap::new();
+    for event in world {
+        let key = (&*event.kind, event.hash.as_deref().unwrap_or_default());
+        counts.entry(key).or_default().0.push(event.n);
+    }
+    for Given { name, seq, kind, hash } in given {
+        let copies = &mut counts.entry((*kind, *hash)).or_default().1;
+        copies.push(format!("{name:?} seq {seq}"));
+    }
+    let wrong: Vec<_> =
+        counts.iter().filter(|(_, (world, given))| world.len() != given.len()).collect();
+    let Some((kind, (happened, copies))) = wrong.first() else { return Ok(()) };
+    bail!(
+        "{kind:?} happened as {happened:?} and was given as {copies:?}; {} of {} events are wrong: lost {}, too often {}",
+        wrong.len(),
+        world.len(),
+        wrong
+            .iter()
+            .map(|(_, (world, given))| world.len().saturating_sub(given.len()))
+            .sum::<usize>(),
+        wrong
+            .iter()
+            .map(|(_, (world, given))| given.len().saturating_sub(world.len()))
+            .sum::<usize>(),
+    )
+}
+
+/// What both sets were told, in the order in which it happened.
+fn same_order(world: &[&Happened], given: &[Given<'_>], told: Told) -> Result<()> {
+    let mut without: BTreeSet<&str> = BTreeSet::new();
+    if told == Told::OneAlone {
+        // Which of two equal ones came late nobody could say.
+        let alone = world.iter().filter(|event| event.sets.len() < 2);
+        without.extend(alone.filter_map(|event| event.hash.as_deref()));
+    }
+    let is_ordered = |kind: &str, hash: &str| kind != UNORDERED && !without.contains(hash);
+    let wanted: Vec<_> = world
+        .iter()
+        .map(|event| (event.n, &*event.kind, event.hash.as_deref().unwrap_or_default()))
+        .filter(|(_, kind, hash)| is_ordered(kind, hash))
+        .collect();
+    let given: Vec<_> = given.iter().filter(|event| is_ordered(event.kind, event.hash)).collect();
+    let differs = wanted.iter().zip(&given).position(|(world, given)| world.2 != given.hash);
+    let Some(at) = differs else { return Ok(()) };
+    let end = wanted.len().min(at + 3);
+    bail!("given {:?} where happened {:?}", &given[at..end], &wanted[at..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn happened(n: u64, sets: &[u16]) -> Happened {
+        let line = json!({"n": n, "guild": "5", "kind": "TYPING_START", "hash": n.to_string(), "sets": sets});
+        serde_json::from_value(line).expect("a line")
+    }
+
+    fn sent(shards: u16, seq: u64, hash: u64) -> Dispatched {
+        let line = json!({
+            "shard": 0, "shards": shards, "session": shards, "session_id": "a", "seq": seq,
+            "kind": "TYPING_START", "hash": hash.to_string(),
+        });
+        serde_json::from_value(line).expect("a line")
+    }
+
+    fn given(shards: u16, seq: u64) -> Delivered {
+        Delivered {
+            kind: "TYPING_START".to_owned(),
+            shard: Some(0),
+            shards: Some(shards),
+            guild: Some(5),
+            session: Some(9),
+            seq: Some(seq),
+            index: Some(0),
+            old: Value::Null,
+            data: Value::Null,
+        }
+    }
+
+    /// Three events; the sessions of two counts number them otherwise.
+    fn world() -> (Vec<Happened>, Vec<Dispatched>) {
+        let happened = (1..=3).map(|n| happened(n, &[1, 2])).collect();
+        let sent = (1..=3).flat_map(|n| [sent(1, n, n), sent(2, n + 10, n)]).collect();
+        (happened, sent)
+    }
+
+    fn error(given: &[Delivered]) -> String {
+        let (happened, sent) = world();
+        let error = compare_world(&happened, &sent, given, Told::Both).expect_err("wrong");
+        format!("{error:#}")
+    }
+
+    #[test]
+    fn whichever_copy_of_an_event_is_given_counts() {
+        let (happened, sent) = world();
+        let all = [given(1, 1), given(2, 12), given(1, 3)];
+        compare_world(&happened, &sent, &all, Told::Both).expect("equal");
+    }
+
+    #[test]
+    fn what_is_lost_doubled_unknown_or_in_another_order_is_named() {
+        assert!(error(&[given(1, 1), given(1, 3)]).contains("lost 1, too often 0"));
+        let both = [given(1, 1), given(2, 11), given(1, 2), given(1, 3)];
+        assert!(error(&both).contains("lost 0, too often 1"));
+        assert!(error(&[given(1, 1), given(1, 1)]).contains("given twice"));
+        assert!(error(&[given(1, 7)]).contains("no session"));
+        assert!(error(&[given(1, 2), given(2, 11), given(1, 3)]).contains("where happened"));
+        let gap = Delivered { kind: "GAP".to_owned(), ..given(1, 4) };
+        assert!(error(&[gap]).contains("something was lost"));
+    }
+
+    #[test]
+    fn what_one_set_alone_was_told_may_come_late() {
+        let (mut all, sent) = world();
+        all[0].sets = vec![2];
+        let late = [given(1, 2), given(1, 3), given(2, 11)];
+        compare_world(&all, &sent, &late, Told::OneAlone).expect("late");
+        compare_world(&all, &sent, &late, Told::Both).unwrap_err();
+        let swapped = [given(1, 3), given(1, 2), given(2, 11)];
+        compare_world(&all, &sent, &swapped, Told::OneAlone).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_given_again_after_a_death_counts_once() {
+        let again = once(&[given(1, 1), given(1, 2), given(1, 1)]);
+        assert_eq!(again.iter().map(|event| event.seq).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    }
+}
