@@ -172,6 +172,7 @@ pub struct Lease {
     writer: u64,
     place: String,
     term_ms: u64,
+    is_patient: bool,
     state: State,
 }
 
@@ -242,6 +243,8 @@ pub struct Blocked {
 pub struct Tenure {
     /// Until when, by the clock of whoever asks; 0 where the stream is not this process's.
     pub until_ms: u64,
+    /// The generation of whoever begins something now.
+    pub generation: u64,
     /// What.
     pub lanes: BTreeMap<Lane, ClaimedLane>,
 }
@@ -250,7 +253,14 @@ impl Lease {
     /// Of a process that has this number, and runs there.
     #[must_use]
     pub const fn new(writer: u64, place: String) -> Self {
-        Self { writer, place, term_ms: TERM_MS, state: State::Watching(None) }
+        let state = State::Watching(None);
+        Self { writer, place, term_ms: TERM_MS, is_patient: false, state }
+    }
+
+    /// Waits for the term of one that ended in order, too: whoever is only started anew comes back within it.
+    #[must_use]
+    pub const fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 
     /// What to do, now that the bucket says this of the stream. `epoch` is when the bucket was made, in seconds since
@@ -302,7 +312,8 @@ impl Lease {
             before.lanes.get(&source.lane).is_some_and(|lane| lane.log == source.log)
         };
         let same_rings = sources.iter().any(is_own);
-        if !(same_rings || before.ended || before.writer == self.writer) {
+        let is_free = before.ended && !self.is_patient;
+        if !(same_rings || is_free || before.writer == self.writer) {
             let State::Watching(watched) = &mut self.state else { return Step::Wait };
             // Who did not look for a while has not seen whether it was renewed.
             let seen =
@@ -343,6 +354,7 @@ impl Lease {
         match &self.state {
             State::Held(held) => Tenure {
                 until_ms: held.sent_ms + self.term_ms * 2 / 3,
+                generation: held.generation,
                 lanes: held.claim.lanes.clone(),
             },
             _ => Tenure::default(),
