@@ -33,6 +33,9 @@ pub struct Claim {
     /// It stopped in order: nobody has to wait.
     #[serde(default)]
     pub ended: bool,
+    /// It sends nothing, and takes shards over: whoever waits for it waits on.
+    #[serde(default)]
+    pub takes: bool,
     /// What it sends.
     #[serde(default)]
     pub lanes: BTreeMap<Lane, ClaimedLane>,
@@ -303,8 +306,8 @@ impl Lease {
     }
 
     fn acquire(&mut self, now_ms: u64, found: Option<&Entry>, sources: &[Source]) -> Step {
-        let mut claim =
-            Claim { writer: self.writer, place: self.place.clone(), ..Claim::default() };
+        let (writer, place, takes) = (self.writer, self.place.clone(), self.is_patient);
+        let mut claim = Claim { writer, place, takes, ..Claim::default() };
         let Some(Entry { revision, claim: before }) = found else {
             return Step::Put { expected: 0, claim };
         };
@@ -322,8 +325,8 @@ impl Lease {
                 Some(seen) if (seen.revision, seen.writer) == (*revision, before.writer) => {
                     seen.since_ms
                 }
-                Some(_) => return Step::Refused { by: before.place.clone() },
-                None => now_ms,
+                Some(_) if !before.takes => return Step::Refused { by: before.place.clone() },
+                _ => now_ms,
             };
             let (revision, writer) = (*revision, before.writer);
             *watched = Some(Watched { revision, writer, since_ms, looked_ms: now_ms });

@@ -30,6 +30,8 @@ use crate::rings::Rings;
 use crate::session::Ended;
 use crate::shard::{self, Attendance, Context, supervise};
 use crate::survey::Survey;
+use crate::takeover;
+use crate::tenure::Tenure;
 use crate::wire::{Proxy, Tls};
 
 /// How often Discord is asked for the budget and its recommendation while all is well.
@@ -66,6 +68,11 @@ pub async fn run(
     };
     refuse_beside(&survey, &shards, &options)?;
     files::raise(&shards)?;
+    if options.take_over
+        && !takeover::wait(&namespace, &options.instance, &shards, &service, stop.clone()).await?
+    {
+        return Ok(());
+    }
     let mut rings = Rings::open(&namespace, &options, &shards)?;
     let result = async {
         let survey = look_again(&namespace, &options, &token, &shards).await?;
@@ -73,7 +80,10 @@ pub async fn run(
         let desk = Arc::new(Desk::new(shards.clone()));
         let replaces = survey.has_ended_count(shards.count);
         let attendance = Attendance::new(service, shards.ids().count());
+        let tenure = || Tenure::new(&options.instance, &shards);
+        let tenure = options.take_over.then(tenure);
         let context = Context::new(&options, gateway, gate, desk, attendance, rhythm, replaces);
+        let context = Context { tenure, ..context };
         serve(&options, context, said, needed, &mut rings, stop).await
     }
     .await;
@@ -206,11 +216,48 @@ async fn serve(
             }
         }));
     }
+    let (halt, halted) = watch::channel(false);
+    let runs = run_until(wait(tasks, all_stop, halted), halt, &context, stop);
     tokio::select! {
-        result = wait(tasks, all_stop, stop) => result,
+        result = runs => result,
+        never = keep_tenure(&context) => match never {},
         () = server.serve(answer) => Err(Failure::trouble("the command socket ended")),
         never = keep_asking(options, &context, count, said, needed) => match never {},
         never = keep_alive(context.attendance.service()) => match never {},
+    }
+}
+
+/// Has the shards halt when it is time to stop, or when another machine has them.
+async fn run_until(
+    shards: impl Future<Output = Result<(), Failure>>,
+    halt: watch::Sender<bool>,
+    context: &Context,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    tokio::pin!(shards);
+    let over = async {
+        match &context.tenure {
+            Some(tenure) => tenure.over().await,
+            None => std::future::pending().await,
+        }
+    };
+    let over = tokio::select! {
+        result = &mut shards => return result,
+        _ = stop.wait_for(|stop| *stop) => None,
+        why = over => Some(why),
+    };
+    halt.send_replace(true);
+    let result = shards.await;
+    match over {
+        Some(why) => Err(Failure::configuration(why)),
+        None => result,
+    }
+}
+
+async fn keep_tenure(context: &Context) -> Infallible {
+    match &context.tenure {
+        Some(tenure) => tenure.keep().await,
+        None => std::future::pending().await,
     }
 }
 

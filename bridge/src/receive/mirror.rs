@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mixcord_bridge::names::Lane;
-use mixcord_bridge::place::Place;
+use mixcord_bridge::pack::Predecessor;
+use mixcord_bridge::place::{Place, hand_over};
 use mixcord_bridge::receiver::{Loss, Take};
-use mixcord_event::{Header, Kind, Origin, Reason, Shard, Value, Writer, record, topology};
-use mixcord_ring::{GroupSpec, Meta, Producer, StageError, Start};
+use mixcord_event::takeover::{Progress, Taken};
+use mixcord_event::{Header, Kind, Origin, Reason, Record, Shard, Value, Writer, record, topology};
+use mixcord_ring::{GroupSpec, Meta, Producer, Ring, StageError, Start};
 
 use super::Setting;
 
@@ -18,6 +20,8 @@ pub(super) struct Mirror {
     producer: Producer,
     /// How the shard stands, as was received last.
     shard: Vec<u8>,
+    /// How far its sessions came in what is staged.
+    progress: Progress,
     checkpoint: Vec<u8>,
     record: Vec<u8>,
 }
@@ -32,6 +36,8 @@ pub(super) enum MirrorError {
          machine, of its own; or `mixcord rm` the ring"
     )]
     Foreign { name: String, instance: String },
+    #[error("a gateway of this machine took it over")]
+    Taken,
     #[error("the ring refused a record: {0}")]
     Stage(StageError),
     #[error("the ring refused the checkpoint: {0}")]
@@ -44,6 +50,10 @@ impl Mirror {
         let name = topology::shard_ring(lane.shard, lane.count);
         let groups: Vec<GroupSpec> = setting.feeds.iter().map(|feed| group(feed)).collect();
         let bell = setting.bell.bell();
+        let found = Ring::attach(&setting.namespace, &name).ok();
+        if found.and_then(|ring| Taken::decode(&ring.checkpoint()?)).is_some() {
+            return Err(MirrorError::Taken);
+        }
         let producer =
             Producer::create_or_attach(&setting.namespace, &name, setting.geometry, &groups, bell)?;
         let shard = producer.checkpoint().unwrap_or_default();
@@ -55,7 +65,8 @@ impl Mirror {
         let receiver = setting.reporter.id;
         let place = Place { receiver, ..place.unwrap_or_default() };
         let (checkpoint, record) = (Vec::new(), Vec::new());
-        Ok((Self { setting, lane, producer, shard, checkpoint, record }, place))
+        let progress = Progress::decode(&shard);
+        Ok((Self { setting, lane, producer, shard, progress, checkpoint, record }, place))
     }
 
     /// Writes what is new of a pack, and with it the place. Waits while the ring is full, with all that fits
@@ -77,8 +88,10 @@ impl Mirror {
         }
         for ((position, row), taken) in take.rows().zip(0..) {
             let whole = row.bytes.filter(|bytes| bytes.len() as u64 <= mixcord_ring::RECORD_MAX);
+            let mut event = None;
             let meta = match whole {
                 Some(bytes) => {
+                    event = event_of(bytes);
                     self.record.clear();
                     self.record.extend_from_slice(bytes);
                     record::set_origin(&mut self.record, Origin { ring: take.log(), position });
@@ -92,6 +105,9 @@ impl Mirror {
             };
             let before = (taken > 0 || take.loss.is_some()).then(|| take.after(taken));
             self.stage(&meta, before).await?;
+            if let Some((session, seq)) = event {
+                self.progress.event(session, seq);
+            }
         }
         let done = take.done();
         self.commit(done)?;
@@ -132,12 +148,32 @@ impl Mirror {
         self.commit(place)
     }
 
+    /// Lets go of the ring for the gateway that takes it over, with all there is of the log of before.
+    pub(super) fn hand_over(
+        mut self,
+        end: Predecessor,
+        generation: u64,
+    ) -> Result<(), MirrorError> {
+        let Predecessor { log, position } = end;
+        let taken = Taken { log, position, generation, from: self.producer.tail() };
+        self.producer.set_checkpoint(&hand_over(&self.shard, self.progress, &taken))?;
+        self.producer.publish();
+        Ok(())
+    }
+
     fn commit(&mut self, place: Place) -> Result<(), MirrorError> {
-        place.encode(&self.shard, &mut self.checkpoint);
+        place.encode(&self.shard, self.progress, &mut self.checkpoint);
         self.producer.set_checkpoint(&self.checkpoint)?;
         self.producer.publish();
         Ok(())
     }
+}
+
+/// The session's counter and Discord's number, where a record is an event of Discord's.
+fn event_of(bytes: &[u8]) -> Option<(u32, u64)> {
+    let record = Record::parse_head(bytes).ok()?;
+    let header = record.header();
+    (!header.kind.is_internal()).then_some((header.session, header.seq))
 }
 
 /// A group that is made with the ring.
@@ -185,8 +221,6 @@ fn gap(lane: Lane, loss: &Loss, reason: Reason) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use mixcord_event::Record;
-
     use super::*;
 
     #[test]

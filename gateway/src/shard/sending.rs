@@ -41,6 +41,12 @@ impl Runner {
                 Outgoing::Resume(Resume { token, session_id, seq })
             }
         };
+        let begins = matches!(outgoing, Outgoing::Identify(_) | Outgoing::Resume(_));
+        if begins && !self.context.may_run() {
+            tracing::info!(op = outgoing.op(), "not sent: another machine may run the shard");
+            self.permitted = None;
+            return self.session.reconnect(Instant::now());
+        }
         if matches!(outgoing, Outgoing::Identify(_))
             && self.permitted.as_ref().is_some_and(|permit| !permit.is_valid())
         {

@@ -1,0 +1,75 @@
+//! Shards that another machine runs, and this one receives: waits until that machine died, and has their rings let go
+//! (DESIGN §10). Their sessions stand in the rings then, as those of this machine's own gateway would.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mixcord_event::permit::{Answer, Ask, Shards};
+use mixcord_event::takeover::{Taken, is_mirror};
+use mixcord_event::topology;
+use mixcord_process::service::Service;
+use mixcord_ring::{Namespace, Ring};
+use tokio::sync::watch;
+
+use crate::config::ShardSet;
+use crate::failure::Failure;
+use crate::tenure::ask;
+
+/// How soon to ask again where nobody answers.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often it is said what is waited for.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Waits until no ring of these shards is another machine's; false when it is time to stop.
+///
+/// # Errors
+/// It will never be.
+pub(crate) async fn wait(
+    namespace: &Namespace,
+    instance: &str,
+    shards: &ShardSet,
+    service: &Service,
+    mut stop: watch::Receiver<bool>,
+) -> Result<bool, Failure> {
+    let socket = topology::takeover_socket(instance);
+    let ShardSet { first, last, count } = *shards;
+    let question = Ask::TakeOver(Shards { first, last, count });
+    let mut told: Option<(Instant, String)> = None;
+    loop {
+        let received = received(namespace, shards);
+        if received == 0 {
+            return Ok(true);
+        }
+        // A standby does what it is for.
+        service.ready();
+        service.alive();
+        let (pause, why) = match ask(Path::new(&socket), question).await {
+            Some(Answer::Wait { ms, why }) => (Duration::from_millis(ms), why.unwrap_or_default()),
+            Some(Answer::Over { why }) => return Err(Failure::configuration(why)),
+            Some(_) => (PAUSE, "the bridge is of another release".to_owned()),
+            None => (PAUSE, "no mixcord-bridge receive runs here".to_owned()),
+        };
+        service.status(format!("stands by to take {received} shards over: {why}"));
+        let is_old = |(at, said): &(Instant, String)| at.elapsed() >= TELL_EVERY || *said != why;
+        if told.as_ref().is_none_or(is_old) {
+            tracing::info!(shards = received, "standing by to take them over: {why}");
+            told = Some((Instant::now(), why));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(false),
+        }
+    }
+}
+
+/// The number of these shards whose ring mixcord-bridge writes.
+fn received(namespace: &Namespace, shards: &ShardSet) -> usize {
+    let is_received = |shard: &u16| {
+        let name = topology::shard_ring(*shard, shards.count);
+        let Ok(ring) = Ring::attach(namespace, &name) else { return false };
+        let checkpoint = ring.checkpoint().unwrap_or_default();
+        // It says first that it lets go, and then does.
+        is_mirror(&checkpoint) || (Taken::decode(&checkpoint).is_some() && ring.producer_alive())
+    };
+    shards.ids().filter(is_received).count()
+}
