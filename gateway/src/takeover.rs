@@ -8,7 +8,7 @@ use mixcord_event::permit::{Answer, Ask, Shards};
 use mixcord_event::takeover::{Taken, is_mirror};
 use mixcord_event::topology;
 use mixcord_process::service::Service;
-use mixcord_ring::{Namespace, Ring};
+use mixcord_ring::{AttachError, Namespace, Ring};
 use tokio::sync::watch;
 
 use crate::config::ShardSet;
@@ -36,8 +36,8 @@ pub(crate) async fn wait(
     let question = Ask::TakeOver(Shards { first, last, count });
     let mut told: Option<(Instant, String)> = None;
     loop {
-        let received = received(namespace, shards);
-        if received == 0 {
+        let Rings { received, missing } = Rings::of(namespace, shards);
+        if (received, missing) == (0, 0) {
             return Ok(true);
         }
         // A standby does what it is for.
@@ -46,13 +46,17 @@ pub(crate) async fn wait(
         let (pause, why) = match ask(Path::new(&socket), question).await {
             Some(Answer::Wait { ms, why }) => (Duration::from_millis(ms), why.unwrap_or_default()),
             Some(Answer::Over { why }) => return Err(Failure::configuration(why)),
+            // Nobody ever ran them, or this machine receives none.
+            Some(Answer::Noted) | None if received == 0 => return Ok(true),
+            Some(Answer::Noted) => (PAUSE, "their rings are let go".to_owned()),
             Some(_) => (PAUSE, "the bridge is of another release".to_owned()),
             None => (PAUSE, "no mixcord-bridge receive runs here".to_owned()),
         };
-        service.status(format!("stands by to take {received} shards over: {why}"));
+        let waiting = received + missing;
+        service.status(format!("stands by to take {waiting} shards over: {why}"));
         let is_old = |(at, said): &(Instant, String)| at.elapsed() >= TELL_EVERY || *said != why;
         if told.as_ref().is_none_or(is_old) {
-            tracing::info!(shards = received, "standing by to take them over: {why}");
+            tracing::info!(shards = waiting, "standing by to take them over: {why}");
             told = Some((Instant::now(), why));
         }
         tokio::select! {
@@ -62,14 +66,35 @@ pub(crate) async fn wait(
     }
 }
 
-/// The number of these shards whose ring mixcord-bridge writes.
-fn received(namespace: &Namespace, shards: &ShardSet) -> usize {
-    let is_received = |shard: &u16| {
-        let name = topology::shard_ring(*shard, shards.count);
-        let Ok(ring) = Ring::attach(namespace, &name) else { return false };
-        let checkpoint = ring.checkpoint().unwrap_or_default();
-        // It says first that it lets go, and then does.
-        is_mirror(&checkpoint) || (Taken::decode(&checkpoint).is_some() && ring.producer_alive())
+/// Rings that are not this machine's.
+struct Rings {
+    /// mixcord-bridge writes them.
+    received: usize,
+    /// They are not there: perhaps they will be received.
+    missing: usize,
+}
+
+impl Rings {
+    fn of(namespace: &Namespace, shards: &ShardSet) -> Self {
+        let mut found = Self { received: 0, missing: 0 };
+        for shard in shards.ids() {
+            let name = topology::shard_ring(shard, shards.count);
+            match Ring::attach(namespace, &name) {
+                Ok(ring) => found.received += usize::from(is_received(&ring)),
+                Err(AttachError::NotFound { .. }) => found.missing += 1,
+                // It is complained about when it is opened.
+                Err(_) => {}
+            }
+        }
+        found
+    }
+}
+
+fn is_received(ring: &Ring) -> bool {
+    let Some(checkpoint) = ring.checkpoint() else {
+        // One that is being made.
+        return ring.tail() == 0 && ring.producer_alive();
     };
-    shards.ids().filter(is_received).count()
+    // The bridge says first that it lets go, and then does.
+    is_mirror(&checkpoint) || (Taken::decode(&checkpoint).is_some() && ring.producer_alive())
 }

@@ -128,6 +128,7 @@ pub(crate) async fn run(
     loop {
         match found(&setting, options.shards).await {
             Ok(found) => {
+                setting.taker.known(found.keys().copied());
                 for (lane, logs) in found {
                     if setting.taker.is_taken(lane) {
                         setting.reporter.needs_nothing(&logs, lane);

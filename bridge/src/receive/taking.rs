@@ -47,6 +47,8 @@ struct Now {
     rivals: BTreeMap<Lane, String>,
     /// Lanes whose ring is the gateway's.
     taken: BTreeSet<Lane>,
+    /// Lanes that the broker has; `None` until it was asked.
+    known: Option<BTreeSet<Lane>>,
     /// What is waited for.
     why: String,
 }
@@ -113,6 +115,11 @@ impl Taker {
         }
     }
 
+    /// The broker has these lanes, of those that are received here.
+    pub(super) fn known(&self, lanes: impl Iterator<Item = Lane>) {
+        self.now().known = Some(lanes.collect());
+    }
+
     /// Whether the lane's ring is the gateway's.
     pub(super) fn is_taken(&self, lane: Lane) -> bool {
         self.now().taken.contains(&lane)
@@ -130,6 +137,12 @@ impl Taker {
             now.why = "whether the machine that runs its shards lives is looked at".to_owned();
         }
         now.wish = Some((shards, Instant::now()));
+        if now.known.as_ref().is_some_and(|known| {
+            known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane))
+        }) {
+            // What nobody ever sent, or is the gateway's already.
+            return Answer::Noted;
+        }
         Answer::Wait { ms: AGAIN_MS, why: Some(now.why.clone()) }
     }
 

@@ -216,6 +216,7 @@ impl<'c> Attempt<'c> {
             Payload::Identify if self.permit.as_ref().is_some_and(|permit| !permit.is_valid()) => {
                 return Err(Lost::NotConnected);
             }
+            Payload::Identify if !self.context.may_run() => return Err(Lost::NotConnected),
             Payload::Identify => {
                 Outgoing::Identify(self.context.identify(self.shard, self.presence.take()))
             }
