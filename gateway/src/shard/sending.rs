@@ -31,7 +31,13 @@ impl Runner {
             return;
         }
         let outgoing = match payload {
-            Payload::Heartbeat { seq, .. } => Outgoing::Heartbeat { seq },
+            Payload::Heartbeat { seq, .. } => {
+                let seq = seq.and_then(|seq| match self.context.tenure {
+                    Some(_) => self.output.sent_on(self.session.counter()),
+                    None => Some(seq),
+                });
+                Outgoing::Heartbeat { seq }
+            }
             Payload::Identify => {
                 let presence = self.output.presence(self.context.presence.as_ref());
                 Outgoing::Identify(self.context.identify(self.shard, presence))

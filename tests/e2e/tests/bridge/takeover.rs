@@ -27,12 +27,14 @@ struct Machine {
 
 impl Standby {
     fn new() -> Result<Option<Self>> {
-        let more = ["--identify-seconds", "0.1", "--hold-while-away"];
+        // What a heartbeat has acknowledged is gone at Discord, perhaps.
+        let acked = ["--forget-acked", "--heartbeat-ms", "700"];
+        let more = [&["--identify-seconds", "0.1", "--hold-while-away"][..], &acked].concat();
         let options = FakeOptions {
             shards: 2,
             events: 5_000,
             rate: 150,
-            more: more.map(str::to_owned).to_vec(),
+            more: more.into_iter().map(str::to_owned).collect(),
             ..FakeOptions::default()
         };
         let a = Stack::new()?;
