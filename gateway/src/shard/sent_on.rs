@@ -18,13 +18,18 @@ impl SentOn {
     /// The ring ends at `tail` with this number of the session of that counter.
     pub(super) fn committed(&mut self, tail: Position, counter: u32, seq: u64) {
         // Without a record between them the later number is as good.
-        self.commits.pop_back_if(|(before, ..)| *before == tail);
+        if self.commits.back().is_some_and(|(before, ..)| *before == tail) {
+            self.commits.pop_back();
+        }
         self.commits.push_back((tail, counter, seq));
     }
 
     /// The last number of that session of which everything up to it was sent; the bridge let go of what is before `floor`.
     pub(super) fn number(&mut self, floor: Position, counter: u32) -> Option<u64> {
-        while let Some((_, counter, seq)) = self.commits.pop_front_if(|(tail, ..)| *tail <= floor) {
+        while let Some((tail, counter, seq)) = self.commits.front().copied()
+            && tail <= floor
+        {
+            self.commits.pop_front();
             self.last = Some((counter, seq));
         }
         self.last.filter(|last| last.0 == counter).map(|last| last.1)

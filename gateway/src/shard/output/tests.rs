@@ -227,7 +227,9 @@ fn a_heartbeat_says_what_the_bridge_has_sent_and_no_more() {
     let mut rig = Rig::new("o-sent", 64);
     assert_eq!(rig.output.sent_on(0), None, "nobody takes this shard over");
     let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(Start::Earliest);
-    let mut bridge = rig.output.producer.ring().join(&group, &rig._bell).expect("joins");
+    let bell = Namespace::new(&topology::namespace(&rig.name)).expect("a name").bell();
+    let bell = bell.expect("a doorbell");
+    let mut bridge = rig.output.producer.ring().join(&group, &bell).expect("joins");
     rig.output.watch_bridge();
     rig.event(b'a', 100, 5);
     let (counter, _) = rig.output.commit().expect("committed").expect("a number");
