@@ -262,7 +262,7 @@ impl Lease {
 
     /// Waits for the term of one that ended in order, too: whoever is only started anew comes back within it.
     #[must_use]
-    pub const fn patient(self) -> Self {
+    pub fn patient(self) -> Self {
         Self { is_patient: true, ..self }
     }
 

@@ -68,10 +68,18 @@ impl Tenure {
     /// Waits until another machine runs the shards for good, and says which.
     pub async fn over(&self) -> String {
         let mut state = self.state.subscribe();
-        let over = state.wait_for(|state| matches!(state, State::Over(_))).await;
-        match over.as_deref() {
-            Ok(State::Over(why)) => why.clone(),
-            _ => std::future::pending().await,
+        let mut said = None;
+        let is_over = |state: &State| {
+            said = match state {
+                State::Over(why) => Some(why.clone()),
+                State::Until(_) => None,
+            };
+            said.is_some()
+        };
+        let _ = state.wait_for(is_over).await;
+        match said {
+            Some(why) => why,
+            None => std::future::pending().await,
         }
     }
 

@@ -7,7 +7,7 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt as _;
 use mixcord_bridge::choice::{self, Candidate};
 use mixcord_bridge::names::Lane;
-use mixcord_bridge::pack::Predecessor;
+use mixcord_bridge::pack::{Head, Predecessor};
 use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Receiver, Step};
 use mixcord_bridge::takeover::Takeover;
@@ -83,10 +83,28 @@ impl LaneTask {
 
     async fn work(&mut self) -> Result<(), Failure> {
         let Lane { shard, count } = self.lane;
+        let mut doubted = false;
         loop {
             let (mut mirror, place) = match Mirror::open(Arc::clone(&self.setting), self.lane) {
                 Ok(opened) => opened,
-                Err(error @ MirrorError::Foreign { .. }) => {
+                Err(error @ MirrorError::Foreign { ring, .. }) => {
+                    // What this machine's gateway writes comes back with the rest, where it is a standby's partner.
+                    match self.is_sent_from(ring).await {
+                        Ok(true) => {
+                            self.let_go();
+                            return Ok(());
+                        }
+                        // Perhaps its bridge has sent nothing yet.
+                        Ok(false) if !std::mem::replace(&mut doubted, true) => {
+                            tokio::time::sleep(RETRY).await;
+                            continue;
+                        }
+                        Ok(false) => {}
+                        Err(problem) => {
+                            self.stuck(&problem.to_string()).await;
+                            continue;
+                        }
+                    }
                     return Err(Failure::Configuration(error.to_string()));
                 }
                 Err(MirrorError::Taken) => {
@@ -147,6 +165,19 @@ impl LaneTask {
                 }
             }
         }
+    }
+
+    /// Whether a stream ends with what that ring has.
+    async fn is_sent_from(&self, ring: u64) -> Result<bool, Problem> {
+        let logs = self.logs.borrow().clone();
+        for log in &logs {
+            let last = log.last(self.lane).await?;
+            let head = last.and_then(|(_, message)| Head::read(&message).ok());
+            if head.is_some_and(|(head, _)| head.log == ring) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The ring is a gateway's.

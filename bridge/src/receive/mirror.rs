@@ -7,7 +7,7 @@ use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::Predecessor;
 use mixcord_bridge::place::{Place, hand_over};
 use mixcord_bridge::receiver::{Loss, Take};
-use mixcord_event::takeover::{Progress, Taken};
+use mixcord_event::takeover::{Progress, Taken, is_mirror};
 use mixcord_event::{Header, Kind, Origin, Reason, Record, Shard, Value, Writer, record, topology};
 use mixcord_ring::{GroupSpec, Meta, Producer, Ring, StageError, Start};
 
@@ -35,7 +35,7 @@ pub(super) enum MirrorError {
         "a mixcord-gateway wrote the ring {name} of instance {instance}: what is received needs an instance, or a \
          machine, of its own; or `mixcord rm` the ring"
     )]
-    Foreign { name: String, instance: String },
+    Foreign { name: String, instance: String, ring: u64 },
     #[error("a gateway of this machine took it over")]
     Taken,
     #[error("the ring refused a record: {0}")]
@@ -50,17 +50,25 @@ impl Mirror {
         let name = topology::shard_ring(lane.shard, lane.count);
         let groups: Vec<GroupSpec> = setting.feeds.iter().map(|feed| group(feed)).collect();
         let bell = setting.bell.bell();
-        let found = Ring::attach(&setting.namespace, &name).ok();
-        if found.and_then(|ring| Taken::decode(&ring.checkpoint()?)).is_some() {
-            return Err(MirrorError::Taken);
+        let foreign = |ring: u64| {
+            let (name, instance) = (name.clone(), setting.instance.clone());
+            MirrorError::Foreign { name, instance, ring }
+        };
+        if let Ok(ring) = Ring::attach(&setting.namespace, &name) {
+            let checkpoint = ring.checkpoint().unwrap_or_default();
+            if Taken::decode(&checkpoint).is_some() {
+                return Err(MirrorError::Taken);
+            }
+            if !checkpoint.is_empty() && !is_mirror(&checkpoint) {
+                return Err(foreign(ring.id().0));
+            }
         }
         let producer =
             Producer::create_or_attach(&setting.namespace, &name, setting.geometry, &groups, bell)?;
         let shard = producer.checkpoint().unwrap_or_default();
         let place = Place::decode(&shard);
         if place.is_none() && (producer.tail() > 0 || !shard.is_empty()) {
-            let instance = setting.instance.clone();
-            return Err(MirrorError::Foreign { name, instance });
+            return Err(foreign(producer.id().0));
         }
         let receiver = setting.reporter.id;
         let place = Place { receiver, ..place.unwrap_or_default() };

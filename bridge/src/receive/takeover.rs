@@ -1,7 +1,5 @@
 //! A lane's take-over, step by step, between what is received: [`mixcord_bridge::takeover`].
 
-use std::future::IntoFuture as _;
-
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::{About, Head, MESSAGE_MIN, Packer, Predecessor, Sizes};
 use mixcord_bridge::place::Place;
@@ -88,7 +86,7 @@ impl LaneTask {
         let Some(answer) = broker.append(&subject, fence.expected, message.clone()).await else {
             return Answer::Missing;
         };
-        answer.into_future().await.map_or(Answer::Missing, |ack| Answer::Stored(ack.sequence))
+        answer.await.map_or(Answer::Missing, |ack| Answer::Stored(ack.sequence))
     }
 }
 

@@ -2,6 +2,7 @@
 //! leases of the streams in which they are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -192,13 +193,13 @@ pub(super) async fn serve(
     };
     tokio::select! {
         () = server.serve(answer) => Ok(()),
-        result = keep(setting) => result,
+        never = keep(setting) => match never {},
         _ = stop.wait_for(|stop| *stop) => Ok(()),
     }
 }
 
 /// Takes the leases that are wanted, and lets go of those that are not.
-async fn keep(setting: Arc<Setting>) -> Result<(), Failure> {
+async fn keep(setting: Arc<Setting>) -> Infallible {
     let mut changes = Changes::default();
     loop {
         if let Err(problem) = look(&setting, &mut changes).await {
@@ -231,7 +232,7 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
         let now = &mut *guard;
         let others = changes.living(now_ms, &entries).filter(|claim| claim.writer != taker.writer);
         now.rivals = others
-            .flat_map(|claim| claim.lanes.keys().map(|lane| (*lane, claim.place.clone())))
+            .flat_map(|claim| claim.lanes.keys().map(move |lane| (*lane, claim.place.clone())))
             .collect();
         let mut puts = Vec::new();
         let wanted: BTreeSet<Lane> = now
@@ -254,7 +255,7 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
             let found = entries.get(name);
             match stream.lease.step(now_ms, bucket.created, found, none.0, &none.1).0 {
                 Step::Wait if stream.generation.is_none() => {
-                    let by = found.map_or("nobody", |entry| &entry.claim.place);
+                    let by = found.map_or("nobody", |entry| &*entry.claim.place);
                     why = Some(format!("the lease of {by} has yet to lapse"));
                 }
                 Step::Wait => {}

@@ -20,9 +20,27 @@ struct Standby {
 
 /// Programs of a machine that can run the shards.
 struct Machine {
-    gateway: Program,
-    cache: Program,
+    receive: Program,
     send: Program,
+    cache: Program,
+    gateway: Program,
+}
+
+impl Machine {
+    /// All of it at once.
+    fn kill(&self) -> Result<()> {
+        self.signal(Signal::SIGKILL)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let programs = [&self.gateway, &self.send, &self.receive, &self.cache];
+        programs.into_iter().try_for_each(|program| program.signal(signal))
+    }
+
+    fn is_running(&mut self) -> bool {
+        let programs = [&mut self.gateway, &mut self.send, &mut self.receive, &mut self.cache];
+        programs.into_iter().all(Program::is_running)
+    }
 }
 
 impl Standby {
@@ -53,9 +71,10 @@ impl Standby {
 
     fn machine(&self, stack: &Stack) -> Result<Machine> {
         Ok(Machine {
-            gateway: self.gateway(stack)?,
-            cache: stack.cache(&[])?,
+            receive: self.bridge("receive", stack)?,
             send: self.bridge("send", stack)?,
+            cache: stack.cache(&[])?,
+            gateway: self.gateway(stack)?,
         })
     }
 
@@ -94,20 +113,18 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     let (a, b, c) = (&machines.a, &machines.b, &machines.c);
     let (_tail_b, mut on_b) = journal(b)?;
     let (_tail_c, mut on_c) = journal(c)?;
-    let _receive = (machines.bridge("receive", b)?, machines.bridge("receive", c)?);
     let _cache_c = c.cache(&[])?;
-    let Machine { gateway, cache, send } = machines.machine(a)?;
+    let _receive_c = machines.bridge("receive", c)?;
+    // Both have the same programs, with the same options.
+    let old = machines.machine(a)?;
     on_c.read_until(10, DEADLINE)?;
     let mut standby = machines.machine(b)?;
     until("the standby to stand by", DEADLINE, || {
         standby.gateway.stderr().contains("standing by to take them over")
     })?;
     on_b.read_until(BEFORE, DEADLINE)?;
-    ensure!(standby.gateway.is_running() && standby.send.is_running(), "{}", standby.send.stderr());
-    // All of the machine at once.
-    gateway.signal(Signal::SIGKILL)?;
-    send.signal(Signal::SIGKILL)?;
-    cache.signal(Signal::SIGKILL)?;
+    ensure!(standby.is_running(), "{}", standby.send.stderr());
+    old.kill()?;
     let without = machines.until_resumed(&mut on_b, Instant::now())?;
     eprintln!("from the death to the first event on the standby: {without:?}");
     ensure!(without < Duration::from_secs(40), "{without:?}");
@@ -122,8 +139,15 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     // The machine comes back, as a service manager starts it.
     let again = machines.machine(a)?;
     let exit = again.gateway.wait(DEADLINE)?;
-    ensure!(exit.code == Some(78) && exit.stderr.contains("took shard"), "{exit:?}");
-    ensure!(standby.gateway.is_running() && standby.send.is_running());
+    ensure!(exit.code == Some(78) && exit.stderr.contains("sends stream"), "{exit:?}");
+    ensure!(standby.is_running());
+    // And once more, while the standby is started anew.
+    standby.gateway.terminate(DEADLINE)?;
+    standby.send.terminate(DEADLINE)?;
+    let again = machines.machine(a)?;
+    let exit = again.gateway.wait(DEADLINE)?;
+    let line = exit.stderr.lines().last().unwrap_or_default();
+    ensure!(exit.code == Some(78) && line.contains("took shard"), "{exit:?}");
     let status = machines.fake.status()?;
     ensure!(status.iter().all(|shard| shard.identifies == 1 && shard.resumes == 1), "{status:?}");
     Ok(())
@@ -138,18 +162,14 @@ fn a_machine_that_only_lost_its_network_ends_with_a_line_when_it_is_back() -> Re
     let old = machines.machine(a)?;
     let _cache = b.cache(&[])?;
     on_b.read_until(BEFORE, DEADLINE)?;
-    let programs = [&old.gateway, &old.cache, &old.send];
-    for program in programs {
-        program.signal(Signal::SIGSTOP)?;
-    }
+    old.signal(Signal::SIGSTOP)?;
     let died = Instant::now();
     let mut standby = (machines.gateway(b)?, machines.bridge("send", b)?);
     let without = machines.until_resumed(&mut on_b, died)?;
     eprintln!("from the loss of the network to the first event on the standby: {without:?}");
-    for program in programs {
-        program.signal(Signal::SIGCONT)?;
-    }
-    for exit in [old.gateway.wait(DEADLINE)?, old.send.wait(DEADLINE)?] {
+    old.signal(Signal::SIGCONT)?;
+    let Machine { gateway, send, .. } = old;
+    for exit in [gateway.wait(DEADLINE)?, send.wait(DEADLINE)?] {
         let last = exit.stderr.lines().last().unwrap_or_default();
         ensure!(exit.code == Some(78) && last.contains("has taken over stream"), "{exit:?}");
     }
