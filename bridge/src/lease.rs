@@ -140,6 +140,15 @@ impl Changes {
         now_ms: u64,
         entries: &'a BTreeMap<String, Entry>,
     ) -> impl Iterator<Item = &'a Claim> {
+        self.living_streams(now_ms, entries).map(|(_, claim)| claim)
+    }
+
+    /// The same, each with its stream.
+    pub fn living_streams<'a>(
+        &'a self,
+        now_ms: u64,
+        entries: &'a BTreeMap<String, Entry>,
+    ) -> impl Iterator<Item = (&'a String, &'a Claim)> {
         let lives = move |stream: &String, entry: &Entry| {
             let since_ms = self.seen.get(stream).map_or(now_ms, |(_, since_ms)| *since_ms);
             !entry.claim.ended && now_ms.saturating_sub(since_ms) < TERM_MS
@@ -147,7 +156,7 @@ impl Changes {
         entries
             .iter()
             .filter(move |(stream, entry)| lives(stream, entry))
-            .map(|(_, entry)| &entry.claim)
+            .map(|(stream, entry)| (stream, &entry.claim))
     }
 
     /// What others claim than this process, in other streams than this one.

@@ -46,8 +46,8 @@ pub(crate) async fn wait(
         let (pause, why) = match ask(Path::new(&socket), question).await {
             Some(Answer::Wait { ms, why }) => (Duration::from_millis(ms), why.unwrap_or_default()),
             Some(Answer::Over { why }) => return Err(Failure::configuration(why)),
-            // Nobody ever ran them, or this machine receives none.
-            Some(Answer::Noted) | None if received == 0 => return Ok(true),
+            // Nobody ever ran them.
+            Some(Answer::Noted) if received == 0 => return Ok(true),
             Some(Answer::Noted) => (PAUSE, "their rings are let go".to_owned()),
             Some(_) => (PAUSE, "the bridge is of another release".to_owned()),
             None => (PAUSE, "no mixcord-bridge receive runs here".to_owned()),

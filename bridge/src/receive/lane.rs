@@ -172,8 +172,8 @@ impl LaneTask {
         let logs = self.logs.borrow().clone();
         for log in &logs {
             let last = log.last(self.lane).await?;
-            let head = last.and_then(|(_, message)| Head::read(&message).ok());
-            if head.is_some_and(|(head, _)| head.log == ring) {
+            let head = last.and_then(|(_, message)| Some(Head::read(&message).ok()?.0));
+            if head.is_some_and(|head| head.log == ring) {
                 return Ok(true);
             }
         }

@@ -92,5 +92,5 @@ impl LaneTask {
 
 async fn last(log: &Log, lane: Lane) -> Result<Option<Head>, Problem> {
     let last = log.last(lane).await?;
-    Ok(last.and_then(|(_, message)| Head::read(&message).ok()).map(|(head, _)| head))
+    Ok(last.and_then(|(_, message)| Some(Head::read(&message).ok()?.0)))
 }

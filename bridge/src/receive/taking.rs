@@ -44,8 +44,8 @@ pub(super) struct Taker {
 struct Now {
     wish: Option<(Shards, Instant)>,
     streams: BTreeMap<String, Stream>,
-    /// Lanes that living processes of others send.
-    rivals: BTreeMap<Lane, String>,
+    /// Lanes that living processes of others send, with the stream, and where they run.
+    rivals: Vec<(Lane, String, String)>,
     /// Lanes whose ring is the gateway's.
     taken: BTreeSet<Lane>,
     /// Lanes that the broker has; `None` until it was asked.
@@ -82,8 +82,10 @@ impl Taker {
     /// Takes the stream's lease for a lane, once that is possible. Gives the generation with which it is held.
     pub(super) fn hold(&self, stream: &str, lane: Lane) -> Option<u64> {
         let mut now = self.now();
-        if let Some(by) = now.rivals.get(&lane) {
-            now.why = format!("the bridge of {by} sends its shards");
+        let mut rivals = now.rivals.iter();
+        let rival = rivals.find(|(of, name, _)| *of == lane && name != stream);
+        if let Some((.., by)) = rival {
+            now.why = format!("the bridge of {by} sends its shards in another stream");
             return None;
         }
         let known = now.streams.entry(stream.to_owned()).or_insert_with(|| self.stream());
@@ -230,9 +232,12 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
     let puts = {
         let mut guard = taker.now();
         let now = &mut *guard;
-        let others = changes.living(now_ms, &entries).filter(|claim| claim.writer != taker.writer);
+        let living = changes.living_streams(now_ms, &entries);
+        let others = living.filter(|(_, claim)| claim.writer != taker.writer);
         now.rivals = others
-            .flat_map(|claim| claim.lanes.keys().map(move |lane| (*lane, claim.place.clone())))
+            .flat_map(|(name, claim)| {
+                claim.lanes.keys().map(move |lane| (*lane, name.clone(), claim.place.clone()))
+            })
             .collect();
         let mut puts = Vec::new();
         let wanted: BTreeSet<Lane> = now
