@@ -373,6 +373,14 @@ impl Lease {
         }
     }
 
+    /// The last put of a process that took these rings over for another one of its machine: that one goes on at once, and
+    /// everybody else waits for the term.
+    #[must_use]
+    pub fn hand_over(&self, lanes: BTreeMap<Lane, ClaimedLane>) -> Option<(u64, Claim)> {
+        let State::Held(held) = &self.state else { return None };
+        Some((held.revision, Claim { lanes, ..held.claim.clone() }))
+    }
+
     /// The last put of a process that stops in order; `None` where the stream is not its.
     #[must_use]
     pub fn end(&self) -> Option<(u64, Claim)> {

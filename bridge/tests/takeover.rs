@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use mixcord_bridge::lease::{Claim, Entry, Lease, Rivals, Source, Step, Wanted};
+use mixcord_bridge::lease::{Claim, ClaimedLane, Entry, Lease, Rivals, Source, Step, Wanted};
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::{About, Head, Packer, Predecessor, Sizes};
 use mixcord_bridge::place::Place;
@@ -371,7 +371,13 @@ fn run(fate: Fate, late_ms: u64, (number, chaos): (usize, Option<Chaos>)) -> Vec
                     y.records = mirror.records.iter().map(|record| record.1).collect();
                     y.floor = y.records.len() as u64;
                     y.taken = Some((end, y.floor));
-                    if let Some((expected, claim)) = taker.lease.end() {
+                    let claimed = ClaimedLane {
+                        log: y.id,
+                        since: taker.generation.unwrap_or(0),
+                        written: false,
+                    };
+                    if let Some((expected, claim)) = taker.lease.hand_over([(LANE, claimed)].into())
+                    {
                         broker.put(expected, claim);
                     }
                 }

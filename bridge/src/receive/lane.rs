@@ -130,7 +130,8 @@ impl LaneTask {
                 match ended {
                     Ended::Anew => {}
                     Ended::Taken(end, generation) => match mirror.hand_over(end, generation) {
-                        Ok(()) => {
+                        Ok(ring) => {
+                            self.setting.taker.hand(self.lane, ring);
                             tracing::info!(
                                 shard,
                                 count,

@@ -156,17 +156,17 @@ impl Mirror {
         self.commit(place)
     }
 
-    /// Lets go of the ring for the gateway that takes it over, with all there is of the log of before.
+    /// Lets go of the ring for the gateway that takes it over, with all there is of the log of before. Gives the ring's id.
     pub(super) fn hand_over(
         mut self,
         end: Predecessor,
         generation: u64,
-    ) -> Result<(), MirrorError> {
+    ) -> Result<u64, MirrorError> {
         let Predecessor { log, position } = end;
         let taken = Taken { log, position, generation, from: self.producer.tail() };
         self.producer.set_checkpoint(&hand_over(&self.shard, self.progress, &taken))?;
         self.producer.publish();
-        Ok(())
+        Ok(self.producer.id().0)
     }
 
     fn commit(&mut self, place: Place) -> Result<(), MirrorError> {

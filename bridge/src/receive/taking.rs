@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mixcord_bridge::lease::{Changes, Claim, Lease, Rivals, Step, Wanted};
+use mixcord_bridge::lease::{Changes, Claim, ClaimedLane, Lease, Rivals, Step, Wanted};
 use mixcord_bridge::names::{self, Lane};
 use mixcord_bridge::takeover::Ended;
 use mixcord_event::permit::{Answer, Ask, PACKET_MAX, Shards};
@@ -61,6 +61,8 @@ struct Stream {
     generation: Option<u64>,
     /// What it is taken for.
     lanes: BTreeSet<Lane>,
+    /// What was taken, for the sender of this machine.
+    handed: BTreeMap<Lane, ClaimedLane>,
 }
 
 impl Taker {
@@ -95,7 +97,7 @@ impl Taker {
 
     fn stream(&self) -> Stream {
         let lease = Lease::new(self.writer, self.place.clone()).patient();
-        Stream { lease, generation: None, lanes: BTreeSet::new() }
+        Stream { lease, generation: None, lanes: BTreeSet::new(), handed: BTreeMap::new() }
     }
 
     /// Whether it is held with that generation still.
@@ -107,6 +109,16 @@ impl Taker {
     /// Says why a lane is not taken over yet.
     pub(super) fn waits(&self, why: String) {
         self.now().why = why;
+    }
+
+    /// The lane's ring, which is `log`, was handed over to the gateway.
+    pub(super) fn hand(&self, lane: Lane, log: u64) {
+        let mut now = self.now();
+        for stream in now.streams.values_mut() {
+            if let Some(since) = stream.generation.filter(|_| stream.lanes.contains(&lane)) {
+                stream.handed.insert(lane, ClaimedLane { log, since, written: false });
+            }
+        }
     }
 
     /// The lane's ring is the gateway's from now on.
@@ -251,9 +263,12 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
             stream.lanes.retain(|lane| wanted.contains(lane));
             if stream.lanes.is_empty() {
                 // All of it is done, or nobody wants it any more: it is for the sender of this machine, or for anybody.
-                puts.extend(
-                    stream.lease.end().map(|(expected, claim)| (name.clone(), expected, claim)),
-                );
+                let handed = std::mem::take(&mut stream.handed);
+                let last = match handed.is_empty() {
+                    true => stream.lease.end(),
+                    false => stream.lease.hand_over(handed),
+                };
+                puts.extend(last.map(|(expected, claim)| (name.clone(), expected, claim)));
                 return false;
             }
             let none = (Wanted::default(), Rivals::default());
