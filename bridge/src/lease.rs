@@ -33,6 +33,9 @@ pub struct Claim {
     /// It stopped in order: nobody has to wait.
     #[serde(default)]
     pub ended: bool,
+    /// It sends nothing, and takes shards over: whoever waits for it waits on.
+    #[serde(default)]
+    pub takes: bool,
     /// What it sends.
     #[serde(default)]
     pub lanes: BTreeMap<Lane, ClaimedLane>,
@@ -137,6 +140,15 @@ impl Changes {
         now_ms: u64,
         entries: &'a BTreeMap<String, Entry>,
     ) -> impl Iterator<Item = &'a Claim> {
+        self.living_streams(now_ms, entries).map(|(_, claim)| claim)
+    }
+
+    /// The same, each with its stream.
+    pub fn living_streams<'a>(
+        &'a self,
+        now_ms: u64,
+        entries: &'a BTreeMap<String, Entry>,
+    ) -> impl Iterator<Item = (&'a String, &'a Claim)> {
         let lives = move |stream: &String, entry: &Entry| {
             let since_ms = self.seen.get(stream).map_or(now_ms, |(_, since_ms)| *since_ms);
             !entry.claim.ended && now_ms.saturating_sub(since_ms) < TERM_MS
@@ -144,7 +156,7 @@ impl Changes {
         entries
             .iter()
             .filter(move |(stream, entry)| lives(stream, entry))
-            .map(|(_, entry)| &entry.claim)
+            .map(|(stream, entry)| (stream, &entry.claim))
     }
 
     /// What others claim than this process, in other streams than this one.
@@ -172,6 +184,7 @@ pub struct Lease {
     writer: u64,
     place: String,
     term_ms: u64,
+    is_patient: bool,
     state: State,
 }
 
@@ -242,6 +255,8 @@ pub struct Blocked {
 pub struct Tenure {
     /// Until when, by the clock of whoever asks; 0 where the stream is not this process's.
     pub until_ms: u64,
+    /// The generation of whoever begins something now.
+    pub generation: u64,
     /// What.
     pub lanes: BTreeMap<Lane, ClaimedLane>,
 }
@@ -250,7 +265,14 @@ impl Lease {
     /// Of a process that has this number, and runs there.
     #[must_use]
     pub const fn new(writer: u64, place: String) -> Self {
-        Self { writer, place, term_ms: TERM_MS, state: State::Watching(None) }
+        let state = State::Watching(None);
+        Self { writer, place, term_ms: TERM_MS, is_patient: false, state }
+    }
+
+    /// Waits for the term of one that ended in order, too: whoever is only started anew comes back within it.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 
     /// What to do, now that the bucket says this of the stream. `epoch` is when the bucket was made, in seconds since
@@ -293,8 +315,8 @@ impl Lease {
     }
 
     fn acquire(&mut self, now_ms: u64, found: Option<&Entry>, sources: &[Source]) -> Step {
-        let mut claim =
-            Claim { writer: self.writer, place: self.place.clone(), ..Claim::default() };
+        let (writer, place, takes) = (self.writer, self.place.clone(), self.is_patient);
+        let mut claim = Claim { writer, place, takes, ..Claim::default() };
         let Some(Entry { revision, claim: before }) = found else {
             return Step::Put { expected: 0, claim };
         };
@@ -302,7 +324,8 @@ impl Lease {
             before.lanes.get(&source.lane).is_some_and(|lane| lane.log == source.log)
         };
         let same_rings = sources.iter().any(is_own);
-        if !(same_rings || before.ended || before.writer == self.writer) {
+        let is_free = before.ended && !self.is_patient;
+        if !(same_rings || is_free || before.writer == self.writer) {
             let State::Watching(watched) = &mut self.state else { return Step::Wait };
             // Who did not look for a while has not seen whether it was renewed.
             let seen =
@@ -311,8 +334,8 @@ impl Lease {
                 Some(seen) if (seen.revision, seen.writer) == (*revision, before.writer) => {
                     seen.since_ms
                 }
-                Some(_) => return Step::Refused { by: before.place.clone() },
-                None => now_ms,
+                Some(_) if !before.takes => return Step::Refused { by: before.place.clone() },
+                _ => now_ms,
             };
             let (revision, writer) = (*revision, before.writer);
             *watched = Some(Watched { revision, writer, since_ms, looked_ms: now_ms });
@@ -343,10 +366,19 @@ impl Lease {
         match &self.state {
             State::Held(held) => Tenure {
                 until_ms: held.sent_ms + self.term_ms * 2 / 3,
+                generation: held.generation,
                 lanes: held.claim.lanes.clone(),
             },
             _ => Tenure::default(),
         }
+    }
+
+    /// The last put of a process that took these rings over for another one of its machine: that one goes on at once, and
+    /// everybody else waits for the term.
+    #[must_use]
+    pub fn hand_over(&self, lanes: BTreeMap<Lane, ClaimedLane>) -> Option<(u64, Claim)> {
+        let State::Held(held) = &self.state else { return None };
+        Some((held.revision, Claim { lanes, ..held.claim.clone() }))
     }
 
     /// The last put of a process that stops in order; `None` where the stream is not its.

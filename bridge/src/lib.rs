@@ -4,7 +4,7 @@
 //! told what the log answered and say what comes next; [`pack`] is what a message holds; [`floors`] decides what
 //! of the log nobody needs any more; [`lease`] who writes it; [`choice`] which of several is read;
 //! [`commands`] goes the other way; [`takeover`] says from where another machine goes on with the shards of one
-//! that died (no program calls it yet). A machine that begins from nothing asks another one for its state
+//! that died. A machine that begins from nothing asks another one for its state
 //! ([`copies`]).
 //!
 //! # What the log must do

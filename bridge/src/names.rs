@@ -142,6 +142,18 @@ pub fn leases(instance: &str) -> String {
     format!("MIXCORD_{instance}_LEASES")
 }
 
+/// The bucket of logs that were taken over, each under its [`log_key`].
+#[must_use]
+pub fn ends(instance: &str) -> String {
+    format!("MIXCORD_{instance}_ENDS")
+}
+
+/// A log in that bucket.
+#[must_use]
+pub fn log_key(log: u64) -> String {
+    format!("{log:016x}")
+}
+
 /// Where a ticket for a command to a gateway is asked for: by its first shard and count. No name of a stream is like it.
 #[must_use]
 pub fn commands(instance: &str, gateway: Lane) -> String {

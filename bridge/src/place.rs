@@ -1,7 +1,9 @@
 //! How far a mirrored ring came: a section of its checkpoint, committed with the records.
 
+use mixcord_event::figures::SHARD_FIGURES;
 use mixcord_event::sections;
-use mixcord_event::status::{CHECKPOINT, MIRROR, SESSION};
+use mixcord_event::status::{CHECKPOINT, MIRROR, PROGRESS, SESSION};
+use mixcord_event::takeover::{Progress, TAKEN, Taken};
 
 use crate::pack::{self, Head};
 
@@ -73,17 +75,10 @@ impl Place {
         })
     }
 
-    /// The checkpoint of a mirror: how the shard stands, as its gateway said last, without the session, which is
-    /// that gateway's; and this place.
-    pub fn encode(&self, shard: &[u8], out: &mut Vec<u8>) {
-        out.clear();
-        out.push(CHECKPOINT);
-        let sections = shard.strip_prefix(&[CHECKPOINT]).unwrap_or_default();
-        for (section, bytes) in sections::each(sections) {
-            if section != SESSION && section != MIRROR {
-                out.extend_from_slice(bytes);
-            }
-        }
+    /// The checkpoint of a mirror that has records up to `progress`: how the shard stands, as its gateway said last in
+    /// `shard`, and this place.
+    pub fn encode(&self, shard: &[u8], progress: Progress, out: &mut Vec<u8>) {
+        begin(shard, progress, &[], out);
         let mark = self.mark;
         let words = [self.log, self.next, self.generation, mark.sequence];
         let words = words.into_iter().chain([mark.log, mark.first, mark.count, self.receiver]);
@@ -93,12 +88,34 @@ impl Place {
     }
 }
 
-/// A gateway's checkpoint as it may leave the machine: without the session, by which others could take it over.
+/// The checkpoint of what was a mirror, for the gateway that goes on in the ring. What the one before counted is its
+/// own.
 #[must_use]
-pub fn without_session(checkpoint: &[u8]) -> Vec<u8> {
-    let sections = checkpoint.strip_prefix(&[CHECKPOINT]).unwrap_or_default();
-    let kept = sections::each(sections).filter(|(section, _)| *section != SESSION);
-    std::iter::once(CHECKPOINT).chain(kept.flat_map(|(_, bytes)| bytes.iter().copied())).collect()
+pub fn hand_over(shard: &[u8], progress: Progress, taken: &Taken) -> Vec<u8> {
+    let mut out = Vec::new();
+    begin(shard, progress, &[SHARD_FIGURES], &mut out);
+    taken.put(&mut out);
+    out
+}
+
+/// What the gateway said of the shard, but how far the records are that stand here; and the session only where they are of
+/// that session, so that nobody goes on with it from anywhere else.
+fn begin(shard: &[u8], progress: Progress, without: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.push(CHECKPOINT);
+    progress.put(out);
+    let is_of_session = Progress::decode(shard).session == progress.session;
+    let sections = shard.strip_prefix(&[CHECKPOINT]).unwrap_or_default();
+    for (section, bytes) in sections::each(sections) {
+        let is_left_out = match section {
+            PROGRESS | MIRROR | TAKEN => true,
+            SESSION => !is_of_session,
+            other => without.contains(&other),
+        };
+        if !is_left_out {
+            out.extend_from_slice(bytes);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,28 +125,56 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_stands_beside_the_status_and_no_session_leaves() {
+    fn the_place_stands_beside_the_status_and_the_session_where_the_records_are_of_it() {
         let status =
             ShardStatus { state: "connected".into(), seq: Some(7), ..ShardStatus::default() };
         let mut gateway = status.encode();
-        sections::put(&mut gateway, SESSION, 1, b"secret session");
-        let sent = without_session(&gateway);
-        assert!(!sent.windows(6).any(|at| at == b"secret"));
+        // What the gateway has written meanwhile, and did not arrive yet.
+        Progress { session: 3, seq: Some(90) }.put(&mut gateway);
+        sections::put(&mut gateway, SESSION, 1, b"a session");
         let mark = Mark { sequence: 9, log: 1, first: 2, count: 3 };
         let place = Place { log: 1, next: 5, generation: 2, mark, receiver: 77 };
+        let here = Progress { session: 3, seq: Some(70) };
+        let session = |bytes: &[u8]| sections::find(&bytes[1..], SESSION, 1).map(<[u8]>::to_vec);
         let mut bytes = Vec::new();
-        for from in [&sent, &gateway] {
-            place.encode(from, &mut bytes);
-            assert!(!bytes.windows(6).any(|at| at == b"secret"));
-            assert_eq!(Place::decode(&bytes), Some(place));
-            assert_eq!(ShardStatus::decode(&bytes), Some(status.clone()));
-        }
-        let again = Place { next: 6, ..place };
-        again.encode(&bytes.clone(), &mut bytes);
-        assert_eq!(Place::decode(&bytes), Some(again), "there is one");
-        assert_eq!(Place::decode(&gateway), None);
+        place.encode(&gateway, here, &mut bytes);
+        assert_eq!(Place::decode(&bytes), Some(place));
+        assert_eq!(ShardStatus::decode(&bytes), Some(status.clone()));
+        assert_eq!(Progress::decode(&bytes), here, "how far the records are");
+        assert_eq!(session(&bytes).as_deref(), Some(&b"a session"[..]));
         for end in 0..bytes.len() {
             assert_eq!(Place::decode(&bytes[..end]), None, "P8: cut at {end}");
         }
+        let mirror = bytes.clone();
+        let again = Place { next: 6, ..place };
+        again.encode(&mirror, here, &mut bytes);
+        assert_eq!(Place::decode(&bytes), Some(again), "there is one");
+        for other in [2, 4] {
+            let of_another = Progress { session: other, seq: Some(1) };
+            place.encode(&gateway, of_another, &mut bytes);
+            assert_eq!(session(&bytes), None, "the records are of session {other}");
+        }
+        assert_eq!(Place::decode(&gateway), None);
+    }
+
+    #[test]
+    fn what_is_handed_over_is_no_mirror_and_keeps_the_session() {
+        let mut gateway = ShardStatus::default().encode();
+        Progress { session: 3, seq: Some(90) }.put(&mut gateway);
+        sections::put(&mut gateway, SESSION, 1, b"a session");
+        gateway.extend_from_slice(&mixcord_event::figures::ShardFigures::default().encode());
+        let (place, here) = (Place::default(), Progress { session: 3, seq: Some(70) });
+        let mut mirror = Vec::new();
+        place.encode(&gateway, here, &mut mirror);
+        let taken = Taken { log: 1, position: 5, generation: 2, from: 40 };
+        let bytes = hand_over(&mirror, here, &taken);
+        assert_eq!((Place::decode(&bytes), Taken::decode(&bytes)), (None, Some(taken)));
+        assert!(!mixcord_event::takeover::is_mirror(&bytes));
+        assert_eq!(Progress::decode(&bytes), here);
+        assert_eq!(sections::find(&bytes[1..], SESSION, 1), Some(&b"a session"[..]));
+        assert_eq!(sections::find(&bytes[1..], SHARD_FIGURES, 1), None);
+        // The gateway that goes on says so to the bridge of its machine only.
+        place.encode(&bytes, here, &mut mirror);
+        assert_eq!(Taken::decode(&mirror), None);
     }
 }

@@ -228,6 +228,12 @@ impl Sender {
         self.lanes[lane].kept
     }
 
+    /// Whether a message of the lane's own log is known to be in it.
+    #[must_use]
+    pub fn has_begun(&self, lane: LaneIndex) -> bool {
+        self.lanes[lane].owns
+    }
+
     /// Sequence number of the lane's last message that is known to be there; 0 where there is none.
     #[must_use]
     pub fn sequence(&self, lane: LaneIndex) -> u64 {

@@ -199,8 +199,8 @@ fn shown(status: &Status) -> String {
         ));
         for lane in &stream.lanes {
             lines.push(format!(
-                "  shard {}: record {}, message {}",
-                lane.lane, lane.position, lane.last
+                "  shard {}: record {}, message {}, generation {}",
+                lane.lane, lane.position, lane.last, lane.generation
             ));
         }
     }

@@ -1,20 +1,35 @@
 //! Take-over of a lane: the machine that goes on with the shard of one that died learns what is there to go on from.
-//! Here are steps 2 and 3; no program does the others yet.
 //!
-//! 1. It takes the stream's lease: the number of that put is the generation ([`crate::lease`]).
+//! 1. It takes the lease of the stream in which the lane is, once that lapsed: the number of that put is the generation
+//!    ([`crate::lease`]). Whoever had it stops for good when it sees that.
 //! 2. It appends a *fence*: a pack of the log that ended, without records, in the new generation, behind exactly what
 //!    it read as the last message. What the old sender has under way may land behind it still, as it does behind any
 //!    message that came into another's place; but every receiver drops it there, for its generation is lower (receivers
-//!    of a release before this module compare generations between logs alone). The old sender,
-//!    should it come back, finds a higher generation in its own log and stops for good.
+//!    of a release before this module compare generations between logs alone).
 //! 3. It reads the lane up to the fence, as every receiver does. Where that ends is what of the log anybody will ever
 //!    have: [`Takeover::end`].
-//! 4. The session is resumed behind the record before that position, into a ring of its own, whose log names the one
-//!    that it goes on from ([`crate::pack::Predecessor`]): so no receiver tells a loss.
+//! 4. It notes under the log's name that it ended ([`Ended`]), and has the lease still when that is stored. From then on
+//!    nobody sends the log any more, who is started anew either: before that, the old machine may come back and
+//!    go on as if nothing had been. Whoever takes the lease later finds the note.
+//! 5. The session is resumed behind the record before that position, into the ring that was the mirror, which is a log of
+//!    its own from there on and names the one that it goes on from ([`crate::pack::Predecessor`]): so no receiver tells a loss.
+
+use serde::{Deserialize, Serialize};
 
 use crate::pack::{Head, Predecessor};
 use crate::place::Place;
 use crate::sender::{Answer, Start};
+
+/// What is noted of a log that was taken over.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// Where it ended.
+    pub position: u64,
+    /// The generation of the fence.
+    pub generation: u64,
+    /// Where its shard runs since, for people.
+    pub place: String,
+}
 
 /// The machine of one lane.
 #[derive(Debug)]
@@ -98,6 +113,12 @@ impl Takeover {
         let is_stored = answer == Answer::Stored(expected + 1);
         self.state =
             if is_stored { State::Fenced { log, fence: expected + 1 } } else { State::Looking };
+    }
+
+    /// The generation of the fence.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// What the log of the old machine ends with, once this mirror was read up to the fence; `None` before that.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Kind, Reason, pauses::Pauses, sections};
 
-/// The section of a shard ring's checkpoint. Its other sections are in [`crate::status`].
-const SHARD: u8 = 5;
+/// The section of [`ShardFigures`] in a shard ring's checkpoint. Its other sections are in [`crate::status`].
+pub const SHARD_FIGURES: u8 = 5;
 /// The section of the output ring's checkpoint.
 const CACHE: u8 = 3;
 /// Raised only when what is there begins to mean something else.
@@ -75,14 +75,14 @@ impl ShardFigures {
         // Its parts are bounded by who fills them in; without it nothing wrong is said.
         let content = bincode::serde::encode_to_vec(self, bincode::config::standard());
         let mut section = Vec::new();
-        sections::put(&mut section, SHARD, VERSION, &content.unwrap_or_default());
+        sections::put(&mut section, SHARD_FIGURES, VERSION, &content.unwrap_or_default());
         section
     }
 
     /// Reads it from a shard ring's checkpoint, if that has it.
     pub fn decode(checkpoint: &[u8]) -> Option<Self> {
         let (&crate::status::CHECKPOINT, all) = checkpoint.split_first()? else { return None };
-        let mut read: Self = sections::read(sections::find(all, SHARD, VERSION)?)?;
+        let mut read: Self = sections::read(sections::find(all, SHARD_FIGURES, VERSION)?)?;
         read.gaps.truncate(REASONS_MAX);
         read.gaps.retain(|(reason, _)| {
             reason.len() <= 32 && reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')

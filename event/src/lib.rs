@@ -50,6 +50,7 @@ pub mod send;
 mod ser;
 pub mod shape;
 pub mod status;
+pub mod takeover;
 pub mod time;
 pub mod topology;
 #[cfg(feature = "twilight")]

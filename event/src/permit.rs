@@ -1,5 +1,7 @@
-//! What a gateway process asks the bridge of its machine, over its [socket](crate::topology::permit_socket): whether it may
-//! identify now, where gateways of one token run on several machines.
+//! What a gateway process asks the bridge of its machine: over the [socket](crate::topology::permit_socket) of `send`, whether
+//! it may identify now, where gateways of one token run on several machines, and whether it may run its shards, where
+//! another machine may take them over; over [that](crate::topology::takeover_socket) of `receive`, to have the shards of a
+//! machine that died.
 //!
 //! `SOCK_SEQPACKET`: one [`Ask`] a packet, answered by one [`Answer`] a packet. Both are a version byte and bincode. What
 //! stands in a packet never changes: what is new stands at the end of the list, and who does not know it answers
@@ -44,6 +46,21 @@ pub enum Ask {
         /// Which permit.
         permit: u64,
     },
+    /// May these shards have sessions here? Nobody else may as long as it is [`Answer::Held`].
+    Run(Shards),
+    /// Let these shards be this machine's, as soon as whoever runs them died. Their rings are let go then.
+    TakeOver(Shards),
+}
+
+/// Shards of a gateway process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shards {
+    /// The first.
+    pub first: u16,
+    /// The last, included.
+    pub last: u16,
+    /// Of how many.
+    pub count: u16,
 }
 
 /// What is answered.
@@ -67,6 +84,16 @@ pub enum Answer {
     Noted,
     /// The question is of a later release.
     Unknown,
+    /// They may, for so many milliseconds from when it was asked, and not later.
+    Held {
+        /// How many.
+        valid_ms: u64,
+    },
+    /// They may not any more: another machine runs them.
+    Over {
+        /// Which, and what to do.
+        why: String,
+    },
 }
 
 impl Ask {
@@ -124,6 +151,8 @@ mod tests {
             Ask::Claim { bucket, spacing_ms: 5_500 },
             Ask::Used { bucket, permit: u64::MAX },
             Ask::Unused { bucket, permit: 1 },
+            Ask::Run(Shards { first: 0, last: u16::MAX - 1, count: u16::MAX }),
+            Ask::TakeOver(Shards { first: 1, last: 2, count: 3 }),
         ] {
             let packet = ask.encode();
             assert_eq!(Ask::decode(&packet), Some(ask));
@@ -134,6 +163,8 @@ mod tests {
             Answer::Wait { ms: 3, why: Some("so".into()) },
             Answer::Noted,
             Answer::Unknown,
+            Answer::Held { valid_ms: 8_000 },
+            Answer::Over { why: "so".into() },
         ] {
             let packet = answer.encode();
             assert!(packet.len() <= PACKET_MAX);

@@ -89,6 +89,11 @@ pub fn permit_socket(instance: &str) -> String {
     format!("/dev/shm/{}.permits", namespace(instance))
 }
 
+/// The socket at which `mixcord-bridge receive` of this machine lets a gateway take its rings over ([`crate::permit`]).
+pub fn takeover_socket(instance: &str) -> String {
+    format!("/dev/shm/{}.takeover", namespace(instance))
+}
+
 /// The directory in which a copy of another machine's state arrives, before the rings of its shards are made.
 pub fn copy_dir(instance: &str) -> String {
     format!("/dev/shm/{}.copy", namespace(instance))

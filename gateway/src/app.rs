@@ -25,6 +25,7 @@ use crate::rings::Rings;
 use crate::set::{Beginning, Common, Set, shown};
 use crate::shard::{Attendance, Standing};
 use crate::survey::Survey;
+use crate::takeover;
 use crate::wire::{Proxy, Tls};
 
 /// So long another count that starts at the same moment may take to give way.
@@ -88,6 +89,9 @@ pub async fn run(
     let change = change.filter(|change| [change.from, change.to].contains(&shards.count));
     refuse_beside(&found, &shards, &common.options, change.as_ref())?;
     files::raise(shards.len().into())?;
+    if common.options.take_over && !takeover::wait(&common, &shards, stop.clone()).await? {
+        return Ok(());
+    }
     let mut rings = Rings::open(&common.namespace, &common.options, &shards)?;
     let result = async {
         let household = begin(&common, &mut rings, said, change).await?;

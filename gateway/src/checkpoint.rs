@@ -8,6 +8,7 @@ use mixcord_event::figures::ShardFigures;
 use mixcord_event::presence::SetPresence;
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::{CHECKPOINT, PROGRESS, SESSION, ShardStatus, decode_v2};
+use mixcord_event::takeover::TAKEN;
 use mixcord_event::{Encoding, sections};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,8 @@ pub struct Checkpoint {
     presence: Option<SetPresence>,
     /// Its section.
     encoded_presence: Vec<u8>,
+    /// The section that says what the ring goes on from, where it was taken over: for the bridge.
+    taken: Vec<u8>,
 }
 
 /// A session and everything that has to be the same to resume it.
@@ -113,6 +116,8 @@ impl Checkpoint {
         let mut read = Self { status, session, encoded: encoded.to_vec(), ..Self::default() };
         read.figures = ShardFigures::decode(bytes).unwrap_or_default();
         read.show(SetPresence::decode(bytes));
+        let taken = sections::each(sections).find(|(section, _)| *section == TAKEN);
+        read.taken = taken.map(|(_, bytes)| bytes.to_vec()).unwrap_or_default();
         Some(read)
     }
 
@@ -137,6 +142,7 @@ impl Checkpoint {
         self.status.put(&mut bytes);
         bytes.extend_from_slice(&self.encoded_figures);
         bytes.extend_from_slice(&self.encoded_presence);
+        bytes.extend_from_slice(&self.taken);
         sections::put(&mut bytes, sections::WRITER, 1, WRITER.as_bytes());
         bytes
     }

@@ -96,8 +96,13 @@ impl Household {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let over = self.main.over();
             tokio::select! {
                 () = told(&mut stop) => return self.stop().await,
+                why = over => {
+                    self.stop().await?;
+                    return Err(Failure::configuration(why));
+                }
                 ended = self.main.ended() => {
                     return match ended {
                         Ok(()) => self.end().await,
@@ -186,6 +191,12 @@ impl Household {
 
     async fn begin(&self, to: u16) -> Result<Set, NotBegun> {
         let Common { options, token, namespace, gateway, .. } = &*self.common;
+        if options.take_over {
+            return Err(NotBegun::Refused(Failure::configuration(
+                "a gateway with --take-over runs one shard count: start it without, change the count, and start it with \
+                 --take-over again",
+            )));
+        }
         let shards = ShardSet::whole(to);
         let survey = survey(namespace, options, token).map_err(NotBegun::Refused)?;
         if survey.is_written(to) {

@@ -7,6 +7,7 @@
 //! * [`checkpoint`]: what a ring remembers of its session.
 //! * [`commands`]: what consumers ask of the shards.
 //! * [`identify`]: who may identify when.
+//! * [`tenure`]: whether this machine may have sessions, where another may take its shards over.
 //! * [`config`]: what the operator decides.
 //! * [`app`]: the process; [`Failure`]: how it may end.
 
@@ -32,6 +33,8 @@ pub mod session;
 mod set;
 pub mod shard;
 mod survey;
+mod takeover;
+pub mod tenure;
 pub mod wire;
 
 pub use failure::Failure;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mixcord_event::{sections, status, topology};
+use mixcord_event::takeover::{Taken, is_mirror};
+use mixcord_event::topology;
 use mixcord_ring::{
     AsyncBell, AttachError, Bell, BellError, CreateError, Fit, Geometry, GroupSpec, HeaderError,
     Namespace, Producer, Ring, Start,
@@ -307,17 +308,22 @@ fn feed(name: &str) -> GroupSpec {
 fn adopt(producer: &Producer, feeds: &[GroupSpec], options: &Options) -> Result<(), Failure> {
     let ring = producer.ring();
     let checkpoint = ring.checkpoint().unwrap_or_default();
-    let sections = checkpoint.strip_prefix(&[status::CHECKPOINT]).unwrap_or_default();
-    if sections::each(sections).any(|(section, _)| section == status::MIRROR) {
+    if is_mirror(&checkpoint) {
         return Err(Failure::configuration(format!(
             "the ring {} of instance {} is a mirror, which mixcord-bridge receive writes: its gateway runs on \
-             another machine. Give another --instance, or `mixcord rm` this one first",
+             another machine. Give another --instance, or `mixcord rm` this one first; or --take-over, to go on with its \
+             shards when that machine died",
             ring.name(),
             options.instance
         )));
     }
+    let taken = Taken::decode(&checkpoint);
     for feed in feeds {
-        ring.declare_group(feed).map_err(|error| {
+        // What was received is not sent again.
+        let of_bridge = taken.filter(|_| feed.name == topology::BRIDGE_GROUP);
+        let feed = of_bridge
+            .map_or_else(|| feed.clone(), |taken| feed.clone().from(Start::At(taken.from)));
+        ring.declare_group(&feed).map_err(|error| {
             Failure::configuration(format!("--feeds: ring {}: {error}", ring.name()))
         })?;
     }

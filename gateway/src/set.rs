@@ -23,6 +23,7 @@ use crate::rings::Rings;
 use crate::session::Ended;
 use crate::shard::{self, Attendance, Context, Standing, supervise};
 use crate::survey::Survey;
+use crate::tenure::Tenure;
 
 /// What all sets of a process have in common.
 #[derive(Debug)]
@@ -81,7 +82,8 @@ impl Set {
         attendance.expect(shards.len().into());
         let options = &common.options;
         let context = Context::new(options, gateway, gate, desk, attendance, rhythm, replaces);
-        let context = Arc::new(Context { standing, inherited, ..context });
+        let tenure = options.take_over.then(|| Tenure::new(&options.instance, &shards));
+        let context = Arc::new(Context { standing, inherited, tenure, ..context });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         for id in shards.ids() {
@@ -99,6 +101,7 @@ impl Set {
         }
         let mut asking = JoinSet::new();
         asking.spawn(keep_asking(common.clone(), context.clone(), shards.clone(), said, needed));
+        asking.spawn(keep_tenure(context.clone()));
         Ok(Self { shards, context, tasks, stop, result: Ok(()), _asking: asking })
     }
 
@@ -128,6 +131,17 @@ impl Set {
         self.stop();
     }
 
+    /// Waits until another machine runs its shards for good, and says which.
+    pub(crate) fn over(&self) -> impl Future<Output = String> + use<> {
+        let context = self.context.clone();
+        async move {
+            match &context.tenure {
+                Some(tenure) => tenure.over().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Waits until all its shards have ended; one that can never connect ends them all. May be begun again.
     pub(crate) async fn ended(&mut self) -> Result<(), Failure> {
         while let Some(ended) = self.tasks.join_next().await {
@@ -151,6 +165,13 @@ impl Set {
 impl Drop for Set {
     fn drop(&mut self) {
         self.context.attendance.dismiss(self.shards.len().into());
+    }
+}
+
+async fn keep_tenure(context: Arc<Context>) -> Infallible {
+    match &context.tenure {
+        Some(tenure) => tenure.keep().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -30,6 +30,8 @@ const KNOCK_AGAIN: Duration = Duration::from_millis(5);
 pub struct PacketServer {
     listener: UnixListener,
     path: PathBuf,
+    /// The file, by device and number: another process may have put its own in its place.
+    file: (u64, u64),
     packet_max: usize,
 }
 
@@ -57,7 +59,9 @@ impl PacketServer {
         fchmod(&listener, Mode::S_IRUSR | Mode::S_IWUSR)?;
         bind(listener.as_raw_fd(), &UnixAddr::new(&path)?)?;
         listen(&listener, Backlog::new(64)?)?;
-        Ok(Self { listener: UnixListener::from_std(listener.into())?, path, packet_max })
+        let made = std::fs::symlink_metadata(&path)?;
+        let file = (made.dev(), made.ino());
+        Ok(Self { listener: UnixListener::from_std(listener.into())?, path, file, packet_max })
     }
 
     /// Answers every packet with what `answer` makes of it, for ever; a connection whose packet it has no answer to
@@ -106,7 +110,10 @@ impl PacketServer {
 
 impl Drop for PacketServer {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -276,6 +283,18 @@ mod tests {
         assert!(serving.await.expect_err("ended").is_cancelled());
         assert_eq!(ask(&path, b"a", 16, patience).await, Asked::Nobody);
         assert!(!listens(&path) && !path.exists());
+    }
+
+    #[tokio::test]
+    async fn who_goes_does_not_take_the_socket_of_its_successor_along() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let first = PacketServer::bind(path.clone(), 16).expect("listens");
+        let second = PacketServer::bind(path.clone(), 16).expect("takes its place");
+        drop(first);
+        assert!(path.exists());
+        drop(second);
+        assert!(!path.exists());
     }
 
     #[tokio::test]

@@ -283,3 +283,31 @@ fn a_claim_says_since_which_generation_a_ring_is_sent() {
     assert_eq!(since(&streams, lane(1), 8), Some(4));
     assert_eq!(since(&streams, lane(1), 7), None, "in another lane");
 }
+
+#[test]
+fn a_taker_waits_for_who_is_only_started_anew_and_a_sender_for_a_taker() {
+    let step = |lease: &mut Lease, now_ms: u64, revision: u64, claim: &Claim| {
+        let entry = Entry { revision, claim: claim.clone() };
+        lease.step(now_ms, EPOCH, Some(&entry), Wanted::default(), &Rivals::default()).0
+    };
+    let ended = Claim { writer: 1, ended: true, ..Claim::default() };
+    let mut anybody = Lease::new(2, "anybody".into());
+    assert!(matches!(step(&mut anybody, 0, 5, &ended), Step::Put { .. }));
+    let mut taker = Lease::new(3, "taker".into()).patient();
+    for now_ms in (0..TERM_MS).step_by(500) {
+        assert_eq!(step(&mut taker, now_ms, 5, &ended), Step::Wait, "{now_ms}");
+    }
+    let Step::Put { expected: 5, claim } = step(&mut taker, TERM_MS, 5, &ended) else {
+        panic!("its time is over");
+    };
+    taker.put(TERM_MS, claim.clone(), 6, EPOCH);
+    assert_eq!(taker.tenure().generation, (EPOCH << 32) + 6);
+    // It renews, and sends nothing.
+    let mut sender = Lease::new(4, "sender".into());
+    for revision in 6..40 {
+        assert_eq!(step(&mut sender, revision * RENEW_MS, revision, &claim), Step::Wait);
+    }
+    let sends = Claim { takes: false, ..claim };
+    let refused = step(&mut sender, 40 * RENEW_MS, 40, &sends);
+    assert_eq!(refused, Step::Refused { by: "taker".into() });
+}

@@ -7,9 +7,12 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull};
 use futures_util::StreamExt as _;
 use mixcord_bridge::choice::{self, Candidate};
 use mixcord_bridge::names::Lane;
+use mixcord_bridge::pack::{Head, Predecessor};
 use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Receiver, Step};
+use mixcord_bridge::takeover::Takeover;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::mirror::{Mirror, MirrorError};
 use super::{Setting, origin};
@@ -32,16 +35,22 @@ const BYTES_BESIDE: usize = 64 << 10;
 
 /// Receives one lane.
 pub(super) struct LaneTask {
-    setting: Arc<Setting>,
-    lane: Lane,
+    pub(super) setting: Arc<Setting>,
+    pub(super) lane: Lane,
     /// The streams that have messages of it.
     logs: watch::Receiver<Vec<Log>>,
     connections: watch::Receiver<u64>,
+    /// Looks at what a gateway of this machine wants to take over.
+    looks: watch::Receiver<u64>,
+    /// How far the lane's take-over is.
+    pub(super) takeover: Option<Takeover>,
     trouble: Trouble,
 }
 
 /// Why reading ended.
 enum Ended {
+    /// A gateway of this machine goes on from there, by a fence of this generation.
+    Taken(Predecessor, u64),
     /// It begins again.
     Anew,
     /// The broker did not do something.
@@ -60,8 +69,9 @@ impl From<Problem> for Ended {
 
 impl LaneTask {
     pub(super) fn new(setting: Arc<Setting>, lane: Lane, logs: watch::Receiver<Vec<Log>>) -> Self {
-        let connections = setting.broker.connections.clone();
-        Self { setting, lane, logs, connections, trouble: Trouble::default() }
+        let (connections, looks) = (setting.broker.connections.clone(), setting.taker.looks());
+        let trouble = Trouble::default();
+        Self { setting, lane, logs, connections, looks, takeover: None, trouble }
     }
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
@@ -73,11 +83,33 @@ impl LaneTask {
 
     async fn work(&mut self) -> Result<(), Failure> {
         let Lane { shard, count } = self.lane;
+        let mut doubted = false;
         loop {
             let (mut mirror, place) = match Mirror::open(Arc::clone(&self.setting), self.lane) {
                 Ok(opened) => opened,
-                Err(error @ MirrorError::Foreign { .. }) => {
+                Err(error @ MirrorError::Foreign { ring, .. }) => {
+                    // What this machine's gateway writes comes back with the rest, where it is a standby's partner.
+                    match self.is_sent_from(ring).await {
+                        Ok(true) => {
+                            self.let_go();
+                            return Ok(());
+                        }
+                        // Perhaps its bridge has sent nothing yet.
+                        Ok(false) if !std::mem::replace(&mut doubted, true) => {
+                            tokio::time::sleep(RETRY).await;
+                            continue;
+                        }
+                        Ok(false) => {}
+                        Err(problem) => {
+                            self.stuck(&problem.to_string()).await;
+                            continue;
+                        }
+                    }
                     return Err(Failure::Configuration(error.to_string()));
+                }
+                Err(MirrorError::Taken) => {
+                    self.let_go();
+                    return Ok(());
                 }
                 Err(error) => {
                     tracing::error!(shard, count, "the shard is not received: {error}");
@@ -97,6 +129,26 @@ impl LaneTask {
                 self.setting.notice.again();
                 match ended {
                     Ended::Anew => {}
+                    Ended::Taken(end, generation) => match mirror.hand_over(end, generation) {
+                        Ok(ring) => {
+                            self.setting.taker.hand(self.lane, ring);
+                            tracing::info!(
+                                shard,
+                                count,
+                                log = format!("{:016x}", end.log),
+                                position = end.position,
+                                generation,
+                                "a gateway of this machine takes the shard over"
+                            );
+                            self.let_go();
+                            return Ok(());
+                        }
+                        Err(error) => {
+                            tracing::error!(shard, count, "the shard is not received: {error}");
+                            tokio::time::sleep(RETRY).await;
+                            break;
+                        }
+                    },
                     Ended::Broker(problem) => self.stuck(&problem.to_string()).await,
                     Ended::Later(why) => {
                         tracing::error!(
@@ -114,6 +166,27 @@ impl LaneTask {
                 }
             }
         }
+    }
+
+    /// Whether a stream ends with what that ring has.
+    async fn is_sent_from(&self, ring: u64) -> Result<bool, Problem> {
+        let logs = self.logs.borrow().clone();
+        for log in &logs {
+            let last = log.last(self.lane).await?;
+            let head = last.and_then(|(_, message)| Some(Head::read(&message).ok()?.0));
+            if head.is_some_and(|head| head.log == ring) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The ring is a gateway's.
+    fn let_go(&self) {
+        let logs = self.logs.borrow().clone();
+        self.setting.reporter.needs_nothing(&logs, self.lane);
+        self.setting.notice.lane(self.lane, Lag::default());
+        self.setting.taker.done(self.lane);
     }
 
     /// Goes on where the mirror is, or where the state ends that was copied.
@@ -174,12 +247,17 @@ impl LaneTask {
         let consumer = log.stream.create_consumer(config).await.map_err(Problem::broker)?;
         let mut messages = consumer.messages().await.map_err(Problem::broker)?;
         let patience = if logs.len() > 1 { ELSEWHERE } else { SILENCE };
-        let mut silent = Duration::ZERO;
+        let (mut heard, mut silent) = (Instant::now(), Duration::ZERO);
         loop {
+            if let Some((end, generation)) = self.take_over(&receiver.place(), log, &logs).await? {
+                return Err(Ended::Taken(end, generation));
+            }
+            let patient = tokio::time::timeout_at(heard + silent + patience, messages.next());
             let message = tokio::select! {
-                message = tokio::time::timeout(patience, messages.next()) => message,
+                message = patient => message,
                 _ = self.connections.changed() => return Ok(()),
                 Ok(()) = self.logs.changed() => return Ok(()),
+                Ok(()) = self.looks.changed() => continue,
             };
             let Ok(message) = message else {
                 silent += patience;
@@ -189,7 +267,7 @@ impl LaneTask {
                 }
                 continue;
             };
-            silent = Duration::ZERO;
+            (heard, silent) = (Instant::now(), Duration::ZERO);
             let Some(message) = message else { return Ok(()) };
             let message = message.map_err(Problem::broker)?;
             let sequence = match message.info() {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mixcord_bridge::names::Lane;
-use mixcord_bridge::place::Place;
+use mixcord_bridge::pack::Predecessor;
+use mixcord_bridge::place::{Place, hand_over};
 use mixcord_bridge::receiver::{Loss, Take};
-use mixcord_event::{Header, Kind, Origin, Reason, Shard, Value, Writer, record, topology};
-use mixcord_ring::{GroupSpec, Meta, Producer, StageError, Start};
+use mixcord_event::takeover::{Progress, Taken, is_mirror};
+use mixcord_event::{Header, Kind, Origin, Reason, Record, Shard, Value, Writer, record, topology};
+use mixcord_ring::{GroupSpec, Meta, Producer, Ring, StageError, Start};
 
 use super::Setting;
 
@@ -18,6 +20,8 @@ pub(super) struct Mirror {
     producer: Producer,
     /// How the shard stands, as was received last.
     shard: Vec<u8>,
+    /// How far its sessions came in what is staged.
+    progress: Progress,
     checkpoint: Vec<u8>,
     record: Vec<u8>,
 }
@@ -31,7 +35,9 @@ pub(super) enum MirrorError {
         "a mixcord-gateway wrote the ring {name} of instance {instance}: what is received needs an instance, or a \
          machine, of its own; or `mixcord rm` the ring"
     )]
-    Foreign { name: String, instance: String },
+    Foreign { name: String, instance: String, ring: u64 },
+    #[error("a gateway of this machine took it over")]
+    Taken,
     #[error("the ring refused a record: {0}")]
     Stage(StageError),
     #[error("the ring refused the checkpoint: {0}")]
@@ -44,18 +50,31 @@ impl Mirror {
         let name = topology::shard_ring(lane.shard, lane.count);
         let groups: Vec<GroupSpec> = setting.feeds.iter().map(|feed| group(feed)).collect();
         let bell = setting.bell.bell();
+        let foreign = |ring: u64| {
+            let (name, instance) = (name.clone(), setting.instance.clone());
+            MirrorError::Foreign { name, instance, ring }
+        };
+        if let Ok(ring) = Ring::attach(&setting.namespace, &name) {
+            let checkpoint = ring.checkpoint().unwrap_or_default();
+            if Taken::decode(&checkpoint).is_some() {
+                return Err(MirrorError::Taken);
+            }
+            if !checkpoint.is_empty() && !is_mirror(&checkpoint) {
+                return Err(foreign(ring.id().0));
+            }
+        }
         let producer =
             Producer::create_or_attach(&setting.namespace, &name, setting.geometry, &groups, bell)?;
         let shard = producer.checkpoint().unwrap_or_default();
         let place = Place::decode(&shard);
         if place.is_none() && (producer.tail() > 0 || !shard.is_empty()) {
-            let instance = setting.instance.clone();
-            return Err(MirrorError::Foreign { name, instance });
+            return Err(foreign(producer.id().0));
         }
         let receiver = setting.reporter.id;
         let place = Place { receiver, ..place.unwrap_or_default() };
         let (checkpoint, record) = (Vec::new(), Vec::new());
-        Ok((Self { setting, lane, producer, shard, checkpoint, record }, place))
+        let progress = Progress::decode(&shard);
+        Ok((Self { setting, lane, producer, shard, progress, checkpoint, record }, place))
     }
 
     /// Writes what is new of a pack, and with it the place. Waits while the ring is full, with all that fits
@@ -77,8 +96,10 @@ impl Mirror {
         }
         for ((position, row), taken) in take.rows().zip(0..) {
             let whole = row.bytes.filter(|bytes| bytes.len() as u64 <= mixcord_ring::RECORD_MAX);
+            let mut event = None;
             let meta = match whole {
                 Some(bytes) => {
+                    event = event_of(bytes);
                     self.record.clear();
                     self.record.extend_from_slice(bytes);
                     record::set_origin(&mut self.record, Origin { ring: take.log(), position });
@@ -92,6 +113,9 @@ impl Mirror {
             };
             let before = (taken > 0 || take.loss.is_some()).then(|| take.after(taken));
             self.stage(&meta, before).await?;
+            if let Some((session, seq)) = event {
+                self.progress.event(session, seq);
+            }
         }
         let done = take.done();
         self.commit(done)?;
@@ -132,12 +156,32 @@ impl Mirror {
         self.commit(place)
     }
 
+    /// Lets go of the ring for the gateway that takes it over, with all there is of the log of before. Gives the ring's id.
+    pub(super) fn hand_over(
+        mut self,
+        end: Predecessor,
+        generation: u64,
+    ) -> Result<u64, MirrorError> {
+        let Predecessor { log, position } = end;
+        let taken = Taken { log, position, generation, from: self.producer.tail() };
+        self.producer.set_checkpoint(&hand_over(&self.shard, self.progress, &taken))?;
+        self.producer.publish();
+        Ok(self.producer.id().0)
+    }
+
     fn commit(&mut self, place: Place) -> Result<(), MirrorError> {
-        place.encode(&self.shard, &mut self.checkpoint);
+        place.encode(&self.shard, self.progress, &mut self.checkpoint);
         self.producer.set_checkpoint(&self.checkpoint)?;
         self.producer.publish();
         Ok(())
     }
+}
+
+/// The session's counter and Discord's number, where a record is an event of Discord's.
+fn event_of(bytes: &[u8]) -> Option<(u32, u64)> {
+    let record = Record::parse_head(bytes).ok()?;
+    let header = record.header();
+    (!header.kind.is_internal()).then_some((header.session, header.seq))
 }
 
 /// A group that is made with the ring.
@@ -185,8 +229,6 @@ fn gap(lane: Lane, loss: &Loss, reason: Reason) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use mixcord_event::Record;
-
     use super::*;
 
     #[test]

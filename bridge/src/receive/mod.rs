@@ -5,6 +5,8 @@ mod lane;
 mod mirror;
 mod origin;
 mod report;
+mod takeover;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio::sync::watch;
 
 use self::lane::LaneTask;
 use self::report::{FIRST, Reporter};
+use self::taking::Taker;
 use crate::Names;
 use crate::broker::{self, Broker, Log, Problem};
 use crate::copying::{Arrival, Copied, Fetch, Giver};
@@ -47,6 +50,7 @@ struct Setting {
     broker: Broker,
     reporter: Arc<Reporter>,
     notice: Arc<Notice>,
+    taker: Taker,
     /// Where lanes go on whose state was copied.
     copied: Copied,
 }
@@ -102,7 +106,7 @@ pub(crate) async fn run(
     };
     let (keeps, dir) = (Arc::clone(&reporter), options.copy_dir.clone());
     let giver = Giver::new(broker.jetstream.client(), (&instance, &bot), &namespace, dir, keeps);
-    let feeds = options.feeds.clone();
+    let (feeds, taker) = (options.feeds.clone(), Taker::new(&instance));
     let setting = Setting {
         instance,
         bot,
@@ -113,16 +117,23 @@ pub(crate) async fn run(
         broker,
         reporter,
         notice,
+        taker,
         copied,
     };
     let setting = Arc::new(setting);
     crew.spawn(|stop| giver.give(stop));
     crew.spawn(|stop| commands::offer(Arc::clone(&setting), options.shards, stop));
+    crew.spawn(|stop| taking::serve(Arc::clone(&setting), stop));
     let mut lanes: BTreeMap<Lane, watch::Sender<Vec<Log>>> = BTreeMap::new();
     loop {
         match found(&setting, options.shards).await {
             Ok(found) => {
+                setting.taker.known(found.keys().copied());
                 for (lane, logs) in found {
+                    if setting.taker.is_taken(lane) {
+                        setting.reporter.needs_nothing(&logs, lane);
+                        continue;
+                    }
                     match lanes.get(&lane) {
                         Some(told) => {
                             told.send_if_modified(|before| {

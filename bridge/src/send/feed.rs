@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use mixcord_bridge::names::Lane;
-use mixcord_bridge::place::{Place, without_session};
+use mixcord_bridge::pack::Predecessor;
+use mixcord_event::takeover::{Taken, is_mirror};
 use mixcord_event::{Record, topology};
 use mixcord_ring::{
     Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
@@ -19,39 +20,58 @@ const STATUS: Duration = Duration::from_millis(500);
 /// trimmed behind its last message.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// How a checkpoint of a gateway begins: its layout, then the section that begins with the session's counter.
+const SESSION_HEAD: usize = 1 + 6 + 4;
+
 /// A ring and what was taken of it.
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) ring: Ring,
     member: Member,
+    /// What the ring goes on from, where it was taken over.
+    taken: Option<Taken>,
     batch: Option<Batch>,
     /// The checkpoint that was sent last, and when.
     status: (Vec<u8>, Option<Instant>),
 }
 
+/// What there is of a lane's ring.
+#[derive(Debug)]
+pub(super) enum Joined {
+    /// It is sent.
+    Feed(Box<Feed>),
+    /// mixcord-bridge receive writes it, or nobody has yet.
+    NotYet,
+    /// It cannot be read for now.
+    Refused,
+}
+
 impl Feed {
-    /// Joins the ring of a lane; `None` where there is none, or it cannot be read for now.
-    pub(super) fn join(namespace: &Namespace, lane: Lane, bell: &Bell) -> Option<Self> {
+    /// Joins the ring of a lane, if it is one of this machine's gateway.
+    pub(super) fn join(namespace: &Namespace, lane: Lane, bell: &Bell) -> Joined {
         let name = topology::shard_ring(lane.shard, lane.count);
         let joined = Ring::attach(namespace, &name).map_err(|error| error.to_string());
         let joined = joined.and_then(|ring| {
-            let checkpoint = ring.checkpoint().unwrap_or_default();
-            if Place::decode(&checkpoint).is_some() {
-                return Err(
-                    "mixcord-bridge receive writes it: what was sent is not sent again".into()
-                );
+            let checkpoint = ring.checkpoint();
+            // A ring without a word becomes a mirror, perhaps.
+            let is_new = checkpoint.is_none() && ring.tail() == 0;
+            let checkpoint = checkpoint.unwrap_or_default();
+            if is_new || is_mirror(&checkpoint) {
+                return Ok(None);
             }
-            let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(Start::Earliest);
+            let taken = Taken::decode(&checkpoint);
+            // What was received is not sent again.
+            let start = taken.map_or(Start::Earliest, |taken| Start::At(taken.from));
+            let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(start);
             let member = ring.join(&group, bell).map_err(|error| error.to_string())?;
-            Ok((ring, member))
+            Ok(Some(Self { ring, member, taken, batch: None, status: (Vec::new(), None) }))
         });
         match joined {
-            Ok((ring, member)) => {
-                Some(Self { ring, member, batch: None, status: (Vec::new(), None) })
-            }
+            Ok(Some(feed)) => Joined::Feed(Box::new(feed)),
+            Ok(None) => Joined::NotYet,
             Err(error) => {
                 tracing::error!(ring = name, "the ring is not sent: {error}");
-                None
+                Joined::Refused
             }
         }
     }
@@ -65,9 +85,24 @@ impl Feed {
         self.ring.id().0
     }
 
-    /// Everything before it was acknowledged.
+    /// Everything before it was acknowledged, or was received.
     pub(super) fn floor(&self) -> u64 {
-        self.member.floor()
+        self.member.floor().max(self.from())
+    }
+
+    fn from(&self) -> u64 {
+        self.taken.map_or(0, |taken| taken.from)
+    }
+
+    /// The ring was taken over: whoever runs the shard waits until the log says so.
+    pub(super) const fn is_taken(&self) -> bool {
+        self.taken.is_some()
+    }
+
+    /// The log before this one, for the pack that begins it.
+    pub(super) fn predecessor(&self, first: u64) -> Option<Predecessor> {
+        let taken = self.taken.filter(|taken| taken.from == first)?;
+        Some(Predecessor { log: taken.log, position: taken.position })
     }
 
     /// Nothing is in hand.
@@ -90,7 +125,15 @@ impl Feed {
     pub(super) fn fill(&mut self) -> Result<Option<u64>, TakeError> {
         while self.batch.is_none() {
             match self.member.take(LIMITS) {
-                Ok(Some(batch)) => self.batch = Some(batch),
+                Ok(Some(batch)) => {
+                    let last = batch.get(batch.len() - 1).map_or(0, |last| last.position);
+                    if last < self.from() {
+                        // A group that was made while the ring was a mirror.
+                        batch.ack();
+                    } else {
+                        self.batch = Some(batch);
+                    }
+                }
                 Ok(None) => return Ok(None),
                 Err(error @ TakeError::Evicted { .. }) => {
                     tracing::error!(ring = self.ring.name(), "{error}");
@@ -98,7 +141,8 @@ impl Feed {
                 Err(error) => return Err(error),
             }
         }
-        Ok(self.batch.as_ref().and_then(Batch::first).map(|entry| entry.position))
+        let first = self.batch.as_ref().and_then(Batch::first).map(|entry| entry.position);
+        Ok(first.map(|first| first.max(self.from())))
     }
 
     /// The records in hand from `position` on.
@@ -141,12 +185,15 @@ impl Feed {
     /// How the shard stands, if it is time to say so beside records, or without any.
     pub(super) fn status(&mut self, idle: bool) -> Option<&[u8]> {
         let age = self.status.1.map_or(Duration::MAX, |at| at.elapsed());
-        if age < STATUS {
+        // Who takes the shard over goes on with no other session than that of the last records.
+        let same = self.status.0.first_chunk::<SESSION_HEAD>();
+        let begins = same.is_some_and(|head| !self.ring.checkpoint_begins_with(head));
+        if age < STATUS && !begins {
             return None;
         }
-        let checkpoint = without_session(&self.ring.checkpoint()?);
+        let checkpoint = self.ring.checkpoint()?;
         // Without records it is a message of its own: for news, or to be heard at all.
-        if idle && age < IDLE && (checkpoint == self.status.0 || age < 2 * STATUS) {
+        if idle && !begins && age < IDLE && (checkpoint == self.status.0 || age < 2 * STATUS) {
             return None;
         }
         self.status = (checkpoint, Some(Instant::now()));

@@ -52,6 +52,8 @@ impl Leases {
         let mut streams = self.streams();
         let known = match streams.get_mut(stream) {
             Some(known) => known,
+            // What others send is theirs to claim.
+            None if sources.is_empty() => return BTreeMap::new(),
             None => streams.entry(stream.to_owned()).or_insert_with(|| Stream {
                 lease: Lease::new(self.writer, self.place.clone()),
                 sources: Vec::new(),
@@ -86,6 +88,18 @@ impl Leases {
     /// Whether the ring of a gateway's first shard is sent.
     pub(super) fn sends(&self, lane: Lane) -> bool {
         self.streams().values().any(|known| known.lease.tenure().lanes.contains_key(&lane))
+    }
+
+    /// Until when a lane may be sent; `None` where it may not at all.
+    pub(super) fn until_ms(&self, lane: Lane) -> Option<u64> {
+        let streams = self.streams();
+        let mut tenures = streams.values().map(|known| known.lease.tenure());
+        tenures.find(|tenure| tenure.lanes.contains_key(&lane)).map(|tenure| tenure.until_ms)
+    }
+
+    /// Whether a stream is claimed, or is to be.
+    pub(super) fn wants(&self, stream: &str) -> bool {
+        self.streams().contains_key(stream)
     }
 
     /// These gateways take commands.
@@ -130,7 +144,10 @@ pub(super) async fn keep(
     loop {
         match look(&setting, &mut seen).await {
             Ok(()) => {}
-            Err(Problem::Unfit(why)) => return Err(Failure::Configuration(why)),
+            Err(Problem::Unfit(why)) => {
+                setting.standing.lose(&why).await;
+                return Err(Failure::Configuration(why));
+            }
             Err(problem) => tracing::debug!("leases: {problem}"),
         }
         let pause = if setting.leases.is_pending() { LOOK_SOON } else { LOOK };

@@ -1,12 +1,14 @@
 //! What the log ends with, read before anything is sent.
 
 use mixcord_bridge::floors::End;
-use mixcord_bridge::names::Lane;
+use mixcord_bridge::names::{self, Lane};
 use mixcord_bridge::pack::Head;
 use mixcord_bridge::sender::Found;
+use mixcord_bridge::takeover::Ended;
 
+use super::standing::over;
 use super::stream::StreamTask;
-use crate::broker::{self, Log, Problem, Wanted};
+use crate::broker::{self, Bucket, Log, Problem, Wanted};
 
 impl StreamTask {
     /// Reads what the log ends with.
@@ -29,9 +31,19 @@ impl StreamTask {
             }
             info => info?,
         };
+        let ends = broker::bucket(&setting.broker, names::ends(&setting.bot)).await?;
         let mut found = Vec::new();
         for known in &mut self.lanes {
             known.subject = log.subject(known.lane);
+            if let (Some(ends), Some(feed)) = (&ends, &known.feed) {
+                let by = taken_by(ends, feed.id()).await?;
+                if let Some(by) = by.as_deref().filter(|_| known.ended != by) {
+                    let Lane { shard, count } = known.lane;
+                    let why = over(known.lane, by);
+                    tracing::error!(shard, count, "the shard is not sent any more: {why}");
+                }
+                known.ended = by;
+            }
             let last = last(log, known.lane).await?;
             let tail = known.feed.as_ref().map_or(u64::MAX, |feed| feed.ring.tail());
             found.push(Found { last, tail });
@@ -51,10 +63,18 @@ impl StreamTask {
                 let Lane { shard, count } = known.lane;
                 tracing::error!(shard, count, "the shard is not sent: {fault}");
             }
-            known.fault = fault;
+            (known.fault, known.is_looked_at) = (fault, true);
         }
+        self.stand();
         Ok(())
     }
+}
+
+/// Which machine took a log over, if one did.
+async fn taken_by(ends: &Bucket, log: u64) -> Result<Option<String>, Problem> {
+    let Some(held) = ends.get(&names::log_key(log)).await? else { return Ok(None) };
+    let ended: Result<Ended, _> = serde_json::from_slice(&held.value);
+    Ok(Some(ended.map_or_else(|_| "another machine".to_owned(), |ended| ended.place)))
 }
 
 /// The last message of a lane.

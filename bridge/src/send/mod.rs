@@ -8,6 +8,7 @@ mod leases;
 mod look;
 mod permits;
 mod setting;
+mod standing;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use self::board::Board;
 use self::leases::Leases;
 use self::permits::Permits;
 use self::setting::Setting;
+use self::standing::Standing;
 use self::stream::StreamTask;
 use crate::copying::Giver;
 use crate::crew::Crew;
@@ -65,10 +67,20 @@ pub(crate) async fn run(
     let bell = namespace.bell().map_err(|error| Failure::Trouble(error.to_string()))?;
     let bell = AsyncBell::new(bell).map_err(|error| Failure::Trouble(error.to_string()))?;
     let (board, leases) = (Board::new(options.max_absence), Leases::new(place(&instance)));
-    let (permits, notice) = (Permits::default(), Arc::new(Notice::default()));
-    let setting =
-        Setting { instance, bot, options, namespace, bell, broker, board, leases, permits, notice };
-    let setting = Arc::new(setting);
+    let (permits, standing) = (Permits::default(), Standing::default());
+    let setting = Arc::new(Setting {
+        instance,
+        bot,
+        options,
+        namespace,
+        bell,
+        broker,
+        board,
+        leases,
+        permits,
+        standing,
+        notice: Arc::new(Notice::default()),
+    });
     let mut crew = Crew::new(service, stop);
     crew.spawn(|stop| board::listen(Arc::clone(&setting), stop));
     crew.spawn(|stop| leases::keep(Arc::clone(&setting), stop));

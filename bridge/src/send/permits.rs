@@ -129,7 +129,8 @@ async fn answer(setting: &Arc<Setting>, packet: &[u8]) -> Answer {
         Some(Ask::Claim { bucket, spacing_ms }) => claim(setting, bucket, spacing_ms).await,
         Some(Ask::Used { bucket, permit }) => settle(setting, bucket, permit, State::Used),
         Some(Ask::Unused { bucket, permit }) => settle(setting, bucket, permit, State::Free),
-        None => Answer::Unknown,
+        Some(Ask::Run(shards)) => setting.standing.answer(&setting.leases, shards),
+        Some(Ask::TakeOver(_)) | None => Answer::Unknown,
     }
 }
 

@@ -7,6 +7,7 @@ use mixcord_ring::{AsyncBell, Namespace};
 use super::board::Board;
 use super::leases::Leases;
 use super::permits::Permits;
+use super::standing::Standing;
 use crate::broker::Broker;
 use crate::notice::Notice;
 use crate::options::SendOptions;
@@ -23,5 +24,6 @@ pub(super) struct Setting {
     pub(super) board: Board,
     pub(super) leases: Leases,
     pub(super) permits: Permits,
+    pub(super) standing: Standing,
     pub(super) notice: Arc<Notice>,
 }

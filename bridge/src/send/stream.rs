@@ -124,6 +124,11 @@ impl StreamTask {
                     tracing::debug!("stream {}: {problem}", self.name);
                 }
             }
+            if !self.setting.leases.wants(&self.name) {
+                // No gateway of this machine writes a ring of it.
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             if !self.setting.leases.holds(&self.name) {
                 self.without_lease().await;
                 continue;
@@ -192,7 +197,7 @@ impl StreamTask {
                 && known.since != Some(since)
             {
                 self.sender.replace(index, feed.id(), feed.floor(), since);
-                known.fault = None;
+                (known.fault, known.is_looked_at) = (None, false);
             }
             known.since = since;
         }
@@ -269,7 +274,8 @@ impl StreamTask {
         if idle && checkpoint.is_none() {
             return false;
         }
-        let about = About { checkpoint: checkpoint.as_deref(), predecessor: None };
+        let predecessor = feed.predecessor(start.first);
+        let about = About { checkpoint: checkpoint.as_deref(), predecessor };
         let packed = self.packer.pack(&start, feed.entries(start.first), &about);
         let expected = self.sender.sent(index, &packed);
         let messages = (expected..).zip(packed.messages);
@@ -309,8 +315,16 @@ impl StreamTask {
         let notice = &self.setting.notice;
         notice.under_way(&self.name, self.sender.in_flight());
         for known in &self.lanes {
-            let lag = known.feed.as_ref().map(Feed::lag).unwrap_or_default();
+            let lag = known.feed.as_ref().map(|feed| feed.lag()).unwrap_or_default();
             notice.lane(known.lane, lag);
+        }
+        self.stand();
+    }
+
+    /// Says to the gateways here whether they may run their shards.
+    pub(super) fn stand(&self) {
+        for (index, known) in self.lanes.iter().enumerate() {
+            self.setting.standing.set(known.lane, known.state(self.sender.has_begun(index)));
         }
     }
 
@@ -365,12 +379,12 @@ impl StreamTask {
     /// Has the bell rung at the next record; whether there is one to send already. A ring of which something is in
     /// hand is not looked at before that is done.
     fn arm(&mut self) -> bool {
-        let wants = |known: &mut SentLane| known.feed.as_ref().is_some_and(Feed::wants);
+        let wants = |known: &mut SentLane| known.feed.as_ref().is_some_and(|feed| feed.wants());
         if !self.lanes.iter_mut().any(wants) {
             return false;
         }
         arm_all(|arm| {
-            let feeds = self.lanes.iter_mut().filter_map(|known| known.feed.as_mut());
+            let feeds = self.lanes.iter_mut().filter_map(|known| known.feed.as_deref_mut());
             feeds.filter(|feed| feed.wants()).for_each(|feed| arm(feed.sleeping()));
         });
         let room = self.outbox.is_empty()

@@ -1,5 +1,7 @@
 //! What a checkpoint says to another process, of this release, an older one or a newer.
 
+use mixcord_event::takeover::Taken;
+
 use super::*;
 
 fn settings(intents: u64) -> Settings {
@@ -45,6 +47,19 @@ fn g24_the_same_settings_resume_any_other_owe_a_gap() {
         assert_eq!(restored.lost, Some(GapReason::SettingsChanged));
     }
     assert_eq!(Checkpoint::default().restore(&settings(1)).lost, None);
+}
+
+/// The bridge of this machine sends the ring from there on, over restarts of the gateway.
+#[test]
+fn what_a_ring_goes_on_from_that_was_taken_over_stays() {
+    let taken = Taken { log: 7, position: 8, generation: 9, from: 10 };
+    let mut bytes = checkpoint().encode();
+    assert_eq!(Taken::decode(&bytes), None);
+    taken.put(&mut bytes);
+    let mut read = Checkpoint::decode(&bytes).expect("reads");
+    read.count_anew(1, 2, true);
+    assert_eq!(Taken::decode(&read.encode()), Some(taken));
+    assert!(read.restore(&settings(513)).session.is_some());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod token;
 
 use std::ffi::OsString;
 
+use mixcord_event::topology;
 use mixcord_process::command_line::{self, Refused};
 
 pub use intents::Intents;
@@ -46,6 +47,11 @@ impl Options {
         let wrong = |text: &str| Err(ConfigError::Option(text.to_owned()));
         if self.reconnect_min_ms > self.reconnect_max_ms {
             return wrong("--reconnect-min-ms is larger than --reconnect-max-ms");
+        }
+        if self.take_over && !self.feeds.iter().any(|feed| feed == topology::BRIDGE_GROUP) {
+            return wrong(
+                "--take-over needs --feeds cache,bridge, or --feeds bridge: what is not sent nobody can go on with",
+            );
         }
         if !self.ring_bytes.is_power_of_two() || self.ring_bytes < 64 << 10 {
             return wrong("--ring-bytes has to be a power of two of at least 64KiB");

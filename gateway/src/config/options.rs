@@ -137,6 +137,11 @@ pub struct Options {
     #[arg(long, value_name = "local|bridge", env = "MIXCORD_PERMITS", value_enum, default_value_t = Permits::Local)]
     pub permits: Permits,
 
+    /// Where a standby may take the shards over. On the machine that runs them: sessions only while mixcord-bridge send says that
+    /// nobody else has them. On one that receives them: waits until that machine died, then resumes its sessions
+    #[arg(long, env = "MIXCORD_TAKE_OVER", conflicts_with = "beside")]
+    pub take_over: bool,
+
     /// Shortest scale of the delay before a connection is made again
     #[arg(long, value_name = "MS", env = "MIXCORD_RECONNECT_MIN_MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     pub reconnect_min_ms: u32,

@@ -66,6 +66,7 @@ impl Runner {
                     None => context.gateway.url(ask_again, &context.gate).await,
                 },
             };
+            context.until_it_may_run().await;
             context.open(&base).await
         }));
     }

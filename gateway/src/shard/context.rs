@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::identify::Gate;
 use crate::rhythm::Rhythm;
 use crate::session::Times;
+use crate::tenure::Tenure;
 use crate::wire::Compression;
 
 /// Handshakes at a time, each with its lookup in a thread: a thousand shards that start, or come back
@@ -72,6 +73,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// Limits of the session.
     pub times: Times,
+    /// Whether this machine may have sessions, where another one may take the shards over.
+    pub tenure: Option<Tenure>,
     /// Connections that may be opened at a time.
     pub opening: Semaphore,
     /// Whose turn it is to begin another session for a state that was lost: one shard's at a time. `None` where
@@ -116,8 +119,21 @@ impl Context {
                 hello: Duration::from_millis(options.hello_timeout_ms.into()),
                 ..Times::default()
             },
+            tenure: None,
             opening: Semaphore::new(OPENING_MAX),
             refills: (!options.no_refill).then(|| Semaphore::new(1)),
+        }
+    }
+
+    /// May a session be begun or resumed on this machine?
+    pub fn may_run(&self) -> bool {
+        self.tenure.as_ref().is_none_or(Tenure::is_held)
+    }
+
+    /// Waits until one may.
+    pub async fn until_it_may_run(&self) {
+        if let Some(tenure) = &self.tenure {
+            tenure.held().await;
         }
     }
 

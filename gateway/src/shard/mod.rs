@@ -13,6 +13,7 @@ mod records;
 mod refill;
 mod restore;
 mod sending;
+mod sent_on;
 mod stall;
 mod standing;
 mod successor;

@@ -9,10 +9,11 @@ use mixcord_event::pauses::PAUSE_MIN;
 use mixcord_event::presence::SetPresence;
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::ShardStatus;
-use mixcord_event::{Record, Seal};
+use mixcord_event::{Record, Seal, topology};
 use mixcord_ring::{AsyncBell, CheckpointError, Meta, Position, Producer, StageError};
 
 use super::records::Records;
+use super::sent_on::SentOn;
 use super::stall::{Stall, Turn};
 use crate::checkpoint::{Checkpoint, Settings};
 use crate::session::{Gap, Reading, SessionInfo, State};
@@ -87,6 +88,8 @@ pub(super) struct Output {
     pending: VecDeque<Pending>,
     pending_bytes: usize,
     limit: usize,
+    /// Where another machine may take the shard over.
+    sent_on: Option<SentOn>,
     stall: Stall,
     /// Staging failed although there seemed to be space: two records that go together need more
     /// than either alone.
@@ -122,9 +125,28 @@ impl Output {
             pending: VecDeque::new(),
             pending_bytes: 0,
             limit,
+            sent_on: None,
             stall: Stall::default(),
             squeezed: false,
         }
+    }
+
+    /// From now on [`Self::sent_on`] says how far the bridge is.
+    pub(super) fn watch_bridge(&mut self) {
+        let mut sent_on = SentOn::default();
+        let status = &self.checkpoint.status;
+        if let Some(seq) = status.seq {
+            sent_on.committed(self.producer.tail(), status.session, seq);
+        }
+        self.sent_on = Some(sent_on);
+    }
+
+    /// Discord's number in the session of that counter up to which the bridge has sent everything.
+    pub(super) fn sent_on(&mut self, counter: u32) -> Option<u64> {
+        let sent_on = self.sent_on.as_mut()?;
+        let groups = self.producer.ring().groups();
+        let bridge = groups.iter().find(|group| group.name == topology::BRIDGE_GROUP)?;
+        sent_on.number(bridge.floor, counter)
     }
 
     /// May more be read from the socket?
@@ -264,8 +286,12 @@ impl Output {
     pub(super) fn commit(&mut self) -> Result<Option<(u32, u64)>, OutputError> {
         if self.staged {
             self.producer.set_checkpoint(&self.checkpoint.encode())?;
-            self.producer.publish();
+            let tail = self.producer.publish();
             self.staged = false;
+            let status = &self.checkpoint.status;
+            if let (Some(sent_on), Some(seq)) = (&mut self.sent_on, status.seq) {
+                sent_on.committed(tail, status.session, seq);
+            }
         }
         let status = &self.checkpoint.status;
         Ok(status.seq.map(|seq| (status.session, seq)))

@@ -31,7 +31,13 @@ impl Runner {
             return;
         }
         let outgoing = match payload {
-            Payload::Heartbeat { seq, .. } => Outgoing::Heartbeat { seq },
+            Payload::Heartbeat { seq, .. } => {
+                let seq = seq.and_then(|seq| match self.context.tenure {
+                    Some(_) => self.output.sent_on(self.session.counter()),
+                    None => Some(seq),
+                });
+                Outgoing::Heartbeat { seq }
+            }
             Payload::Identify => {
                 let presence = self.output.presence(self.context.presence.as_ref());
                 Outgoing::Identify(self.context.identify(self.shard, presence))
@@ -41,6 +47,12 @@ impl Runner {
                 Outgoing::Resume(Resume { token, session_id, seq })
             }
         };
+        let begins = matches!(outgoing, Outgoing::Identify(_) | Outgoing::Resume(_));
+        if begins && !self.context.may_run() {
+            tracing::info!(op = outgoing.op(), "not sent: another machine may run the shard");
+            self.permitted = None;
+            return self.session.reconnect(Instant::now());
+        }
         if matches!(outgoing, Outgoing::Identify(_))
             && self.permitted.as_ref().is_some_and(|permit| !permit.is_valid())
         {

@@ -88,6 +88,7 @@ async fn try_once(
     let in_vain = u32::try_from(*identifies).unwrap_or(u32::MAX);
     context.gate.spare_turn(shard.id, in_vain, keep).await?;
     let base = context.gateway.url(failures > 0, &context.gate).await;
+    context.until_it_may_run().await;
     let permit = context.gate.spare_permit(shard.id, in_vain, keep);
     let permit = async move {
         let patient = tokio::time::timeout(PERMIT_PATIENCE, permit).await;
@@ -215,6 +216,7 @@ impl<'c> Attempt<'c> {
             Payload::Identify if self.permit.as_ref().is_some_and(|permit| !permit.is_valid()) => {
                 return Err(Lost::NotConnected);
             }
+            Payload::Identify if !self.context.may_run() => return Err(Lost::NotConnected),
             Payload::Identify => {
                 Outgoing::Identify(self.context.identify(self.shard, self.presence.take()))
             }

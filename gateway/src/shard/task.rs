@@ -105,7 +105,11 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
     let mut session =
         Session::new(now, restored, context.backoff, context.times, Random::unseeded());
     session.failed_before(failures);
-    let output = Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
+    let mut output =
+        Output::new(producer, Records::new(shard), settings, checkpoint, context.buffer);
+    if context.tenure.is_some() {
+        output.watch_bridge();
+    }
     let runner = Runner {
         shard,
         session,

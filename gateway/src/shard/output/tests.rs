@@ -221,3 +221,19 @@ fn p3_a_record_that_never_fits_is_a_gap_of_its_own_session() {
     let data: serde_json::Value = serde_json::from_str(&gap.data().to_json()).expect("json");
     assert_eq!((&data["session"], &data["from_seq"]), (&7.into(), &9.into()));
 }
+
+#[test]
+fn a_heartbeat_says_what_the_bridge_has_sent_and_no_more() {
+    let mut rig = Rig::new("o-sent", 64);
+    assert_eq!(rig.output.sent_on(0), None, "nobody takes this shard over");
+    let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(Start::Earliest);
+    let bell = Namespace::new(&topology::namespace(&rig.name)).expect("a name").bell();
+    let bell = bell.expect("a doorbell");
+    let mut bridge = rig.output.producer.ring().join(&group, &bell).expect("joins");
+    rig.output.watch_bridge();
+    rig.event(b'a', 100, 5);
+    let (counter, _) = rig.output.commit().expect("committed").expect("a number");
+    assert_eq!(rig.output.sent_on(counter), None);
+    bridge.take(Limits::default()).expect("read").expect("there").ack();
+    assert_eq!(rig.output.sent_on(counter), Some(5));
+}

@@ -6,6 +6,7 @@ mod copied;
 mod gateways;
 mod large;
 mod permits;
+mod takeover;
 mod thousand;
 
 use std::fs;

@@ -1,0 +1,180 @@
+//! A standby goes on with the shards of a machine that died, or that only lost its network.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::*;
+
+const SHARDS: &str = "0..1/2";
+/// Events before the death, at least.
+const BEFORE: usize = 800;
+
+/// The machine that runs the shards, the standby, one that only receives, and the broker.
+struct Standby {
+    a: Stack,
+    b: Stack,
+    c: Stack,
+    broker: Broker,
+    fake: Fake,
+}
+
+/// Programs of a machine that can run the shards.
+struct Machine {
+    receive: Program,
+    send: Program,
+    cache: Program,
+    gateway: Program,
+}
+
+impl Machine {
+    /// All of it at once.
+    fn kill(&self) -> Result<()> {
+        self.signal(Signal::SIGKILL)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let programs = [&self.gateway, &self.send, &self.receive, &self.cache];
+        programs.into_iter().try_for_each(|program| program.signal(signal))
+    }
+
+    fn is_running(&mut self) -> bool {
+        let programs = [&mut self.gateway, &mut self.send, &mut self.receive, &mut self.cache];
+        programs.into_iter().all(Program::is_running)
+    }
+}
+
+impl Standby {
+    fn new(more: &[&str]) -> Result<Option<Self>> {
+        let more = [&["--identify-seconds", "0.1", "--hold-while-away"][..], more].concat();
+        let options = FakeOptions {
+            shards: 2,
+            events: 5_000,
+            rate: 150,
+            more: more.into_iter().map(str::to_owned).collect(),
+            ..FakeOptions::default()
+        };
+        let a = Stack::new()?;
+        let Some(broker) = Broker::start(a.folder(), &[])? else { return Ok(None) };
+        let fake = Fake::start(a.folder(), &options)?;
+        Ok(Some(Self { b: Stack::new()?, c: Stack::new()?, a, broker, fake }))
+    }
+
+    fn bridge(&self, end: &str, stack: &Stack) -> Result<Program> {
+        stack.bridge(end, &self.broker, &["--bot", self.a.instance()])
+    }
+
+    fn gateway(&self, stack: &Stack) -> Result<Program> {
+        stack.gateway(&self.fake, SHARDS, &["--feeds", "cache,bridge", "--take-over"])
+    }
+
+    fn machine(&self, stack: &Stack) -> Result<Machine> {
+        Ok(Machine {
+            receive: self.bridge("receive", stack)?,
+            send: self.bridge("send", stack)?,
+            cache: stack.cache(&[])?,
+            gateway: self.gateway(stack)?,
+        })
+    }
+
+    /// Waits until the standby has the sessions, and gives for how long they were nobody's.
+    fn until_resumed(&self, there: &mut Follower, died: Instant) -> Result<Duration> {
+        until("the standby to resume every session", DEADLINE, || {
+            self.fake.status().is_ok_and(|shards| shards.iter().all(|shard| shard.resumes == 1))
+        })?;
+        let _ = there.read();
+        let before = there.delivered.len();
+        until("an event on the standby", DEADLINE, || {
+            let _ = there.read();
+            there.delivered.len() > before
+        })?;
+        Ok(died.elapsed())
+    }
+
+    /// All that was sent arrived on a machine, once and in order.
+    fn compare(&self, there: &mut Follower) -> Result<()> {
+        let sent = there.read_all(&self.fake, DEADLINE)?;
+        compare(&sent, &there.delivered, Order::Shard)?;
+        let gaps = there.delivered.iter().filter(|event| event.kind == "GAP").count();
+        ensure!(gaps == 0, "{gaps} gaps: nothing was lost");
+        let status = self.fake.status()?;
+        ensure!(
+            status.iter().all(|shard| shard.identifies == 1 && shard.resumes == 1),
+            "{status:?}"
+        );
+        Ok(())
+    }
+}
+
+#[test]
+fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<()> {
+    // What a heartbeat has acknowledged is gone at Discord, perhaps.
+    let acked = ["--forget-acked", "--heartbeat-ms", "700"];
+    let Some(machines) = Standby::new(&acked)? else { return Ok(()) };
+    let (a, b, c) = (&machines.a, &machines.b, &machines.c);
+    let (_tail_b, mut on_b) = journal(b)?;
+    let (_tail_c, mut on_c) = journal(c)?;
+    let _cache_c = c.cache(&[])?;
+    let _receive_c = machines.bridge("receive", c)?;
+    // Both have the same programs, with the same options.
+    let old = machines.machine(a)?;
+    on_c.read_until(10, DEADLINE)?;
+    let mut standby = machines.machine(b)?;
+    until("the standby to stand by", DEADLINE, || {
+        standby.gateway.stderr().contains("standing by to take them over")
+    })?;
+    on_b.read_until(BEFORE, DEADLINE)?;
+    ensure!(standby.is_running(), "{}", standby.send.stderr());
+    old.kill()?;
+    let without = machines.until_resumed(&mut on_b, Instant::now())?;
+    eprintln!("from the death to the first event on the standby: {without:?}");
+    ensure!(without < Duration::from_secs(40), "{without:?}");
+    machines.compare(&mut on_b)?;
+    machines.compare(&mut on_c)?;
+    let identities = |stack| -> Result<BTreeSet<_>> { Ok(origins(stack)?.into_iter().collect()) };
+    let (on_b, on_c) = (identities(b)?, identities(c)?);
+    let of_events =
+        |all: &BTreeSet<(u64, u64, u16)>| all.iter().map(|it| it.0).collect::<BTreeSet<_>>();
+    ensure!(on_b == on_c, "an event is the same everywhere");
+    ensure!(of_events(&on_b).len() == 4, "each shard has the log of before, and its own");
+    // The machine comes back, as a service manager starts it.
+    let again = machines.machine(a)?;
+    let exit = again.gateway.wait(DEADLINE)?;
+    ensure!(exit.code == Some(78) && exit.stderr.contains("sends stream"), "{exit:?}");
+    ensure!(standby.is_running());
+    // And once more, while the standby is started anew.
+    standby.gateway.terminate(DEADLINE)?;
+    standby.send.terminate(DEADLINE)?;
+    let again = machines.machine(a)?;
+    let exit = again.gateway.wait(DEADLINE)?;
+    let line = exit.stderr.lines().last().unwrap_or_default();
+    ensure!(exit.code == Some(78) && line.contains("took shard"), "{exit:?}");
+    let status = machines.fake.status()?;
+    ensure!(status.iter().all(|shard| shard.identifies == 1 && shard.resumes == 1), "{status:?}");
+    Ok(())
+}
+
+#[test]
+fn a_machine_that_only_lost_its_network_ends_with_a_line_when_it_is_back() -> Result<()> {
+    // Discord ends no session for want of a heartbeat meanwhile.
+    let Some(machines) = Standby::new(&["--forget-acked"])? else { return Ok(()) };
+    let (a, b) = (&machines.a, &machines.b);
+    let (_tail, mut on_b) = journal(b)?;
+    let _receive = machines.bridge("receive", b)?;
+    let old = machines.machine(a)?;
+    let _cache = b.cache(&[])?;
+    on_b.read_until(BEFORE, DEADLINE)?;
+    old.signal(Signal::SIGSTOP)?;
+    let died = Instant::now();
+    let mut standby = (machines.gateway(b)?, machines.bridge("send", b)?);
+    let without = machines.until_resumed(&mut on_b, died)?;
+    eprintln!("from the loss of the network to the first event on the standby: {without:?}");
+    old.signal(Signal::SIGCONT)?;
+    let Machine { gateway, send, .. } = old;
+    for exit in [gateway.wait(DEADLINE)?, send.wait(DEADLINE)?] {
+        let last = exit.stderr.lines().last().unwrap_or_default();
+        ensure!(exit.code == Some(78) && last.contains("has taken over stream"), "{exit:?}");
+    }
+    machines.compare(&mut on_b)?;
+    ensure!(standby.0.is_running() && standby.1.is_running());
+    Ok(())
+}
