@@ -70,8 +70,15 @@ fn top_is_of_use_on_a_small_terminal_with_many_shards() -> Result<()> {
     let stack = Stack::new()?;
     let more =
         ["--identify-seconds", "0.01", "--max-concurrency", "64"].map(str::to_owned).to_vec();
-    let options =
-        FakeOptions { shards: SHARDS, guilds: 64, members: 5, events: 1_000_000, rate: 300, more };
+    let options = FakeOptions {
+        shards: SHARDS,
+        guilds: 64,
+        members: 5,
+        events: 1_000_000,
+        rate: 300,
+        more,
+        ..FakeOptions::default()
+    };
     let fake = Fake::start(stack.folder(), &options)?;
     let small = ["--ring-bytes", "64KiB", "--ring-slots", "512", "--identify-spacing-ms", "20"];
     let _gateway = stack.gateway(&fake, "64", &small)?;
