@@ -71,8 +71,15 @@ fn a_recorded_run_replayed_gives_the_same_output_ring() -> Result<()> {
     let stack = Stack::new()?;
     let file = stack.folder().join("run.mixrec");
     let more = vec!["--mix".to_owned(), MIX.to_owned()];
-    let options =
-        FakeOptions { shards: SHARDS, guilds: 6, members: 20, events: 2_000, rate: 0, more };
+    let options = FakeOptions {
+        shards: SHARDS,
+        guilds: 6,
+        members: 20,
+        events: 2_000,
+        rate: 0,
+        more,
+        ..FakeOptions::default()
+    };
     let fake = Fake::start(stack.folder(), &options)?;
     let recorder = record(&stack, &file, &[])?;
     let cache = stack.cache(RINGS)?;
