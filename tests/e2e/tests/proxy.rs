@@ -177,8 +177,15 @@ fn clients_that_begin_in_the_midst_of_changes_have_the_world_at_the_end() -> Res
         untold: &["user"],
     };
     let more = vec!["--mix".into(), MIX.into()];
-    let world =
-        FakeOptions { shards: 2, guilds: 200, members: 20, events: 60_000, rate: 10_000, more };
+    let world = FakeOptions {
+        shards: 2,
+        guilds: 200,
+        members: 20,
+        events: 60_000,
+        rate: 10_000,
+        more,
+        ..FakeOptions::default()
+    };
     let rig = Rig::new(&world, &["--shards", "100"])?;
     // The world moves before anybody begins.
     until("events", DEADLINE, || rig.stack.ls().is_ok_and(|ls| tail_of(&ls) > 2_000))?;

@@ -38,7 +38,7 @@ impl Divided {
 
 fn options(shards: u16, events: u64, rate: u64) -> FakeOptions {
     let more = vec!["--identify-seconds".into(), "0.1".into()];
-    FakeOptions { shards, guilds: 48, members: 10, events, rate, more }
+    FakeOptions { shards, guilds: 48, members: 10, events, rate, more, ..FakeOptions::default() }
 }
 
 #[test]
