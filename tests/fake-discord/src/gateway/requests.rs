@@ -45,7 +45,7 @@ impl Hub {
 
     /// Sends an event to one session alone. The lane it is about is locked by the caller.
     fn answer(&self, session: &Session, kind: Kind, body: Obj) {
-        let guild = body.get("guild_id").and(Some(body.id("guild_id")));
+        let guild = body.get("guild_id").map(|_| body.id("guild_id"));
         let body = Val::Obj(body);
         let packet = packet(kind.name(), &body, session.encoding, self.hashed());
         // What it says of the guild is newer than what the session is told later.
