@@ -52,7 +52,15 @@ impl Notice {
     pub(super) fn follow(&mut self, beside: Option<&Beside>, shards: Option<u16>) {
         match beside {
             None if self.figures.stage.is_under_way() => {
-                self.figures.stage = outcome(&self.figures, shards);
+                let stage = outcome(&self.figures, shards);
+                // They were counted a moment before the end, and nothing is left of it.
+                let left = ReshardFigures {
+                    waiting: 0,
+                    waiting_bytes: 0,
+                    counted: 0,
+                    ..self.figures.clone()
+                };
+                self.figures = ReshardFigures { stage, ..left };
                 self.is_written = false;
             }
             None if self

@@ -58,16 +58,16 @@ impl Manner {
         Ok(())
     }
 
-    fn withholds(&self, event: &Event, dice: &Dice) -> bool {
+    /// `place` is that of the set among all: no two sets withhold the same.
+    fn withholds(&self, event: &Event, dice: &Dice, place: u64) -> bool {
         let is_of_kind = match &self.kinds[..] {
             [] => !matches!(event.kind, Kind::GUILD_CREATE | Kind::GUILD_DELETE),
             kinds => kinds.contains(&event.kind),
         };
-        let mut dice = dice.clone();
-        self.withhold > 0
-            && is_of_kind
-            && !event.everywhere
-            && dice.next().is_multiple_of(self.withhold)
+        if self.withhold == 0 || !is_of_kind || event.everywhere {
+            return false;
+        }
+        dice.clone().next() % self.withhold == place % self.withhold
     }
 
     fn delay(&self, mut dice: Dice) -> Duration {
@@ -157,8 +157,9 @@ impl Sets {
         }
         let all = self.read();
         // One set at most does not get it: else nobody would.
-        let withheld = all.iter().find(|(_, set)| set.manner.withholds(event, &dice));
-        let withheld = withheld.map(|(shards, _)| *shards);
+        let mut placed = all.iter().zip(0..);
+        let withheld = placed.find(|((_, set), place)| set.manner.withholds(event, &dice, *place));
+        let withheld = withheld.map(|((shards, _), _)| *shards);
         // That the bot has left is told, whatever is away.
         let is_there = |id: &u64| lane.guilds.iter().any(|guild| guild.id == *id);
         let guild = event.guild.filter(is_there);

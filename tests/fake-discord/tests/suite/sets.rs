@@ -165,7 +165,7 @@ async fn what_is_withheld_from_one_set_the_other_is_told() {
     let server = still(|config| {
         config.sets = vec![
             "shards=2,withhold=7".to_owned(),
-            "shards=3,withhold=3,kinds=TYPING_START+PRESENCE_UPDATE".to_owned(),
+            "shards=3,withhold=7,kinds=TYPING_START+PRESENCE_UPDATE".to_owned(),
         ];
     })
     .await;
@@ -179,7 +179,7 @@ async fn what_is_withheld_from_one_set_the_other_is_told() {
         .collect();
     let of = |sets: Value| world.iter().filter(move |line| line["sets"] == sets);
     assert!(of(json!([3])).count() > 100, "withheld from two");
-    assert!(of(json!([2])).count() > 100, "withheld from three");
+    assert!(of(json!([2])).count() > 50, "withheld from three");
     assert_eq!(of(json!([])).count(), 0);
     let kinds = ["TYPING_START", "PRESENCE_UPDATE"];
     assert!(of(json!([2])).all(|line| kinds.contains(&line["kind"].as_str().expect("a kind"))));
