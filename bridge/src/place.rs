@@ -139,7 +139,7 @@ mod tests {
         let mut bytes = Vec::new();
         place.encode(&gateway, here, &mut bytes);
         assert_eq!(Place::decode(&bytes), Some(place));
-        assert_eq!(ShardStatus::decode(&bytes), Some(status.clone()));
+        assert_eq!(ShardStatus::decode(&bytes), Some(status));
         assert_eq!(Progress::decode(&bytes), here, "how far the records are");
         assert_eq!(session(&bytes).as_deref(), Some(&b"a session"[..]));
         for end in 0..bytes.len() {

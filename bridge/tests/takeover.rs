@@ -276,7 +276,7 @@ impl Taker {
             Step::Put { expected, claim } => {
                 if let Some(Some(revision)) = chance.ask(|| broker.put(expected, claim.clone()))? {
                     self.lease.put(now_ms, claim, revision, EPOCH);
-                    self.generation.get_or_insert(self.lease.tenure().generation);
+                    self.generation.get_or_insert_with(|| self.lease.tenure().generation);
                 }
             }
             Step::Refused { .. } | Step::Lost { .. } => {

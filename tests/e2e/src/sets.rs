@@ -189,7 +189,9 @@ impl<'s> Sessions<'s> {
 
 /// Every event as often as it happened.
 fn same_events(world: &[&Happened], given: &[Given<'_>]) -> Result<()> {
-    let mut counts: BTreeMap<(&str, &str), (Vec<u64>, Vec<String>)> = BTreeMap::new();
+    /// When it happened, and where it was given.
+    type Often = (Vec<u64>, Vec<String>);
+    let mut counts: BTreeMap<(&str, &str), Often> = BTreeMap::new();
     for event in world {
         let key = (&*event.kind, event.hash.as_deref().unwrap_or_default());
         counts.entry(key).or_default().0.push(event.n);
