@@ -14,8 +14,8 @@ pub(super) fn create(step: &mut Step<'_>) -> Result<(), StoreError> {
         let cached = step.world.settings.caches(Resource::Messages);
         match facts(step, at)? {
             Some(mut facts) => {
-                let is_known_better = add(step, &mut facts, id);
-                if is_known_better {
+                let changes = add(step, &mut facts, id);
+                if changes {
                     put_facts(step, at, facts);
                 }
             }

@@ -94,7 +94,9 @@ fn put(report: &mut Report, change: &Change, runs: &[Run]) {
     row("longest pause at the consumer", "ms", &pauses);
 }
 
-const COSTS: [(&str, fn(&Run) -> &Cost); 3] = [
+/// A process, and what it cost in a run.
+type CostOf = (&'static str, fn(&Run) -> &Cost);
+const COSTS: [CostOf; 3] = [
     ("cache", |run| &run.cache),
     ("gateway", |run| &run.gateway),
     ("consumer", |run| &run.consumer),
