@@ -202,19 +202,27 @@ fn same_events(world: &[&Happened], given: &[Given<'_>]) -> Result<()> {
     }
     let wrong: Vec<_> =
         counts.iter().filter(|(_, (world, given))| world.len() != given.len()).collect();
-    let Some((kind, (happened, copies))) = wrong.first() else { return Ok(()) };
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let count = |of: fn(&(Vec<u64>, Vec<String>)) -> usize| -> usize {
+        wrong.iter().map(|(_, both)| of(both)).sum()
+    };
+    let lost = count(|(world, given)| world.len().saturating_sub(given.len()));
+    let doubled = count(|(world, given)| given.len().saturating_sub(world.len()));
+    let first: Vec<String> = wrong
+        .iter()
+        .take(8)
+        .map(|((kind, _), (happened, copies))| {
+            let told = world.iter().filter(|event| happened.contains(&event.n));
+            let told: Vec<_> = told.map(|event| (event.n, &event.sets)).collect();
+            format!("{kind} happened as {told:?} and was given as {copies:?}")
+        })
+        .collect();
     bail!(
-        "{kind:?} happened as {happened:?} and was given as {copies:?}; {} of {} events are wrong: lost {}, too often {}",
-        wrong.len(),
+        "of {} events lost {lost}, too often {doubled}; the first ones:\n{}",
         world.len(),
-        wrong
-            .iter()
-            .map(|(_, (world, given))| world.len().saturating_sub(given.len()))
-            .sum::<usize>(),
-        wrong
-            .iter()
-            .map(|(_, (world, given))| given.len().saturating_sub(world.len()))
-            .sum::<usize>(),
+        first.join("\n")
     )
 }
 

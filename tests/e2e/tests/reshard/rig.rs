@@ -18,7 +18,7 @@ macro_rules! steady {
         "presence=400,message=250,typing=90,voice=60,message-update=45,member-update=35,message-delete=15,member-add=20,\
          member-remove=20,user-rename=10,equal=60,channel-update=5,channel-create=5,channel-delete=5,role-update=5,\
          role-create=3,role-delete=3,reaction-add=30,reaction-remove=10,thread-create=5,thread-update=3,\
-         thread-delete=3,voice-server=2,direct=30,own-user=2,interaction=10"
+         thread-delete=3,direct=30,own-user=2,interaction=10"
     };
 }
 
