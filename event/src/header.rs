@@ -224,7 +224,8 @@ pub struct Header {
     pub reason: Reason,
     /// The shard that received it.
     pub shard: Shard,
-    /// Counts the shard's sessions: raised by each new one.
+    /// Counts the shard's sessions in its ring: raised by each new one. A ring that is made anew, as by a change of the
+    /// shard count and back, begins with 1 again: it is no part of a record's identity (I9).
     pub session: u32,
     /// Discord's sequence number in that session; 0 for Mixcord's own kinds.
     pub seq: u64,

@@ -205,7 +205,7 @@ impl Event {
         self.header.shard
     }
 
-    /// The shard's session counter: one more with every new session Discord gives it.
+    /// The shard's session counter: one more with every new session; where the shard's ring is made anew it begins anew.
     #[must_use]
     pub fn session(&self) -> u32 {
         self.header.session

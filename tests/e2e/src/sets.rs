@@ -72,12 +72,13 @@ const UNORDERED: &str = "VOICE_SERVER_UPDATE";
 #[must_use]
 pub fn once(given: &[Delivered]) -> Vec<Delivered> {
     let mut seen = BTreeSet::new();
-    let new = |event: &&Delivered| !event.is_sent() || seen.insert((name_of(event), event.seq));
-    given.iter().filter(new).cloned().collect()
+    let new =
+        |(name, event): &(Name, &Delivered)| !event.is_sent() || seen.insert((*name, event.seq));
+    names(given).into_iter().filter(new).map(|(_, event)| event.clone()).collect()
 }
 
 /// Demands that a consumer was given what happened, and nothing else: every event once, those of each guild in their
-/// order, and no gap. `given` has the data of READY and GUILD_DELETE.
+/// order, and no gap. `given` has the data of READY, SHARD_STATE and GUILD_DELETE.
 ///
 /// # Errors
 /// Says what is missing, doubled or out of order first.
@@ -108,11 +109,31 @@ pub fn compare_world(
     Ok(())
 }
 
-/// A session as records name it: shard count, shard, the shard's counter.
-type Name = (u16, u16, u32);
+/// A session as records name it: shard count, shard, the counter of the shard's ring; and how often that counter was
+/// there before, in a ring that was removed since. What is no session is 0.
+type Name = (u16, u16, u32, usize);
 
-fn name_of(event: &Delivered) -> Name {
-    (event.shards.unwrap_or(0), event.shard.unwrap_or(0), event.session.unwrap_or(0))
+/// The session of each event. SHARD_STATE says which one it is as soon as it is there; its READY may be given later than
+/// other events, or never.
+fn names(given: &[Delivered]) -> Vec<(Name, &Delivered)> {
+    let mut ids: BTreeMap<(u16, u16, u32), Vec<&str>> = BTreeMap::new();
+    let name = |event| {
+        let &Delivered { shards, shard, session, .. } = event;
+        let (shards, shard) = (shards.unwrap_or(0), shard.unwrap_or(0));
+        let session = session.unwrap_or(0);
+        let ids = ids.entry((shards, shard, session)).or_default();
+        if let Some(id) = session_id(event).filter(|id| ids.last() != Some(id)) {
+            ids.push(id);
+        }
+        ((shards, shard, session, ids.len().saturating_sub(1)), event)
+    };
+    given.iter().map(name).collect()
+}
+
+/// What Discord calls the session of an event, where that says it.
+fn session_id(event: &Delivered) -> Option<&str> {
+    let says_it = matches!(event.kind.as_str(), "READY" | "SHARD_STATE");
+    event.data["session_id"].as_str().filter(|_| says_it)
 }
 
 /// An event that was given.
@@ -129,11 +150,12 @@ fn given_by_guild<'s>(
     sent: &'s [Dispatched],
     given: &[Delivered],
 ) -> Result<BTreeMap<u64, Vec<Given<'s>>>> {
-    let sessions = Sessions::of(sent, given)?;
+    let given = names(given);
+    let sessions = Sessions::of(sent, &given)?;
     let mut seen = BTreeSet::new();
     let mut by_guild: BTreeMap<u64, Vec<Given<'s>>> = BTreeMap::new();
-    for event in given.iter().filter(|event| event.is_sent()) {
-        let (name, seq) = (name_of(event), event.seq.unwrap_or(0));
+    for (name, event) in given.into_iter().filter(|(_, event)| event.is_sent()) {
+        let seq = event.seq.unwrap_or(0);
         ensure!(seen.insert((name, seq)), "given twice: {event:?}");
         let is_outage = event.kind == "GUILD_DELETE" && event.data["unavailable"] == true;
         // Every shard is told of the bot's user.
@@ -153,19 +175,23 @@ fn given_by_guild<'s>(
 struct Sessions<'s>(BTreeMap<Name, BTreeMap<u64, &'s Dispatched>>);
 
 impl<'s> Sessions<'s> {
-    /// READY says which session it is. Where none was given, it is the one with the same kinds under the same numbers.
-    fn of(sent: &'s [Dispatched], given: &[Delivered]) -> Result<Self> {
+    /// READY and SHARD_STATE say which session it is. Where neither was given, it is the one with the same kinds under the
+    /// same numbers.
+    fn of(sent: &'s [Dispatched], given: &[(Name, &Delivered)]) -> Result<Self> {
         let mut all: BTreeMap<u32, BTreeMap<u64, &Dispatched>> = BTreeMap::new();
         for event in sent {
             all.entry(event.session).or_default().insert(event.seq, event);
         }
         let mut named: BTreeMap<Name, Vec<&Delivered>> = BTreeMap::new();
-        for event in given.iter().filter(|event| event.is_sent()) {
-            named.entry(name_of(event)).or_default().push(event);
+        let mut ids: BTreeMap<Name, &str> = BTreeMap::new();
+        for (name, event) in given {
+            ids.extend(session_id(event).map(|id| (*name, id)));
+            if event.is_sent() {
+                named.entry(*name).or_default().push(event);
+            }
         }
         let find = |(name, events): (Name, Vec<&Delivered>)| {
-            let ready = events.iter().find(|event| event.kind == "READY");
-            let id = ready.and_then(|ready| ready.data["session_id"].as_str());
+            let id = ids.get(&name).copied();
             let fits = |session: &&BTreeMap<u64, &Dispatched>| {
                 let Some(first) = session.values().next() else { return false };
                 let same = |event: &&Delivered| {
@@ -321,6 +347,28 @@ mod tests {
         compare_world(&all, &sent, &late, Told::Both).unwrap_err();
         let swapped = [given(1, 3), given(1, 2), given(2, 11)];
         compare_world(&all, &sent, &swapped, Told::OneAlone).unwrap_err();
+    }
+
+    /// A ring that is made anew begins its sessions anew: their numbers were another session's.
+    #[test]
+    fn sessions_of_rings_of_one_name_are_told_apart() {
+        let happened = [happened(1, &[1]), happened(2, &[1])];
+        let again = Dispatched { session: 7, session_id: "b".to_owned(), ..sent(1, 1, 2) };
+        let state = |id| Delivered {
+            kind: "SHARD_STATE".to_owned(),
+            seq: Some(0),
+            data: json!({"session_id": id}),
+            ..given(1, 0)
+        };
+        let all = [state("a"), given(1, 1), state("b"), given(1, 1)];
+        let told = Told::Both;
+        compare_world(&happened, &[sent(1, 1, 1), again.clone()], &once(&all), told)
+            .expect("equal");
+        // A session that is resumed is the one that it was.
+        let resumed = [state("a"), given(1, 1), state("a"), given(1, 1)];
+        assert_eq!(once(&resumed).iter().filter(|event| event.is_sent()).count(), 1);
+        let error = compare_world(&happened, &[sent(1, 1, 1), again], &once(&all[..3]), told);
+        assert!(format!("{:#}", error.expect_err("wrong")).contains("lost 1, too often 0"));
     }
 
     #[test]

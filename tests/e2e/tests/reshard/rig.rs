@@ -155,7 +155,7 @@ impl Rig {
 
     fn begin_consumer(&mut self) -> Result<()> {
         let tail = self.stack.tail(&["--group", "journal", "--from", "earliest"])?;
-        let follower = Follower::new(&tail, &["READY", "GUILD_DELETE"])?;
+        let follower = Follower::new(&tail, &["READY", "SHARD_STATE", "GUILD_DELETE"])?;
         self.consumer = Some((tail, follower));
         Ok(())
     }
