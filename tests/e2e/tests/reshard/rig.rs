@@ -33,7 +33,7 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// How soon one session is given up on, so that a change takes seconds: what Discord does in minutes happens here in
 /// tenths of a second.
-const TIMES: [&str; 4] = ["--reshard-slack", "300ms", "--reshard-window", "2s"];
+const TIMES: [&str; 4] = ["--reshard-slack", "1s", "--reshard-window", "4s"];
 
 /// What is started.
 pub(crate) struct Plan<'a> {
