@@ -67,8 +67,8 @@ impl Overlap {
         self.changed.insert(Row::Head);
     }
 
-    /// A side that delivers was lost. Drops the outages of the other side that it went on behind.
-    fn drop_passed_outages(&mut self, id: u64, side: Side) {
+    /// Drops the outages of the other side that a side which delivers went on behind.
+    pub(super) fn drop_passed_outages(&mut self, id: u64, side: Side) {
         let (other, times) = (side.other(), self.request.times);
         let Some(guild) = self.guilds.get(&id).filter(|guild| guild.waits_outage(other)) else {
             return;

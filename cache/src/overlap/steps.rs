@@ -75,6 +75,11 @@ impl Overlap {
     /// A record that says where a guild is was applied.
     pub(super) fn applied(&mut self, fact: &Fact, print: u64) {
         let (side, other) = (fact.side, fact.side.other());
+        let is_outage = matches!(fact.what, What::Deleted { is_outage: true, .. });
+        if is_outage {
+            // This is another one.
+            self.drop_passed_outages(fact.guild, side);
+        }
         let outages = self.outages(fact.guild, other);
         let (mut of, mut gone) = (0, Vec::new());
         self.change(fact.guild, |guild| {
@@ -92,7 +97,6 @@ impl Overlap {
         });
         gone.iter().for_each(|count| self.forget(count));
         self.drop_old(fact.guild);
-        let is_outage = matches!(fact.what, What::Deleted { is_outage: true, .. });
         if is_outage && self.outages(fact.guild, other) == outages {
             self.expect(fact.guild, other, Count::new(print, fact.at_us, of, true));
         }

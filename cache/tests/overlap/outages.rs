@@ -76,6 +76,21 @@ fn a_side_that_takes_over_was_away_alone_where_the_other_went_on() {
     assert_eq!(script.late, [AWAY, here(1)]);
 }
 
+/// The guild was back on the other side before this one went on.
+#[test]
+fn an_outage_of_each_side_alone_is_not_the_same() {
+    let mut script = Script::both();
+    script.say(New, AWAY, Keep);
+    script.say(New, here(1), Keep);
+    script.say(Old, What::Event(E), Deliver);
+    script.go_on(2 * SLACK);
+    script.say(New, What::Event(E), Pass);
+    script.say(Old, AWAY, Deliver);
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+    script.say(Old, here(1), Deliver);
+}
+
 #[test]
 fn an_outage_of_one_side_is_told_when_the_other_is_lost() {
     let mut script = Script::both();

@@ -189,11 +189,11 @@ impl History {
     /// Nothing more happens but time.
     fn rest(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         self.may = CALM;
-        self.sets.come_back(&self.world, &mut self.random);
         for n in 0..1000 {
             for (_, key) in std::mem::take(&mut self.back) {
                 self.sets.mend(&self.world, key, &mut self.random);
             }
+            self.sets.come_back(&self.world, &mut self.random);
             // Fine steps for as long as anything can be under way.
             self.sets.now += if n < 200 { 500 } else { TIMES.slack_us };
             self.sets.arrive();
