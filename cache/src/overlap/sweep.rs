@@ -170,7 +170,10 @@ impl Overlap {
                     self.drop_old(id);
                     continue;
                 }
-                if guild.is_there(other) {
+                // What was received before the outage is older than the state.
+                let at_us = self.waits.get(brief.number).map_or(0, |wait| wait.at_us);
+                let is_behind = at_us + self.request.times.slack_us >= guild.since_us[side];
+                if guild.is_there(other) && is_behind {
                     self.figures.taken_over += 1;
                     return self.hand_over(id, other);
                 }

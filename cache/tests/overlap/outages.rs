@@ -105,19 +105,38 @@ fn an_outage_of_one_side_is_told_when_the_other_is_lost() {
 /// Else the other side would be applied late, and what this one says then would be taken for known.
 #[test]
 fn the_side_that_is_back_first_delivers() {
-    let mut script = Script::both();
-    script.say(Old, AWAY, Deliver);
-    script.say(New, AWAY, Pass);
-    script.say(New, here(1), Keep);
-    script.say(New, What::Event(E), Keep);
+    let mut script = Script::cut();
+    script.say(New, AWAY, Deliver);
+    script.say(Old, AWAY, Pass);
+    script.say(Old, here(1), Keep);
+    script.say(Old, What::Event(E), Keep);
     script.wait(WINDOW - SLACK);
     assert_eq!(script.late, []);
     script.wait(3 * SLACK);
     assert_eq!((script.waiting(), script.late.as_slice()), (0, [here(1)].as_slice()));
-    script.say(New, What::Event(E + 1), Deliver);
-    script.say(Old, here(1), Pass);
-    script.say(New, What::Event(E + 2), Deliver);
-    script.say(Old, What::Event(E + 2), Pass);
+    script.say(Old, What::Event(E + 1), Deliver);
+    script.say(New, here(1), Pass);
+    script.say(Old, What::Event(E + 2), Deliver);
+    script.say(New, What::Event(E + 2), Pass);
+}
+
+/// The other side's ring is read late.
+#[test]
+fn a_guild_that_was_back_before_it_went_away_is_not_back() {
+    let mut script = Script::cut();
+    let (then, far) = (script.now, script.now + WINDOW);
+    script.run(New, far);
+    script.now = far;
+    script.say(New, AWAY, Deliver);
+    script.now = then;
+    script.say(Old, AWAY, Pass);
+    script.say(Old, here(1), Keep);
+    script.run(Old, far);
+    script.now = far;
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (1, 0));
+    script.say(New, here(1), Deliver);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
 }
 
 /// Its own GUILD_CREATE is awaited: the other set is not counted on.
