@@ -191,6 +191,12 @@ impl Guild {
             && self.stand.is_of(brief.of)
     }
 
+    /// Whether a side said more of where the guild is behind a record that waits.
+    pub(super) fn has_step_behind(&self, side: Side, brief: Brief) -> bool {
+        let mut waiting = self.waiting[side].iter();
+        waiting.any(|other| other.step.is_some() && other.number > brief.number)
+    }
+
     /// Whether a side says that the guild is there as it was before an outage that the state knows. A new session may
     /// have begun behind that.
     fn is_before_outage(&self, side: Side, step: Step, of: u64) -> bool {

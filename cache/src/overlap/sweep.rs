@@ -163,17 +163,18 @@ impl Overlap {
             .collect();
         for brief in due {
             let Some(guild) = self.guilds.get(&id) else { return };
+            let Some(wait) = self.waits.get(brief.number) else { continue };
             if guild.is_back_first(other, brief) {
-                // All that is to be had of it comes from the other side, as long as that one is counted on.
-                if self.leaving() == Some(other) {
+                // What was received before the outage is older than the state.
+                let is_new = wait.at_us + self.request.times.slack_us >= guild.since_us[side];
+                if !guild.is_there(other)
+                    || self.leaving() == Some(other)
+                    || !is_new && guild.has_step_behind(other, brief)
+                {
                     self.drop_waiting(brief.number);
                     self.drop_old(id);
-                    continue;
-                }
-                // What was received before the outage is older than the state.
-                let at_us = self.waits.get(brief.number).map_or(0, |wait| wait.at_us);
-                let is_behind = at_us + self.request.times.slack_us >= guild.since_us[side];
-                if guild.is_there(other) && is_behind {
+                } else if is_new {
+                    // All that is to be had of it comes from there.
                     self.figures.taken_over += 1;
                     return self.hand_over(id, other);
                 }

@@ -139,6 +139,26 @@ fn a_guild_that_was_back_before_it_went_away_is_not_back() {
     assert_eq!((script.waiting(), script.late.len()), (0, 0));
 }
 
+/// It is away on both sides: the outage that both are in is known.
+#[test]
+fn a_guild_that_was_back_and_is_away_again_is_told_once() {
+    let mut script = Script::cut();
+    let (then, far) = (script.now, script.now + WINDOW);
+    script.run(New, far);
+    script.now = far;
+    script.say(New, AWAY, Deliver);
+    script.now = then;
+    script.say(Old, AWAY, Pass);
+    script.say(Old, here(1), Keep);
+    script.run(Old, far);
+    script.now = far;
+    script.say(Old, AWAY, Keep);
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+    script.say(New, here(1), Deliver);
+    script.say(Old, here(1), Pass);
+}
+
 /// Its own GUILD_CREATE is awaited: the other set is not counted on.
 #[test]
 fn a_set_that_is_called_off_is_not_back_first() {
