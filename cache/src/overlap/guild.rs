@@ -171,6 +171,32 @@ impl Guild {
         self.counts[side].iter().any(|count| count.is_away)
     }
 
+    /// Whether an outage waits from a side.
+    pub(super) fn waits_outage(&self, side: Side) -> bool {
+        self.waiting[side].iter().any(|brief| brief.step == Some(Step::Away))
+    }
+
+    /// Whether a record that waits from a side tells of an outage of that side alone: the one that delivers has the
+    /// guild, and goes on with it.
+    pub(super) fn is_outage_of_one(&self, side: Side, brief: Brief) -> bool {
+        brief.step == Some(Step::Away) && self.delivers != side && self.is_there(side.other())
+    }
+
+    /// Whether a record that waits from a side says that the guild is back from an outage that it is still in on the
+    /// side that delivers.
+    pub(super) fn is_back_first(&self, side: Side, brief: Brief) -> bool {
+        brief.step == Some(Step::Here)
+            && self.there[side.other()] == There::Away
+            && self.stand.is_away
+            && self.stand.is_of(brief.of)
+    }
+
+    /// Whether a side said more of where the guild is behind a record that waits.
+    pub(super) fn has_step_behind(&self, side: Side, brief: Brief) -> bool {
+        let mut waiting = self.waiting[side].iter();
+        waiting.any(|other| other.step.is_some() && other.number > brief.number)
+    }
+
     /// Whether a side says that the guild is there as it was before an outage that the state knows. A new session may
     /// have begun behind that.
     fn is_before_outage(&self, side: Side, step: Step, of: u64) -> bool {

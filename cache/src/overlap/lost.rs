@@ -48,6 +48,7 @@ impl Overlap {
             if self.guilds.get(&id).is_some_and(|guild| guild.owes_outage(side)) {
                 self.drop_arrivals(id, side);
             }
+            self.drop_passed_outages(id, side);
             let mut changes = false;
             self.change(id, |guild| {
                 if guild.there[side] != There::Unknown {
@@ -64,6 +65,20 @@ impl Overlap {
             }
         }
         self.changed.insert(Row::Head);
+    }
+
+    /// Drops the outages of the other side that a side which delivers went on behind.
+    pub(super) fn drop_passed_outages(&mut self, id: u64, side: Side) {
+        let (other, times) = (side.other(), self.request.times);
+        let Some(guild) = self.guilds.get(&id).filter(|guild| guild.waits_outage(other)) else {
+            return;
+        };
+        // What it delivered, and the other has still to bring, is from behind the outage: each keeps the order.
+        let last_us = guild.counts[other].back().map_or(0, |count| count.at_us);
+        let Some(shard) = self.shards[side].get(self.shard_of(side, id)).cloned() else { return };
+        self.drop_outages(id, other, |wait, end| {
+            last_us > wait.at_us || shard.is_past(end.at_us + times.slack_us, times)
+        });
     }
 
     /// A session began, with these guilds.

@@ -25,6 +25,10 @@
 //!   membership only. READY says of no guild which membership it is, and ends none that began behind it.
 //! * An outage has no number, and is counted. Until a side has brought the copy of one, that the guild arrives there
 //!   may be from before it; behind READY it is not.
+//! * An outage of the side that does not deliver is none while the other has the guild: it waits for as long as that side
+//!   is away, and is told only when the other is lost. Once it is over, and the other was read so far, it is dropped with
+//!   the GUILD_CREATE that ended it, which is older than the state. Where the side that delivers is the one that is away,
+//!   the side that is back delivers.
 //! * A guild that both sides left is known for as long as a session may be away and be resumed.
 //! * What the old side delivers is counted before the new ring's GUILD_CREATE is read, for rings are read at different
 //!   paces; what is older than the new READY less a slack is dropped.

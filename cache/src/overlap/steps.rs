@@ -2,6 +2,7 @@
 
 use super::guild::{Brief, Count, Guild, There};
 use super::stand::Step;
+use super::waiting::Wait;
 use super::{Fact, Overlap, Row, Side, Verdict, What};
 
 impl Overlap {
@@ -74,6 +75,11 @@ impl Overlap {
     /// A record that says where a guild is was applied.
     pub(super) fn applied(&mut self, fact: &Fact, print: u64) {
         let (side, other) = (fact.side, fact.side.other());
+        let is_outage = matches!(fact.what, What::Deleted { is_outage: true, .. });
+        if is_outage {
+            // This is another one.
+            self.drop_passed_outages(fact.guild, side);
+        }
         let outages = self.outages(fact.guild, other);
         let (mut of, mut gone) = (0, Vec::new());
         self.change(fact.guild, |guild| {
@@ -91,7 +97,6 @@ impl Overlap {
         });
         gone.iter().for_each(|count| self.forget(count));
         self.drop_old(fact.guild);
-        let is_outage = matches!(fact.what, What::Deleted { is_outage: true, .. });
         if is_outage && self.outages(fact.guild, other) == outages {
             self.expect(fact.guild, other, Count::new(print, fact.at_us, of, true));
         }
@@ -119,6 +124,36 @@ impl Overlap {
         let old = guild.waiting[side].iter().filter(|brief| brief.step == Some(Step::Here));
         let old: Vec<u64> = old.map(|brief| brief.number).collect();
         old.into_iter().for_each(|number| self.drop_waiting(number));
+    }
+
+    /// Drops the outages of a side that were of it alone, as far as they are over and `is_old`, which sees also what
+    /// ended it. That the guild was back goes with each: the state had it all the time, and is newer.
+    pub(super) fn drop_outages(
+        &mut self,
+        id: u64,
+        side: Side,
+        is_old: impl Fn(&Wait, &Wait) -> bool,
+    ) {
+        let Some(guild) = self.guilds.get(&id) else { return };
+        let is_not_counted_on = self.leaving() == Some(side);
+        let mut old = Vec::new();
+        for (at, brief) in guild.waiting[side].iter().enumerate() {
+            let Some(wait) = self.waits.get(brief.number).filter(|wait| !wait.is_due) else {
+                continue;
+            };
+            let mut behind = guild.waiting[side].range(at + 1..);
+            let end = behind.find(|brief| brief.step.is_some());
+            let end = end.and_then(|brief| self.waits.get(brief.number));
+            let end = end.or_else(|| is_not_counted_on.then_some(wait));
+            if guild.is_outage_of_one(side, *brief) && end.is_some_and(|end| is_old(wait, end)) {
+                old.push(brief.number);
+            }
+        }
+        if old.is_empty() {
+            return;
+        }
+        old.into_iter().for_each(|number| self.drop_waiting(number));
+        self.drop_old(id);
     }
 
     /// Drops what waits and tells nothing any more of where a guild is.

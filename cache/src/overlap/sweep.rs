@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use mixcord_event::command::shard_of;
 
-use super::guild::{Count, Guild, There};
+use super::guild::{Brief, Count, Guild, There};
 use super::stand::Step;
 use super::{Overlap, PRIVATE, Row, Side, Stage};
 
@@ -96,6 +96,7 @@ impl Overlap {
                     && guild.is_level(to)
                     && guild.claims[to] == 0
                     && !guild.owes_outage(to)
+                    && !guild.waits_outage(to)
                     && (self.is_quiet(id, guild, to)
                         // There are always some that it is not told.
                         || for_us >= 3 * of.window_us
@@ -138,23 +139,50 @@ impl Overlap {
             self.settle_claims(id, side);
             // What this side delivers, and did not bring though it was read far beyond. Before it has brought all that
             // it alone was told, it has its time.
-            let guild = self.guilds.get(&id).filter(|guild| guild.delivers == side && is_past);
-            let Some(guild) = guild else { continue };
-            // That it arrived on the other side may be from before.
-            let owes = guild.owes_outage(side.other());
-            let waiting = guild.waiting[side.other()].iter();
-            let due: Vec<u64> = waiting
-                .take_while(|brief| !owes || brief.step != Some(Step::Here))
-                .filter_map(|brief| self.waits.get(brief.number))
-                .filter(|wait| !wait.is_due)
-                .take_while(|wait| clock_us >= wait.at_us + times.window_us)
-                .map(|wait| wait.brief.number)
-                .collect();
-            for number in due {
-                self.set_due(number);
-                self.figures.one_sided[side.other()] += 1;
-                self.changed.insert(Row::Head);
+            if is_past && self.delivers(id) == side {
+                self.one_sided(id, side, clock_us);
             }
+        }
+    }
+
+    /// The turn has come of what the other side alone brought, where the side that delivers was read so far.
+    fn one_sided(&mut self, id: u64, side: Side, clock_us: u64) {
+        let (other, window_us) = (side.other(), self.request.times.window_us);
+        self.drop_outages(id, other, |wait, _| clock_us >= wait.at_us + window_us);
+        let Some(guild) = self.guilds.get(&id) else { return };
+        // That it arrived on the other side may be from before.
+        let owes = guild.owes_outage(other);
+        let waiting = guild.waiting[other].iter();
+        let due: Vec<Brief> = waiting
+            .take_while(|brief| !owes || brief.step != Some(Step::Here))
+            .filter_map(|brief| self.waits.get(brief.number))
+            .filter(|wait| !wait.is_due)
+            .take_while(|wait| clock_us >= wait.at_us + window_us)
+            .map(|wait| wait.brief)
+            .filter(|brief| !guild.is_outage_of_one(other, *brief))
+            .collect();
+        for brief in due {
+            let Some(guild) = self.guilds.get(&id) else { return };
+            let Some(wait) = self.waits.get(brief.number) else { continue };
+            if guild.is_back_first(other, brief) {
+                // What was received before the outage is older than the state.
+                let is_new = wait.at_us + self.request.times.slack_us >= guild.since_us[side];
+                if !guild.is_there(other)
+                    || self.leaving() == Some(other)
+                    || !is_new && guild.has_step_behind(other, brief)
+                {
+                    self.drop_waiting(brief.number);
+                    self.drop_old(id);
+                } else if is_new {
+                    // All that is to be had of it comes from there.
+                    self.figures.taken_over += 1;
+                    return self.hand_over(id, other);
+                }
+                continue;
+            }
+            self.set_due(brief.number);
+            self.figures.one_sided[other] += 1;
+            self.changed.insert(Row::Head);
         }
     }
 

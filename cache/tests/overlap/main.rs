@@ -5,6 +5,7 @@
 mod ages;
 mod exhaustive;
 mod guilds;
+mod outages;
 mod random;
 mod reader;
 mod script;

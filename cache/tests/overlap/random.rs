@@ -20,6 +20,8 @@ struct May {
     lag: bool,
     kill: bool,
     call_off: bool,
+    /// Guilds are away in one set alone.
+    outages: bool,
 }
 
 const ALL: May = May {
@@ -31,6 +33,7 @@ const ALL: May = May {
     lag: true,
     kill: true,
     call_off: true,
+    outages: false,
 };
 const CALM: May = May {
     equal: true,
@@ -41,6 +44,7 @@ const CALM: May = May {
     lag: false,
     kill: false,
     call_off: false,
+    outages: false,
 };
 
 struct History {
@@ -65,6 +69,7 @@ impl History {
         for shard in 0..counts[0] {
             sets.begin(&world, (Side::Old, shard), &mut random);
         }
+        sets.has_outages = may.outages;
         sets.now += TIMES.slack_us;
         sets.arrive();
         // They run for long already.
@@ -99,6 +104,17 @@ impl History {
         if id != PRIVATE && moves > 0 && self.random.one_in(moves) {
             let is_outage = self.random.one_in(2);
             let said = self.world.leave(id, is_outage);
+            return self.tell_both(id, said);
+        }
+        let (side, joined) = (Side::BOTH[(id % 2) as usize], guild.joined);
+        if id != PRIVATE && self.may.outages && self.random.one_in(60) {
+            return self.sets.go_out(side, id, joined, &mut self.random);
+        }
+        if self.sets.is_out(id) {
+            if self.random.one_in(12) {
+                return self.sets.come_back(&self.world, &mut self.random);
+            }
+            let said = self.world.event(id, None, true);
             return self.tell_both(id, said);
         }
         if self.may.one_sided && self.random.one_in(40) {
@@ -177,6 +193,7 @@ impl History {
             for (_, key) in std::mem::take(&mut self.back) {
                 self.sets.mend(&self.world, key, &mut self.random);
             }
+            self.sets.come_back(&self.world, &mut self.random);
             // Fine steps for as long as anything can be under way.
             self.sets.now += if n < 200 { 500 } else { TIMES.slack_us };
             self.sets.arrive();
@@ -300,6 +317,20 @@ fn events_that_one_session_alone_is_told() {
 fn guilds_that_come_and_go() {
     let may = May { equal: false, move_guilds: 60, kill: true, ..CALM };
     COUNTS.into_iter().for_each(|counts| run(25, counts, may));
+}
+
+#[test]
+fn guilds_that_are_away_in_one_set_alone() {
+    let may = May { equal: false, outages: true, call_off: true, kill: true, ..CALM };
+    COUNTS.into_iter().for_each(|counts| run(25, counts, may));
+}
+
+/// But that sessions are resumed and sets are read slowly: where the guild is away on the side that delivers alone,
+/// GUILD_CREATE of that side is then older than what the other one brought.
+#[test]
+fn guilds_that_are_away_in_one_set_alone_and_everything_else() {
+    let may = May { outages: true, go_away: false, lag: false, ..ALL };
+    COUNTS.into_iter().for_each(|counts| run(20, counts, may));
 }
 
 /// They hardly do anything else, and one set is far behind the other.

@@ -1,6 +1,6 @@
 //! Two sets of sessions: what Discord sends to each, when it arrives, and what lies in its ring.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mixcord_cache::overlap::{PRIVATE, Side};
 
@@ -47,6 +47,9 @@ pub(crate) struct Sets {
     pub(crate) now: u64,
     /// How much later than another a session may receive something.
     pub(crate) delay_max: u64,
+    /// Guilds that are away in one set alone, and whether there are such.
+    pub(crate) out: BTreeSet<(Side, u64)>,
+    pub(crate) has_outages: bool,
 }
 
 impl Sets {
@@ -62,7 +65,7 @@ impl Sets {
         let of = |side: Side| (0..counts[side as usize]).map(move |shard| (side, shard));
         let all = Side::BOTH.into_iter().flat_map(of);
         let sessions = all.map(|key| (key, session.clone())).collect();
-        Self { counts, sessions, now, delay_max }
+        Self { counts, sessions, now, delay_max, out: BTreeSet::new(), has_outages: false }
     }
 
     pub(crate) fn shard_of(&self, side: Side, guild: u64) -> u16 {
@@ -76,6 +79,13 @@ impl Sets {
 
     /// Discord tells a guild's session of a side.
     pub(crate) fn tell(&mut self, side: Side, guild: u64, said: Said, random: &mut Random) {
+        let was_out = match said {
+            Said::Event { .. } => self.out.contains(&(side, guild)),
+            _ => self.out.remove(&(side, guild)),
+        };
+        if was_out && matches!(said, Said::Event { .. } | Said::Deleted { is_outage: true, .. }) {
+            return;
+        }
         let shard = self.shard_of(side, guild);
         let (now, delay_max) = (self.now, self.delay_max);
         let session = self.sessions.get_mut(&(side, shard)).expect("a session");
@@ -83,6 +93,28 @@ impl Sets {
             let delay = session.delay + random.below(delay_max / 2 + 1);
             session.send(guild, now + delay, Record::Of(guild, said));
         }
+    }
+
+    /// A guild is away in one set alone, while the other has it.
+    pub(crate) fn go_out(&mut self, side: Side, guild: u64, joined: u64, random: &mut Random) {
+        let other = side.other();
+        let runs = |side| self.is_up((side, self.shard_of(side, guild)));
+        if runs(side) && runs(other) && !self.is_out(guild) {
+            self.tell(side, guild, Said::Deleted { is_outage: true, joined }, random);
+            self.out.insert((side, guild));
+        }
+    }
+
+    /// Those that are away in one set alone are back.
+    pub(crate) fn come_back(&mut self, world: &World, random: &mut Random) {
+        for (side, guild) in self.out.clone() {
+            self.tell(side, guild, world.created(guild), random);
+        }
+    }
+
+    /// Whether a guild is away in one set alone.
+    pub(crate) fn is_out(&self, guild: u64) -> bool {
+        Side::BOTH.into_iter().any(|side| self.out.contains(&(side, guild)))
     }
 
     /// A session begins; `was_lost`: a gap comes first.
@@ -103,9 +135,20 @@ impl Sets {
         }
         session.send(PRIVATE, at, ready);
         for id in ids {
+            self.out.remove(&(key.0, id));
             if id != PRIVATE && world.guilds[&id].is_there() {
                 let later = at + random.below(delay_max / 2 + 1);
-                session.send(id, later, Record::Of(id, world.created(id)));
+                let is_out = self.has_outages
+                    && key.0 == Side::New
+                    && !self.out.contains(&(Side::Old, id))
+                    && random.one_in(3);
+                let said = if is_out {
+                    self.out.insert((key.0, id));
+                    Said::Deleted { is_outage: true, joined: world.guilds[&id].joined }
+                } else {
+                    world.created(id)
+                };
+                session.send(id, later, Record::Of(id, said));
             }
         }
     }
