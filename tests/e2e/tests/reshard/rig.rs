@@ -239,8 +239,9 @@ impl Rig {
 
     /// The command ends well, and says that it is over.
     pub(crate) fn done(&self, command: Program, to: u16) -> Result<()> {
-        let exit = command.wait(DEADLINE)?;
+        let exit = command.wait(DEADLINE);
         let status = self.status()?;
+        let exit = exit.with_context(|| format!("status: {status}"))?;
         ensure!(exit.code == Some(0), "{exit:?}; status: {status}");
         ensure!(status["stage"] == "done" && status["to"] == to, "{status}");
         ensure!(status["under_way"] == false, "{status}");
