@@ -145,7 +145,17 @@ stage_package() {
 stage_units() { packaging/check.sh; }
 # The Debian package, made of what was built for the tests: installed, run, upgraded and purged in a root of its own.
 stage_deb() { packaging/debian/check.sh; }
-stage_e2e() { MIXCORD_TEST_WITHOUT_NATS=1 tests_of IN mixcord-e2e mixcord-pipeline; }
+stage_e2e() {
+    MIXCORD_TEST_WITHOUT_NATS=1 tests_of IN mixcord-e2e mixcord-pipeline || return 1
+    [ "$full" = 1 ] || return 0
+    # More scenes of a changing shard count.
+    if [ "$runner" = nextest ]; then
+        run_tests --all-targets --run-ignored only \
+            -E "package(mixcord-e2e) & binary(reshard) - test(guilds_are_away_in_one_set_alone)"
+    else
+        run_tests -p mixcord-e2e --test reshard -- --ignored --skip guilds_are_away_in_one_set_alone
+    fi
+}
 # Two machines with a real nats-server between them.
 stage_cluster() {
     . scripts/lib/nats.sh

@@ -24,12 +24,14 @@ fn from_three_to_two() -> Result<()> {
 }
 
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn from_sixteen_to_seventeen() -> Result<()> {
     changes(&Plan { shards: 16, guilds: 40, members: 10, rate: 400, ..Plan::default() }, 17)
 }
 
 /// Guilds overtake each other in both sets, and the old one is told first, the new one last.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn sessions_of_different_pace_and_order() -> Result<()> {
     let world = ["--set", "shards=2,delay=0..60", "--set", "shards=3,delay=20..150"];
     changes(&Plan { world: &world, ..Plan::default() }, 3)
@@ -37,6 +39,7 @@ fn sessions_of_different_pace_and_order() -> Result<()> {
 
 /// The new set is told first.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn the_old_sessions_lag() -> Result<()> {
     let world = ["--set", "shards=2,delay=40..150", "--set", "shards=3,delay=0..20"];
     changes(&Plan { world: &world, ..Plan::default() }, 3)
@@ -44,6 +47,7 @@ fn the_old_sessions_lag() -> Result<()> {
 
 /// Hardly anything else happens than events that are equal in a row.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn equal_events_in_a_row() -> Result<()> {
     let world = ["--set", "shards=2,delay=0..60", "--set", "shards=3,delay=0..60"];
     changes(&Plan { mix: "equal=20,message=5", world: &world, ..Plan::default() }, 3)
@@ -51,6 +55,7 @@ fn equal_events_in_a_row() -> Result<()> {
 
 /// Some events either set alone is told: each comes, once.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn events_that_one_set_alone_is_told() -> Result<()> {
     // Of equal ones nobody could say which either set was told.
     let mix = WORLD.replace("equal=60", "equal=0");

@@ -28,11 +28,13 @@ fn killed(seed: u64, shards: u16, to: u16) -> Result<()> {
 }
 
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn by_chance_from_two_to_three() -> Result<()> {
     killed(21, 2, 3)
 }
 
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn by_chance_from_three_to_two() -> Result<()> {
     killed(22, 3, 2)
 }
@@ -72,6 +74,7 @@ fn at_each_stage_the_consumer_first() -> Result<()> {
 
 /// All three at once, in the midst of it.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn all_at_once() -> Result<()> {
     let mut rig = Rig::start(&Plan::default())?;
     let command = rig.ask(&["--to", "3"])?;

@@ -30,6 +30,7 @@ fn ends_with(exit: &Exit, code: i32, why: &str) -> Result<()> {
 
 /// Before the first guild changes sides it is as if nothing had been, and may be tried again.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn called_off_and_tried_again() -> Result<()> {
     let rig = Rig::start(&slowly())?;
     let command = rig.ask(&["--to", "3"])?;
@@ -65,6 +66,7 @@ fn called_off_for_good() -> Result<()> {
 
 /// A second one meanwhile is refused, and the first goes on; once guilds were cut there is no way back.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn a_second_one_meanwhile_and_a_call_off_too_late() -> Result<()> {
     let rig = Rig::start(&Plan { mix: STEADY, ..Plan::default() })?;
     // Of one guild the new set says nothing for a while.
@@ -98,6 +100,7 @@ fn a_budget_that_is_too_small() -> Result<()> {
 
 /// Half way nothing is left of the budget: what runs goes on until there is, and so does the change.
 #[test]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn a_budget_that_is_spent_half_way() -> Result<()> {
     let rig = Rig::start(&slowly())?;
     rig.fake.post("/fake/bot?remaining=4&reset_after=8000")?;
