@@ -211,7 +211,7 @@ stage_clients() {
 }
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
-    local seconds=$((full ? 300 : 15))
+    local seconds=$((full ? 300 : 6))
     # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
     cargo test -p mixcord-cache --features kill-points --test kill_points --test beside_kills -- \
         --test-threads=1 &&
