@@ -4,6 +4,7 @@
 //! race to ThreadSanitizer. Observers race by design (they look at `reserved` afterwards) and are left
 //! out there; loom has them.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -39,6 +40,10 @@ struct World {
     barriers: Arc<AtomicBool>,
 }
 
+thread_local! {
+    static HOLDS_TABLE: Cell<bool> = const { Cell::new(false) };
+}
+
 #[derive(Debug)]
 struct Held(u64, Arc<[AtomicBool]>);
 
@@ -67,6 +72,7 @@ impl Environment for World {
         Ok(free.then(|| Box::new(Held(byte, Arc::clone(&self.held))) as Life))
     }
     fn with_table(&self, patience: Duration, change: &mut dyn FnMut()) -> io::Result<bool> {
+        assert!(!HOLDS_TABLE.get(), "who waits for a lock of its own waits for ever");
         let guard = loop {
             match self.hold(locks::TABLE)? {
                 None if !patience.is_zero() => thread::yield_now(),
@@ -75,7 +81,9 @@ impl Environment for World {
         };
         let held = guard.is_some();
         if held {
+            HOLDS_TABLE.set(true);
             change();
+            HOLDS_TABLE.set(false);
         }
         Ok(held)
     }

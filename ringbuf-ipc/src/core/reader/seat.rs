@@ -48,9 +48,23 @@ pub(crate) struct Seat {
 }
 
 impl Drop for Seat {
-    /// Leaves the group: an ephemeral one ends with its last member.
     fn drop(&mut self) {
-        if self.process != process() {
+        let core = Arc::clone(&self.core);
+        // Without the lock the group is only found deserted later, when its space is needed.
+        self.leave(|end| drop(core.environment.with_table(patience::LEAVING, end)));
+    }
+}
+
+impl Seat {
+    /// Leaves a seat that was just taken, by who holds the lock on the group table still.
+    pub(crate) fn leave_locked(mut self) {
+        self.leave(|end| end());
+    }
+
+    /// Leaves the group, once: an ephemeral one ends with its last member. `locked` runs what it is given with the lock
+    /// on the group table held.
+    fn leave(&mut self, locked: impl FnOnce(&mut dyn FnMut())) {
+        if self.life.is_none() || self.process != process() {
             return;
         }
         let core = &self.core;
@@ -58,9 +72,7 @@ impl Drop for Seat {
         core.memory.store(bell, 0, Ordering::Relaxed);
         self.life = None;
         let now_ms = core.environment.now_ns() / 1_000_000;
-        let mut change = || groups::end_if_deserted(core, self.group, self.state, now_ms);
-        // Without the lock the group is only found deserted later, when its space is needed.
-        let _ = core.environment.with_table(patience::LEAVING, &mut change);
+        locked(&mut || groups::end_if_deserted(core, self.group, self.state, now_ms));
         fence(Ordering::SeqCst);
         core.wake_group(self.group);
     }

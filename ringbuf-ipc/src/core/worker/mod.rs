@@ -157,19 +157,24 @@ impl Worker {
             let floor = core.group_floor(index).min(core.tail());
             let neighbours = Neighbours::new(core, index, member);
             seat.skip_unwanted(terms.tags.as_ref(), floor, &neighbours);
-            let held = core.environment.hold_within(locks::succession(index), patience::LEAVING)?;
-            let Some(held) = held else { return Err(JoinError::Busy) };
+            let patience = patience::LEAVING;
+            let held = match core.environment.hold_within(locks::succession(index), patience) {
+                Ok(Some(held)) => held,
+                outcome => {
+                    seat.leave_locked();
+                    return Err(outcome.err().map_or(JoinError::Busy, JoinError::Io));
+                }
+            };
             seat.reclaim_from_predecessor(floor, &neighbours);
             let share = Share::new(core, sticky);
             share.release_predecessor(&seat);
             drop(held);
             let damage = file_damage(core, index);
             let post = Post::new(seat, terms.attempts);
-            match post.reclaim_asides_of_predecessor(&neighbours) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(JoinError::Busy);
-                }
-                other => other?,
+            if let Err(error) = post.reclaim_asides_of_predecessor(&neighbours) {
+                post.seat.leave_locked();
+                let is_busy = error.kind() == io::ErrorKind::WouldBlock;
+                return Err(if is_busy { JoinError::Busy } else { error.into() });
             }
             post.seat.sit_down(bell);
             share.enter(&post.seat);

@@ -10,7 +10,8 @@ use super::{Worker, WorkerTerms};
 use crate::core::Core;
 use crate::core::errors::JoinError;
 use crate::core::group_spec::{GroupSpec, Order, Start};
-use crate::core::groups;
+use crate::core::groups::{self, state};
+use crate::core::locks;
 use crate::core::stress_tests::{KEYS, RECORDS, payload, produce, ring};
 
 const MEMBERS: u64 = 3;
@@ -107,4 +108,19 @@ fn workers_handle_every_record_once_and_one_of_a_key_at_a_time() {
 #[test]
 fn workers_of_a_sticky_group_do_the_same() {
     share(&GroupSpec::durable("g").from(Start::Earliest).any_order(Order::Key).sticky());
+}
+
+/// Who takes from a group's dead holds that lock for moments, and may be stopped in one of them.
+#[test]
+fn who_cannot_join_now_leaves_nothing_behind() {
+    let core = ring(4);
+    let spec = GroupSpec::ephemeral("e").any_order(Order::Key);
+    let terms = WorkerTerms { attempts: 0, once: false, key: None, tags: None };
+    let held = core.environment.hold(locks::succession(0)).unwrap().expect("nobody has it");
+    let joined = Worker::join(&core, &spec, None, terms);
+    assert!(matches!(joined, Err(JoinError::Busy)));
+    assert!(!core.is_alive(0, 0));
+    assert_eq!(state::of(core.group_state(0)), state::FREE, "its last member left");
+    drop(held);
+    drop(join(&core, &spec));
 }
