@@ -47,6 +47,7 @@ pub(crate) fn run(effort: Effort, rate: Option<u32>, report: &mut Report) -> Res
         guilds: u32::from(from) * 10 + 80,
         rate: rate.unwrap_or(RATE),
         calm: plan.calm,
+        window: None,
     };
     let changes: Vec<Change> = plan.counts.iter().map(change).collect();
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); changes.len()];

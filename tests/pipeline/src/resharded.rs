@@ -35,6 +35,8 @@ pub struct Change {
     pub rate: u32,
     /// How long events flow before it: what is used anyway.
     pub calm: Duration,
+    /// How long one of the two sets of sessions is waited for, where that is to be another time than usual.
+    pub window: Option<Duration>,
 }
 
 /// What one change took.
@@ -114,7 +116,10 @@ impl Rig {
         let url = server.line("listening on ")?;
         let pace = Pace::Balanced;
         let instance = Instance(mixcord::next_instance());
-        let cache = mixcord::cache(place, &instance.0, Store::Whole, pace)?;
+        let window =
+            change.window.map(|window| format!("--reshard-window={}ms", window.as_millis()));
+        let options = window.as_slice();
+        let cache = mixcord::cache_with(place, &instance.0, Store::Whole, pace, options)?;
         let mut consumer = mixcord::consumer(place, &instance.0, Take::Run, 0, pace)?;
         consumer.line("joined")?;
         let (encoding, compression) = (Encoding::Etf, Compression::Zstd);
@@ -136,7 +141,8 @@ impl Rig {
         let (begun, at_first) = (Instant::now(), self.usage()?);
         sleep(change.calm);
         let (calm_s, before) = (begun.elapsed().as_secs_f64(), self.usage()?);
-        let pause_before_ms = ms(self.counts(Question::Reset)?.pause_ns);
+        let pause_before_ms = ms(self.counts(Question::Counts)?.pause_ns);
+        self.counts(Question::Reset)?;
         let private_before = self.private_bytes()?;
 
         let mut private_most = private_before.clone();

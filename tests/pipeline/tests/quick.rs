@@ -104,7 +104,8 @@ fn what_a_change_of_the_shard_count_costs_is_measured() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = Place::new(&programs(), folder.path());
     let calm = Duration::from_secs(1);
-    let change = Change { from: 1, to: 2, guilds: 4, rate: 300, calm };
+    let window = Some(Duration::from_secs(10));
+    let change = Change { from: 1, to: 2, guilds: 4, rate: 300, calm, window };
     let run = resharded::run(&place, change).expect("measured");
     assert!(
         0.0 < run.sessions_s && run.sessions_s <= run.cut_s && run.cut_s <= run.whole_s,

@@ -159,8 +159,19 @@ pub(crate) fn gateway(
 }
 
 pub(crate) fn cache(place: &Place, instance: &str, store: Store, pace: Pace) -> Result<Process> {
+    cache_with(place, instance, store, pace, &[])
+}
+
+/// The same with some options more.
+pub(crate) fn cache_with(
+    place: &Place,
+    instance: &str,
+    store: Store,
+    pace: Pace,
+    options: &[String],
+) -> Result<Process> {
     let mut command = program(place, "cache", "mixcord-cache", pace);
-    command.args(["--instance", instance, "--log-level", "warn"]);
+    command.args(["--instance", instance, "--log-level", "warn"]).args(options);
     match store {
         Store::Whole => &mut command,
         Store::WithoutMessages => command.args(["--no-cache", "messages"]),
