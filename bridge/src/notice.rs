@@ -109,7 +109,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// The folder of the file. Gone with it, unless the other end runs here, too.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {

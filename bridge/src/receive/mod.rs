@@ -5,6 +5,7 @@ mod lane;
 mod mirror;
 mod origin;
 mod report;
+mod sole;
 mod takeover;
 mod taking;
 
@@ -77,6 +78,10 @@ pub(crate) async fn run(
     if options.feeds.len() > usize::from(RING_GROUPS) {
         return Err(wrong(format!("--feeds: a shard ring has room for {RING_GROUPS} groups")));
     }
+    let _sole = tokio::select! {
+        sole = sole::sole(&instance) => sole?,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
     // A broker that is away is waited for; a service manager would give up.
     service.ready();
     service.status("waits for the broker");

@@ -188,7 +188,7 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let path = topology::takeover_socket(&setting.instance);
-    // Of another process that receives other shards into the same instance: it is asked then.
+    // Of a process of the release before, which let others receive into its instance: it is asked then.
     if packets::listens(Path::new(&path)) {
         tracing::info!("another mixcord-bridge receive answers the gateways here");
         return Ok(());
