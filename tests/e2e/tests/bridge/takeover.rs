@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use super::*;
 
 const SHARDS: &str = "0..1/2";
@@ -76,6 +78,43 @@ impl Standby {
         })
     }
 
+    /// Waits until that machine's gateway stands by while the lease is `holder`'s; gives the generation of that.
+    fn until_standby(&self, stack: &Stack, holder: &Stack) -> Result<u64> {
+        let mut generation = 0;
+        until("the standby to be seen", DEADLINE, || {
+            let Ok(bridge) = seen(stack, "receive") else { return false };
+            let (stream, gateway) = (&bridge["streams"][0], &bridge["gateways"][0]);
+            generation = stream["lease"]["generation"].as_u64().unwrap_or(0);
+            let writer = stream["writer"].as_str().unwrap_or_default();
+            let is_holders = writer.starts_with(&format!("{} on ", holder.instance()));
+            let shards = [&gateway["first"], &gateway["last"], &gateway["count"]];
+            bridge["role"] == "standby"
+                && gateway["state"] == "standby"
+                && shards == [0, 1, 2]
+                && stream["lease"]["state"] == "held"
+                && is_holders
+                && generation > 0
+        })
+        .map_err(|error| error.context(format!("{:?}", seen(stack, "receive"))))?;
+        Ok(generation)
+    }
+
+    /// Waits until that machine has the lease and its gateway runs by it; gives the generation.
+    fn until_holder(&self, stack: &Stack) -> Result<u64> {
+        let mut generation = 0;
+        until("the holder to be seen", DEADLINE, || {
+            let Ok(bridge) = seen(stack, "send") else { return false };
+            let lease = &bridge["streams"][0]["lease"];
+            generation = lease["generation"].as_u64().unwrap_or(0);
+            bridge["role"] == "holder"
+                && bridge["gateways"][0]["state"] == "holder"
+                && lease["own"] == true
+                && generation > 0
+        })
+        .map_err(|error| error.context(format!("{:?}", seen(stack, "send"))))?;
+        Ok(generation)
+    }
+
     /// Waits until the standby has the sessions, and gives for how long they were nobody's.
     fn until_resumed(&self, there: &mut Follower, died: Instant) -> Result<Duration> {
         until("the standby to resume every session", DEADLINE, || {
@@ -105,6 +144,13 @@ impl Standby {
     }
 }
 
+/// What `mixcord ls` says of one end of a machine's bridge.
+fn seen(stack: &Stack, end: &str) -> Result<Value> {
+    let listing = stack.ls()?;
+    let bridges = listing["bridges"].as_array().cloned().unwrap_or_default();
+    bridges.into_iter().find(|bridge| bridge["end"] == end).with_context(|| listing.to_string())
+}
+
 #[test]
 fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<()> {
     // What a heartbeat has acknowledged is gone at Discord, perhaps.
@@ -122,6 +168,8 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     until("the standby to stand by", DEADLINE, || {
         standby.gateway.stderr().contains("standing by to take them over")
     })?;
+    let before = machines.until_holder(a)?;
+    ensure!(machines.until_standby(b, a)? == before, "both see one generation");
     on_b.read_until(BEFORE, DEADLINE)?;
     ensure!(standby.is_running(), "{}", standby.send.stderr());
     old.kill()?;
@@ -130,6 +178,8 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     ensure!(without < Duration::from_secs(40), "{without:?}");
     machines.compare(&mut on_b)?;
     machines.compare(&mut on_c)?;
+    let after = machines.until_holder(b)?;
+    ensure!(after > before, "{after} after {before}");
     let identities = |stack| -> Result<BTreeSet<_>> { Ok(origins(stack)?.into_iter().collect()) };
     let (on_b, on_c) = (identities(b)?, identities(c)?);
     let of_events =
