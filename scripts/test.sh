@@ -212,14 +212,25 @@ stage_clients() {
 # What ordinary tests cannot show: every interleaving, every kill point, hostile bytes, data races.
 stage_proofs() {
     local seconds=$((full ? 300 : 6))
-    # One at a time, for the reason that ringbuf-ipc/prove.sh gives.
-    cargo test -p mixcord-cache --features kill-points --test kill_points --test beside_kills -- \
-        --test-threads=1 &&
-        cargo test -p mixcord --features kill-points --test stage_kills &&
-        table/prove.sh loom && table/prove.sh kill &&
-        RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh all &&
-        event/fuzz/run.sh "$seconds" && recording/fuzz/run.sh "$seconds" &&
-        { [ "$full" = 0 ] || RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak; }
+    kill_points &&
+        table/prove.sh loom && ringbuf-ipc/prove.sh loom && ringbuf-ipc/prove.sh tsan && ringbuf-ipc/prove.sh asan &&
+        RING_FUZZ_SECONDS=$seconds ringbuf-ipc/prove.sh fuzz &&
+        event/fuzz/run.sh "$seconds" && recording/fuzz/run.sh "$seconds" || return 1
+    [ "$full" = 1 ] || return 0
+    table/prove.sh tsan && table/prove.sh asan && TABLE_FUZZ_SECONDS=$seconds table/prove.sh fuzz &&
+        RING_SOAK_SECONDS=600 ringbuf-ipc/prove.sh soak
+}
+# A process killed after every one of its shared stores, in every role: all crates' at once, so that dependencies are
+# built for nobody anew.
+kill_points() {
+    local tests=(--test kill_points --test beside_kills --test stage_kills --features)
+    tests+=("$(printf '%s/kill-points,' mixcord-ring mixcord-table mixcord-cache)mixcord/kill-points")
+    if [ "$runner" = nextest ]; then
+        run_tests "${tests[@]}"
+    else
+        # One at a time: a starting child holds its parent's locks for a moment.
+        run_tests "${tests[@]}" -- --test-threads=1
+    fi
 }
 
 run_stages "${wanted[@]:-fmt lint deny other msrv build doc test fresh package units deb e2e cluster web clients proofs}"

@@ -28,12 +28,10 @@ kill_points() {
 }
 
 # fuzz FOLDER TARGET SECONDS: arbitrary bytes, under AddressSanitizer.
-fuzz() {
-    cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
-    # A whole path: cargo-fuzz runs in its own directory.
-    mkdir -p "$target/fuzz"
-    CARGO_TARGET_DIR="$(cd "$target/fuzz" && pwd)"
-    export CARGO_TARGET_DIR
-    (cd "$1" && RUSTC_BOOTSTRAP=1 cargo fuzz run "$2" --target "$triple" -- \
-        -max_total_time="$3" -timeout=20 -rss_limit_mb=2048)
-}
+fuzz() (
+    cd "$1"
+    . ../../scripts/lib/fuzz.sh
+    build_fuzzers address
+    # Longer ones say no more of a segment, and take longer.
+    longest=4096 run_fuzzers "$3" "$2"
+)
