@@ -194,12 +194,8 @@ mod tests {
         notice.lane(lane(2), Lag { behind: 0, since_ms: 100 });
         notice.stream("s", 5, 10);
         let claim = Claim { writer: 4, place: "prod on a".to_owned(), ..Claim::default() };
-        let view = |stream, still_ms| View {
-            stream,
-            claim: &claim,
-            standing: Standing::Held,
-            still_ms,
-        };
+        let view =
+            |stream, still_ms| View { stream, claim: &claim, standing: Standing::Held, still_ms };
         notice.leases(4, [view("s", 6), view("another", 8)].into_iter());
         notice.gateways(vec![GatewayFigures::default()]);
         notice.under_way("s", 7);
@@ -207,12 +203,14 @@ mod tests {
         let mut figures = BridgeFigures::default();
         notice.fill(&mut figures, 1_000);
         let BridgeFigures { leases, gateways, .. } = &figures;
-        let held =
-            LeaseFigures { state: "held".to_owned(), own: true, generation: 0, still_ms: 6 };
+        let held = LeaseFigures { state: "held".to_owned(), own: true, generation: 0, still_ms: 6 };
         assert_eq!((&**leases, gateways.len()), (&[held][..], 1), "of its stream, in its place");
         let BridgeFigures { shards, behind, behind_ms, under_way, again, streams, .. } = figures;
         assert_eq!((shards, behind, behind_ms, under_way, again), (3, 7, 300, 7, 1));
         assert_eq!(streams.len(), 1, "of others nothing is known");
-        assert_eq!((&*streams[0].writer, streams[0].bytes, streams[0].bytes_max), ("prod on a", 5, 10));
+        assert_eq!(
+            (&*streams[0].writer, streams[0].bytes, streams[0].bytes_max),
+            ("prod on a", 5, 10)
+        );
     }
 }

@@ -190,8 +190,7 @@ fn lease_text(stream: &StreamStatus, style: Style) -> String {
         None => return style.dim(&format!("written by {writer}")),
         Some(lease) => lease,
     };
-    let generation =
-        lease.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
+    let generation = lease.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
     let still = span(Duration::from_secs_f64(lease.still_seconds.max(0.0)));
     match &*lease.state {
         "held" if lease.own => format!("its own lease ({writer}){generation}"),

@@ -587,11 +587,8 @@ fn ls_and_top_show_who_has_the_lease_and_who_stands_by() {
         assert_eq!(shown["gateways"], json!([gateway]));
     }
     // Of a bridge of the release before.
-    let before = BridgeFigures {
-        leases: vec![],
-        gateways: vec![],
-        ..figures("send", ("", false, ""))
-    };
+    let before =
+        BridgeFigures { leases: vec![], gateways: vec![], ..figures("send", ("", false, "")) };
     bridge.says(&before);
     let shown = text(&run(&rig, &["ls"]).stdout);
     assert!(shown.contains("written by prod on a"), "{shown}");

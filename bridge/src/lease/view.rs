@@ -84,9 +84,8 @@ mod tests {
 
     #[test]
     fn a_claim_is_held_until_it_ends_or_its_term_is_over() {
-        let lane = |shard, since| {
-            (Lane { shard, count: 2 }, ClaimedLane { log: 1, since, written: true })
-        };
+        let lane =
+            |shard, since| (Lane { shard, count: 2 }, ClaimedLane { log: 1, since, written: true });
         let mut entries = BTreeMap::new();
         let claim = Claim { lanes: [lane(0, 7), lane(1, 5)].into(), ..Claim::default() };
         entries.insert("s".to_owned(), Entry { revision: 1, claim });

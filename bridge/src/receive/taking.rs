@@ -159,9 +159,11 @@ impl Taker {
             now.why = "whether the machine that runs its shards lives is looked at".to_owned();
         }
         now.wish = Some((shards, Instant::now()));
-        let Some(lanes) = now.known.as_ref().filter(|known| {
-            known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane))
-        }) else {
+        let Some(lanes) = now
+            .known
+            .as_ref()
+            .filter(|known| known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane)))
+        else {
             self.asking.told(shards, State::Standby, &now.why);
             return Answer::Wait { ms: AGAIN_MS, why: Some(now.why.clone()) };
         };

@@ -75,7 +75,8 @@ impl Judge<'_> {
         for gateway in bridge.gateways.iter().filter(|gateway| gateway.is_standby()) {
             let GatewayStatus { first, last, count, why, .. } = gateway;
             // Streams are named by the first of their shards.
-            let named = |stream: &&StreamStatus| stream.first_shard().is_some_and(|of| of.1 == *count);
+            let named =
+                |stream: &&StreamStatus| stream.first_shard().is_some_and(|of| of.1 == *count);
             let is_within = |stream: &&StreamStatus| {
                 stream.first_shard().is_some_and(|of| (*first..=*last).contains(&of.0))
             };
