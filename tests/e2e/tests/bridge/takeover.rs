@@ -190,10 +190,12 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     ensure!(on_b == on_c, "an event is the same everywhere");
     ensure!(of_events(&on_b).len() == 4, "each shard has the log of before, and its own");
     // The machine comes back, as a service manager starts it.
-    let again = machines.machine(a)?;
-    let exit = again.gateway.wait(DEADLINE)?;
+    let Machine { gateway, send, .. } = machines.machine(a)?;
+    let exit = gateway.wait(DEADLINE)?;
     ensure!(exit.code == Some(78) && exit.stderr.contains("sends stream"), "{exit:?}");
     ensure!(standby.is_running());
+    // Until it is gone it tells every gateway the same.
+    send.wait(DEADLINE)?;
     // And once more, while the standby is started anew.
     standby.gateway.terminate(DEADLINE)?;
     standby.send.terminate(DEADLINE)?;
