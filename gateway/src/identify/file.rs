@@ -297,8 +297,13 @@ mod tests {
         let quick = Rules { max_concurrency: 2, spacing: Duration::ZERO, total: 1_000 };
         let permit = granted(&first, 0, &quick);
         assert!(matches!(refused(&second, 2, &quick), Claim::Wait(_)));
+        let look = |shard| second.look(Wish { shard, ..Wish::default() }, &quick).expect("works");
+        assert_eq!((look(1), look(2)), (Claim::Granted, HELD));
         granted(&second, 1, &quick);
         drop(permit);
+        let stopped = Flock::lock(open(&first.path).expect("there"), FlockArg::LockExclusive);
+        assert_eq!(look(2), HELD, "the book is");
+        drop(stopped);
         granted(&second, 2, &quick);
         let slow = Rules { spacing: Duration::from_secs(3_600), ..quick };
         let permit = granted(&first, 0, &quick);
