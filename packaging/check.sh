@@ -27,9 +27,9 @@ systemd() {
     # Manual pages are the package's, not this tree's.
     systemd-analyze verify --man=no --root="$root" mixcord.target mixcord-gateway.service \
         mixcord-cache.service mixcord-monitor.service mixcord-consumer@my-bot.service \
-        mixcord-proxy.service mixcord-bridge@send.service mixcord-bridge@receive.service
+        mixcord-standby.service mixcord-proxy.service mixcord-bridge@send.service mixcord-bridge@receive.service
     # 10 is a service that may do everything.
-    for unit in mixcord-gateway mixcord-cache mixcord-monitor mixcord-proxy mixcord-bridge@send; do
+    for unit in mixcord-gateway mixcord-standby mixcord-cache mixcord-monitor mixcord-proxy mixcord-bridge@send; do
         systemd-analyze security --offline=yes --root="$root" --threshold=16 "$unit.service" > "$work/security" ||
             { cat "$work/security"; return 1; }
         tail -1 "$work/security"

@@ -11,11 +11,14 @@
 //! thirds of the term. So the old one is silent before a new one begins, as long as clocks run equally fast, and count the time in
 //! which a machine sleeps.
 
+mod view;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::Lane;
+pub use view::{Standing, View};
 
 /// After so many milliseconds without a renewal a claim is anybody's.
 pub const TERM_MS: u64 = 12_000;
@@ -149,13 +152,9 @@ impl Changes {
         now_ms: u64,
         entries: &'a BTreeMap<String, Entry>,
     ) -> impl Iterator<Item = (&'a String, &'a Claim)> {
-        let lives = move |stream: &String, entry: &Entry| {
-            let since_ms = self.seen.get(stream).map_or(now_ms, |(_, since_ms)| *since_ms);
-            !entry.claim.ended && now_ms.saturating_sub(since_ms) < TERM_MS
-        };
         entries
             .iter()
-            .filter(move |(stream, entry)| lives(stream, entry))
+            .filter(move |(stream, entry)| self.standing(now_ms, stream, entry) == Standing::Held)
             .map(|(stream, entry)| (stream, &entry.claim))
     }
 

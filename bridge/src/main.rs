@@ -1,5 +1,6 @@
 //! The process `mixcord-bridge`: shard rings to NATS JetStream, and back.
 
+mod asking;
 mod broker;
 mod clock;
 mod copying;

@@ -8,8 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::Client;
 use async_nats::connection::State;
+use mixcord_bridge::lease::View;
 use mixcord_bridge::names::Lane;
-use mixcord_event::bridge::{BridgeFigures, STREAMS_MAX, StreamFigures};
+use mixcord_event::bridge::{
+    BridgeFigures, GatewayFigures, LeaseFigures, STREAMS_MAX, StreamFigures,
+};
 use mixcord_event::topology;
 use mixcord_process::board::Board;
 use tokio::sync::watch;
@@ -26,7 +29,8 @@ pub(crate) struct Notice(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    streams: BTreeMap<String, StreamFigures>,
+    streams: BTreeMap<String, (StreamFigures, LeaseFigures)>,
+    gateways: Vec<GatewayFigures>,
     under_way: BTreeMap<String, u32>,
     lanes: BTreeMap<Lane, Lag>,
     again: u64,
@@ -50,7 +54,7 @@ impl Notice {
     /// A stream has so many bytes, of so many.
     pub(crate) fn stream(&self, name: &str, bytes: u64, bytes_max: i64) {
         let mut known = self.known();
-        let stream = known.stream(name);
+        let (stream, _) = known.stream(name);
         stream.bytes = bytes;
         stream.bytes_max = u64::try_from(bytes_max).unwrap_or(0);
     }
@@ -61,14 +65,25 @@ impl Notice {
         self.known().under_way.insert(name.to_owned(), messages);
     }
 
-    /// Who has the lease of each stream that is known here.
-    pub(crate) fn writers<'a>(&self, writers: impl Iterator<Item = (&'a String, &'a str)>) {
+    /// Who has the lease of each stream that is known here; this process claims as `own`.
+    pub(crate) fn leases<'a>(&self, own: u64, views: impl Iterator<Item = View<'a>>) {
         let mut known = self.known();
-        for (name, place) in writers {
-            if let Some(stream) = known.streams.get_mut(name) {
-                place.clone_into(&mut stream.writer);
+        for view in views {
+            if let Some((stream, lease)) = known.streams.get_mut(view.stream) {
+                view.claim.place.clone_into(&mut stream.writer);
+                *lease = LeaseFigures {
+                    state: view.standing.name().to_owned(),
+                    own: view.claim.writer == own,
+                    generation: view.generation().unwrap_or(0),
+                    still_ms: view.still_ms,
+                };
             }
         }
+    }
+
+    /// These gateways of this machine ask.
+    pub(crate) fn gateways(&self, gateways: Vec<GatewayFigures>) {
+        self.known().gateways = gateways;
     }
 
     /// What was under way is sent again, or reading begins again.
@@ -90,15 +105,18 @@ impl Notice {
         figures.behind_ms = oldest_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
         figures.under_way = known.under_way.values().sum();
         figures.again = known.again;
-        figures.streams = known.streams.values().take(STREAMS_MAX).cloned().collect();
+        let streams = known.streams.values().take(STREAMS_MAX).cloned();
+        (figures.streams, figures.leases) = streams.unzip();
+        figures.gateways.clone_from(&known.gateways);
     }
 }
 
 impl Known {
-    fn stream(&mut self, name: &str) -> &mut StreamFigures {
-        self.streams
-            .entry(name.to_owned())
-            .or_insert_with(|| StreamFigures { name: name.to_owned(), ..StreamFigures::default() })
+    fn stream(&mut self, name: &str) -> &mut (StreamFigures, LeaseFigures) {
+        self.streams.entry(name.to_owned()).or_insert_with(|| {
+            let stream = StreamFigures { name: name.to_owned(), ..StreamFigures::default() };
+            (stream, LeaseFigures::default())
+        })
     }
 }
 
@@ -109,7 +127,7 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// The folder of the file. Gone with it, unless the other end runs here, too.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -164,6 +182,8 @@ pub(crate) async fn put_up(
 
 #[cfg(test)]
 mod tests {
+    use mixcord_bridge::lease::{Claim, Standing};
+
     use super::*;
 
     #[test]
@@ -173,15 +193,24 @@ mod tests {
         notice.lane(lane(1), Lag { behind: 4, since_ms: 700 });
         notice.lane(lane(2), Lag { behind: 0, since_ms: 100 });
         notice.stream("s", 5, 10);
-        let place = "prod on a".to_owned();
-        notice.writers([(&"s".to_owned(), &*place), (&"another".to_owned(), "b")].into_iter());
+        let claim = Claim { writer: 4, place: "prod on a".to_owned(), ..Claim::default() };
+        let view =
+            |stream, still_ms| View { stream, claim: &claim, standing: Standing::Held, still_ms };
+        notice.leases(4, [view("s", 6), view("another", 8)].into_iter());
+        notice.gateways(vec![GatewayFigures::default()]);
         notice.under_way("s", 7);
         notice.again();
         let mut figures = BridgeFigures::default();
         notice.fill(&mut figures, 1_000);
+        let BridgeFigures { leases, gateways, .. } = &figures;
+        let held = LeaseFigures { state: "held".to_owned(), own: true, generation: 0, still_ms: 6 };
+        assert_eq!((&**leases, gateways.len()), (&[held][..], 1), "of its stream, in its place");
         let BridgeFigures { shards, behind, behind_ms, under_way, again, streams, .. } = figures;
         assert_eq!((shards, behind, behind_ms, under_way, again), (3, 7, 300, 7, 1));
         assert_eq!(streams.len(), 1, "of others nothing is known");
-        assert_eq!((&*streams[0].writer, streams[0].bytes, streams[0].bytes_max), (&*place, 5, 10));
+        assert_eq!(
+            (&*streams[0].writer, streams[0].bytes, streams[0].bytes_max),
+            ("prod on a", 5, 10)
+        );
     }
 }

@@ -125,7 +125,8 @@ pub(crate) struct ReceiveOptions {
     /// Where a copy of the state lies while another machine fetches it: a file without a name
     #[arg(long, value_name = "DIR", env = "MIXCORD_BRIDGE_COPY_DIR", default_value = COPY_DIR)]
     pub(crate) copy_dir: PathBuf,
-    /// Groups that are made with each ring, so that nothing is lost to who starts first
+    /// Groups that are made with each ring, so that nothing is lost to who starts first; bridge is left out, as what is
+    /// received is not sent again
     #[arg(long, value_name = "GROUP,GROUP", env = "MIXCORD_FEEDS", value_delimiter = ',', default_value = topology::CACHE_GROUP)]
     pub(crate) feeds: Vec<String>,
     /// Payload space of each shard's ring, a power of two

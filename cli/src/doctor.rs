@@ -15,9 +15,9 @@ use crate::terminal::{Style, bytes};
 pub(crate) const HELP: &str = "\
 Each finding is two lines: what is so, and what to type. It looks at the rings (who writes them, who holds them, \
 what cannot be read, what is left of other shard counts), the shards (connected, read, silent, identifies left), the \
-groups (empty, late, let go, damaged, dead letters), stages and proxies that do not run, the releases of the \
-programs, and the machine: /dev/shm, \
-permissions, limits, kernel, clock, what removes segments at a logout.\n\
+groups (empty, late, let go, damaged, dead letters), stages, proxies and bridges that do not run, a standby that \
+waits while nobody runs its shards, the releases of the programs, and the machine: /dev/shm, permissions, limits, \
+kernel, clock, what removes segments at a logout.\n\
 \n\
 Exit codes: 0 nothing is wrong, 1 there are warnings, 2 something is broken.";
 

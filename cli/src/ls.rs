@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use mixcord::operator::{
-    self, BridgeStatus, GroupStatus, HoldupStatus, Overview, PausesStatus, ProxiesStatus,
-    RingStatus, ShardStatus, StageStatus, span,
+    self, BridgeStatus, GatewayStatus, GroupStatus, HoldupStatus, Overview, PausesStatus,
+    ProxiesStatus, RingStatus, ShardStatus, StageStatus, StreamStatus, span,
 };
 
 use crate::report::ReportOptions;
@@ -69,7 +69,7 @@ fn table(listing: &Overview, style: Style) -> String {
         let _ = writeln!(out, "\n{}", proxies(&listing.proxies, style));
     }
     if !listing.bridges.is_empty() {
-        let _ = writeln!(out, "\n{}", bridges(&listing.bridges, style));
+        let _ = writeln!(out, "\n{}", bridges(&listing.bridges, style).join("\n"));
     }
     if let Some(reshard) = reshard(listing) {
         let _ = writeln!(out, "\n{}  {reshard}", style.bold("reshard"));
@@ -144,8 +144,8 @@ fn stage_line(stage: &StageStatus, rings: &[RingStatus], style: Style) -> String
     line
 }
 
-/// The bridges, one a line, and their streams.
-fn bridges(bridges: &[BridgeStatus], style: Style) -> String {
+/// The bridges, one a line, with their streams and the gateways that ask them.
+pub(crate) fn bridges(bridges: &[BridgeStatus], style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for bridge in bridges {
         let name = style.bold(&format!("bridge {}", bridge.end));
@@ -154,9 +154,10 @@ fn bridges(bridges: &[BridgeStatus], style: Style) -> String {
             (true, false) => style.red("no broker"),
             (true, true) => style.green("live"),
         };
+        let role = bridge.role.map(|role| format!("  {role}")).unwrap_or_default();
         let (shards, behind) = (thousands(bridge.shards.into()), thousands(bridge.behind));
         let mut line =
-            format!("{name}  {state}  {shards} shards of {}  {behind} behind", bridge.bot);
+            format!("{name}  {state}{role}  {shards} shards of {}  {behind} behind", bridge.bot);
         if bridge.behind > 0 && bridge.behind_seconds > 0.0 {
             let _ = write!(line, ", {:.1} s", bridge.behind_seconds);
         }
@@ -173,14 +174,48 @@ fn bridges(bridges: &[BridgeStatus], style: Style) -> String {
         lines.push(line);
         for stream in &bridge.streams {
             let (full, size) = (style.bar(stream.fullness(), 10), bytes(stream.bytes_max));
-            let writer = match &*stream.writer {
-                "" => style.dim("nobody is known to write it"),
-                writer => style.dim(&format!("written by {writer}")),
-            };
-            lines.push(format!("  {}  {full} of {size}  {writer}", stream.name));
+            let lease = lease_text(stream, style);
+            lines.push(format!("  {}  {full} of {size}  {lease}", stream.name));
         }
+        lines.extend(gateways(bridge, style));
     }
-    lines.join("\n")
+    lines
+}
+
+/// Who has the lease of a stream.
+fn lease_text(stream: &StreamStatus, style: Style) -> String {
+    let writer = &stream.writer;
+    let lease = match &stream.lease {
+        _ if writer.is_empty() => return style.dim("nobody is known to write it"),
+        None => return style.dim(&format!("written by {writer}")),
+        Some(lease) => lease,
+    };
+    let generation = lease.generation.map(|of| format!(", generation {of}")).unwrap_or_default();
+    let still = span(Duration::from_secs_f64(lease.still_seconds.max(0.0)));
+    match &*lease.state {
+        "held" if lease.own => format!("its own lease ({writer}){generation}"),
+        "held" => style.dim(&format!("lease of {writer}{generation}")),
+        "ended" => style.yellow(&format!("nobody's lease: {writer} stopped{generation}")),
+        _ => style.red(&format!("nobody's lease: {writer} was silent for {still}{generation}")),
+    }
+}
+
+/// The gateways that ask a bridge, one a line.
+pub(crate) fn gateways(bridge: &BridgeStatus, style: Style) -> impl Iterator<Item = String> {
+    // What one that was killed said of them is not how they are.
+    let asking = bridge.gateways.iter().filter(|_| bridge.alive);
+    asking.map(move |gateway| gateway_line(gateway, style))
+}
+
+fn gateway_line(gateway: &GatewayStatus, style: Style) -> String {
+    let GatewayStatus { first, last, count, why, .. } = gateway;
+    let text = match &*gateway.state {
+        "standby" => format!("standby: {why}"),
+        "holder" => "holder: begins sessions, and another machine may take over".to_owned(),
+        "waits" => style.red(&format!("begins no session: {why}")),
+        state => style.red(&format!("{state}: {why}")),
+    };
+    format!("  gateway {first}..{last}/{count}  {text}")
 }
 
 /// The proxies, one a line, and the sessions of their clients.

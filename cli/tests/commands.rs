@@ -5,14 +5,18 @@
 mod rig;
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use mixcord::Kind;
+use mixcord::event::bridge::{BridgeFigures, GatewayFigures, LeaseFigures, StreamFigures};
 use mixcord::event::figures::ShardFigures;
 use mixcord::event::presence::SetPresence;
 use mixcord::event::send::PresenceUpdate;
 use mixcord::event::status::ShardStatus;
+use mixcord::event::topology;
 use mixcord_ring::{Geometry, GroupSpec, Meta, Producer, Start};
 use rig::{Rig, until};
 use serde_json::{Value, json};
@@ -462,6 +466,132 @@ fn ls_and_top_show_how_each_shard_stands() {
     drop(producer);
     let shown = text(&run(&rig, &["ls"]).stdout);
     assert!(shown.contains("was connected") && !shown.contains("latency"), "{shown}");
+}
+
+/// What a bridge says of itself, while it lives.
+struct Bridge(PathBuf, Option<File>);
+
+impl Bridge {
+    fn new(rig: &Rig) -> Self {
+        let folder = PathBuf::from(topology::bridge_dir(&rig.instance));
+        fs::create_dir_all(&folder).expect("a folder");
+        Self(folder, None)
+    }
+
+    fn says(&mut self, figures: &BridgeFigures) {
+        let path = self.0.join("one");
+        self.1 = None;
+        fs::write(&path, figures.encode("mixcord-bridge 0.1.0")).expect("written");
+        let file = File::open(path).expect("a file");
+        file.lock().expect("nobody else's");
+        self.1 = Some(file);
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn ls_and_top_show_who_has_the_lease_and_who_stands_by() {
+    let rig = Rig::new();
+    let mut bridge = Bridge::new(&rig);
+    let figures = |end: &str, (lease, own, gateway): (&str, bool, &str)| BridgeFigures {
+        end: end.into(),
+        bot: "b".into(),
+        connected: true,
+        shards: 2,
+        streams: vec![StreamFigures {
+            name: "MIXCORD_b_LOG_main_0-2".into(),
+            writer: "prod on a".into(),
+            ..StreamFigures::default()
+        }],
+        leases: vec![LeaseFigures {
+            state: lease.into(),
+            own,
+            generation: 7 << 32,
+            still_ms: 40_500,
+        }],
+        gateways: vec![GatewayFigures {
+            first: 0,
+            last: 1,
+            count: 2,
+            state: gateway.into(),
+            why: "so it is".into(),
+        }],
+        ..BridgeFigures::default()
+    };
+    let generation = "generation 30064771072";
+    for (said, end, role, lines) in [
+        (
+            ("held", false, "standby"),
+            "receive",
+            json!("standby"),
+            [
+                "bridge receive  live  standby  2 shards of b",
+                "lease of prod on a, generation",
+                "gateway 0..1/2  standby: so it is",
+            ],
+        ),
+        (
+            ("held", true, "holder"),
+            "send",
+            json!("holder"),
+            [
+                "bridge send  live  holder  2 shards of b",
+                "its own lease (prod on a), generation",
+                "gateway 0..1/2  holder: begins sessions",
+            ],
+        ),
+        (
+            ("lapsed", true, "waits"),
+            "send",
+            Value::Null,
+            [
+                "bridge send  live  2 shards of b",
+                "nobody's lease: prod on a was silent for 40 s, generation",
+                "gateway 0..1/2  begins no session: so it is",
+            ],
+        ),
+        (
+            ("ended", false, "over"),
+            "send",
+            Value::Null,
+            [
+                "bridge send  live  2 shards of b",
+                "nobody's lease: prod on a stopped, generation",
+                "gateway 0..1/2  over: so it is",
+            ],
+        ),
+    ] {
+        bridge.says(&figures(end, said));
+        for command in [&["ls"][..], &["top", "--once"]] {
+            let shown = text(&run(&rig, command).stdout);
+            for words in lines.into_iter().chain([generation]) {
+                assert!(shown.contains(words), "{command:?}: {words} is missing in {shown}");
+            }
+        }
+        let listing: Value =
+            serde_json::from_slice(&run(&rig, &["ls", "--json"]).stdout).expect("JSON");
+        let shown = &listing["bridges"][0];
+        assert_eq!(shown["role"], role);
+        let (state, own, gateway) = said;
+        let lease = json!({
+            "state": state, "own": own, "generation": 7_u64 << 32, "still_seconds": 40.5,
+        });
+        assert_eq!(shown["streams"][0]["lease"], lease);
+        let gateway =
+            json!({"first": 0, "last": 1, "count": 2, "state": gateway, "why": "so it is"});
+        assert_eq!(shown["gateways"], json!([gateway]));
+    }
+    // Of a bridge of the release before.
+    let before =
+        BridgeFigures { leases: vec![], gateways: vec![], ..figures("send", ("", false, "")) };
+    bridge.says(&before);
+    let shown = text(&run(&rig, &["ls"]).stdout);
+    assert!(shown.contains("written by prod on a"), "{shown}");
 }
 
 #[test]

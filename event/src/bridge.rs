@@ -13,8 +13,12 @@ const FIGURES_MAX: usize = 8 << 10;
 const MEMORY_MAX: usize = 32 << 10;
 /// Streams that are told: those of 1,024 shards.
 pub const STREAMS_MAX: usize = 64;
+/// Gateways that are told.
+pub const GATEWAYS_MAX: usize = 8;
 /// Bytes of a text.
 const TEXT_MAX: usize = 100;
+/// Bytes of what a gateway waits for.
+const WHY_MAX: usize = 200;
 
 /// What a bridge is and counted since it started. A new field goes to the end; 0 (or nothing) says that nothing is
 /// known.
@@ -44,6 +48,40 @@ pub struct BridgeFigures {
     pub again: u64,
     /// The streams that it sends, or finds, the first [`STREAMS_MAX`] of them.
     pub streams: Vec<StreamFigures>,
+    /// The lease of each of these, in their order.
+    pub leases: Vec<LeaseFigures>,
+    /// The gateways of this machine with `--take-over`, as they ask this process: the first [`GATEWAYS_MAX`] of them.
+    pub gateways: Vec<GatewayFigures>,
+}
+
+/// Who may write a stream.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct LeaseFigures {
+    /// `held`, `ended` (its holder stopped in order) or `lapsed` (its holder did not renew it in time); empty while that is
+    /// not known.
+    pub state: String,
+    /// The process that says so has it, or had it last.
+    pub own: bool,
+    /// The highest generation in which its holder sends a shard; 0 where it sends none yet.
+    pub generation: u64,
+    /// For how long this process has not seen it renewed, in milliseconds.
+    pub still_ms: u64,
+}
+
+/// A gateway that another machine may take the shards of, or that waits to take them over.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct GatewayFigures {
+    /// Its first shard.
+    pub first: u16,
+    /// Its last one, included.
+    pub last: u16,
+    /// Of how many.
+    pub count: u16,
+    /// `standby` (it waits until the machine that runs the shards died), `holder` (it runs them, and may begin sessions),
+    /// `waits` (it begins and resumes none for now) or `over` (another machine runs them since).
+    pub state: String,
+    /// What it waits for.
+    pub why: String,
 }
 
 /// A stream at the broker.
@@ -64,7 +102,12 @@ impl BridgeFigures {
     pub fn encode(&self, writer: &str) -> Vec<u8> {
         let mut told = self.clone();
         told.streams.truncate(STREAMS_MAX);
+        told.gateways.truncate(GATEWAYS_MAX);
+        for gateway in &mut told.gateways {
+            board::make_plain(&mut gateway.why, WHY_MAX);
+        }
         let content = loop {
+            told.leases.truncate(told.streams.len());
             let content = board::content(&told);
             if content.len() <= FIGURES_MAX || told.streams.pop().is_none() {
                 break content;
@@ -77,10 +120,17 @@ impl BridgeFigures {
     pub fn decode(bytes: &[u8]) -> Option<(Self, Option<&str>)> {
         let (mut read, writer) = board::decode::<Self, MEMORY_MAX>(bytes)?;
         read.streams.truncate(STREAMS_MAX);
+        read.leases.truncate(STREAMS_MAX);
+        read.gateways.truncate(GATEWAYS_MAX);
+        // All of it is printed.
         let texts = read.streams.iter_mut().flat_map(|it| [&mut it.name, &mut it.writer]);
-        for text in texts.chain([&mut read.end, &mut read.bot]) {
-            // It is printed.
+        let states = read.leases.iter_mut().map(|it| &mut it.state);
+        let states = states.chain(read.gateways.iter_mut().map(|it| &mut it.state));
+        for text in texts.chain(states).chain([&mut read.end, &mut read.bot]) {
             board::make_plain(text, TEXT_MAX);
+        }
+        for gateway in &mut read.gateways {
+            board::make_plain(&mut gateway.why, WHY_MAX);
         }
         Some((read, writer))
     }
@@ -97,6 +147,19 @@ mod tests {
             bytes: u64::MAX,
             bytes_max: 1 << 30,
         };
+        let lease = LeaseFigures {
+            state: "lapsed".to_owned(),
+            own: true,
+            generation: u64::MAX,
+            still_ms: u64::MAX,
+        };
+        let gateway = GatewayFigures {
+            first: 0,
+            last: 1,
+            count: 2,
+            state: text.to_owned(),
+            why: text.to_owned(),
+        };
         BridgeFigures {
             pid: 7,
             started_us: 8,
@@ -110,6 +173,8 @@ mod tests {
             window: 32,
             again: 1,
             streams: vec![stream; streams],
+            leases: vec![lease; streams],
+            gateways: vec![gateway],
         }
     }
 
@@ -129,14 +194,29 @@ mod tests {
         let many = self::figures(&text, STREAMS_MAX).encode("x");
         assert!(many.len() <= BOARD_BYTES_MAX);
         let told = BridgeFigures::decode(&many).map(|(read, _)| read.streams.len());
-        assert!(told.is_some_and(|told| told > STREAMS_MAX / 2), "{told:?}");
+        assert!(told.is_some_and(|told| told >= STREAMS_MAX / 2), "{told:?}");
+        let (read, _) = BridgeFigures::decode(&many).expect("whole");
+        assert_eq!(read.leases.len(), read.streams.len(), "each has its own");
+    }
+
+    /// P11: what a bridge of the release before says has neither.
+    #[test]
+    fn what_was_not_said_yet_is_not_known() {
+        let figures = figures("x", 2);
+        let before = BridgeFigures { leases: vec![], gateways: vec![], ..figures };
+        let mut content = board::content(&before);
+        content.truncate(content.len() - 2);
+        let bytes = board::encode("mixcord-bridge 0.1.0", &content);
+        assert_eq!(BridgeFigures::decode(&bytes).map(|(read, _)| read), Some(before));
     }
 
     #[test]
     fn p8_nobodys_text_is_printed_as_it_is() {
         let bytes = figures(&"\u{1b}[2J".repeat(100), 1).encode("x");
         let (read, _) = BridgeFigures::decode(&bytes).expect("whole");
-        let texts = [&read.streams[0].name, &read.streams[0].writer];
+        let gateway = &read.gateways[0];
+        let texts = [&read.streams[0].name, &read.streams[0].writer, &gateway.state];
         assert!(texts.iter().all(|text| text.len() == TEXT_MAX && !text.contains('\u{1b}')));
+        assert!(gateway.why.len() == WHY_MAX && !gateway.why.contains('\u{1b}'));
     }
 }

@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::time::Duration;
 
-use mixcord_event::bridge::{BridgeFigures, StreamFigures};
+use mixcord_event::bridge::{BridgeFigures, GatewayFigures, LeaseFigures, StreamFigures};
 use mixcord_event::figures::{Budget, ShardFigures};
 use mixcord_event::proxy::ProxyFigures;
 use mixcord_event::reshard::{ReshardFigures, Stage};
@@ -109,6 +109,63 @@ fn a_bridge_that_is_cut_off_or_killed_and_a_stream_that_fills() {
     assert!(of(&rig, "stream-full").text.contains("81 %"));
     let bridges = rig.overview().bridges;
     assert_eq!((bridges.len(), bridges[0].behind, bridges[0].alive), (1, 7, true));
+}
+
+#[test]
+fn a_standby_that_waits_while_nobody_has_the_lease() {
+    let rig = Rig::new();
+    let (_shards, _out) = (rig.shards(), rig.output());
+    // Streams by their first shard, each with its lease, and for how long that was not renewed.
+    let found = |leases: &[(&str, &str, u64)], gateway: &str, connected: bool| {
+        let (streams, leases) = leases
+            .iter()
+            .map(|&(first, state, seconds)| {
+                let name = format!("MIXCORD_b_LOG_main_{first}");
+                let stream = StreamFigures { name, writer: "a".into(), ..StreamFigures::default() };
+                let (state, still_ms) = (state.to_owned(), seconds * 1_000);
+                (stream, LeaseFigures { state, still_ms, ..LeaseFigures::default() })
+            })
+            .unzip();
+        let gateway = GatewayFigures {
+            first: 8,
+            last: 15,
+            count: 16,
+            state: gateway.into(),
+            why: "the ring is full".into(),
+        };
+        let _bridge = rig.bridge(&BridgeFigures {
+            end: "receive".into(),
+            bot: "b".into(),
+            started_us: ago(Duration::from_secs(60)),
+            connected,
+            streams,
+            leases,
+            gateways: vec![gateway],
+            ..BridgeFigures::default()
+        });
+        let found = of_instance(&rig.overview());
+        found.into_iter().find(|finding| finding.name == "lease-free")
+    };
+    let free = [("0-16", "held", 1), ("8-16", "lapsed", 40)];
+    let finding = found(&free, "standby", true).expect("shards 8 to 15 run nowhere");
+    assert_eq!(finding.severity, Severity::Broken);
+    for words in ["shards 8..15/16", "for 40 s", "It waits: the ring is full"] {
+        assert!(finding.text.contains(words), "{words}: {}", finding.text);
+    }
+    assert_eq!(finding.command, "mixcord-bridge --bot b status");
+    assert!(found(&[("8-16", "ended", 40)], "standby", true).is_some());
+    assert!(found(&[], "standby", true).is_some(), "nobody ever sent them");
+    // Of a block that another machine names.
+    assert!(found(&[("0-16", "lapsed", 40)], "standby", true).is_some());
+    for (leases, gateway, connected) in [
+        (&free[..], "holder", true),
+        (&free[..], "standby", false),
+        (&[("0-16", "lapsed", 40), ("8-16", "held", 1)][..], "standby", true),
+        (&[("8-16", "lapsed", 29)][..], "standby", true),
+        (&[("8-16", "", 0)][..], "standby", true),
+    ] {
+        assert_eq!(found(leases, gateway, connected), None, "{leases:?} {gateway} {connected}");
+    }
 }
 
 #[test]

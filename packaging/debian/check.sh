@@ -72,7 +72,7 @@ until_so() {
 echo "  contents"
 dpkg-deb --contents "$package" | awk '{print $6}' >"$work/contents"
 for file in usr/bin/mixcord usr/bin/mixcord-{gateway,cache,proxy,bridge} etc/mixcord/mixcord.env \
-    usr/lib/systemd/system/mixcord-{gateway,cache,monitor,proxy,bridge@}.service usr/lib/systemd/system/mixcord{,-consumer@}.{target,service} \
+    usr/lib/systemd/system/mixcord-{gateway,standby,cache,monitor,proxy,bridge@}.service usr/lib/systemd/system/mixcord{,-consumer@}.{target,service} \
     usr/share/man/man1/mixcord{,-gateway,-cache,-proxy,-bridge}.1.gz usr/share/bash-completion/completions/mixcord; do
     case $file in *mixcord.service | *consumer@.target) continue ;; esac
     grep -qx "./$file" "$work/contents" || fail "$file is not in it"

@@ -81,7 +81,7 @@ async fn gateways(
     };
     let entries = broker::claims(&bucket).await?;
     changes.take_in(now_ms, &entries);
-    setting.notice.writers(entries.iter().map(|(name, entry)| (name, &*entry.claim.place)));
+    setting.notice.leases(setting.taker.writer(), changes.views(now_ms, &entries));
     let mut gateways = Vec::new();
     for claim in changes.living(now_ms, &entries) {
         if claim.lanes.keys().any(|lane| shards.has(*lane)) {

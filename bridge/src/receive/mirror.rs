@@ -48,7 +48,8 @@ impl Mirror {
     /// Opens the ring, or makes it, and says how far it is.
     pub(super) fn open(setting: Arc<Setting>, lane: Lane) -> Result<(Self, Place), MirrorError> {
         let name = topology::shard_ring(lane.shard, lane.count);
-        let groups: Vec<GroupSpec> = setting.feeds.iter().map(|feed| group(feed)).collect();
+        let group = |feed: &String| GroupSpec::durable(feed).from(Start::Earliest);
+        let groups: Vec<GroupSpec> = setting.feeds.iter().map(group).collect();
         let bell = setting.bell.bell();
         let foreign = |ring: u64| {
             let (name, instance) = (name.clone(), setting.instance.clone());
@@ -182,12 +183,6 @@ fn event_of(bytes: &[u8]) -> Option<(u32, u64)> {
     let record = Record::parse_head(bytes).ok()?;
     let header = record.header();
     (!header.kind.is_internal()).then_some((header.session, header.seq))
-}
-
-/// A group that is made with the ring.
-fn group(name: &str) -> GroupSpec {
-    let spec = GroupSpec::durable(name).from(Start::Earliest);
-    if name == topology::BRIDGE_GROUP { spec.follow() } else { spec }
 }
 
 fn record_origin(bytes: &[u8]) -> Origin {

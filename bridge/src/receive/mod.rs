@@ -5,6 +5,7 @@ mod lane;
 mod mirror;
 mod origin;
 mod report;
+mod sole;
 mod takeover;
 mod taking;
 
@@ -69,14 +70,19 @@ pub(crate) async fn run(
     let geometry =
         Geometry::new(options.ring_slots, options.ring_bytes, RING_GROUPS, 1, RING_MEMBERS)
             .map_err(|error| wrong(format!("--ring-bytes, --ring-slots: {error}")))?;
-    for feed in &options.feeds {
+    let feeds = feeds(&options.feeds);
+    for feed in &feeds {
         mixcord_ring::GroupSpec::durable(feed)
             .check()
             .map_err(|error| wrong(format!("--feeds: {error}")))?;
     }
-    if options.feeds.len() > usize::from(RING_GROUPS) {
+    if feeds.len() > usize::from(RING_GROUPS) {
         return Err(wrong(format!("--feeds: a shard ring has room for {RING_GROUPS} groups")));
     }
+    let _sole = tokio::select! {
+        sole = sole::sole(&instance) => sole?,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
     // A broker that is away is waited for; a service manager would give up.
     service.ready();
     service.status("waits for the broker");
@@ -106,7 +112,7 @@ pub(crate) async fn run(
     };
     let (keeps, dir) = (Arc::clone(&reporter), options.copy_dir.clone());
     let giver = Giver::new(broker.jetstream.client(), (&instance, &bot), &namespace, dir, keeps);
-    let (feeds, taker) = (options.feeds.clone(), Taker::new(&instance));
+    let taker = Taker::new(&instance);
     let setting = Setting {
         instance,
         bot,
@@ -169,6 +175,12 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// The groups of a mirror. What is received is not sent again, and a group that nobody joins would hold the ring: a standby
+/// has the gateway's variable for both.
+fn feeds(told: &[String]) -> Vec<String> {
+    told.iter().filter(|feed| *feed != topology::BRIDGE_GROUP).cloned().collect()
+}
+
 /// Has the state of another machine come, where that is wanted and this one has nothing yet.
 async fn begin(
     options: &ReceiveOptions,
@@ -224,4 +236,15 @@ async fn found(setting: &Setting, shards: Shards) -> Result<BTreeMap<Lane, Vec<L
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_mirror_has_a_group_that_nobody_joins() {
+        let told = ["cache", "bridge", "journal"].map(str::to_owned);
+        assert_eq!(feeds(&told), ["cache", "journal"]);
+    }
 }

@@ -16,6 +16,7 @@ use mixcord_process::packets::{self, PacketServer};
 use tokio::sync::watch;
 
 use super::Setting;
+use crate::asking::{Asking, State};
 use crate::broker::{self, Bucket, Problem};
 use crate::clock::now_ms;
 use crate::failure::Failure;
@@ -38,6 +39,7 @@ pub(super) struct Taker {
     now: Mutex<Now>,
     /// Counts the looks, each of which may let a lane go on.
     looks: watch::Sender<u64>,
+    asking: Asking,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +70,12 @@ struct Stream {
 impl Taker {
     pub(super) fn new(instance: &str) -> Self {
         let (now, looks) = (Mutex::default(), watch::Sender::new(0));
-        Self { writer: random(), place: place(instance), now, looks }
+        Self { writer: random(), place: place(instance), now, looks, asking: Asking::default() }
+    }
+
+    /// The process, by a random number.
+    pub(super) const fn writer(&self) -> u64 {
+        self.writer
     }
 
     /// Rings at each look.
@@ -152,13 +159,20 @@ impl Taker {
             now.why = "whether the machine that runs its shards lives is looked at".to_owned();
         }
         now.wish = Some((shards, Instant::now()));
-        if now.known.as_ref().is_some_and(|known| {
-            known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane))
-        }) {
-            // What nobody ever sent, or is the gateway's already.
-            return Answer::Noted;
+        let Some(lanes) = now
+            .known
+            .as_ref()
+            .filter(|known| known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane)))
+        else {
+            self.asking.told(shards, State::Standby, &now.why);
+            return Answer::Wait { ms: AGAIN_MS, why: Some(now.why.clone()) };
+        };
+        // What nobody ever sent, or is the gateway's already.
+        match lanes.iter().any(|lane| now.wants(*lane)) {
+            true => self.asking.done(shards),
+            false => self.asking.told(shards, State::Standby, "nothing was sent of its shards"),
         }
-        Answer::Wait { ms: AGAIN_MS, why: Some(now.why.clone()) }
+        Answer::Noted
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -188,7 +202,7 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let path = topology::takeover_socket(&setting.instance);
-    // Of another process that receives other shards into the same instance: it is asked then.
+    // Of a process of the release before, which let others receive into its instance: it is asked then.
     if packets::listens(Path::new(&path)) {
         tracing::info!("another mixcord-bridge receive answers the gateways here");
         return Ok(());
@@ -219,6 +233,7 @@ async fn keep(setting: Arc<Setting>) -> Infallible {
         if let Err(problem) = look(&setting, &mut changes).await {
             setting.taker.waits(problem.to_string());
         }
+        setting.notice.gateways(setting.taker.asking.figures());
         setting.taker.looks.send_modify(|looks| *looks += 1);
         tokio::time::sleep(LOOK).await;
     }

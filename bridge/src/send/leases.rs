@@ -169,7 +169,7 @@ async fn look(setting: &Setting, seen: &mut Changes) -> Result<(), Problem> {
     let entries = broker::claims(&bucket).await?;
     let now_ms = now_ms();
     seen.take_in(now_ms, &entries);
-    setting.notice.writers(entries.iter().map(|(name, entry)| (name, &*entry.claim.place)));
+    setting.notice.leases(leases.writer, seen.views(now_ms, &entries));
     let writers = seen.living(now_ms, &entries).map(|claim| claim.writer);
     setting.permits.heard(writers, leases.writer);
     let gateways = leases.gateways().clone();

@@ -118,6 +118,7 @@ pub(crate) async fn run(
                 }
             }
         }
+        setting.notice.gateways(setting.standing.asking.figures());
         if blocks.is_empty() && crew.idles(LOOK) {
             tracing::info!("waiting for mixcord-gateway --instance {}", setting.instance);
         }

@@ -11,6 +11,7 @@ use mixcord_event::permit::{Answer, Shards};
 use tokio::sync::Notify;
 
 use super::leases::Leases;
+use crate::asking::{self, Asking};
 use crate::clock::now_ms;
 
 /// When a gateway asks again.
@@ -29,6 +30,7 @@ pub(super) struct Standing {
     /// Some gateway asks.
     is_asked: AtomicBool,
     told: Notify,
+    pub(super) asking: Asking,
 }
 
 /// How a lane stands.
@@ -60,6 +62,17 @@ impl Standing {
 
     /// What a gateway is told that has these shards.
     pub(super) fn answer(&self, leases: &Leases, shards: Shards) -> Answer {
+        let answer = self.judge(leases, shards);
+        let (state, why) = match &answer {
+            Answer::Over { why } => (asking::State::Over, &**why),
+            Answer::Wait { why, .. } => (asking::State::Waits, why.as_deref().unwrap_or_default()),
+            _ => (asking::State::Holder, ""),
+        };
+        self.asking.told(shards, state, why);
+        answer
+    }
+
+    fn judge(&self, leases: &Leases, shards: Shards) -> Answer {
         self.is_asked.store(true, Ordering::Relaxed);
         let lost = self.lost().clone();
         if let Some(why) = lost.or_else(|| self.over(shards)) {
@@ -139,6 +152,8 @@ mod tests {
         let (standing, leases) = (Standing::default(), Leases::new("here".to_owned()));
         let waits = || matches!(standing.answer(&leases, SHARDS), Answer::Wait { .. });
         assert!(waits(), "nothing is known");
+        let shown = || standing.asking.figures().remove(0).state;
+        assert_eq!(shown(), "waits");
         standing.set(lane(0), State::Sends);
         standing.set(lane(1), State::Begins);
         assert!(waits());
@@ -146,6 +161,7 @@ mod tests {
         assert!(waits(), "nobody has the lease");
         standing.set(lane(1), State::Over("elsewhere".to_owned()));
         assert_eq!(standing.answer(&leases, SHARDS), Answer::Over { why: "elsewhere".to_owned() });
+        assert_eq!(shown(), "over");
         let first = Shards { last: 0, ..SHARDS };
         assert!(matches!(standing.answer(&leases, first), Answer::Wait { .. }));
     }

@@ -6,7 +6,7 @@ use mixcord_monitor::update::Update;
 
 use super::Look;
 use super::update::line;
-use crate::ls::{holdup_line, others, shard_line};
+use crate::ls::{bridges, holdup_line, others, shard_line};
 use crate::terminal::{Style, thousands};
 
 pub(super) fn lines(look: &Look, updates: Vec<Update>) -> String {
@@ -36,6 +36,9 @@ pub(super) fn lines(look: &Look, updates: Vec<Update>) -> String {
         if let Some(holdup) = &ring.held_by {
             let _ = writeln!(out, "{seconds:>4} s  {}: {}", ring.name, holdup_line(holdup));
         }
+    }
+    for bridge in bridges(&look.overview.bridges, style) {
+        let _ = writeln!(out, "{seconds:>4} s  {bridge}");
     }
     if let Some(reshard) = crate::ls::reshard(&look.overview) {
         let _ = writeln!(out, "{seconds:>4} s  reshard {reshard}");

@@ -36,7 +36,7 @@ use mixcord_event::topology;
 pub use mixcord_holdup::span;
 use mixcord_ring::{AttachError, GroupError, Namespace, RemoveError, Ring};
 
-pub use self::bridge::{BridgeStatus, StreamStatus};
+pub use self::bridge::{BridgeStatus, GatewayStatus, LeaseStatus, StreamStatus};
 pub use self::cache::CacheStatus;
 pub(crate) use self::cache::writer;
 pub use self::error::Error;

@@ -131,15 +131,32 @@ impl BookFile {
         })
     }
 
-    /// What [`Self::claim`] would say now. Nothing is taken, and nobody is kept waiting.
+    /// What [`Self::claim`] would say now. Nothing is taken, and nobody is kept waiting for longer than that takes.
     ///
     /// # Errors
     /// As for [`claim`](Self::claim).
     pub fn look(&self, wish: Wish, rules: &Rules) -> io::Result<Claim> {
         let now_ms = now_ms();
         let mut book = self.read()?.unwrap_or_else(|| Book::unreadable(now_ms, rules));
-        let refused = book.look(now_ms, wish, rules).err();
-        Ok(refused.unwrap_or(Claim::Granted))
+        if let Err(refused) = book.look(now_ms, wish, rules) {
+            return Ok(refused);
+        }
+        let key = u32::from(wish.shard) % rules.max_concurrency.max(1);
+        Ok(if self.is_held(key)? { HELD } else { Claim::Granted })
+    }
+
+    /// Whether another one has the book or the bucket now.
+    fn is_held(&self, key: u32) -> io::Result<bool> {
+        let mut lock = bucket_lock(key);
+        fcntl(&open(&self.path)?, FcntlArg::F_OFD_GETLK(&mut lock))?;
+        if i32::from(lock.l_type) != nix::libc::F_UNLCK {
+            return Ok(true);
+        }
+        match Flock::lock(open(&self.path)?, FlockArg::LockSharedNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
+            Err((_, errno)) => Err(errno.into()),
+        }
     }
 
     /// [`Book::tell`] on the shared book; false when another process has it and does not let go.
@@ -220,17 +237,21 @@ fn now_ms() -> u64 {
 /// Locks the byte of a bucket; `None` when another description has it. The lock of the book is one of
 /// the other kind, which this one does not meet.
 fn hold(file: File, key: u32) -> io::Result<Option<File>> {
-    let lock = nix::libc::flock {
+    let lock = bucket_lock(key);
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(Some(file)),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn bucket_lock(key: u32) -> nix::libc::flock {
+    nix::libc::flock {
         l_type: nix::libc::F_WRLCK as i16,
         l_whence: nix::libc::SEEK_SET as i16,
         l_start: i64::from(key),
         l_len: 1,
         l_pid: 0,
-    };
-    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)) {
-        Ok(_) => Ok(Some(file)),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
-        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -276,8 +297,13 @@ mod tests {
         let quick = Rules { max_concurrency: 2, spacing: Duration::ZERO, total: 1_000 };
         let permit = granted(&first, 0, &quick);
         assert!(matches!(refused(&second, 2, &quick), Claim::Wait(_)));
+        let look = |shard| second.look(Wish { shard, ..Wish::default() }, &quick).expect("works");
+        assert_eq!((look(1), look(2)), (Claim::Granted, HELD));
         granted(&second, 1, &quick);
         drop(permit);
+        let stopped = Flock::lock(open(&first.path).expect("there"), FlockArg::LockExclusive);
+        assert_eq!(look(2), HELD, "the book is");
+        drop(stopped);
         granted(&second, 2, &quick);
         let slow = Rules { spacing: Duration::from_secs(3_600), ..quick };
         let permit = granted(&first, 0, &quick);

@@ -136,7 +136,7 @@ impl Gate {
         let mut shared = None;
         loop {
             let place = Place::take(self, shard);
-            let rules = self.turn(shard, ..shard).await;
+            let rules = self.turn(shard, ..shard, &mut shared).await;
             match self.claim(wish, rules, &mut shared).await? {
                 Ok(permit) => {
                     self.count_granted();
@@ -212,8 +212,14 @@ impl Gate {
         }
     }
 
-    /// Waits until Discord said how many may identify, and none of `before` is in the queue of `shard`'s bucket.
-    async fn turn(&self, shard: u16, before: impl RangeBounds<u16> + Copy) -> Rules {
+    /// Waits until Discord said how many may identify, and none of `before` is in the queue of `shard`'s bucket. What
+    /// other machines gave is given back before that is waited for: those of `before` need it themselves.
+    async fn turn(
+        &self,
+        shard: u16,
+        before: impl RangeBounds<u16> + Copy,
+        shared: &mut Option<SharedPermit>,
+    ) -> Rules {
         loop {
             let moved = self.moved.notified();
             let told = *lock(&self.told);
@@ -225,6 +231,7 @@ impl Gate {
             if self.is_first(shard, before, &rules, patient) {
                 return rules;
             }
+            *shared = None;
             tokio::select! {
                 () = moved => {}
                 () = tokio::time::sleep_until(patient_until), if patient => {}
@@ -233,7 +240,8 @@ impl Gate {
     }
 
     /// Asks the other machines first: their answer may take long, and until then nothing of this one is taken. What
-    /// they gave stays in `shared` for when the bucket here is free.
+    /// they gave is in `shared` then, and [`Claim::Granted`] the answer: come again with it, as by now it may be another
+    /// one's turn, and Discord may have said something else.
     async fn claim(
         &self,
         wish: Wish,
@@ -241,19 +249,23 @@ impl Gate {
         shared: &mut Option<SharedPermit>,
     ) -> io::Result<Result<Permit, Claim>> {
         if let Some(others) = &self.shared
-            && !shared.as_ref().is_some_and(SharedPermit::is_valid)
+            && !shared.as_ref().is_some_and(|permit| permit.serves(wish.shard, &rules))
         {
+            *shared = None;
             // Nobody elsewhere waits for what is refused here.
             let claim = self.look(wish, rules).await?;
-            if claim != Claim::Granted {
-                return Ok(Err(claim));
+            if claim == Claim::Granted {
+                *shared = Some(others.permit(wish.shard, &rules).await);
             }
-            *shared = Some(others.permit(wish.shard, &rules).await);
+            return Ok(Err(claim));
         }
         let file = self.file.clone();
         let claim = move || file.claim(wish, &rules);
         let claim = tokio::task::spawn_blocking(claim).await.map_err(io::Error::other)??;
-        if matches!(claim, Err(Claim::Paced(_) | Claim::Spent(_))) {
+        let is_kept = |refused: &Claim| {
+            *refused == file::HELD && shared.as_ref().is_some_and(SharedPermit::is_new)
+        };
+        if claim.as_ref().is_err_and(|refused| !is_kept(refused)) {
             *shared = None;
         }
         Ok(claim.map(|permit| permit.with(shared.take())))
@@ -401,7 +413,7 @@ mod tests {
         let file = std::fs::File::create(gate.file.path()).expect("made");
         let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
         let held = held.expect("free");
-        let rules = gate.turn(0, ..0).await;
+        let rules = gate.turn(0, ..0, &mut None).await;
         assert_eq!(
             gate.claim(Wish::default(), rules, &mut None).await.expect("works").expect_err("held"),
             file::HELD

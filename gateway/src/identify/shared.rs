@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often it is said that a permit is waited for, and from when on.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// A permit is kept for so long while another gateway of this machine has the bucket: longer than it takes to write
+/// IDENTIFY, unless that gateway is stopped.
+const MOMENT: Duration = Duration::from_secs(1);
 /// So often it is tried to tell what became of a permit, which is over by itself some time.
 const TRIES: u32 = 20;
 
@@ -33,6 +36,7 @@ pub(super) struct SharedPermit {
     socket: PathBuf,
     bucket: Bucket,
     permit: u64,
+    had: Instant,
     until: Instant,
     is_used: bool,
 }
@@ -54,8 +58,7 @@ impl Shared {
 
     /// Waits until `shard` may identify.
     pub(super) async fn permit(&self, shard: u16, rules: &Rules) -> SharedPermit {
-        let number = u32::from(shard) % rules.max_concurrency.max(1);
-        let bucket = Bucket { token: self.token, number };
+        let bucket = Bucket { token: self.token, number: number(shard, rules) };
         let spacing_ms = u64::try_from(rules.spacing.as_millis()).unwrap_or(u64::MAX);
         let mut told = Instant::now();
         loop {
@@ -67,6 +70,7 @@ impl Shared {
                         socket: self.socket.clone(),
                         bucket,
                         permit,
+                        had: Instant::now(),
                         until: asked + Duration::from_millis(valid_ms),
                         is_used: false,
                     };
@@ -90,6 +94,16 @@ impl SharedPermit {
     /// Whether IDENTIFY may be written still.
     pub(super) fn is_valid(&self) -> bool {
         Instant::now() < self.until
+    }
+
+    /// Whether it is one for that shard, too, as Discord's rules are now.
+    pub(super) fn serves(&self, shard: u16, rules: &Rules) -> bool {
+        self.is_valid() && self.bucket.number == number(shard, rules)
+    }
+
+    /// Whether it may be kept while another gateway of this machine has the bucket: other machines wait for it.
+    pub(super) fn is_new(&self) -> bool {
+        self.had.elapsed() < MOMENT
     }
 
     /// It was.
@@ -120,6 +134,11 @@ impl Drop for SharedPermit {
     }
 }
 
+/// Of the bucket.
+fn number(shard: u16, rules: &Rules) -> u32 {
+    u32::from(shard) % rules.max_concurrency.max(1)
+}
+
 async fn ask(socket: &Path, what: Ask) -> Option<Answer> {
     match packets::ask(socket, &what.encode(), PACKET_MAX, PATIENCE).await {
         Asked::Answered(answer) => Answer::decode(&answer),
@@ -129,11 +148,16 @@ async fn ask(socket: &Path, what: Ask) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
 
     use mixcord_process::packets::PacketServer;
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::super::tests::gate;
+    use super::super::{Permit, Place};
     use super::*;
 
     const RULES: Rules =
@@ -185,6 +209,7 @@ mod tests {
             socket: shared.socket.clone(),
             bucket,
             permit: 1,
+            had: Instant::now(),
             until: Instant::now(),
             is_used: true,
         };
@@ -213,5 +238,151 @@ mod tests {
         granted.expect("the bucket is free").expect("granted");
         assert!(!waits.is_finished());
         waits.abort();
+    }
+
+    const DEADLINE: Duration = Duration::from_secs(10);
+    /// Far longer than the spacing that the book knows.
+    const WHILE: Duration = Duration::from_millis(300);
+
+    /// Two gateways of one machine, one of which asks a bridge that grants nothing until it is told to.
+    struct Machine {
+        shares: Arc<Gate>,
+        alone: Arc<Gate>,
+        asked: Arc<Mutex<Vec<Ask>>>,
+        grants: Arc<AtomicBool>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Machine {
+        fn new(name: &str) -> Self {
+            let instance = format!("t{}-g-{name}", std::process::id());
+            let shared = Shared::new(&instance, Fingerprint([7; 16]));
+            let server = PacketServer::bind(shared.socket.clone(), PACKET_MAX).expect("bound");
+            let (asked, grants) = (Arc::<Mutex<Vec<Ask>>>::default(), Arc::default());
+            let (known, open) = (Arc::clone(&asked), Arc::<AtomicBool>::clone(&grants));
+            tokio::spawn(server.serve(move |packet| {
+                let ask = Ask::decode(&packet).expect("a question");
+                known.lock().expect("whole").push(ask);
+                let answer = match ask {
+                    Ask::Claim { .. } if open.load(Ordering::Relaxed) => {
+                        Answer::Granted { permit: 9, valid_ms: 60_000 }
+                    }
+                    Ask::Claim { .. } => Answer::Wait { ms: 1, why: None },
+                    _ => Answer::Noted,
+                };
+                async move { Some(answer.encode()) }
+            }));
+            let folder = tempfile::tempdir().expect("a folder");
+            let gate = || gate(folder.path(), 1, &[]);
+            let shares = Arc::into_inner(gate()).expect("nobody else's").shared(Some(shared));
+            Self { shares: Arc::new(shares), alone: gate(), asked, grants, _folder: folder }
+        }
+
+        fn permit(&self, shard: u16) -> JoinHandle<io::Result<Permit>> {
+            let gate = Arc::clone(&self.shares);
+            tokio::spawn(async move { gate.permit(shard, 0).await })
+        }
+
+        /// As of a shard that has a session.
+        fn spare_permit(&self, shard: u16) -> JoinHandle<io::Result<Permit>> {
+            let gate = Arc::clone(&self.shares);
+            tokio::spawn(async move { gate.spare_permit(shard, 0, 0).await })
+        }
+
+        fn grant(&self) {
+            self.grants.store(true, Ordering::Relaxed);
+        }
+
+        fn asked(&self) -> Vec<Ask> {
+            self.asked.lock().expect("whole").clone()
+        }
+
+        /// Until the bridge was asked something like that.
+        async fn until_asked(&self, what: impl Fn(&Ask) -> bool) {
+            let asked = async {
+                while !self.asked().iter().any(&what) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(DEADLINE, asked).await.expect("asked");
+        }
+    }
+
+    const fn bucket(number: u32) -> Bucket {
+        Bucket { token: [7; 16], number }
+    }
+
+    const fn is_claim(ask: &Ask) -> bool {
+        matches!(ask, Ask::Claim { .. })
+    }
+
+    const fn is_unused(ask: &Ask) -> bool {
+        matches!(ask, Ask::Unused { .. })
+    }
+
+    async fn granted(waits: JoinHandle<io::Result<Permit>>) -> Permit {
+        timeout(DEADLINE, waits).await.expect("in time").expect("no panic").expect("granted")
+    }
+
+    /// It may be hours, and the shard of another bucket by then.
+    #[tokio::test]
+    async fn g14_who_waited_for_other_machines_goes_by_the_rules_of_now() {
+        let machine = Machine::new("rules");
+        let waits = machine.permit(3);
+        machine.until_asked(is_claim).await;
+        machine.shares.set_rules(Rules { max_concurrency: 2, ..RULES });
+        machine.grant();
+        granted(waits).await.used().expect("written");
+        machine.until_asked(is_unused).await;
+        machine.until_asked(|ask| matches!(ask, Ask::Used { .. })).await;
+        let settled: Vec<_> = machine.asked().into_iter().filter(|ask| !is_claim(ask)).collect();
+        let (unused, used) = (bucket(0), bucket(1));
+        assert!(settled.contains(&Ask::Unused { bucket: unused, permit: 9 }), "{settled:?}");
+        assert!(settled.contains(&Ask::Used { bucket: used, permit: 9 }), "{settled:?}");
+        assert_eq!(settled.len(), 2, "{settled:?}");
+    }
+
+    #[tokio::test]
+    async fn g14_who_waited_for_other_machines_lets_those_go_first_that_came_meanwhile() {
+        for (name, is_spare, first) in [("before", false, 3), ("needs", true, 9)] {
+            let machine = Machine::new(name);
+            let waits = if is_spare { machine.spare_permit(7) } else { machine.permit(7) };
+            machine.until_asked(is_claim).await;
+            let first = Place::take(&machine.shares, first);
+            machine.grant();
+            machine.until_asked(is_unused).await;
+            assert!(!waits.is_finished());
+            drop(first);
+            granted(waits).await;
+        }
+    }
+
+    /// A gateway that is stopped has the bucket here for as long as it is.
+    #[tokio::test]
+    async fn g14_nothing_is_asked_of_other_machines_that_cannot_be_used_here() {
+        let machine = Machine::new("stopped");
+        let stopped = machine.alone.permit(7, 0).await.expect("granted");
+        machine.grant();
+        let mut waits = machine.permit(3);
+        assert!(timeout(WHILE, &mut waits).await.is_err());
+        assert_eq!(machine.asked(), []);
+        drop(stopped);
+        granted(waits).await;
+    }
+
+    #[tokio::test]
+    async fn g14_what_other_machines_gave_is_given_back_where_the_bucket_here_is_held() {
+        let machine = Machine::new("held");
+        let mut waits = machine.permit(3);
+        machine.until_asked(is_claim).await;
+        let stopped = machine.alone.permit(7, 0).await.expect("granted");
+        machine.grant();
+        machine.until_asked(is_unused).await;
+        // Nor is it asked for again.
+        let asked = machine.asked().len();
+        assert!(timeout(WHILE, &mut waits).await.is_err());
+        assert_eq!(machine.asked().len(), asked);
+        drop(stopped);
+        granted(waits).await;
     }
 }

@@ -22,7 +22,7 @@ impl Gate {
     pub async fn spare_turn(&self, shard: u16, failures: u32, keep: u64) -> io::Result<()> {
         let mut waiting = Waiting::default();
         loop {
-            let rules = self.turn(shard, ..).await;
+            let rules = self.turn(shard, .., &mut None).await;
             let keep = keep.min(rules.total / 2);
             let claim = self.look(Wish { shard, failures, keep }, rules).await?;
             if claim == Claim::Granted {
@@ -41,7 +41,7 @@ impl Gate {
     pub async fn spare_permit(&self, shard: u16, failures: u32, keep: u64) -> io::Result<Permit> {
         let (mut waiting, mut shared) = (Waiting::default(), None);
         loop {
-            let rules = self.turn(shard, ..).await;
+            let rules = self.turn(shard, .., &mut shared).await;
             let keep = keep.min(rules.total / 2);
             match self.claim(Wish { shard, failures, keep }, rules, &mut shared).await? {
                 Ok(permit) => {
@@ -131,7 +131,7 @@ mod tests {
             async move { gate.permit(9, 0).await }
         });
         has_place(&gate, 9, true).await;
-        let turn = tokio::time::timeout(Duration::ZERO, gate.turn(0, ..)).await;
+        let turn = tokio::time::timeout(Duration::ZERO, gate.turn(0, .., &mut None)).await;
         assert!(turn.is_err(), "a higher number, and yet before it");
         let waits = spare(&gate, 0);
         drop(held);

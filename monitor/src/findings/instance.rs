@@ -16,8 +16,6 @@ const SILENT: f64 = 1_800.0;
 const LATE: f64 = 60.0;
 /// Above this fullness a ring that is held is broken rather than in danger.
 const FULL: f64 = 0.98;
-/// From there on a stream at a broker is about to stand still.
-const STREAM_FULL: f64 = 0.8;
 /// What each program calls itself in a checkpoint ends with its version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -41,14 +39,14 @@ pub(super) fn judge(overview: &Overview) -> Vec<Finding> {
     judge.found
 }
 
-struct Judge<'a> {
-    overview: &'a Overview,
+pub(super) struct Judge<'a> {
+    pub(super) overview: &'a Overview,
     instance: &'a str,
-    found: Vec<Finding>,
+    pub(super) found: Vec<Finding>,
 }
 
 impl Judge<'_> {
-    fn start(&self, program: &str) -> String {
+    pub(super) fn start(&self, program: &str) -> String {
         format!("{program} --instance {}", self.instance)
     }
 
@@ -65,7 +63,7 @@ impl Judge<'_> {
     }
 
     /// The shard count in force: that of a gateway that lives, else of the ring that was written last.
-    fn count(&self) -> Option<u16> {
+    pub(super) fn count(&self) -> Option<u16> {
         let counts = self.overview.shards().filter_map(|ring| {
             let (_, shards) = ring.of_shard()?;
             let age = ring.shard.as_ref().and_then(|shard| shard.last_event_seconds);
@@ -246,59 +244,6 @@ impl Judge<'_> {
             let text = format!("group \"{name}\" gave up {dead} events");
             let command = self.mixcord(&format!("groups dead {name}{source}"));
             self.found.push(Finding::warning("dead-letters", text, command));
-        }
-    }
-
-    /// Who carries the shards' rings to other machines, where the gateway made a group for it.
-    fn bridge(&mut self) {
-        let count = self.count();
-        let now = self.overview.shards().filter(|ring| ring.of_shard().map(|of| of.1) == count);
-        let groups = now.flat_map(|ring| &ring.groups);
-        let gone: Vec<_> = groups
-            .filter(|group| group.name == topology::BRIDGE_GROUP && group.members == 0)
-            .collect();
-        if gone.is_empty() {
-            return;
-        }
-        let (shards, waiting) = (gone.len(), gone.iter().map(|group| group.lag).sum::<u64>());
-        let text = format!(
-            "mixcord-bridge send does not run: {waiting} records of {shards} shards wait for it, and the rings stand still \
-             once they are full"
-        );
-        let command = format!("{} send", self.start("mixcord-bridge"));
-        self.found.push(Finding::broken("bridge-gone", text, command));
-    }
-
-    /// Bridges that were killed or cut off, and streams that fill.
-    fn bridges(&mut self) {
-        for bridge in &self.overview.bridges {
-            let end = &bridge.end;
-            let start = format!("{} {end}", self.start("mixcord-bridge"));
-            if !bridge.alive {
-                let text = format!(
-                    "mixcord-bridge {end} was killed: its {} shards stand still",
-                    bridge.shards
-                );
-                self.found.push(Finding::broken("bridge-killed", text, start));
-                continue;
-            }
-            if !bridge.connected {
-                let text = format!(
-                    "mixcord-bridge {end} has no broker: {} wait, and rings stand still once they are full; start \
-                     nats-server",
-                    bridge.behind
-                );
-                self.found.push(Finding::broken("broker-gone", text, start));
-            }
-            let status = format!("mixcord-bridge --bot {} status", bridge.bot);
-            for stream in bridge.streams.iter().filter(|stream| stream.fullness() >= STREAM_FULL) {
-                let (name, full) = (&stream.name, stream.fullness() * 100.0);
-                let text = format!(
-                    "stream {name} is {full:.0} % full: a receiver does not go on, or --stream-bytes is too little; full \
-                     it stops the sockets"
-                );
-                self.found.push(Finding::warning("stream-full", text, status.clone()));
-            }
         }
     }
 

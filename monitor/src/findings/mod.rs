@@ -2,6 +2,7 @@
 //!
 //! Facts are gathered in one place and judged in another, so that each finding can be shown to be found.
 
+mod bridges;
 mod instance;
 mod machine;
 mod system;

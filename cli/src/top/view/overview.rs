@@ -1,8 +1,8 @@
 //! All of it on a screen: totals, what is wrong, every shard a cell, rings and groups, some updates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mixcord::operator::{RingStatus, StageStatus};
+use mixcord::operator::{BridgeStatus, RingStatus, StageStatus};
 use mixcord_monitor::update::Update;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,7 +11,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{bar, severity, split, state_colour};
-use crate::terminal::{clip, thousands};
+use crate::ls::gateways;
+use crate::terminal::{Style, clip, thousands};
 use crate::top::Look;
 use crate::top::app::App;
 
@@ -38,7 +39,7 @@ pub(super) fn draw(app: &mut App, look: &Look, frame: &mut Frame<'_>, area: Rect
         lines.extend(self::ring(ring, look));
     }
     lines.extend(proxies(look));
-    lines.extend(bridges(look));
+    lines.extend(bridges(look, width));
     lines.extend(pauses(look, width));
     for ring in &look.overview.unreadable {
         lines.push(Line::from(clip(&format!("{}: {}", ring.name, ring.error), width).red()));
@@ -109,26 +110,64 @@ fn proxies(look: &Look) -> Vec<Line<'static>> {
     empty.into_iter().chain(lines).collect()
 }
 
-/// Each bridge a line, behind an empty one, with its fullest stream.
-fn bridges(look: &Look) -> Vec<Line<'static>> {
+/// Each bridge a line, behind an empty one, with its fullest stream; below it who has the leases, and the gateways that
+/// ask it.
+fn bridges(look: &Look, width: usize) -> Vec<Line<'static>> {
     let bridges = &look.overview.bridges;
-    let lines = bridges.iter().map(|bridge| {
-        let mut line = vec![format!("bridge {:<9}", bridge.end).bold()];
-        let fullest = bridge.streams.iter().map(|stream| stream.fullness()).fold(0.0, f64::max);
-        line.extend(bar(fullest, 16).spans);
-        line.push(format!("  {} behind", thousands(bridge.behind)).into());
-        if bridge.behind > 0 && bridge.behind_seconds >= 1.0 {
-            line.push(format!(", {:.0} s", bridge.behind_seconds).into());
-        }
-        line.push(match (bridge.alive, bridge.connected) {
-            (false, _) => "  killed".red(),
-            (true, false) => "  no broker".red(),
-            (true, true) => format!("  {} shards", bridge.shards).dim(),
-        });
-        Line::from(line)
+    let mut lines = Vec::new();
+    if !bridges.is_empty() {
+        lines.push(Line::default());
+    }
+    for bridge in bridges {
+        lines.push(bridge_line(bridge));
+        let leases = leases(bridge).map(|text| Line::from(clip(&text, width).dim()));
+        let gateways = gateways(bridge, Style::plain());
+        lines.extend(leases);
+        lines.extend(gateways.map(|text| Line::from(clip(&text, width))));
+    }
+    lines
+}
+
+fn bridge_line(bridge: &BridgeStatus) -> Line<'static> {
+    let mut line = vec![format!("bridge {:<9}", bridge.end).bold()];
+    let fullest = bridge.streams.iter().map(|stream| stream.fullness()).fold(0.0, f64::max);
+    line.extend(bar(fullest, 16).spans);
+    line.push(format!("  {} behind", thousands(bridge.behind)).into());
+    if bridge.behind > 0 && bridge.behind_seconds >= 1.0 {
+        line.push(format!(", {:.0} s", bridge.behind_seconds).into());
+    }
+    line.push(match (bridge.alive, bridge.connected) {
+        (false, _) => "  killed".red(),
+        (true, false) => "  no broker".red(),
+        (true, true) => format!("  {} shards", bridge.shards).dim(),
     });
-    let empty = (!bridges.is_empty()).then(Line::default);
-    empty.into_iter().chain(lines).collect()
+    if let Some(role) = bridge.role {
+        line.push(format!("  {role}").bold());
+    }
+    Line::from(line)
+}
+
+/// Who has the leases of its streams, and the highest generation; `None` while nothing is known of them.
+fn leases(bridge: &BridgeStatus) -> Option<String> {
+    let known = bridge.streams.iter().filter_map(|stream| Some((stream, stream.lease.as_ref()?)));
+    let (mut places, mut free, mut generation) = (BTreeSet::new(), 0, None);
+    for (stream, lease) in known {
+        generation = generation.max(lease.generation);
+        if lease.is_held() {
+            places.insert(&*stream.writer);
+        } else {
+            free += 1;
+        }
+    }
+    let held = match (places.len(), places.first()) {
+        (0, _) if free == 0 => return None,
+        (0, _) => "nobody's".to_owned(),
+        (1, Some(place)) => format!("of {place}"),
+        (several, _) => format!("of {several} machines"),
+    };
+    let free = if free > 0 { format!(", {free} free") } else { String::new() };
+    let generation = generation.map(|of| format!(", generation {of}")).unwrap_or_default();
+    Some(format!("  leases {held}{free}{generation}"))
 }
 
 /// When gateway and cache were away for long, if they were, behind an empty line.

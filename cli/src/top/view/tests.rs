@@ -1,3 +1,4 @@
+use mixcord::event::bridge::{BridgeFigures, GatewayFigures, LeaseFigures, StreamFigures};
 use mixcord::operator::Instance;
 use mixcord_monitor::rates::Rates;
 use ratatui::Terminal;
@@ -59,6 +60,38 @@ fn sixty_four_shards_are_usable_on_80_by_24() {
 }
 
 #[test]
+fn a_standby_is_seen_and_whom_it_waits_for() {
+    let rig = rig::Rig::with_shards(2);
+    let stream = |writer: &str| StreamFigures { writer: writer.into(), ..StreamFigures::default() };
+    let lease = |state: &str, generation| LeaseFigures {
+        state: state.into(),
+        generation,
+        ..LeaseFigures::default()
+    };
+    let gateway = GatewayFigures {
+        last: 1,
+        count: 2,
+        state: "standby".into(),
+        why: "so it is".into(),
+        ..GatewayFigures::default()
+    };
+    let _bridge = rig.bridge(&BridgeFigures {
+        end: "receive".into(),
+        streams: vec![stream("prod on a"), stream("prod on a"), stream("prod on b")],
+        leases: vec![lease("held", 7), lease("held", 9), lease("lapsed", 8)],
+        gateways: vec![gateway],
+        ..BridgeFigures::default()
+    });
+    let mut app = App::new(None);
+    app.look = Some(look(&rig));
+    let overview = screen(&mut app, 80, 24);
+    let at = overview.iter().position(|row| row.starts_with("bridge receive")).expect("there");
+    assert!(overview[at].ends_with("standby"), "{overview:#?}");
+    assert_eq!(overview[at + 1], "  leases of prod on a, 1 free, generation 9");
+    assert_eq!(overview[at + 2], "  gateway 0..1/2  standby: so it is");
+}
+
+#[test]
 fn keys_lead_everywhere_and_out() {
     let rig = rig::Rig::with_shards(2);
     let mut app = App::new(None);
@@ -84,8 +117,11 @@ fn keys_lead_everywhere_and_out() {
 }
 
 mod rig {
+    use std::fs::{self, File};
+    use std::path::Path;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use mixcord::event::bridge::BridgeFigures;
     use mixcord::event::status::ShardStatus;
     use mixcord::event::topology;
     use mixcord_ring::{Geometry, GroupSpec, Namespace, Producer};
@@ -119,11 +155,23 @@ mod rig {
             let rings = (0..count).map(shard).chain([make(topology::OUTPUT_RING)]).collect();
             Self { instance, namespace, _rings: rings }
         }
+
+        /// What a bridge says of itself, which lives as long as the file is locked.
+        pub(super) fn bridge(&self, figures: &BridgeFigures) -> File {
+            let folder = topology::bridge_dir(&self.instance);
+            fs::create_dir_all(&folder).expect("a folder");
+            let path = Path::new(&folder).join(&figures.end);
+            fs::write(&path, figures.encode("mixcord-bridge 0.1.0")).expect("written");
+            let file = File::open(path).expect("a file");
+            file.lock().expect("nobody else's");
+            file
+        }
     }
 
     impl Drop for Rig {
         fn drop(&mut self) {
             self._rings.clear();
+            let _ = fs::remove_dir_all(topology::bridge_dir(&self.instance));
             let _ = self.namespace.remove_all();
         }
     }

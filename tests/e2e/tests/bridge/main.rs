@@ -249,6 +249,28 @@ fn what_a_receiver_that_is_let_go_lost_is_told_with_its_range() -> Result<()> {
     Ok(())
 }
 
+/// Both would tell the senders under one number, and neither the whole of what this machine has yet to read.
+#[test]
+fn a_second_receiver_of_an_instance_is_refused_with_one_line() -> Result<()> {
+    let options = FakeOptions { shards: 2, events: 1_000, rate: 300, ..FakeOptions::default() };
+    let Some(machines) = Machines::new(&options)? else { return Ok(()) };
+    let (_tail, mut there) = journal(&machines.far)?;
+    let _cache = machines.far.cache(&[])?;
+    let mut receive = machines.receive()?;
+    let _near = machines.start("bridge")?;
+    there.read_until(100, DEADLINE)?;
+    let other = ["--bot", machines.near.instance(), "--shards", "1..1/2"];
+    let exit = machines.far.bridge("receive", &machines.broker, &other)?.wait(DEADLINE)?;
+    ensure!(exit.code == Some(78) && told(&exit).count() == 1, "{exit:?}");
+    ensure!(exit.stderr.contains(machines.far.instance()), "{exit:?}");
+    ensure!(receive.is_running());
+    // One that was killed keeps nobody out.
+    receive.kill()?;
+    let _receive = machines.receive()?;
+    let sent = there.read_all(&machines.fake, DEADLINE)?;
+    compare(&sent, &there.delivered, Order::Shard)
+}
+
 #[test]
 fn p9_wrong_credentials_and_old_servers_end_it_with_one_line() -> Result<()> {
     let stack = Stack::new()?;

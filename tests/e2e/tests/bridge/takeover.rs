@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use super::*;
 
 const SHARDS: &str = "0..1/2";
@@ -76,10 +78,47 @@ impl Standby {
         })
     }
 
+    /// Waits until that machine's gateway stands by while the lease is `holder`'s; gives the generation of that.
+    fn until_standby(&self, stack: &Stack, holder: &Stack) -> Result<u64> {
+        let mut generation = 0;
+        until("the standby to be seen", DEADLINE, || {
+            let Ok(bridge) = seen(stack, "receive") else { return false };
+            let (stream, gateway) = (&bridge["streams"][0], &bridge["gateways"][0]);
+            generation = stream["lease"]["generation"].as_u64().unwrap_or(0);
+            let writer = stream["writer"].as_str().unwrap_or_default();
+            let is_holders = writer.starts_with(&format!("{} on ", holder.instance()));
+            let shards = [&gateway["first"], &gateway["last"], &gateway["count"]];
+            bridge["role"] == "standby"
+                && gateway["state"] == "standby"
+                && shards == [0, 1, 2]
+                && stream["lease"]["state"] == "held"
+                && is_holders
+                && generation > 0
+        })
+        .map_err(|error| error.context(format!("{:?}", seen(stack, "receive"))))?;
+        Ok(generation)
+    }
+
+    /// Waits until that machine has the lease and its gateway runs by it; gives the generation.
+    fn until_holder(&self, stack: &Stack) -> Result<u64> {
+        let mut generation = 0;
+        until("the holder to be seen", DEADLINE, || {
+            let Ok(bridge) = seen(stack, "send") else { return false };
+            let lease = &bridge["streams"][0]["lease"];
+            generation = lease["generation"].as_u64().unwrap_or(0);
+            bridge["role"] == "holder"
+                && bridge["gateways"][0]["state"] == "holder"
+                && lease["own"] == true
+                && generation > 0
+        })
+        .map_err(|error| error.context(format!("{:?}", seen(stack, "send"))))?;
+        Ok(generation)
+    }
+
     /// Waits until the standby has the sessions, and gives for how long they were nobody's.
-    fn until_resumed(&self, there: &mut Follower, died: Instant) -> Result<Duration> {
+    fn until_resumed(&self, there: &mut Follower, died: Instant, times: u64) -> Result<Duration> {
         until("the standby to resume every session", DEADLINE, || {
-            self.fake.status().is_ok_and(|shards| shards.iter().all(|shard| shard.resumes == 1))
+            self.fake.status().is_ok_and(|shards| shards.iter().all(|shard| shard.resumes == times))
         })?;
         let _ = there.read();
         let before = there.delivered.len();
@@ -90,19 +129,26 @@ impl Standby {
         Ok(died.elapsed())
     }
 
-    /// All that was sent arrived on a machine, once and in order.
-    fn compare(&self, there: &mut Follower) -> Result<()> {
+    /// All that was sent arrived on a machine, once and in order, though its sessions moved so often.
+    fn compare(&self, there: &mut Follower, times: u64) -> Result<()> {
         let sent = there.read_all(&self.fake, DEADLINE)?;
         compare(&sent, &there.delivered, Order::Shard)?;
         let gaps = there.delivered.iter().filter(|event| event.kind == "GAP").count();
         ensure!(gaps == 0, "{gaps} gaps: nothing was lost");
         let status = self.fake.status()?;
         ensure!(
-            status.iter().all(|shard| shard.identifies == 1 && shard.resumes == 1),
+            status.iter().all(|shard| shard.identifies == 1 && shard.resumes == times),
             "{status:?}"
         );
         Ok(())
     }
+}
+
+/// What `mixcord ls` says of one end of a machine's bridge.
+fn seen(stack: &Stack, end: &str) -> Result<Value> {
+    let listing = stack.ls()?;
+    let bridges = listing["bridges"].as_array().cloned().unwrap_or_default();
+    bridges.into_iter().find(|bridge| bridge["end"] == end).with_context(|| listing.to_string())
 }
 
 #[test]
@@ -122,14 +168,21 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     until("the standby to stand by", DEADLINE, || {
         standby.gateway.stderr().contains("standing by to take them over")
     })?;
+    let mut before = 0;
+    until("both machines to see one generation", DEADLINE, || {
+        before = machines.until_holder(a).unwrap_or(0);
+        before > 0 && machines.until_standby(b, a).is_ok_and(|generation| generation == before)
+    })?;
     on_b.read_until(BEFORE, DEADLINE)?;
     ensure!(standby.is_running(), "{}", standby.send.stderr());
     old.kill()?;
-    let without = machines.until_resumed(&mut on_b, Instant::now())?;
+    let without = machines.until_resumed(&mut on_b, Instant::now(), 1)?;
     eprintln!("from the death to the first event on the standby: {without:?}");
     ensure!(without < Duration::from_secs(40), "{without:?}");
-    machines.compare(&mut on_b)?;
-    machines.compare(&mut on_c)?;
+    machines.compare(&mut on_b, 1)?;
+    machines.compare(&mut on_c, 1)?;
+    let after = machines.until_holder(b)?;
+    ensure!(after > before, "{after} after {before}");
     let identities = |stack| -> Result<BTreeSet<_>> { Ok(origins(stack)?.into_iter().collect()) };
     let (on_b, on_c) = (identities(b)?, identities(c)?);
     let of_events =
@@ -137,10 +190,12 @@ fn a_standby_goes_on_where_a_machine_died_and_everybody_follows_it() -> Result<(
     ensure!(on_b == on_c, "an event is the same everywhere");
     ensure!(of_events(&on_b).len() == 4, "each shard has the log of before, and its own");
     // The machine comes back, as a service manager starts it.
-    let again = machines.machine(a)?;
-    let exit = again.gateway.wait(DEADLINE)?;
+    let Machine { gateway, send, .. } = machines.machine(a)?;
+    let exit = gateway.wait(DEADLINE)?;
     ensure!(exit.code == Some(78) && exit.stderr.contains("sends stream"), "{exit:?}");
     ensure!(standby.is_running());
+    // Until it is gone it tells every gateway the same.
+    send.wait(DEADLINE)?;
     // And once more, while the standby is started anew.
     standby.gateway.terminate(DEADLINE)?;
     standby.send.terminate(DEADLINE)?;
@@ -166,7 +221,7 @@ fn a_machine_that_only_lost_its_network_ends_with_a_line_when_it_is_back() -> Re
     old.signal(Signal::SIGSTOP)?;
     let died = Instant::now();
     let mut standby = (machines.gateway(b)?, machines.bridge("send", b)?);
-    let without = machines.until_resumed(&mut on_b, died)?;
+    let without = machines.until_resumed(&mut on_b, died, 1)?;
     eprintln!("from the loss of the network to the first event on the standby: {without:?}");
     old.signal(Signal::SIGCONT)?;
     let Machine { gateway, send, .. } = old;
@@ -174,7 +229,47 @@ fn a_machine_that_only_lost_its_network_ends_with_a_line_when_it_is_back() -> Re
         let last = exit.stderr.lines().last().unwrap_or_default();
         ensure!(exit.code == Some(78) && last.contains("has taken over stream"), "{exit:?}");
     }
-    machines.compare(&mut on_b)?;
+    machines.compare(&mut on_b, 1)?;
     ensure!(standby.0.is_running() && standby.1.is_running());
+    Ok(())
+}
+
+/// It is the standby of the one that took its shards over, and that one dies, too.
+#[test]
+fn a_machine_that_died_comes_back_as_the_standby_and_takes_its_shards_over_again() -> Result<()> {
+    let acked = ["--forget-acked", "--heartbeat-ms", "700"];
+    let Some(machines) = Standby::new(&acked)? else { return Ok(()) };
+    let (a, b, c) = (&machines.a, &machines.b, &machines.c);
+    let (_tail, mut on_c) = journal(c)?;
+    let _cache_c = c.cache(&[])?;
+    let _receive_c = machines.bridge("receive", c)?;
+    let first = machines.machine(a)?;
+    on_c.read_until(10, DEADLINE)?;
+    let second = machines.machine(b)?;
+    let before = machines.until_standby(b, a)?;
+    on_c.read_until(BEFORE, DEADLINE)?;
+    first.kill()?;
+    machines.until_resumed(&mut on_c, Instant::now(), 1)?;
+    // As the guide has it: without its old rings.
+    drop(first);
+    for shard in 0..2 {
+        let ring = topology::shard_ring(shard, 2);
+        let removed =
+            a.mixcord().args(["rm", "--ring", &ring, "--instance", a.instance()]).output()?;
+        ensure!(removed.status.success(), "{removed:?}");
+    }
+    let mut third = machines.machine(a)?;
+    let between = machines.until_standby(a, b)?;
+    on_c.read_until(on_c.delivered.len() + 200, DEADLINE)?;
+    let status = machines.fake.status()?;
+    ensure!(status.iter().any(|shard| !shard.finished), "too late, it proves nothing: {status:?}");
+    second.kill()?;
+    machines.until_resumed(&mut on_c, Instant::now(), 2)?;
+    machines.compare(&mut on_c, 2)?;
+    let after = machines.until_holder(a)?;
+    ensure!(before < between && between < after, "{before}, {between}, {after}");
+    let logs: BTreeSet<u64> = origins(c)?.into_iter().map(|origin| origin.0).collect();
+    ensure!(logs.len() == 6, "each shard has a log of each time: {logs:?}");
+    ensure!(third.is_running());
     Ok(())
 }
