@@ -135,6 +135,9 @@ impl Engine {
                 }
             }
         }
-        !self.batch.waiting.is_empty() || !self.batch.gaps.is_empty() || self.beside_waits()
+        !self.batch.waiting.is_empty()
+            || !self.batch.gaps.is_empty()
+            || self.beside_waits()
+            || self.reached.has_ended
     }
 }

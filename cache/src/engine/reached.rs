@@ -27,6 +27,8 @@ pub(super) struct Reached {
     pub(super) wishes: Wishes,
     /// Whether the store holds such.
     pub(super) has_wishes: bool,
+    /// A ring was let go, and that is not committed.
+    pub(super) has_ended: bool,
 }
 
 /// Receive times that decide what of another shard count is read, in microseconds since 1970.
@@ -92,6 +94,7 @@ impl Reached {
     /// shard where a next start finds the loss again.
     pub(super) fn committed(&mut self, news: &[News], untold: &[Gap]) {
         self.has_wishes = !self.wishes.is_empty();
+        self.has_ended = false;
         for &(shard, input) in news {
             if untold.iter().any(|gap| gap.shard == shard) {
                 continue;
@@ -139,6 +142,7 @@ impl Stored {
             shards: shards.and_then(|shards| u16::try_from(shards).ok()),
             times: Times { applied_us, cut_us },
             has_wishes: !wishes.is_empty(),
+            has_ended: false,
             wishes,
         };
         let is_loaded = pair(meta::LOADED)? == Some(output);

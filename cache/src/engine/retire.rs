@@ -2,8 +2,9 @@
 //!
 //! A ring whose count is not in force any more, whose gateway is gone, and of which every group has read all,
 //! is kept for a while: its session can be resumed for some minutes, should its gateway come back. Then
-//! the cache lets go of it, marks its position as *ended*, and removes it once a commit holds the mark. So a
-//! kill between the two leaves a ring that is known to be read, and never a loss that was none.
+//! the cache lets go of it, marks its position as *ended*, and removes it once a commit holds the mark: one
+//! of its own, where no record comes. So a kill between the two leaves a ring that is known to be read, and never
+//! a loss that was none.
 //!
 //! Rings whose sessions were closed for good, by a change of the shard count without a pause, are not kept for that while.
 
@@ -34,6 +35,7 @@ impl Engine {
                 let id = input.id();
                 self.inputs.remove(&key);
                 self.reached.positions.insert(key, InputPosition::ended(id));
+                self.reached.has_ended = true;
             }
         }
     }
