@@ -106,21 +106,18 @@ impl Guild {
         }
     }
 
-    /// One that the state knows.
-    pub(super) fn listed(is_there: bool, is_pending: bool, joined: u64) -> Self {
+    /// The state knows it, as the old side has told it.
+    pub(super) fn list(&mut self, is_there: bool, is_pending: bool, joined: u64) {
         let there = match (is_pending, is_there) {
             (true, _) => There::Listed,
             (false, true) => There::Present,
             (false, false) => There::Away,
         };
         let is_away = there != There::Present;
-        Self {
-            there: Sides::new(there, There::Unknown),
-            // READY does not say which membership it is of.
-            of: Sides::new(if is_pending { 0 } else { joined }, 0),
-            stand: Stand { number: joined, is_held: true, is_away },
-            ..Self::unknown(Side::Old)
-        }
+        self.there[Side::Old] = there;
+        // READY does not say which membership it is of.
+        self.of[Side::Old] = if is_pending { 0 } else { joined };
+        self.stand = Stand { number: joined, is_held: true, is_away };
     }
 
     pub(super) fn is_there(&self, side: Side) -> bool {

@@ -122,7 +122,7 @@ impl Overlap {
         // Its sessions run.
         shards[Side::Old].iter_mut().for_each(|shard| shard.has_session = true);
         let mut overlap = Self::empty(request, keys, shards);
-        overlap.change(PRIVATE, |guild| *guild = Guild::listed(true, false, 0));
+        overlap.change(PRIVATE, |guild| guild.list(true, false, 0));
         overlap.changed.insert(Row::Head);
         for side in Side::BOTH {
             let shards = 0..request.counts[side];
@@ -182,8 +182,9 @@ impl Overlap {
     /// membership as in [`What::Created`]. The guilds are listed in the order of their ids, behind that of
     /// [`Stage::Listing`].
     pub fn list(&mut self, guild: u64, is_there: bool, is_pending: bool, joined: u64) {
-        if !self.guilds.contains_key(&guild) {
-            self.change(guild, |entry| *entry = Guild::listed(is_there, is_pending, joined));
+        // Records may have come of it before.
+        if self.guilds.get(&guild).is_none_or(|known| !known.stand.is_held) {
+            self.change(guild, |entry| entry.list(is_there, is_pending, joined));
         }
         self.listed_through(guild);
     }

@@ -3,11 +3,17 @@
 use super::guild::{Brief, Count, Guild, There};
 use super::stand::Step;
 use super::waiting::Wait;
-use super::{Fact, Overlap, Row, Side, Verdict, What};
+use super::{Fact, Overlap, Row, Side, Stage, Verdict, What};
 
 impl Overlap {
     /// What is to become of a record that says that a guild is there, or no more.
     pub(super) fn judge_step(&self, fact: &Fact, print: u64, bytes: usize) -> Verdict {
+        if let Stage::Listing(behind) = self.stage
+            && fact.guild > behind
+        {
+            // What the state has of it is listed behind this.
+            return Verdict::Deliver;
+        }
         let unknown = Guild::unknown(self.default_side());
         let guild = self.guilds.get(&fact.guild).unwrap_or(&unknown);
         let (Some(step), of) = guild.step(fact) else { return Verdict::Deliver };

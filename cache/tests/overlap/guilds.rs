@@ -266,3 +266,27 @@ fn ready_ends_no_membership_that_began_behind_it() {
     script.say(Old, here(2), Pass);
     script.say(Old, GONE, Deliver);
 }
+
+/// Guilds are listed some at a time, and records come between.
+#[test]
+fn a_guild_of_which_something_came_before_it_was_listed_is_known() {
+    let mut script = Script::unlisted();
+    script.say(Old, What::Event(E), Deliver);
+    script.list();
+    script.ready(New, &[GUILD]);
+    script.say(New, here(1), Pass);
+    script.say(New, What::Event(E), Pass);
+}
+
+#[test]
+fn a_guild_that_goes_before_it_was_listed_is_told_to_go() {
+    let mut script = Script::unlisted();
+    script.say(Old, AWAY, Deliver);
+    script.overlap.list(GUILD, false, false, 1);
+    script.overlap.listed();
+    script.say(Old, here(1), Deliver);
+    let mut script = Script::unlisted();
+    script.say(Old, GONE, Deliver);
+    script.overlap.listed();
+    script.say(Old, here(2), Deliver);
+}

@@ -30,13 +30,23 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new() -> Self {
+        let mut script = Self::unlisted();
+        script.list();
+        script
+    }
+
+    /// What the state has is not listed yet.
+    pub(crate) fn unlisted() -> Self {
         let times = Times { window_us: WINDOW, slack_us: SLACK };
         let request = Request { counts: Sides::new(1, 1), times, bytes_max: 1 << 20 };
         let now = 1_000_000;
-        let mut overlap = Overlap::begin(request, Keys([1, 2]), now);
-        overlap.list(GUILD, true, false, 1);
-        overlap.listed();
+        let overlap = Overlap::begin(request, Keys([1, 2]), now);
         Self { overlap, now, late: Vec::new(), kept: Vec::new() }
+    }
+
+    pub(crate) fn list(&mut self) {
+        self.overlap.list(GUILD, true, false, 1);
+        self.overlap.listed();
     }
 
     /// The new set has the guild as well, for long.
