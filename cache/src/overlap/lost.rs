@@ -84,7 +84,7 @@ impl Overlap {
     /// A session began, with these guilds.
     pub(super) fn ready(&mut self, fact: &Fact, listed: &[u64]) {
         let (side, shard, at_us) = (fact.side, fact.shard, fact.at_us);
-        let before_us = at_us.saturating_sub(self.request.times.slack_us);
+        let times = self.request.times;
         if let Some(of) = self.shards[side].get_mut(shard) {
             (of.has_session, of.began_us) = (true, at_us);
         }
@@ -115,8 +115,11 @@ impl Overlap {
                 }
             });
             self.drop_old(id);
-            // A session brings nothing from before it.
-            self.expire(id, side, |count| count.at_us < before_us);
+            // A session brings nothing from before it. READY says which guilds are away.
+            self.strike(id, side, |count| {
+                let late_us = if count.is_away { times.slack_us } else { times.ready_us() };
+                count.at_us < at_us.saturating_sub(late_us)
+            });
         }
     }
 

@@ -31,7 +31,7 @@
 //!   the side that is back delivers.
 //! * A guild that both sides left is known for as long as a session may be away and be resumed.
 //! * What the old side delivers is counted before the new ring's GUILD_CREATE is read, for rings are read at different
-//!   paces; what is older than the new READY less a slack is dropped.
+//!   paces; what is older than the new READY by much more than READY takes is dropped.
 //! * Age is that of the records, not the time at which they are read: one ring may be read far behind the other.
 //! * Where events are equal a late copy only claims a count until the other side had its time.
 //! * A cut waits until the delivering side is known to be past what the other last said of the guild, until that one

@@ -87,21 +87,15 @@ impl Overlap {
             self.drop_passed_outages(fact.guild, side);
         }
         let outages = self.outages(fact.guild, other);
-        let (mut of, mut gone) = (0, Vec::new());
+        let (mut of, mut is_here) = (0, false);
         self.change(fact.guild, |guild| {
             if let (Some(step), number) = guild.step(fact) {
                 guild.stand.go(step, number);
-                of = number;
-                if step == Step::Here {
-                    // What this side says is newer than every outage that is known.
-                    guild.counts[side].retain(|count| {
-                        gone.extend(count.is_away.then_some(*count));
-                        !count.is_away
-                    });
-                }
+                (of, is_here) = (number, step == Step::Here);
             }
         });
-        gone.iter().for_each(|count| self.forget(count));
+        // What this side says is newer than every outage that is known.
+        self.strike(fact.guild, side, |count| is_here && count.is_away);
         self.drop_old(fact.guild);
         if is_outage && self.outages(fact.guild, other) == outages {
             self.expect(fact.guild, other, Count::new(print, fact.at_us, of, true));

@@ -134,7 +134,8 @@ impl Overlap {
                     active_us >= count.mark_us + times.window_us
                         || clock_us >= count.at_us + away_us
                 }
-                false => clock_us >= count.at_us + times.slack_us,
+                // One that began since may have brought nothing yet.
+                false => clock_us >= count.at_us + times.ready_us(),
             });
             self.settle_claims(id, side);
             // What this side delivers, and did not bring though it was read far beyond. Before it has brought all that
@@ -220,16 +221,24 @@ impl Overlap {
         let shard = self.shards[other].get(self.shard_of(other, id));
         let clock_us = shard.map_or(u64::MAX, |shard| shard.clock_us);
         let slack_us = self.request.times.slack_us;
-        let Some(guild) = self.guilds.get_mut(&id).filter(|guild| guild.claims[side] > 0) else {
-            return;
-        };
+        if self.guilds.get(&id).is_some_and(|guild| guild.claims[side] > 0) {
+            self.strike(id, side, |count| {
+                count.claimed_us > 0 && clock_us > count.claimed_us + slack_us
+            });
+        }
+    }
+
+    /// Forgets counts that a side has still to bring, whichever they are.
+    pub(super) fn strike(&mut self, id: u64, side: Side, is_gone: impl Fn(&Count) -> bool) {
+        let Some(guild) = self.guilds.get_mut(&id) else { return };
         let mut gone = Vec::new();
         guild.counts[side].retain(|count| {
-            let is_over = count.claimed_us > 0 && clock_us > count.claimed_us + slack_us;
-            gone.extend(is_over.then_some(*count));
-            !is_over
+            let is_gone = is_gone(count);
+            gone.extend(is_gone.then_some(*count));
+            !is_gone
         });
-        guild.claims[side] -= gone.len() as u32;
+        let claims = gone.iter().filter(|count| count.claimed_us > 0);
+        guild.claims[side] -= claims.count() as u32;
         gone.iter().for_each(|count| self.forget(count));
     }
 

@@ -64,6 +64,11 @@ impl Default for Times {
 }
 
 impl Times {
+    /// How much later than it began a session may have its READY, which is long, with all that comes behind it.
+    pub(super) const fn ready_us(self) -> u64 {
+        self.slack_us.saturating_mul(4)
+    }
+
     /// For so long a session may be away and still be resumed (G-22, G-25).
     pub(super) const fn away_us(self) -> u64 {
         self.window_us.saturating_mul(10)

@@ -37,6 +37,28 @@ fn what_came_right_before_a_session_is_awaited_for_the_window() {
     assert_eq!(script.overlap.progress().counted, 0);
 }
 
+/// It is long, and what happens behind it reaches the other session at once.
+#[test]
+fn ready_may_be_received_late() {
+    let mut script = Script::new();
+    script.say(Old, What::Event(E), Deliver);
+    let until = script.now + 3 * SLACK;
+    script.run(Old, until);
+    script.overlap.reached(New, 0, until);
+    script.now = until;
+    script.sweep();
+    script.ready(New, &[GUILD]);
+    script.say(New, here(1), Pass);
+    script.say(New, What::Event(E), Pass);
+    // What is older by far no session brings.
+    let mut script = Script::new();
+    script.say(Old, What::Event(E), Deliver);
+    let until = script.now + 5 * SLACK;
+    script.overlap.reached(New, 0, until);
+    script.sweep();
+    assert_eq!(script.overlap.progress().counted, 0);
+}
+
 /// What a session that was silent brings at once has its time.
 #[test]
 fn behind_a_silence_the_window_begins_anew() {
