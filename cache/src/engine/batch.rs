@@ -121,8 +121,8 @@ impl Batch {
         };
         let staged: Vec<(Shard, InputPosition)> = self.waiting.iter().filter_map(reached).collect();
         // What is left of a record whose state was lost has no outputs, and is done all the same.
-        let changes = around.reached.has_ended
-            || around.beside.as_ref().is_some_and(Beside::has_changes);
+        let changes =
+            around.reached.has_ended || around.beside.as_ref().is_some_and(Beside::has_changes);
         if around.out.staged_tail() == around.out.tail() && staged.is_empty() && !changes {
             return Ok(Some(match end {
                 End::Waits(Need::Bytes(bytes)) => Progress::OutputFull(bytes),
