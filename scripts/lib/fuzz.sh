@@ -23,7 +23,8 @@ build_fuzzers() {
     bin=$folder/$host/release
 }
 
-# run_fuzzers SECONDS TARGET...: each for so long, with inputs of $longest bytes at most. A finding is left in artifacts/ and makes it fail.
+# run_fuzzers SECONDS TARGET...: each for so long, with inputs of $longest bytes at most. A finding is left in
+# artifacts/ and makes it fail.
 run_fuzzers() {
     local seconds=$1 target log
     shift
