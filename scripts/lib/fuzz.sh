@@ -11,7 +11,7 @@ build_fuzzers() {
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
         -Cllvm-args=-sanitizer-coverage-trace-compares -Cdebug-assertions -Coverflow-checks"
     # One for all crates of the same flags: libFuzzer is built once.
-    folder=$(cd ../.. && pwd)/target/fuzz${1:+-$1}
+    folder=${CARGO_TARGET_DIR:-$(cd ../.. && pwd)/target}/fuzz${1:+-$1}
     if [ $# = 0 ]; then
         # shellcheck disable=SC2086
         RUSTFLAGS=$(echo $flags) cargo build --release --quiet --target "$host" --target-dir "$folder"

@@ -22,6 +22,7 @@ use super::layout::Layout;
 use super::memory::Memory;
 use super::reader::Reader;
 use super::watcher::Watcher;
+use super::words::letter::LetterFile;
 use super::writer::{Meta, Writer};
 use super::{Core, Environment, Life, Position, initialise, locks};
 
@@ -38,6 +39,8 @@ struct World {
     now: AtomicU64,
     /// Whether the kernel has barriers, and this process may call them.
     barriers: Arc<AtomicBool>,
+    /// Whether another one has the file of a group, and does not let go.
+    letters_held: Arc<AtomicBool>,
 }
 
 thread_local! {
@@ -56,7 +59,12 @@ impl Drop for Held {
 impl World {
     fn new() -> Self {
         let held = (0..locks::END).map(|_| AtomicBool::new(false)).collect();
-        Self { held, now: AtomicU64::new(1), barriers: Arc::default() }
+        Self {
+            held,
+            now: AtomicU64::new(1),
+            barriers: Arc::default(),
+            letters_held: Arc::default(),
+        }
     }
 }
 
@@ -110,6 +118,17 @@ impl Environment for World {
     fn blobs(&self) -> io::Result<Vec<(Position, u64)>> {
         Ok(Vec::new())
     }
+    fn with_letters(
+        &self,
+        _: u16,
+        _: bool,
+        _: &mut dyn FnMut(&mut dyn LetterFile) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        if self.letters_held.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(false)
+    }
 }
 
 pub(super) fn ring(partitions: u16) -> Arc<Core> {
@@ -122,6 +141,13 @@ fn ring_in(world: World, partitions: u16) -> Arc<Core> {
     let memory = Memory::new(Box::new(Heap::new(layout.total)));
     initialise(&memory, &layout, 1);
     Arc::new(Core::new(memory, layout, 1, Box::new(world)))
+}
+
+/// The same, and what says whether another one has the files of its groups.
+pub(super) fn ring_with_letters(partitions: u16) -> (Arc<Core>, Arc<AtomicBool>) {
+    let world = World::new();
+    let held = Arc::clone(&world.letters_held);
+    (ring_in(world, partitions), held)
 }
 
 pub(super) fn payload(position: Position) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::settle::How;
@@ -12,7 +13,7 @@ use crate::core::errors::JoinError;
 use crate::core::group_spec::{GroupSpec, Order, Start};
 use crate::core::groups::{self, state};
 use crate::core::locks;
-use crate::core::stress_tests::{KEYS, RECORDS, payload, produce, ring};
+use crate::core::stress_tests::{KEYS, RECORDS, payload, produce, ring, ring_with_letters};
 
 const MEMBERS: u64 = 3;
 
@@ -110,17 +111,23 @@ fn workers_of_a_sticky_group_do_the_same() {
     share(&GroupSpec::durable("g").from(Start::Earliest).any_order(Order::Key).sticky());
 }
 
-/// Who takes from a group's dead holds that lock for moments, and may be stopped in one of them.
+/// Who takes from a group's dead, or has its file, holds a lock for moments, and may be stopped in one of them.
 #[test]
 fn who_cannot_join_now_leaves_nothing_behind() {
-    let core = ring(4);
+    let (core, letters_held) = ring_with_letters(4);
     let spec = GroupSpec::ephemeral("e").any_order(Order::Key);
-    let terms = WorkerTerms { attempts: 0, once: false, key: None, tags: None };
+    let refused = || {
+        let terms = WorkerTerms { attempts: 0, once: false, key: None, tags: None };
+        let joined = Worker::join(&core, &spec, None, terms);
+        assert!(matches!(joined, Err(JoinError::Busy)));
+        assert!(!core.is_alive(0, 0));
+        assert_eq!(state::of(core.group_state(0)), state::FREE, "its last member left");
+    };
     let held = core.environment.hold(locks::succession(0)).unwrap().expect("nobody has it");
-    let joined = Worker::join(&core, &spec, None, terms);
-    assert!(matches!(joined, Err(JoinError::Busy)));
-    assert!(!core.is_alive(0, 0));
-    assert_eq!(state::of(core.group_state(0)), state::FREE, "its last member left");
+    refused();
     drop(held);
+    letters_held.store(true, Ordering::Relaxed);
+    refused();
+    letters_held.store(false, Ordering::Relaxed);
     drop(join(&core, &spec));
 }
