@@ -121,23 +121,19 @@ impl Gate {
         self.moved.notify_waiters();
     }
 
-    fn heard(&self) -> u64 {
-        lock(&self.told).map_or(0, |told| told.heard)
-    }
-
     /// Waits until `shard` may identify. Dropping the future gives the place up.
     ///
     /// # Errors
     /// When the common book cannot be used.
     pub async fn permit(&self, shard: u16, failures: u32) -> io::Result<Permit> {
-        let mut told = false;
+        let mut warned = false;
         let wish = Wish { shard, failures, keep: 0 };
         let mut held_since = None;
         let mut shared = None;
         loop {
             let place = Place::take(self, shard);
-            let rules = self.turn(shard, ..shard, &mut shared).await;
-            match self.claim(wish, rules, &mut shared).await? {
+            let told = self.turn(shard, ..shard, &mut shared).await;
+            match self.claim(wish, told.rules, &mut shared).await? {
                 Ok(permit) => {
                     self.count_granted();
                     return Ok(permit);
@@ -153,11 +149,11 @@ impl Gate {
                 }
                 Err(claim @ (Claim::Paced(wait) | Claim::Spent(wait))) => {
                     drop(place);
-                    if !std::mem::replace(&mut told, true) {
+                    if !std::mem::replace(&mut warned, true) {
                         warn(shard, claim, wait);
                     }
                     self.doubt.notify_one();
-                    self.rest(wait).await;
+                    self.rest(wait, told).await;
                 }
             }
         }
@@ -194,13 +190,13 @@ impl Gate {
     }
 
     /// Waits for minutes, maybe, without a place in the queue: whoever has not failed goes first. Ends
-    /// early when Discord says something new.
-    async fn rest(&self, wait: Duration) {
-        let heard = self.heard();
+    /// early when Discord says something new: anything after `told`, by which the book was asked, for
+    /// its answer may be older than what Discord said meanwhile.
+    async fn rest(&self, wait: Duration, told: Told) {
         let news = async {
             loop {
                 let moved = self.moved.notified();
-                if self.heard() != heard {
+                if lock(&self.told).is_some_and(|latest| latest.heard != told.heard) {
                     return;
                 }
                 moved.await;
@@ -219,22 +215,21 @@ impl Gate {
         shard: u16,
         before: impl RangeBounds<u16> + Copy,
         shared: &mut Option<SharedPermit>,
-    ) -> Rules {
+    ) -> Told {
         loop {
             let moved = self.moved.notified();
-            let told = *lock(&self.told);
-            let Some(Told { rules, patient_until, .. }) = told else {
+            let Some(told) = *lock(&self.told) else {
                 moved.await;
                 continue;
             };
-            let patient = Instant::now() < patient_until;
-            if self.is_first(shard, before, &rules, patient) {
-                return rules;
+            let patient = Instant::now() < told.patient_until;
+            if self.is_first(shard, before, &told.rules, patient) {
+                return told;
             }
             *shared = None;
             tokio::select! {
                 () = moved => {}
-                () = tokio::time::sleep_until(patient_until), if patient => {}
+                () = tokio::time::sleep_until(told.patient_until), if patient => {}
             }
         }
     }
@@ -413,9 +408,12 @@ mod tests {
         let file = std::fs::File::create(gate.file.path()).expect("made");
         let held = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
         let held = held.expect("free");
-        let rules = gate.turn(0, ..0, &mut None).await;
+        let told = gate.turn(0, ..0, &mut None).await;
         assert_eq!(
-            gate.claim(Wish::default(), rules, &mut None).await.expect("works").expect_err("held"),
+            gate.claim(Wish::default(), told.rules, &mut None)
+                .await
+                .expect("works")
+                .expect_err("held"),
             file::HELD
         );
         let told = || *lock(&gate.told_held);
@@ -431,6 +429,22 @@ mod tests {
         assert!(told().expect("again") >= first);
         drop(held);
         gate.permit(0, 0).await.expect("granted");
+    }
+
+    /// Discord may say that the budget is whole between the book's refusal and the wait for that.
+    #[tokio::test(start_paused = true)]
+    async fn g16_what_discord_says_while_the_book_is_asked_ends_the_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let gate = gate(folder.path(), 1, &[]);
+        let spent = StartLimit { remaining: 0, reset_after: 3_600_000, ..StartLimit::default() };
+        gate.tell(&spent).await.expect("works");
+        let told = gate.turn(0, ..0, &mut None).await;
+        let refused = gate.claim(Wish::default(), told.rules, &mut None).await.expect("works");
+        let Err(Claim::Spent(wait)) = refused else { panic!("{refused:?}") };
+        gate.tell(&StartLimit::default()).await.expect("works");
+        let began = Instant::now();
+        gate.rest(wait, told).await;
+        assert!(began.elapsed() < wait, "it slept through the news");
     }
 
     #[tokio::test]

@@ -4,12 +4,12 @@ use std::io;
 
 use tokio::time::Instant;
 
-use super::{Claim, Gate, Permit, Wish, file};
+use super::{Claim, Gate, Permit, Told, Wish, file};
 
-/// What was told of a wait.
+/// What was logged of a wait.
 #[derive(Debug, Default)]
 struct Waiting {
-    told: bool,
+    warned: bool,
     held_since: Option<Instant>,
 }
 
@@ -22,13 +22,13 @@ impl Gate {
     pub async fn spare_turn(&self, shard: u16, failures: u32, keep: u64) -> io::Result<()> {
         let mut waiting = Waiting::default();
         loop {
-            let rules = self.turn(shard, .., &mut None).await;
-            let keep = keep.min(rules.total / 2);
-            let claim = self.look(Wish { shard, failures, keep }, rules).await?;
+            let told = self.turn(shard, .., &mut None).await;
+            let wish = wish(shard, failures, keep, told);
+            let claim = self.look(wish, told.rules).await?;
             if claim == Claim::Granted {
                 return Ok(());
             }
-            self.outwait(shard, keep, claim, &mut waiting).await;
+            self.outwait(wish, told, claim, &mut waiting).await;
         }
     }
 
@@ -41,19 +41,20 @@ impl Gate {
     pub async fn spare_permit(&self, shard: u16, failures: u32, keep: u64) -> io::Result<Permit> {
         let (mut waiting, mut shared) = (Waiting::default(), None);
         loop {
-            let rules = self.turn(shard, .., &mut shared).await;
-            let keep = keep.min(rules.total / 2);
-            match self.claim(Wish { shard, failures, keep }, rules, &mut shared).await? {
+            let told = self.turn(shard, .., &mut shared).await;
+            let wish = wish(shard, failures, keep, told);
+            match self.claim(wish, told.rules, &mut shared).await? {
                 Ok(permit) => {
                     self.count_granted();
                     return Ok(permit);
                 }
-                Err(claim) => self.outwait(shard, keep, claim, &mut waiting).await,
+                Err(claim) => self.outwait(wish, told, claim, &mut waiting).await,
             }
         }
     }
 
-    async fn outwait(&self, shard: u16, keep: u64, claim: Claim, waiting: &mut Waiting) {
+    async fn outwait(&self, wish: Wish, told: Told, claim: Claim, waiting: &mut Waiting) {
+        let Wish { shard, keep, .. } = wish;
         match claim {
             Claim::Granted => {}
             Claim::Wait(wait) => {
@@ -65,7 +66,7 @@ impl Gate {
                 tokio::time::sleep(wait).await;
             }
             Claim::Paced(wait) | Claim::Spent(wait) => {
-                if !std::mem::replace(&mut waiting.told, true) {
+                if !std::mem::replace(&mut waiting.warned, true) {
                     tracing::warn!(
                         shard,
                         keep,
@@ -75,10 +76,15 @@ impl Gate {
                     );
                 }
                 self.doubt.notify_one();
-                self.rest(wait).await;
+                self.rest(wait, told).await;
             }
         }
     }
+}
+
+/// The reserve is half of the budget at most, or a bot of many shards would never begin anew.
+fn wish(shard: u16, failures: u32, keep: u64, told: Told) -> Wish {
+    Wish { shard, failures, keep: keep.min(told.rules.total / 2) }
 }
 
 #[cfg(test)]
