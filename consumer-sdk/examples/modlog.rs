@@ -84,11 +84,12 @@ impl Entry {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use mixcord::testing::Testbed;
 
-    pub(crate) async fn it_tells_what_changed_and_what_was_removed() {
+    #[tokio::test]
+    async fn it_tells_what_changed_and_what_was_removed() {
         let bed = Testbed::new();
         let message = |text: &str, edited: &str| {
             format!(

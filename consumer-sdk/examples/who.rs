@@ -62,10 +62,11 @@ fn describe(state: &State, guild: u64, message: &Message) -> Result<Vec<String>,
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
-    pub(crate) async fn it_tells_the_guild_the_person_and_the_permissions() {
+    #[tokio::test]
+    async fn it_tells_the_guild_the_person_and_the_permissions() {
         let bed = mixcord::testing::Testbed::new();
         bed.guild(
             r#"{"id":"9","name":"garden","owner_id":"1","roles":[{"id":"9","permissions":"3074"}],

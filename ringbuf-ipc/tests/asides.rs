@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mixcord_ring::{
-    Delivery, GroupSpec, Namespace, Order, Ring, Settle, Start, TakeError, Worker, WorkerOptions,
+    Delivery, GroupSpec, Namespace, Order, Ring, Settle, Settled, Start, TakeError, Worker,
+    WorkerOptions,
 };
 use scene::Scene;
 
@@ -203,6 +204,30 @@ fn damage_in_the_file_costs_what_was_damaged_and_is_told() {
     scene.producer.ring().remove_group("bot").unwrap();
     let left = scene.instance.files().into_iter().find(|name| name.contains("letters"));
     assert_eq!(left, None, "it goes with its group");
+}
+
+/// Its entry, the oldest of the dead by then, goes for the letter with its reason.
+#[test]
+fn what_dies_in_a_full_file_is_not_told_to_have_gone_for_itself() {
+    let reason = "why ".repeat(2 << 10);
+    let mut scene = Scene::new("full-file", 64, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new());
+    scene.put(1, 0);
+    let hangs = taken(&mut worker);
+    scene.fill(&mut worker);
+    let die = |delivery: Delivery| match delivery.settle(Settle::Dead { reason: &reason }) {
+        Ok(Settled::Dead { dropped }) => dropped,
+        other => panic!("{other:?}"),
+    };
+    while {
+        assert!(scene.put(3, 0));
+        die(taken(&mut worker)).is_empty()
+    } {}
+    assert_eq!(hangs.position(), 0);
+    let dropped = die(hangs);
+    assert!(dropped.iter().all(|dropped| dropped.position != 0), "{dropped:?}");
+    let letters = scene.producer.ring().dead_letters("bot").unwrap();
+    assert_eq!(letters.last().unwrap().position, 0);
 }
 
 /// Many handlers that hang hold the ring no longer than one does.

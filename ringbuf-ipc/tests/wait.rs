@@ -302,6 +302,28 @@ fn a_member_notices_that_another_died_holding_work() {
     assert_eq!(drain(&mut survivor), [(0, 1)]);
 }
 
+/// Whoever gave it back need not want it again: another member may sleep until its next tick.
+#[test]
+fn a_record_that_is_given_back_wakes_a_member_that_sleeps() {
+    let instance = Instance::new("given-back");
+    let (own, other) = (instance.namespace.bell().unwrap(), instance.namespace.bell().unwrap());
+    let group = group().any_order(Order::Key);
+    let groups = std::slice::from_ref(&group);
+    let mut producer = Producer::create(&instance.namespace, "r", small(), groups, &own).unwrap();
+    put(&mut producer, 1);
+    producer.publish();
+    let ring = producer.ring();
+    let mut holder = ring.work(&group, &own, WorkerOptions::new()).unwrap();
+    let mut sleeper = ring.work(&group, &other, WorkerOptions::new()).unwrap();
+    let held = holder.take().unwrap().expect("published");
+    let ticket = other.ticket();
+    sleeper.arm();
+    assert!(!sleeper.has_work(), "it is out");
+    drop(held);
+    assert_ne!(other.ticket(), ticket, "nobody woke it");
+    assert_eq!(sleeper.take().unwrap().expect("anybody's").position(), 0);
+}
+
 #[test]
 fn a_bell_counts_whichever_handle_of_the_namespace_it_came_from_and_no_other() {
     let (instance, foreign) = (Instance::new("here"), Instance::new("elsewhere"));

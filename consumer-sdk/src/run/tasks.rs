@@ -121,14 +121,27 @@ struct Line<F> {
     /// Who listens to `tracing` where the consumer runs; `None` where nobody does.
     listener: Option<Dispatch>,
     state: Mutex<State>,
-    /// Threads that give events, or are in a handler.
-    threads: AtomicUsize,
+    crew: Arc<Crew>,
     watch: Watch,
     weight: Weight,
-    /// A handler is called after a while; no more events are given; a thread ended.
-    news: Notify,
     counters: Arc<Counters>,
     bell: Option<Bell>,
+}
+
+/// The threads of a line, told apart from it: one that says it ended has nothing of the handler any more.
+#[derive(Default)]
+struct Crew {
+    /// Threads that give events, or are in a handler.
+    threads: AtomicUsize,
+    /// A handler is called after a while; no more events are given; a thread ended.
+    news: Notify,
+}
+
+impl Crew {
+    fn leave(&self) {
+        self.threads.fetch_sub(1, Ordering::SeqCst);
+        self.news.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -155,7 +168,7 @@ impl<F> Line<F> {
         while let Some(done) = state.tasks.try_join_next() {
             tell(done);
         }
-        state.tasks.len() + self.threads.load(Ordering::SeqCst).saturating_sub(1)
+        state.tasks.len() + self.crew.threads.load(Ordering::SeqCst).saturating_sub(1)
     }
 
     /// Gives the consumer back for the next event, by whichever thread.
@@ -220,8 +233,8 @@ impl<F> Line<F> {
     /// Waits for the handlers at work, which it puts into `tasks`.
     async fn finish(&self, tasks: &mut JoinSet<()>) {
         loop {
-            let news = self.news.notified();
-            let is_last = self.threads.load(Ordering::SeqCst) == 0;
+            let news = self.crew.news.notified();
+            let is_last = self.crew.threads.load(Ordering::SeqCst) == 0;
             *tasks = std::mem::take(&mut self.state().tasks);
             if tasks.is_empty() {
                 if is_last {
@@ -252,10 +265,9 @@ where
                 (!it.is::<NoSubscriber>()).then(|| it.clone())
             }),
             state: Mutex::new(state),
-            threads: AtomicUsize::new(0),
+            crew: Arc::default(),
             watch: Watch::default(),
             weight: Weight::default(),
-            news: Notify::new(),
             counters,
             bell,
         })
@@ -265,7 +277,7 @@ where
     async fn watched(self: &Arc<Self>) -> Result<(), Error> {
         let mut watcher = Watcher::default();
         loop {
-            let news = self.news.notified();
+            let news = self.crew.news.notified();
             match self.state().result.take() {
                 Some(Ok(result)) => return result,
                 Some(Err(panic)) => resume_unwind(panic),
@@ -285,8 +297,8 @@ where
     }
 
     fn start_thread(self: &Arc<Self>) -> Result<(), Error> {
-        self.threads.fetch_add(1, Ordering::SeqCst);
-        let line = Arc::clone(self);
+        self.crew.threads.fetch_add(1, Ordering::SeqCst);
+        let (line, crew) = (Arc::clone(self), Arc::clone(&self.crew));
         let thread = std::thread::Builder::new().name("mixcord-run".to_owned());
         let started = thread.spawn(move || {
             let context = line.runtime.enter();
@@ -295,11 +307,11 @@ where
                 line.state().result = Some(Err(panic));
             }
             drop((listener, context));
-            line.threads.fetch_sub(1, Ordering::SeqCst);
-            line.news.notify_one();
+            drop(line);
+            crew.leave();
         });
         started.map(drop).map_err(|source| {
-            self.threads.fetch_sub(1, Ordering::SeqCst);
+            self.crew.leave();
             Error::Io { doing: "starting a thread", source }
         })
     }
@@ -335,7 +347,7 @@ where
         let begun = Instant::now();
         let (call, is_first) = self.watch.begin();
         if is_first {
-            self.news.notify_one();
+            self.crew.news.notify_one();
         }
         // What would wake it by this waker is looked for again: a task begins with a call.
         let mut context = Context::from_waker(Waker::noop());

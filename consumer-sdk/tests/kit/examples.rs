@@ -7,7 +7,7 @@ use mixcord::Kind;
 use mixcord::testing::{Settled, Testbed};
 use serde_json::json;
 
-/// The file of an example, as a module. Its `main` is tried in `mixcord-e2e`.
+/// The file of an example, as a module: tests that it has run here, too. Its `main` is tried in `mixcord-e2e`.
 macro_rules! examples {
     ($($name:ident $path:literal;)*) => {
         $(#[path = $path] #[allow(dead_code, reason = "its main")] mod $name;)*
@@ -32,16 +32,6 @@ fn message(id: u64, content: &str) -> serde_json::Value {
            "timestamp": "2020-01-01T00:00:00.000000+00:00", "edited_timestamp": null, "tts": false, "mention_everyone": false,
            "mentions": [], "mention_roles": [], "mention_channels": [], "attachments": [], "embeds": [], "reactions": [],
            "pinned": false, "type": 0, "flags": 0, "components": []})
-}
-
-#[tokio::test]
-async fn who_tells_the_guild_the_person_and_the_permissions() {
-    who::tests::it_tells_the_guild_the_person_and_the_permissions().await;
-}
-
-#[tokio::test]
-async fn modlog_tells_what_changed_and_what_was_removed() {
-    modlog::tests::it_tells_what_changed_and_what_was_removed().await;
 }
 
 #[tokio::test]
