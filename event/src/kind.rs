@@ -25,7 +25,8 @@ impl Kind {
     pub const UNKNOWN: Self = Self(0);
     /// Mixcord's own: events were lost (`shard`, `from_seq`, `to_seq`, `reason`).
     pub const GAP: Self = Self(0x0100);
-    /// Mixcord's own: a shard changed its state (`shard`, `state`, `session_id`, `latency_ms`).
+    /// Mixcord's own: a shard changed its state (`shard`, `shards`, `state`, `session_id`, `latency_ms`), or a change of
+    /// the shard count went on (`reshard`: `from`, `to`, `stage`).
     pub const SHARD_STATE: Self = Self(0x0101);
     /// The first of those that travel by name: no number in a record.
     const LATER: u16 = 0x8000;

@@ -117,7 +117,7 @@ async fn begin(
 ) -> Result<Household, Failure> {
     let shards = rings.shards().clone();
     let survey = look_again(common, &shards, change.as_ref()).await?;
-    let under_way = change.filter(|change| change.is_under_way);
+    let under_way = change.filter(|change| change.is_under_way());
     let is_beside = under_way.is_some_and(|it| it.sets == Sets::Both && it.to == shards.count);
     let beginning = Beginning {
         said,

@@ -19,11 +19,12 @@
 
 use std::path::Path;
 
-use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures, Sets};
+use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures, Sets, Stage};
 use mixcord_event::topology::{self, ReshardOrder};
 use mixcord_process::folder;
 
 use crate::config::{ShardSet, Shards};
+use crate::shard::Phase;
 
 /// A change that is under way, or the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +33,10 @@ pub(crate) struct Change {
     pub(crate) from: u16,
     /// And the one that it is changed to.
     pub(crate) to: u16,
+    /// How far it is.
+    pub(crate) stage: Stage,
     /// Which sets are to run.
     pub(crate) sets: Sets,
-    /// Whether it is under way.
-    pub(crate) is_under_way: bool,
 }
 
 /// What a process is to start with.
@@ -59,12 +60,21 @@ impl Change {
         let (figures, _) = ReshardFigures::decode(&bytes)?;
         let ReshardFigures { from, to, stage, .. } = figures;
         let sets = stage.sets().filter(|_| from > 0 && to > 0)?;
-        Some(Self { from, to, sets, is_under_way: stage.is_under_way() })
+        Some(Self { from, to, stage, sets })
+    }
+
+    pub(crate) const fn is_under_way(&self) -> bool {
+        self.stage.is_under_way()
+    }
+
+    /// As the sets tell it in their streams.
+    pub(crate) const fn phase(&self) -> Phase {
+        Phase { from: self.from, to: self.to, stage: self.stage }
     }
 
     /// Whether gateways of these two counts may run side by side: one of them ends by itself, if not both are wanted.
     pub(crate) fn allows(&self, one: u16, other: u16) -> bool {
-        self.is_under_way && [(self.from, self.to), (self.to, self.from)].contains(&(one, other))
+        self.is_under_way() && [(self.from, self.to), (self.to, self.from)].contains(&(one, other))
     }
 }
 
@@ -88,13 +98,13 @@ pub(crate) fn start(
         }
     }
     let Some(change) = change else { return Start::AsTold };
-    let &Change { from, to, sets, is_under_way } = change;
+    let &Change { from, to, sets, .. } = change;
     let Some(count) = told.as_ref().map(|set| set.count).or(kept) else { return Start::AsTold };
     if count != from && count != to {
         return Start::AsTold;
     }
     // Of a change that is over it matters only while there are sessions that it left.
-    let is_in_force = is_under_way || began(if sets == Sets::New { to } else { from });
+    let is_in_force = change.is_under_way() || began(if sets == Sets::New { to } else { from });
     let is_whole = told.is_none_or(|set| set == ShardSet::whole(count));
     match (sets, is_whole) {
         _ if !is_in_force => Start::AsTold,
@@ -103,7 +113,7 @@ pub(crate) fn start(
             "the shard count was changed from {from} to {to}, and the shards of {from} run no more"
         )),
         // It was called off since, and who names the other count means it.
-        (Sets::Old, true) if !is_under_way && count == to && *shards != Shards::Auto => {
+        (Sets::Old, true) if !change.is_under_way() && count == to && *shards != Shards::Auto => {
             Start::AsTold
         }
         (Sets::Both | Sets::Old, true) => Start::With(ShardSet::whole(from)),
@@ -118,7 +128,7 @@ fn start_beside(set: ShardSet, change: Option<&Change>) -> Start {
     let count = set.count;
     match change.filter(|change| change.to == count) {
         Some(Change { sets: Sets::Both | Sets::New, .. }) => Start::With(set),
-        Some(Change { is_under_way: true, .. }) => {
+        Some(change) if change.is_under_way() => {
             Start::Nothing(format!("the change to {count} shards was called off"))
         }
         _ => Start::Refused(format!(
@@ -141,7 +151,14 @@ mod tests {
     use super::*;
 
     fn change(sets: Sets, is_under_way: bool) -> Change {
-        Change { from: 2, to: 3, sets, is_under_way }
+        let stage = match (sets, is_under_way) {
+            (Sets::Both, _) => Stage::Overlapping,
+            (Sets::New, true) => Stage::Leaving,
+            (Sets::New, false) => Stage::Done,
+            (Sets::Old, true) => Stage::CalledOff,
+            (Sets::Old, false) => Stage::Back,
+        };
+        Change { from: 2, to: 3, stage, sets }
     }
 
     fn started(shards: &str, is_beside: bool, change: Option<Change>, kept: Option<u16>) -> Start {
@@ -205,7 +222,7 @@ mod tests {
         assert_eq!(beside("0..1/3", Some(change(Sets::New, true))), Start::With(some.clone()));
         assert_eq!(beside("0..1/3", Some(change(Sets::New, false))), Start::With(some));
         // The next change is from its own count.
-        let next = |sets| Some(Change { from: 3, to: 4, sets, is_under_way: true });
+        let next = |sets| Some(Change { from: 3, to: 4, ..change(sets, true) });
         assert_eq!(beside("0..1/3", next(Sets::Both)), Start::AsTold);
         assert!(matches!(beside("0..1/3", next(Sets::New)), Start::Nothing(_)));
         assert_eq!(beside("3", next(Sets::Both)), with(3));

@@ -130,10 +130,13 @@ impl Household {
 
     /// Does what the board says.
     async fn follow(&mut self, change: Change) -> Result<Then, Failure> {
-        if change.is_under_way {
+        if change.is_under_way() {
             self.seen = Some((change.from, change.to));
         } else if self.seen != Some((change.from, change.to)) {
             return Ok(Then::GoOn);
+        }
+        for set in std::iter::once(&self.main).chain(&self.beside) {
+            set.standing().tell(change.phase());
         }
         let count = self.main.shards().count;
         let beside = self.beside.as_ref().map(|set| set.shards().count);

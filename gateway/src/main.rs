@@ -66,8 +66,10 @@ fn start(options: Options) -> Result<(), Failure> {
         let run = app::run(options, token, service, rhythm, stop.clone());
         tokio::pin!(run);
         tokio::select! {
-            result = &mut run => return result,
+            // First: what stops at once may have stopped by now, and the log says why all the same.
+            biased;
             _ = stop.wait_for(|stop| *stop) => {}
+            result = &mut run => return result,
         };
         tracing::info!("stopping");
         tokio::time::timeout(STOP_TIMEOUT, run).await.unwrap_or(Ok(()))

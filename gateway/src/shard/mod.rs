@@ -26,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use attendance::Attendance;
 pub use context::{Context, ShardError, Start};
 pub use output::OutputError;
-pub use standing::Standing;
+pub use standing::{Phase, Standing};
 pub use supervise::{Outcome, supervise};
 pub use task::run;
 pub use workbench::Workbenches;

@@ -15,6 +15,7 @@ use mixcord_ring::{AsyncBell, CheckpointError, Meta, Position, Producer, StageEr
 use super::records::Records;
 use super::sent_on::SentOn;
 use super::stall::{Stall, Turn};
+use super::standing::Phase;
 use crate::checkpoint::{Checkpoint, Settings};
 use crate::session::{Gap, Reading, SessionInfo, State};
 
@@ -217,16 +218,17 @@ impl Output {
         self.write(entry.meta, entry.bytes, note)
     }
 
-    /// Writes a shard's state. While the ring is full only the newest of a row is kept.
+    /// Writes a shard's state, with that of a change of the shard count where one is told. While the ring is full only the newest of a row is kept.
     pub(super) fn state(
         &mut self,
         state: State,
         counter: u32,
         session_id: Option<&str>,
         latency: Option<Duration>,
+        phase: Option<Phase>,
     ) -> Result<(), OutputError> {
         state.as_str().clone_into(&mut self.checkpoint.status.state);
-        let (meta, bytes) = self.records.state(state, counter, session_id, latency);
+        let (meta, bytes) = self.records.state(state, counter, session_id, latency, phase);
         if let Some(last) = self.pending.back_mut()
             && self.records.is_state(&last.meta)
         {

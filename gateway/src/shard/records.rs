@@ -5,6 +5,7 @@ use std::time::Duration;
 use mixcord_event::{Header, Kind, Origin, Reason, Shard, Value, Writer, record};
 use mixcord_ring::Meta;
 
+use super::standing::Phase;
 use crate::session::{Gap, GapReason, State};
 
 /// Makes the records of one shard.
@@ -34,13 +35,15 @@ impl Records {
         })
     }
 
-    /// `{shard, shards, state, session_id, latency_ms}`.
+    /// `{shard, shards, state, session_id, latency_ms}`, and `reshard: {from, to, stage}` where a change of the shard
+    /// count is told.
     pub(super) fn state(
         &self,
         state: State,
         counter: u32,
         session_id: Option<&str>,
         latency: Option<Duration>,
+        phase: Option<Phase>,
     ) -> (Meta, Vec<u8>) {
         self.record(Kind::SHARD_STATE, Reason::None, counter, 0, |map| {
             map.named("shards", Value::Uint(u64::from(self.shard.count)));
@@ -48,6 +51,13 @@ impl Records {
             map.named("session_id", session_id.map_or(Value::Null, Value::Str));
             let ms = latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
             map.named("latency_ms", ms.map_or(Value::Null, Value::Uint));
+            if let Some(Phase { from, to, stage }) = phase {
+                let mut reshard = map.named_map("reshard");
+                reshard.named("from", Value::Uint(from.into()));
+                reshard.named("to", Value::Uint(to.into()));
+                reshard.named("stage", stage.name());
+                reshard.end();
+            }
         })
     }
 
@@ -88,6 +98,7 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use mixcord_event::Record;
+    use mixcord_event::reshard::Stage;
 
     use super::*;
 
@@ -115,11 +126,17 @@ mod tests {
     fn a_state_says_how_the_shard_stands() {
         let records = Records::new(Shard { id: 0, count: 1 });
         let latency = Some(Duration::from_millis(42));
-        let (meta, bytes) = records.state(State::Connected, 1, Some("abc"), latency);
+        let (meta, bytes) = records.state(State::Connected, 1, Some("abc"), latency, None);
         assert!(records.is_state(&meta));
         assert_eq!(
             json(&bytes),
             serde_json::json!({"shard": 0, "shards": 1, "state": "connected", "session_id": "abc", "latency_ms": 42})
+        );
+        let phase = Some(Phase { from: 1, to: 2, stage: Stage::CalledOff });
+        let (_, bytes) = records.state(State::Paused, 1, None, None, phase);
+        assert_eq!(
+            json(&bytes)["reshard"],
+            serde_json::json!({"from": 1, "to": 2, "stage": "called-off"})
         );
     }
 }

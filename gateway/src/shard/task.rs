@@ -23,6 +23,7 @@ use super::records::Records;
 use super::refill::Arrived;
 use super::restore::restore;
 use super::stall::{STALL_WARNING, Turn};
+use super::standing::Phase;
 use super::successor::Successor;
 use crate::commands::Ask;
 use crate::identify::Permit;
@@ -44,6 +45,8 @@ pub(super) struct Runner {
     pub(super) limiter: Limiter,
     pub(super) bell: AsyncBell,
     pub(super) stop: watch::Receiver<bool>,
+    /// How far a change of the shard count is.
+    phases: watch::Receiver<Option<Phase>>,
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) socket: Option<Socket>,
     /// Wanted as soon as there is room for what it brings.
@@ -70,6 +73,7 @@ pub(super) struct Runner {
 /// What woke the loop.
 enum Wake {
     Stop,
+    Phase,
     Deadline,
     Connected(Opened),
     Closed,
@@ -118,6 +122,7 @@ async fn run_one(context: Arc<Context>, start: Start) -> Result<Ended, ShardErro
         limiter: Limiter::new(USUAL_INTERVAL),
         bell,
         stop,
+        phases: context.standing.phases(),
         asks: context.desk.open(shard.id),
         socket: None,
         endpoint: None,
@@ -155,6 +160,10 @@ impl Runner {
             match self.wake().await {
                 Wake::Stop if self.context.standing.is_retired() => self.session.retire(),
                 Wake::Stop => self.session.stop(),
+                Wake::Phase => {
+                    let phase = *self.phases.borrow_and_update();
+                    self.write_state(self.session.state(), phase)?;
+                }
                 Wake::Deadline => {
                     self.session.tick(Instant::now(), self.output.reading());
                     self.fill_figures();
@@ -203,6 +212,7 @@ impl Runner {
         let stalled = self.output.reading() == Reading::Stalled;
         let Self {
             stop,
+            phases,
             connecting,
             closing,
             permit,
@@ -233,6 +243,7 @@ impl Runner {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Wake::Stop,
+            Ok(()) = phases.changed() => Wake::Phase,
             () = until(deadline) => Wake::Deadline,
             opened = finished(connecting) => Wake::Connected(opened),
             () = finished(closing) => Wake::Closed,
@@ -260,16 +271,13 @@ impl Runner {
                 Action::CancelConnect => (self.connecting, self.endpoint) = (None, None),
                 Action::Close(code) => self.close(code),
                 Action::State(state) => {
-                    let counter = self.session.counter();
                     self.entry.note(state == State::Connected);
                     if state == State::Connected {
-                        tracing::info!(session = counter, "connected");
+                        tracing::info!(session = self.session.counter(), "connected");
                     }
-                    let latency = self.session.latencies().last();
-                    self.fill_status();
                     self.fill_figures();
-                    self.output.state(state, counter, self.session.session_id(), latency)?;
-                    self.commit()?;
+                    let phase = *self.phases.borrow();
+                    self.write_state(state, phase.filter(|phase| phase.stage.is_under_way()))?;
                 }
                 Action::Ended(ended) => {
                     self.connecting = None;
@@ -281,6 +289,13 @@ impl Runner {
             }
         }
         Ok(None)
+    }
+
+    /// Says in the stream how the shard stands, and how a change of the shard count does.
+    fn write_state(&mut self, state: State, phase: Option<Phase>) -> Result<(), ShardError> {
+        let (counter, latency) = (self.session.counter(), self.session.latencies().last());
+        self.output.state(state, counter, self.session.session_id(), latency, phase)?;
+        self.commit()
     }
 
     pub(super) fn commit(&mut self) -> Result<(), ShardError> {

@@ -12,7 +12,7 @@ use mixcord_ring::Ring;
 use serde_json::{Value, json};
 
 use crate::commands::Client;
-use crate::harness::{Fake, Gateway, Instance, Reader, SIGKILL, until};
+use crate::harness::{Fake, Gateway, Got, Instance, Reader, SIGKILL, until};
 
 /// The cache has committed this of a change from two shards to three.
 fn tell(instance: &Instance, stage: Stage) {
@@ -84,6 +84,48 @@ fn a_second_set_runs_beside_the_first_and_takes_its_place() {
     until("all to be resumed", || fake.logged("resume").len() == 3);
     until("a word on that", || gateway.log().contains("was changed to 3 by `mixcord reshard`"));
     assert_eq!(fake.logged("identify").len(), 5);
+    gateway.stop();
+}
+
+/// Each shard of both sets says in its stream how far the change is, the end included, and then no more.
+#[test]
+fn the_streams_tell_each_stage() {
+    let fake = Fake::start(|_| {});
+    let instance = Instance::new();
+    let mut reader = Reader::new(&instance);
+    let mut gateway = both(&fake, &instance, &["--shards", "2"]);
+    let told = |got: &[Got], stage: &str, shards: u64| {
+        let of_stage = got.iter().filter(|got| got.kind == "SHARD_STATE");
+        let of_stage = of_stage.filter(|got| {
+            got.data["shards"] == shards
+                && got.data["reshard"] == json!({"from": 2, "to": 3, "stage": stage})
+        });
+        of_stage.map(|got| got.data["shard"].clone()).collect::<Vec<_>>()
+    };
+    for (stage, sets) in [
+        (Stage::Overlapping, &[2, 3][..]),
+        (Stage::Cutting, &[2, 3]),
+        (Stage::Leaving, &[3]),
+        (Stage::Done, &[3]),
+    ] {
+        tell(&instance, stage);
+        reader.until(stage.name(), |got| {
+            sets.iter().all(|&shards| {
+                let told = told(got, stage.name(), shards);
+                (0..shards).all(|shard| told.contains(&json!(shard)))
+            })
+        });
+    }
+    fake.post("/fake/fault?how=close&shard=0");
+    let states = |got: &[Got]| {
+        got.iter().filter(|got| got.kind == "SHARD_STATE" && got.data["shards"] == 3).count()
+    };
+    let mut before = None;
+    reader.until("a state of later", |got| states(got) > *before.get_or_insert(states(got)));
+    reader.until("the last word", |got| {
+        let last = got.iter().rfind(|got| got.kind == "SHARD_STATE").expect("many");
+        last.data.get("reshard").is_none()
+    });
     gateway.stop();
 }
 
