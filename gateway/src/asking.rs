@@ -97,7 +97,8 @@ impl Advice {
             advise(options, self.shards.count, said);
         }
         let Some(fraction) = options.reshard_at else { return };
-        let is_changing = Change::read(&options.instance).is_some_and(|change| change.is_under_way());
+        let is_changing =
+            Change::read(&options.instance).is_some_and(|change| change.is_under_way());
         let Some(to) = is_time(fraction, &self.shards, said).filter(|_| !is_changing) else {
             return;
         };
