@@ -5,7 +5,7 @@
 //! session began, and is committed with its READY. So each wish is met once, whoever dies at what moment; only an
 //! IDENTIFY whose READY did not reach the ring is sent again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
 
@@ -21,7 +21,10 @@ use crate::session::{ENDING_CLOSE, State, USUAL_INTERVAL};
 /// A shard begins no second session for a lost state within this time: a cache that loses its state again and again
 /// shall not spend the day's identifies.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
-/// How often what the old connection has brought is looked for; one that brings more and more is not waited for.
+/// How long the old connection brings nothing before it counts as read to its end: what Discord sent while the ring was
+/// full comes once there is room, and no sooner than the way from there takes.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often it may bring something; one that brings more and more is not waited for.
 const BURSTS_MAX: u32 = 64;
 
 /// A session that is ready while the old one is read to its end.
@@ -29,11 +32,24 @@ pub(super) struct Arrived {
     successor: Box<Successor>,
     /// Bursts that the old connection brought since.
     bursts: u32,
+    /// Until when it has to be silent; `None` while the ring is full, or after a burst.
+    quiet: Option<Instant>,
 }
 
 impl Arrived {
     pub(super) fn new(successor: Box<Successor>) -> Self {
-        Self { successor, bursts: 0 }
+        Self { successor, bursts: 0, quiet: None }
+    }
+
+    /// When it takes the old one's place unless that brings something before.
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.quiet
+    }
+
+    /// The old connection brought something.
+    pub(super) fn brought(&mut self) {
+        self.bursts += 1;
+        self.quiet = None;
     }
 }
 
@@ -77,10 +93,18 @@ impl Runner {
         last == 0 || since.is_none_or(|us| u128::from(us) >= PAUSE.as_micros())
     }
 
-    /// Once the new session is there: takes what the old one has brought, as far as the ring has room, and puts the new
-    /// one in its place when that is all. False while there is nothing of this to do.
+    /// Once the new session is there: puts it in the old one's place when that is silent, having been read to its end as
+    /// far as the ring has room. False while there is nothing of this to do.
     pub(super) async fn follow(&mut self) -> Result<bool, ShardError> {
-        if self.arrived.is_none() || self.output.is_waiting() {
+        let (is_full, is_open) = (self.output.is_waiting(), self.socket.is_some());
+        let Some(arrived) = &mut self.arrived else { return Ok(false) };
+        if is_full {
+            arrived.quiet = None;
+            return Ok(false);
+        }
+        let now = Instant::now();
+        let is_silent = now >= *arrived.quiet.get_or_insert(now + QUIET);
+        if is_open && !is_silent && arrived.bursts < BURSTS_MAX {
             return Ok(false);
         }
         // Whether there is more is known once the runtime has asked the system.
@@ -89,7 +113,7 @@ impl Runner {
         let socket = self.socket.as_mut().filter(|_| arrived.bursts < BURSTS_MAX);
         match socket.and_then(|socket| socket.next().now_or_never()) {
             Some(first) => {
-                arrived.bursts += 1;
+                arrived.brought();
                 self.arrived = Some(arrived);
                 self.burst(first)?;
             }
@@ -119,7 +143,7 @@ impl Runner {
         self.output.refills_next();
         let context = self.context.clone();
         let mut workbench = context.workbenches.take();
-        let now = std::time::Instant::now();
+        let now = Instant::now();
         let origin = self.origin();
         let taken = match decode(context.encoding, &mut workbench.decoder, &ready) {
             Ok(frame) => {

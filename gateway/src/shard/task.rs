@@ -188,6 +188,9 @@ impl Runner {
                     self.commit()?;
                 }
                 Wake::Message(first) => {
+                    if let Some(arrived) = &mut self.arrived {
+                        arrived.brought();
+                    }
                     self.former_first()?;
                     self.burst(first)?;
                 }
@@ -217,6 +220,7 @@ impl Runner {
             closing,
             permit,
             successor,
+            arrived,
             output,
             bell,
             socket,
@@ -224,7 +228,9 @@ impl Runner {
             former,
             ..
         } = self;
-        let deadline = deadline.into_iter().chain(former.as_ref().map(Former::deadline)).min();
+        let former_deadline = former.as_ref().map(Former::deadline);
+        let arrived_deadline = arrived.as_ref().and_then(Arrived::deadline);
+        let deadline = [deadline, former_deadline, arrived_deadline].into_iter().flatten().min();
         let waiting = output.is_waiting();
         let ask = async { when(asks.recv().await.map(Wake::Ask)).await };
         let space = async {
