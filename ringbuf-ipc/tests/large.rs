@@ -4,10 +4,12 @@ mod common;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use common::{Instance, one_partition};
 use mixcord_ring::{
-    Bell, GroupSpec, Limits, Member, Meta, Observed, Producer, RECORD_MAX, Ring, Start, TakeError,
+    Bell, GroupSpec, Limits, Member, Meta, Observed, Order, Producer, RECORD_MAX, Ring, Settle,
+    Start, TakeError, WorkerOptions,
 };
 
 /// Where `reserved` stands in a segment; tests/layout.rs fixes it.
@@ -155,6 +157,60 @@ fn a_file_that_cannot_be_read_now_is_waited_for() {
     }
     mode(0o600);
     assert_eq!(drain(&mut member), (LARGE..12).collect::<Vec<_>>());
+}
+
+/// Nor is it for who settles one by one, whatever is done beside it: it is no dead letter.
+#[test]
+fn a_file_that_cannot_be_read_now_is_waited_for_by_workers() {
+    use std::os::unix::fs::PermissionsExt;
+    let instance = Instance::new("worker-waits");
+    let bell = instance.namespace.bell().unwrap();
+    let group = group().any_order(Order::None);
+    let producer = filled(&instance, &bell, std::slice::from_ref(&group), 12);
+    let mut worker = producer.ring().work(&group, &bell, WorkerOptions::new()).unwrap();
+    let path = blob(&instance, &producer, LARGE);
+    let mode = |bits| std::fs::set_permissions(&path, PermissionsExt::from_mode(bits)).unwrap();
+    mode(0o644);
+    let (mut seen, mut refused) = (Vec::new(), 0);
+    let end = Instant::now() + Duration::from_secs(30);
+    while seen.len() < 12 {
+        assert!(Instant::now() < end, "{seen:?}");
+        match worker.take() {
+            Ok(Some(delivery)) => {
+                assert_eq!(delivery.entry().payload, payload(delivery.position()));
+                seen.push(delivery.position());
+                delivery.settle(Settle::Ack).unwrap();
+            }
+            Ok(None) => {
+                worker.wait(Duration::from_millis(10));
+            }
+            Err(error) => {
+                assert!(matches!(error, TakeError::Blob { position: LARGE, .. }), "{error}");
+                refused += 1;
+                if seen.len() == 11 {
+                    mode(0o600);
+                }
+            }
+        }
+    }
+    assert_eq!(seen.last(), Some(&LARGE), "{seen:?}");
+    assert!(refused > 0 && producer.ring().dead_letters("g").unwrap().is_empty());
+}
+
+/// A loss is told to who would not have wanted the record: nobody knows any more what it said.
+#[test]
+fn what_is_not_wanted_and_gone_is_told_as_lost() {
+    let instance = Instance::new("unwanted-gone");
+    let bell = instance.namespace.bell().unwrap();
+    let group = group().any_order(Order::Key);
+    let producer = filled(&instance, &bell, std::slice::from_ref(&group), 12);
+    std::fs::remove_file(blob(&instance, &producer, LARGE)).unwrap();
+    let options = WorkerOptions::new().tags(|_| false);
+    let mut worker = producer.ring().work(&group, &bell, options).unwrap();
+    let told = worker.take().unwrap().expect("the loss");
+    assert_eq!((told.position(), told.entry().lost), (LARGE, true));
+    told.settle(Settle::Ack).unwrap();
+    assert!(worker.take().unwrap().is_none());
 }
 
 /// Anybody may make files of such names: the producer counts none that cannot be a record.

@@ -335,6 +335,31 @@ fn a_record_that_is_given_back_wakes_a_member_that_sleeps() {
     assert_eq!(sleeper.take().unwrap().expect("anybody's").position(), 0);
 }
 
+/// However records end: who waits for room learns of it at once.
+#[test]
+fn records_that_die_make_room_for_a_producer_that_waits() {
+    let instance = Instance::new("room");
+    let (own, other) = (instance.namespace.bell().unwrap(), instance.namespace.bell().unwrap());
+    let group = group().any_order(Order::Key);
+    let groups = std::slice::from_ref(&group);
+    let mut producer =
+        Producer::create(&instance.namespace, "r", one_partition(), groups, &own).unwrap();
+    let mut worker = producer.ring().work(&group, &other, WorkerOptions::new()).unwrap();
+    while producer.has_space(20) {
+        let key = producer.tail();
+        put(&mut producer, key);
+        producer.publish();
+    }
+    let given: Vec<_> = std::iter::from_fn(|| worker.take().unwrap()).collect();
+    let ticket = own.ticket();
+    assert!(!producer.arm_space(20));
+    for delivery in given {
+        delivery.settle(Settle::Dead { reason: "no" }).unwrap();
+    }
+    assert_ne!(own.ticket(), ticket, "it is not rung");
+    assert!(producer.has_space(20));
+}
+
 #[test]
 fn a_bell_counts_whichever_handle_of_the_namespace_it_came_from_and_no_other() {
     let (instance, foreign) = (Instance::new("here"), Instance::new("elsewhere"));

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mixcord_ring::{
-    Deliveries, Delivery, GroupError, GroupSpec, JoinError, Limits, Mode, Order, Settle,
-    SettleError, Settled, Start, State, TakeError, Worker, WorkerOptions,
+    Deliveries, Delivery, Geometry, GroupError, GroupSpec, JoinError, Limits, Meta, Mode, Order,
+    Producer, Settle, SettleError, Settled, Start, State, TakeError, Worker, WorkerOptions,
 };
 use scene::Scene;
 
@@ -299,6 +299,29 @@ fn a_file_that_cannot_be_read_holds_up_its_own_keys_alone() {
     assert!(told.is_ok(), "it is told once, behind the others");
 }
 
+/// It is anybody's then, and not the one's that could not write it.
+#[test]
+fn what_could_not_be_written_down_is_written_by_another_member() {
+    let mut scene = Scene::new("unwritten", 64, Order::Key);
+    scene.put(1, 0);
+    let mut lives = scene.worker(WorkerOptions::new());
+    let mut other = scene.worker(WorkerOptions::new());
+    let given = taken(&mut lives);
+    let id = scene.producer.ring().id();
+    let file = scene.instance.path(&format!("r.letters-{:016x}-0", id.0));
+    std::fs::create_dir(&file).unwrap();
+    let refused = given.settle(Settle::Dead { reason: "no" });
+    std::fs::remove_dir(&file).unwrap();
+    assert!(matches!(refused, Err(SettleError::Letters(_))), "{refused:?}");
+    let end = Instant::now() + Duration::from_secs(30);
+    while scene.producer.ring().dead_letters("bot").unwrap().is_empty() {
+        assert!(Instant::now() < end, "nobody writes it");
+        assert!(other.take().unwrap().is_none(), "it is given to no handler");
+        other.wait(Duration::from_millis(10));
+    }
+    drop(lives);
+}
+
 #[test]
 fn a_group_moved_by_force_gives_again_and_its_members_are_told() {
     let mut scene = Scene::new("reset", 64, Order::Key);
@@ -569,6 +592,24 @@ fn records_taken_together_are_settled_in_either_way() {
 }
 
 /// A group that was moved meanwhile is told so, and has its records again.
+/// P7: records are copied out, so no more of them than some 64 KiB, however many are asked for.
+#[test]
+fn records_taken_together_are_bounded_in_bytes() {
+    let instance = common::Instance::new("bytes");
+    let bell = instance.namespace.bell().unwrap();
+    let geometry = Geometry::new(64, 512 << 10, 4, 4, 8).unwrap();
+    let group = GroupSpec::durable("bot").from(Start::Earliest).any_order(Order::None);
+    let groups = std::slice::from_ref(&group);
+    let mut producer = Producer::create(&instance.namespace, "r", geometry, groups, &bell).unwrap();
+    let text = vec![0; 7 << 10];
+    (0..60).for_each(|_| assert!(producer.stage(&Meta::default(), &[&text]).is_ok()));
+    producer.publish();
+    let mut worker = producer.ring().work(&group, &bell, WorkerOptions::new()).unwrap();
+    let taken = worker.take_many(64).unwrap().expect("many");
+    let bytes: usize = taken.entries().map(|entry| entry.payload.len()).sum();
+    assert!((64 << 10..(64 << 10) + text.len()).contains(&bytes), "{bytes}");
+}
+
 #[test]
 fn records_taken_together_from_a_group_that_was_moved_are_not_settled() {
     let mut scene = Scene::new("moved-together", 64, Order::None);

@@ -80,7 +80,9 @@ fn who_takes_a_seat_that_was_seen_empty_lives_at_once() {
     assert!(!neighbours.is_alive(0));
     let worker = scene.worker();
     assert!(neighbours.is_alive(0));
+    assert!(neighbours.while_dead(0, || ()).is_none(), "nothing is taken from it");
     drop(worker);
+    assert!(neighbours.while_dead(0, || ()).is_some());
 }
 
 /// P10: a suspect waits until its member has nothing else out. While that hangs, the ring goes on.
