@@ -107,7 +107,7 @@ pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
         put_rate(report, &case, runs, &[], &[]);
     }
     for (at, (runs, (rate, _))) in paced.iter().zip(plan.rates).enumerate() {
-        put_paced(report, &format!("{rate} events/s"), runs, &peers.paced[at].1);
+        put_paced(report, &format!("{rate} events/s"), runs, &peers.paced[at].runs);
     }
     Ok(())
 }
@@ -119,7 +119,13 @@ struct Peers<'p> {
     floods: Vec<measure::Run>,
     sockets: Vec<measure::Run>,
     /// By rate.
-    paced: Vec<(Option<(Source, Case)>, Vec<measure::Run>)>,
+    paced: Vec<Paced>,
+}
+
+/// At one rate.
+struct Paced {
+    source: Option<(Source, Case)>,
+    runs: Vec<measure::Run>,
 }
 
 impl<'p> Peers<'p> {
@@ -135,7 +141,7 @@ impl<'p> Peers<'p> {
         };
         let steady = |&(rate, lasts_s): &(u32, u32)| {
             let case = Case::steady(Axis::Rate, plan.load(0), rate, lasts_s, vec![PEER]);
-            Ok((with_source(case)?, Vec::new()))
+            Ok(Paced { source: with_source(case)?, runs: Vec::new() })
         };
         let paced = plan.rates.iter().map(steady).collect::<Result<_>>()?;
         let flood = with_source(flood)?;
@@ -152,7 +158,9 @@ impl<'p> Peers<'p> {
     }
 
     fn paced(&mut self, at: usize) -> Result<()> {
-        let (Some((source, case)), runs) = &mut self.paced[at] else { return Ok(()) };
+        let Paced { source: Some((source, case)), runs } = &mut self.paced[at] else {
+            return Ok(());
+        };
         let run = measure::run(self.place, source, case, &PEER, runs.len());
         runs.push(run.context(PEER_NAME)?);
         Ok(())
@@ -272,7 +280,8 @@ fn put_paced(report: &mut Report, case: &str, ours: &[Workers], peers: &[measure
     }
 }
 
-const WORKERS: [(&str, fn(&Worker) -> f64); 2] =
+type OfWorker = fn(&Worker) -> f64;
+const WORKERS: [(&str, OfWorker); 2] =
     [("cache", |worker| worker.cache), ("consumer", |worker| worker.consumer)];
 
 type Percentile = fn(&Percentiles) -> f64;
