@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Mixcord against its peers, in one run on the same cores.
 #
-#   scripts/bench.sh [PART|all] [--quick]       parts: event ring cache copy state proxy reshard pipeline
+#   scripts/bench.sh [PART|all] [--quick]       parts: event ring cache state copy cluster proxy reshard pipeline
 #   scripts/bench.sh reshard [--quick] [--rate N]   N events a second (2000)
 #   scripts/bench.sh pipeline [OPTION…]         --axis rate,flood…  --minutes N  --rounds N  --list  --profile  --help
 #
@@ -36,20 +36,24 @@ done
 out=${CARGO_TARGET_DIR:-target}/release
 
 echo "${dim}building the benchmarks and their peers (optimised; the first time takes minutes)${plain}" >&2
-if [ "$part" = all ] || [ "$part" = pipeline ] || [ "$part" = proxy ] || [ "$part" = reshard ]; then
+is_one_of() { [[ " $* " = *" $part "* ]]; }
+if is_one_of all copy cluster pipeline proxy reshard; then
     # What users run is built by itself, or it would get the features of others' libraries.
     cargo build --release --quiet -p mixcord-gateway -p mixcord-cache
-    [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-proxy -p mixcord-cli
+    ! is_one_of all proxy reshard || cargo build --release --quiet -p mixcord-proxy -p mixcord-cli
+    ! is_one_of all copy cluster || cargo build --release --quiet -p mixcord-bridge
     cargo build --release --quiet -p mixcord-pipeline -p fake-discord --bins
-    if { [ "$part" = all ] || [ "$part" = pipeline ]; } && [ -z "${quick[*]}" ]; then
+    # The benchmark says which of its peers are missing.
+    . scripts/lib/nats.sh
+    if is_one_of all copy cluster pipeline && [ "$part ${quick[*]}" != "pipeline --quick" ] && find_nats; then
+        PATH=$(dirname "$nats"):$PATH
+    fi
+    if is_one_of all cluster pipeline && [ -z "${quick[*]}" ]; then
         # twilight decides on a compression when it is built: whatever else of the workspace wants of it stays out.
         peers() { env -u CARGO_RESOLVER_FEATURE_UNIFICATION cargo build --release --quiet -p mixcord-peers "$@"; }
         peers --bin peer
-        peers --bin peer-zlib --features zlib
-        peers --bin peer-zstd --features zstd
-        # The benchmark says which of its peers are missing.
-        . scripts/lib/nats.sh
-        if find_nats; then PATH=$(dirname "$nats"):$PATH; fi
+        [ "$part" = cluster ] || peers --bin peer-zlib --features zlib
+        [ "$part" = cluster ] || peers --bin peer-zstd --features zstd
     fi
 fi
 [ "$part" = pipeline ] || cargo build --release --quiet -p mixcord-bench

@@ -162,9 +162,9 @@ stage_cluster() {
     if find_nats; then
         # The upgrade's test leaves programs of another build.
         if [ "$runner" = nextest ]; then
-            stage_build && run_tests --all-targets -E "package(mixcord-e2e) & binary(bridge)"
+            stage_build && run_tests --all-targets -E "(package(mixcord-e2e) & binary(bridge)) + (package(mixcord-pipeline) & binary(cluster))"
         else
-            stage_build && run_tests -p mixcord-e2e --test bridge
+            stage_build && run_tests -p mixcord-e2e -p mixcord-pipeline --test bridge --test cluster
         fi
     else
         skipped "two machines, for want of a nats-server"

@@ -94,6 +94,11 @@ pub fn takeover_socket(instance: &str) -> String {
     format!("/dev/shm/{}.takeover", namespace(instance))
 }
 
+/// The directory of files that are locked as long as a gateway waits to take their shards over, `SHARD-COUNT` each.
+pub fn standby_dir(instance: &str) -> String {
+    format!("/dev/shm/{}.standby", namespace(instance))
+}
+
 /// The directory in which a copy of another machine's state arrives, before the rings of its shards are made.
 pub fn copy_dir(instance: &str) -> String {
     format!("/dev/shm/{}.copy", namespace(instance))

@@ -11,6 +11,7 @@
 //! * [`config`]: what the operator decides.
 //! * [`app`]: the process; [`Failure`]: how it may end.
 
+mod alone;
 pub mod app;
 mod asking;
 pub mod backoff;

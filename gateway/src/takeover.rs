@@ -10,6 +10,7 @@ use mixcord_event::topology;
 use mixcord_ring::{AttachError, Namespace, Ring};
 use tokio::sync::watch;
 
+use crate::alone::Alone;
 use crate::config::ShardSet;
 use crate::failure::Failure;
 use crate::set::Common;
@@ -23,7 +24,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Waits until no ring of these shards is another machine's; false when it is time to stop.
 ///
 /// # Errors
-/// It will never be.
+/// It will never be, or another process waits for one of them.
 pub(crate) async fn wait(
     common: &Common,
     shards: &ShardSet,
@@ -33,11 +34,14 @@ pub(crate) async fn wait(
     let socket = topology::takeover_socket(&common.options.instance);
     let ShardSet { first, last, count } = *shards;
     let question = Ask::TakeOver(Shards { first, last, count });
-    let mut told: Option<(Instant, String)> = None;
+    let (mut told, mut alone) = (None::<(Instant, String)>, None);
     loop {
         let Rings { received, missing } = Rings::of(namespace, shards);
         if (received, missing) == (0, 0) {
             return Ok(true);
+        }
+        if alone.is_none() {
+            alone = Some(Alone::with(&common.options.instance, shards)?);
         }
         // A standby does what it is for.
         service.ready();

@@ -12,6 +12,7 @@ mod events;
 pub mod findings;
 mod frame;
 mod http;
+mod leases;
 mod metrics;
 mod process;
 pub mod rates;

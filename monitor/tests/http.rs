@@ -3,77 +3,20 @@
 #[allow(dead_code, reason = "shared by the tests")]
 mod rig;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
-use std::thread::JoinHandle;
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::time::Duration;
 
-use mixcord::Stop;
 use mixcord::operator::Overview;
 use mixcord_event::figures::{Budget, CacheFigures, ShardFigures};
 use mixcord_event::pauses::Pauses;
 use mixcord_event::proxy::ProxyFigures;
 use mixcord_event::reshard::{ReshardFigures, Stage};
 use mixcord_event::{Kind, Reason, topology};
-use mixcord_monitor::{Limits, Settings, serve};
+use mixcord_monitor::Limits;
 use mixcord_ring::Producer;
-use rig::{Rig, connected, now_us, publish};
-
-/// A monitor of an instance, which ends with the test.
-struct Monitor {
-    address: SocketAddr,
-    stop: Stop,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Monitor {
-    fn start(rig: &Rig, limits: Limits) -> Self {
-        let settings = Settings {
-            instance: rig.instance.clone(),
-            listen: ([127, 0, 0, 1], 0).into(),
-            show_events: true,
-            limits,
-        };
-        let (stop, (told, ready)) = (Stop::new(), std::sync::mpsc::channel());
-        let its_stop = stop.clone();
-        let thread = std::thread::spawn(move || {
-            serve(&settings, &its_stop, |address| told.send(address).expect("awaited"))
-                .expect("served");
-        });
-        Self { address: ready.recv().expect("an address"), stop, thread: Some(thread) }
-    }
-
-    fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).expect("connected")
-    }
-
-    /// Head and body of the answer to these bytes, once the connection is closed.
-    fn raw(&self, request: &str) -> (String, String) {
-        let mut stream = self.connect();
-        // It may answer, and close, before all was sent.
-        let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        (head.to_owned(), body.to_owned())
-    }
-
-    fn get(&self, path: &str, more: &str) -> (String, String) {
-        self.raw(&format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n"
-        ))
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        self.stop.stop();
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(std::thread::panicking() || ended.is_some_and(|ended| ended.is_ok()));
-    }
-}
+use rig::monitor::{Monitor, lint, value};
+use rig::{Rig, connected, now_us, of_a_bridge, publish};
 
 /// An instance that is well, with figures of all kinds.
 fn furnished(rig: &Rig) -> Vec<Producer> {
@@ -212,13 +155,6 @@ fn a_change_of_the_shard_count_is_told_once_there_was_one() {
     assert!(status.contains(r#""reshard":{"from":2,"to":3,"stage":"cutting""#), "{status}");
 }
 
-/// The value of the one sample that begins so.
-fn value(metrics: &str, sample: &str) -> f64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
-    let text = line.unwrap_or_else(|| panic!("no {sample} in\n{metrics}"));
-    text.parse().expect("a number")
-}
-
 #[test]
 fn metrics_say_what_the_rings_say() {
     let rig = Rig::new();
@@ -266,30 +202,19 @@ fn metrics_say_what_the_rings_say() {
     lint(&metrics);
 }
 
-/// As Prometheus' own tool sees it, where that is installed.
-fn lint(metrics: &str) {
-    let mut promtool = Command::new("promtool");
-    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
-    let started = promtool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let Ok(mut child) = started else {
-        return eprintln!(
-            "skipped: promtool is not installed (Debian's package prometheus has it)"
-        );
-    };
-    child.stdin.take().expect("piped").write_all(metrics.as_bytes()).expect("read");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-}
-
 #[test]
 fn every_metric_is_explained_and_no_label_grows() {
     let rig = Rig::new();
     let _rings = furnished(&rig);
-    let _others = (rig.stage("spam", &of_a_stage()), rig.proxy(&of_a_proxy()));
+    let _others = (
+        rig.stage("spam", &of_a_stage()),
+        rig.proxy(&of_a_proxy()),
+        rig.bridge(&of_a_bridge("receive")),
+    );
     let (_, metrics) = Monitor::start(&rig, Limits::default()).get("/metrics", "");
     let known = [
         "shard", "shards", "state", "ring", "group", "kind", "by", "reason", "resource", "process",
-        "le", "version", "stage", "outcome", "listen", "cause", "end", "stream",
+        "le", "version", "stage", "outcome", "listen", "cause", "end", "stream", "role", "gateway",
     ];
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_once(['{', ' ']).expect("a sample");

@@ -8,6 +8,7 @@ mod report;
 mod sole;
 mod takeover;
 mod taking;
+mod wishes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -35,13 +35,13 @@ impl LaneTask {
             let sequence = log.info().await?.state.last_sequence;
             let last = last(log, self.lane).await?;
             if self.is_elsewhere(log, logs, last).await? {
-                taker.waits("its shards moved to another stream, which is read first".to_owned());
+                taker.waits(self.lane, "its shards moved to another stream, which is read first");
                 return Ok(None);
             }
             let fence = match takeover.looked(sequence, last) {
                 Ok(fence) => fence,
                 Err(refused) => {
-                    taker.waits(refused.to_string());
+                    taker.waits(self.lane, &refused.to_string());
                     return Ok(None);
                 }
             };
@@ -49,7 +49,7 @@ impl LaneTask {
         }
         let end = takeover.end(place);
         let Some(end) = end else {
-            taker.waits("what the log has yet of its shards is read".to_owned());
+            taker.waits(self.lane, "what the log has yet of its shards is read");
             self.takeover = Some(takeover);
             return Ok(None);
         };

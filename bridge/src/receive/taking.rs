@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mixcord_bridge::lease::{Changes, Claim, ClaimedLane, Lease, Rivals, Step, Wanted};
 use mixcord_bridge::names::{self, Lane};
 use mixcord_bridge::takeover::Ended;
-use mixcord_event::permit::{Answer, Ask, PACKET_MAX, Shards};
+use mixcord_event::permit::{Answer, Ask, PACKET_MAX};
 use mixcord_event::topology;
 use mixcord_process::packets::{self, PacketServer};
 use tokio::sync::watch;
 
 use super::Setting;
+use super::wishes::{self, Wishes};
 use crate::asking::{Asking, State};
 use crate::broker::{self, Bucket, Problem};
 use crate::clock::now_ms;
@@ -24,8 +25,6 @@ use crate::{place, random};
 
 /// How often the bucket is read while a gateway waits.
 const LOOK: Duration = Duration::from_millis(250);
-/// A gateway that did not ask for so long is gone, and what it wanted is nobody's wish any more.
-const WISH: Duration = Duration::from_secs(5);
 /// When a gateway asks again, in milliseconds.
 const AGAIN_MS: u64 = 200;
 /// Replicas of a bucket that is made here: the leases', where they can be had.
@@ -44,7 +43,7 @@ pub(super) struct Taker {
 
 #[derive(Debug, Default)]
 struct Now {
-    wish: Option<(Shards, Instant)>,
+    wishes: Wishes,
     streams: BTreeMap<String, Stream>,
     /// Lanes that living processes of others send, with the stream, and where they run.
     rivals: Vec<(Lane, String, String)>,
@@ -52,8 +51,6 @@ struct Now {
     taken: BTreeSet<Lane>,
     /// Lanes that the broker has; `None` until it was asked.
     known: Option<BTreeSet<Lane>>,
-    /// What is waited for.
-    why: String,
 }
 
 #[derive(Debug)]
@@ -85,7 +82,7 @@ impl Taker {
 
     /// Whether a gateway of this machine waits for a lane.
     pub(super) fn wants(&self, lane: Lane) -> bool {
-        self.now().wants(lane)
+        self.now().wishes.want(lane)
     }
 
     /// Takes the stream's lease for a lane, once that is possible. Gives the generation with which it is held.
@@ -94,7 +91,8 @@ impl Taker {
         let mut rivals = now.rivals.iter();
         let rival = rivals.find(|(of, name, _)| *of == lane && name != stream);
         if let Some((.., by)) = rival {
-            now.why = format!("the bridge of {by} sends its shards in another stream");
+            let why = format!("the bridge of {by} sends its shards in another stream");
+            now.wishes.wait_for(lane, &why);
             return None;
         }
         let known = now.streams.entry(stream.to_owned()).or_insert_with(|| self.stream());
@@ -114,8 +112,13 @@ impl Taker {
     }
 
     /// Says why a lane is not taken over yet.
-    pub(super) fn waits(&self, why: String) {
-        self.now().why = why;
+    pub(super) fn waits(&self, lane: Lane, why: &str) {
+        self.now().wishes.wait_for(lane, why);
+    }
+
+    /// Says why none is.
+    fn all_wait(&self, why: &str) {
+        self.now().wishes.all_wait_for(why);
     }
 
     /// The lane's ring, which is `log`, was handed over to the gateway.
@@ -154,39 +157,30 @@ impl Taker {
 
     fn answer(&self, packet: &[u8]) -> Answer {
         let Some(Ask::TakeOver(shards)) = Ask::decode(packet) else { return Answer::Unknown };
-        let mut now = self.now();
-        if now.wish.is_none() {
-            now.why = "whether the machine that runs its shards lives is looked at".to_owned();
+        let mut guard = self.now();
+        let now = &mut *guard;
+        let why = now.wishes.ask(shards);
+        let is_its = |lane: &&Lane| wishes::has(shards, **lane);
+        let its: Option<Vec<&Lane>> =
+            now.known.as_ref().map(|all| all.iter().filter(is_its).collect());
+        match its {
+            Some(its) if its.is_empty() => {
+                self.asking.told(shards, State::Standby, "nothing was sent of its shards");
+                Answer::Noted
+            }
+            Some(its) if its.iter().all(|lane| now.taken.contains(lane)) => {
+                self.asking.done(shards);
+                Answer::Noted
+            }
+            _ => {
+                self.asking.told(shards, State::Standby, why);
+                Answer::Wait { ms: AGAIN_MS, why: Some(why.to_owned()) }
+            }
         }
-        now.wish = Some((shards, Instant::now()));
-        let Some(lanes) = now
-            .known
-            .as_ref()
-            .filter(|known| known.iter().all(|lane| !now.wants(*lane) || now.taken.contains(lane)))
-        else {
-            self.asking.told(shards, State::Standby, &now.why);
-            return Answer::Wait { ms: AGAIN_MS, why: Some(now.why.clone()) };
-        };
-        // What nobody ever sent, or is the gateway's already.
-        match lanes.iter().any(|lane| now.wants(*lane)) {
-            true => self.asking.done(shards),
-            false => self.asking.told(shards, State::Standby, "nothing was sent of its shards"),
-        }
-        Answer::Noted
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Now {
-    fn wants(&self, Lane { shard, count }: Lane) -> bool {
-        self.wish.is_some_and(|(shards, at)| {
-            at.elapsed() < WISH
-                && shards.count == count
-                && (shards.first..=shards.last).contains(&shard)
-        })
     }
 }
 
@@ -231,7 +225,7 @@ async fn keep(setting: Arc<Setting>) -> Infallible {
     let mut changes = Changes::default();
     loop {
         if let Err(problem) = look(&setting, &mut changes).await {
-            setting.taker.waits(problem.to_string());
+            setting.taker.all_wait(&problem.to_string());
         }
         setting.notice.gateways(setting.taker.asking.figures());
         setting.taker.looks.send_modify(|looks| *looks += 1);
@@ -243,14 +237,14 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
     let taker = &setting.taker;
     let is_idle = {
         let mut now = taker.now();
-        now.wish = now.wish.filter(|(_, at)| at.elapsed() < WISH);
-        now.wish.is_none() && now.streams.is_empty()
+        now.wishes.expire();
+        now.wishes.is_empty() && now.streams.is_empty()
     };
     if is_idle {
         return Ok(());
     }
     let Some(bucket) = broker::bucket(&setting.broker, names::leases(&setting.bot)).await? else {
-        taker.waits("no mixcord-bridge send ever ran".to_owned());
+        taker.all_wait("no mixcord-bridge send ever ran");
         return Ok(());
     };
     let entries = broker::claims(&bucket).await?;
@@ -271,9 +265,9 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
             .streams
             .values()
             .flat_map(|stream| stream.lanes.iter().copied())
-            .filter(|lane| now.wants(*lane))
+            .filter(|lane| now.wishes.want(*lane))
             .collect();
-        let mut why = None;
+        let wishes = &mut now.wishes;
         now.streams.retain(|name, stream| {
             stream.lanes.retain(|lane| wanted.contains(lane));
             if stream.lanes.is_empty() {
@@ -288,23 +282,23 @@ async fn look(setting: &Setting, changes: &mut Changes) -> Result<(), Problem> {
             }
             let none = (Wanted::default(), Rivals::default());
             let found = entries.get(name);
+            let mut wait = |why: String| {
+                stream.lanes.iter().for_each(|lane| wishes.wait_for(*lane, &why));
+            };
             match stream.lease.step(now_ms, bucket.created, found, none.0, &none.1).0 {
                 Step::Wait if stream.generation.is_none() => {
                     let by = found.map_or("nobody", |entry| &*entry.claim.place);
-                    why = Some(format!("the lease of {by} has yet to lapse"));
+                    wait(format!("the lease of {by} has yet to lapse"));
                 }
                 Step::Wait => {}
                 Step::Put { expected, claim } => puts.push((name.clone(), expected, claim)),
                 Step::Refused { by } | Step::Lost { by } => {
-                    why = Some(format!("the bridge of {by} sends its shards, and lives"));
+                    wait(format!("the bridge of {by} sends its shards, and lives"));
                     *stream = Stream { lanes: std::mem::take(&mut stream.lanes), ..taker.stream() };
                 }
             }
             true
         });
-        if let Some(why) = why {
-            now.why = why;
-        }
         puts
     };
     for (name, expected, claim) in puts {
@@ -351,3 +345,6 @@ pub(super) async fn note(setting: &Setting, log: u64, ended: &Ended) -> Result<(
     let value = serde_json::to_vec(ended).map_err(Problem::broker)?;
     bucket.put(&names::log_key(log), value.into()).await
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use mixcord::event::topology;
-use mixcord::operator::{BridgeStatus, GatewayStatus, StreamStatus, span};
+use mixcord::operator::{BridgeStatus, GatewayStatus, span};
 
 use super::Finding;
 use super::instance::Judge;
+use crate::leases::free_seconds;
 
 /// From there on a stream at a broker is about to stand still.
 const STREAM_FULL: f64 = 0.8;
@@ -74,20 +75,7 @@ impl Judge<'_> {
     fn standby(&mut self, bridge: &BridgeStatus, status: &str) {
         for gateway in bridge.gateways.iter().filter(|gateway| gateway.is_standby()) {
             let GatewayStatus { first, last, count, why, .. } = gateway;
-            // Streams are named by the first of their shards.
-            let named =
-                |stream: &&StreamStatus| stream.first_shard().is_some_and(|of| of.1 == *count);
-            let is_within = |stream: &&StreamStatus| {
-                stream.first_shard().is_some_and(|of| (*first..=*last).contains(&of.0))
-            };
-            let of_count: Vec<_> = bridge.streams.iter().filter(named).collect();
-            let within: Vec<_> = of_count.iter().copied().filter(is_within).collect();
-            let streams = if within.is_empty() { of_count } else { within };
-            let still = streams.iter().map(|stream| {
-                let lease = stream.lease.as_ref();
-                lease.filter(|lease| !lease.is_held()).map_or(0.0, |lease| lease.still_seconds)
-            });
-            let free = still.reduce(f64::min).unwrap_or(bridge.started_seconds);
+            let free = free_seconds(bridge, gateway);
             if free < LEASE_FREE {
                 continue;
             }

@@ -6,6 +6,7 @@
 mod bridges;
 mod cache;
 mod family;
+mod leases;
 mod pauses;
 mod proxies;
 mod reshard;
@@ -107,6 +108,7 @@ fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), std::fmt::Error
     stages::encode(sample, out)?;
     proxies::encode(sample, out)?;
     bridges::encode(sample, out)?;
+    leases::encode(sample, out)?;
     reshard::encode(sample, out)?;
     let processes = &sample.processes;
     out.counter(

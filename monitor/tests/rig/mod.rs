@@ -1,12 +1,14 @@
 //! An instance made by hand, as gateway and cache would leave it.
 
+pub(crate) mod monitor;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mixcord::operator::{Instance, Overview};
-use mixcord_event::bridge::BridgeFigures;
+use mixcord_event::bridge::{BridgeFigures, GatewayFigures, LeaseFigures, StreamFigures};
 use mixcord_event::figures::ShardFigures;
 use mixcord_event::proxy::ProxyFigures;
 use mixcord_event::reshard::ReshardFigures;
@@ -153,6 +155,45 @@ impl Rig {
 
     pub(crate) fn overview(&self) -> Overview {
         Instance::open(&self.instance).expect("a name").overview().expect("a list")
+    }
+}
+
+/// A bridge of two streams, of which somebody else has the first, and nobody the second: a gateway waits for that.
+pub(crate) fn of_a_bridge(end: &str) -> BridgeFigures {
+    let stream = |first: &str, bytes| StreamFigures {
+        name: format!("MIXCORD_b_LOG_main_{first}-16"),
+        writer: "a on host".to_owned(),
+        bytes,
+        bytes_max: 100,
+    };
+    let lease = |state: &str, still_ms| LeaseFigures {
+        state: state.to_owned(),
+        own: false,
+        // Of a bucket that was made in the middle of 2026, and its 70,000th change.
+        generation: (1_783_000_000 << 32) + 70_000,
+        still_ms,
+    };
+    BridgeFigures {
+        pid: 1,
+        started_us: ago(Duration::from_secs(60)),
+        end: end.to_owned(),
+        bot: "b".to_owned(),
+        connected: true,
+        shards: 16,
+        behind: 5,
+        behind_ms: 1_500,
+        under_way: 3,
+        window: 32,
+        again: 2,
+        streams: vec![stream("0", 25), stream("8", 0)],
+        leases: vec![lease("held", 1_000), lease("lapsed", 40_000)],
+        gateways: vec![GatewayFigures {
+            first: 8,
+            last: 15,
+            count: 16,
+            state: "standby".to_owned(),
+            why: "a lease".to_owned(),
+        }],
     }
 }
 

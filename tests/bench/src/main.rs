@@ -9,6 +9,7 @@
 
 mod cache;
 mod clock;
+mod cluster;
 mod event;
 mod payload;
 mod proxy;
@@ -42,9 +43,10 @@ const PARTS: &[Part] = &[
     ("event", Runs::Plain(event::run)),
     ("ring", Runs::Plain(ring::run)),
     ("cache", Runs::Plain(cache::run)),
-    ("copy", Runs::Plain(cache::copies::run)),
     ("state", Runs::Plain(state::run)),
     // Last, for they end in order when they are told to.
+    ("copy", Runs::Plain(cache::copies::run)),
+    ("cluster", Runs::Plain(cluster::run)),
     ("proxy", Runs::Plain(proxy::run)),
     ("reshard", Runs::AtRate(reshard::run)),
 ];

@@ -22,6 +22,8 @@ pub(crate) enum Goal {
     OfLimit(f64),
     /// At most this figure.
     AtMost(f64),
+    /// At least this figure.
+    AtLeast(f64),
     /// At most this many times the named peer.
     AtMostTimes(f64, &'static str),
 }
@@ -149,6 +151,7 @@ fn judge(
         Goal::Times(factor, peer) => peers.get(peer).is_some_and(|p| ours >= factor * p),
         Goal::OfLimit(share) => limit.is_some_and(|l| ours >= share * l),
         Goal::AtMost(most) => ours <= most,
+        Goal::AtLeast(least) => ours >= least,
         Goal::AtMostTimes(factor, peer) => peers.get(peer).is_some_and(|p| ours <= factor * p),
     };
     let words: Vec<_> = goals
@@ -157,6 +160,7 @@ fn judge(
             Goal::Times(factor, peer) => format!("≥ {factor} × {peer}"),
             Goal::OfLimit(share) => format!("≥ {share} of the limit"),
             Goal::AtMost(most) => format!("≤ {}", figure(*most)),
+            Goal::AtLeast(least) => format!("≥ {}", figure(*least)),
             Goal::AtMostTimes(factor, peer) => format!("≤ {factor} × {peer}"),
         })
         .collect();

@@ -6,7 +6,8 @@
 //! * [`contender`]: Mixcord and its peers, as processes.
 //! * [`case`]: what is measured, all of it in [`cases`]; [`plan`]: running that; [`measure`]: one run of one contender;
 //!   [`recovery`]: after a kill.
-//! * [`proxied`]: what mixcord-proxy costs beside that; [`resharded`]: what a change of the shard count costs.
+//! * [`proxied`]: what mixcord-proxy costs beside that; [`resharded`]: what a change of the shard count costs;
+//!   [`clustered`]: what it costs to send a shard's ring to another machine.
 //! * [`profile`]: where the time goes.
 //! * [`page`]: what a person reads; [`report`]: what a program reads, of all parts of the benchmark.
 
@@ -14,6 +15,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod clustered;
 pub mod contender;
 pub mod measure;
 pub mod page;

@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::contender::{Pace, Place, Store, Take, mixcord};
+use crate::contender::mixcord::{self, Instance};
+use crate::contender::{Pace, Place, Store, Take};
 use crate::probe::{Counts, Question};
 use crate::process::{Process, Usage, until};
 use crate::source::{Compression, Encoding, Load};
@@ -94,15 +95,6 @@ struct Rig {
     _server: Process,
 }
 
-/// What lies in shared memory goes with it.
-struct Instance(String);
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        mixcord::remove(&self.0);
-    }
-}
-
 impl Rig {
     /// Starts everything; every guild is there.
     fn start(place: &Place, change: Change) -> Result<Self> {
@@ -115,7 +107,7 @@ impl Rig {
         let mut server = Process::start_talking("fake-discord", &place.folder, &mut command)?;
         let url = server.line("listening on ")?;
         let pace = Pace::Balanced;
-        let instance = Instance(mixcord::next_instance());
+        let instance = Instance::new();
         let window =
             change.window.map(|window| format!("--reshard-window={}ms", window.as_millis()));
         let options = window.as_slice();

@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use mixcord_copy::{LoadError, inputs, load, write};
+use mixcord_pipeline::clustered::{Copied, state_from};
+use mixcord_pipeline::contender::{Place, nats};
+use mixcord_pipeline::process;
 use mixcord_state::Writer;
 
 use super::ours::{Ours, STATE_BYTES_MAX};
@@ -15,7 +18,23 @@ use super::{GUILDS, GUILDS_LARGE, LARGE_BYTES, stage};
 use crate::report::Report;
 use crate::round::Effort;
 
-pub(crate) fn run(_: Effort, report: &mut Report) -> Result<()> {
+pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<()> {
+    for_sizes(|guilds| of(guilds, report))?;
+    process::end_on_signals()?;
+    // Its files are the broker's, and what it gives is written before it travels.
+    let folder = tempfile::tempdir_in("/var/tmp")?;
+    let place = Place::beside_this_program(folder.path())?;
+    let Some(server) = nats::server(&place) else {
+        eprintln!("bench: --state-from is left out: there is no nats-server 2.11 or newer");
+        return Ok(());
+    };
+    match effort {
+        Effort::Quick => from_another(&place, &server, GUILDS, report),
+        Effort::Full => for_sizes(|guilds| from_another(&place, &server, guilds, report)),
+    }
+}
+
+fn for_sizes(mut of: impl FnMut(u64) -> Result<()>) -> Result<()> {
     for guilds in [GUILDS, GUILDS_LARGE] {
         let free = stage::available_bytes();
         if guilds == GUILDS_LARGE && free < LARGE_BYTES {
@@ -24,8 +43,23 @@ pub(crate) fn run(_: Effort, report: &mut Report) -> Result<()> {
             );
             break;
         }
-        of(guilds, report)?;
+        of(guilds)?;
     }
+    Ok(())
+}
+
+/// With all programs that have a part in it, and a broker between the machines.
+fn from_another(place: &Place, server: &Path, guilds: u64, report: &mut Report) -> Result<()> {
+    let Copied { fetched_s, loaded_s, bytes, state_bytes } = state_from(place, server, guilds)?;
+    let case = format!("--state-from, {guilds} guilds × 200 members");
+    let bytes = [("through the broker", bytes as f64), ("state", state_bytes as f64)];
+    report.exact("copy", &case, "size", "bytes", &bytes, &[]);
+    let seconds = [
+        ("in all", fetched_s + loaded_s),
+        ("until it has arrived", fetched_s),
+        ("loaded", loaded_s),
+    ];
+    report.exact("copy", &case, "time", "s", &seconds, &[]);
     Ok(())
 }
 

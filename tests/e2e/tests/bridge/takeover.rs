@@ -273,3 +273,47 @@ fn a_machine_that_died_comes_back_as_the_standby_and_takes_its_shards_over_again
     ensure!(third.is_running());
     Ok(())
 }
+
+/// Each forgot the other's wish.
+#[test]
+fn two_gateways_of_one_machine_stand_by_each_for_its_own_shards_and_no_two_for_one() -> Result<()> {
+    let acked = ["--forget-acked", "--heartbeat-ms", "700"];
+    let Some(machines) = Standby::new(&acked)? else { return Ok(()) };
+    let (a, b) = (&machines.a, &machines.b);
+    let (_tail, mut on_b) = journal(b)?;
+    let old = machines.machine(a)?;
+    let _bridge = (machines.bridge("receive", b)?, machines.bridge("send", b)?, b.cache(&[])?);
+    on_b.read_until(10, DEADLINE)?;
+    let gateway = |shards: &str| {
+        b.gateway(&machines.fake, shards, &["--feeds", "cache,bridge", "--take-over"])
+    };
+    let mut both = [gateway("0..0/2")?, gateway("1..1/2")?];
+    until("both to stand by", DEADLINE, || {
+        let Ok(bridge) = seen(b, "receive") else { return false };
+        let gateways = bridge["gateways"].as_array().cloned().unwrap_or_default();
+        let waits = |gateway: &Value| {
+            gateway["state"] == "standby" && gateway["why"] == the_lease_of(&bridge)
+        };
+        gateways.len() == 2 && gateways.iter().all(waits)
+    })
+    .map_err(|error| error.context(format!("{:?}", seen(b, "receive"))))?;
+    for shards in ["0..1/2", "1..1/2"] {
+        let exit = gateway(shards)?.wait(DEADLINE)?;
+        let line = exit.stderr.lines().last().unwrap_or_default();
+        ensure!(exit.code == Some(78) && line.contains("stands by for shard"), "{exit:?}");
+    }
+    on_b.read_until(BEFORE, DEADLINE)?;
+    ensure!(both.iter_mut().all(Program::is_running));
+    old.kill()?;
+    machines.until_resumed(&mut on_b, Instant::now(), 1)?;
+    machines.compare(&mut on_b, 1)?;
+    ensure!(both.iter_mut().all(Program::is_running));
+    let folder = topology::standby_dir(b.instance());
+    ensure!(!std::path::Path::new(&folder).exists(), "who runs its shards stands by no more");
+    Ok(())
+}
+
+fn the_lease_of(bridge: &Value) -> String {
+    let writer = bridge["streams"][0]["writer"].as_str().unwrap_or_default();
+    format!("the lease of {writer} has yet to lapse")
+}

@@ -138,6 +138,22 @@ pub(crate) fn next_instance() -> String {
     format!("t{}-pipeline-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Such a name, with what lies in shared memory under it: gone with this.
+#[derive(Debug)]
+pub(crate) struct Instance(pub(crate) String);
+
+impl Instance {
+    pub(crate) fn new() -> Self {
+        Self(next_instance())
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
 pub(crate) fn gateway(
     place: &Place,
     instance: &str,

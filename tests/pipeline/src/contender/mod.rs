@@ -2,7 +2,7 @@
 
 mod genstage;
 pub(crate) mod mixcord;
-mod nats;
+pub mod nats;
 pub(crate) mod twilight;
 mod versions;
 

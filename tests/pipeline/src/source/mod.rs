@@ -10,6 +10,7 @@ mod server;
 use serde::{Deserialize, Serialize};
 
 pub use self::frames::Streams;
+pub(crate) use self::server::digits;
 pub use self::server::{Server, Status};
 use crate::workload::Blend;
 

@@ -230,7 +230,8 @@ fn timed(stream: &Stream, socket: &mut TcpStream, due: impl Fn(usize) -> u64) ->
     Ok(())
 }
 
-fn digits(mut number: u64, out: &mut [u8]) {
+/// Writes a time.
+pub(crate) fn digits(mut number: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
