@@ -116,7 +116,7 @@ pub struct ReshardFigures {
     pub one_sided_old: u64,
     /// Events that the new set alone brought.
     pub one_sided_new: u64,
-    /// Guilds that changed sides because a session was lost.
+    /// Guilds that changed sides because a session was lost, or had them in an outage.
     pub taken_over: u64,
     /// Why it was called off, where somebody said.
     pub why: String,

@@ -78,6 +78,48 @@ impl Change {
     }
 }
 
+/// What becomes of a change whose new set cannot run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlook {
+    /// It is to be called off.
+    CallOff,
+    /// There is no way back: the set is begun again until it runs.
+    GoOn,
+}
+
+impl Outlook {
+    /// As the board of an instance says.
+    pub(crate) fn read(instance: &str) -> Self {
+        let board = topology::reshard_board(instance);
+        let bytes = folder::read(Path::new(&board), BOARD_BYTES_MAX).unwrap_or_default();
+        Self::of(ReshardFigures::decode(&bytes).map_or(Stage::None, |(figures, _)| figures.stage))
+    }
+
+    const fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Cutting | Stage::Cut | Stage::Leaving | Stage::Done => Self::GoOn,
+            Stage::None | Stage::Listing | Stage::Overlapping | Stage::CalledOff | Stage::Back => {
+                Self::CallOff
+            }
+        }
+    }
+}
+
+/// Why a set cannot run that is begun again and again: each reason is said once.
+#[derive(Debug, Default)]
+pub(crate) struct Complaint(Option<(u16, String)>);
+
+impl Complaint {
+    /// Whether this is not what was said last of a set of this count.
+    pub(crate) fn is_news(&mut self, count: u16, why: &str) -> bool {
+        let is_said = matches!(&self.0, Some((of, last)) if *of == count && last == why);
+        if !is_said {
+            self.0 = Some((count, why.to_owned()));
+        }
+        !is_said
+    }
+}
+
 /// What a process starts with whose options say `shards`. `kept` is the count whose sessions live as far as the rings
 /// say, and `began` whether sessions of a count ever began.
 pub(crate) fn start(
@@ -159,6 +201,24 @@ mod tests {
             (Sets::Old, false) => Stage::Back,
         };
         Change { from: 2, to: 3, stage, sets }
+    }
+
+    #[test]
+    fn a_change_is_called_off_while_there_is_a_way_back() {
+        for stage in [Stage::None, Stage::Listing, Stage::Overlapping, Stage::CalledOff] {
+            assert_eq!(Outlook::of(stage), Outlook::CallOff, "{stage:?}");
+        }
+        for stage in [Stage::Cutting, Stage::Cut, Stage::Leaving, Stage::Done] {
+            assert_eq!(Outlook::of(stage), Outlook::GoOn, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn why_a_set_cannot_run_is_said_once() {
+        let mut complaint = Complaint::default();
+        let said = [(3, "no room"), (3, "no room"), (3, "a bad token"), (4, "a bad token")];
+        let news = said.map(|(count, why)| complaint.is_news(count, why));
+        assert_eq!(news, [true, false, true, true]);
     }
 
     fn started(shards: &str, is_beside: bool, change: Option<Change>, kept: Option<u16>) -> Start {

@@ -12,7 +12,7 @@ use mixcord_ring::Namespace;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::change::{self, Change};
+use crate::change::{self, Change, Complaint, Outlook};
 use crate::checkpoint::Settings;
 use crate::commands::Front;
 use crate::config::{Options, ShardSet, Token};
@@ -46,6 +46,7 @@ pub(crate) struct Household {
     doors: JoinSet<()>,
     /// The count that could not be begun, and when it is tried again.
     failed: Option<(u16, Instant)>,
+    complaint: Complaint,
     /// The change that is under way, or was: one that was over before concerns nobody here.
     seen: Option<(u16, u16)>,
 }
@@ -85,7 +86,18 @@ impl Household {
         }
         let seen = change.map(|change| (change.from, change.to));
         let retired = JoinSet::new();
-        Ok(Self { common, main, beside: None, retired, front, doors, failed: None, seen })
+        let complaint = Complaint::default();
+        Ok(Self {
+            common,
+            main,
+            beside: None,
+            retired,
+            front,
+            doors,
+            failed: None,
+            complaint,
+            seen,
+        })
     }
 
     /// Runs until `stop` says so, or nothing is left to run.
@@ -187,7 +199,7 @@ impl Household {
             }
             Err(NotBegun::Refused(failure)) => {
                 self.failed = Some((to, Instant::now() + AGAIN));
-                self.call_off(&failure.to_string());
+                self.cannot_run(to, &failure.to_string());
             }
         }
     }
@@ -299,13 +311,30 @@ impl Household {
     fn beside_ended(&mut self, ended: Result<(), Failure>) {
         let Some(set) = self.beside.take() else { return };
         self.front.change(self.main.desk(), None);
-        self.failed = Some((set.shards().count, Instant::now() + AGAIN));
+        let count = set.shards().count;
+        self.failed = Some((count, Instant::now() + AGAIN));
         if let Err(failure) = ended {
-            self.call_off(&failure.to_string());
+            self.cannot_run(count, &failure.to_string());
         }
     }
 
-    /// Asks the cache to call the change off, which it does until guilds are cut.
+    /// The new set cannot run. Until guilds are cut the change is called off; then it is begun again until it runs.
+    fn cannot_run(&mut self, count: u16, why: &str) {
+        match Outlook::read(&self.common.options.instance) {
+            Outlook::CallOff => {
+                self.complaint = Complaint::default();
+                self.call_off(why);
+            }
+            Outlook::GoOn if self.complaint.is_news(count, why) => tracing::error!(
+                shards = count,
+                "the new set of sessions cannot run, and there is no way back: it is begun again every {} seconds: {why}",
+                AGAIN.as_secs()
+            ),
+            Outlook::GoOn => {}
+        }
+    }
+
+    /// Asks the cache to call the change off.
     fn call_off(&self, why: &str) {
         let instance = &self.common.options.instance;
         tracing::error!("the new set of sessions cannot run, and the change is called off: {why}");

@@ -81,6 +81,12 @@ pub(super) struct Guild {
     pub(super) since_us: Sides<u64>,
     /// The number of the membership that a side's records are of; 0 if it is not known.
     pub(super) of: Sides<u64>,
+    /// Whether the other side was read past where this one has it.
+    pub(super) has_met: Sides<bool>,
+    /// Whether what a side brings may be from before a GUILD_CREATE of the other one.
+    pub(super) in_doubt: Sides<bool>,
+    /// The side that does not deliver does not because of an outage.
+    pub(super) has_given_way: bool,
     /// Where the state has it.
     pub(super) stand: Stand,
     /// What a side has still to bring, oldest first.
@@ -99,6 +105,9 @@ impl Guild {
             there: Sides::default(),
             since_us: Sides::default(),
             of: Sides::default(),
+            has_met: Sides::default(),
+            in_doubt: Sides::default(),
+            has_given_way: false,
             stand: Stand::default(),
             counts: Sides::default(),
             claims: Sides::default(),
@@ -120,13 +129,32 @@ impl Guild {
         self.stand = Stand { number: joined, is_held: true, is_away };
     }
 
+    /// Whether what the side that delivers brings is held back: behind an outage.
+    pub(super) fn is_held_back(&self, side: Side) -> bool {
+        self.delivers == side && !self.waiting[side].is_empty()
+    }
+
+    /// How many of the records that wait from a side are in doubt, as far as they are events: those of the membership that
+    /// the state has.
+    pub(super) fn doubtful(&self, side: Side) -> usize {
+        let is_of = |brief: &Brief| match brief.step {
+            None => true,
+            Some(Step::Gone) => false,
+            Some(Step::Here | Step::Away) => self.stand.is_of(brief.of),
+        };
+        let waiting = self.waiting[side].iter();
+        if self.in_doubt[side] { waiting.take_while(|brief| is_of(brief)).count() } else { 0 }
+    }
+
     pub(super) fn is_there(&self, side: Side) -> bool {
         self.there[side] == There::Present
     }
 
     /// Whether no side has anything to bring that the other brought.
     pub(super) fn is_even(&self) -> bool {
-        let is_even = |side| self.counts[side].is_empty() && self.waiting[side].is_empty();
+        let is_even = |side| {
+            self.counts[side].is_empty() && self.waiting[side].is_empty() && !self.in_doubt[side]
+        };
         Side::BOTH.into_iter().all(is_even)
     }
 

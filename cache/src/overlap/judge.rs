@@ -42,6 +42,8 @@ impl Overlap {
                 let known = self.guilds.get(&guild);
                 if known.is_some_and(|guild| self.is_copy(guild, fact, print)) {
                     Verdict::Pass
+                } else if known.is_some_and(|guild| guild.is_held_back(side)) {
+                    self.keep_or_stop(fact, bytes)
                 } else if self.delivers(guild) == side
                     || known.is_some_and(|guild| guild.claimed(side.other(), print).is_some())
                 {
@@ -53,7 +55,7 @@ impl Overlap {
         }
     }
 
-    /// Of a record that the side which does not deliver brought first.
+    /// Of a record that one side brought first, and that is not delivered yet.
     pub(super) fn keep_or_stop(&self, fact: &Fact, bytes: usize) -> Verdict {
         if self.is_ahead(fact, bytes) { Verdict::Stop } else { Verdict::Keep }
     }
@@ -78,10 +80,10 @@ impl Overlap {
         }
     }
 
-    /// Whether a record is too far ahead of the side that delivers. The record that was received first of all that are
+    /// Whether a record is too far ahead of the other side. The record that was received first of all that are
     /// to be read never is.
     fn is_ahead(&self, fact: &Fact, bytes: usize) -> bool {
-        let side = self.delivers(fact.guild);
+        let side = fact.side.other();
         let shard = self.shards[side].get(self.shard_of(side, fact.guild));
         let clock_us = shard.map_or(u64::MAX, |shard| shard.clock_us);
         let is_full = self.waits.bytes() + bytes > self.request.bytes_max;
@@ -112,7 +114,7 @@ impl Overlap {
                 let known = self.guilds.get_mut(&id);
                 let of = known.as_ref().map_or(0, |guild| guild.of[fact.side]);
                 match known.and_then(|guild| guild.take_waiting(other, print, of)) {
-                    Some(number) => self.drop_waiting(number),
+                    Some(number) => self.met_waiting(id, other, number),
                     None => self.expect(id, other, Count::new(print, fact.at_us, of, false)),
                 }
             }
@@ -120,7 +122,7 @@ impl Overlap {
                 self.applied(fact, print);
                 self.note(fact);
                 if takes_over {
-                    self.take_over(fact);
+                    self.take_over(fact.guild, fact.side);
                 }
             }
             _ => {}
@@ -129,6 +131,7 @@ impl Overlap {
 
     /// A record waits, with these bytes.
     pub fn kept(&mut self, fact: &Fact, bytes: Vec<u8>) {
+        self.note_outage(fact);
         self.read(fact);
         if let What::Ready(guilds) = &fact.what {
             if let Some(shard) = self.shards[fact.side].get_mut(fact.shard) {
@@ -149,7 +152,7 @@ impl Overlap {
         self.note(fact);
         self.drop_old(id);
         if takes_over {
-            self.take_over(fact);
+            self.take_over(id, side);
         }
     }
 
@@ -176,8 +179,11 @@ impl Overlap {
     pub(super) fn take_count(&mut self, fact: &Fact, print: u64) {
         let Some(guild) = self.guilds.get_mut(&fact.guild) else { return };
         let Some(at) = guild.count_of(fact, print) else { return };
-        let count = &mut guild.counts[fact.side][at];
-        let is_late = fact.at_us > count.at_us + self.request.times.slack_us;
+        let (side, id, since_us) = (fact.side, fact.guild, guild.since_us[fact.side.other()]);
+        let is_held_back = guild.is_held_back(side);
+        let (delivers, count) = (guild.delivers, &mut guild.counts[side][at]);
+        let (counted_us, is_away) = (count.at_us, count.is_away);
+        let is_late = fact.at_us > counted_us + self.request.times.slack_us;
         if is_late && !count.is_away {
             count.claimed_us = fact.at_us;
             guild.claims[fact.side] += 1;
@@ -187,6 +193,14 @@ impl Overlap {
         }
         self.figures.cancelled += 1;
         self.changed.insert(Row::Head);
+        if is_away || delivers == side && !is_held_back {
+            return;
+        }
+        self.drop_older(id, side, u64::MAX);
+        self.set_met(id, side);
+        if counted_us > since_us {
+            self.met(id, side, u64::MAX);
+        }
     }
 
     /// A shard was read so far.

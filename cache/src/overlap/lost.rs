@@ -24,7 +24,7 @@ impl Overlap {
         let shard = self.shards[side].get(self.shard_of(side, id));
         let is_settled = shard.is_some_and(|shard| since_us + 2 * slack_us <= shard.clock_us);
         let had_it = guild.is_level(side) && since_us + slack_us <= at_us;
-        had_it && is_settled && self.is_quiet(id, guild, side)
+        had_it && is_settled && !guild.in_doubt[side] && self.is_quiet(id, guild, side)
     }
 
     /// Whether a side brought all that the other delivered, but for what may be under way. What is older may be from
@@ -51,6 +51,7 @@ impl Overlap {
             self.drop_passed_outages(id, side);
             let mut changes = false;
             self.change(id, |guild| {
+                guild.has_met[side] = false;
                 if guild.there[side] != There::Unknown {
                     guild.there[side] = There::Lost;
                 }
@@ -101,6 +102,7 @@ impl Overlap {
             self.change(id, |guild| {
                 guild.there[side] = there;
                 guild.since_us[side] = at_us;
+                guild.has_met[side] = false;
                 let of = guild.of[side];
                 let is_told =
                     guild.delivers == side && guild.stand.is_held && !is_newer && id != PRIVATE;
@@ -123,16 +125,20 @@ impl Overlap {
         }
     }
 
-    /// The other side's session was lost, and this one has the guild.
-    pub(super) fn take_over(&mut self, fact: &Fact) {
+    /// The other side's session was lost, or has the guild in an outage, and this one has the guild.
+    pub(super) fn take_over(&mut self, id: u64, side: Side) {
         self.figures.taken_over += 1;
-        self.hand_over(fact.guild, fact.side);
+        self.hand_over(id, side);
     }
 
     /// From now on this side delivers the guild. What it brought that the other did not comes first.
     pub(super) fn hand_over(&mut self, id: u64, side: Side) {
-        self.change(id, |guild| guild.delivers = side);
-        self.release(id, side);
+        self.change(id, |guild| {
+            guild.delivers = side;
+            guild.in_doubt[side] = false;
+            guild.has_given_way = false;
+        });
+        self.release_before_outage(id, side, 0);
         let shard = self.shard_of(side, id);
         let ready = self.shards[side].get(shard).and_then(|shard| shard.ready.as_ref());
         if side == Side::New && ready.is_some() {
@@ -142,8 +148,15 @@ impl Overlap {
 
     /// The turn has come of all that waits from a side.
     pub(super) fn release(&mut self, id: u64, side: Side) {
+        self.release_before_outage(id, side, usize::MAX);
+    }
+
+    /// The turn has come of the first ones, and of others that no outage comes before.
+    pub(super) fn release_before_outage(&mut self, id: u64, side: Side, first: usize) {
         let Some(guild) = self.guilds.get(&id) else { return };
-        let waiting: Vec<u64> = guild.waiting[side].iter().map(|brief| brief.number).collect();
+        let waiting = guild.waiting[side].iter().enumerate();
+        let turn = waiting.take_while(|(at, brief)| *at < first || brief.step != Some(Step::Away));
+        let waiting: Vec<u64> = turn.map(|(_, brief)| brief.number).collect();
         waiting.into_iter().for_each(|number| self.set_due(number));
     }
 }

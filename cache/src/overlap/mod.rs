@@ -27,8 +27,15 @@
 //!   may be from before it; behind READY it is not.
 //! * An outage of the side that does not deliver is none while the other has the guild: it waits for as long as that side
 //!   is away, and is told only when the other is lost. Once it is over, and the other was read so far, it is dropped with
-//!   the GUILD_CREATE that ended it, which is older than the state. Where the side that delivers is the one that is away,
-//!   the side that is back delivers.
+//!   the GUILD_CREATE that ended it, which is older than the state. A copy of what the other delivered, coming behind that,
+//!   shows it at once.
+//! * An outage of the side that delivers is held back, with what comes behind it, until the other side was read past it: if
+//!   that one goes on it delivers from then on, and the outage is one of the side that does not. GUILD_CREATE has no known
+//!   place in the order of both, and is not needed then. It is told where the other side is away as well, and where that one
+//!   is not known to have had the guild before, so that nobody has what came between: then what the other side brings is in
+//!   doubt, and is not told behind a GUILD_CREATE that may have it ([`alone`]). A side that says nothing for the window is
+//!   not waited for.
+//! * Where both are away, the side that is back first delivers, unless it may still bring what the state has.
 //! * A guild that both sides left is known for as long as a session may be away and be resumed.
 //! * What the old side delivers is counted before the new ring's GUILD_CREATE is read, for rings are read at different
 //!   paces; what is older than the new READY by much more than READY takes is dropped.
@@ -43,6 +50,7 @@
 //!
 //! [`crate::engine`] calls it.
 
+mod alone;
 mod fact;
 mod guild;
 mod judge;
@@ -105,7 +113,7 @@ struct Figures {
     cancelled: u64,
     /// Events that one side alone brought, delivered from that side though the other delivers.
     one_sided: Sides<u64>,
-    /// Guilds that changed sides because a session was lost.
+    /// Guilds that changed sides because a session was lost, or had them in an outage.
     taken_over: u64,
     /// Counts that live.
     counts: u64,
@@ -210,7 +218,8 @@ impl Overlap {
         }
     }
 
-    /// Calls it off; false once guilds are to be cut. Those that changed sides because a session was lost come back.
+    /// Calls it off; false once guilds are to be cut. Those that changed sides because a session was lost, or had them in an outage, come
+    /// back.
     pub fn call_off(&mut self) -> bool {
         match self.stage {
             Stage::Listing(_) | Stage::Overlapping => {
@@ -225,8 +234,8 @@ impl Overlap {
     /// The old set is about to be closed; false where the new one does not deliver everything. From now on nothing
     /// relies on it.
     pub fn leave(&mut self) -> bool {
-        let is_cut = self.guilds.values().all(|guild| guild.delivers == Side::New);
-        if self.stage == Stage::Cut && is_cut {
+        let is_cut = |guild: &Guild| guild.delivers == Side::New && !guild.is_held_back(Side::New);
+        if self.stage == Stage::Cut && self.guilds.values().all(is_cut) {
             self.set_stage(Stage::Leaving);
         }
         self.stage == Stage::Leaving

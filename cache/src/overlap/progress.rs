@@ -28,7 +28,7 @@ pub struct Progress {
     pub cancelled: u64,
     /// Events that one side alone brought.
     pub one_sided: Sides<u64>,
-    /// Guilds that changed sides because a session was lost.
+    /// Guilds that changed sides because a session was lost, or had them in an outage.
     pub taken_over: u64,
 }
 

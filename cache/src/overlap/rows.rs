@@ -79,7 +79,13 @@ impl Overlap {
                 let Some(guild) = self.guilds.get(&id) else { return false };
                 let Guild { delivers, there, since_us, of, stand, .. } = guild;
                 let there = Side::BOTH.map(|side| there[side] as u8);
-                let flags = u8::from(stand.is_held) | u8::from(stand.is_away) << 1;
+                let bits =
+                    |of: &Sides<bool>| u8::from(of[Side::Old]) | u8::from(of[Side::New]) << 1;
+                let flags = u8::from(stand.is_held)
+                    | u8::from(stand.is_away) << 1
+                    | bits(&guild.has_met) << 2
+                    | bits(&guild.in_doubt) << 4
+                    | u8::from(guild.has_given_way) << 6;
                 out.extend([*delivers as u8, there[0], there[1], flags]);
                 words(out, Side::BOTH.map(|side| since_us[side]));
                 words(out, [of[Side::Old], of[Side::New], stand.number]);
@@ -181,7 +187,11 @@ impl Overlap {
                 guild.there = Sides::new(There::from_number(old)?, There::from_number(new)?);
                 guild.since_us = Sides::new(since_old, since_new);
                 guild.of = Sides::new(of_old, of_new);
-                guild.stand = Stand { number, is_held: flags & 1 != 0, is_away: flags & 2 != 0 };
+                let is_set = |bit: u8| flags >> bit & 1 != 0;
+                guild.has_met = Sides::new(is_set(2), is_set(3));
+                guild.in_doubt = Sides::new(is_set(4), is_set(5));
+                guild.has_given_way = is_set(6);
+                guild.stand = Stand { number, is_held: is_set(0), is_away: is_set(1) };
                 self.guilds.insert(id, guild);
             }
             Row::Block(number) => {

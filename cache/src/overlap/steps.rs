@@ -21,13 +21,28 @@ impl Overlap {
         if guild.count_of(fact, print).is_some() {
             Verdict::Pass
         } else if guild.delivers == side {
-            if guild.is_news(side, step, of) { Verdict::Deliver } else { Verdict::Pass }
+            self.judge_told(fact, guild, bytes)
         } else if takes_over && guild.waiting[side].is_empty() {
             Verdict::Deliver
         } else if takes_over || guild.stand_behind(side).moves(step, of) {
             self.keep_or_stop(fact, bytes)
         } else {
             Verdict::Pass
+        }
+    }
+
+    /// Of the side that delivers.
+    fn judge_told(&self, fact: &Fact, guild: &Guild, bytes: usize) -> Verdict {
+        let (Some(step), of) = guild.step(fact) else { return Verdict::Deliver };
+        let side = fact.side;
+        if guild.is_held_back(side) {
+            let moves = guild.stand_behind(side).moves(step, of);
+            return if moves { self.keep_or_stop(fact, bytes) } else { Verdict::Pass };
+        }
+        match step {
+            _ if !guild.is_news(side, step, of) => Verdict::Pass,
+            Step::Away if self.holds_back(fact, guild) => Verdict::Keep,
+            _ => Verdict::Deliver,
         }
     }
 
@@ -53,6 +68,7 @@ impl Overlap {
             if guild.there[side] != there {
                 guild.there[side] = there;
                 guild.since_us[side] = at_us;
+                guild.has_met[side] &= there != There::Present;
             }
             let ended = if step == Some(Step::Gone) { of } else { of.saturating_sub(1) };
             if step == Some(Step::Here) {
@@ -100,10 +116,13 @@ impl Overlap {
         if is_outage && self.outages(fact.guild, other) == outages {
             self.expect(fact.guild, other, Count::new(print, fact.at_us, of, true));
         }
+        if is_outage {
+            self.doubt(fact.guild, other);
+        }
     }
 
     /// How many outages of a guild wait from a side.
-    fn outages(&self, id: u64, side: Side) -> usize {
+    pub(super) fn outages(&self, id: u64, side: Side) -> usize {
         let waiting = self.guilds.get(&id).map(|guild| guild.waiting[side].iter());
         waiting.map_or(0, |all| all.filter(|brief| brief.step == Some(Step::Away)).count())
     }

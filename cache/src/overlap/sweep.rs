@@ -89,7 +89,8 @@ impl Overlap {
         let since_us = guild.since_us[to] + of.slack_us;
         let is_read = before.is_none_or(|before| before.is_past(since_us, of));
         match (guild.there[to], guild.there[from]) {
-            _ if !is_read => false,
+            _ if !is_read || guild.is_held_back(from) => false,
+            _ if guild.in_doubt[to] && !guild.waiting[to].is_empty() => false,
             (There::Present, _) => {
                 let for_us = shard.clock_us.saturating_sub(guild.since_us[to]);
                 for_us >= 2 * of.slack_us
@@ -97,6 +98,7 @@ impl Overlap {
                     && guild.claims[to] == 0
                     && !guild.owes_outage(to)
                     && !guild.waits_outage(to)
+                    && !guild.in_doubt[to]
                     && (self.is_quiet(id, guild, to)
                         // There are always some that it is not told.
                         || for_us >= 3 * of.window_us
@@ -127,6 +129,7 @@ impl Overlap {
                 (shard.has_session, shard.clock_us, shard.active_us);
             let since_us = self.guilds.get(&id).map_or(0, |of| of.since_us[side.other()]);
             let is_past = shard.is_past(since_us + times.slack_us, times);
+            self.settle_doubt(id, side);
             self.expire(id, side, |count| match has_session {
                 // What it is claimed for may be under way.
                 _ if count.claimed_us > 0 => false,
@@ -140,9 +143,18 @@ impl Overlap {
             self.settle_claims(id, side);
             // What this side delivers, and did not bring though it was read far beyond. Before it has brought all that
             // it alone was told, it has its time.
-            if is_past && self.delivers(id) == side {
+            let is_told = |guild: &Guild| guild.delivers == side && !guild.is_held_back(side);
+            if is_past && self.guilds.get(&id).is_some_and(is_told) {
+                self.set_met(id, side.other());
                 self.one_sided(id, side, clock_us);
             }
+        }
+        self.settle_outage(id);
+        let Some(guild) = self.guilds.get(&id) else { return };
+        if self.is_kept_waiting(id, guild) {
+            let silent = guild.delivers;
+            self.take_over(id, silent.other());
+            self.doubt(id, silent);
         }
     }
 
@@ -153,10 +165,12 @@ impl Overlap {
         let Some(guild) = self.guilds.get(&id) else { return };
         // That it arrived on the other side may be from before.
         let owes = guild.owes_outage(other);
-        let waiting = guild.waiting[other].iter();
+        let doubtful = guild.doubtful(other);
+        let waiting = guild.waiting[other].iter().enumerate();
         let due: Vec<Brief> = waiting
-            .take_while(|brief| !owes || brief.step != Some(Step::Here))
-            .filter_map(|brief| self.waits.get(brief.number))
+            .take_while(|(_, brief)| !owes || brief.step != Some(Step::Here))
+            .filter(|(at, brief)| *at >= doubtful || brief.step.is_some())
+            .filter_map(|(_, brief)| self.waits.get(brief.number))
             .filter(|wait| !wait.is_due)
             .take_while(|wait| clock_us >= wait.at_us + window_us)
             .map(|wait| wait.brief)
@@ -165,9 +179,18 @@ impl Overlap {
         for brief in due {
             let Some(guild) = self.guilds.get(&id) else { return };
             let Some(wait) = self.waits.get(brief.number) else { continue };
+            // What was received before the side that delivers said where it is is older than the state.
+            let is_new = wait.at_us + self.request.times.slack_us >= guild.since_us[side];
+            if brief.step == Some(Step::Gone) && brief.of == 0 && !is_new {
+                // It is of an earlier membership.
+                self.drop_waiting(brief.number);
+                self.drop_old(id);
+                continue;
+            }
             if guild.is_back_first(other, brief) {
-                // What was received before the outage is older than the state.
-                let is_new = wait.at_us + self.request.times.slack_us >= guild.since_us[side];
+                if self.is_behind(id, guild, other) {
+                    return;
+                }
                 if !guild.is_there(other)
                     || self.leaving() == Some(other)
                     || !is_new && guild.has_step_behind(other, brief)
@@ -176,8 +199,8 @@ impl Overlap {
                     self.drop_old(id);
                 } else if is_new {
                     // All that is to be had of it comes from there.
-                    self.figures.taken_over += 1;
-                    return self.hand_over(id, other);
+                    self.drop_events(id, other, |wait| wait.brief.number < brief.number);
+                    return self.take_over(id, other);
                 }
                 continue;
             }

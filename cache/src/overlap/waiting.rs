@@ -197,13 +197,22 @@ impl Overlap {
                 let Some(wait) = self.take(number) else { return };
                 self.changed.insert(Row::Wait(number));
                 let Brief { print, of, step, .. } = wait.brief;
+                let (id, other) = (wait.guild, wait.side.other());
+                let outages = self.outages(id, other);
                 if let Some(step) = step {
-                    self.change(wait.guild, |guild| guild.stand.go(step, of));
-                    self.drop_old(wait.guild);
+                    self.change(id, |guild| guild.stand.go(step, of));
+                    self.drop_old(id);
                 }
-                if matches!(step, None | Some(Step::Away)) {
-                    let count = Count::new(print, wait.at_us, of, step.is_some());
-                    self.expect(wait.guild, wait.side.other(), count);
+                let is_known = step == Some(Step::Away) && self.outages(id, other) < outages;
+                let known = self.guilds.get_mut(&id).filter(|_| step.is_none());
+                match known.and_then(|guild| guild.take_waiting(other, print, of)) {
+                    Some(number) => self.met_waiting(id, other, number),
+                    None if is_known => {}
+                    None if matches!(step, None | Some(Step::Away)) => {
+                        let count = Count::new(print, wait.at_us, of, step.is_some());
+                        self.expect(id, other, count);
+                    }
+                    None => {}
                 }
             }
         }

@@ -4,7 +4,7 @@ use mixcord_cache::overlap::{PRIVATE, Side};
 
 use crate::reader::{Reader, TIMES, check};
 use crate::sessions::Sets;
-use crate::world::{Random, Said, World};
+use crate::world::{Random, Said, Told, World};
 
 const GUILD: u64 = 1 << 22;
 
@@ -70,7 +70,7 @@ impl Small {
     }
 
     fn event(&mut self, print: Option<u64>) {
-        let said = self.world.event(GUILD, print, false);
+        let said = self.world.event(GUILD, print, Told::Both);
         self.tell(said);
     }
 

@@ -176,6 +176,19 @@ fn a_new_session_may_have_another_membership() {
     assert_eq!(script.waiting(), 0);
 }
 
+/// Which one ended is not said, and the state has one that began since.
+#[test]
+fn that_an_earlier_membership_ended_is_not_told_of_a_later_one() {
+    let mut script = Script::new();
+    script.ready(New, &[GUILD]);
+    script.say(New, GONE, Keep);
+    script.go_on(2 * SLACK);
+    script.say(Old, GONE, Deliver);
+    script.say(Old, here(2), Deliver);
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+}
+
 #[test]
 fn a_guild_of_a_session_that_was_lost_is_awaited_from_either() {
     let mut script = Script::new();

@@ -73,6 +73,7 @@ fn a_side_that_takes_over_was_away_alone_where_the_other_went_on() {
     script.say(New, AWAY, Keep);
     script.say(New, here(1), Keep);
     script.lose(Old);
+    script.wait(0);
     assert_eq!(script.late, [AWAY, here(1)]);
 }
 
@@ -85,10 +86,14 @@ fn an_outage_of_each_side_alone_is_not_the_same() {
     script.say(Old, What::Event(E), Deliver);
     script.go_on(2 * SLACK);
     script.say(New, What::Event(E), Pass);
-    script.say(Old, AWAY, Deliver);
+    script.say(Old, AWAY, Keep);
+    script.wait(3 * SLACK);
+    script.say(New, What::Event(E + 1), Deliver);
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (1, 0));
+    script.say(Old, here(1), Keep);
     script.wait(2 * WINDOW);
     assert_eq!((script.waiting(), script.late.len()), (0, 0));
-    script.say(Old, here(1), Deliver);
 }
 
 #[test]
@@ -98,6 +103,7 @@ fn an_outage_of_one_side_is_told_when_the_other_is_lost() {
     script.wait(2 * WINDOW);
     assert_eq!(script.late, []);
     script.lose(Old);
+    script.wait(0);
     assert_eq!(script.late, [AWAY]);
     script.say(New, here(1), Deliver);
 }
@@ -106,14 +112,16 @@ fn an_outage_of_one_side_is_told_when_the_other_is_lost() {
 #[test]
 fn the_side_that_is_back_first_delivers() {
     let mut script = Script::cut();
-    script.say(New, AWAY, Deliver);
-    script.say(Old, AWAY, Pass);
+    script.say(New, AWAY, Keep);
+    script.say(Old, AWAY, Keep);
+    script.wait(0);
+    assert_eq!(script.late, [AWAY]);
     script.say(Old, here(1), Keep);
     script.say(Old, What::Event(E), Keep);
     script.wait(WINDOW - SLACK);
-    assert_eq!(script.late, []);
+    assert_eq!(script.late, [AWAY]);
     script.wait(3 * SLACK);
-    assert_eq!((script.waiting(), script.late.as_slice()), (0, [here(1)].as_slice()));
+    assert_eq!((script.waiting(), script.late.as_slice()), (0, [AWAY, here(1)].as_slice()));
     script.say(Old, What::Event(E + 1), Deliver);
     script.say(New, here(1), Pass);
     script.say(Old, What::Event(E + 2), Deliver);
@@ -127,16 +135,17 @@ fn a_guild_that_was_back_before_it_went_away_is_not_back() {
     let (then, far) = (script.now, script.now + WINDOW);
     script.run(New, far);
     script.now = far;
-    script.say(New, AWAY, Deliver);
+    script.say(New, AWAY, Keep);
     script.now = then;
-    script.say(Old, AWAY, Pass);
+    script.say(Old, AWAY, Keep);
+    script.sweep();
     script.say(Old, here(1), Keep);
     script.run(Old, far);
     script.now = far;
     script.wait(2 * WINDOW);
-    assert_eq!((script.waiting(), script.late.len()), (1, 0));
+    assert_eq!((script.waiting(), script.late.as_slice()), (1, [AWAY].as_slice()));
     script.say(New, here(1), Deliver);
-    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+    assert_eq!((script.waiting(), script.late.len()), (0, 1));
 }
 
 /// It is away on both sides: the outage that both are in is known.
@@ -146,15 +155,16 @@ fn a_guild_that_was_back_and_is_away_again_is_told_once() {
     let (then, far) = (script.now, script.now + WINDOW);
     script.run(New, far);
     script.now = far;
-    script.say(New, AWAY, Deliver);
+    script.say(New, AWAY, Keep);
     script.now = then;
-    script.say(Old, AWAY, Pass);
+    script.say(Old, AWAY, Keep);
+    script.sweep();
     script.say(Old, here(1), Keep);
     script.run(Old, far);
     script.now = far;
     script.say(Old, AWAY, Keep);
     script.wait(2 * WINDOW);
-    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+    assert_eq!((script.waiting(), script.late.as_slice()), (0, [AWAY].as_slice()));
     script.say(New, here(1), Deliver);
     script.say(Old, here(1), Pass);
 }
@@ -198,4 +208,178 @@ fn what_one_side_alone_says_of_a_membership_is_told() {
     script.say(New, GONE, Keep);
     script.wait(WINDOW + 2 * SLACK);
     assert_eq!((script.waiting(), script.late.last()), (0, Some(&GONE)));
+}
+
+/// As one of the other side.
+#[test]
+fn an_outage_of_the_side_that_delivers_is_none() {
+    let mut script = Script::both();
+    script.say(Old, What::Event(E), Deliver);
+    script.say(New, What::Event(E), Pass);
+    script.say(Old, AWAY, Keep);
+    // The other side may be away as well, and say so later.
+    script.say(New, What::Event(E + 1), Keep);
+    script.wait(3 * SLACK);
+    assert_eq!(script.waiting(), 1);
+    script.wait(2 * WINDOW);
+    script.say(New, What::Event(E + 2), Deliver);
+    script.say(Old, here(1), Keep);
+    script.say(Old, What::Event(E + 3), Keep);
+    script.say(New, What::Event(E + 3), Deliver);
+    script.wait(WINDOW + 3 * SLACK);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+}
+
+#[test]
+fn an_image_behind_which_a_copy_comes_is_older_than_the_state() {
+    let mut script = Script::both();
+    script.say(Old, AWAY, Keep);
+    script.wait(3 * SLACK);
+    script.say(New, What::Event(E), Deliver);
+    script.say(Old, here(1), Keep);
+    script.say(Old, What::Event(E), Pass);
+    assert_eq!(script.waiting(), 0);
+    // Not even where the other side is lost is it told.
+    script.lose(New);
+    assert_eq!(script.late, []);
+}
+
+#[test]
+fn an_outage_of_both_sides_is_told_once() {
+    let mut script = Script::both();
+    script.say(Old, AWAY, Keep);
+    script.say(New, AWAY, Keep);
+    script.wait(0);
+    assert_eq!((script.waiting(), script.late.as_slice()), (0, [AWAY].as_slice()));
+    script.say(Old, here(1), Deliver);
+    script.say(New, here(1), Pass);
+    script.wait(2 * WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (0, 1));
+}
+
+#[test]
+fn an_outage_of_the_side_that_delivered_is_told_when_the_other_is_lost() {
+    let mut script = Script::both();
+    script.say(Old, AWAY, Keep);
+    script.wait(3 * SLACK);
+    script.say(New, What::Event(E), Deliver);
+    assert_eq!(script.lose(New), Deliver);
+    assert_eq!(script.late, [AWAY]);
+    script.say(Old, here(1), Deliver);
+    // It is not known yet whether the other one goes on.
+    let mut script = Script::both();
+    script.say(Old, AWAY, Keep);
+    script.lose(New);
+    script.wait(0);
+    assert_eq!(script.late, [AWAY]);
+    script.say(Old, here(1), Deliver);
+}
+
+/// What is held back comes in its order, and copies of it are recognised.
+#[test]
+fn what_came_behind_an_outage_of_both_is_told_when_the_other_side_says_it() {
+    let mut script = Script::both();
+    for what in [AWAY, here(1), What::Event(E), What::Event(E + 1)] {
+        script.say(Old, what, Keep);
+    }
+    script.say(New, AWAY, Keep);
+    script.wait(0);
+    assert_eq!((script.waiting(), script.late.as_slice()), (0, [AWAY, here(1)].as_slice()));
+    script.say(New, here(1), Pass);
+    script.say(New, What::Event(E), Pass);
+    script.say(New, What::Event(E + 1), Pass);
+    script.say(Old, What::Event(E + 2), Deliver);
+}
+
+/// A side that says nothing of its own outage may be gone: the one that is back is not kept waiting for it.
+#[test]
+fn a_side_that_is_silent_does_not_hold_up_one_that_is_back() {
+    let mut script = Script::both();
+    script.say(Old, AWAY, Keep);
+    script.run(Old, script.now + 3 * SLACK);
+    script.now += 3 * SLACK;
+    script.say(Old, here(1), Keep);
+    script.say(Old, What::Event(E), Keep);
+    script.run(Old, script.now + WINDOW);
+    script.now += WINDOW;
+    script.overlap.reached(New, 0, script.now);
+    script.sweep();
+    assert_eq!(script.late, [AWAY, here(1)]);
+    script.say(Old, What::Event(E + 1), Deliver);
+    // What the other side brings of the outage is older.
+    script.say(New, What::Event(E + 2), Keep);
+    script.say(New, What::Event(E), Pass);
+    assert_eq!(script.waiting(), 0);
+}
+
+/// The other side's session is young: the guild may have been there only after the outage began.
+fn doubt() -> Script {
+    let mut script = Script::new();
+    script.ready(New, &[GUILD]);
+    script.say(New, here(1), Pass);
+    script.say(Old, AWAY, Deliver);
+    script.say(New, What::Event(E), Keep);
+    script
+}
+
+#[test]
+fn what_is_in_the_image_that_ends_an_outage_is_not_told_behind_it() {
+    // The first event that both bring shows where it is.
+    let mut script = doubt();
+    script.say(Old, here(1), Deliver);
+    script.say(New, What::Event(E + 1), Keep);
+    script.say(Old, What::Event(E + 1), Deliver);
+    assert_eq!(script.waiting(), 0);
+    script.say(New, What::Event(E + 2), Keep);
+    script.say(Old, What::Event(E + 2), Deliver);
+    // Whichever side brings it first.
+    let mut script = doubt();
+    script.say(Old, here(1), Deliver);
+    script.say(Old, What::Event(E + 1), Deliver);
+    script.say(New, What::Event(E + 2), Keep);
+    script.say(New, What::Event(E + 1), Pass);
+    assert_eq!(script.waiting(), 0);
+    // Else time does.
+    let mut script = doubt();
+    script.say(Old, here(1), Deliver);
+    script.go_on(2 * SLACK);
+    script.say(New, What::Event(E + 1), Keep);
+    script.wait(0);
+    assert_eq!(script.waiting(), 1, "what came so late is behind it");
+    script.wait(WINDOW + SLACK);
+    assert_eq!(script.waiting(), 0);
+}
+
+#[test]
+fn a_guild_is_cut_when_there_is_no_doubt_any_more() {
+    let mut script = doubt();
+    script.say(New, AWAY, Pass);
+    script.say(Old, here(1), Deliver);
+    script.say(New, here(1), Pass);
+    assert_eq!(script.waiting(), 1);
+    script.wait(3 * SLACK);
+    assert_eq!((script.waiting(), script.overlap.progress().cut), (0, 1));
+}
+
+/// Long ones take no memory.
+#[test]
+fn what_is_in_doubt_is_kept_for_the_window() {
+    let mut script = doubt();
+    script.wait(WINDOW + 2 * SLACK);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+}
+
+#[test]
+fn the_old_set_is_not_left_while_the_new_one_has_an_outage_alone() {
+    let mut script = Script::cut();
+    script.say(New, AWAY, Keep);
+    assert!(!script.overlap.leave());
+    script.wait(3 * SLACK);
+    script.say(Old, What::Event(E), Deliver);
+    assert!(!script.overlap.leave());
+    script.say(New, here(1), Keep);
+    script.wait(WINDOW + 3 * SLACK);
+    script.wait(WINDOW);
+    assert_eq!((script.waiting(), script.late.len()), (0, 0));
+    assert!(script.overlap.leave());
 }

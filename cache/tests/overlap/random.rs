@@ -4,7 +4,7 @@ use mixcord_cache::overlap::{PRIVATE, Row, Side, Stage};
 
 use crate::reader::{Held, Reader, TIMES, check};
 use crate::sessions::Sets;
-use crate::world::{Random, Said, World};
+use crate::world::{Random, Said, Told, World};
 
 /// What may happen.
 #[derive(Clone, Copy, Debug)]
@@ -106,29 +106,30 @@ impl History {
             let said = self.world.leave(id, is_outage);
             return self.tell_both(id, said);
         }
-        let (side, joined) = (Side::BOTH[(id % 2) as usize], guild.joined);
+        let joined = guild.joined;
         if id != PRIVATE && self.may.outages && self.random.one_in(60) {
+            let side = Side::BOTH[self.random.below(2) as usize];
             return self.sets.go_out(side, id, joined, &mut self.random);
         }
         if self.sets.is_out(id) {
             if self.random.one_in(12) {
                 return self.sets.come_back(&self.world, &mut self.random);
             }
-            let said = self.world.event(id, None, true);
+            let said = self.world.event(id, None, Told::Outage);
             return self.tell_both(id, said);
         }
         if self.may.one_sided && self.random.one_in(40) {
             let side = Side::BOTH[self.random.below(2) as usize];
             let key = (side, self.sets.shard_of(side, id));
             if self.sets.is_up(key) {
-                let said = self.world.event(id, None, true);
+                let said = self.world.event(id, None, Told::OneAlone);
                 self.sets.tell(side, id, said, &mut self.random);
             }
             return;
         }
         // Some are equal, one behind the other.
         let print = (self.may.equal && self.random.one_in(12)).then(|| 50 + self.random.below(4));
-        let said = self.world.event(id, print, false);
+        let said = self.world.event(id, print, Told::Both);
         self.tell_both(id, said);
     }
 
@@ -325,12 +326,22 @@ fn guilds_that_are_away_in_one_set_alone() {
     COUNTS.into_iter().for_each(|counts| run(25, counts, may));
 }
 
-/// But that sessions are resumed and sets are read slowly: where the guild is away on the side that delivers alone,
-/// GUILD_CREATE of that side is then older than what the other one brought.
+#[test]
+fn guilds_that_are_away_in_one_set_alone_while_sessions_are_away() {
+    let may = May { equal: false, outages: true, go_away: true, lag: true, kill: true, ..CALM };
+    COUNTS.into_iter().for_each(|counts| run(25, counts, may));
+}
+
+#[test]
+fn guilds_that_are_away_in_one_set_alone_and_in_both() {
+    let may = May { equal: false, outages: true, move_guilds: 30, kill: true, ..CALM };
+    let may = May { go_away: true, lag: true, call_off: true, ..may };
+    COUNTS.into_iter().for_each(|counts| run(25, counts, may));
+}
+
 #[test]
 fn guilds_that_are_away_in_one_set_alone_and_everything_else() {
-    let may = May { outages: true, go_away: false, lag: false, ..ALL };
-    COUNTS.into_iter().for_each(|counts| run(20, counts, may));
+    COUNTS.into_iter().for_each(|counts| run(20, counts, May { outages: true, ..ALL }));
 }
 
 /// They hardly do anything else, and one set is far behind the other.

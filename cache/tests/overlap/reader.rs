@@ -7,15 +7,15 @@ use mixcord_cache::overlap::{
 };
 
 use crate::sessions::{Record, Sets};
-use crate::world::{Guild, Said, World};
+use crate::world::{Guild, Said, Told, World};
 
 pub(crate) const TIMES: Times = Times { window_us: 60_000, slack_us: 5_000 };
 
 /// What consumers are told of one guild.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Seen {
-    /// Fingerprints and places of events, in order.
-    pub(crate) events: Vec<(u64, u64)>,
+    /// Fingerprints and places of events, in order, and the event that the last GUILD_CREATE before each knew of.
+    pub(crate) events: Vec<(u64, u64, u64)>,
     /// The latest event that a GUILD_CREATE which was applied knew of.
     places: u64,
     /// The membership that is told, memberships that ended, and how often each was away.
@@ -161,7 +161,11 @@ impl Reader {
             Record::Of(id, said) => {
                 let seen = self.seen.entry(*id).or_default();
                 match *said {
-                    Said::Event { place, print } => seen.events.push((print, place)),
+                    Said::Event { place, print } => {
+                        // Where a loss is told, nobody knows what the two sides have between them.
+                        let places = if self.gaps.is_empty() { seen.places } else { 0 };
+                        seen.events.push((print, place, places));
+                    }
                     Said::Created { places, joined } => {
                         self.held.insert(*id, Held::There);
                         assert!(
@@ -169,17 +173,17 @@ impl Reader {
                             "guild {id} goes back to membership {joined}"
                         );
                         seen.joined = joined;
-                        // Where a loss is told, nobody knows what the two sides have between them.
+                        let before = std::mem::replace(&mut seen.places, places);
                         if !self.gaps.is_empty() {
+                            seen.places = before.max(places);
                             return;
                         }
-                        let last = seen.events.iter().map(|(_, place)| place + 1).max();
-                        assert!(places >= seen.places, "guild {id} goes back to a GUILD_CREATE");
+                        let last = seen.events.iter().map(|(_, place, _)| place + 1).max();
+                        assert!(places >= before, "guild {id} goes back to a GUILD_CREATE");
                         assert!(
                             last.is_none_or(|last| places >= last),
                             "guild {id} goes back in time"
                         );
-                        seen.places = places;
                     }
                     Said::Deleted { is_outage: true, joined } => {
                         self.held.insert(*id, Held::Away);
@@ -268,13 +272,23 @@ pub(crate) fn check(reader: &Reader, world: &World, sets: &Sets, is_over: bool, 
         for (print, _) in &guild.events {
             *left.entry(*print).or_default() += 1;
         }
-        for (print, _) in seen {
+        for (print, ..) in seen {
             *left.entry(*print).or_default() -= 1;
         }
         let twice: Vec<_> = left.iter().filter(|(_, left)| **left < 0).collect();
         assert!(twice.is_empty(), "guild {id}: delivered twice: {twice:?}");
-        // What one session alone was told is lost with it.
-        let is_kept = |print: &u64| is_strict || !guild.events.contains(&(*print, true));
+        let is_outage_told = !seen_of.outages.is_empty();
+        let may_miss = |place: u64, told: Told| match told {
+            Told::Both => false,
+            // What one session alone was told is lost with it.
+            Told::OneAlone if !is_strict => true,
+            // Where an outage is told, what came meanwhile is in the GUILD_CREATE that ends it.
+            _ => is_outage_told && place < seen_of.places,
+        };
+        let is_kept = |print: &u64| {
+            let mut events = guild.events.iter().zip(0..);
+            !events.any(|((of, told), place)| of == print && may_miss(place, *told))
+        };
         let lost: Vec<_> =
             left.iter().filter(|(print, left)| **left > 0 && is_kept(print)).collect();
         let was_told = reader.gaps.iter().any(|(side, shard)| sets.shard_of(*side, *id) == *shard);
@@ -295,9 +309,14 @@ pub(crate) fn check(reader: &Reader, world: &World, sets: &Sets, is_over: bool, 
         // Those that one side alone was told come later than others. So may one of several that are equal, where a
         // session is lost between them.
         let is_both = |print: &u64| {
-            (is_strict || *print >= 100) && guild.events.iter().any(|(of, one)| of == print && !one)
+            let mut events = guild.events.iter();
+            (is_strict || *print >= 100)
+                && events.any(|(of, told)| of == print && *told != Told::OneAlone)
         };
-        let order: Vec<u64> = seen.iter().map(|(print, _)| *print).filter(is_both).collect();
+        let back: Vec<_> =
+            seen.iter().filter(|(print, place, places)| is_both(print) && place < places).collect();
+        assert!(back.is_empty(), "guild {id} goes back behind a GUILD_CREATE: {back:?}");
+        let order: Vec<u64> = seen.iter().map(|(print, ..)| *print).filter(is_both).collect();
         let mut events = guild.events.iter().map(|(print, _)| *print);
         for print in order {
             assert!(events.any(|event| event == print), "guild {id}: {print} is out of order");

@@ -98,7 +98,7 @@ impl Sets {
     /// A guild is away in one set alone, while the other has it.
     pub(crate) fn go_out(&mut self, side: Side, guild: u64, joined: u64, random: &mut Random) {
         let other = side.other();
-        let runs = |side| self.is_up((side, self.shard_of(side, guild)));
+        let runs = |side| self.has_session((side, self.shard_of(side, guild)));
         if runs(side) && runs(other) && !self.is_out(guild) {
             self.tell(side, guild, Said::Deleted { is_outage: true, joined }, random);
             self.out.insert((side, guild));
@@ -155,6 +155,11 @@ impl Sets {
 
     pub(crate) fn is_up(&self, key: (Side, u16)) -> bool {
         self.sessions[&key].link == Link::Up
+    }
+
+    /// Whether there is a session, that may have to be resumed.
+    fn has_session(&self, key: (Side, u16)) -> bool {
+        matches!(self.sessions[&key].link, Link::Up | Link::Away)
     }
 
     /// The connection is gone. It will be resumed or not.

@@ -38,6 +38,16 @@ pub(crate) enum Said {
     Deleted { is_outage: bool, joined: u64 },
 }
 
+/// Who is told of an event.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    Both,
+    /// One session, by chance.
+    OneAlone,
+    /// One side: the guild is away in the other one alone.
+    Outage,
+}
+
 /// A guild of the world.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Guild {
@@ -48,8 +58,8 @@ pub(crate) struct Guild {
     /// Memberships that ended, and how often each was away.
     pub(crate) left: Vec<u64>,
     pub(crate) outages: Vec<u64>,
-    /// Fingerprints of its events, in order, and whether one side alone is told.
-    pub(crate) events: Vec<(u64, bool)>,
+    /// Fingerprints of its events, in order, and who is told.
+    pub(crate) events: Vec<(u64, Told)>,
 }
 
 impl Guild {
@@ -72,11 +82,11 @@ impl World {
     }
 
     /// An event of a guild; equal to others in its guild if `print` is given.
-    pub(crate) fn event(&mut self, guild: u64, print: Option<u64>, is_one_sided: bool) -> Said {
+    pub(crate) fn event(&mut self, guild: u64, print: Option<u64>, told: Told) -> Said {
         self.unique += 1;
         let print = print.unwrap_or(self.unique);
         let of = self.guilds.get_mut(&guild).expect("a guild");
-        of.events.push((print, is_one_sided));
+        of.events.push((print, told));
         Said::Event { place: of.events.len() as u64 - 1, print }
     }
 

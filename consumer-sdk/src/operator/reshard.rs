@@ -45,7 +45,7 @@ pub struct ReshardStatus {
     pub one_sided_old: u64,
     /// Events that the new set alone brought.
     pub one_sided_new: u64,
-    /// Guilds that changed sides because a session was lost.
+    /// Guilds that changed sides because a session was lost, or had them in an outage.
     pub taken_over: u64,
     /// Why it was called off; `null` where nobody said.
     pub why: Option<String>,

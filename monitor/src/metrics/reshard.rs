@@ -54,7 +54,7 @@ pub(super) fn encode(sample: &Sample, out: &mut Families<'_>) -> Result<(), Erro
     )?;
     out.counter(
         "reshard_taken_over",
-        "Guilds that changed sides because a session was lost",
+        "Guilds that changed sides because a session was lost, or had them in an outage",
         one(of.taken_over as f64),
     )
 }

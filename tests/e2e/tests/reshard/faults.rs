@@ -89,7 +89,7 @@ fn an_old_session_is_lost_whose_guilds_are_cut() -> Result<()> {
 
 /// One guild after the other is away in one of the sets alone, while it is changed.
 #[test]
-#[ignore = "known: guilds that are away for the delivering set alone may be left as they were before"]
+#[ignore = "takes long: scripts/test.sh --full"]
 fn guilds_are_away_in_one_set_alone() -> Result<()> {
     let rig = Rig::start(&Plan { mix: STEADY, ..Plan::default() })?;
     let command = rig.ask(&["--to", "3"])?;
