@@ -120,8 +120,8 @@ fn the_streams_tell_each_stage() {
     let states = |got: &[Got]| {
         got.iter().filter(|got| got.kind == "SHARD_STATE" && got.data["shards"] == 3).count()
     };
-    let mut before = None;
-    reader.until("a state of later", |got| states(got) > *before.get_or_insert(states(got)));
+    let before = states(&reader.got);
+    reader.until("a state of later", |got| states(got) > before);
     reader.until("the last word", |got| {
         let last = got.iter().rfind(|got| got.kind == "SHARD_STATE").expect("many");
         last.data.get("reshard").is_none()
