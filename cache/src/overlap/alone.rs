@@ -16,10 +16,10 @@ use super::{Fact, Overlap, Side, What};
 impl Overlap {
     /// Whether it is to be seen first what an outage of the side that delivers is, or whether it is behind the state.
     pub(super) fn holds_back(&self, fact: &Fact, guild: &Guild) -> bool {
-        let Fact { side, guild: id, at_us, .. } = *fact;
+        let Fact { side, guild: id, .. } = *fact;
         let other = side.other();
         let has_met = guild.has_met[other] || self.is_past_arrival(id, guild, other);
-        has_met && self.goes_on(guild, other, at_us) || self.is_behind(id, guild, side)
+        has_met && self.goes_on(guild, other) || self.is_behind(id, guild, side)
     }
 
     /// Whether a side may still bring what the other one delivered.
@@ -30,20 +30,20 @@ impl Overlap {
         owed.any(|count| !shard.is_past(count.at_us + times.slack_us, times))
     }
 
-    /// Whether a side has a guild still, of which the other one received then that it is away.
-    fn goes_on(&self, guild: &Guild, side: Side, at_us: u64) -> bool {
+    /// Whether a side has a guild still, of which the other one says that it is away.
+    fn goes_on(&self, guild: &Guild, side: Side) -> bool {
         let from = side.other();
         // One that is called off still runs, and the state may be what it said.
         let is_state = side == Side::New && guild.counts[from].iter().any(|count| !count.is_away);
         let counts_on = self.leaving() != Some(side) || is_state;
         let has_it = match guild.waiting[side].iter().find(|brief| brief.step.is_some()) {
             None => guild.is_level(side),
+            // An outage comes before the end of its membership.
             Some(brief) => {
-                let until_us = self.waits.get(brief.number).map_or(0, |wait| wait.at_us);
                 brief.step == Some(Step::Gone)
+                    && brief.of != 0
                     && guild.stand.is_of(brief.of)
                     && !guild.stand.is_away
-                    && until_us > at_us + self.request.times.slack_us
             }
         };
         counts_on && has_it && !guild.in_doubt[side] && !guild.owes_outage(side)
@@ -62,10 +62,20 @@ impl Overlap {
         let is_away = matches!(fact.what, What::Deleted { is_outage: true, .. });
         let is_first = |guild: &&Guild| is_away && !guild.waits_outage(side);
         let Some(guild) = self.guilds.get(&id).filter(is_first) else { return };
-        if guild.delivers != side {
+        if guild.delivers == side {
+            self.note_arrival(id, side.other());
+        } else {
             self.change(id, |guild| guild.has_given_way = false);
-        } else if self.is_past_arrival(id, guild, side.other()) {
-            self.set_met(id, side.other());
+        }
+    }
+
+    /// As far as both are read, the side that does not deliver has the guild since before what the other one says next.
+    pub(super) fn note_arrival(&mut self, id: u64, side: Side) {
+        // What is held back comes next.
+        let is_told = |guild: &&Guild| !guild.is_held_back(side.other());
+        let Some(guild) = self.guilds.get(&id).filter(is_told) else { return };
+        if self.is_past_arrival(id, guild, side) {
+            self.set_met(id, side);
         }
     }
 
@@ -100,7 +110,7 @@ impl Overlap {
             return self.release_before_outage(id, side, 0);
         }
         let Some(shard) = self.shards[other].get(self.shard_of(other, id)) else { return };
-        let goes_on = guild.has_met[other] && self.goes_on(guild, other, wait.at_us);
+        let goes_on = guild.has_met[other] && self.goes_on(guild, other);
         let is_silent = shard.clock_us >= wait.at_us.max(shard.last_us) + times.window_us;
         if goes_on && shard.is_past(wait.at_us + times.slack_us, times) {
             self.take_over(id, other);

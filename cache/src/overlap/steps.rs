@@ -62,6 +62,7 @@ impl Overlap {
             _ => return,
         };
         let (side, at_us) = (fact.side, fact.at_us);
+        self.note_arrival(fact.guild, side);
         let (mut gone, mut earlier) = (Vec::new(), Vec::new());
         self.change(fact.guild, |guild| {
             let (step, of) = guild.step(fact);

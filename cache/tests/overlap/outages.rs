@@ -383,3 +383,15 @@ fn the_old_set_is_not_left_while_the_new_one_has_an_outage_alone() {
     assert_eq!((script.waiting(), script.late.len()), (0, 0));
     assert!(script.overlap.leave());
 }
+
+/// The other side had no outage before the bot was removed.
+#[test]
+fn an_outage_of_one_side_before_a_guild_is_left_is_none() {
+    let mut script = Script::both();
+    script.say(New, What::Event(E), Keep);
+    script.say(New, GONE, Keep);
+    script.say(Old, AWAY, Keep);
+    script.say(Old, GONE, Keep);
+    script.wait(3 * SLACK);
+    assert_eq!((script.waiting(), script.late.as_slice()), (0, [GONE].as_slice()));
+}
