@@ -18,7 +18,8 @@ impl Overlap {
     pub(super) fn holds_back(&self, fact: &Fact, guild: &Guild) -> bool {
         let Fact { side, guild: id, .. } = *fact;
         let other = side.other();
-        let has_met = guild.has_met[other] || self.is_past_arrival(id, guild, other);
+        let has_met =
+            guild.has_met[other] || guild.is_there(other) && self.is_past_arrival(id, guild, other);
         has_met && self.goes_on(guild, other) || self.is_behind(id, guild, side)
     }
 

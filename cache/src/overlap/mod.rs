@@ -234,7 +234,12 @@ impl Overlap {
     /// The old set is about to be closed; false where the new one does not deliver everything. From now on nothing
     /// relies on it.
     pub fn leave(&mut self) -> bool {
-        let is_cut = |guild: &Guild| guild.delivers == Side::New && !guild.is_held_back(Side::New);
+        let is_held_back = |guild: &Guild| {
+            let first = guild.waiting[Side::New].front();
+            let wait = first.and_then(|brief| self.waits.get(brief.number));
+            wait.is_some_and(|wait| !wait.is_due)
+        };
+        let is_cut = |guild: &Guild| guild.delivers == Side::New && !is_held_back(guild);
         if self.stage == Stage::Cut && self.guilds.values().all(is_cut) {
             self.set_stage(Stage::Leaving);
         }

@@ -67,9 +67,10 @@ impl Overlap {
         self.change(fact.guild, |guild| {
             let (step, of) = guild.step(fact);
             if guild.there[side] != there {
+                // It had it until now.
+                guild.has_met[side] &= guild.is_there(side);
                 guild.there[side] = there;
                 guild.since_us[side] = at_us;
-                guild.has_met[side] &= there != There::Present;
             }
             let ended = if step == Some(Step::Gone) { of } else { of.saturating_sub(1) };
             if step == Some(Step::Here) {

@@ -395,3 +395,19 @@ fn an_outage_of_one_side_before_a_guild_is_left_is_none() {
     script.wait(3 * SLACK);
     assert_eq!((script.waiting(), script.late.as_slice()), (0, [GONE].as_slice()));
 }
+
+/// It was away there, too, which was taken for the copy of an outage that its session did not see.
+#[test]
+fn an_outage_of_both_before_a_guild_is_left_is_told() {
+    let mut script = Script::new();
+    script.say(Old, AWAY, Deliver);
+    script.say(Old, here(1), Deliver);
+    script.ready(New, &[GUILD]);
+    script.say(New, here(1), Pass);
+    script.go_on(2 * SLACK);
+    script.say(New, AWAY, Pass);
+    script.say(New, GONE, Keep);
+    script.say(Old, AWAY, Deliver);
+    script.say(Old, GONE, Deliver);
+    assert_eq!(script.waiting(), 0);
+}

@@ -282,8 +282,8 @@ pub(crate) fn check(reader: &Reader, world: &World, sets: &Sets, is_over: bool, 
             Told::Both => false,
             // What one session alone was told is lost with it.
             Told::OneAlone if !is_strict => true,
-            // Where an outage is told, what came meanwhile is in the GUILD_CREATE that ends it.
-            _ => is_outage_told && place < seen_of.places,
+            // Where an outage is told, what came meanwhile is in the GUILD_CREATE that ends it, if it has ended.
+            _ => is_outage_told && (place < seen_of.places || !guild.is_there()),
         };
         let is_kept = |print: &u64| {
             let mut events = guild.events.iter().zip(0..);
