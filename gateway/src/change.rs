@@ -90,9 +90,7 @@ pub(crate) enum Outlook {
 impl Outlook {
     /// As the board of an instance says.
     pub(crate) fn read(instance: &str) -> Self {
-        let board = topology::reshard_board(instance);
-        let bytes = folder::read(Path::new(&board), BOARD_BYTES_MAX).unwrap_or_default();
-        Self::of(ReshardFigures::decode(&bytes).map_or(Stage::None, |(figures, _)| figures.stage))
+        Self::of(Change::read(instance).map_or(Stage::None, |change| change.stage))
     }
 
     const fn of(stage: Stage) -> Self {
