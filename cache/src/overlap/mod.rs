@@ -33,7 +33,7 @@
 //!   that one goes on it delivers from then on, and the outage is one of the side that does not. GUILD_CREATE has no known
 //!   place in the order of both, and is not needed then. It is told where the other side is away as well, and where that one
 //!   is not known to have had the guild before, so that nobody has what came between: then what the other side brings is in
-//!   doubt, and is not told behind a GUILD_CREATE that may have it ([`alone`]). A side that says nothing for the window is
+//!   doubt, and is not told behind a GUILD_CREATE that may have it (`alone`). A side that says nothing for the window is
 //!   not waited for.
 //! * Where both are away, the side that is back first delivers, unless it may still bring what the state has.
 //! * A guild that both sides left is known for as long as a session may be away and be resumed.
