@@ -143,7 +143,7 @@ impl Redactor {
     fn text(&self, text: &str, place: Place<'_>) -> String {
         let is_own = match place.kind {
             Kind::GAP => place.key == "reason",
-            Kind::SHARD_STATE => place.key == "state",
+            Kind::SHARD_STATE => matches!(place.key, "state" | "stage"),
             _ => PRESENCES.contains(&text),
         };
         let routes = place.of_command && matches!(place.key, "name" | "custom_id");
@@ -160,6 +160,23 @@ mod tests {
     use mixcord_event::{Document, Header, Seal};
 
     use super::*;
+
+    /// What Mixcord says of itself is nobody's secret, and what a session is called is.
+    #[test]
+    fn how_a_shard_stands_is_kept() {
+        let said = r#"{"state":"connected","session_id":"a","reshard":{"from":2,"stage":"cut"}}"#;
+        let data = Document::from_json(said).expect("JSON").into_bytes();
+        let (header, mut bytes) =
+            (Header { kind: Kind::SHARD_STATE, ..Header::default() }, Vec::new());
+        record::encode(&header, None, &data, None, &mut bytes);
+        let redacted = Redactor::new().record(&Record::parse(&bytes).expect("a record"));
+        let told = Record::parse(&redacted).expect("a record").data().to_json();
+        assert!(
+            told.contains(r#""state":"connected""#) && told.contains(r#""stage":"cut""#),
+            "{told}"
+        );
+        assert!(!told.contains(r#""session_id":"a""#), "{told}");
+    }
 
     /// P8: what nobody checked, under a seal that was forged, is cut where no document goes on.
     #[test]
