@@ -18,6 +18,8 @@ use crate::clock::now_ms;
 const AGAIN_MS: u64 = 100;
 /// Who ends because another machine runs its shards tells that to the gateways here that ask: so long it waits for them.
 const TELLS: Duration = Duration::from_secs(10);
+/// As long for one that was started together with this process, and has yet to ask.
+const STARTS: Duration = Duration::from_secs(3);
 /// And so long it takes to write the answer.
 const WRITES: Duration = Duration::from_millis(100);
 
@@ -117,9 +119,8 @@ impl Standing {
     /// Another machine has the stream: gateways that ask are told before this process ends.
     pub(super) async fn lose(&self, why: &str) {
         *self.lost() = Some(why.to_owned());
-        if self.is_asked.load(Ordering::Relaxed)
-            && tokio::time::timeout(TELLS, self.told.notified()).await.is_ok()
-        {
+        let patience = if self.is_asked.load(Ordering::Relaxed) { TELLS } else { STARTS };
+        if tokio::time::timeout(patience, self.told.notified()).await.is_ok() {
             tokio::time::sleep(WRITES).await;
         }
     }
@@ -166,17 +167,26 @@ mod tests {
         assert!(matches!(standing.answer(&leases, first), Answer::Wait { .. }));
     }
 
-    #[tokio::test]
-    async fn who_loses_its_stream_waits_for_who_asks_and_for_nobody_else() {
-        let (standing, leases) = (Standing::default(), Leases::new("here".to_owned()));
-        let began = std::time::Instant::now();
+    #[tokio::test(start_paused = true)]
+    async fn who_loses_its_stream_waits_for_who_asks_or_has_just_been_started() {
+        let leases = Leases::new("here".to_owned());
+        let began = tokio::time::Instant::now();
         // No gateway asks.
-        standing.lose("unasked").await;
-        standing.answer(&leases, SHARDS);
-        let lose = standing.lose("lost");
-        let ask = async { standing.answer(&leases, SHARDS) };
-        let ((), answer) = tokio::join!(lose, ask);
-        assert_eq!(answer, Answer::Over { why: "lost".to_owned() });
-        assert!(began.elapsed() < TELLS);
+        Standing::default().lose("lost").await;
+        assert_eq!(began.elapsed(), STARTS);
+        for asks_before in [true, false] {
+            let (standing, began) = (Standing::default(), tokio::time::Instant::now());
+            if asks_before {
+                assert!(matches!(standing.answer(&leases, SHARDS), Answer::Wait { .. }));
+            }
+            let after = if asks_before { TELLS } else { STARTS } / 2;
+            let ask = async {
+                tokio::time::sleep(after).await;
+                standing.answer(&leases, SHARDS)
+            };
+            let ((), answer) = tokio::join!(standing.lose("lost"), ask);
+            assert_eq!(answer, Answer::Over { why: "lost".to_owned() });
+            assert_eq!(began.elapsed(), after + WRITES, "and not longer");
+        }
     }
 }
