@@ -150,10 +150,9 @@ stage_e2e() {
     [ "$full" = 1 ] || return 0
     # More scenes of a changing shard count.
     if [ "$runner" = nextest ]; then
-        run_tests --all-targets --run-ignored only \
-            -E "package(mixcord-e2e) & binary(reshard) - test(guilds_are_away_in_one_set_alone)"
+        run_tests --all-targets --run-ignored only -E "package(mixcord-e2e) & binary(reshard)"
     else
-        run_tests -p mixcord-e2e --test reshard -- --ignored --skip guilds_are_away_in_one_set_alone
+        run_tests -p mixcord-e2e --test reshard -- --ignored
     fi
 }
 # Two machines with a real nats-server between them.
