@@ -4,14 +4,14 @@ mod common;
 #[path = "common/scene.rs"]
 mod scene;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mixcord_ring::{
-    Delivery, GroupSpec, Namespace, Order, Ring, Settle, Settled, Start, TakeError, Worker,
-    WorkerOptions,
+    Delivery, GroupSpec, Meta, Namespace, Order, Ring, Settle, SettleError, Settled, Start,
+    TakeError, Worker, WorkerOptions,
 };
 use scene::Scene;
 
@@ -228,6 +228,38 @@ fn what_dies_in_a_full_file_is_not_told_to_have_gone_for_itself() {
     assert!(dropped.iter().all(|dropped| dropped.position != 0), "{dropped:?}");
     let letters = scene.producer.ring().dead_letters("bot").unwrap();
     assert_eq!(letters.last().unwrap().position, 0);
+}
+
+/// A file full of records that are out has no room for a letter: that is told, and the letter is written once there is.
+#[test]
+fn what_dies_and_finds_no_room_is_told_and_written_later() {
+    let mut scene = Scene::new("no-room", 64, Order::Key);
+    let mut worker = scene.worker(WorkerOptions::new());
+    let mut put = |scene: &mut Scene, key| {
+        let meta = Meta { key, ..Meta::default() };
+        scene.producer.stage(&meta, &[&[0; 7 << 10]]).unwrap();
+        scene.producer.publish();
+        taken(&mut worker)
+    };
+    let hang: Vec<_> = (10..18).map(|key| put(&mut scene, key)).collect();
+    let mut tends = scene.worker(WorkerOptions::new());
+    while scene.producer.ring().groups()[0].figures.aside < hang.len() as u64 {
+        scene.fill(&mut tends);
+    }
+    let dies = put(&mut scene, 3);
+    let refused = dies.settle(Settle::Dead { reason: &"why ".repeat(100) });
+    assert!(
+        matches!(&refused, Err(SettleError::Letters(error)) if error.kind() == ErrorKind::StorageFull),
+        "{refused:?}"
+    );
+    assert!(scene.producer.ring().dead_letters("bot").unwrap().is_empty());
+    hang.into_iter().for_each(|delivery| drop(delivery.settle(Settle::Ack).unwrap()));
+    let end = Instant::now() + LONG;
+    while scene.producer.ring().dead_letters("bot").unwrap().is_empty() {
+        assert!(Instant::now() < end, "nobody writes it");
+        assert!(tends.take().unwrap().is_none());
+        tends.wait(Duration::from_millis(10));
+    }
 }
 
 /// Many handlers that hang hold the ring no longer than one does.
