@@ -238,6 +238,12 @@ impl Worker {
         self.inner.tend();
     }
 
+    /// Wakes another member if there is more than this one has taken: to be called by those who take no more for now,
+    /// before they do something else for long.
+    pub fn pass_on(&mut self) {
+        self.inner.hand_on();
+    }
+
     /// Records the group has not settled, counted from the first of them.
     pub fn lag(&mut self) -> u64 {
         self.inner.tend();

@@ -26,11 +26,15 @@ impl Consumer {
         Some(ticket)
     }
 
-    /// [`arm`](Self::arm) for this process's own news only: what is settled, and the end.
+    /// [`arm`](Self::arm) for this process's own news only: what is settled, and the end. What else there is is another
+    /// member's.
     pub(crate) fn arm_for_own(&mut self) -> Option<Ticket> {
         let doorbell = self.doorbell.as_ref()?;
         let ticket = doorbell.bell.ticket();
         doorbell.arm();
+        if let Source::Group { team, .. } = &self.source {
+            team.pass_on();
+        }
         Some(ticket)
     }
 

@@ -234,6 +234,13 @@ impl Team {
         }
     }
 
+    /// Nothing more is taken for now: another member may have what there is.
+    pub(crate) fn pass_on(&self) {
+        if let Some(worker) = lock(&self.worker).as_mut() {
+            worker.pass_on();
+        }
+    }
+
     /// The longest sleep.
     pub(crate) fn tick(&self) -> Duration {
         lock(&self.worker).as_ref().map_or(Duration::ZERO, Worker::tick)

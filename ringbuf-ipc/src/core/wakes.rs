@@ -84,11 +84,12 @@ impl Core {
         self.ring_word(self.layout.member(index, member as u16) + group::MEMBER_BELL)
     }
 
-    /// As many members as can have something of so many records: of a group in order, one a partition. One that
-    /// is woken wakes the next if it leaves any.
+    /// As many members of a group in order as can have something of so many records, one a partition. Of a group with
+    /// words one, who wakes the next where it leaves any that it does not come to at once: quick handlers are through
+    /// with all of them before a second member is awake.
     fn wake_for(&self, index: u16, records: u64) -> u64 {
         let most = match self.partitions(index) {
-            0 => records,
+            0 => 1,
             partitions => records.min(partitions.into()),
         };
         // Without records there is a checkpoint, which whoever sleeps may wait for.

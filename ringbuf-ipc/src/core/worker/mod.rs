@@ -3,11 +3,12 @@
 //!
 //! [`scan`] what was published; [`take`] what of it is taken; [`post`] what a worker shares with what it has out;
 //! [`settle`] how that comes back; [`burial`] dead letters; [`aside`] what is given from the group's file;
-//! [`neighbours`] who else lives; [`share`] which partitions are whose in a sticky group.
+//! [`neighbours`] who else lives; [`pass_on`] when another is woken; [`share`] which partitions are whose in a sticky group.
 
 mod aside;
 pub(crate) mod burial;
 mod neighbours;
+mod pass_on;
 pub(crate) mod post;
 mod scan;
 pub(crate) mod settle;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use aside::Asides;
 use burial::Buried;
 use neighbours::Neighbours;
+use pass_on::Speed;
 use post::{Origin, Post};
 use settle::Held;
 use share::{Around, Moved, Share};
@@ -80,6 +82,8 @@ pub(crate) struct Worker {
     looked_at: u64,
     /// Takes and settlements since the cursor was moved on.
     unswept: u32,
+    /// How soon it comes to the next record.
+    speed: Speed,
     /// The loss of an eviction was handed out; the next take takes note of it.
     told: bool,
     /// What is wrong with a record that was come to behind others; told by the next take.
@@ -191,6 +195,7 @@ impl Worker {
                 handed: u64::MAX,
                 looked_at: 0,
                 unswept: 0,
+                speed: Speed::default(),
                 told: false,
                 found_behind: None,
                 damage,
@@ -206,6 +211,12 @@ impl Worker {
     /// What is to be done now and then by a member that lives, also while it takes nothing: moves the cursor
     /// on, and sets aside what holds up a ring that fills.
     pub(crate) fn tend(&mut self) {
+        self.sweep();
+        self.hand_on();
+    }
+
+    /// The same, and nobody is woken for what is left: it is about to be taken.
+    fn sweep(&mut self) {
         self.collect();
         let moved = std::mem::take(&mut self.unswept) != 0;
         let seat = &self.post.seat;
@@ -214,7 +225,6 @@ impl Worker {
             seat.moved();
         }
         self.set_aside_what_holds_up();
-        self.hand_on();
     }
 
     /// Gives up and takes partitions, so that each member of a sticky group has an equal share; which were gained,

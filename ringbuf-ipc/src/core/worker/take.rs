@@ -57,6 +57,7 @@ impl Worker {
         self.spare.push(buffers);
         // Damage is told when everything before it was given.
         scanned?;
+        self.speed.rests();
         self.tend();
         unreadable.map_or(Ok(None), Err)
     }
@@ -152,25 +153,9 @@ impl Worker {
         taken.iter().for_each(|taken| self.share.went_out(taken.held.partition));
         self.unswept += taken.len() as u32;
         if self.unswept >= SWEEP_EVERY.min(seat.core.layout.geometry.slots / 8) {
-            self.tend();
-        } else {
-            self.hand_on();
+            self.sweep();
         }
-    }
-
-    /// Wakes another member when there is more than this one has taken.
-    pub(super) fn hand_on(&self) {
-        // In a sticky group nobody else may have it.
-        if !self.desk.lanes.is_any_ready() || self.share.is_sticky() {
-            return;
-        }
-        let seat = &self.post.seat;
-        seat.core.light_fence();
-        let sleepers = seat.core.layout.group(seat.group) + group::SLEEPERS;
-        if seat.core.memory.load(sleepers, Ordering::Relaxed) != 0 {
-            seat.core.count(seat.group, group::HANDED, 1);
-            seat.core.wake_some(seat.group, 1);
-        }
+        self.hand_on_if_slow(taken.len());
     }
 }
 
