@@ -1,8 +1,6 @@
 //! What this process says of itself to `mixcord ls` and the like: a file in the instance's folder, locked while it lives.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +13,7 @@ use mixcord_event::bridge::{
 };
 use mixcord_event::topology;
 use mixcord_process::board::Board;
+use mixcord_process::sole::Going;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -126,15 +125,6 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The folder of the file. Gone with it, unless the other end runs here, too.
-pub(crate) struct Folder(pub(crate) PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 /// Which bridge it is.
 pub(crate) struct Who {
     pub(crate) instance: String,
@@ -150,9 +140,10 @@ pub(crate) async fn put_up(
     who: Who,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let folder = Folder(topology::bridge_dir(&who.instance).into());
+    // Gone with the file, unless the other end runs here, too.
+    let folder = Going::new(topology::bridge_dir(&who.instance).into());
     // Mostly at once; it takes a tenth of a second where somebody else has it.
-    let board = match Board::put_up(&folder.0, who.end) {
+    let board = match Board::put_up(folder.path(), who.end) {
         Ok(board) => board,
         Err(error) => {
             tracing::warn!(%error, "mixcord ls and monitor do not see this bridge");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mixcord_event::permit::{Answer, Ask, Shards};
 use mixcord_event::takeover::{Taken, is_mirror};
 use mixcord_event::topology;
+use mixcord_process::sole::STOPS;
 use mixcord_ring::{AttachError, Namespace, Ring};
 use tokio::sync::watch;
 
@@ -41,7 +42,10 @@ pub(crate) async fn wait(
             return Ok(true);
         }
         if alone.is_none() {
-            alone = Some(Alone::with(&common.options.instance, shards)?);
+            alone = Some(tokio::select! {
+                alone = Alone::with(&common.options.instance, shards, STOPS) => alone?,
+                _ = stop.wait_for(|stop| *stop) => return Ok(false),
+            });
         }
         // A standby does what it is for.
         service.ready();

@@ -10,6 +10,7 @@
 //! * [`secrecy`]: what becomes of the token when the process dies.
 //! * `service`: what is told to the service manager that started the process.
 //! * [`signals`]: SIGTERM and SIGINT, and an end in time whatever the rest of the process does.
+//! * `sole`: roles that one process of several may have.
 
 #[cfg(feature = "board")]
 pub mod board;
@@ -26,3 +27,5 @@ pub mod secrecy;
 #[cfg(feature = "service")]
 pub mod service;
 pub mod signals;
+#[cfg(feature = "sole")]
+pub mod sole;
