@@ -125,6 +125,16 @@ pub struct ReshardFigures {
 }
 
 impl ReshardFigures {
+    /// The shard count that is left for good, where a change is over: nobody writes its rings any more.
+    #[must_use]
+    pub const fn left(&self) -> Option<u16> {
+        match self.stage {
+            Stage::Done => Some(self.from),
+            Stage::Back => Some(self.to),
+            _ => None,
+        }
+    }
+
     /// The file, as this program writes it.
     pub fn encode(&self, writer: &str) -> Vec<u8> {
         board::encode(writer, &board::content(self))

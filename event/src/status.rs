@@ -108,6 +108,15 @@ impl SessionFacts {
     }
 }
 
+/// Whether the sessions of a shard are over for good, as its checkpoint says: its gateway ended, and left none that could
+/// be resumed. Its ring is what it is until a gateway runs the shard again.
+#[must_use]
+pub fn is_closed(checkpoint: &[u8]) -> bool {
+    let Some((&CHECKPOINT, sections)) = checkpoint.split_first() else { return false };
+    ShardStatus::decode(checkpoint).is_some_and(|it| it.state == "stopped" && it.seq.is_some())
+        && sections::find(sections, SESSION, VERSION).is_none()
+}
+
 /// Reads the status at the beginning of a checkpoint as Mixcord wrote it before it had sections, and
 /// gives what is behind it.
 pub fn decode_v2(checkpoint: &[u8]) -> Option<(ShardStatus, &[u8])> {

@@ -18,7 +18,7 @@ use crate::discovery::Discovered;
 use crate::failure::Failure;
 use crate::files;
 use crate::gateway::Gateway;
-use crate::household::{Household, survey};
+use crate::household::Household;
 use crate::recommendation::{self, Chosen};
 use crate::rhythm::Rhythm;
 use crate::rings::Rings;
@@ -47,7 +47,7 @@ pub async fn run(
     check_identify(&options, &token)?;
     let namespace =
         Namespace::new(&topology::namespace(&options.instance)).map_err(Failure::configuration)?;
-    let found = survey(&namespace, &options, &token)?;
+    let found = Survey::of_instance(&namespace, &options, &token)?;
     let change = Change::read(&options.instance);
     let began = |count| found.began(count);
     let told = match change::start(
@@ -94,10 +94,10 @@ pub async fn run(
     }
     let mut rings = Rings::open(&common.namespace, &common.options, &shards)?;
     let result = async {
-        let household = begin(&common, &mut rings, said, change).await?;
+        let household = begin(&common, &mut rings, said, change, stop).await?;
         common.attendance.begin();
         tokio::select! {
-            result = household.run(stop) => result,
+            result = household.run() => result,
             never = keep_alive(common.attendance.service()) => match never {},
         }
     }
@@ -114,6 +114,7 @@ async fn begin(
     rings: &mut Rings,
     said: Option<Discovered>,
     change: Option<Change>,
+    stop: watch::Receiver<bool>,
 ) -> Result<Household, Failure> {
     let shards = rings.shards().clone();
     let survey = look_again(common, &shards, change.as_ref()).await?;
@@ -135,7 +136,7 @@ async fn begin(
         shards = format!("{}..{}/{}", shards.first, shards.last, shards.count),
         "mixcord-gateway runs"
     );
-    Household::new(common.clone(), set, under_way)
+    Household::new(common.clone(), set, under_way, stop)
 }
 
 /// What runs is not what the operator wrote down.
@@ -171,7 +172,7 @@ async fn look_again(
 ) -> Result<Survey, Failure> {
     let began = Instant::now();
     loop {
-        let survey = survey(&common.namespace, &common.options, &common.token)?;
+        let survey = Survey::of_instance(&common.namespace, &common.options, &common.token)?;
         let may = |other| change.is_some_and(|change| change.allows(shards.count, other));
         let larger =
             survey.runs_beside(shards.count, may).is_some_and(|(count, _)| count > shards.count);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mixcord_event::topology::ReshardOrder;
 
+use crate::census;
 use crate::change::{self, Change};
 use crate::config::ShardSet;
 use crate::discovery::{Discovered, DiscoveryError, StartLimit};
@@ -31,7 +32,7 @@ pub(crate) async fn keep_asking(
     let mut advice = Advice { common, context: context.clone(), shards, heard: None, asked: None };
     let mut pause = Duration::ZERO;
     if let Some(said) = said {
-        advice.hear(&said);
+        advice.hear(&said).await;
         pause = random.between(REFRESH / 2, REFRESH);
     }
     let mut failures = 0;
@@ -56,7 +57,7 @@ pub(crate) async fn keep_asking(
                 if let Err(error) = context.gate.tell(limit).await {
                     tracing::warn!(%error, "the common identify queue cannot be used");
                 }
-                advice.hear(&said);
+                advice.hear(&said).await;
             }
             Err(error) => {
                 failures += 1;
@@ -87,7 +88,7 @@ struct Advice {
 }
 
 impl Advice {
-    fn hear(&mut self, said: &Discovered) {
+    async fn hear(&mut self, said: &Discovered) {
         let options = &self.common.options;
         let standing = &self.context.standing;
         if standing.is_beside() || standing.is_retired() {
@@ -99,7 +100,9 @@ impl Advice {
         let Some(fraction) = options.reshard_at else { return };
         let is_changing =
             Change::read(&options.instance).is_some_and(|change| change.is_under_way());
-        let Some(to) = is_time(fraction, &self.shards, said).filter(|_| !is_changing) else {
+        let fullest = census::fullest(&options.instance, self.shards.count).await;
+        let to = is_time(fraction, &self.shards, fullest, said);
+        let Some(to) = to.filter(|_| !is_changing) else {
             return;
         };
         if self.asked.replace(to) == Some(to) {

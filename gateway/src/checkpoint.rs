@@ -206,6 +206,17 @@ impl Checkpoint {
         self.encoded = self.session.as_ref().map(encode).unwrap_or_default();
     }
 
+    /// There is none any more that could be resumed: it is closed for good.
+    pub fn end_session(&mut self) {
+        self.session = None;
+        self.encoded.clear();
+    }
+
+    /// What READY called the last session, if it is kept.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_ref().map(|saved| saved.id.as_str())
+    }
+
     /// What a new process can go on with.
     pub fn restore(&self, settings: &Settings) -> Restored {
         let (seq, counter) = (self.status.seq, self.status.session);

@@ -1,27 +1,23 @@
 //! The sets of a process: one, and while the shard count changes the next one beside it ([`crate::change`]).
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mixcord_event::command::PACKET_MAX;
 use mixcord_event::reshard::Sets;
 use mixcord_event::topology::{self, ReshardOrder};
-use mixcord_process::packets::PacketServer;
-use mixcord_ring::Namespace;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::change::{self, Change, Complaint, Outlook};
-use crate::checkpoint::Settings;
-use crate::commands::Front;
-use crate::config::{Options, ShardSet, Token};
-use crate::failure::{Failure, foreign, foreign_owner};
+use crate::commands::{Front, door};
+use crate::config::ShardSet;
+use crate::failure::Failure;
 use crate::files;
 use crate::rings::Rings;
 use crate::set::{Beginning, Common, Set, shown};
 use crate::shard::Standing;
 use crate::survey::Survey;
+use crate::voice::Voices;
 
 /// How often the board is read.
 const LOOK: Duration = Duration::from_millis(500);
@@ -44,6 +40,8 @@ pub(crate) struct Household {
     front: Arc<Front>,
     /// The command socket.
     doors: JoinSet<()>,
+    /// Says when the process is to stop.
+    stop: watch::Receiver<bool>,
     /// The count that could not be begun, and when it is tried again.
     failed: Option<(u16, Instant)>,
     complaint: Complaint,
@@ -77,34 +75,41 @@ impl Household {
         common: Arc<Common>,
         main: Set,
         change: Option<Change>,
+        stop: watch::Receiver<bool>,
     ) -> Result<Self, Failure> {
         let front = Arc::new(Front::new(main.desk()));
         let mut doors = JoinSet::new();
         // Until it has taken the other one's place, commands go to that one.
         if !main.standing().is_beside() {
-            open_door(&mut doors, &common.options, main.shards(), &front)?;
+            doors.spawn(door::open(&common.options.instance, main.shards(), &front)?);
         }
         let seen = change.map(|change| (change.from, change.to));
         let retired = JoinSet::new();
         let complaint = Complaint::default();
-        Ok(Self {
+        let mut household = Self {
             common,
             main,
             beside: None,
             retired,
             front,
             doors,
+            stop,
             failed: None,
             complaint,
             seen,
-        })
+        };
+        if let Some(change) = change.filter(|change| change.sets == Sets::New) {
+            household.carry_voices(change);
+        }
+        Ok(household)
     }
 
     /// Runs until `stop` says so, or nothing is left to run.
     ///
     /// # Errors
     /// A shard can never connect, or the command socket ended.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        let mut stop = self.stop.clone();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -157,7 +162,10 @@ impl Household {
                 self.try_begin(change.to).await;
             }
             Sets::New if count == change.from => return self.leave(change).await,
-            Sets::New if count == change.to && self.main.standing().is_beside() => self.settle()?,
+            Sets::New if count == change.to && self.main.standing().is_beside() => {
+                self.settle()?;
+                self.carry_voices(change);
+            }
             Sets::Old if beside == Some(change.to) => self.give_up("it was called off"),
             Sets::Old if count == change.to && self.main.standing().is_beside() => {
                 tracing::info!(shards = count, "the change of the shard count was called off");
@@ -213,7 +221,7 @@ impl Household {
             )));
         }
         let shards = ShardSet::whole(to);
-        let survey = survey(namespace, options, token).map_err(NotBegun::Refused)?;
+        let survey = Survey::of_instance(namespace, options, token).map_err(NotBegun::Refused)?;
         if survey.is_written(to) {
             return Err(NotBegun::Elsewhere);
         }
@@ -258,7 +266,7 @@ impl Household {
             // The process before began it, and was killed.
             self.try_begin(change.to).await;
             let is_elsewhere = self.beside.is_none()
-                && survey_of(&self.common).is_ok_and(|survey| survey.is_written(change.to));
+                && self.survey().is_ok_and(|survey| survey.is_written(change.to));
             if self.beside.is_none() && !is_elsewhere {
                 return Ok(Then::GoOn);
             }
@@ -268,15 +276,44 @@ impl Household {
             to = change.to,
             "the new set of sessions delivers everything: those of the old one are closed for good"
         );
+        let voices = self.voices(self.main.shards());
         let Some(new) = self.beside.take() else {
+            // The process that runs the new set joins them.
+            voices.moved(None).await;
             self.main.retire();
             let _ = self.main.ended().await;
             return Ok(Then::End);
         };
         let old = std::mem::replace(&mut self.main, new);
         self.settle()?;
-        self.retire(old);
+        let moved = voices.moved(Some(self.main.desk()));
+        self.retire(old, moved);
         Ok(Then::GoOn)
+    }
+
+    /// Has the set join the voice channels of the one before, which another process runs, or ran.
+    fn carry_voices(&mut self, change: Change) {
+        if self.main.shards().count != change.to {
+            return;
+        }
+        let voices = self.voices(&ShardSet::whole(change.from));
+        let moved = voices.moved(Some(self.main.desk()));
+        let mut stop = self.stop.clone();
+        self.retired.spawn(async move {
+            tokio::select! {
+                () = moved => {}
+                () = told(&mut stop) => {}
+            }
+        });
+    }
+
+    fn survey(&self) -> Result<Survey, Failure> {
+        let Common { namespace, options, token, .. } = &*self.common;
+        Survey::of_instance(namespace, options, token)
+    }
+
+    fn voices(&self, shards: &ShardSet) -> Voices {
+        Voices::of(&self.common.namespace, &self.common.options.instance, shards)
     }
 
     /// The set has the other one's place: commands are for it.
@@ -285,15 +322,21 @@ impl Household {
         self.front.change(self.main.desk(), None);
         // The door before it stays until this one is there.
         let mut doors = JoinSet::new();
-        open_door(&mut doors, &self.common.options, self.main.shards(), &self.front)?;
+        doors.spawn(door::open(&self.common.options.instance, self.main.shards(), &self.front)?);
         self.doors = doors;
         Ok(())
     }
 
-    fn retire(&mut self, mut set: Set) {
-        set.retire();
+    /// Has the sessions of a set end for good, once `ready` is over.
+    fn retire(&mut self, mut set: Set, ready: impl Future<Output = ()> + Send + 'static) {
+        let mut stop = self.stop.clone();
         self.retired.spawn(async move {
             let shards = set.shards().count;
+            tokio::select! {
+                () = ready => set.retire(),
+                // Discord keeps them for a while, and what they have: the next process goes on with it.
+                () = told(&mut stop) => set.stop(),
+            }
             // Whatever became of it: it is of no use any more.
             let _ = set.ended().await;
             tracing::info!(shards, "the sessions of that shard count are closed");
@@ -305,7 +348,7 @@ impl Household {
         let Some(set) = self.beside.take() else { return };
         tracing::info!(shards = set.shards().count, "the new set of sessions ends: {why}");
         self.front.change(self.main.desk(), None);
-        self.retire(set);
+        self.retire(set, std::future::ready(()));
     }
 
     fn beside_ended(&mut self, ended: Result<(), Failure>) {
@@ -379,20 +422,6 @@ impl Household {
     }
 }
 
-/// What there is of the instance.
-pub(crate) fn survey(
-    namespace: &Namespace,
-    options: &Options,
-    token: &Token,
-) -> Result<Survey, Failure> {
-    let settings = Settings::new(options, token);
-    Survey::of(namespace, |shard, count| settings.of_shard(shard, count)).map_err(Failure::trouble)
-}
-
-fn survey_of(common: &Common) -> Result<Survey, Failure> {
-    survey(&common.namespace, &common.options, &common.token)
-}
-
 /// Waits until the process is to stop.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
@@ -402,30 +431,5 @@ async fn ended(set: &mut Option<Set>) -> Result<(), Failure> {
     match set {
         Some(set) => set.ended().await,
         None => std::future::pending().await,
-    }
-}
-
-fn open_door(
-    doors: &mut JoinSet<()>,
-    options: &Options,
-    shards: &ShardSet,
-    front: &Arc<Front>,
-) -> Result<(), Failure> {
-    let socket = topology::command_socket(&options.instance, shards.first, shards.count);
-    let server = PacketServer::bind(socket.clone().into(), PACKET_MAX)
-        .map_err(|error| socket_failure(&socket, &error))?;
-    let front = front.clone();
-    let answer = move |packet: Vec<u8>| {
-        let front = front.clone();
-        async move { front.answer(&packet).await }
-    };
-    doors.spawn(server.serve(answer));
-    Ok(())
-}
-
-fn socket_failure(socket: &str, error: &std::io::Error) -> Failure {
-    match foreign_owner(Path::new(socket)) {
-        Some(owner) => Failure::configuration(foreign(socket, owner)),
-        None => Failure::trouble(format!("command socket {socket}: {error}")),
     }
 }

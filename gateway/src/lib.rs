@@ -15,6 +15,7 @@ mod alone;
 pub mod app;
 mod asking;
 pub mod backoff;
+mod census;
 mod change;
 pub mod checkpoint;
 pub mod commands;
@@ -36,6 +37,7 @@ pub mod shard;
 mod survey;
 mod takeover;
 pub mod tenure;
+mod voice;
 pub mod wire;
 
 pub use failure::Failure;

@@ -80,11 +80,18 @@ pub(crate) fn advise(options: &Options, count: u16, said: &Discovered) {
     }
 }
 
-/// The count to change to by itself: the one that Discord recommends, when a shard has this part of the guilds that it
-/// may have. How many there are is known by that recommendation alone, and that all shards have about as many.
-pub(crate) fn is_time(fraction: f64, shards: &ShardSet, said: &Discovered) -> Option<u16> {
-    let guilds = said.shards.saturating_mul(GUILDS_RECOMMENDED) as f64;
-    let is_full = guilds > fraction * GUILDS_MAX as f64 * f64::from(shards.count);
+/// The count to change to by itself: the one that Discord recommends, when the fullest shard has this part of the guilds
+/// that it may have. Where no state says how many those are, Discord's recommendation does, as if all shards had as many.
+pub(crate) fn is_time(
+    fraction: f64,
+    shards: &ShardSet,
+    fullest: Option<u64>,
+    said: &Discovered,
+) -> Option<u16> {
+    let average =
+        || said.shards.saturating_mul(GUILDS_RECOMMENDED) as f64 / f64::from(shards.count.max(1));
+    let guilds = fullest.map_or_else(average, |guilds| guilds as f64);
+    let is_full = guilds > fraction * GUILDS_MAX as f64;
     let to = u16::try_from(said.shards).ok()?;
     (is_full && to > shards.count && *shards == ShardSet::whole(shards.count)).then_some(to)
 }
@@ -196,7 +203,7 @@ mod tests {
     #[test]
     fn a_change_by_itself_waits_until_shards_are_that_full_and_never_goes_down() {
         let time = |fraction, count, recommended| {
-            is_time(fraction, &ShardSet::whole(count), &said(recommended, 1))
+            is_time(fraction, &ShardSet::whole(count), None, &said(recommended, 1))
         };
         assert_eq!(time(0.8, 16, 32), None, "2,000 guilds a shard are four fifths, and no more");
         assert_eq!(time(0.8, 16, 33), Some(33));
@@ -204,7 +211,9 @@ mod tests {
         assert_eq!(time(0.1, 16, 16), None);
         assert_eq!(time(0.1, 16, 15), None);
         assert_eq!(time(0.1, 16, u64::MAX), None);
+        let counted = |fullest| is_time(0.8, &ShardSet::whole(16), Some(fullest), &said(20, 1));
+        assert_eq!((counted(2_000), counted(2_001)), (None, Some(20)), "what is known is counted");
         let some = ShardSet { first: 0, last: 7, count: 16 };
-        assert_eq!(is_time(0.8, &some, &said(33, 1)), None, "nor with some of the shards");
+        assert_eq!(is_time(0.8, &some, None, &said(33, 1)), None, "nor with some of the shards");
     }
 }

@@ -10,7 +10,8 @@ use mixcord_event::topology;
 use mixcord_ring::{Namespace, Ring};
 
 use crate::checkpoint::{Checkpoint, Settings};
-use crate::config::ShardSet;
+use crate::config::{Options, ShardSet, Token};
+use crate::failure::Failure;
 
 /// The shard rings of an instance, by shard count.
 #[derive(Debug, Default)]
@@ -32,14 +33,25 @@ struct Count {
 }
 
 impl Survey {
+    /// What there is of an instance, for a process with these options.
+    ///
+    /// # Errors
+    /// When the segments cannot be listed.
+    pub(crate) fn of_instance(
+        namespace: &Namespace,
+        options: &Options,
+        token: &Token,
+    ) -> Result<Self, Failure> {
+        let settings = Settings::new(options, token);
+        Self::of(namespace, |shard, count| settings.of_shard(shard, count))
+            .map_err(Failure::trouble)
+    }
+
     /// Looks at every ring there is. `settings` are those of a shard of this process, by shard and count.
     ///
     /// # Errors
     /// When the segments cannot be listed.
-    pub(crate) fn of(
-        namespace: &Namespace,
-        settings: impl Fn(u16, u16) -> Settings,
-    ) -> io::Result<Self> {
+    fn of(namespace: &Namespace, settings: impl Fn(u16, u16) -> Settings) -> io::Result<Self> {
         let mut survey = Self::default();
         for name in namespace.rings()? {
             let Some((shard, count)) = topology::parse_shard_ring(&name) else { continue };

@@ -12,7 +12,7 @@ use crate::format::{TABLE_FILE, VERSIONS, format_of_table};
 use crate::settle::settle;
 use crate::source::Source;
 use crate::table::at;
-use crate::tables::{CHANNELS, EMOJIS, GUILDS, MEMBERS, STICKERS, THREADS, USERS};
+use crate::tables::{CHANNELS, EMOJIS, GUILDS, MEMBERS, STICKERS, THREADS, USERS, VOICE_STATES};
 use crate::{
     Arena, InputPosition, Inputs, Key, Read, Resource, Scan, StateStats, StoreError, Table, Tally,
     View, compose, format, meta,
@@ -131,6 +131,39 @@ impl State {
     /// The bot's own user.
     pub fn me(&self) -> Result<Option<Document>, StoreError> {
         self.composed(|view, out| entity(view, meta::ME, out))
+    }
+
+    /// Where a user is in voice: its voice states, and the guilds that they are in.
+    pub fn voice_states_of(&self, user: u64) -> Result<Vec<(u64, Document)>, StoreError> {
+        let found = self.look(|view| {
+            let mut guilds = Vec::new();
+            view.keys(VOICE_STATES.all(), &mut |key| {
+                guilds.extend((key.id() == user).then_some(key.owner()));
+                true
+            })?;
+            let mut found = Vec::with_capacity(guilds.len());
+            for guild in guilds {
+                let mut out = Vec::with_capacity(ANSWER_BYTES);
+                if compose::voice_state(view, guild, user, &mut out)? {
+                    found.push((guild, Document::trusted(out)));
+                }
+            }
+            Ok(Some(found))
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The ids of all guilds, in order.
+    pub fn guild_ids(&self) -> Result<Vec<u64>, StoreError> {
+        let ids = self.look(|view| {
+            let mut ids = Vec::new();
+            view.keys(GUILDS.all(), &mut |key| {
+                ids.push(key.owner());
+                true
+            })?;
+            Ok(Some(ids))
+        })?;
+        Ok(ids.unwrap_or_default())
     }
 
     /// The guild of a channel or thread; `Some(0)` for a private channel.

@@ -189,3 +189,21 @@ fn endless_texts_are_not_kept() {
     checkpoint.begin(6, &session, &settings(1));
     assert!(checkpoint.encode().len() < 200);
 }
+
+/// DESIGN §12: whoever has a copy of the ring on another machine knows by it that nothing comes any more.
+#[test]
+fn sessions_that_are_closed_for_good_are_told_from_those_that_can_be_resumed() {
+    let mut checkpoint = checkpoint();
+    let is_closed =
+        |checkpoint: &Checkpoint| mixcord_event::status::is_closed(&checkpoint.encode());
+    checkpoint.status.state = "stopped".into();
+    assert!(!is_closed(&checkpoint), "the next process resumes it");
+    checkpoint.end_session();
+    assert!(is_closed(&checkpoint));
+    let read = Checkpoint::decode(&checkpoint.encode()).expect("reads");
+    assert_eq!((read.session_id(), read.restore(&settings(513)).seq), (None, Some(77)));
+    checkpoint.status.state = "identifying".into();
+    assert!(!is_closed(&checkpoint), "one begins");
+    checkpoint.status = ShardStatus { state: "stopped".into(), ..ShardStatus::default() };
+    assert!(!is_closed(&checkpoint), "there was none yet");
+}

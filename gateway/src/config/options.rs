@@ -39,8 +39,8 @@ pub struct Options {
     #[arg(long, env = "MIXCORD_BESIDE")]
     pub beside: bool,
 
-    /// Change the shard count without a pause, to what Discord recommends, as soon as shards have this part of the
-    /// 2,500 guilds that they may have (0.8, say). Without it only `mixcord reshard` does
+    /// Change the shard count without a pause, to what Discord recommends, as soon as a shard has this part of the
+    /// 2,500 guilds that it may have (0.8, say). Without it only `mixcord reshard` does
     #[arg(long, value_name = "FRACTION", env = "MIXCORD_RESHARD_AT", value_parser = fraction)]
     pub reshard_at: Option<f64>,
 

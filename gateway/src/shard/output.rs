@@ -239,6 +239,11 @@ impl Output {
         self.write(meta, &bytes, Note::None)
     }
 
+    /// The session is closed for good: whoever reads the ring knows that it goes on with none.
+    pub(super) fn end_session(&mut self) {
+        self.checkpoint.end_session();
+    }
+
     /// Stages what waits, as far as the ring has space.
     pub(super) fn drain(&mut self) -> Result<(), OutputError> {
         self.squeezed = false;

@@ -158,7 +158,10 @@ impl Runner {
             }
             self.show_owed().await;
             match self.wake().await {
-                Wake::Stop if self.context.standing.is_retired() => self.session.retire(),
+                Wake::Stop if self.context.standing.is_retired() => {
+                    self.output.end_session();
+                    self.session.retire();
+                }
                 Wake::Stop => self.session.stop(),
                 Wake::Phase => {
                     let phase = *self.phases.borrow_and_update();

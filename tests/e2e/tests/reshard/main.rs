@@ -8,3 +8,4 @@ mod faults;
 mod kills;
 mod refused;
 mod rig;
+mod voices;

@@ -226,6 +226,9 @@ impl Hub {
             feed.listeners().retain(|other| !Arc::ptr_eq(other, session));
             feed.wake.notify_one();
         }
+        for feed in self.feeds_of(session.shard, session.shards) {
+            feed.act(self, |lane| lane.end_voice(&session.id));
+        }
     }
 
     /// Hands the journal's file what was written so far.

@@ -84,7 +84,10 @@ impl Hub {
                 lane.with_guild(guild, |lane, guild| {
                     self.sets.asked_voice(guild.id, session.shards);
                     match channel {
-                        Some(channel) => voice::bot_joins(lane, guild, channel, mute, deaf),
+                        Some(channel) => {
+                            let by = &session.id;
+                            voice::bot_joins(lane, guild, channel, (mute, deaf), by);
+                        }
                         None => voice::bot_leaves(lane, guild),
                     }
                 });

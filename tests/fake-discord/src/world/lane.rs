@@ -13,6 +13,7 @@ use super::interaction::Asked;
 use super::member::{Member, user_of};
 use super::mix::{Mix, Step};
 use super::user::{Bot, User};
+use super::voice;
 use crate::value::Obj;
 
 /// What the world is made of.
@@ -157,6 +158,14 @@ impl Lane {
         let answer = act(self, &mut guild);
         self.guilds[at] = guild;
         Some(answer)
+    }
+
+    /// A session is over: the bot leaves the voice channels that it is in by it.
+    pub(crate) fn end_voice(&mut self, session: &str) {
+        let ids: Vec<u64> = self.guilds.iter().map(|guild| guild.id).collect();
+        for id in ids {
+            self.with_guild(id, |lane, guild| voice::session_ends(lane, guild, session));
+        }
     }
 
     /// The place of the available guild with that channel or thread.

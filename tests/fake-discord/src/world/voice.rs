@@ -35,7 +35,7 @@ fn join(lane: &mut Lane, guild: &mut Guild) {
         return;
     }
     let channel_id = guild.channels[place].id("id");
-    place_user(lane, guild, user_id, channel_id, false, false);
+    place_user(lane, guild, user_id, channel_id, (false, false), None);
 }
 
 /// Puts a user into a channel, from wherever it is now.
@@ -44,8 +44,8 @@ pub(crate) fn place_user(
     guild: &mut Guild,
     user_id: u64,
     channel_id: u64,
-    self_mute: bool,
-    self_deaf: bool,
+    (self_mute, self_deaf): (bool, bool),
+    session: Option<&str>,
 ) {
     let known = guild.voice_states.iter().position(|state| state.id("user_id") == user_id);
     let former = known.map(|at| guild.voice_states[at].id("channel_id"));
@@ -70,17 +70,26 @@ pub(crate) fn place_user(
         .set("channel_id", Val::Id(channel_id))
         .set("self_deaf", self_deaf)
         .set("self_mute", self_mute);
+    if let Some(session) = session {
+        guild.voice_states[at].set("session_id", session.to_owned());
+    }
     tell(lane, guild, at);
     for channel in former.into_iter().chain([channel_id]) {
         start_time(lane, guild, channel);
     }
 }
 
-/// The bot itself joins or moves (op 4): it is also told the voice server.
-pub(crate) fn bot_joins(lane: &mut Lane, guild: &mut Guild, channel: u64, mute: bool, deaf: bool) {
+/// The bot itself joins or moves (op 4): it is in voice by that session then, and is also told the voice server.
+pub(crate) fn bot_joins(
+    lane: &mut Lane,
+    guild: &mut Guild,
+    channel: u64,
+    (mute, deaf): (bool, bool),
+    session: &str,
+) {
     let kind = guild.channel(channel).map(|channel| channel.int("type"));
     if matches!(kind, Some(channel::VOICE | channel::STAGE)) {
-        place_user(lane, guild, lane.bot_id, channel, mute, deaf);
+        place_user(lane, guild, lane.bot_id, channel, (mute, deaf), Some(session));
         server(lane, guild);
     }
 }
@@ -89,6 +98,21 @@ pub(crate) fn bot_joins(lane: &mut Lane, guild: &mut Guild, channel: u64, mute: 
 pub(crate) fn bot_leaves(lane: &mut Lane, guild: &mut Guild) {
     let bot = lane.bot_id;
     if let Some(at) = guild.voice_states.iter().position(|state| state.id("user_id") == bot) {
+        leave(lane, guild, at);
+    }
+}
+
+/// One of the bot's sessions is over, and with it the bot's being in voice by it.
+pub(crate) fn session_ends(lane: &mut Lane, guild: &mut Guild, session: &str) {
+    let bot = lane.bot_id;
+    let is_its = |state: &Obj| {
+        let by = match state.get("session_id") {
+            Some(Val::Str(id)) => Some(id.as_str()),
+            _ => None,
+        };
+        state.id("user_id") == bot && by == Some(session)
+    };
+    if let Some(at) = guild.voice_states.iter().position(is_its) {
         leave(lane, guild, at);
     }
 }
