@@ -198,6 +198,12 @@ impl Sender {
         self.flights.len()
     }
 
+    /// Whether any of them is of a lane.
+    #[must_use]
+    pub fn is_under_way(&self, lane: LaneIndex) -> bool {
+        self.flights.iter().any(|flight| flight.lane == lane)
+    }
+
     /// The answer to the oldest message under way.
     pub fn answered(&mut self, answer: Answer) -> Outcome {
         let Some(flight) = self.flights.pop_front() else {

@@ -11,6 +11,8 @@ use mixcord_bridge::pack::{Head, Predecessor};
 use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Receiver, Step};
 use mixcord_bridge::takeover::Takeover;
+use mixcord_event::{status, topology};
+use mixcord_ring::Ring;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -75,10 +77,16 @@ impl LaneTask {
     }
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
+        let over = over(Arc::clone(&self.setting), self.lane, self.logs.clone());
         tokio::select! {
-            result = self.work() => result,
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+            result = self.work() => return result,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = over => {}
         }
+        let Lane { shard, count } = self.lane;
+        tracing::info!(shard, count, "the sessions of the shard are closed for good: it is let go");
+        self.setting.notice.lane(self.lane, Lag::default());
+        Ok(())
     }
 
     async fn work(&mut self) -> Result<(), Failure> {
@@ -328,6 +336,21 @@ impl LaneTask {
         let Lane { shard, count } = self.lane;
         if let Some(lasted) = self.trouble.ends() {
             tracing::info!(shard, count, seconds = lasted.as_secs(), "it is received again");
+        }
+    }
+}
+
+/// Waits until nothing comes any more: the shard's sessions are closed for good, and no stream has it.
+async fn over(setting: Arc<Setting>, lane: Lane, mut logs: watch::Receiver<Vec<Log>>) {
+    let name = topology::shard_ring(lane.shard, lane.count);
+    loop {
+        let is_gone = logs.borrow_and_update().is_empty();
+        let checkpoint = || Ring::attach(&setting.namespace, &name).ok()?.checkpoint();
+        if is_gone && checkpoint().is_some_and(|it| status::is_closed(&it)) {
+            return;
+        }
+        if logs.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }

@@ -135,6 +135,13 @@ pub(crate) async fn run(
     loop {
         match found(&setting, options.shards).await {
             Ok(found) => {
+                // One that ended may begin again.
+                lanes.retain(|lane, told| {
+                    if !found.contains_key(lane) {
+                        told.send_if_modified(|before| !std::mem::take(before).is_empty());
+                    }
+                    !told.is_closed()
+                });
                 setting.taker.known(found.keys().copied());
                 for (lane, logs) in found {
                     if setting.taker.is_taken(lane) {

@@ -1,11 +1,14 @@
 //! The ring of one lane, as the sender reads it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::Predecessor;
+use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures};
 use mixcord_event::takeover::{Taken, is_mirror};
-use mixcord_event::{Record, topology};
+use mixcord_event::{Record, status, topology};
+use mixcord_process::folder;
 use mixcord_ring::{
     Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
 };
@@ -27,6 +30,8 @@ const SESSION_HEAD: usize = 1 + 6 + 4;
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) ring: Ring,
+    /// Where a change of the shard count is told.
+    reshard_board: String,
     member: Member,
     /// What the ring goes on from, where it was taken over.
     taken: Option<Taken>,
@@ -47,9 +52,16 @@ pub(super) enum Joined {
 }
 
 impl Feed {
-    /// Joins the ring of a lane, if it is one of this machine's gateway.
-    pub(super) fn join(namespace: &Namespace, lane: Lane, bell: &Bell) -> Joined {
+    /// Joins the ring of a lane, if it is one of this machine's gateway, and not the one that was left.
+    pub(super) fn join(
+        namespace: &Namespace,
+        lane: Lane,
+        bell: &Bell,
+        left: Option<u64>,
+    ) -> Joined {
         let name = topology::shard_ring(lane.shard, lane.count);
+        let instance = topology::parse_namespace(namespace.prefix()).unwrap_or_default();
+        let reshard_board = topology::reshard_board(instance);
         let joined = Ring::attach(namespace, &name).map_err(|error| error.to_string());
         let joined = joined.and_then(|ring| {
             let checkpoint = ring.checkpoint();
@@ -59,12 +71,16 @@ impl Feed {
             if is_new || is_mirror(&checkpoint) {
                 return Ok(None);
             }
+            if left == Some(ring.id().0) {
+                return Ok(None);
+            }
             let taken = Taken::decode(&checkpoint);
             // What was received is not sent again.
             let start = taken.map_or(Start::Earliest, |taken| Start::At(taken.from));
             let group = GroupSpec::durable(topology::BRIDGE_GROUP).follow().from(start);
             let member = ring.join(&group, bell).map_err(|error| error.to_string())?;
-            Ok(Some(Self { ring, member, taken, batch: None, status: (Vec::new(), None) }))
+            let status = (Vec::new(), None);
+            Ok(Some(Self { ring, reshard_board, member, taken, batch: None, status }))
         });
         match joined {
             Ok(Some(feed)) => Joined::Feed(Box::new(feed)),
@@ -79,6 +95,19 @@ impl Feed {
     /// The ring was removed, or made anew, and everything of it was taken.
     pub(super) fn is_over(&mut self) -> bool {
         !self.ring.is_current() && self.batch.is_none() && !self.member.has_work()
+    }
+
+    /// Its shard count was left for good, and everything of it was packed, with how the shard stands.
+    pub(super) fn is_left(&mut self) -> bool {
+        is_left(&self.ring, &self.reshard_board)
+            && self.batch.is_none()
+            && !self.member.has_work()
+            && self.ring.checkpoint().is_some_and(|checkpoint| checkpoint == self.status.0)
+    }
+
+    /// Perhaps the log does not have what was sent of it.
+    pub(super) fn say_again(&mut self) {
+        self.status = (Vec::new(), None);
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -199,4 +228,16 @@ impl Feed {
         self.status = (checkpoint, Some(Instant::now()));
         Some(&self.status.0)
     }
+}
+
+/// Whether the ring is of a shard count that was changed to another one, and its sessions are closed for good: the cache
+/// removes it once nobody has it open.
+fn is_left(ring: &Ring, reshard_board: &str) -> bool {
+    let is_closed = || ring.checkpoint().is_some_and(|checkpoint| status::is_closed(&checkpoint));
+    if ring.producer_alive() || !is_closed() {
+        return false;
+    }
+    let board = folder::read(Path::new(reshard_board), BOARD_BYTES_MAX);
+    let left = board.ok().and_then(|bytes| ReshardFigures::decode(&bytes)?.0.left());
+    left.is_some_and(|left| topology::parse_shard_ring(ring.name()).is_some_and(|it| it.1 == left))
 }

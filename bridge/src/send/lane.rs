@@ -29,6 +29,8 @@ pub(super) struct SentLane {
     pub(super) ended: Option<String>,
     /// The log was looked at since it is claimed.
     pub(super) is_looked_at: bool,
+    /// The ring that it was let go of though it is there: nothing comes of it any more.
+    left: Option<u64>,
     /// When it is looked at again whether the ring can be read.
     again: Option<Instant>,
     /// It cannot, for now.
@@ -46,21 +48,29 @@ impl SentLane {
             fault: None,
             ended: None,
             is_looked_at: false,
+            left: None,
             again: None,
             is_refused: false,
         }
     }
 
-    /// Joins a ring that is new, and lets go of one that is gone.
-    pub(super) fn open_ring(&mut self, setting: &Setting, is_listed: bool) {
-        if self.feed.as_mut().is_some_and(|feed| feed.is_over()) {
-            (self.feed, self.since, self.fault, self.ended) = (None, None, None, None);
+    /// Joins a ring that is new, and lets go of one that is gone, or left with `all_kept` of it in the log.
+    pub(super) fn open_ring(&mut self, setting: &Setting, is_listed: bool, all_kept: bool) {
+        if let Some(feed) = &mut self.feed {
+            let is_left = all_kept && feed.is_left();
+            if is_left {
+                self.left = Some(feed.id());
+            }
+            if is_left || feed.is_over() {
+                (self.feed, self.since, self.fault, self.ended) = (None, None, None, None);
+            }
         }
         let rests = self.again.is_some_and(|again| Instant::now() < again);
         if self.feed.is_some() || !is_listed || rests {
             return;
         }
-        let pause = match Feed::join(&setting.namespace, self.lane, setting.bell.bell()) {
+        let bell = setting.bell.bell();
+        let pause = match Feed::join(&setting.namespace, self.lane, bell, self.left) {
             Joined::Feed(feed) => {
                 (self.feed, self.is_refused) = (Some(feed), false);
                 return;

@@ -64,6 +64,9 @@ impl StreamTask {
                 tracing::error!(shard, count, "the shard is not sent: {fault}");
             }
             (known.fault, known.is_looked_at) = (fault, true);
+            if let Some(feed) = &mut known.feed {
+                feed.say_again();
+            }
         }
         self.stand();
         Ok(())

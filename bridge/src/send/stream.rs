@@ -186,8 +186,9 @@ impl StreamTask {
             }
         }
         let listed = self.listed.borrow().clone();
-        for known in &mut self.lanes {
-            known.open_ring(&self.setting, listed.contains(&known.lane));
+        for (index, known) in self.lanes.iter_mut().enumerate() {
+            let all_kept = !self.sender.must_look() && !self.sender.is_under_way(index);
+            known.open_ring(&self.setting, listed.contains(&known.lane), all_kept);
         }
         let sources = self.lanes.iter().filter_map(SentLane::source).collect();
         let claimed = self.setting.leases.want(&self.name, sources);

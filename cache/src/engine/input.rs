@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use mixcord_event::topology::CACHE_GROUP;
-use mixcord_event::{Origin, Reason, Record, RecordError, sections};
+use mixcord_event::{Origin, Reason, Record, RecordError, sections, status};
 use mixcord_ring::{
     AttachError, Batch, Bell, Entry, GroupSpec, JoinError, Limits, Member, Namespace, Position,
     Ring, Sleeping, Start, TakeError,
@@ -177,7 +177,7 @@ impl Input {
     /// Whether there are records to take, or may yet be.
     pub(super) fn is_in_use(&mut self) -> bool {
         // In this order: whoever is gone has written what it wrote.
-        self.ring.producer_alive() || self.has_work()
+        is_written(&self.ring) || self.has_work()
     }
 
     /// Whether for so long already nobody writes the ring, and every group of it has read all.
@@ -365,4 +365,10 @@ impl Input {
             batch.ack_through(last);
         }
     }
+}
+
+/// Whether something may yet be written into a ring. mixcord-bridge has one in hand of which nothing comes any more, since
+/// the sessions of its shard were closed for good on the gateway's machine.
+pub(super) fn is_written(ring: &Ring) -> bool {
+    ring.producer_alive() && !ring.checkpoint().is_some_and(|it| status::is_closed(&it))
 }

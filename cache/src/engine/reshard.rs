@@ -133,14 +133,15 @@ impl Engine {
         beside.list(&store.view(&Arena::default()))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        let mut in_use = Sides::new(false, false);
+        let (leaving, mut is_in_use) = (beside.overlap.leaving(), false);
         for (&(shards, shard), input) in &mut self.inputs {
             let Some(side) = beside.overlap.side(shards) else { continue };
             // What is in a ring that cannot be read for now is still to come, unless the ring is gone.
             let is_unread = !input.is_readable()
                 && self.listing.files.contains_key(&topology::shard_ring(shard, shards));
-            if is_unread || input.is_in_use() {
-                in_use[side] = true;
+            // Nobody asks before one is to be closed.
+            if leaving == Some(side) && (is_unread || input.is_in_use()) {
+                is_in_use = true;
             }
             if !is_unread && !input.has_work() && beside.overlap.reads(side) {
                 beside.overlap.reached(side, shard, now_us);
@@ -166,7 +167,7 @@ impl Engine {
             // So that nobody needs to watch for it to end. Gateways act on it once it is committed, and told.
             beside.overlap.leave();
         }
-        if beside.overlap.leaving().is_some_and(|side| !in_use[side]) {
+        if leaving.is_some() && !is_in_use {
             beside.overlap.end();
         }
         let stage = beside.overlap.stage();

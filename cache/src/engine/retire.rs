@@ -15,6 +15,7 @@ use mixcord_ring::{RemoveError, Ring};
 use mixcord_state::InputPosition;
 
 use super::Engine;
+use super::input::is_written;
 
 impl Engine {
     /// Lets go of old rings that are over, and removes those of which that is committed.
@@ -59,8 +60,6 @@ impl Engine {
             return false;
         };
         let ring = Ring::attach(&self.namespace, name);
-        ring.is_ok_and(|ring| {
-            known.is_of(ring.id().0) && !ring.producer_alive() && ring.is_drained()
-        })
+        ring.is_ok_and(|ring| known.is_of(ring.id().0) && !is_written(&ring) && ring.is_drained())
     }
 }

@@ -6,6 +6,7 @@ mod copied;
 mod gateways;
 mod large;
 mod permits;
+mod resharded;
 mod takeover;
 mod thousand;
 
