@@ -126,7 +126,10 @@ fn usual(axis: Axis) -> Vec<Case> {
                 .map(|shards| flood(with(shards), vec![by_default()]))
                 .into_iter()
                 .collect();
-            let steady = |shards| Case::steady(axis, with(shards), 10_000, 5, vec![by_default()]);
+            // What a socket costs by itself twilight pays as well.
+            let contenders = vec![by_default(), TWILIGHT];
+            let load = |shards| Load { shards, ..MIX };
+            let steady = |shards| Case::steady(axis, load(shards), 10_000, 5, contenders.clone());
             cases.extend([1, 256].map(steady));
             cases
         }

@@ -222,7 +222,10 @@ fn under_load(
     for process in handlers(running) {
         let counts: Counts = process.ask(Question::Counts)?;
         ensure!(counts.errors == 0, "{} could not read {} events", process.name(), counts.errors);
-        (first, last) = (first.min(counts.first_ns), last.max(counts.last_ns));
+        // Of several members one may have had nothing to do.
+        if counts.events > 0 {
+            (first, last) = (first.min(counts.first_ns), last.max(counts.last_ns));
+        }
         let own: Latencies = process.ask(Question::Latencies)?;
         let slowest = latencies.as_ref().is_none_or(|l| own.from_write.p99 > l.from_write.p99);
         if own.from_write.count > 0 && slowest {

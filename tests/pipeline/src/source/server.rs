@@ -176,8 +176,11 @@ impl World {
         };
         drop(state);
         if rate > 0.0 {
-            // Each shard has an equal share of the rate, and they are spread over the time between two.
-            let every = 1e9 * shards as f64 / rate;
+            // Each shard has the share of the rate that it has of the events, so that all end at one time; they are spread
+            // over the time between two.
+            let events = |stream: &Stream| (stream.len() - stream.first_event()) as f64;
+            let all: f64 = self.streams.shards.iter().map(events).sum();
+            let every = 1e9 * all / events(stream).max(1.0) / rate;
             let begin = begin as f64 + every * number as f64 / shards as f64;
             timed(stream, socket, |event| (begin + event as f64 * every) as u64)?;
         } else {
