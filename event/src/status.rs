@@ -113,7 +113,7 @@ impl SessionFacts {
 #[must_use]
 pub fn is_closed(checkpoint: &[u8]) -> bool {
     let Some((&CHECKPOINT, sections)) = checkpoint.split_first() else { return false };
-    ShardStatus::decode(checkpoint).is_some_and(|it| it.state == "stopped" && it.seq.is_some())
+    ShardStatus::decode(checkpoint).is_some_and(|it| it.state == "stopped")
         && sections::find(sections, SESSION, VERSION).is_none()
 }
 

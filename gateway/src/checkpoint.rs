@@ -212,6 +212,12 @@ impl Checkpoint {
         self.encoded.clear();
     }
 
+    /// The shard is not run any more, and its session is closed for good.
+    pub fn close(&mut self) {
+        "stopped".clone_into(&mut self.status.state);
+        self.end_session();
+    }
+
     /// What READY called the last session, if it is kept.
     pub fn session_id(&self) -> Option<&str> {
         self.session.as_ref().map(|saved| saved.id.as_str())

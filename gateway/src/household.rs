@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::change::{self, Change, Complaint, Outlook};
+use crate::closing;
 use crate::commands::{Front, door};
 use crate::config::ShardSet;
 use crate::failure::Failure;
@@ -98,8 +99,14 @@ impl Household {
             complaint,
             seen,
         };
-        if let Some(change) = change.filter(|change| change.sets == Sets::New) {
-            household.carry_voices(change);
+        let shards = household.main.shards().count;
+        match change {
+            Some(change) if change.sets == Sets::New => household.carry_voices(change),
+            // The process before did not come to it.
+            Some(change) if change.sets == Sets::Old && shards == change.from => {
+                closing::close(&household.common.namespace, &ShardSet::whole(change.to));
+            }
+            _ => {}
         }
         Ok(household)
     }
@@ -282,6 +289,7 @@ impl Household {
             voices.moved(None).await;
             self.main.retire();
             let _ = self.main.ended().await;
+            closing::close(&self.common.namespace, self.main.shards());
             return Ok(Then::End);
         };
         let old = std::mem::replace(&mut self.main, new);
@@ -296,12 +304,12 @@ impl Household {
         if self.main.shards().count != change.to {
             return;
         }
-        let voices = self.voices(&ShardSet::whole(change.from));
-        let moved = voices.moved(Some(self.main.desk()));
-        let mut stop = self.stop.clone();
+        let left = ShardSet::whole(change.from);
+        let moved = self.voices(&left).moved(Some(self.main.desk()));
+        let (mut stop, common) = (self.stop.clone(), self.common.clone());
         self.retired.spawn(async move {
             tokio::select! {
-                () = moved => {}
+                () = moved => closing::close(&common.namespace, &left),
                 () = told(&mut stop) => {}
             }
         });
@@ -329,16 +337,26 @@ impl Household {
 
     /// Has the sessions of a set end for good, once `ready` is over.
     fn retire(&mut self, mut set: Set, ready: impl Future<Output = ()> + Send + 'static) {
-        let mut stop = self.stop.clone();
+        let (mut stop, common) = (self.stop.clone(), self.common.clone());
         self.retired.spawn(async move {
             let shards = set.shards().count;
-            tokio::select! {
-                () = ready => set.retire(),
-                // Discord keeps them for a while, and what they have: the next process goes on with it.
-                () = told(&mut stop) => set.stop(),
+            let is_ready = tokio::select! {
+                () = ready => true,
+                // Discord keeps their voice channels for a while: the next process goes on with those, and closes the rings.
+                () = told(&mut stop) => false,
+            };
+            if is_ready {
+                set.retire();
+            } else {
+                set.stop();
             }
             // Whatever became of it: it is of no use any more.
             let _ = set.ended().await;
+            if !is_ready {
+                return;
+            }
+            // A shard that waited to be started again has said nothing.
+            closing::close(&common.namespace, set.shards());
             tracing::info!(shards, "the sessions of that shard count are closed");
         });
     }

@@ -18,6 +18,7 @@ pub mod backoff;
 mod census;
 mod change;
 pub mod checkpoint;
+mod closing;
 pub mod commands;
 pub mod config;
 pub mod discovery;

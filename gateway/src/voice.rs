@@ -13,7 +13,7 @@ use mixcord_event::command::{Command, Refusal, Reply, Request, Target};
 use mixcord_event::send::VoiceState;
 use mixcord_event::{Document, Value, atoms, topology};
 use mixcord_ring::{Namespace, Ring};
-use mixcord_state::State;
+use mixcord_state::{OpenError, State};
 use tokio::time::Instant;
 
 use crate::checkpoint::Checkpoint;
@@ -54,7 +54,17 @@ impl Voices {
         let mut fewest = usize::MAX;
         let mut since = Instant::now();
         loop {
-            let left = self.left().await;
+            let Some(left) = self.left().await else {
+                // The cache makes its state anew, say.
+                if since.elapsed() >= PATIENCE {
+                    tracing::warn!(
+                        "the state does not say where the bot is in voice: it leaves with the old sessions"
+                    );
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+                continue;
+            };
             if left.is_empty() {
                 return;
             }
@@ -91,15 +101,20 @@ impl Voices {
         }
     }
 
-    /// Those that are left, as the state has them now; none where there is no state.
-    async fn left(&self) -> Vec<VoiceState> {
+    /// Those that are left, as the state has them now: none where there is no state, and `None` where it cannot be read.
+    async fn left(&self) -> Option<Vec<VoiceState>> {
         if self.sessions.is_empty() {
-            return Vec::new();
+            return Some(Vec::new());
         }
         let (instance, sessions) = (self.instance.clone(), self.sessions.clone());
         let look = move || {
-            let state = State::open(&mixcord_state::directory(&instance)).ok()?;
-            let me = state.me().ok()??.get(atoms::ID)?.as_id()?;
+            let state = match State::open(&mixcord_state::directory(&instance)) {
+                Err(OpenError::NotFound { .. }) => return Some(Vec::new()),
+                state => state.ok()?,
+            };
+            let Some(me) = state.me().ok()?.and_then(|me| me.get(atoms::ID)?.as_id()) else {
+                return Some(Vec::new());
+            };
             let voices = state.voice_states_of(me).ok()?;
             let of_these = |document: &Document| {
                 let session = document.get(atoms::SESSION_ID).and_then(|id| id.as_str());
@@ -109,7 +124,7 @@ impl Voices {
             Some(left.filter_map(|(guild, document)| as_it_is(*guild, document)).collect())
         };
         // A thread that may wait: a state of ten thousand guilds has some ten thousand voice states.
-        tokio::task::spawn_blocking(look).await.ok().flatten().unwrap_or_default()
+        tokio::task::spawn_blocking(look).await.ok().flatten()
     }
 }
 

@@ -26,24 +26,26 @@ impl Sole {
     /// # Errors
     /// Another process has it still (`WouldBlock`), or the file cannot be made.
     pub async fn take(folder: &Path, role: &str, patience: Duration) -> io::Result<Self> {
-        let began = Instant::now();
+        let (began, mut is_first) = (Instant::now(), true);
         loop {
             match Board::put_up(folder, role) {
                 Ok(lock) => {
                     return Ok(Self { _lock: lock, _folder: Going::new(folder.to_owned()) });
                 }
-                // Whoever goes takes the folder along.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if began.elapsed() >= patience {
-                        return Err(error);
-                    }
+                // Whoever goes takes the folder along, amid this look.
+                Err(error) if error.kind() == ErrorKind::NotFound && is_first => {}
+                Err(error) if is_passing(error.kind()) && began.elapsed() < patience => {
+                    tokio::time::sleep(AGAIN).await;
                 }
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(AGAIN.min(patience)).await;
+            is_first = false;
         }
     }
+}
+
+const fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::NotFound)
 }
 
 /// A folder that is removed with its last file.

@@ -241,6 +241,8 @@ impl Worker {
     /// Wakes another member if there is more than this one has taken: to be called by those who take no more for now,
     /// before they do something else for long.
     pub fn pass_on(&mut self) {
+        // What was published since the last take is not known yet.
+        self.inner.has_work();
         self.inner.hand_on();
     }
 

@@ -11,8 +11,6 @@ use mixcord_bridge::pack::{Head, Predecessor};
 use mixcord_bridge::place::Place;
 use mixcord_bridge::receiver::{Begin, Receiver, Step};
 use mixcord_bridge::takeover::Takeover;
-use mixcord_event::{status, topology};
-use mixcord_ring::Ring;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -77,14 +75,14 @@ impl LaneTask {
     }
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let over = over(Arc::clone(&self.setting), self.lane, self.logs.clone());
+        let over = over(self.logs.clone());
         tokio::select! {
             result = self.work() => return result,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
             () = over => {}
         }
         let Lane { shard, count } = self.lane;
-        tracing::info!(shard, count, "the sessions of the shard are closed for good: it is let go");
+        tracing::info!(shard, count, "no stream has the shard any more: it is let go");
         self.setting.notice.lane(self.lane, Lag::default());
         Ok(())
     }
@@ -340,13 +338,11 @@ impl LaneTask {
     }
 }
 
-/// Waits until nothing comes any more: the shard's sessions are closed for good, and no stream has it.
-async fn over(setting: Arc<Setting>, lane: Lane, mut logs: watch::Receiver<Vec<Log>>) {
-    let name = topology::shard_ring(lane.shard, lane.count);
+/// Waits until nothing comes any more: no stream has the lane, since its ring is gone where it was written, or its shard
+/// count was left there. Should it be there again the mirror goes on where it is.
+async fn over(mut logs: watch::Receiver<Vec<Log>>) {
     loop {
-        let is_gone = logs.borrow_and_update().is_empty();
-        let checkpoint = || Ring::attach(&setting.namespace, &name).ok()?.checkpoint();
-        if is_gone && checkpoint().is_some_and(|it| status::is_closed(&it)) {
+        if logs.borrow_and_update().is_empty() {
             return;
         }
         if logs.changed().await.is_err() {

@@ -7,7 +7,7 @@ use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::Predecessor;
 use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures};
 use mixcord_event::takeover::{Taken, is_mirror};
-use mixcord_event::{Record, status, topology};
+use mixcord_event::{Record, topology};
 use mixcord_process::folder;
 use mixcord_ring::{
     Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
@@ -71,7 +71,7 @@ impl Feed {
             if is_new || is_mirror(&checkpoint) {
                 return Ok(None);
             }
-            if left == Some(ring.id().0) {
+            if left == Some(ring.id().0) && is_left(&ring, &reshard_board) {
                 return Ok(None);
             }
             let taken = Taken::decode(&checkpoint);
@@ -230,11 +230,10 @@ impl Feed {
     }
 }
 
-/// Whether the ring is of a shard count that was changed to another one, and its sessions are closed for good: the cache
-/// removes it once nobody has it open.
+/// Whether the ring is of a shard count that was changed to another one, and nobody writes it: the cache removes it once
+/// nobody has it open.
 fn is_left(ring: &Ring, reshard_board: &str) -> bool {
-    let is_closed = || ring.checkpoint().is_some_and(|checkpoint| status::is_closed(&checkpoint));
-    if ring.producer_alive() || !is_closed() {
+    if ring.producer_alive() {
         return false;
     }
     let board = folder::read(Path::new(reshard_board), BOARD_BYTES_MAX);

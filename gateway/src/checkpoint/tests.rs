@@ -204,6 +204,8 @@ fn sessions_that_are_closed_for_good_are_told_from_those_that_can_be_resumed() {
     assert_eq!((read.session_id(), read.restore(&settings(513)).seq), (None, Some(77)));
     checkpoint.status.state = "identifying".into();
     assert!(!is_closed(&checkpoint), "one begins");
+    checkpoint.close();
+    assert!(is_closed(&checkpoint));
     checkpoint.status = ShardStatus { state: "stopped".into(), ..ShardStatus::default() };
-    assert!(!is_closed(&checkpoint), "there was none yet");
+    assert!(is_closed(&checkpoint), "there never was one");
 }

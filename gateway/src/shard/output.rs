@@ -242,6 +242,8 @@ impl Output {
     /// The session is closed for good: whoever reads the ring knows that it goes on with none.
     pub(super) fn end_session(&mut self) {
         self.checkpoint.end_session();
+        // Also where the ring has no room for another record.
+        self.touch();
     }
 
     /// Stages what waits, as far as the ring has space.
