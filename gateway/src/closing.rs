@@ -27,3 +27,52 @@ pub(crate) fn close(namespace: &Namespace, shards: &ShardSet) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mixcord_event::sections;
+    use mixcord_event::status::{MIRROR, is_closed};
+    use mixcord_ring::{Geometry, Ring};
+
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        let mut checkpoint = Checkpoint::default();
+        checkpoint.status.state = "connected".into();
+        checkpoint.status.seq = Some(7);
+        checkpoint
+    }
+
+    /// Of three shards one is let go by a gateway that was killed, one is written, and one is another machine's.
+    #[test]
+    fn rings_that_nobody_writes_any_more_say_that_they_are_closed() {
+        let name = format!("t{}-g-closing", std::process::id());
+        let namespace = Namespace::new(&topology::namespace(&name)).expect("a name");
+        let bell = namespace.bell().expect("a bell");
+        let geometry = Geometry::new(64, 1 << 16, 4, 1, 4).expect("a ring");
+        let make = |shard, bytes: &[u8]| {
+            let ring = topology::shard_ring(shard, 3);
+            let mut producer =
+                Producer::create(&namespace, &ring, geometry, &[], &bell).expect("made");
+            producer.set_checkpoint(bytes).expect("it fits");
+            producer.publish();
+            producer
+        };
+        let left = checkpoint().encode();
+        let mut mirrored = left.clone();
+        sections::put(&mut mirrored, MIRROR, 1, b"whatever");
+        drop(make(0, &left));
+        let written = make(1, &left);
+        drop(make(2, &mirrored));
+        close(&namespace, &ShardSet::whole(4));
+        close(&namespace, &ShardSet::whole(3));
+        let says = |shard| {
+            let ring = Ring::attach(&namespace, &topology::shard_ring(shard, 3)).expect("there");
+            ring.checkpoint().expect("there")
+        };
+        assert!(is_closed(&says(0)));
+        assert_eq!((says(1), says(2)), (left, mirrored));
+        drop((written, bell));
+        namespace.remove_all().expect("nobody has them");
+    }
+}
