@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use libfuzzer_sys::fuzz_target;
 use mixcord_table::{FileWriter, Key, Limits, Reader, TableId, Want};
 
-const LIMITS: Limits = Limits { bytes_max: 1 << 20, step_bytes: 64 << 10 };
+const LIMITS: Limits = Limits { bytes_max: 4 << 20, step_bytes: 64 << 10 };
 
 static SOUND: OnceLock<(PathBuf, Vec<u8>)> = OnceLock::new();
 
