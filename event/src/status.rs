@@ -117,6 +117,24 @@ pub fn is_closed(checkpoint: &[u8]) -> bool {
         && sections::find(sections, SESSION, VERSION).is_none()
 }
 
+/// What a checkpoint would be if its gateway had [closed](is_closed) the sessions of the shard: for a ring that was left by
+/// one that was killed before it came to that.
+#[must_use]
+pub fn closed(checkpoint: &[u8]) -> Vec<u8> {
+    let Some((&CHECKPOINT, sections)) = checkpoint.split_first() else {
+        return checkpoint.to_vec();
+    };
+    let status = ShardStatus::decode(checkpoint).unwrap_or_default();
+    let mut closed = vec![CHECKPOINT];
+    for (section, bytes) in sections::each(sections) {
+        if section != SESSION && section != STATUS {
+            closed.extend_from_slice(bytes);
+        }
+    }
+    ShardStatus { state: "stopped".to_owned(), ..status }.put(&mut closed);
+    closed
+}
+
 /// Reads the status at the beginning of a checkpoint as Mixcord wrote it before it had sections, and
 /// gives what is behind it.
 pub fn decode_v2(checkpoint: &[u8]) -> Option<(ShardStatus, &[u8])> {

@@ -13,7 +13,7 @@
 //! | killed | what goes on |
 //! |---|---|
 //! | the gateway, while both sets run | its next start opens the rings of both, and resumes what has a session in either |
-//! | the gateway, while it closes the old set | its next start runs the new set alone; Discord ends the other sessions by itself |
+//! | the gateway, while it closes the old set | its next start runs the new set alone, joins what is left of voice while the change goes on, and says of the old rings that they are closed; Discord ends the other sessions by itself |
 //! | the cache | the board stays: both sets run on until the next cache has decided something else |
 //! | whoever asked (`mixcord reshard`) | nothing depends on it: the order is a file, and the cache leaves the old set by itself |
 

@@ -7,7 +7,7 @@ use mixcord_bridge::names::Lane;
 use mixcord_bridge::pack::Predecessor;
 use mixcord_event::reshard::{BOARD_BYTES_MAX, ReshardFigures};
 use mixcord_event::takeover::{Taken, is_mirror};
-use mixcord_event::{Record, topology};
+use mixcord_event::{Record, status, topology};
 use mixcord_process::folder;
 use mixcord_ring::{
     Batch, Bell, Entry, GroupSpec, Limits, Member, Namespace, Ring, Sleeping, Start, TakeError,
@@ -102,7 +102,15 @@ impl Feed {
         is_left(&self.ring, &self.reshard_board)
             && self.batch.is_none()
             && !self.member.has_work()
-            && self.ring.checkpoint().is_some_and(|checkpoint| checkpoint == self.status.0)
+            && self.checkpoint().is_some_and(|checkpoint| checkpoint == self.status.0)
+    }
+
+    /// How the shard stands. Of a ring that was left it is said that it is closed, whoever was killed before he said so:
+    /// machines that receive it wait for that.
+    fn checkpoint(&self) -> Option<Vec<u8>> {
+        let checkpoint = self.ring.checkpoint()?;
+        let is_left = is_left(&self.ring, &self.reshard_board);
+        Some(if is_left { status::closed(&checkpoint) } else { checkpoint })
     }
 
     /// Perhaps the log does not have what was sent of it.
@@ -220,7 +228,7 @@ impl Feed {
         if age < STATUS && !begins {
             return None;
         }
-        let checkpoint = self.ring.checkpoint()?;
+        let checkpoint = self.checkpoint()?;
         // Without records it is a message of its own: for news, or to be heard at all.
         if idle && !begins && age < IDLE && (checkpoint == self.status.0 || age < 2 * STATUS) {
             return None;

@@ -25,6 +25,24 @@ fn followed(stack: &Stack) -> Result<(Program, Follower)> {
 
 #[test]
 fn both_machines_change_the_shard_count_and_each_has_every_event_once() -> Result<()> {
+    changes(false)
+}
+
+/// Whoever runs the new set, and whatever the old rings say of themselves then, the other machine comes to the end.
+#[test]
+fn a_gateway_that_is_killed_while_the_old_set_is_left_holds_up_nobody() -> Result<()> {
+    changes(true)
+}
+
+/// How far the change is where the gateway runs.
+fn stage(machines: &Machines) -> Result<String> {
+    let mut command = machines.near.mixcord();
+    command.args(["reshard", "--status", "--json", "--instance", machines.near.instance()]);
+    let status: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    Ok(status["reshard"]["stage"].as_str().unwrap_or_default().to_owned())
+}
+
+fn changes(is_killed: bool) -> Result<()> {
     let more = ["--identify-seconds", "0", "--replay", "100000", "--mix", MIX];
     let options = FakeOptions {
         guilds: 10,
@@ -40,13 +58,21 @@ fn both_machines_change_the_shard_count_and_each_has_every_event_once() -> Resul
     let _caches = (machines.near.cache(&TIMES)?, machines.far.cache(&TIMES)?);
     let _receive = machines.receive()?;
     let gateway = ["--feeds", "cache,bridge", "--identify-spacing-ms", "20"];
-    let _gateway = machines.near.gateway(&machines.fake, "2", &gateway)?;
+    let mut running = machines.near.gateway(&machines.fake, "2", &gateway)?;
     let _send = machines.send(&[])?;
     for journal in [&mut here, &mut there] {
         journal.read_until(300, DEADLINE)?;
     }
     // Where no gateway runs first: what comes is compared from then on.
-    for command in [ask(&machines.far)?, ask(&machines.near)?] {
+    let commands = [ask(&machines.far)?, ask(&machines.near)?];
+    if is_killed {
+        until("the old set to be left", DEADLINE, || {
+            stage(&machines).is_ok_and(|stage| ["leaving", "done"].contains(&&*stage))
+        })?;
+        running.kill()?;
+        running = machines.near.gateway(&machines.fake, "2", &gateway)?;
+    }
+    for command in commands {
         let exit = command.wait(DEADLINE)?;
         ensure!(exit.code == Some(0), "{exit:?}");
     }
@@ -66,5 +92,6 @@ fn both_machines_change_the_shard_count_and_each_has_every_event_once() -> Resul
         });
         found.and(all)?;
     }
+    ensure!(running.is_running());
     Ok(())
 }

@@ -100,12 +100,6 @@ fn there_and_back() -> Result<()> {
 fn a_process_of_its_own_for_the_new_set() -> Result<()> {
     let mut rig = Rig::start(&Plan { gateways: &["0..0/2", "1..1/2"], ..Plan::default() })?;
     let command = rig.ask(&["--to", "3"])?;
-    rig.until_status("the change to begin", |status| status["under_way"] == true)?;
-    let _beside = rig.gateway("0..2/3", &["--beside"])?;
-    rig.done(command, 3)?;
-    for old in rig.take_gateways() {
-        let exit = old.wait(DEADLINE)?;
-        ensure!(exit.code == Some(0), "{exit:?}");
-    }
+    let _beside = rig.done_beside(command, 3)?;
     rig.finish(Told::Both)
 }

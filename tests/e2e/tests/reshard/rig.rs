@@ -143,6 +143,18 @@ impl Rig {
         self.stack.gateway(&self.fake, shards, &options)
     }
 
+    /// A process of its own runs the new set; the old ones end by themselves. The new one is to be kept.
+    pub(crate) fn done_beside(&mut self, command: Program, to: u16) -> Result<Program> {
+        self.until_status("the change to begin", |status| status["under_way"] == true)?;
+        let beside = self.gateway(&format!("0..{}/{to}", to - 1), &["--beside"])?;
+        self.done(command, to)?;
+        for old in self.take_gateways() {
+            let exit = old.wait(DEADLINE)?;
+            ensure!(exit.code == Some(0), "{exit:?}");
+        }
+        Ok(beside)
+    }
+
     /// The gateways that were started first.
     pub(crate) fn take_gateways(&mut self) -> Vec<Program> {
         std::mem::take(&mut self.gateways)

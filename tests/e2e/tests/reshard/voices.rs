@@ -90,12 +90,6 @@ fn the_bot_stays_in_voice_by_another_process() -> Result<()> {
     let places = join(&rig)?;
     joined(&rig, &places)?;
     let command = rig.ask(&["--to", "3"])?;
-    rig.until_status("the change to begin", |status| status["under_way"] == true)?;
-    let _beside = rig.gateway("0..2/3", &["--beside"])?;
-    rig.done(command, 3)?;
-    for old in rig.take_gateways() {
-        let exit = old.wait(DEADLINE)?;
-        ensure!(exit.code == Some(0), "{exit:?}");
-    }
+    let _beside = rig.done_beside(command, 3)?;
     stays(rig, &places, 3)
 }
