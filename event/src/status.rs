@@ -179,6 +179,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_checkpoint_that_is_closed_for_another_keeps_the_rest() {
+        let status =
+            ShardStatus { state: "connected".into(), seq: Some(9), ..ShardStatus::default() };
+        let mut bytes = status.encode();
+        sections::put(&mut bytes, SESSION, VERSION, b"a session");
+        sections::put(&mut bytes, PROGRESS, VERSION, b"how far");
+        assert!(!is_closed(&bytes));
+        let closed = closed(&bytes);
+        assert!(is_closed(&closed));
+        assert_eq!(sections::find(&closed[1..], PROGRESS, VERSION), Some(&b"how far"[..]));
+        assert_eq!(ShardStatus::decode(&closed).map(|status| status.seq), Some(Some(9)));
+        assert_eq!(super::closed(&closed), closed);
+        assert!(!is_closed(&super::closed(b"no checkpoint")), "P8");
+    }
+
+    #[test]
     fn p8_other_bytes_are_no_status() {
         let status = ShardStatus {
             state: "connected".into(),

@@ -3,7 +3,8 @@
 //! the state says that the bot is in voice by the new one, or it is no use to wait.
 //!
 //! Which session a voice state belongs to stands in it (`session_id`), so nothing is remembered here, and nothing that was
-//! joined by the new set is joined again: whoever was killed in the middle begins anew.
+//! joined by the new set is joined again. Who is killed in the middle begins anew if the change is not over by then; else the
+//! bot leaves with the old sessions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
