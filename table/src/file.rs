@@ -282,6 +282,48 @@ mod tests {
         assert!(writer.writer.space.reserved() <= reader.space.reserved());
     }
 
+    /// Bytes of memory that a file has.
+    fn memory_of(path: &Path) -> u64 {
+        fs::metadata(path).expect("a file").blocks() * 512
+    }
+
+    /// Its writer was killed between the length of a large page and its memory.
+    #[test]
+    fn a_hole_is_filled_before_anybody_can_be_killed_by_it() {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        let path = folder.path().join("table");
+        drop(FileWriter::create(&path, 1, MADE_WITH).expect("a table"));
+        options(true).open(&path).expect("a file").set_len(6 << 20).expect("a longer file");
+        assert!(memory_of(&path) < 6 << 20);
+        drop(FileWriter::open(&path, 1, MADE_WITH).expect("a table"));
+        assert!(memory_of(&path) >= 6 << 20);
+    }
+
+    /// Whatever it grows by, and by whatever pages.
+    #[test]
+    fn a_file_that_grows_has_memory_for_all_of_its_length() {
+        for step_bytes in [1 << 20, 3 << 20, 8 << 20] {
+            let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+            let path = folder.path().join("table");
+            let limits = Limits { bytes_max: 48 << 20, step_bytes };
+            let table = TableId::of_pairs(1).expect("a small number");
+            let mut writer = FileWriter::create(&path, 1, limits).expect("a table");
+            let value = vec![7; 1 << 20];
+            for id in 0..30 {
+                writer.put(table, Key::new(1, id), &[&value]).expect("room");
+                writer.commit([0; 2]).expect("room");
+            }
+            let len = writer.usage().allocated_bytes;
+            assert!(len >= 30 << 20 && (len.is_multiple_of(step_bytes) || len == 48 << 20));
+            assert!(memory_of(&path) >= len, "{} of {len} bytes", memory_of(&path));
+            for id in 0..30 {
+                let mut found = Vec::new();
+                assert!(writer.get(table, Key::new(1, id), &mut found).expect("a look"));
+                assert_eq!(found, value);
+            }
+        }
+    }
+
     /// Whether the system has pages mapped before they are touched.
     fn populates() -> bool {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a system with it");

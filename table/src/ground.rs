@@ -12,6 +12,7 @@ use mixcord_memory::__kill as kill;
 use nix::errno::Errno;
 use nix::fcntl::posix_fallocate;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use nix::sys::statvfs::fstatvfs;
 
 use crate::layout::CHUNK;
 use crate::mapped::{self, LARGE};
@@ -60,10 +61,13 @@ impl OnFile {
         let in_memory = fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC);
         let found = file.metadata()?;
         let len = found.len() / CHUNK * CHUNK;
-        // Where it has holes they stay holes; where it is on a disk nothing of it is to be written again.
-        let whole = in_memory && found.blocks().saturating_mul(512) >= len;
-        let unmet = if whole { 0..len } else { 0..0 };
-        let large = if whole { 0 } else { len };
+        if writable && in_memory && found.blocks().saturating_mul(512) < len {
+            // A writer was killed between the length of a large page and its memory.
+            fill(&file, 0, len)?;
+        }
+        // Where it is on a disk nothing of it is to be written again.
+        let unmet = if in_memory { 0..len } else { 0..0 };
+        let large = if in_memory { 0 } else { len };
         let work = Mutex::new(Work { wanted: len, done: len, unmet, large, ..Work::default() });
         let shared = Arc::new(Shared { file, base, in_memory, work, changed: Condvar::new() });
         let grows = Arc::clone(&shared);
@@ -111,7 +115,13 @@ impl Shared {
             let result = self.allocate(from, to);
             work = self.work();
             match result {
-                Ok(()) => work.done = to,
+                Ok(()) => {
+                    work.done = to;
+                    // Those of `allocate`: all of them, or the kernel has none.
+                    if work.large == from {
+                        work.large = mapped::large_pages(from, to).end.max(from);
+                    }
+                }
                 Err(errno) => (work.wanted, work.failed) = (work.done, Some(errno)),
             }
             self.changed.notify_all();
@@ -123,15 +133,20 @@ impl Shared {
         if self.in_memory && available_memory().is_some_and(|free| free < to - from + LEFT_FREE) {
             return Err(Errno::ENOMEM);
         }
-        // Space and not only length: a page that cannot be had is a SIGBUS at its first touch.
-        loop {
-            match posix_fallocate(&self.file, from as i64, (to - from) as i64) {
-                Err(Errno::EINTR) => {}
-                done => break done?,
-            }
+        let large = mapped::large_pages(from.next_multiple_of(LARGE), to);
+        if self.in_memory && !large.is_empty() && self.has_room(to - from) {
+            fill(&self.file, from, large.start)?;
+            // Whatever does not come this way comes with the rest.
+            let _ = mapped::extend_large(&self.file, self.base, large.start, large.end);
         }
+        fill(&self.file, from, to)?;
         mapped::meet(self.base, from, to);
         Ok(())
+    }
+
+    /// Whether the filesystem has so many bytes: where it has not, the file is not made longer before it has them.
+    fn has_room(&self, bytes: u64) -> bool {
+        fstatvfs(&self.file).is_ok_and(|fs| fs.blocks_available() * fs.block_size() >= bytes)
     }
 }
 
@@ -173,6 +188,19 @@ impl Drop for OnFile {
         if let Some(thread) = self.thread.take() {
             // It touches the mapping, which is gone after this.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Space and not only length: a page that cannot be had is a SIGBUS at its first touch.
+fn fill(file: &File, from: u64, to: u64) -> Result<(), Errno> {
+    if from >= to {
+        return Ok(());
+    }
+    loop {
+        match posix_fallocate(file, from as i64, (to - from) as i64) {
+            Err(Errno::EINTR) => {}
+            done => return done,
         }
     }
 }

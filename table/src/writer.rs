@@ -350,8 +350,7 @@ impl Writer {
     pub(crate) fn grow(&mut self, chunks: u64) -> Result<(), CommitError> {
         let before = self.heap.chunks() * CHUNK;
         let bytes_max = self.limits.bytes_max.min(self.space.reserved()) / CHUNK * CHUNK;
-        let step = (chunks * CHUNK).max(self.limits.step_bytes.next_multiple_of(CHUNK));
-        let after = (before + step).min(bytes_max);
+        let after = self.end_of_step(before + chunks * CHUNK).min(bytes_max);
         if after < before + chunks * CHUNK {
             return Err(CommitError::Full { bytes_max: self.limits.bytes_max });
         }
@@ -365,13 +364,17 @@ impl Writer {
     /// and half a step at least.
     #[inline]
     pub(crate) fn grow_ahead(&self, bytes: u64) {
-        let step = self.limits.step_bytes.next_multiple_of(CHUNK).max(CHUNK);
         let free = self.heap.free_chunks() * CHUNK;
-        let missing = bytes.max(step / 2).saturating_sub(free);
+        let missing = bytes.max(self.limits.step_bytes / 2).saturating_sub(free);
         if missing > 0 {
-            let after = self.heap.chunks() * CHUNK + missing.next_multiple_of(step);
+            let after = self.end_of_step(self.heap.chunks() * CHUNK + missing);
             self.space.prepare(after.min(self.limits.bytes_max / CHUNK * CHUNK));
         }
+    }
+
+    /// How long a file is that has at least so many bytes: whole steps, which begin where large pages do.
+    fn end_of_step(&self, bytes: u64) -> u64 {
+        bytes.next_multiple_of(self.limits.step_bytes.next_multiple_of(CHUNK).max(CHUNK))
     }
 
     #[inline]
