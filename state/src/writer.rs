@@ -30,8 +30,8 @@ pub struct Writer {
     pub(crate) packer: Option<Packer>,
 }
 
-/// What the table grows by, bytes.
-const STEP_BYTES: u64 = 8 << 20;
+/// What the table grows by, bytes: a large page, which the kernel makes without being interrupted.
+const STEP_BYTES: u64 = 2 << 20;
 
 impl Writer {
     /// Makes an empty table in `dir`, which may take up to `bytes_max` bytes. Who reads the one that is

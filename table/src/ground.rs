@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use mixcord_memory::__kill as kill;
 use nix::errno::Errno;
@@ -18,8 +19,8 @@ use crate::layout::CHUNK;
 use crate::mapped::{self, LARGE};
 use crate::space::Ground;
 
-/// Bytes of a file that was there, whose pages are met between two looks for what else there is to do.
-const MET_AT_ONCE: u64 = 8 << 20;
+/// Bytes of a file that was there, whose pages are met at once.
+const MET_AT_ONCE: u64 = 4 << 20;
 /// Bytes of memory that are left to others, where the file lies in memory.
 const LEFT_FREE: u64 = 64 << 20;
 
@@ -52,7 +53,53 @@ struct Work {
     large: u64,
     /// Why it has not as many as were wanted last.
     failed: Option<Errno>,
+    /// How many wait for it.
+    waiting: usize,
     end: bool,
+}
+
+/// What is done at once, of the bytes from here to there.
+#[derive(Debug)]
+enum Piece {
+    /// The file gets them.
+    New(Range<u64>),
+    /// They are there, and get mapped.
+    Met(Range<u64>),
+    /// They are on small pages, and get a large one.
+    Large(Range<u64>),
+}
+
+impl Work {
+    /// What is most urgent, if anything is left.
+    fn next(&mut self, in_memory: bool) -> Option<Piece> {
+        if self.wanted > self.done {
+            let end = (self.done + 1).next_multiple_of(LARGE).min(self.wanted);
+            return Some(Piece::New(self.done..end));
+        }
+        // What was there is mapped anew, and each of its pages would be met by a fault of the writer's.
+        if !self.unmet.is_empty() {
+            let Range { start, end } = self.unmet;
+            return Some(Piece::Met(start..end.min(start + MET_AT_ONCE)));
+        }
+        let Range { start, end } = mapped::large_pages(self.large, self.done);
+        let one = start..end.min(start + LARGE);
+        (in_memory && !one.is_empty()).then_some(Piece::Large(one))
+    }
+
+    fn note(&mut self, piece: Piece, result: Result<(), Errno>) {
+        match (piece, result) {
+            (Piece::New(_), Err(errno)) => (self.wanted, self.failed) = (self.done, Some(errno)),
+            (Piece::New(Range { start, end }), Ok(())) => {
+                self.done = end;
+                // It came as a large page, or the kernel has none.
+                if self.large == start {
+                    self.large = mapped::large_pages(start, end).end.max(start);
+                }
+            }
+            (Piece::Met(Range { end, .. }), _) => self.unmet.start = end,
+            (Piece::Large(Range { end, .. }), _) => self.large = end,
+        }
+    }
 }
 
 impl OnFile {
@@ -85,47 +132,43 @@ impl Shared {
     fn run(&self) {
         let mut work = self.work();
         while !work.end {
-            if work.unmet.is_empty() && work.wanted <= work.done && self.in_memory {
-                let Range { start, end } = mapped::large_pages(work.large, work.done);
-                let behind = end.min(start + LARGE);
-                if start < behind {
-                    work.large = behind;
-                    drop(work);
-                    mapped::collapse(self.base, start, behind);
-                    work = self.work();
-                    continue;
-                }
-            }
-            // What was there is mapped anew, and each of its pages would be met by a fault of the writer's.
-            if !work.unmet.is_empty() && work.wanted <= work.done {
-                let Range { start, end } = work.unmet;
-                let behind = end.min(start + MET_AT_ONCE);
-                work.unmet.start = behind;
-                drop(work);
-                mapped::meet(self.base, start, behind);
-                work = self.work();
-                continue;
-            }
-            if work.wanted <= work.done {
+            let Some(piece) = work.next(self.in_memory) else {
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            }
-            let (from, to) = (work.done, work.wanted);
+            };
             drop(work);
-            let result = self.allocate(from, to);
+            let begun = Instant::now();
+            let result = self.have(&piece);
+            let took = begun.elapsed();
             work = self.work();
-            match result {
-                Ok(()) => {
-                    work.done = to;
-                    // Those of `allocate`: all of them, or the kernel has none.
-                    if work.large == from {
-                        work.large = mapped::large_pages(from, to).end.max(from);
-                    }
-                }
-                Err(errno) => (work.wanted, work.failed) = (work.done, Some(errno)),
-            }
+            work.note(piece, result);
             self.changed.notify_all();
+            work = self.rest(work, took);
         }
+    }
+
+    fn have(&self, piece: &Piece) -> Result<(), Errno> {
+        match piece {
+            Piece::New(Range { start, end }) => self.allocate(*start, *end)?,
+            Piece::Met(Range { start, end }) => mapped::meet(self.base, *start, *end),
+            Piece::Large(Range { start, end }) => mapped::collapse(self.base, *start, *end),
+        }
+        Ok(())
+    }
+
+    /// Leaves the processor to others for as long as it was taken from them, unless the writer waits: the kernel is not
+    /// interrupted while it makes a page, and whoever was woken on this processor waits behind it.
+    fn rest<'a>(&self, mut work: MutexGuard<'a, Work>, took: Duration) -> MutexGuard<'a, Work> {
+        let until = Instant::now() + took;
+        while !work.end && work.waiting == 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(work, left);
+            work = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        work
     }
 
     fn allocate(&self, from: u64, to: u64) -> Result<(), Errno> {
@@ -160,8 +203,10 @@ impl Ground for OnFile {
                 return Err(errno.into());
             }
             work.wanted = work.wanted.max(to);
+            work.waiting += 1;
             self.shared.changed.notify_all();
             work = self.shared.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+            work.waiting -= 1;
         }
         kill::point();
         Ok(())

@@ -106,8 +106,7 @@ impl FileWriter {
         let whole = (fixed.first_chunk() + CLASSES.len() as u64) * CHUNK;
         let step = limits.step_bytes.next_multiple_of(CHUNK).max(CHUNK);
         let needed = (whole + buckets + heap.used_units() * UNIT).next_multiple_of(step);
-        // Half a step is always there ahead.
-        self.writer.space.allocated().saturating_sub(needed + step / 2)
+        self.writer.space.allocated().saturating_sub(needed + limits.ahead_bytes())
     }
 
     fn begin_to_move(&self) -> Result<Moving, CopyError> {

@@ -22,6 +22,13 @@ pub struct Limits {
     pub step_bytes: u64,
 }
 
+impl Limits {
+    /// What it has ahead of need, bytes.
+    pub(crate) const fn ahead_bytes(&self) -> u64 {
+        self.step_bytes * 2
+    }
+}
+
 /// How much a table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Usage {
@@ -361,11 +368,11 @@ impl Writer {
     }
 
     /// Has the next steps allocated by the time they are needed: as much as the batch took that is done, `bytes`,
-    /// and half a step at least.
+    /// and [`Limits::ahead_bytes`] at least.
     #[inline]
     pub(crate) fn grow_ahead(&self, bytes: u64) {
         let free = self.heap.free_chunks() * CHUNK;
-        let missing = bytes.max(self.limits.step_bytes / 2).saturating_sub(free);
+        let missing = bytes.max(self.limits.ahead_bytes()).saturating_sub(free);
         if missing > 0 {
             let after = self.end_of_step(self.heap.chunks() * CHUNK + missing);
             self.space.prepare(after.min(self.limits.bytes_max / CHUNK * CHUNK));
