@@ -284,15 +284,15 @@ where
                 None => {}
             }
             let sight = watcher.look(&self.watch);
-            if sight == Sight::Idle {
+            let Some(next_look) = sight.next_look() else {
                 news.await;
                 continue;
-            }
+            };
             let is_left = sight == Sight::Stuck && self.state().consumer.is_some();
             if is_left && let Err(error) = self.start_thread() {
                 tracing::warn!(%error, "a handler blocks its thread, and no other can be had: events wait");
             }
-            let _ = tokio::time::timeout(Watch::EVERY, news).await;
+            let _ = tokio::time::timeout(next_look, news).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Outcome;
 use super::guard::guarded_blocking;
@@ -114,20 +114,15 @@ where
                 state.result = Some(Ok(()));
                 return result;
             }
-            let wait = match watcher.look(&self.watch) {
-                Sight::Idle => Duration::MAX,
-                Sight::Busy => Watch::EVERY,
-                Sight::Stuck => {
-                    if state.consumer.is_some() {
-                        self.call_another(scope, &mut state);
-                    }
-                    Watch::EVERY
+            let sight = watcher.look(&self.watch);
+            if sight == Sight::Stuck && state.consumer.is_some() {
+                self.call_another(scope, &mut state);
+            }
+            state = match sight.next_look() {
+                None => self.news.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(wait) => {
+                    self.news.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
-            };
-            state = if wait == Duration::MAX {
-                self.news.wait(state).unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.news.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
             };
         }
     }

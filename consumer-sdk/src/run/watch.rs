@@ -25,16 +25,27 @@ pub(super) struct Watcher {
 pub(super) enum Sight {
     /// Nothing was called since the last look: the next call says so.
     Idle,
-    /// Calls come and go.
+    /// Calls come and go, and none is at work now.
+    Quick,
+    /// One is at work, and was not at the last look.
     Busy,
     /// One did not return since the last look, and others wait behind it.
     Stuck,
 }
 
-impl Watch {
-    /// How often to look, while something is called.
-    pub(super) const EVERY: Duration = Duration::from_millis(20);
+impl Sight {
+    /// How long until the next look, without end where the next call says so. A look is a wake, and handlers that
+    /// return at once are the rule: they are looked at seldom, and often only while one does not.
+    pub(super) const fn next_look(&self) -> Option<Duration> {
+        match self {
+            Self::Idle => None,
+            Self::Quick => Some(Duration::from_millis(100)),
+            Self::Busy | Self::Stuck => Some(Duration::from_millis(20)),
+        }
+    }
+}
 
+impl Watch {
     /// A handler is called. `true` when whoever looks has to be told.
     pub(super) fn begin(&self) -> (u64, bool) {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -60,7 +71,7 @@ impl Watcher {
             return if call == seen { Sight::Stuck } else { Sight::Busy };
         }
         if calls != called {
-            return Sight::Busy;
+            return Sight::Quick;
         }
         watch.rests.store(true, Ordering::SeqCst);
         // A call that began before it could see that is seen here, in the order of these four.
@@ -94,7 +105,7 @@ mod tests {
         for _ in 0..3 {
             let (call, _) = watch.begin();
             watch.end(call);
-            assert_eq!(watcher.look(&watch), Sight::Busy);
+            assert_eq!(watcher.look(&watch), Sight::Quick);
         }
         assert_eq!(watcher.look(&watch), Sight::Idle);
     }
