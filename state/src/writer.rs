@@ -128,9 +128,9 @@ impl Writer {
         self.table.expect(key.table().id(), at(key));
     }
 
-    /// The same for the value under it, some records behind [`Writer::expect`].
-    pub fn expect_value(&self, key: Key) {
-        self.table.expect_value(key.table().id(), at(key));
+    /// The same for the value under it, some records behind [`Writer::expect`]. Gives whether there seems to be one.
+    pub fn expect_value(&self, key: Key) -> bool {
+        self.table.expect_value(key.table().id(), at(key))
     }
 
     /// Puts the concatenation of `parts` under a key.

@@ -56,16 +56,20 @@ impl Writer {
         self.space.memory().expect_read(bucket as usize);
     }
 
-    /// The same for the value itself, some records behind [`Writer::expect`], whose line it reads.
+    /// The same for the value itself, some records behind [`Writer::expect`], whose line it reads. Gives whether there
+    /// seems to be one.
     #[inline]
-    pub fn expect_value(&self, table: TableId, key: Key) {
+    pub fn expect_value(&self, table: TableId, key: Key) -> bool {
         let hash = self.fixed.hash.of(table, key);
         let line = self.space.memory().load_words::<8>(self.index.of(hash) as usize);
+        let mut there = false;
         for slot in [1, 3, 5].into_iter().filter(|slot| line[*slot] == hash) {
+            there = true;
             for at in self.space.grain.place(line[slot + 1]).lines(LINES_AHEAD) {
                 self.space.memory().expect_read(at as usize);
             }
         }
+        there
     }
 
     /// Where a value's bytes lie, and how many they are.

@@ -20,6 +20,8 @@ pub struct Wants {
     pub values: [Option<Key>; 3],
     /// What is asked for and mostly not there.
     pub absent: Option<Key>,
+    /// What is read where the first of the values is not there.
+    pub instead: [Option<Key>; 2],
     /// A channel and a message of it, which is found by what is known about the channel: the first of the values.
     pub message: Option<(u64, u64)>,
     /// Whom it speaks of.
@@ -57,7 +59,8 @@ impl Wants {
         let people = Self { subjects: [member, user.map(Subject::User)], ..Self::default() };
         match kind {
             Kind::PRESENCE_UPDATE => {
-                Self { values: [of_user(PRESENCES), None, None], ..Self::default() }
+                let instead = [of_user(MEMBERS), facts];
+                Self { values: [of_user(PRESENCES), None, None], instead, ..Self::default() }
             }
             Kind::MESSAGE_CREATE => {
                 let received_us = record.header().received_us;

@@ -14,9 +14,10 @@ use crate::store::{Notes, OpenBatch, Store};
 const FAR: usize = 5;
 /// at which the values there are;
 const NEAR: usize = 3;
-/// at which a message is looked for in its channel's history, and its place is sent for;
+/// at which a message is looked for in its channel's history, and its place is sent for, or that of what is read
+/// instead of a value that is not there;
 const FOUND: usize = 2;
-/// at which the message is.
+/// at which these are.
 const CLOSE: usize = 1;
 
 /// A record that waits.
@@ -27,8 +28,10 @@ pub(super) struct Waiting<'a> {
     /// What its payload names.
     pub(super) names: Names<'a>,
     wants: Wants,
-    /// The message that it wants, once the channel's history was looked at.
-    message: Option<Key>,
+    /// Whether the first value that it wants seemed not to be there.
+    lacks: bool,
+    /// What it wants by what others say: the message, once the channel's history was looked at, or what is read instead.
+    then: [Option<Key>; 2],
 }
 
 /// The records that wait in a ring, as far as they are looked at before their turn.
@@ -79,13 +82,20 @@ impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
 
     fn send_for_values(&mut self, store: &OpenBatch<'_>) {
         if let Some(waiting) = self.at(NEAR) {
-            waiting.wants.values.into_iter().flatten().for_each(|key| store.expect_value(key));
+            let [first, second, third] = waiting.wants.values;
+            waiting.lacks = first.is_some_and(|key| !store.expect_value(key));
+            for key in [second, third].into_iter().flatten() {
+                store.expect_value(key);
+            }
         }
         if let Some(waiting) = self.at(FOUND) {
-            waiting.message = message(store, &waiting.wants);
-            waiting.message.into_iter().for_each(|key| store.expect(key));
+            waiting.then = match waiting.lacks {
+                true => waiting.wants.instead,
+                false => [message(store, &waiting.wants), None],
+            };
+            waiting.then.into_iter().flatten().for_each(|key| store.expect(key));
         }
-        if let Some(key) = self.at(CLOSE).and_then(|waiting| waiting.message) {
+        for key in self.at(CLOSE).into_iter().flat_map(|waiting| waiting.then).flatten() {
             store.expect_value(key);
         }
     }
@@ -106,7 +116,7 @@ impl<'a> Waiting<'a> {
             names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
             wants = Wants::of(record, &names, has_channels_whole);
         }
-        Self { entry, record, names, wants, message: None }
+        Self { entry, record, names, wants, lacks: false, then: [None; 2] }
     }
 }
 

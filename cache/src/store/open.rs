@@ -36,8 +36,8 @@ impl<'a> OpenBatch<'a> {
     }
 
     /// The same of the value under it, some records behind [`OpenBatch::expect`].
-    pub fn expect_value(&self, key: Key) {
-        self.writer.expect_value(key);
+    pub fn expect_value(&self, key: Key) -> bool {
+        self.writer.expect_value(key)
     }
 
     /// Gives up what was read.

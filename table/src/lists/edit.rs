@@ -2,7 +2,7 @@
 
 use super::format::{At, Chunk, Head};
 use super::{CHUNK_IDS, List};
-use crate::batch::Edit;
+use crate::batch::{Edit, Group};
 use crate::error::{CommitError, Damage, ReadError};
 use crate::key::Key;
 use crate::writer::Writer;
@@ -190,6 +190,23 @@ fn parts(ids: Vec<u64>, at_end: bool) -> Vec<Vec<u64>> {
     ids.chunks(size).map(<[u64]>::to_vec).collect()
 }
 
+/// Lists before its turn at which a list's values are sent for, and twice as many at which their places are.
+const AHEAD: usize = 4;
+
+/// Sends for what the lists of some groups further on will want: mostly their heads and first chunks.
+fn expect(writer: &Writer, groups: &[Group]) {
+    let keys = |group: &Group| {
+        let list = List::of_ids(group.table, group.owner);
+        [(list.head, Key::new(group.owner, 0)), (list.chunk, Key::new(group.owner, 0))]
+    };
+    for (table, key) in groups.get(AHEAD * 2).map(keys).into_iter().flatten() {
+        writer.expect(table, key);
+    }
+    for (table, key) in groups.get(AHEAD).map(keys).into_iter().flatten() {
+        writer.expect_value(table, key);
+    }
+}
+
 /// Writes what comes to and goes from the lists in the open batch.
 pub(crate) fn write(writer: &mut Writer) -> Result<(), CommitError> {
     let groups = writer.current.groups();
@@ -203,7 +220,8 @@ pub(crate) fn write(writer: &mut Writer) -> Result<(), CommitError> {
             continue;
         }
         let mut owners: Vec<Edit> = Vec::new();
-        for group in of_table {
+        for (place, group) in of_table.iter().enumerate() {
+            expect(writer, &of_table[place..]);
             let edits = writer.current.edits(*group);
             if edits.is_empty() {
                 continue;
