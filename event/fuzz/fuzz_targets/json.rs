@@ -1,9 +1,17 @@
-//! Any bytes as a JSON message; serde_json is the judge of what is JSON.
+//! Any bytes as a JSON message; serde_json is the judge of what is JSON. What a decoder has read before changes
+//! nothing.
 #![no_main]
 
+use std::cell::RefCell;
+
 use libfuzzer_sys::fuzz_target;
-use mixcord_event::Decoder;
+use mixcord_event::{DecodeError, Decoder, RecordMeta};
 use mixcord_event_fuzz::{LIMITS, frame, trip};
+
+thread_local! {
+    /// Has read all inputs before.
+    static WARM: RefCell<Decoder> = RefCell::new(Decoder::new(LIMITS));
+}
 
 fuzz_target!(|bytes: &[u8]| {
     let mut decoder = Decoder::new(LIMITS);
@@ -33,4 +41,14 @@ fuzz_target!(|bytes: &[u8]| {
         }
         _ => {}
     }
+    let cold = record(&mut Decoder::new(LIMITS), bytes);
+    WARM.with_borrow_mut(|warm| {
+        assert_eq!(record(warm, bytes), cold);
+        // And once more, with the keys it now expects.
+        assert_eq!(record(warm, bytes), cold);
+    });
 });
+
+fn record(decoder: &mut Decoder, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    Ok(decoder.json(bytes)?.record(&RecordMeta::default()).to_vec())
+}

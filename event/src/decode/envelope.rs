@@ -2,10 +2,9 @@
 
 use super::{
     DecodeErrorKind,
-    json::{Json, Members, skip_space},
     notes::{Notes, Stop},
 };
-use crate::{atom::Ids, kind::Kind, record::HEAD_MAX, value::Value};
+use crate::{kind::Kind, record::HEAD_MAX, value::Value};
 
 /// What stands beside `d`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -100,41 +99,4 @@ impl Envelope {
         }
         Ok(())
     }
-}
-
-/// The envelope in JSON. Gives what follows it, and where `d` ends in the buffer.
-pub(crate) fn json<'i>(
-    envelope: &mut Envelope,
-    json: &mut Json<'_>,
-    input: &'i [u8],
-) -> Result<(&'i [u8], usize), Stop> {
-    let members = match skip_space(input) {
-        [b'{', members @ ..] => members,
-        [] => return Err(json.pad.notes.refuse(DecodeErrorKind::Truncated, 0)),
-        _ => {
-            let kind = DecodeErrorKind::Envelope("no map");
-            return Err(json.pad.notes.refuse(kind, input.len()));
-        }
-    };
-    *envelope = Envelope::new();
-    let mut members = Members::new(members);
-    while let Some(key) = members.next(json)? {
-        let mut scratch = std::mem::take(&mut json.pad.notes.scratch);
-        let read = json.key_text(key, &mut scratch).map(|(key, rest)| (Field::new(key), rest));
-        json.pad.notes.scratch = scratch;
-        let (field, value) = read?;
-        let read = json.value(value, envelope.place(field), Ids::None, 1);
-        let done = read.and_then(|(rest, end)| {
-            envelope.take(field, json.pad.out, end, json.pad.notes, rest.len())?;
-            Ok(rest)
-        });
-        match done {
-            Ok(after) => members.rest = after,
-            Err(stop) => {
-                json.pad.notes.step(|| field.name().to_owned());
-                return Err(stop);
-            }
-        }
-    }
-    Ok((members.rest, envelope.end))
 }

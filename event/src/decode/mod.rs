@@ -8,20 +8,24 @@ mod etf;
 mod frame;
 mod inflate;
 mod json;
+mod links;
 mod notes;
 mod pad;
 mod partition;
+mod window;
 
 use envelope::Envelope;
 pub use error::{DecodeError, DecodeErrorKind};
-use etf::{End, Etf, Links, Place, terms};
+use etf::{Etf, terms};
 pub use frame::{Frame, RecordMeta};
 use inflate::Inflate;
 use json::Json;
+use links::{Encoding, Links, Place};
 pub use notes::Warning;
 use notes::{Fault, Notes, Stop};
 use pad::Pad;
 pub use partition::partition_key;
+use window::End;
 
 use crate::{
     atom::Ids,
@@ -72,7 +76,7 @@ pub struct Decoder {
     end: usize,
     notes: Notes,
     links: Box<Links>,
-    term_end: End,
+    input_end: End,
     inflate: Inflate,
 }
 
@@ -96,7 +100,7 @@ impl Decoder {
             end: 0,
             notes: Notes::new(limits),
             links: Links::new(),
-            term_end: End::new(),
+            input_end: End::new(),
             inflate: Inflate::default(),
         }
     }
@@ -116,9 +120,10 @@ impl Decoder {
     pub fn json(&mut self, payload: &[u8]) -> Result<Frame<'_>, DecodeError> {
         let mut envelope = Envelope::new();
         self.run_json(payload, |json, text| {
-            let (rest, end) = envelope::json(&mut envelope, json, text)?;
+            envelope = Envelope::new();
+            let rest = json.envelope(&mut envelope, text)?;
             json.end(rest)?;
-            Ok((0, end))
+            Ok(envelope.end)
         })?;
         self.frame(&envelope)
     }
@@ -135,9 +140,9 @@ impl Decoder {
     /// Reads any JSON value as a document of its own.
     pub fn document_from_json(&mut self, json: &[u8]) -> Result<Document, DecodeError> {
         self.run_json(json, |json, text| {
-            let (rest, end) = json.value(text, HEAD_MAX, Ids::None, 0)?;
+            let rest = json.value(text, Place::nowhere(Ids::None))?;
             json.end(rest)?;
-            Ok((0, end))
+            Ok(json.position)
         })?;
         Ok(Document::trusted(self.buffer[HEAD_MAX..self.end].to_vec()))
     }
@@ -165,9 +170,9 @@ impl Decoder {
             [first, ..] => return Err(error(DecodeErrorKind::Version(*first), 0)),
             [] => return Err(error(DecodeErrorKind::Truncated, 0)),
         };
-        self.term_end.copy(term);
-        let end = &self.term_end;
-        let links = &mut *self.links;
+        self.input_end.copy(term);
+        let end = &self.input_end;
+        let links = self.links.of(Encoding::Etf);
         let run = run(&mut self.buffer, &mut self.notes, term.len(), version, |pad| {
             let mut etf = Etf::new(pad, HEAD_MAX, links, end);
             let (rest, document_end) = read(&mut etf, term)?;
@@ -180,11 +185,14 @@ impl Decoder {
     fn run_json(
         &mut self,
         payload: &[u8],
-        mut read: impl for<'i> FnMut(&mut Json<'_>, &'i [u8]) -> Result<(usize, usize), Stop>,
+        mut read: impl for<'i> FnMut(&mut Json<'_, 'i>, &'i [u8]) -> Result<usize, Stop>,
     ) -> Result<(), DecodeError> {
         check_size(payload.len(), &self.notes.limits)?;
+        self.input_end.copy(payload);
+        let end = &self.input_end;
+        let links = self.links.of(Encoding::Json);
         let run = run(&mut self.buffer, &mut self.notes, payload.len(), 0, |pad| {
-            read(&mut Json { pad }, payload)
+            Ok((0, read(&mut Json::new(pad, HEAD_MAX, links, end), payload)?))
         });
         self.end = run?;
         Ok(())

@@ -30,6 +30,39 @@ pub(crate) fn shaped(tree: &Tree, dice: &mut Dice) -> String {
     out
 }
 
+/// Space that no short way passes over.
+pub(crate) const SPACE: u8 = b'\n';
+
+/// The text with space before each token. None stands within one, so it means the same, up to the first error.
+pub(crate) fn spaced(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.first() {
+        let len = match first {
+            b'"' => text_len(rest),
+            b'{' | b'}' | b'[' | b']' | b',' | b':' | b' ' => 1,
+            _ => rest.iter().position(|byte| b"{}[],: \"".contains(byte)).unwrap_or(rest.len()),
+        };
+        out.push(SPACE);
+        out.extend_from_slice(&rest[..len]);
+        rest = &rest[len..];
+    }
+    out
+}
+
+/// From quote to quote.
+fn text_len(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
 fn value(tree: &Tree, dice: &mut Dice, out: &mut String) {
     space(dice, out);
     match tree {

@@ -2,13 +2,15 @@
 
 use super::{
     Etf, Kind as Fault, Place, Rest, Stop,
-    input::{WINDOW, Window, word},
     keys::KeyTerm,
     terms::{ATOM, INTEGER, MAP, SMALL_INTEGER, long, short},
 };
 use crate::{
     atom::Ids,
-    decode::envelope::{Envelope, Field},
+    decode::{
+        envelope::{Envelope, Field},
+        window::{WINDOW, Window, word},
+    },
     kind::Kind,
     record::HEAD_MAX,
 };

@@ -1,38 +1,13 @@
-//! The unread input. Wherever it begins there is a window of fixed length to read from without further
-//! checks: the last bytes of a term are read from a copy that has zeros behind it.
+//! The unread input. Wherever it begins there is a window to read from: near the end of a term it goes on
+//! in the copy that has zeros behind it.
 
 use super::{Etf, Kind, Stop};
+use crate::decode::window::{KEY_MAX, WINDOW};
 
-/// Bytes of a window: a key, and the value behind it as far as the short way looks. A power of two, so
-/// that what is read is cut to it by a mask.
-pub(super) const WINDOW: usize = 128;
-/// The longest key, with its header, behind which a value still lies in the window.
-pub(super) const KEY_MAX: usize = 63;
 /// What the short way sees of a value.
 pub(super) const VALUE: usize = 40;
 
-const _: () = assert!(KEY_MAX + VALUE < WINDOW && WINDOW.is_power_of_two());
-
-pub(super) type Window = [u8; WINDOW];
-
-/// Room for the last bytes of a term, with zeros behind it.
-#[derive(Debug)]
-pub(crate) struct End([u8; 2 * WINDOW]);
-
-impl End {
-    pub(crate) const fn new() -> Self {
-        Self([0; 2 * WINDOW])
-    }
-
-    #[inline]
-    pub(crate) fn copy(&mut self, term: &[u8]) {
-        let (last, _) = self.0.split_at_mut(WINDOW);
-        match term.last_chunk::<WINDOW>() {
-            Some(chunk) => last.copy_from_slice(chunk),
-            None => last[WINDOW - term.len()..].copy_from_slice(term),
-        }
-    }
-}
+const _: () = assert!(KEY_MAX + VALUE < WINDOW);
 
 impl<'i> Etf<'_, 'i> {
     /// Goes on in the copy of the end where less than a window is left. An error if the copy's
@@ -44,7 +19,7 @@ impl<'i> Etf<'_, 'i> {
             return Err(self.refuse(Kind::Truncated, &[]));
         }
         self.zeros = WINDOW;
-        Ok(&self.end.0[WINDOW - rest.len()..])
+        Ok(self.end.from(rest.len()))
     }
 
     /// How much of the term is left; `rest` may have zeros behind it.
@@ -97,12 +72,4 @@ impl<'i> Etf<'_, 'i> {
     pub(crate) fn refuse(&mut self, kind: Kind, rest: &[u8]) -> Stop {
         self.pad.notes.refuse(kind, self.left(rest))
     }
-}
-
-/// Eight bytes of a window, the first one lowest.
-#[inline(always)]
-pub(super) fn word<const N: usize>(window: &[u8; N], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&window[at..at + 8]);
-    u64::from_le_bytes(bytes)
 }

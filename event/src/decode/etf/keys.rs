@@ -2,8 +2,6 @@
 
 use super::{
     Etf, Kind, Rest, Stop,
-    input::{KEY_MAX, Window, word},
-    links::{Link, Links, Place, Spelling},
     terms::{
         ATOM, ATOM_UTF8, BINARY, Big, INTEGER, LARGE_BIG, SMALL_ATOM, SMALL_ATOM_UTF8, SMALL_BIG,
         SMALL_INTEGER, latin1_text, long, short,
@@ -11,7 +9,11 @@ use super::{
 };
 use crate::{
     atom::{Atom, Ids},
-    decode::pad::Keys,
+    decode::{
+        links::{Link, Links, Place, Spelling},
+        pad::Keys,
+        window::{KEY_MAX, Window, word},
+    },
     ser::Decimal,
 };
 
@@ -43,7 +45,7 @@ pub(super) fn listed(
         return None;
     }
     let number = Atom::lookup_in(name, len)?.index;
-    if let Some(key) = Spelling::with_tag(head as u8, number) {
+    if let Some(key) = Spelling::with_first(head as u8, number) {
         links.learn(link, key);
     }
     Some((Spelling::of(number), header + len))

@@ -7,23 +7,21 @@
 mod envelope;
 mod input;
 mod keys;
-mod links;
 mod plain;
 mod rare;
 pub(super) mod terms;
 
-pub(crate) use input::End;
-use input::{KEY_MAX, VALUE, WINDOW, Window, word};
+use input::VALUE;
 use keys::listed;
-use links::Link;
-pub(crate) use links::{Links, Place};
 use plain::plain;
 use terms::{BINARY, INTEGER, LIST, MAP, NIL, SMALL_INTEGER, long};
 
 use super::{
     DecodeErrorKind as Kind,
+    links::{Link, Links, Place},
     notes::Stop,
     pad::{Keys, Pad},
+    window::{End, KEY_MAX, WINDOW, Window, word},
 };
 use crate::format;
 

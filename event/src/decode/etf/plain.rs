@@ -2,12 +2,15 @@
 //! before. All else is left to the long way, which knows every term.
 
 use super::{
-    input::{VALUE, word},
+    input::VALUE,
     terms::{ATOM, BINARY, INTEGER, NIL, SMALL_ATOM_UTF8, SMALL_BIG, SMALL_INTEGER, long},
 };
 use crate::{
     atom::Ids,
-    decode::pad::{HIGH_BITS, ROOM},
+    decode::{
+        pad::{HIGH_BITS, ROOM},
+        window::{part, word},
+    },
     format,
 };
 
@@ -166,10 +169,3 @@ const FALSE_ATOM: u64 = u64::from_le_bytes([ATOM, 0, 5, b'f', b'a', b'l', b's', 
 const NIL_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 3, b'n', b'i', b'l', 0, 0, 0]);
 const TRUE_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 4, b't', b'r', b'u', b'e', 0, 0]);
 const FALSE_SMALL: u64 = u64::from_le_bytes([SMALL_ATOM_UTF8, 5, b'f', b'a', b'l', b's', b'e', 0]);
-
-#[inline(always)]
-fn part<const N: usize>(value: &[u8; VALUE], at: usize) -> [u8; N] {
-    let mut part = [0; N];
-    part.copy_from_slice(&value[at..at + N]);
-    part
-}

@@ -7,19 +7,19 @@ pub(super) const BIT_BINARY: u8 = 77;
 pub(super) const SMALL_INTEGER: u8 = 97;
 pub(super) const INTEGER: u8 = 98;
 pub(super) const FLOAT: u8 = 99;
-pub(super) const ATOM: u8 = 100;
+pub(crate) const ATOM: u8 = 100;
 pub(super) const SMALL_TUPLE: u8 = 104;
 pub(super) const LARGE_TUPLE: u8 = 105;
 pub(super) const NIL: u8 = 106;
 pub(super) const STRING: u8 = 107;
 pub(super) const LIST: u8 = 108;
-pub(super) const BINARY: u8 = 109;
+pub(crate) const BINARY: u8 = 109;
 pub(super) const SMALL_BIG: u8 = 110;
 pub(super) const LARGE_BIG: u8 = 111;
 pub(super) const SMALL_ATOM: u8 = 115;
 pub(super) const MAP: u8 = 116;
-pub(super) const ATOM_UTF8: u8 = 118;
-pub(super) const SMALL_ATOM_UTF8: u8 = 119;
+pub(crate) const ATOM_UTF8: u8 = 118;
+pub(crate) const SMALL_ATOM_UTF8: u8 = 119;
 
 #[derive(Debug)]
 pub(super) enum Big {

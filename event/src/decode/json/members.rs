@@ -1,24 +1,26 @@
-//! What stands between values: commas, the ends of maps, space.
+//! What stands between members in any form: commas, the ends of maps, space.
 
 use super::{Json, Stop};
 
 /// The commas and the end of a map, around its members.
 #[derive(Debug)]
-pub(crate) struct Members<'i> {
+pub(super) struct Members<'i> {
     /// What follows the last member.
-    pub(crate) rest: &'i [u8],
-    len: usize,
+    pub(super) rest: &'i [u8],
+    pub(super) len: usize,
 }
 
 impl<'i> Members<'i> {
-    /// The members of the map whose opening brace is behind.
-    pub(crate) const fn new(rest: &'i [u8]) -> Self {
-        Self { rest, len: 0 }
+    /// The members behind the `len` that `rest` follows; its first byte is the opening brace if there
+    /// were none.
+    #[inline]
+    pub(super) fn after(rest: &'i [u8], len: usize) -> Self {
+        Self { rest: if len == 0 { &rest[1..] } else { rest }, len }
     }
 
     /// Where the next key begins; `None` when the map has ended.
     #[inline]
-    pub(crate) fn next(&mut self, json: &mut Json<'_>) -> Result<Option<&'i [u8]>, Stop> {
+    pub(super) fn next(&mut self, json: &mut Json<'_, 'i>) -> Result<Option<&'i [u8]>, Stop> {
         let rest = skip_space(self.rest);
         let key = match rest.split_first() {
             Some((b'}', after)) => {
@@ -36,7 +38,7 @@ impl<'i> Members<'i> {
 }
 
 #[inline]
-pub(crate) fn skip_space(input: &[u8]) -> &[u8] {
+pub(super) fn skip_space(input: &[u8]) -> &[u8] {
     match input.first() {
         Some(byte) if *byte > b' ' => input,
         _ => skip_more_space(input),

@@ -3,75 +3,98 @@
 //! A parser of our own, for what serde_json's cannot do: text that is not UTF-8, or escapes half of
 //! a surrogate pair, becomes U+FFFD instead of an error (P6), errors know their path, and nothing is
 //! copied or checked twice. Tests hold it against serde_json.
+//!
+//! As in ETF, keys and short scalars without space between them are read from a window of fixed length
+//! and written into a room checked once; all else goes the longer way, which knows all of JSON.
 
+mod envelope;
+mod keys;
+mod map;
 mod members;
 mod number;
+mod plain;
+mod scan;
 mod text;
 
-pub(crate) use members::{Members, skip_space};
-use text::plain_end;
+use members::skip_space;
+use plain::{VALUE, plain};
+use scan::plain_end;
 
 use super::{
     DecodeErrorKind as Kind,
+    links::{Links, Place},
     notes::Stop,
-    pad::{Keys, Pad},
+    pad::Pad,
+    window::{End, Window},
 };
-use crate::{atom::Ids, format};
+use crate::format;
 
 /// Reads values and writes what they mean.
+///
+/// The unread input goes from hand to hand, so that it stays in registers.
 #[derive(Debug)]
-pub(crate) struct Json<'o> {
+pub(crate) struct Json<'o, 'i> {
     pub(crate) pad: Pad<'o>,
+    /// Behind what was written.
+    pub(crate) position: usize,
+    links: &'o mut Links,
+    end: &'i End,
+    /// How many elements a container may have.
+    elements_max: usize,
+    /// How many more containers may be opened inside each other.
+    depth_left: usize,
 }
 
-/// The unread input, and the position behind what was written.
-type Progress<'i> = Result<(&'i [u8], usize), Stop>;
+/// What follows what was read.
+type Rest<'i> = Result<&'i [u8], Stop>;
 
-/// What a key says about its value, where that begins, and the position behind the key.
-type Member<'i> = (Ids, &'i [u8], usize);
-
-/// A key outside the table.
-enum Key<'i> {
-    /// It was written.
-    Member(Member<'i>),
-    /// The member was left out; this follows it.
-    Skipped(&'i [u8]),
-}
-
-impl Json<'_> {
-    /// One value, whose key says about ids what `ids` says, inside `depth` containers.
-    #[inline]
-    pub(crate) fn value<'i>(
-        &mut self,
-        input: &'i [u8],
+impl<'o, 'i> Json<'o, 'i> {
+    /// A reader of the input that `end` belongs to, which writes from `position` on.
+    pub(crate) const fn new(
+        pad: Pad<'o>,
         position: usize,
-        ids: Ids,
-        depth: usize,
-    ) -> Progress<'i> {
+        links: &'o mut Links,
+        end: &'i End,
+    ) -> Self {
+        let (elements_max, depth_left) = (pad.notes.limits.elements, pad.notes.limits.depth);
+        Self { pad, position, links, end, elements_max, depth_left }
+    }
+
+    /// One value.
+    #[inline(never)]
+    pub(crate) fn value(&mut self, input: &'i [u8], place: Place) -> Rest<'i> {
         let input = skip_space(input);
         match input.first() {
             Some(b'"') => {
                 let text = &input[1..];
                 let end = plain_end(text);
                 if text.get(end) == Some(&b'"') {
-                    let position = self.pad.text(position, text, end, ids)?;
-                    return Ok((&text[end + 1..], position));
+                    self.position = self.pad.text(self.position, text, end, place.ids)?;
+                    return Ok(&text[end + 1..]);
                 }
-                self.escaped(text, position, ids)
+                self.escaped(text, place.ids)
             }
-            Some(b'-' | b'0'..=b'9') => self.number(input, position, ids),
-            Some(b'n') if input.starts_with(b"null") => {
-                Ok((&input[4..], self.pad.tag(position, format::NULL)?))
-            }
-            Some(b't') if input.starts_with(b"true") => {
-                Ok((&input[4..], self.pad.bool(position, true)?))
-            }
-            Some(b'f') if input.starts_with(b"false") => {
-                Ok((&input[5..], self.pad.bool(position, false)?))
-            }
-            Some(b'{') => self.map(&input[1..], position, ids, depth),
-            Some(b'[') => self.list(&input[1..], position, ids, depth),
+            Some(b'-' | b'0'..=b'9') => self.number(input, place.ids),
+            Some(b'n') if input.starts_with(b"null") => self.constant(&input[4..], format::NULL),
+            Some(b't') if input.starts_with(b"true") => self.constant(&input[4..], format::TRUE),
+            Some(b'f') if input.starts_with(b"false") => self.constant(&input[5..], format::FALSE),
+            Some(b'{') => self.map(input, place),
+            Some(b'[') => self.list(input, place),
             _ => Err(self.syntax("expected a value", input)),
+        }
+    }
+
+    /// One value behind space. The short way first.
+    #[inline(never)]
+    fn spaced_value(&mut self, input: &'i [u8], place: Place) -> Rest<'i> {
+        let input = skip_space(input);
+        let value = value_in(window(input, self.end), 0);
+        match self.pad.room(self.position).and_then(|room| plain::<0>(room, value, place.ids)) {
+            Some((read, used)) => {
+                self.position += used;
+                Ok(behind(input, read))
+            }
+            None => self.value(input, place),
         }
     }
 
@@ -84,158 +107,82 @@ impl Json<'_> {
         Err(self.pad.notes.refuse(Kind::Trailing(rest.len()), rest.len()))
     }
 
-    #[inline(never)]
-    fn map<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        ids: Ids,
-        depth: usize,
-    ) -> Progress<'i> {
-        self.deeper(input, depth)?;
-        let (open, mut position) = self.pad.open(position, input.len());
-        let mut keys = Keys::new();
-        let map = ids;
-        let mut members = Members::new(input);
-        while let Some(input) = members.next(self)? {
-            let (ids, rest, key_end) = match self.listed_key(input, position, &mut keys, map) {
-                Some(found) => found,
-                None => match self.other_key(input, position, &mut keys, map, depth)? {
-                    Key::Member(found) => found,
-                    Key::Skipped(skipped) => {
-                        members.rest = skipped;
-                        continue;
-                    }
-                },
-            };
-            (members.rest, position) =
-                self.value(rest, key_end, ids, depth + 1).inspect_err(|_| self.note_key(input))?;
-        }
-        Ok((members.rest, self.pad.close_map(open, &keys, position)?))
-    }
-
-    /// Writes a key of the table that stands there without escapes, and passes its colon.
     #[inline]
-    fn listed_key<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        keys: &mut Keys,
-        map: Ids,
-    ) -> Option<Member<'i>> {
-        let text = input.strip_prefix(b"\"")?;
-        let end = plain_end(text);
-        if text.get(end) != Some(&b'"') {
-            return None;
-        }
-        let rest = skip_space(&text[end + 1..]).strip_prefix(b":")?;
-        let (ids, position) = self.pad.listed_key(keys, map, position, text, end)?;
-        Some((ids, rest, position))
+    fn constant(&mut self, rest: &'i [u8], tag: u8) -> Rest<'i> {
+        self.position = self.pad.tag(self.position, tag)?;
+        Ok(rest)
     }
 
-    /// Writes any other key.
-    #[cold]
-    #[inline(never)]
-    fn other_key<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        keys: &mut Keys,
-        map: Ids,
-        depth: usize,
-    ) -> Result<Key<'i>, Stop> {
-        let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
-        let done = self.key_text(input, &mut scratch).and_then(|(key, rest)| {
-            if key == b"__struct__" {
-                let (rest, _) = self.value(rest, position, Ids::None, depth + 1)?;
-                return Ok(Key::Skipped(rest));
-            }
-            let (ids, position) = self.pad.key(keys, map, position, key, input.len())?;
-            Ok(Key::Member((ids, rest, position)))
-        });
-        self.pad.notes.scratch = scratch;
-        done
-    }
-
-    /// A key and what follows its colon.
-    pub(crate) fn key_text<'s, 'i: 's>(
-        &mut self,
-        input: &'i [u8],
-        scratch: &'s mut Vec<u8>,
-    ) -> Result<(&'s [u8], &'i [u8]), Stop> {
-        let Some(text) = input.strip_prefix(b"\"") else {
-            return Err(self.syntax("expected a key", input));
-        };
-        let end = plain_end(text);
-        let (key, rest) = if text.get(end) == Some(&b'"') {
-            (&text[..end], &text[end + 1..])
-        } else {
-            let rest = self.unescape(text, scratch)?;
-            (&scratch[..], rest)
-        };
-        match skip_space(rest).strip_prefix(b":") {
-            Some(rest) => Ok((key, rest)),
-            None => Err(self.syntax("expected a colon", skip_space(rest))),
+    /// The value that begins with the byte `first`, when it goes not the short way.
+    #[inline(always)]
+    fn long_value(&mut self, input: &'i [u8], first: u8, place: Place) -> Rest<'i> {
+        match first {
+            b'{' if !input.is_empty() => self.map(input, place),
+            b'[' if !input.is_empty() => self.list(input, place),
+            b' ' => self.spaced_value(input, place),
+            _ => self.value(input, place),
         }
     }
 
-    /// Adds the key that begins `input` to an error's path.
-    #[cold]
+    /// A list, from its bracket on.
     #[inline(never)]
-    fn note_key(&mut self, input: &[u8]) {
-        let fault = self.pad.notes.fault.take();
-        let mut scratch = Vec::new();
-        let key = self.key_text(input, &mut scratch).map(|(key, _)| key).unwrap_or_default();
-        self.pad.notes.fault = fault;
-        self.pad.notes.step(|| String::from_utf8_lossy(key).into_owned());
-    }
-
-    #[inline(never)]
-    fn list<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        ids: Ids,
-        depth: usize,
-    ) -> Progress<'i> {
-        self.deeper(input, depth)?;
-        let ids = ids.in_list();
-        let (open, mut position) = self.pad.open(position, input.len());
+    fn list(&mut self, input: &'i [u8], place: Place) -> Rest<'i> {
+        let input = &input[1..];
+        self.enter(input)?;
+        let place = Place { ids: place.ids.in_list(), ..place };
+        let (open, mut position) = self.pad.open(self.position, input.len());
         let mut rest = skip_space(input);
         if let Some(rest) = rest.strip_prefix(b"]") {
-            return Ok((rest, self.pad.close_list(open, position)?));
+            self.depth_left += 1;
+            self.position = self.pad.close_list(open, position)?;
+            return Ok(rest);
         }
         let mut len = 0;
         loop {
-            (rest, position) = self
-                .value(rest, position, ids, depth + 1)
-                .inspect_err(|_| self.pad.notes.step(|| format!("[{len}]")))?;
-            len += 1;
-            rest = skip_space(rest);
-            match rest.split_first() {
-                Some((b',', after)) => rest = after,
-                Some((b']', after)) => {
-                    return Ok((after, self.pad.close_list(open, position)?));
+            let window = window(rest, self.end);
+            let value = value_in(window, 0);
+            match self.pad.room(position).and_then(|room| plain::<0>(room, value, place.ids)) {
+                Some((read, used)) => {
+                    rest = behind(rest, read);
+                    position += used;
                 }
-                _ => return Err(self.syntax("expected a comma or the list's end", rest)),
+                None => {
+                    self.position = position;
+                    rest = self
+                        .long_value(rest, value[0], place)
+                        .map_err(|stop| self.note_index(len, stop))?;
+                    position = self.position;
+                }
             }
+            len += 1;
+            rest = match skip_space(rest) {
+                [b',', after @ ..] => after,
+                [b']', after @ ..] => {
+                    self.depth_left += 1;
+                    self.position = self.pad.close_list(open, position)?;
+                    return Ok(after);
+                }
+                rest => return Err(self.syntax("expected a comma or the list's end", rest)),
+            };
             self.count(rest, len)?;
         }
     }
 
-    #[inline]
-    fn deeper(&mut self, input: &[u8], depth: usize) -> Result<(), Stop> {
-        let limit = self.pad.notes.limits.depth;
-        if depth >= limit {
+    /// Checks that one more container may be opened.
+    #[inline(always)]
+    fn enter(&mut self, input: &[u8]) -> Result<(), Stop> {
+        if self.depth_left == 0 {
+            let limit = self.pad.notes.limits.depth;
             return Err(self.pad.notes.refuse(Kind::Depth(limit), input.len()));
         }
+        self.depth_left -= 1;
         Ok(())
     }
 
     /// Checks that another element may follow the `len` there are.
     #[inline]
     fn count(&mut self, input: &[u8], len: usize) -> Result<(), Stop> {
-        let limit = self.pad.notes.limits.elements;
+        let limit = self.elements_max;
         if len >= limit {
             return Err(self.pad.notes.refuse(Kind::TooMany { len: len + 1, limit }, input.len()));
         }
@@ -249,5 +196,55 @@ impl Json<'_> {
         let cut = [&b"null"[..], b"true", b"false"].iter().any(|word| word.starts_with(rest));
         let kind = if cut { Kind::Truncated } else { Kind::Json(expected) };
         self.pad.notes.refuse(kind, rest.len())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn note_index(&mut self, index: usize, stop: Stop) -> Stop {
+        self.pad.notes.step(|| format!("[{index}]"));
+        stop
+    }
+}
+
+/// What the unread input begins with; zeros behind its end, which are in no JSON.
+#[inline(always)]
+fn window<'i>(rest: &'i [u8], end: &'i End) -> &'i Window {
+    match rest.first_chunk() {
+        Some(window) => window,
+        None => window_at_the_end(rest, end),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn window_at_the_end<'i>(rest: &[u8], end: &'i End) -> &'i Window {
+    match end.from(rest.len()).first_chunk() {
+        Some(window) => window,
+        None => unreachable!("behind the last bytes there are zeros for a window"),
+    }
+}
+
+/// What follows the `len` bytes that were read in a window. They are never more than there are: nothing is
+/// taken that does not end before the zeros.
+#[inline(always)]
+fn behind(rest: &[u8], len: usize) -> &[u8] {
+    match rest.get(len..) {
+        Some(rest) => rest,
+        None => nothing(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+const fn nothing<'i>() -> &'i [u8] {
+    &[]
+}
+
+/// What the short way sees of the value that so many bytes stand before.
+#[inline(always)]
+fn value_in(window: &Window, before: usize) -> &[u8; VALUE] {
+    match window[before % VALUE..].first_chunk() {
+        Some(value) => value,
+        None => unreachable!("a window holds the longest key and a value"),
     }
 }

@@ -1,16 +1,11 @@
 //! Numbers: integers where they are some, whatever their spelling.
 
-use super::{Json, Kind, Progress};
+use super::{Json, Kind, Rest};
 use crate::atom::Ids;
 
-impl Json<'_> {
+impl<'i> Json<'_, 'i> {
     #[inline]
-    pub(super) fn number<'i>(
-        &mut self,
-        input: &'i [u8],
-        position: usize,
-        ids: Ids,
-    ) -> Progress<'i> {
+    pub(super) fn number(&mut self, input: &'i [u8], ids: Ids) -> Rest<'i> {
         let (negative, digits) = match input {
             [b'-', digits @ ..] => (true, digits),
             digits => (false, digits),
@@ -22,19 +17,21 @@ impl Json<'_> {
         if plain && (1..=19).contains(&len) && (digits[0] != b'0' || len == 1) {
             let value = digits[..len].iter().fold(0, |v, d| v * 10 + u64::from(d - b'0'));
             if !negative {
-                return Ok((rest, self.pad.uint(position, value, ids)?));
+                self.position = self.pad.uint(self.position, value, ids)?;
+                return Ok(rest);
             }
             if let Some(value) = 0_i64.checked_sub_unsigned(value) {
-                return Ok((rest, self.pad.int(position, value, ids)?));
+                self.position = self.pad.int(self.position, value, ids)?;
+                return Ok(rest);
             }
         }
-        self.long_number(input, position, ids)
+        self.long_number(input, ids)
     }
 
     /// Any number.
     #[cold]
     #[inline(never)]
-    fn long_number<'i>(&mut self, input: &'i [u8], position: usize, ids: Ids) -> Progress<'i> {
+    fn long_number(&mut self, input: &'i [u8], ids: Ids) -> Rest<'i> {
         let len = match number_len(input) {
             Ok(len) => len,
             Err(NoNumber::Cut) => return Err(self.pad.notes.refuse(Kind::Truncated, 0)),
@@ -42,7 +39,8 @@ impl Json<'_> {
         };
         let (text, rest) = input.split_at(len);
         let text = std::str::from_utf8(text).unwrap_or_default();
-        let position = if let Ok(value) = text.parse::<u64>() {
+        let position = self.position;
+        self.position = if let Ok(value) = text.parse::<u64>() {
             self.pad.uint(position, value, ids)?
         } else if let Ok(value) = text.parse::<i64>() {
             self.pad.int(position, value, ids)?
@@ -52,7 +50,7 @@ impl Json<'_> {
                 _ => return Err(self.pad.notes.refuse(Kind::NotFinite, input.len())),
             }
         };
-        Ok((rest, position))
+        Ok(rest)
     }
 }
 

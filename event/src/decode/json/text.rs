@@ -1,32 +1,24 @@
-//! Text between quotes: its end, its escapes.
+//! Text with escapes.
 
-use super::{Json, Kind, Progress, Stop};
+use super::{Json, Kind, Rest, Stop, scan::plain_end};
 use crate::atom::Ids;
 
-impl Json<'_> {
+impl<'i> Json<'_, 'i> {
     /// Text from behind its quote, with escapes.
     #[cold]
     #[inline(never)]
-    pub(super) fn escaped<'i>(
-        &mut self,
-        text: &'i [u8],
-        position: usize,
-        ids: Ids,
-    ) -> Progress<'i> {
+    pub(super) fn escaped(&mut self, text: &'i [u8], ids: Ids) -> Rest<'i> {
         let mut scratch = std::mem::take(&mut self.pad.notes.scratch);
-        let done = self
-            .unescape(text, &mut scratch)
-            .and_then(|rest| Ok((rest, self.pad.text(position, &scratch, scratch.len(), ids)?)));
+        let done = self.unescape(text, &mut scratch).and_then(|rest| {
+            self.position = self.pad.text(self.position, &scratch, scratch.len(), ids)?;
+            Ok(rest)
+        });
         self.pad.notes.scratch = scratch;
         done
     }
 
     /// Puts text from behind its quote into `out`, without its escapes. Gives what follows it.
-    pub(super) fn unescape<'i>(
-        &mut self,
-        text: &'i [u8],
-        out: &mut Vec<u8>,
-    ) -> Result<&'i [u8], Stop> {
+    pub(super) fn unescape(&mut self, text: &'i [u8], out: &mut Vec<u8>) -> Result<&'i [u8], Stop> {
         out.clear();
         let mut rest = text;
         loop {
@@ -74,31 +66,6 @@ impl Json<'_> {
             }
         }
     }
-}
-
-/// How many bytes of text come before the first quote, backslash or control character.
-#[inline]
-pub(super) fn plain_end(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    let mut rest = text;
-    while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // A zero byte borrows and so shows its high bit; the lowest one found is exact.
-        let found = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(ONES * 0x20) & !word);
-        let found = found & (ONES * 0x80);
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-        rest = tail;
-    }
-    let stop = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1F);
-    at + rest.iter().position(stop).unwrap_or(rest.len())
 }
 
 /// The code unit that four hexadecimal digits are.

@@ -11,7 +11,7 @@ mod text;
 
 use std::borrow::Cow;
 
-pub(crate) use text::HIGH_BITS;
+pub(crate) use text::{HIGH_BITS, digits_value};
 
 use super::{
     DecodeErrorKind,
@@ -125,7 +125,7 @@ impl Pad<'_> {
     /// Room for a key and a short value, if there is so much left.
     #[inline(always)]
     pub(crate) fn room(&mut self, position: usize) -> Option<&mut [u8; ROOM]> {
-        self.out.get_mut(position..)?.first_chunk_mut()
+        self.out.get_mut(position..position + ROOM)?.first_chunk_mut()
     }
 
     /// Begins a container that at most `input_left` bytes fill. Its content goes to the position.

@@ -141,14 +141,21 @@ pub(crate) fn parse_id(text: &[u8]) -> Option<u64> {
 /// The number that eight digits are.
 #[inline(always)]
 fn eight_digits(text: [u8; 8]) -> Option<u64> {
-    let digits = u64::from_le_bytes(text).wrapping_sub(0x3030_3030_3030_3030);
-    // A byte below '0' borrows and shows its high bit; one above '9' passes 0x7F when 0x76 is added.
+    let digits = u64::from_le_bytes(text) ^ 0x3030_3030_3030_3030;
+    // Digits are below 10 now; what is not passes 0x7F by itself or when 0x76 is added.
     if (digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00FF_00FF_00FF_00FF;
-    let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_FFFF_0000_FFFF;
-    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xFFFF_FFFF)
+    Some(digits_value(digits))
+}
+
+/// The number that eight digits are, a byte each, the first one lowest.
+#[inline(always)]
+pub(crate) fn digits_value(digits: u64) -> u64 {
+    // Neighbours become one number: pairs, fours, all eight.
+    let pairs = digits.wrapping_mul(10 << 8 | 1) >> 8 & 0x00FF_00FF_00FF_00FF;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_FFFF_0000_FFFF;
+    fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
 /// The high bit of each of the first so many bytes.

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use super::{
-    input::{Window, word},
-    terms::{ATOM, BINARY, SMALL_ATOM_UTF8},
+    etf::terms::{ATOM, BINARY, SMALL_ATOM_UTF8},
+    window::word,
 };
 use crate::atom::{ATOMS, Atom, Ids};
 
@@ -36,7 +36,7 @@ impl Place {
     }
 }
 
-/// A documented key as it stands in a term, and what the table says of it.
+/// A documented key as it stands in a payload, and what the table says of it.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Spelling {
@@ -60,11 +60,11 @@ pub(crate) struct Spelling {
 }
 
 impl Spelling {
-    /// The spelling with this tag of the key with this number, which is one of the table's; `None` for
-    /// tags that are not guessed, and for spellings too long to be.
+    /// The spelling that begins with this byte of the key with this number, which is one of the table's;
+    /// `None` for forms that are not guessed, and for spellings too long to be.
     #[inline(always)]
-    pub(super) fn with_tag(tag: u8, number: u16) -> Option<&'static Self> {
-        let form = FORMS.iter().position(|form| *form == tag)?;
+    pub(super) fn with_first(first: u8, number: u16) -> Option<&'static Self> {
+        let form = FORMS.iter().position(|form| *form == first)?;
         let spelling = &SPELLINGS[form][usize::from(number) % SPELLINGS_LEN];
         (usize::from(spelling.len) <= SPELLING_MAX).then_some(spelling)
     }
@@ -75,9 +75,10 @@ impl Spelling {
         &SPELLINGS[0][usize::from(number) % SPELLINGS_LEN]
     }
 
-    /// Whether the window begins with it. It must not be longer than [`SPELLING_MAX`].
+    /// Whether the window begins with it, which is of the window's encoding. It must not be longer than
+    /// [`SPELLING_MAX`].
     #[inline(always)]
-    pub(super) fn begins(&self, window: &Window) -> bool {
+    pub(super) fn begins<const N: usize>(&self, window: &[u8; N]) -> bool {
         let tail = usize::from(self.tail % 32);
         let ends = word(window, 0) ^ self.first | word(window, tail) ^ self.last;
         if self.len <= 16 {
@@ -87,22 +88,29 @@ impl Spelling {
         ends | word(window, 8) ^ self.second | word(window, before) ^ self.third == 0
     }
 
-    const fn new(tag: u8, name: &str, ids: Ids, number: u16) -> Self {
+    const fn new(first: u8, name: &str, ids: Ids, number: u16) -> Self {
         let name = name.as_bytes();
         let mut bytes = [0; 64];
-        // The length behind the tag, of which no name needs more than the last byte.
-        let header = match tag {
+        let header = match first {
+            QUOTE => 1,
             SMALL_ATOM_UTF8 => 2,
             BINARY => 5,
             _ => 3,
         };
-        (bytes[0], bytes[header - 1]) = (tag, name.len() as u8);
+        let mut len = header + name.len();
+        if first == QUOTE {
+            (bytes[len], bytes[len + 1]) = (QUOTE, b':');
+            len += 2;
+        } else {
+            // The length behind the tag, of which no name needs more than the last byte.
+            bytes[header - 1] = name.len() as u8;
+        }
+        bytes[0] = first;
         let mut index = 0;
         while index < name.len() {
             bytes[header + index] = name[index];
             index += 1;
         }
-        let len = header + name.len();
         let tail = len.saturating_sub(8);
         Self {
             first: word_at(&bytes, 0),
@@ -120,8 +128,13 @@ impl Spelling {
     }
 }
 
-/// The tags in which keys are guessed: what Discord sends, what Erlang writes since OTP 26, and texts.
-const FORMS: [u8; 3] = [ATOM, SMALL_ATOM_UTF8, BINARY];
+/// The first byte of a key in JSON, whose spelling goes to the colon.
+pub(super) const QUOTE: u8 = b'"';
+
+/// The first bytes of keys that are guessed. In ETF the tags of what Discord sends, of what Erlang writes since
+/// OTP 26, and of texts.
+const FORMS: [u8; 4] = [ATOM, SMALL_ATOM_UTF8, BINARY, QUOTE];
+const _: () = assert!(FORMS[0] == ATOM && FORMS[FORMS.len() - 1] == QUOTE);
 
 static SPELLINGS: [[Spelling; SPELLINGS_LEN]; FORMS.len()] = {
     let mut all =
@@ -139,8 +152,28 @@ static SPELLINGS: [[Spelling; SPELLINGS_LEN]; FORMS.len()] = {
     all
 };
 
-/// The guesses.
-pub(crate) struct Links([&'static Spelling; LINKS]);
+/// The guesses. All are of one encoding: in another one the bytes of a spelling would be no key.
+pub(crate) struct Links {
+    guesses: [&'static Spelling; LINKS],
+    encoding: Encoding,
+}
+
+/// What is being read.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Encoding {
+    Etf,
+    Json,
+}
+
+impl Encoding {
+    /// The spelling that is guessed before any was learnt.
+    fn any_spelling(self) -> &'static Spelling {
+        match self {
+            Self::Etf => &SPELLINGS[0][0],
+            Self::Json => &SPELLINGS[FORMS.len() - 1][0],
+        }
+    }
+}
 
 impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,7 +189,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Before the first key of a map at `place` with `len` members.
+    /// Before the first key of a map at `place` with `len` members; 0 where that is not known before.
     #[inline(always)]
     pub(super) const fn start(place: Place, len: usize) -> Self {
         let map = (place.key as usize).wrapping_mul(0x5D3).wrapping_add(len.wrapping_mul(0x3A7));
@@ -176,19 +209,37 @@ impl Link {
 
 impl Links {
     pub(crate) fn new() -> Box<Self> {
-        Box::new(Self([Spelling::of(0); LINKS]))
+        let encoding = Encoding::Etf;
+        Box::new(Self { guesses: [encoding.any_spelling(); LINKS], encoding })
+    }
+
+    /// Guesses for this encoding; what was learnt from another one is forgotten.
+    #[inline]
+    pub(super) fn of(&mut self, encoding: Encoding) -> &mut Self {
+        if self.encoding != encoding {
+            self.turn_to(encoding);
+        }
+        self
+    }
+
+    /// A connection has one encoding, so this comes seldom.
+    #[cold]
+    #[inline(never)]
+    fn turn_to(&mut self, encoding: Encoding) {
+        self.guesses.fill(encoding.any_spelling());
+        self.encoding = encoding;
     }
 
     /// Which key is likely to come.
     #[inline(always)]
     pub(super) const fn guess(&self, link: Link) -> &'static Spelling {
-        self.0[link.index()]
+        self.guesses[link.index()]
     }
 
     /// Remembers which key came, in which spelling.
     #[inline(always)]
     pub(super) fn learn(&mut self, link: Link, key: &'static Spelling) {
-        self.0[link.index()] = key;
+        self.guesses[link.index()] = key;
     }
 }
 
