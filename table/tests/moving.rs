@@ -69,10 +69,10 @@ fn the_file_is_longer_before_it_is_needed() {
     writer.commit([0; 2]).expect("room");
     let found = everything(&reader);
     assert!(found.len() == 20_000 && found.iter().all(|(id, found)| *found == value(*id, 1)));
-    // Whatever the writer used is space, and not only length.
+    // What gets it longer ends with the writer. Whatever that used is space, and not only length.
+    drop(writer);
     let file = fs::metadata(&path).expect("a file");
     assert_eq!(std::os::unix::fs::MetadataExt::blocks(&file) * 512, file.len());
-    drop(writer);
     let writer = FileWriter::open(&path, FORMAT, LIMITS).expect("a table");
     assert_eq!(writer.usage().allocated_bytes, file.len());
     assert!(matches!(FileWriter::open(&path, FORMAT, LIMITS), Err(OpenError::Locked)));
