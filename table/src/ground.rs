@@ -23,6 +23,8 @@ use crate::space::Ground;
 const MET_AT_ONCE: u64 = 4 << 20;
 /// Bytes of memory that are left to others, where the file lies in memory.
 const LEFT_FREE: u64 = 64 << 20;
+/// Bytes of the filesystem that are left to others, unless the writer waits for them.
+const ROOM_LEFT: u64 = 2 << 20;
 
 /// The file behind a mapping.
 #[derive(Debug)]
@@ -86,8 +88,10 @@ impl Work {
         (in_memory && !one.is_empty()).then_some(Piece::Large(one))
     }
 
-    fn note(&mut self, piece: Piece, result: Result<(), Errno>) {
+    fn note(&mut self, piece: Piece, result: Result<(), Errno>, urgent: bool) {
         match (piece, result) {
+            // By now the writer waits for it, and may have what was left to others.
+            (Piece::New(_), Err(_)) if !urgent && self.waiting > 0 => {}
             (Piece::New(_), Err(errno)) => (self.wanted, self.failed) = (self.done, Some(errno)),
             (Piece::New(Range { start, end }), Ok(())) => {
                 self.done = end;
@@ -136,20 +140,27 @@ impl Shared {
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            let urgent = work.waiting > 0;
             drop(work);
             let begun = Instant::now();
-            let result = self.have(&piece);
+            let result = self.have(&piece, urgent);
             let took = begun.elapsed();
             work = self.work();
-            work.note(piece, result);
+            work.note(piece, result, urgent);
             self.changed.notify_all();
             work = self.rest(work, took);
         }
     }
 
-    fn have(&self, piece: &Piece) -> Result<(), Errno> {
+    fn have(&self, piece: &Piece, urgent: bool) -> Result<(), Errno> {
         match piece {
-            Piece::New(Range { start, end }) => self.allocate(*start, *end)?,
+            Piece::New(Range { start, end }) => {
+                // What is had ahead of need must not keep others from what they need.
+                if !urgent && !self.has_room(end - start + ROOM_LEFT) {
+                    return Err(Errno::ENOSPC);
+                }
+                self.allocate(*start, *end)?;
+            }
             Piece::Met(Range { start, end }) => mapped::meet(self.base, *start, *end),
             Piece::Large(Range { start, end }) => mapped::collapse(self.base, *start, *end),
         }

@@ -1,6 +1,6 @@
 //! What is done about events that fail, hang or are too old.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mixcord_event::{Header, Kind};
@@ -29,7 +29,7 @@ pub(crate) struct Policy {
     pub(crate) retry: (Duration, Duration),
     pub(crate) handler_timeout: Option<Duration>,
     /// Events of these kinds that are older are dropped.
-    pub(crate) max_age: HashMap<Kind, Duration>,
+    pub(crate) max_age: BTreeMap<Kind, Duration>,
 }
 
 impl Policy {
@@ -39,7 +39,7 @@ impl Policy {
             attempts: WorkerOptions::ATTEMPTS,
             retry: (Duration::from_millis(50), Duration::from_secs(30)),
             handler_timeout: Some(Duration::from_secs(60)),
-            max_age: HashMap::from([(Kind::INTERACTION_CREATE, INTERACTION)]),
+            max_age: BTreeMap::from([(Kind::INTERACTION_CREATE, INTERACTION)]),
         }
     }
 
