@@ -13,7 +13,7 @@ use mixcord_memory::__kill as kill;
 use nix::errno::Errno;
 use nix::fcntl::posix_fallocate;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
-use nix::sys::statvfs::fstatvfs;
+use nix::sys::statvfs::{Statvfs, fstatvfs};
 
 use crate::layout::CHUNK;
 use crate::mapped::{self, LARGE};
@@ -23,7 +23,7 @@ use crate::space::Ground;
 const MET_AT_ONCE: u64 = 4 << 20;
 /// Bytes of memory that are left to others, where the file lies in memory.
 const LEFT_FREE: u64 = 64 << 20;
-/// Bytes of the filesystem that are left to others, unless the writer waits for them.
+/// Bytes of the filesystem that are left to the files beside it: a table is no reason that they cannot be written.
 const ROOM_LEFT: u64 = 2 << 20;
 
 /// The file behind a mapping.
@@ -88,10 +88,8 @@ impl Work {
         (in_memory && !one.is_empty()).then_some(Piece::Large(one))
     }
 
-    fn note(&mut self, piece: Piece, result: Result<(), Errno>, urgent: bool) {
+    fn note(&mut self, piece: Piece, result: Result<(), Errno>) {
         match (piece, result) {
-            // By now the writer waits for it, and may have what was left to others.
-            (Piece::New(_), Err(_)) if !urgent && self.waiting > 0 => {}
             (Piece::New(_), Err(errno)) => (self.wanted, self.failed) = (self.done, Some(errno)),
             (Piece::New(Range { start, end }), Ok(())) => {
                 self.done = end;
@@ -140,27 +138,20 @@ impl Shared {
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let urgent = work.waiting > 0;
             drop(work);
             let begun = Instant::now();
-            let result = self.have(&piece, urgent);
+            let result = self.have(&piece);
             let took = begun.elapsed();
             work = self.work();
-            work.note(piece, result, urgent);
+            work.note(piece, result);
             self.changed.notify_all();
             work = self.rest(work, took);
         }
     }
 
-    fn have(&self, piece: &Piece, urgent: bool) -> Result<(), Errno> {
+    fn have(&self, piece: &Piece) -> Result<(), Errno> {
         match piece {
-            Piece::New(Range { start, end }) => {
-                // What is had ahead of need must not keep others from what they need.
-                if !urgent && !self.has_room(end - start + ROOM_LEFT) {
-                    return Err(Errno::ENOSPC);
-                }
-                self.allocate(*start, *end)?;
-            }
+            Piece::New(Range { start, end }) => self.allocate(*start, *end)?,
             Piece::Met(Range { start, end }) => mapped::meet(self.base, *start, *end),
             Piece::Large(Range { start, end }) => mapped::collapse(self.base, *start, *end),
         }
@@ -187,8 +178,11 @@ impl Shared {
         if self.in_memory && available_memory().is_some_and(|free| free < to - from + LEFT_FREE) {
             return Err(Errno::ENOMEM);
         }
+        if !self.has_room(to - from + ROOM_LEFT) {
+            return Err(Errno::ENOSPC);
+        }
         let large = mapped::large_pages(from.next_multiple_of(LARGE), to);
-        if self.in_memory && !large.is_empty() && self.has_room(to - from) {
+        if self.in_memory && !large.is_empty() {
             fill(&self.file, from, large.start)?;
             // Whatever does not come this way comes with the rest.
             let _ = mapped::extend_large(&self.file, self.base, large.start, large.end);
@@ -198,9 +192,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether the filesystem has so many bytes: where it has not, the file is not made longer before it has them.
+    /// Whether the filesystem has so many bytes, as far as it says.
     fn has_room(&self, bytes: u64) -> bool {
-        fstatvfs(&self.file).is_ok_and(|fs| fs.blocks_available() * fs.block_size() >= bytes)
+        let free = |fs: Statvfs| fs.blocks_available().saturating_mul(fs.fragment_size());
+        fstatvfs(&self.file).is_ok_and(|fs| free(fs) >= bytes)
     }
 }
 

@@ -29,8 +29,14 @@ pub(crate) fn in_a_small_shm(test: &str) -> bool {
 /// Nothing free is left in /dev/shm, for as long as the file is there.
 pub(crate) fn fill_shm() -> std::fs::File {
     let hog = std::fs::File::create("/dev/shm/hog").unwrap();
-    let free = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
-    let bytes = (free.blocks_available() - 1) * free.fragment_size();
-    nix::fcntl::posix_fallocate(&hog, 0, bytes as i64).unwrap();
-    hog
+    loop {
+        let free = nix::sys::statvfs::statvfs("/dev/shm").unwrap();
+        let bytes = (free.blocks_available() - 1) * free.fragment_size();
+        match nix::fcntl::posix_fallocate(&hog, 0, bytes as i64) {
+            Ok(()) => return hog,
+            // A store that grows ahead of need took some meanwhile; it soon has enough.
+            Err(nix::errno::Errno::ENOSPC) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
