@@ -73,7 +73,7 @@ enum Piece {
 
 impl Work {
     /// What is most urgent, if anything is left.
-    fn next(&mut self, in_memory: bool) -> Option<Piece> {
+    fn next(&self, in_memory: bool) -> Option<Piece> {
         if self.wanted > self.done {
             let end = (self.done + 1).next_multiple_of(LARGE).min(self.wanted);
             return Some(Piece::New(self.done..end));
