@@ -144,6 +144,22 @@ impl Follower {
         }
     }
 
+    /// Reads until READY of each of `shards` shards has been seen. A gateway that dies between a shard's IDENTIFY and its
+    /// READY leaves a session behind that nobody can resume, and what that was sent is in the server's journal alone.
+    ///
+    /// # Errors
+    /// When that takes longer than `deadline`.
+    pub fn read_until_begun(&mut self, shards: u16, deadline: Duration) -> Result<()> {
+        let mut seen = Ok(0);
+        until("every shard's READY to be delivered", deadline, || {
+            seen = self.read();
+            let ready = self.delivered.iter().filter(|event| event.kind == "READY");
+            let begun: BTreeSet<_> = ready.filter_map(|event| event.shard).collect();
+            seen.is_err() || begun.len() == usize::from(shards)
+        })?;
+        seen.map(drop)
+    }
+
     /// Reads until `events` that Discord sent have been seen.
     ///
     /// # Errors

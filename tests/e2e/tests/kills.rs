@@ -26,12 +26,13 @@ fn events_seen(follower: &mut Follower, events: usize) -> Result<()> {
 #[test]
 fn gateway_killed() -> Result<()> {
     let stack = Stack::new()?;
-    let fake =
-        Fake::start(stack.folder(), &FakeOptions { events: EVENTS, ..FakeOptions::default() })?;
+    let options = FakeOptions { events: EVENTS, ..FakeOptions::default() };
+    let fake = Fake::start(stack.folder(), &options)?;
     let tail = stack.tail(&["--group", "journal", "--from", "earliest"])?;
     let mut follower = Follower::new(&tail, &[])?;
     let _cache = stack.cache(&[])?;
     let mut gateway = stack.gateway(&fake, "auto", &[])?;
+    follower.read_until_begun(options.shards, DEADLINE)?;
     for round in 1..=ROUNDS {
         events_seen(&mut follower, round * EVENTS as usize / (ROUNDS + 1))?;
         gateway.kill()?;
@@ -48,12 +49,13 @@ fn gateway_killed() -> Result<()> {
 #[test]
 fn gateway_stopped_and_started_again_resumes() -> Result<()> {
     let stack = Stack::new()?;
-    let fake =
-        Fake::start(stack.folder(), &FakeOptions { events: EVENTS, ..FakeOptions::default() })?;
+    let options = FakeOptions { events: EVENTS, ..FakeOptions::default() };
+    let fake = Fake::start(stack.folder(), &options)?;
     let tail = stack.tail(&["--group", "journal", "--from", "earliest"])?;
     let mut follower = Follower::new(&tail, &[])?;
     let _cache = stack.cache(&[])?;
     let gateway = stack.gateway(&fake, "auto", &["--encoding", "json"])?;
+    follower.read_until_begun(options.shards, DEADLINE)?;
     events_seen(&mut follower, EVENTS as usize / 4)?;
     gateway.terminate(DEADLINE)?;
     let _gateway = stack.gateway(&fake, "auto", &["--encoding", "json"])?;

@@ -106,12 +106,14 @@ fn with_every_process_killed_again_and_again() -> Result<()> {
     const EVENTS: u64 = 40_000;
     const ROUNDS: usize = 9;
     let stack = Stack::new()?;
-    let fake = Fake::start(stack.folder(), &options(EVENTS, "even"))?;
+    let options = options(EVENTS, "even");
+    let fake = Fake::start(stack.folder(), &options)?;
     let group = ["--group", "journal", "--from", "earliest"];
     let mut tail = stack.tail(&group)?;
     let mut follower = Follower::new(&tail, &[])?;
     let mut cache = stack.cache(&[])?;
     let mut gateway = stack.gateway(&fake, "auto", &[])?;
+    follower.read_until_begun(options.shards, DEADLINE)?;
     let mut seen = 0;
     for round in 1..=ROUNDS {
         let wanted = round * EVENTS as usize / (ROUNDS + 1);
