@@ -127,20 +127,18 @@ impl Checkpoint {
     /// have room for all of 1,024 shards, twice.
     #[must_use]
     pub fn to_bytes(&self, limit: usize) -> Vec<u8> {
-        let room = limit.saturating_sub(OVERHEAD) / ENTRY;
-        let entries = [true, false].into_iter().flat_map(|of_current| {
-            let inputs = self.inputs.iter();
-            let inputs = inputs.filter(move |(of, _)| (Some(of.0) == self.shards) == of_current);
-            let parts = inputs.clone().filter(|(_, input)| input.index > 0);
-            inputs.map(position).chain(parts.map(part))
-        });
         let facts = [
             (SHARDS, self.shards.unwrap_or(0).into()),
             (APPLIED, self.applied_us),
             (CUT, self.cut_us),
         ];
-        let facts = facts.into_iter().filter(|(_, number)| *number > 0).map(fact);
-        let entries: Vec<u8> = facts.chain(entries).take(room).flatten().collect();
+        let mut entries = Entries::new(limit.saturating_sub(OVERHEAD) / ENTRY);
+        facts.into_iter().filter(|(_, number)| *number > 0).for_each(|it| entries.put(fact(it)));
+        for of_current in [true, false] {
+            let inputs = self.inputs.iter();
+            entries.put_all(inputs.filter(|(of, _)| (Some(of.0) == self.shards) == of_current));
+        }
+        let Entries { bytes: entries, .. } = entries;
         let mut bytes = Vec::with_capacity(OVERHEAD + entries.len());
         bytes.extend_from_slice(&Self::head(self.store));
         bytes.extend_from_slice(&SECTIONS);
@@ -222,6 +220,37 @@ impl Checkpoint {
     #[must_use]
     pub const fn is_ring(folded: u64, id: u64) -> bool {
         folded == fold(id) as u64
+    }
+}
+
+/// Entries as they are written, as many as there is room for.
+struct Entries {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl Entries {
+    /// None, and room for so many.
+    fn new(count_max: usize) -> Self {
+        Self { bytes: Vec::new(), bytes_max: count_max * ENTRY }
+    }
+
+    fn put(&mut self, entry: [u8; ENTRY]) {
+        if self.bytes.len() < self.bytes_max {
+            self.bytes.extend_from_slice(&entry);
+        }
+    }
+
+    /// Positions, and then what is delivered of the records at them.
+    fn put_all<'a>(&mut self, inputs: impl Iterator<Item = (&'a (u16, u16), &'a InputPosition)>) {
+        let mut parts = Vec::new();
+        for input in inputs {
+            self.put(position(input));
+            if input.1.index > 0 {
+                parts.push(part(input));
+            }
+        }
+        parts.into_iter().for_each(|part| self.put(part));
     }
 }
 

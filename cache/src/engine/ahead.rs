@@ -22,6 +22,8 @@ const CLOSE: usize = 1;
 
 /// A record that waits.
 pub(super) struct Waiting<'a> {
+    /// Whose it is: the input's place in the pass.
+    turn: usize,
     pub(super) entry: Entry<'a>,
     /// What it says, or why it cannot be read.
     pub(super) record: Result<Record<'a>, RecordError>,
@@ -34,7 +36,8 @@ pub(super) struct Waiting<'a> {
     then: [Option<Key>; 2],
 }
 
-/// The records that wait in a ring, as far as they are looked at before their turn.
+/// The records that wait, input by input, as far as they are looked at before their turn. Where many inputs have a record
+/// each, that is those of the next inputs.
 pub(super) struct Ahead<'a, I> {
     records: I,
     /// The one whose turn it is, or was, and those behind it: record number `n` at `n % PLACES`.
@@ -42,30 +45,52 @@ pub(super) struct Ahead<'a, I> {
     /// The number of the first, and of the one behind the last.
     first: usize,
     behind: usize,
+    /// Whether the first was given out.
+    is_begun: bool,
 }
 
 /// A power of two above [`FAR`].
 const PLACES: usize = 8;
 
-impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
+impl<'a, I: Iterator<Item = (usize, Entry<'a>)>> Ahead<'a, I> {
+    /// Each record with its input's place in the pass, which never goes back.
     pub(super) fn new(records: I) -> Self {
-        Self { records, waiting: [const { None }; PLACES], first: 0, behind: 0 }
+        let waiting = [const { None }; PLACES];
+        Self { records, waiting, first: 0, behind: 0, is_begun: false }
     }
 
-    /// The next record, whose turn it is; `store` is where it will look, if anywhere.
+    /// The next record of the input whose turn it is, which passes over what was left of those before; `store` is where
+    /// it will look, if anywhere.
     #[inline]
     pub(super) fn next(
         &mut self,
+        turn: usize,
         store: Option<&OpenBatch<'_>>,
         notes: &Notes,
     ) -> Option<&Waiting<'a>> {
-        if self.behind > 0 {
+        if std::mem::take(&mut self.is_begun) {
             self.first += 1;
         }
+        while self.at(0).is_some_and(|waiting| waiting.turn < turn) {
+            self.first += 1;
+        }
+        self.look(turn, store, notes);
+        self.is_begun = self.at(0).is_some_and(|waiting| waiting.turn == turn);
+        if !self.is_begun {
+            return None;
+        }
+        if let Some(store) = store {
+            self.send_for_values(store);
+        }
+        self.at(0).map(|waiting| &*waiting)
+    }
+
+    /// Looks at the records until [`FAR`].
+    fn look(&mut self, turn: usize, store: Option<&OpenBatch<'_>>, notes: &Notes) {
         while self.behind <= self.first + FAR {
-            let Some(entry) = self.records.next() else { break };
+            let Some((turn, entry)) = self.records.find(|(of, _)| *of >= turn) else { break };
             let whole = store.is_none_or(|store| store.has_channels_whole());
-            let waiting = Waiting::of(entry, whole);
+            let waiting = Waiting::of(turn, entry, whole);
             if let Some(store) = store {
                 let Wants { values, absent, subjects, .. } = waiting.wants;
                 values.into_iter().chain([absent]).flatten().for_each(|key| store.expect(key));
@@ -74,10 +99,6 @@ impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
             self.waiting[self.behind % PLACES] = Some(waiting);
             self.behind += 1;
         }
-        if let Some(store) = store {
-            self.send_for_values(store);
-        }
-        self.at(0).map(|waiting| &*waiting)
     }
 
     fn send_for_values(&mut self, store: &OpenBatch<'_>) {
@@ -109,14 +130,14 @@ impl<'a, I: Iterator<Item = Entry<'a>>> Ahead<'a, I> {
 
 impl<'a> Waiting<'a> {
     /// What is asked for in a store that has, or has not, what is known about a channel in one value.
-    fn of(entry: Entry<'a>, has_channels_whole: bool) -> Self {
+    fn of(turn: usize, entry: Entry<'a>, has_channels_whole: bool) -> Self {
         let record = Record::parse_sealed(entry.payload, Seal::from_bits(entry.seal));
         let (mut names, mut wants) = (Names::default(), Wants::default());
         if let Ok(record) = &record {
             names = Names::of(record.data().as_map().unwrap_or(Map::EMPTY));
             wants = Wants::of(record, &names, has_channels_whole);
         }
-        Self { entry, record, names, wants, lacks: false, then: [None; 2] }
+        Self { turn, entry, record, names, wants, lacks: false, then: [None; 2] }
     }
 }
 

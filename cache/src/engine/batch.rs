@@ -12,7 +12,8 @@ use super::gap::Gap;
 use super::input::Input;
 use super::limits::{OUTPUT_BYTES_MAX, RECORDS_MAX};
 use super::pass::{End, Pass, Shard};
-use super::reached::{News, Reached, Times};
+use super::positions::News;
+use super::reached::{Reached, Times};
 use super::stage::stage_gap;
 use super::tally::Tally;
 use super::transaction::Ending;
@@ -136,7 +137,7 @@ impl Batch {
             .map(|(shard, input)| (shard, around.reached.positions.insert(shard, input)));
         let before: Vec<_> = before.collect();
         self.news.clear();
-        self.news.extend(around.reached.news());
+        self.news.extend(around.reached.positions.news());
         if let Some(store) = &mut around.store {
             let ending = Ending {
                 reached: around.reached,
@@ -150,9 +151,11 @@ impl Batch {
                 around.reached.times = times_before;
                 for (shard, input) in before {
                     match input {
-                        Some(input) => around.reached.positions.insert(shard, input),
-                        None => around.reached.positions.remove(&shard),
-                    };
+                        Some(input) => {
+                            around.reached.positions.insert(shard, input);
+                        }
+                        None => around.reached.positions.remove(shard),
+                    }
                 }
                 return Err(error.into());
             }
@@ -234,13 +237,16 @@ impl Batch {
         // back-pressure all shards slow down alike.
         let first = self.waiting.partition_point(|key| *key < self.first);
         let (before, after) = self.waiting.split_at(first);
-        for &key in after.iter().chain(before).filter(|_| may_go_on) {
-            let Some(input) = around.inputs.get_mut(&key) else { continue };
-            if let Some(first) = pass.input(key, input, positions.get(&key))? {
-                self.first = first;
-                break;
+        let in_turn = after.iter().chain(before).filter(|_| may_go_on);
+        let lent = in_turn.filter_map(|key| Some(around.inputs.get_mut(key)?.lend(*key)));
+        let lent: Vec<_> = lent.collect();
+        let over = pass.inputs(&lent, around.inputs, positions);
+        for lent in lent {
+            if let Some(input) = around.inputs.get_mut(&lent.shard) {
+                input.have_back(lent);
             }
         }
+        self.first = over?.unwrap_or(self.first);
         let Pass { mut applied_us, end, torn, .. } = pass;
         if torn {
             // Half a record is staged behind the others: begin again, record by record.

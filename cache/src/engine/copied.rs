@@ -142,21 +142,22 @@ impl Engine {
 fn adopt(writer: &mut Writer, shards: Wanted, output: (u64, u64)) -> Result<Stored, StoreError> {
     let arena = Arena::default();
     let mut stored = Stored::read(&writer.view(&arena), writer.output())?;
-    let positions = &mut stored.reached.positions;
-    if let Some((first, last, count)) = shards {
-        positions.retain(|of, _| of.0 == count && (first..=last).contains(&of.1));
-    }
-    for known in positions.values_mut() {
-        if known.origin.ring != 0 && !known.is_ended() {
-            *known = InputPosition { ring: 0, position: 0, ..*known };
+    stored.reached.positions.change_all(|positions| {
+        if let Some((first, last, count)) = shards {
+            positions.retain(|of, _| of.0 == count && (first..=last).contains(&of.1));
         }
-    }
+        for known in positions.values_mut() {
+            if known.origin.ring != 0 && !known.is_ended() {
+                *known = InputPosition { ring: 0, position: 0, ..*known };
+            }
+        }
+    });
     writer.delete(meta::LOADED)?;
-    let news: Vec<_> = stored.reached.news().collect();
+    let news: Vec<_> = stored.reached.positions.news().collect();
     let (reached, untold) = (&stored.reached, &*stored.gaps);
     let ending = Ending { reached, news: &news, output, untold, had_untold: true, beside: None };
     ending.commit(writer)?;
-    stored.reached.persisted.clone_from(&stored.reached.positions);
+    stored.reached.positions.committed(&news, |_| false);
     Ok(stored)
 }
 

@@ -117,7 +117,7 @@ impl Engine {
                 // Nobody knows what else was in it (P3).
                 self.batch.gaps.push(Gap { shard, reason: Reason::RingLost });
             }
-            self.reached.positions.remove(&shard);
+            self.reached.positions.remove(shard);
         }
     }
 

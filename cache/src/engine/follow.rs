@@ -7,10 +7,11 @@
 
 use mixcord_event::{Origin, Reason};
 use mixcord_ring::Limits;
-use mixcord_state::{InputPosition, Inputs};
+use mixcord_state::InputPosition;
 
 use super::gap::Gap;
 use super::input::{Found, Input};
+use super::positions::Positions;
 
 /// Whether the shard's next ring is compared by origin. Not so where a gateway of this machine wrote the one before:
 /// none of its records comes again in another.
@@ -20,7 +21,7 @@ pub(super) const fn is_followed(known: &InputPosition) -> bool {
 
 /// Takes what waits of an input from where it was read to; whether there is anything to be staged.
 pub(super) fn fill(
-    positions: &mut Inputs,
+    positions: &mut Positions,
     gaps: &mut Vec<Gap>,
     (shard, input): ((u16, u16), &mut Input),
     limits: Limits,

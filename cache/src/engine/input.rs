@@ -12,6 +12,7 @@ use mixcord_ring::{
 use mixcord_state::InputPosition;
 
 use super::cut::Cut;
+use super::pass::Shard;
 
 /// Records taken from a ring at once, and their bytes where one ring is read. Many rings share what
 /// four may have, so that memory stays bounded.
@@ -84,6 +85,27 @@ pub(super) struct Found {
     pub(super) at: Option<Origin>,
     /// Records before it are gone of which that cannot be said.
     pub(super) lost: bool,
+}
+
+/// Records that a pass works on, of one input.
+#[derive(Debug)]
+pub(super) struct Lent {
+    pub(super) shard: Shard,
+    batch: Option<Batch>,
+    staged: usize,
+}
+
+impl Lent {
+    /// Those that are not staged, in order.
+    pub(super) fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
+        rest(self.batch.as_ref(), self.staged)
+    }
+}
+
+/// The records of a batch behind the first `staged`.
+fn rest(batch: Option<&Batch>, staged: usize) -> impl Iterator<Item = Entry<'_>> + '_ {
+    let batch = batch.into_iter();
+    batch.flat_map(move |batch| (staged..batch.len()).filter_map(|index| batch.get(index)))
 }
 
 /// Where a record of `ring` was first.
@@ -282,9 +304,18 @@ impl Input {
     }
 
     /// The records in hand that are not staged, in order.
-    pub(super) fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
-        let batch = self.batch.iter();
-        batch.flat_map(|batch| (self.staged..batch.len()).filter_map(|index| batch.get(index)))
+    fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
+        rest(self.batch.as_ref(), self.staged)
+    }
+
+    /// Gives its records out for a pass, which brings them back.
+    pub(super) fn lend(&mut self, shard: Shard) -> Lent {
+        Lent { shard, batch: self.batch.take(), staged: self.staged }
+    }
+
+    /// They are back.
+    pub(super) fn have_back(&mut self, lent: Lent) {
+        self.batch = lent.batch;
     }
 
     /// So many more records are staged, and of the next one the outputs before index `part`.

@@ -24,6 +24,7 @@ mod order;
 mod pass;
 #[cfg(test)]
 mod pass_tests;
+mod positions;
 mod reached;
 mod refill;
 mod reshard;
@@ -202,9 +203,6 @@ impl Engine {
         match progress {
             Progress::Worked => {}
             Progress::Idle => {
-                if self.inputs.values().any(Input::is_waited_for) {
-                    self.pacer.hurry();
-                }
                 if let Some(nap) = self.pacer.rest() {
                     // Records come so often that nobody needs to ring for one.
                     self.sleep(ticket, timeout.min(nap));

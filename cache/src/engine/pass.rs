@@ -1,14 +1,16 @@
 //! One pass over the inputs: their records annotated and staged, until the output ring is full or the batch long
 //! enough.
 
+use std::collections::BTreeMap;
+
 use mixcord_event::{Reason, Record};
-use mixcord_ring::Position;
-use mixcord_state::{InputPosition, StoreError};
+use mixcord_ring::{Entry, Position};
+use mixcord_state::{InputPosition, Inputs, StoreError};
 
 use super::ahead::{Ahead, Waiting};
 use super::beside::Beside;
 use super::cut::Cut;
-use super::input::Input;
+use super::input::{Input, Lent};
 use super::work::{Done, Need, Place, Work};
 use crate::store::BATCH_BYTES_MAX;
 
@@ -45,21 +47,42 @@ pub(super) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Takes an input's records; gives whose turn is first in the next pass, where this one is over.
-    pub(super) fn input(
+    /// Takes the records of some inputs, one input after the other; gives whose turn is first in the next pass, where
+    /// this one is over before all are done.
+    pub(super) fn inputs(
         &mut self,
-        shard: Shard,
+        lent: &[Lent],
+        inputs: &mut BTreeMap<Shard, Input>,
+        positions: &Inputs,
+    ) -> Result<Option<Shard>, StoreError> {
+        let all = lent.iter().enumerate();
+        let records = all.flat_map(|(turn, lent)| lent.rest().map(move |entry| (turn, entry)));
+        let mut ahead = Ahead::new(records);
+        for (turn, Lent { shard, .. }) in lent.iter().enumerate() {
+            let Some(input) = inputs.get_mut(shard) else { continue };
+            let known = positions.get(shard);
+            if let Some(first) = self.input((turn, *shard), input, &mut ahead, known)? {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes an input's records.
+    fn input<'a>(
+        &mut self,
+        (turn, shard): (usize, Shard),
         input: &mut Input,
+        ahead: &mut Ahead<'a, impl Iterator<Item = (usize, Entry<'a>)>>,
         known: Option<&InputPosition>,
     ) -> Result<Option<Shard>, StoreError> {
         // What the last records of another input were looked at for.
         self.work.ground.forget_reads();
         let (ring, mut cut) = (input.id(), input.cut);
         let (mut staged, mut stops) = (0, false);
-        let mut ahead = Ahead::new(input.rest());
         // What there is of the record that ended it, and of which other one there is nothing.
         let (mut part, mut newer, mut over) = (None, None, false);
-        while let Some(waiting) = ahead.next(self.work.ground.batch(), self.work.notes) {
+        while let Some(waiting) = ahead.next(turn, self.work.ground.batch(), self.work.notes) {
             over = self.left == 0 || self.work.ground.changed_bytes() > BATCH_BYTES_MAX;
             if over {
                 break;
@@ -85,7 +108,6 @@ impl Pass<'_> {
             over = newer.is_none();
             break;
         }
-        drop(ahead);
         input.cut = cut;
         self.work.tally.records(staged);
         input.advance(staged, part);

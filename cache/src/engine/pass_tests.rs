@@ -1,9 +1,11 @@
 //! What a pass keeps of records that it leaves out.
 
+use std::collections::BTreeMap;
+
 use mixcord_event::{Document, Header, Kind, Origin, Shard, record, topology};
 use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
 use mixcord_state::tables::CHANNEL_MAP;
-use mixcord_state::{Arena, Cached, ChannelFacts, Writer};
+use mixcord_state::{Arena, Cached, ChannelFacts, Inputs, Writer};
 
 use super::input::{self, Input};
 use super::pass::{End, Pass};
@@ -85,8 +87,12 @@ fn what_was_read_for_records_that_are_left_out_is_given_up() {
         torn: false,
         beside: None,
     };
-    pass.input((1, 0), &mut input, None).unwrap();
+    let mut inputs = BTreeMap::from([((1, 0), input)]);
+    let lent = inputs.values_mut().map(|input| input.lend((1, 0))).collect::<Vec<_>>();
+    pass.inputs(&lent, &mut inputs, &Inputs::new()).unwrap();
     drop(pass);
+    let mut input = inputs.remove(&(1, 0)).unwrap();
+    lent.into_iter().for_each(|lent| input.have_back(lent));
     assert_eq!(begun, None, "all were left out");
     assert_eq!(input.reached(Origin::default()).map(|at| at.position), Some(RECORDS));
     // Some are looked at ahead of the one whose turn it is, and memory is had in steps.

@@ -1,25 +1,17 @@
 //! How far everything is committed: in memory, in the store, and in the output ring's checkpoint.
 
-use std::iter;
-
 use mixcord_event::Reason;
 use mixcord_ring::Position;
 use mixcord_state::{Checkpoint, InputPosition, Inputs, Read, StoreError, compose, meta};
 
 use super::gap::Gap;
-use super::pass::Shard;
+use super::positions::{News, Positions};
 use super::refill::{self, Wishes};
-
-/// A shard and its position; `None` where it has none any more.
-pub(super) type News = (Shard, Option<InputPosition>);
 
 /// How far everything is committed.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Reached {
-    /// How far each input ring is. A ring's id may be folded until the ring is seen.
-    pub(super) positions: Inputs,
-    /// The positions that the store holds.
-    pub(super) persisted: Inputs,
+    pub(super) positions: Positions,
     /// The shard count whose rings are read; those of another wait until these are drained.
     pub(super) shards: Option<u16>,
     pub(super) times: Times,
@@ -45,15 +37,14 @@ impl Reached {
     pub(super) fn of_checkpoint(checkpoint: Checkpoint) -> Self {
         let Checkpoint { inputs, shards, applied_us, cut_us, .. } = checkpoint;
         let times = Times { applied_us, cut_us };
-        Self { persisted: inputs.clone(), positions: inputs, shards, times, ..Self::default() }
+        Self { positions: Positions::all_held(inputs), shards, times, ..Self::default() }
     }
 
     /// The same for the output ring, with the store's id: at most `limit` bytes.
     pub(super) fn checkpoint(&mut self, store: u64, limit: usize) -> Vec<u8> {
         let Times { applied_us, cut_us } = self.times;
         // Without a store this is where the next start begins.
-        let inputs = if store == 0 { &mut self.persisted } else { &mut self.positions };
-        // Lent, and not copied: there may be a thousand.
+        let inputs = self.positions.lend(store == 0);
         let lent = std::mem::take(inputs);
         let checkpoint =
             Checkpoint { store, inputs: lent, shards: self.shards, applied_us, cut_us };
@@ -62,48 +53,12 @@ impl Reached {
         bytes
     }
 
-    /// Shards whose position is not the one that is held, in their order.
-    pub(super) fn news(&self) -> impl Iterator<Item = News> + '_ {
-        let (mut now, mut held) =
-            (self.positions.iter().peekable(), self.persisted.iter().peekable());
-        // Of many shards few have news: both are walked at once, and nothing is looked up.
-        iter::from_fn(move || {
-            loop {
-                match (now.peek(), held.peek()) {
-                    (Some((shard, _)), Some((of, _))) if of < shard => {
-                        return held.next().map(|(of, _)| (*of, None));
-                    }
-                    (Some((shard, input)), Some((of, same))) if of == shard => {
-                        let (shard, input) = (**shard, (input != same).then_some(**input));
-                        now.next();
-                        held.next();
-                        if input.is_some() {
-                            return Some((shard, input));
-                        }
-                    }
-                    (Some(_), _) => {
-                        return now.next().map(|(shard, input)| (*shard, Some(*input)));
-                    }
-                    (None, _) => return held.next().map(|(of, _)| (*of, None)),
-                }
-            }
-        })
-    }
-
-    /// All of it is committed, with its [`news`](Self::news); but without a store, a loss that is `untold` leaves its
-    /// shard where a next start finds the loss again.
+    /// All of it is committed, with its [`news`](Positions::news); but without a store, a loss that is `untold` leaves
+    /// its shard where a next start finds the loss again.
     pub(super) fn committed(&mut self, news: &[News], untold: &[Gap]) {
         self.has_wishes = !self.wishes.is_empty();
         self.has_ended = false;
-        for &(shard, input) in news {
-            if untold.iter().any(|gap| gap.shard == shard) {
-                continue;
-            }
-            match input {
-                Some(input) => self.persisted.insert(shard, input),
-                None => self.persisted.remove(&shard),
-            };
-        }
+        self.positions.committed(news, |shard| untold.iter().any(|gap| gap.shard == shard));
     }
 }
 
@@ -137,8 +92,7 @@ impl Stored {
         })?;
         let wishes = refill::wishes(store.get(meta::WISHES)?.unwrap_or_default());
         let reached = Reached {
-            persisted: positions.clone(),
-            positions,
+            positions: Positions::all_held(positions),
             shards: shards.and_then(|shards| u16::try_from(shards).ok()),
             times: Times { applied_us, cut_us },
             has_wishes: !wishes.is_empty(),
@@ -164,37 +118,4 @@ fn gaps(bytes: &[u8]) -> Vec<Gap> {
         reason: Reason::from_number(reason as u8),
     });
     gaps.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whatever is held, and whatever is reached.
-    #[test]
-    fn news_are_what_differs_and_nothing_else() {
-        let at = |position| (position > 0).then(|| InputPosition::whole(7, position));
-        let inputs = |of: [u64; 3]| -> Inputs {
-            let all = of.into_iter().zip(0..);
-            all.filter_map(|(position, shard)| Some(((3, shard), at(position)?))).collect()
-        };
-        let all = (0..27).map(|n| [n % 3, n / 3 % 3, n / 9]);
-        for (positions, held) in
-            all.clone().flat_map(|one| all.clone().map(move |other| (one, other)))
-        {
-            let mut reached = Reached {
-                positions: inputs(positions),
-                persisted: inputs(held),
-                ..Reached::default()
-            };
-            let news: Vec<_> = reached.news().collect();
-            let differ = (0..3).filter(|&shard| positions[shard] != held[shard]);
-            let expected: Vec<_> =
-                differ.map(|shard| ((3, shard as u16), at(positions[shard]))).collect();
-            assert_eq!(news, expected);
-            let untold = Gap { shard: (3, 1), reason: Reason::RingLost };
-            reached.committed(&news, &[untold]);
-            assert_eq!(reached.persisted, inputs([positions[0], held[1], positions[2]]));
-        }
-    }
 }

@@ -27,7 +27,7 @@ impl Engine {
         for key in old {
             let kept = if left == Some(key.0) { Duration::ZERO } else { kept };
             if self.reached.positions.get(&key).is_some_and(InputPosition::is_ended) {
-                if self.reached.persisted.get(&key).is_some_and(InputPosition::is_ended) {
+                if self.reached.positions.held().get(&key).is_some_and(InputPosition::is_ended) {
                     self.remove_ended(key);
                 }
             } else if let Some(input) = self.inputs.get_mut(&key)

@@ -189,7 +189,7 @@ impl Engine {
             store.rebuild()?;
         }
         self.forget_uncached()?;
-        self.reached.persisted.clear();
+        self.reached.positions.hold_none();
         // Notes are of the state that was.
         self.batch.notes = Notes::default();
         self.tell(Reason::StateLost);
@@ -206,7 +206,7 @@ impl Engine {
     /// A ring that appeared: where it is read from.
     pub(super) fn welcome(&mut self, shard: (u16, u16), input: Input) {
         let (id, floor) = (input.id(), input.floor());
-        match self.reached.positions.get_mut(&shard) {
+        match self.reached.positions.get_mut(shard) {
             // Used again after all: what was in it then is read.
             Some(known) if known.is_of(id) && known.is_ended() => {
                 *known = InputPosition::whole(id, floor);

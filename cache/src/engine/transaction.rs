@@ -4,7 +4,8 @@ use mixcord_state::{StoreError, Writer, meta};
 
 use super::beside::Beside;
 use super::gap::Gap;
-use super::reached::{News, Reached, gap_bytes};
+use super::positions::News;
+use super::reached::{Reached, gap_bytes};
 use super::refill::wish_bytes;
 use crate::kill;
 
