@@ -213,7 +213,7 @@ impl Runner {
         self.closing = Some(Box::pin(async move {
             let frame = CloseFrame { code: code.into(), reason: "".into() };
             let goodbye = async {
-                socket.close(Some(frame)).await?;
+                socket.close(frame).await?;
                 // Unread bytes would turn the end into a reset, and the server might not see the
                 // close code.
                 while let Some(Ok(_)) = socket.next().await {}

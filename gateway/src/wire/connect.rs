@@ -2,29 +2,26 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio_tungstenite::Connector;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::dial::dial;
 use super::proxy::{Proxy, tunnel};
+use super::socket::Socket;
 use super::tls::Tls;
 
 /// What we call ourselves, in the form that Discord asks for.
 pub const USER_AGENT: &str =
     concat!("DiscordBot (mixcord-gateway, ", env!("CARGO_PKG_VERSION"), ")");
 
-/// An open websocket.
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 /// TCP, TLS and the websocket handshake together may take this long.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Read at once: as much as one TLS record holds. Each connection keeps this much, and tungstenite fills it
-/// with zeros before each read.
+/// with zeros before each read ([`Socket`]).
 const READ_BUFFER: usize = 16 << 10;
 /// A server that asks for a longer pause is asked again after this one.
 const PAUSE_MAX: Duration = Duration::from_secs(15 * 60);
@@ -129,7 +126,7 @@ async fn open(
         Some(config),
         Some(connector),
     );
-    opened.await.map(|(socket, _)| socket)
+    opened.await.map(|(socket, _)| Socket::new(socket))
 }
 
 /// Without the brackets of an IPv6 address, which are the URL's.
