@@ -18,6 +18,8 @@ use crate::wire::API_VERSION;
 
 /// Versions of the sections. Another one would cost every session: what is new goes to their ends.
 const VERSION: u8 = 1;
+/// As long as most are: one is made with each commit.
+const USUAL_BYTES: usize = 768;
 /// This program, in checkpoints.
 const WRITER: &str = concat!("mixcord-gateway ", env!("CARGO_PKG_VERSION"));
 /// The session's part is never larger; the ring's own limit is higher.
@@ -131,7 +133,8 @@ impl Checkpoint {
 
     /// The bytes for the ring.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![CHECKPOINT];
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        bytes.push(CHECKPOINT);
         let (session, seq) = (self.status.session.to_le_bytes(), self.status.seq);
         let progress =
             [&session[..], &[u8::from(seq.is_some())], &seq.unwrap_or(0).to_le_bytes()].concat();

@@ -41,6 +41,8 @@ pub(super) struct Input {
     member: Option<Member>,
     /// When the ring is tried again.
     retry: Option<Instant>,
+    /// The tail at which a look found nothing.
+    idle_at: Option<Position>,
     batch: Option<Batch>,
     /// How many records of the batch are staged.
     staged: usize,
@@ -139,6 +141,7 @@ impl Input {
             replaced: false,
             member,
             retry: None,
+            idle_at: None,
             batch: None,
             staged: 0,
             done: 0,
@@ -182,13 +185,33 @@ impl Input {
         self.ring.producer_alive()
     }
 
-    /// Whether nothing is in hand and nothing waits; false says nothing.
-    pub(super) fn is_idle(&self) -> bool {
-        self.batch.is_none() && self.member.as_ref().is_some_and(Member::is_idle)
+    /// Whether nothing is in hand and nothing waits; false says nothing. Of many rings most have nothing: where the tail
+    /// is what it was when a look found nothing, there is none until [`look_again`](Self::look_again).
+    pub(super) fn is_idle(&mut self) -> bool {
+        if self.batch.is_some() {
+            return false;
+        }
+        // Read first: of what comes between the two looks the tail tells then.
+        let tail = self.ring.tail();
+        if self.idle_at == Some(tail) {
+            return true;
+        }
+        let is_idle = self.member.as_ref().is_some_and(Member::is_idle);
+        self.idle_at = is_idle.then_some(tail);
+        is_idle
+    }
+
+    /// What others may have changed of the group is looked at again, though nothing came.
+    pub(super) fn look_again(&mut self) {
+        self.idle_at = None;
     }
 
     pub(super) fn has_work(&mut self) -> bool {
-        self.batch.is_some() || self.member.as_mut().is_some_and(Member::has_work)
+        let waits = self.member.as_mut().is_some_and(Member::has_work);
+        if waits {
+            self.look_again();
+        }
+        waits || self.batch.is_some()
     }
 
     /// Whether nothing stood in the way of reading it.

@@ -243,6 +243,7 @@ impl Engine {
     fn look_after(&mut self, now: Instant) -> Result<(), EngineError> {
         if self.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK) {
             self.looked = Some(now);
+            self.inputs.values_mut().for_each(Input::look_again);
             self.tell_change();
             self.discover()?;
             self.tell_wishes();
