@@ -5,12 +5,16 @@
 //! before it asks the system for news, and then finds all that came meanwhile, of every shard. [`Pace`] says how
 //! long; where messages are further apart nobody ever stays away, unless the operator wants it (`--coalesce-ms`).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mixcord_event::pauses::PAUSE_MIN;
-use mixcord_ring::{Pace, Pacer};
+use mixcord_ring::{Pace, Pacer, Wakes};
+
+/// A nap brings messages of many shards. Whoever reads their rings is woken once for all of them, when there is nothing
+/// left to read; but so long after the first, at the latest.
+const WAKES_MAX: Duration = Duration::from_micros(400);
 
 /// The rhythm of a process, whatever its threads and shards.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub struct Rhythm {
     at_work: AtomicUsize,
     /// `None` where nobody ever stays away.
     state: Option<Mutex<State>>,
+    /// Whether threads stay away, as of the last rest.
+    naps: AtomicBool,
+    /// Readers of rings that are to be woken for what a nap brought, and since when the first is.
+    wakes: Mutex<(Vec<Wakes>, Option<Instant>)>,
 }
 
 #[derive(Debug)]
@@ -64,7 +72,13 @@ impl Rhythm {
         };
         let state =
             rests.map(|rests| Mutex::new(State { rests, until: None, late: Duration::ZERO }));
-        Self { messages: AtomicU64::new(0), at_work: AtomicUsize::new(threads), state }
+        Self {
+            messages: AtomicU64::new(0),
+            at_work: AtomicUsize::new(threads),
+            state,
+            naps: AtomicBool::new(false),
+            wakes: Mutex::default(),
+        }
     }
 
     /// So many messages were read.
@@ -74,15 +88,37 @@ impl Rhythm {
         }
     }
 
+    /// A ring has news: who sleeps on it is woken, at once where messages come one by one.
+    pub fn wake(&self, wakes: Wakes, now: Instant) {
+        if !self.naps.load(Ordering::Relaxed) {
+            return drop(wakes);
+        }
+        let mut put_off = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        put_off.0.push(wakes);
+        let since = *put_off.1.get_or_insert(now);
+        drop(put_off);
+        if now.saturating_duration_since(since) >= WAKES_MAX {
+            self.wake_all();
+        }
+    }
+
     /// For a thread that has nothing left to do: it comes back when it is time to ask for news.
     pub fn rest(&self) {
         if self.state.is_none() {
             return;
         }
+        self.wake_all();
         if let Some(until) = self.until(Instant::now()) {
             std::thread::sleep(until.saturating_duration_since(Instant::now()));
             self.back(until, Instant::now());
         }
+    }
+
+    fn wake_all(&self) {
+        let mut put_off = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, since) = &mut *put_off;
+        *since = None;
+        all.clear();
     }
 
     /// A thread was to be back by then.
@@ -122,12 +158,17 @@ impl Rhythm {
         }
         state.until =
             state.rests.after(self.messages.swap(0, Ordering::Relaxed), now).map(|nap| now + nap);
+        self.naps.store(state.until.is_some(), Ordering::Relaxed);
         state.until
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use mixcord_ring::{
+        Bell, Geometry, GroupSpec, Member, Meta, Namespace, Producer, Start, Woken,
+    };
+
     use super::*;
 
     /// The only thread goes to rest, and to work again.
@@ -179,6 +220,54 @@ mod tests {
         let rhythm = Rhythm::new(Pace::LowCpu, None, 1);
         let until = until_a_nap(&rhythm, Instant::now());
         assert_eq!(rest(&rhythm, until - Duration::from_nanos(1)), Some(until));
+    }
+
+    /// A ring with a record, whose reader sleeps, and what it waits for.
+    struct Sleeper {
+        producer: Producer,
+        member: Member,
+        bell: Bell,
+    }
+
+    impl Sleeper {
+        fn new() -> Self {
+            let namespace = Namespace::private();
+            let bell = namespace.bell().expect("a bell");
+            let geometry = Geometry::new(64, 1 << 16, 4, 1, 4).expect("sizes");
+            let group = GroupSpec::durable("g").from(Start::Earliest);
+            let producer =
+                Producer::create(&namespace, "r", geometry, std::slice::from_ref(&group), &bell)
+                    .expect("a ring");
+            let member = producer.ring().join(&group, &bell).expect("a member");
+            Self { producer, member, bell }
+        }
+
+        /// Whether it was woken for a record that is published now and told to `rhythm`.
+        fn is_woken(&mut self, rhythm: &Rhythm, now: Instant, then: impl FnOnce()) -> bool {
+            let ticket = self.bell.ticket();
+            self.member.arm();
+            self.producer.stage(&Meta::default(), &[b"news"]).expect("staged");
+            rhythm.wake(self.producer.publish_quietly().expect("news"), now);
+            then();
+            self.bell.wait(ticket, Duration::ZERO) != Woken::TimedOut
+        }
+    }
+
+    #[test]
+    fn readers_are_woken_at_once_but_for_what_a_nap_brings() {
+        let mut sleeper = Sleeper::new();
+        let rhythm = Rhythm::new(Pace::Balanced, None, 1);
+        let now = Instant::now();
+        assert!(sleeper.is_woken(&rhythm, now, || ()), "messages come one by one");
+        let until = until_a_nap(&rhythm, now);
+        assert!(!sleeper.is_woken(&rhythm, until, || ()), "there is more to read");
+        assert!(sleeper.is_woken(&rhythm, until, || rhythm.wake_all()), "with all others");
+        assert!(!sleeper.is_woken(&rhythm, until, || ()));
+        assert!(sleeper.is_woken(&rhythm, until + WAKES_MAX, || ()), "there was enough time");
+        assert!(!sleeper.is_woken(&rhythm, until, || ()));
+        rhythm.took(1);
+        rhythm.rest();
+        assert!(!sleeper.is_woken(&rhythm, until, || drop(rhythm.take_late())));
     }
 
     /// Told once, of the longest, and not of what is no pause.

@@ -82,7 +82,7 @@ pub use member::{Batch, Claim, Member, Records};
 pub use namespace::Namespace;
 pub use observer::{Observed, Observer};
 pub use pace::{Pace, Pacer, UnknownPace};
-pub use producer::Producer;
+pub use producer::{Producer, Wakes};
 pub use refit::Fit;
 pub use ring::{GroupInfo, Pressure, Ring};
 #[cfg(feature = "tokio")]

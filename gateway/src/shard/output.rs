@@ -10,7 +10,7 @@ use mixcord_event::presence::SetPresence;
 use mixcord_event::send::PresenceUpdate;
 use mixcord_event::status::ShardStatus;
 use mixcord_event::{Record, Seal, topology};
-use mixcord_ring::{AsyncBell, CheckpointError, Meta, Position, Producer, StageError};
+use mixcord_ring::{AsyncBell, CheckpointError, Meta, Position, Producer, StageError, Wakes};
 
 use super::records::Records;
 use super::sent_on::SentOn;
@@ -59,6 +59,14 @@ pub(super) struct Entry<'a> {
     pub(super) counter: u32,
     /// What RESUME carries once it is committed.
     pub(super) resume_at: u64,
+}
+
+/// What is in the ring for good.
+#[derive(Debug)]
+pub(super) struct Committed {
+    /// A session's counter, and the sequence number that RESUME carries.
+    pub(super) seq: Option<(u32, u64)>,
+    pub(super) wakes: Option<Wakes>,
 }
 
 /// Why a ring can no longer be written.
@@ -290,12 +298,14 @@ impl Output {
         Ok(())
     }
 
-    /// Commits what is staged. Gives the session counter and the sequence number that are in the
-    /// ring for good.
-    pub(super) fn commit(&mut self) -> Result<Option<(u32, u64)>, OutputError> {
+    /// Commits what is staged, and gives what of it is in the ring for good. Whoever sleeps on the ring is woken when that
+    /// is dropped.
+    pub(super) fn commit(&mut self) -> Result<Committed, OutputError> {
+        let mut wakes = None;
         if self.staged {
             self.producer.set_checkpoint(&self.checkpoint.encode())?;
-            let tail = self.producer.publish();
+            wakes = self.producer.publish_quietly();
+            let tail = self.producer.tail();
             self.staged = false;
             let status = &self.checkpoint.status;
             if let (Some(sent_on), Some(seq)) = (&mut self.sent_on, status.seq) {
@@ -303,7 +313,7 @@ impl Output {
             }
         }
         let status = &self.checkpoint.status;
-        Ok(status.seq.map(|seq| (status.session, seq)))
+        Ok(Committed { seq: status.seq.map(|seq| (status.session, seq)), wakes })
     }
 
     /// Waits until the first waiting record may fit. May be dropped at any time.

@@ -58,7 +58,9 @@ impl Runner {
         news::tell(&context.workbenches.unheard_of(workbench.decoder.take_warnings()));
         context.workbenches.give_back(workbench);
         read?;
-        self.commit()?;
+        if let Some(wakes) = self.commit_quietly()? {
+            context.rhythm.wake(wakes, Instant::now());
+        }
         self.output.paused(began.elapsed(), context.rhythm.take_late());
         Ok(())
     }

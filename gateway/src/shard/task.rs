@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use mixcord_event::Shard;
-use mixcord_ring::AsyncBell;
+use mixcord_ring::{AsyncBell, Wakes};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::Instrument;
@@ -17,7 +17,7 @@ use super::attendance::Entry;
 use super::connecting::Opened;
 use super::context::{Context, ShardError, Start};
 use super::former::{Awaited, Former};
-use super::output::Output;
+use super::output::{Committed, Output};
 use super::reading::Complaint;
 use super::records::Records;
 use super::refill::Arrived;
@@ -308,11 +308,17 @@ impl Runner {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), ShardError> {
+        self.commit_quietly().map(drop)
+    }
+
+    /// The same, and whoever sleeps on the ring is woken once what is given is dropped.
+    pub(super) fn commit_quietly(&mut self) -> Result<Option<Wakes>, ShardError> {
         self.fill_status();
-        if let Some((counter, seq)) = self.output.commit()? {
+        let Committed { seq, wakes } = self.output.commit()?;
+        if let Some((counter, seq)) = seq {
             self.session.committed(counter, seq);
         }
-        Ok(())
+        Ok(wakes)
     }
 
     /// What changes seldom, and is looked at as seldom.

@@ -150,6 +150,28 @@ impl Core {
         usize::from(self.layout.geometry.groups).div_ceil(64)
     }
 
+    /// Wakes whoever sleeps on so many records, which were published, and counts the wakes.
+    #[inline]
+    pub(crate) fn wake_counted(&self, records: u64) {
+        self.light_fence();
+        let rung = self.wake_readers(records);
+        if rung != 0 {
+            self.count_wakes(rung);
+        }
+    }
+
+    /// Not always by the producer's own thread, and seldom.
+    #[cold]
+    fn count_wakes(&self, rung: u64) {
+        let word = PRODUCER + producer::WAKES;
+        loop {
+            let old = self.memory.load(word, Ordering::Relaxed);
+            if self.memory.cas(word, old, old.wrapping_add(rung)) {
+                return;
+            }
+        }
+    }
+
     /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
     #[inline]
     pub(crate) fn wake_readers(&self, records: u64) -> u64 {

@@ -1,9 +1,11 @@
 //! The one writer of a ring.
 
 mod space;
+mod wakes;
 
 use std::sync::Arc;
 
+pub use self::wakes::Wakes;
 use crate::bell::Bell;
 use crate::core::checkpoint::{self, CheckpointError};
 use crate::core::layout::{Layout, PRODUCER, producer as words};
@@ -249,6 +251,15 @@ impl Producer {
     #[inline]
     pub fn publish(&mut self) -> Position {
         self.writer.publish()
+    }
+
+    /// The same, but who sleeps on this ring is woken only once what is given is dropped; `None` where no record was
+    /// staged. For a producer of many rings, whose reader is to be woken once for the news of all, and not to take those
+    /// of each by themselves.
+    #[inline]
+    pub fn publish_quietly(&mut self) -> Option<Wakes> {
+        let from = self.writer.publish_quietly()?;
+        Some(Wakes::new(self.core(), from))
     }
 
     /// Forgets what is staged, and the checkpoint set since the last publish.

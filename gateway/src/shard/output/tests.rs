@@ -104,7 +104,7 @@ fn gap_with_its_event(rig: &mut Rig, what: &str) {
     rig.output.gap_and_event(&gap, entry(&event, 7), None).expect("written");
     let looks = |rig: &Rig| rig.tail() - before;
     assert!([0, staged, 3].contains(&looks(rig)), "{what}: {} before the commit", looks(rig));
-    let committed = rig.output.commit().expect("committed");
+    let committed = rig.output.commit().expect("committed").seq;
     assert!([staged, 3].contains(&looks(rig)), "{what}: {} records", looks(rig));
     let whole = looks(rig) == 3;
     assert_eq!(committed.expect("a number").1 == 7, whole, "{what}: RESUME carries what is there");
@@ -117,7 +117,7 @@ fn gap_with_its_event(rig: &mut Rig, what: &str) {
     }
     let [.., small, told, last] = &got[..] else { panic!("{what}: {} records", got.len()) };
     assert_eq!((small[0], is_gap(told), last == &event), (b's', true, true), "{what}");
-    assert_eq!(rig.output.commit().expect("committed"), Some((1, 7)));
+    assert_eq!(rig.output.commit().expect("committed").seq, Some((1, 7)));
     assert_eq!(rig.tail() - before, 3, "{what}");
 }
 
@@ -182,18 +182,18 @@ fn a_wish_is_met_once_ready_is_in_the_ring_and_not_before() {
 fn what_is_passed_over_while_others_wait_is_done_with_them() {
     let mut rig = Rig::new("passed", 256);
     rig.output.pass_over(1, 2);
-    assert_eq!(rig.output.commit().expect("committed"), Some((1, 2)), "nothing is before it");
+    assert_eq!(rig.output.commit().expect("committed").seq, Some((1, 2)), "nothing is before it");
     rig.fill(0);
-    let before = rig.output.commit().expect("committed");
+    let before = rig.output.commit().expect("committed").seq;
     rig.event(b'e', EVENT, 3);
     rig.output.pass_over(1, 5);
     rig.output.beside(Meta { source: 9, ..Meta::default() }, &[b'o'; EVENT]).expect("kept");
     rig.output.pass_over(1, 7);
     assert!(rig.output.is_waiting());
-    assert_eq!(rig.output.commit().expect("committed"), before, "not before what waits");
+    assert_eq!(rig.output.commit().expect("committed").seq, before, "not before what waits");
     rig.read();
     rig.output.drain().expect("room");
-    assert_eq!(rig.output.commit().expect("committed"), Some((1, 7)));
+    assert_eq!(rig.output.commit().expect("committed").seq, Some((1, 7)));
 }
 
 /// One of the session before is its loss, not that of the session that RESUME goes on with.
@@ -232,7 +232,7 @@ fn a_heartbeat_says_what_the_bridge_has_sent_and_no_more() {
     let mut bridge = rig.output.producer.ring().join(&group, &bell).expect("joins");
     rig.output.watch_bridge();
     rig.event(b'a', 100, 5);
-    let (counter, _) = rig.output.commit().expect("committed").expect("a number");
+    let (counter, _) = rig.output.commit().expect("committed").seq.expect("a number");
     assert_eq!(rig.output.sent_on(counter), None);
     bridge.take(Limits::default()).expect("read").expect("there").ack();
     assert_eq!(rig.output.sent_on(counter), Some(5));

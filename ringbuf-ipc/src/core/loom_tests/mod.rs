@@ -204,13 +204,17 @@ fn key_of(partition: u16) -> u64 {
 }
 
 fn put_in(writer: &mut Writer, key: u64) -> bool {
+    let is_staged = stage(writer, key);
+    if is_staged {
+        writer.publish();
+    }
+    is_staged
+}
+
+fn stage(writer: &mut Writer, key: u64) -> bool {
     let position = writer.staged();
     let meta = Meta { key, tag: position + 100, source: 0, ..Meta::default() };
-    if writer.stage(&meta, &[&(position + 7).to_le_bytes()]).is_err() {
-        return false;
-    }
-    writer.publish();
-    true
+    writer.stage(&meta, &[&(position + 7).to_le_bytes()]).is_ok()
 }
 
 fn check(buffers: &Buffers) -> Vec<Position> {

@@ -14,7 +14,7 @@ use super::super::memory::{Ordering, Weaken};
 use super::super::reader::Reader;
 use super::super::watcher::Watcher;
 use super::super::writer::Writer;
-use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec};
+use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec, stage};
 
 /// A member that sleeps is woken by the publish it did not see.
 fn doorbell(pair: Pair, weaken: Weaken) {
@@ -89,6 +89,52 @@ fn loom_catches_no_barrier_and_no_fence_of_the_sleeper() {
 #[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::HeavyIsLight);
+}
+
+/// A member that sleeps is woken for records of two publishes by another thread, which was handed that.
+fn put_off(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
+    explore(weaken, 2, move || {
+        let (core, bells) = ring_with(pair, 2, 1, 1);
+        groups::declare(&core, &spec()).unwrap();
+        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
+        let mut reader = Reader::join(&core, &spec(), Some(0)).unwrap();
+        let producer = thread::spawn(move || {
+            assert!(stage(&mut writer, 0));
+            let from = writer.publish_quietly().unwrap();
+            let ringer = thread::spawn(move || {
+                core.wake_counted(core.tail().saturating_sub(from));
+            });
+            ringer.join().unwrap();
+        });
+        let mut seen = 0;
+        while seen == 0 {
+            let ticket = bells[0].ticket();
+            arm(&mut reader);
+            if !reader.has_work() {
+                SLEPT.note(true);
+                bells[0].wait(ticket);
+            }
+            if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
+                seen += check(&buffers).len();
+                hold.advance(hold.next);
+            }
+        }
+        producer.join().unwrap();
+    });
+    SLEPT.check();
+}
+
+#[test]
+fn loom_no_wake_that_was_put_off_is_lost() {
+    put_off(Pair::Fences, Weaken::Nothing);
+    put_off(Pair::Barriers, Weaken::Nothing);
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn loom_catches_a_missing_fence_of_who_rings_later() {
+    put_off(Pair::Fences, Weaken::LightFences);
 }
 
 /// A producer that waits for space is woken by the floor it did not see.

@@ -207,6 +207,28 @@ impl Writer {
 
     #[inline]
     pub(crate) fn publish(&mut self) -> Position {
+        let records = self.show();
+        self.core.wake_counted(records);
+        self.let_go();
+        self.tail
+    }
+
+    /// The same without a wake, where there are records: whoever sleeps is to be woken for those behind the position that is
+    /// given. Without records there is a checkpoint, and nothing to wait for.
+    #[inline]
+    pub(crate) fn publish_quietly(&mut self) -> Option<Position> {
+        let before = self.tail;
+        let records = self.show();
+        if records == 0 {
+            self.core.wake_counted(0);
+        }
+        self.let_go();
+        (records != 0).then_some(before)
+    }
+
+    /// Makes what is staged visible; gives how many records that are.
+    #[inline]
+    fn show(&mut self) -> u64 {
         if self.checkpoint.due {
             self.checkpoint.prepare(&self.core, self.tail, self.staged);
         }
@@ -219,15 +241,15 @@ impl Writer {
             self.core.memory.store(self.layout_word(producer::TAIL), self.tail, Ordering::Release);
             self.store_own(producer::PUBLISHES, self.publishes);
         }
-        self.core.light_fence();
-        let rung = self.core.wake_readers(records);
-        if rung != 0 {
-            self.add_own(producer::WAKES, rung);
-        }
+        records
+    }
+
+    /// Files of records that everybody has read are removed.
+    #[inline]
+    fn let_go(&mut self) {
         if !self.blobs.is_empty() {
             self.release_blobs();
         }
-        self.tail
     }
 
     pub(crate) fn discard_staged(&mut self) {
