@@ -6,14 +6,14 @@
 //! long; where messages are further apart nobody ever stays away, unless the operator wants it (`--coalesce-ms`).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mixcord_event::pauses::PAUSE_MIN;
 use mixcord_ring::{Pace, Pacer, Wakes};
 
 /// A nap brings messages of many shards. Whoever reads their rings is woken once for all of them, when there is nothing
-/// left to read; but so long after the first, at the latest.
+/// left to read; but between two bursts once the first has waited for so long.
 const WAKES_MAX: Duration = Duration::from_micros(400);
 
 /// The rhythm of a process, whatever its threads and shards.
@@ -27,8 +27,15 @@ pub struct Rhythm {
     state: Option<Mutex<State>>,
     /// Whether threads stay away, as of the last rest.
     naps: AtomicBool,
-    /// Readers of rings that are to be woken for what a nap brought, and since when the first is.
-    wakes: Mutex<(Vec<Wakes>, Option<Instant>)>,
+    put_off: Mutex<PutOff>,
+}
+
+/// Readers of rings that are to be woken for what a nap brought.
+#[derive(Debug, Default)]
+struct PutOff {
+    wakes: Vec<Wakes>,
+    /// When the first was put off.
+    since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -77,7 +84,7 @@ impl Rhythm {
             at_work: AtomicUsize::new(threads),
             state,
             naps: AtomicBool::new(false),
-            wakes: Mutex::default(),
+            put_off: Mutex::default(),
         }
     }
 
@@ -93,11 +100,17 @@ impl Rhythm {
         if !self.naps.load(Ordering::Relaxed) {
             return drop(wakes);
         }
-        let mut put_off = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
-        put_off.0.push(wakes);
-        let since = *put_off.1.get_or_insert(now);
+        let mut put_off = self.put_off();
+        put_off.wakes.push(wakes);
+        put_off.since.get_or_insert(now);
         drop(put_off);
-        if now.saturating_duration_since(since) >= WAKES_MAX {
+        self.wake_late(now);
+    }
+
+    /// A thread begins to read what a shard received, however long that takes: who waits for long already is woken.
+    pub fn wake_late(&self, now: Instant) {
+        let since = self.put_off().since;
+        if since.is_some_and(|since| now.saturating_duration_since(since) >= WAKES_MAX) {
             self.wake_all();
         }
     }
@@ -115,10 +128,13 @@ impl Rhythm {
     }
 
     fn wake_all(&self) {
-        let mut put_off = self.wakes.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, since) = &mut *put_off;
-        *since = None;
-        all.clear();
+        // They call the system, and nobody is to wait for that.
+        let put_off = std::mem::take(&mut *self.put_off());
+        drop(put_off);
+    }
+
+    fn put_off(&self) -> MutexGuard<'_, PutOff> {
+        self.put_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A thread was to be back by then.
@@ -264,10 +280,13 @@ mod tests {
         assert!(sleeper.is_woken(&rhythm, until, || rhythm.wake_all()), "with all others");
         assert!(!sleeper.is_woken(&rhythm, until, || ()));
         assert!(sleeper.is_woken(&rhythm, until + WAKES_MAX, || ()), "there was enough time");
-        assert!(!sleeper.is_woken(&rhythm, until, || ()));
-        rhythm.took(1);
-        rhythm.rest();
-        assert!(!sleeper.is_woken(&rhythm, until, || drop(rhythm.take_late())));
+        let later = until + WAKES_MAX;
+        assert!(sleeper.is_woken(&rhythm, until, || rhythm.wake_late(later)), "before a burst");
+        let rests = || {
+            rhythm.rest();
+            rhythm.work();
+        };
+        assert!(sleeper.is_woken(&rhythm, until, rests), "there is nothing left to read");
     }
 
     /// Told once, of the longest, and not of what is no pause.

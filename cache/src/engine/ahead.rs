@@ -5,6 +5,7 @@ use mixcord_event::{Map, Record, RecordError, Seal};
 use mixcord_ring::Entry;
 use mixcord_state::{Key, compose};
 
+use super::input::Lent;
 use crate::annotate::{Names, Wants};
 use crate::store::{Notes, OpenBatch, Store};
 
@@ -38,8 +39,10 @@ pub(super) struct Waiting<'a> {
 
 /// The records that wait, input by input, as far as they are looked at before their turn. Where many inputs have a record
 /// each, that is those of the next inputs.
-pub(super) struct Ahead<'a, I> {
-    records: I,
+pub(super) struct Ahead<'a> {
+    inputs: &'a [Lent],
+    /// The record that is looked at next: its input's place in the pass, and its number in there.
+    next: (usize, usize),
     /// The one whose turn it is, or was, and those behind it: record number `n` at `n % PLACES`.
     waiting: [Option<Waiting<'a>>; PLACES],
     /// The number of the first, and of the one behind the last.
@@ -52,11 +55,11 @@ pub(super) struct Ahead<'a, I> {
 /// A power of two above [`FAR`].
 const PLACES: usize = 8;
 
-impl<'a, I: Iterator<Item = (usize, Entry<'a>)>> Ahead<'a, I> {
-    /// Each record with its input's place in the pass, which never goes back.
-    pub(super) fn new(records: I) -> Self {
+impl<'a> Ahead<'a> {
+    /// Of these inputs, in the order of the pass.
+    pub(super) const fn new(inputs: &'a [Lent]) -> Self {
         let waiting = [const { None }; PLACES];
-        Self { records, waiting, first: 0, behind: 0, is_begun: false }
+        Self { inputs, next: (0, 0), waiting, first: 0, behind: 0, is_begun: false }
     }
 
     /// The next record of the input whose turn it is, which passes over what was left of those before; `store` is where
@@ -88,7 +91,7 @@ impl<'a, I: Iterator<Item = (usize, Entry<'a>)>> Ahead<'a, I> {
     /// Looks at the records until [`FAR`].
     fn look(&mut self, turn: usize, store: Option<&OpenBatch<'_>>, notes: &Notes) {
         while self.behind <= self.first + FAR {
-            let Some((turn, entry)) = self.records.find(|(of, _)| *of >= turn) else { break };
+            let Some((turn, entry)) = self.pull(turn) else { break };
             let whole = store.is_none_or(|store| store.has_channels_whole());
             let waiting = Waiting::of(turn, entry, whole);
             if let Some(store) = store {
@@ -98,6 +101,20 @@ impl<'a, I: Iterator<Item = (usize, Entry<'a>)>> Ahead<'a, I> {
             }
             self.waiting[self.behind % PLACES] = Some(waiting);
             self.behind += 1;
+        }
+    }
+
+    /// The next record of the input at `turn` or of one behind it.
+    fn pull(&mut self, turn: usize) -> Option<(usize, Entry<'a>)> {
+        self.next = self.next.max((turn, 0));
+        loop {
+            let (of, number) = self.next;
+            let input = self.inputs.get(of)?;
+            if let Some(entry) = input.get(number) {
+                self.next = (of, number + 1);
+                return Some((of, entry));
+            }
+            self.next = (of + 1, 0);
         }
     }
 

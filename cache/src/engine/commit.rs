@@ -127,18 +127,14 @@ impl Engine {
         let limits = input::limits(self.inputs.len());
         self.batch.waiting.clear();
         let is_read = is_read(self.beside.as_ref(), self.reached.shards);
-        let mut is_waited_for = false;
         for (key, input) in &mut self.inputs {
             if is_read(key.0) && !input.is_idle() {
                 let (positions, gaps) = (&mut self.reached.positions, &mut self.batch.gaps);
                 if follow::fill(positions, gaps, (*key, input), limits) {
                     self.batch.waiting.push(*key);
-                    is_waited_for |= input.is_waited_for();
+                    self.is_waited_for |= input.is_waited_for();
                 }
             }
-        }
-        if is_waited_for {
-            self.pacer.hurry();
         }
         !self.batch.waiting.is_empty()
             || !self.batch.gaps.is_empty()

@@ -98,16 +98,10 @@ pub(super) struct Lent {
 }
 
 impl Lent {
-    /// Those that are not staged, in order.
-    pub(super) fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
-        rest(self.batch.as_ref(), self.staged)
+    /// The record of that number among those that are not staged.
+    pub(super) fn get(&self, number: usize) -> Option<Entry<'_>> {
+        self.batch.as_ref()?.get(self.staged + number)
     }
-}
-
-/// The records of a batch behind the first `staged`.
-fn rest(batch: Option<&Batch>, staged: usize) -> impl Iterator<Item = Entry<'_>> + '_ {
-    let batch = batch.into_iter();
-    batch.flat_map(move |batch| (staged..batch.len()).filter_map(|index| batch.get(index)))
 }
 
 /// Where a record of `ring` was first.
@@ -328,7 +322,8 @@ impl Input {
 
     /// The records in hand that are not staged, in order.
     fn rest(&self) -> impl Iterator<Item = Entry<'_>> + '_ {
-        rest(self.batch.as_ref(), self.staged)
+        let batch = self.batch.iter();
+        batch.flat_map(|batch| (self.staged..batch.len()).filter_map(|index| batch.get(index)))
     }
 
     /// Gives its records out for a pass, which brings them back.

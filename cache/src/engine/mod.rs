@@ -116,6 +116,8 @@ pub struct Engine {
     /// A copy that was not taken, until it is committed what is lost with it.
     refused: Option<PathBuf>,
     pacer: Pacer,
+    /// Whether a producer waited for room since the last rest.
+    is_waited_for: bool,
     looked: Option<Instant>,
     rest: Rest,
     /// While the shard count changes.
@@ -203,6 +205,9 @@ impl Engine {
         match progress {
             Progress::Worked => {}
             Progress::Idle => {
+                if std::mem::take(&mut self.is_waited_for) {
+                    self.pacer.hurry();
+                }
                 if let Some(nap) = self.pacer.rest() {
                     // Records come so often that nobody needs to ring for one.
                     self.sleep(ticket, timeout.min(nap));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use mixcord_event::{Reason, Record};
-use mixcord_ring::{Entry, Position};
+use mixcord_ring::Position;
 use mixcord_state::{InputPosition, Inputs, StoreError};
 
 use super::ahead::{Ahead, Waiting};
@@ -55,9 +55,7 @@ impl Pass<'_> {
         inputs: &mut BTreeMap<Shard, Input>,
         positions: &Inputs,
     ) -> Result<Option<Shard>, StoreError> {
-        let all = lent.iter().enumerate();
-        let records = all.flat_map(|(turn, lent)| lent.rest().map(move |entry| (turn, entry)));
-        let mut ahead = Ahead::new(records);
+        let mut ahead = Ahead::new(lent);
         for (turn, Lent { shard, .. }) in lent.iter().enumerate() {
             let Some(input) = inputs.get_mut(shard) else { continue };
             let known = positions.get(shard);
@@ -69,14 +67,14 @@ impl Pass<'_> {
     }
 
     /// Takes an input's records.
-    fn input<'a>(
+    fn input(
         &mut self,
         (turn, shard): (usize, Shard),
         input: &mut Input,
-        ahead: &mut Ahead<'a, impl Iterator<Item = (usize, Entry<'a>)>>,
+        ahead: &mut Ahead<'_>,
         known: Option<&InputPosition>,
     ) -> Result<Option<Shard>, StoreError> {
-        // What the last records of another input were looked at for.
+        // What records were looked at for until now, of which none may have begun.
         self.work.ground.forget_reads();
         let (ring, mut cut) = (input.id(), input.cut);
         let (mut staged, mut stops) = (0, false);

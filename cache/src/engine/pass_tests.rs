@@ -7,6 +7,7 @@ use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
 use mixcord_state::tables::CHANNEL_MAP;
 use mixcord_state::{Arena, Cached, ChannelFacts, Inputs, Writer};
 
+use super::ahead::Ahead;
 use super::input::{self, Input};
 use super::pass::{End, Pass};
 use super::tally::Tally;
@@ -98,4 +99,73 @@ fn what_was_read_for_records_that_are_left_out_is_given_up() {
     // Some are looked at ahead of the one whose turn it is, and memory is had in steps.
     assert!(arena.bytes() < 20 * history, "{} of {history}", arena.bytes());
     drop((out, shard, input));
+}
+
+/// Records of many inputs are looked ahead in as one row: what is left of an input is passed over, and none is given to
+/// another.
+#[test]
+fn each_input_is_given_its_own_records_and_no_more() {
+    let name = format!("t{}-c-ahead", std::process::id());
+    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let bell = rings.0.bell().unwrap();
+    let geometry = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
+    let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+    // Fewer and more than are looked ahead at.
+    let counts = [0, 1, 9, 0, 3, 1, 1, 1, 20, 2];
+    let mut inputs = Vec::new();
+    for (count, shard) in counts.into_iter().zip(0..) {
+        let ring = topology::shard_ring(shard, 10);
+        let groups = std::slice::from_ref(&group);
+        let mut producer = Producer::create(&rings.0, &ring, geometry, groups, &bell).unwrap();
+        for number in 0..count {
+            let bytes = [shard as u8, number];
+            producer.stage(&Meta::default(), &[&bytes]).unwrap();
+        }
+        producer.publish();
+        let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+        assert!(input.fill(0, input::limits(10)).is_none());
+        inputs.push(input);
+    }
+    let lent: Vec<_> = inputs.iter_mut().map(|input| input.lend((10, 0))).collect();
+    // How many of each input's are taken at most, before the next one's turn.
+    for most in 0..=20 {
+        let (mut ahead, notes) = (Ahead::new(&lent), Notes::default());
+        for (turn, count) in counts.into_iter().enumerate() {
+            for number in 0..count.min(most) {
+                let waiting = ahead.next(turn, None, &notes).unwrap();
+                assert_eq!(waiting.entry.payload, [turn as u8, number], "{most} of each");
+            }
+            if count <= most {
+                assert!(ahead.next(turn, None, &notes).is_none(), "{most} of each");
+            }
+        }
+    }
+    inputs.into_iter().zip(lent).for_each(|(mut input, lent)| input.have_back(lent));
+}
+
+/// A ring whose tail stands is passed over, but not for good: its group may have been moved back.
+#[test]
+fn what_is_changed_while_nothing_comes_is_met_by_the_next_look() {
+    let name = format!("t{}-c-idle", std::process::id());
+    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let bell = rings.0.bell().unwrap();
+    let geometry = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
+    let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
+    let ring = topology::shard_ring(0, 1);
+    let groups = std::slice::from_ref(&group);
+    let mut producer = Producer::create(&rings.0, &ring, geometry, groups, &bell).unwrap();
+    let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+    input.fill(0, input::limits(1));
+    assert!(input.is_idle() && input.is_idle());
+    producer.stage(&Meta::default(), &[b"news"]).unwrap();
+    producer.publish();
+    assert!(!input.is_idle(), "the tail tells");
+    input.fill(0, input::limits(1));
+    input.advance(1, None);
+    input.release();
+    input.fill(1, input::limits(1));
+    assert!(input.is_idle());
+    producer.ring().reset_group(topology::CACHE_GROUP, Start::Earliest).unwrap();
+    input.look_again();
+    assert!(!input.is_idle(), "the group was moved");
 }

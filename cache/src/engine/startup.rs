@@ -80,6 +80,7 @@ impl Engine {
             refused: None,
             listing: Listing::default(),
             pacer: Pacer::default(),
+            is_waited_for: false,
             looked: None,
             rest: Rest::default(),
             beside: None,

@@ -49,6 +49,7 @@ impl Runner {
     pub(super) fn burst(&mut self, first: Received) -> Result<(), ShardError> {
         let began = Instant::now();
         let context = self.context.clone();
+        context.rhythm.wake_late(began);
         let mut workbench = context.workbenches.take();
         self.inflater.lend(&mut workbench.inflated);
         let mut reading = Reading { runner: self, decoder: &mut workbench.decoder };

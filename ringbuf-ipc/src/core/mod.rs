@@ -20,7 +20,7 @@
 //! | header | before the file has its name | Relaxed | `tests/layout.rs` |
 //! | `TAIL` | producer: Release, after all of its records | all: Acquire | `loom_publish_and_consume` |
 //! | `RESERVED` | producer: Relaxed, then SeqCst fence, then the floors | joiner: floor, SeqCst fence, then Acquire; observer: copy, Acquire fence, then Acquire | `loom_joining_against_overwriting`, `loom_observer_overrun` |
-//! | `PUBLISHES` to `BLOBS`, `PAYLOAD_HEAD` | producer: Relaxed | Relaxed: figures, and each alone | none: nothing follows from them |
+//! | `PUBLISHES` to `BLOBS`, `PAYLOAD_HEAD` | producer: Relaxed; `WAKES` by CAS, whoever wakes | Relaxed: figures, and each alone | none: nothing follows from them |
 //! | `BELL`, `MEMBER_BELL`, `OBSERVERS` | at joining: Relaxed; seen by who sees the sleeper's bit | Relaxed, after the AcqRel swap of that bit | `loom_no_wake_is_lost` |
 //! | checkpoint words | producer: sum 0, Release fence, the others Relaxed, sum Release; then `TAIL` | sum Acquire, the others Acquire, and the sum must fit | kill points (a producer, a restager) |
 //! | `SLEEPERS`, `SLEEPING_OBSERVERS`, a group's `SLEEPERS` | sleeper: SeqCst `fetch_or`, heavy fence, then looks for work; a bit that stands (Relaxed) is left, that of the group only where the member's stood, too | ringer: news, light fence, Relaxed; taken by an AcqRel swap | `loom_no_wake_is_lost`, `loom_leaving_hands_on`, `loom_who_arms_while_others_are_woken_is_woken_next`, `loom_who_asks_while_its_groups_bit_stands_is_woken` |

@@ -1,5 +1,7 @@
 //! Who is woken by what: members of groups, observers, the producer.
 
+use std::ops::Range;
+
 use super::descriptor::Hashes;
 use super::layout::{CONTROL, PRODUCER, control, group, producer};
 use super::memory::Ordering;
@@ -86,10 +88,11 @@ impl Core {
         self.ring_word(self.layout.member(index, member as u16) + group::MEMBER_BELL)
     }
 
-    /// As many members of a group in order as can have something of so many records, one a partition. Of a group with
+    /// As many members of a group in order as can have something of these records, one a partition. Of a group with
     /// words one, who wakes the next where it leaves any that it does not come to at once: quick handlers are through
     /// with all of them before a second member is awake.
-    fn wake_for(&self, index: u16, records: u64) -> u64 {
+    fn wake_for(&self, index: u16, news: &Range<Position>) -> u64 {
+        let records = news.end - news.start;
         let most = match self.partitions(index) {
             0 => 1,
             partitions => records.min(partitions.into()),
@@ -98,19 +101,18 @@ impl Core {
         if records == 0 {
             self.wake_group(index)
         } else if records <= OWNERS_MAX && self.is_sticky(index) {
-            self.wake_owners(index, records)
+            self.wake_owners(index, news)
         } else {
             self.wake_some(index, most)
         }
     }
 
-    /// Wakes those whose partitions got something of so many records, the newest. Where nobody has a partition,
-    /// whoever takes it looks what is there.
-    fn wake_owners(&self, index: u16, records: u64) -> u64 {
+    /// Wakes those whose partitions got something of these records. Where nobody has a partition, whoever takes it looks
+    /// what is there.
+    fn wake_owners(&self, index: u16, news: &Range<Position>) -> u64 {
         let sleepers = self.layout.group(index) + group::SLEEPERS;
-        let tail = self.tail();
         let mut rung = 0;
-        for position in tail.saturating_sub(records)..tail {
+        for position in news.clone() {
             let Some(member) = self.owner_of_record(index, position) else { continue };
             loop {
                 let asleep = self.memory.load(sleepers, Ordering::Relaxed);
@@ -150,11 +152,11 @@ impl Core {
         usize::from(self.layout.geometry.groups).div_ceil(64)
     }
 
-    /// Wakes whoever sleeps on so many records, which were published, and counts the wakes.
+    /// Wakes whoever sleeps on these records, which were published, and counts the wakes.
     #[inline]
-    pub(crate) fn wake_counted(&self, records: u64) {
+    pub(crate) fn wake_counted(&self, news: Range<Position>) {
         self.light_fence();
-        let rung = self.wake_readers(records);
+        let rung = self.wake_readers(news);
         if rung != 0 {
             self.count_wakes(rung);
         }
@@ -174,7 +176,7 @@ impl Core {
 
     /// Wakes whoever sleeps on news of this ring. Call after a light fence that follows the news.
     #[inline]
-    pub(crate) fn wake_readers(&self, records: u64) -> u64 {
+    pub(crate) fn wake_readers(&self, news: Range<Position>) -> u64 {
         let word = |offset| self.memory.load(CONTROL + offset, Ordering::Relaxed);
         // One word where there are 64 groups at most, as nearly everywhere.
         let mut groups = word(control::SLEEPERS);
@@ -184,11 +186,11 @@ impl Core {
         if groups | word(control::SLEEPING_OBSERVERS) == 0 {
             return 0;
         }
-        self.ring_readers(records)
+        self.ring_readers(&news)
     }
 
     #[cold]
-    fn ring_readers(&self, records: u64) -> u64 {
+    fn ring_readers(&self, news: &Range<Position>) -> u64 {
         let mut rung = 0;
         for word in 0..self.sleeper_words() {
             let sleepers = CONTROL + control::SLEEPERS + word * 8;
@@ -198,7 +200,7 @@ impl Core {
             for bit in bits(self.memory.swap(sleepers, 0, Ordering::AcqRel)) {
                 let index = word as u32 * 64 + bit;
                 if index < u32::from(self.layout.geometry.groups) {
-                    rung += self.wake_for(index as u16, records);
+                    rung += self.wake_for(index as u16, news);
                 }
             }
         }

@@ -259,7 +259,7 @@ impl Producer {
     #[inline]
     pub fn publish_quietly(&mut self) -> Option<Wakes> {
         let from = self.writer.publish_quietly()?;
-        Some(Wakes::new(self.core(), from))
+        Some(Wakes::new(self.core(), from..self.tail()))
     }
 
     /// Forgets what is staged, and the checkpoint set since the last publish.

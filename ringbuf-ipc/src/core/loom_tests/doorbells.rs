@@ -152,7 +152,7 @@ fn armed_anew(pair: Pair) {
             for number in 1..=2 {
                 theirs.memory.store(news, number, Ordering::Release);
                 theirs.light_fence();
-                theirs.wake_readers(1);
+                theirs.wake_readers(0..1);
             }
         });
         loop {

@@ -91,7 +91,7 @@ fn loom_catches_a_light_fence_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::HeavyIsLight);
 }
 
-/// A member that sleeps is woken for records of two publishes by another thread, which was handed that.
+/// A member that sleeps is woken for a publish by another thread, which was handed that.
 fn put_off(pair: Pair, weaken: Weaken) {
     static SLEPT: Met = Met::new();
     explore(weaken, 2, move || {
@@ -103,7 +103,7 @@ fn put_off(pair: Pair, weaken: Weaken) {
             assert!(stage(&mut writer, 0));
             let from = writer.publish_quietly().unwrap();
             let ringer = thread::spawn(move || {
-                core.wake_counted(core.tail().saturating_sub(from));
+                core.wake_counted(from..core.tail());
             });
             ringer.join().unwrap();
         });

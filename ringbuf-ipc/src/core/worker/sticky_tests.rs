@@ -12,7 +12,7 @@ use crate::core::buffers::{Buffers, Entry};
 use crate::core::errors::TakeError;
 use crate::core::layout::group;
 use crate::core::memory::Ordering;
-use crate::{Position, Settle, WorkerOptions};
+use crate::{Meta, Position, Settle, WorkerOptions};
 
 const PARTITIONS: u16 = 8;
 const MEMBERS: usize = 5;
@@ -303,6 +303,33 @@ fn the_owner_is_woken_and_a_worker_that_never_rebalances_gets_nothing() {
     }
     drop(idle);
     assert_eq!(first.lag(), 0);
+}
+
+/// Wakes that are put off are for the records of their own publish, whatever was published since.
+#[test]
+fn the_owner_is_woken_later_though_the_newest_record_is_anothers() {
+    let mut scene = Scene::sticky("wakes-later", 64);
+    let ring = scene.producer.ring();
+    let mut members =
+        [(); 2].map(|()| ring.work(&scene.group, &scene.bell, WorkerOptions::new()).unwrap());
+    while members.iter_mut().any(|member| member.rebalance().is_some()) {}
+    let key = |member: &crate::Worker| {
+        (0..KEYS).find(|&key| member.partitions().contains(&ring.partition_of(key))).unwrap()
+    };
+    let keys = [key(&members[0]), key(&members[1])];
+    let core = Arc::clone(ring.core());
+    let asleep = || core.memory.load(core.layout.group(0) + group::SLEEPERS, Ordering::Relaxed);
+    members.iter_mut().for_each(crate::Worker::arm);
+    let wakes = keys.map(|key| {
+        scene.producer.stage(&Meta { key, ..Meta::default() }, &[b"news"]).unwrap();
+        scene.producer.publish_quietly().unwrap()
+    });
+    assert_eq!(asleep(), 0b11, "nobody was woken yet");
+    let [first, second] = wakes;
+    drop(first);
+    assert_eq!(asleep(), 0b10, "the second has its own wakes");
+    drop(second);
+    assert_eq!(asleep(), 0);
 }
 
 /// P10: a member that is stopped keeps its partitions, but not the ring.

@@ -207,8 +207,9 @@ impl Writer {
 
     #[inline]
     pub(crate) fn publish(&mut self) -> Position {
-        let records = self.show();
-        self.core.wake_counted(records);
+        let before = self.tail;
+        self.show();
+        self.core.wake_counted(before..self.tail);
         self.let_go();
         self.tail
     }
@@ -218,22 +219,21 @@ impl Writer {
     #[inline]
     pub(crate) fn publish_quietly(&mut self) -> Option<Position> {
         let before = self.tail;
-        let records = self.show();
-        if records == 0 {
-            self.core.wake_counted(0);
+        self.show();
+        if self.tail == before {
+            self.core.wake_counted(before..before);
         }
         self.let_go();
-        (records != 0).then_some(before)
+        (self.tail != before).then_some(before)
     }
 
-    /// Makes what is staged visible; gives how many records that are.
+    /// Makes what is staged visible.
     #[inline]
-    fn show(&mut self) -> u64 {
+    fn show(&mut self) {
         if self.checkpoint.due {
             self.checkpoint.prepare(&self.core, self.tail, self.staged);
         }
-        let records = self.staged - self.tail;
-        if records != 0 {
+        if self.staged != self.tail {
             self.tail = self.staged;
             self.head_at_tail = self.head;
             self.publishes += 1;
@@ -241,7 +241,6 @@ impl Writer {
             self.core.memory.store(self.layout_word(producer::TAIL), self.tail, Ordering::Release);
             self.store_own(producer::PUBLISHES, self.publishes);
         }
-        records
     }
 
     /// Files of records that everybody has read are removed.
