@@ -201,11 +201,15 @@ impl Input {
     }
 
     pub(super) fn has_work(&mut self) -> bool {
+        if self.batch.is_some() {
+            return true;
+        }
         let waits = self.member.as_mut().is_some_and(Member::has_work);
         if waits {
+            // Though the tail stands: the group was changed.
             self.look_again();
         }
-        waits || self.batch.is_some()
+        waits
     }
 
     /// Whether nothing stood in the way of reading it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mixcord_event::{Document, Header, Kind, Origin, Shard, record, topology};
-use mixcord_ring::{Geometry, GroupSpec, Meta, Namespace, Producer, Start};
+use mixcord_ring::{Bell, Geometry, GroupSpec, Meta, Namespace, Producer, Start};
 use mixcord_state::tables::CHANNEL_MAP;
 use mixcord_state::{Arena, Cached, ChannelFacts, Inputs, Writer};
 
@@ -19,6 +19,31 @@ use crate::store::{Notes, OpenBatch};
 /// Rings of the test's own; removed with it.
 struct Rings(Namespace);
 
+impl Rings {
+    /// For the test of that name.
+    fn new(test: &str) -> Self {
+        let name = format!("t{}-c-{test}", std::process::id());
+        Self(Namespace::new(&topology::namespace(&name)).unwrap())
+    }
+
+    /// A ring that `group` reads.
+    fn ring(&self, name: &str, group: &str, bell: &Bell) -> Producer {
+        let geometry = Geometry::new(256, 1 << 18, 4, 1, 4).unwrap();
+        let group = GroupSpec::durable(group).from(Start::Earliest);
+        Producer::create(&self.0, name, geometry, &[group], bell).unwrap()
+    }
+
+    /// The ring of a shard.
+    fn shard(&self, (shards, shard): (u16, u16), bell: &Bell) -> Producer {
+        self.ring(&topology::shard_ring(shard, shards), topology::CACHE_GROUP, bell)
+    }
+
+    /// The same as the cache reads it.
+    fn input(&self, (shards, shard): (u16, u16), bell: &Bell) -> Input {
+        Input::join(&self.0, &topology::shard_ring(shard, shards), bell).unwrap().unwrap()
+    }
+}
+
 impl Drop for Rings {
     fn drop(&mut self) {
         let _ = self.0.remove_all();
@@ -29,17 +54,10 @@ impl Drop for Rings {
 #[test]
 fn what_was_read_for_records_that_are_left_out_is_given_up() {
     const RECORDS: u64 = 200;
-    let name = format!("t{}-c-left-out", std::process::id());
-    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let rings = Rings::new("left-out");
     let bell = rings.0.bell().unwrap();
-    let geometry = Geometry::new(256, 1 << 18, 4, 1, 4).unwrap();
-    let make = |name: &str, group: &str| {
-        let group = GroupSpec::durable(group).from(Start::Earliest);
-        Producer::create(&rings.0, name, geometry, &[group], &bell).unwrap()
-    };
-    let mut out = make(topology::OUTPUT_RING, "test");
-    let ring = topology::shard_ring(0, 1);
-    let mut shard = make(&ring, topology::CACHE_GROUP);
+    let mut out = rings.ring(topology::OUTPUT_RING, "test", &bell);
+    let mut shard = rings.shard((1, 0), &bell);
     let data = r#"{"id": "900", "channel_id": "200", "guild_id": "100", "content": "c"}"#;
     let data = Document::from_json(data).unwrap();
     let of = Shard { id: 0, count: 1 };
@@ -51,7 +69,7 @@ fn what_was_read_for_records_that_are_left_out_is_given_up() {
         shard.stage(&Meta { source, ..Meta::default() }, &[&bytes]).unwrap();
     }
     shard.publish();
-    let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+    let mut input = rings.input((1, 0), &bell);
     assert!(input.fill(0, input::limits(1)).is_none());
 
     let dir = tempfile::tempdir().unwrap();
@@ -105,24 +123,19 @@ fn what_was_read_for_records_that_are_left_out_is_given_up() {
 /// another.
 #[test]
 fn each_input_is_given_its_own_records_and_no_more() {
-    let name = format!("t{}-c-ahead", std::process::id());
-    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let rings = Rings::new("ahead");
     let bell = rings.0.bell().unwrap();
-    let geometry = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
-    let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
     // Fewer and more than are looked ahead at.
     let counts = [0, 1, 9, 0, 3, 1, 1, 1, 20, 2];
     let mut inputs = Vec::new();
     for (count, shard) in counts.into_iter().zip(0..) {
-        let ring = topology::shard_ring(shard, 10);
-        let groups = std::slice::from_ref(&group);
-        let mut producer = Producer::create(&rings.0, &ring, geometry, groups, &bell).unwrap();
+        let mut producer = rings.shard((10, shard), &bell);
         for number in 0..count {
             let bytes = [shard as u8, number];
             producer.stage(&Meta::default(), &[&bytes]).unwrap();
         }
         producer.publish();
-        let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+        let mut input = rings.input((10, shard), &bell);
         assert!(input.fill(0, input::limits(10)).is_none());
         inputs.push(input);
     }
@@ -146,15 +159,10 @@ fn each_input_is_given_its_own_records_and_no_more() {
 /// A ring whose tail stands is passed over, but not for good: its group may have been moved back.
 #[test]
 fn what_is_changed_while_nothing_comes_is_met_by_the_next_look() {
-    let name = format!("t{}-c-idle", std::process::id());
-    let rings = Rings(Namespace::new(&topology::namespace(&name)).unwrap());
+    let rings = Rings::new("idle");
     let bell = rings.0.bell().unwrap();
-    let geometry = Geometry::new(256, 1 << 16, 4, 1, 4).unwrap();
-    let group = GroupSpec::durable(topology::CACHE_GROUP).from(Start::Earliest);
-    let ring = topology::shard_ring(0, 1);
-    let groups = std::slice::from_ref(&group);
-    let mut producer = Producer::create(&rings.0, &ring, geometry, groups, &bell).unwrap();
-    let mut input = Input::join(&rings.0, &ring, &bell).unwrap().unwrap();
+    let mut producer = rings.shard((1, 0), &bell);
+    let mut input = rings.input((1, 0), &bell);
     input.fill(0, input::limits(1));
     assert!(input.is_idle() && input.is_idle());
     producer.stage(&Meta::default(), &[b"news"]).unwrap();

@@ -127,14 +127,10 @@ mod tests {
             let changed = [one_by_one, at_once, as_lost];
             for mut positions in changed.map(|change| change(held, reached)) {
                 let news: Vec<_> = positions.news().collect();
-                let differ = (0..3).filter(|&shard| {
-                    positions.held != positions.reached && {
-                        let shard = (SHARDS, shard as u16);
-                        positions.held.get(&shard) != positions.reached.get(&shard)
-                    }
-                });
+                let all = reached.map(at).into_iter().zip(0..);
+                let all = all.map(|(input, shard)| ((SHARDS, shard), input));
                 let expected: Vec<_> =
-                    differ.map(|shard| ((SHARDS, shard as u16), at(reached[shard]))).collect();
+                    all.filter(|(of, input)| positions.held.get(of) != input.as_ref()).collect();
                 assert_eq!(news, expected);
                 let before = positions.held.get(&(SHARDS, 1)).copied();
                 positions.committed(&news, |shard| shard == (SHARDS, 1));

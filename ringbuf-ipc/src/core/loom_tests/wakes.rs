@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::super::Core;
 use super::super::arming::{Sleeper, arm};
 use super::super::buffers::Buffers;
 use super::super::group_spec::Start;
@@ -19,30 +20,43 @@ use super::{LIMITS, Met, Pair, check, explore, put, ring_with, spec, stage};
 /// A member that sleeps is woken by the publish it did not see.
 fn doorbell(pair: Pair, weaken: Weaken) {
     static SLEPT: Met = Met::new();
-    explore(weaken, 3, move || {
-        let (core, bells) = ring_with(pair, 2, 1, 1);
-        groups::declare(&core, &spec()).unwrap();
-        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
-        let mut reader = Reader::join(&core, &spec(), Some(0)).unwrap();
-        let producer = thread::spawn(move || {
-            assert!(put(&mut writer));
-        });
-        let mut seen = 0;
-        while seen == 0 {
-            let ticket = bells[0].ticket();
-            arm(&mut reader);
-            if !reader.has_work() {
-                SLEPT.note(true);
-                bells[0].wait(ticket);
-            }
-            if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
-                seen += check(&buffers).len();
-                hold.advance(hold.next);
-            }
-        }
-        producer.join().unwrap();
-    });
+    explore(weaken, 3, move || woken_by(pair, &SLEPT, |_, writer| assert!(put(writer))));
     SLEPT.check();
+}
+
+/// The same where another thread was handed the wakes.
+fn put_off(pair: Pair, weaken: Weaken) {
+    static SLEPT: Met = Met::new();
+    let publish = |core: Arc<Core>, writer: &mut Writer| {
+        assert!(stage(writer, 0));
+        let from = writer.publish_quietly().unwrap();
+        thread::spawn(move || core.wake_counted(from..core.tail())).join().unwrap();
+    };
+    explore(weaken, 2, move || woken_by(pair, &SLEPT, publish));
+    SLEPT.check();
+}
+
+/// A member sleeps until it has the record that a producer publishes meanwhile.
+fn woken_by(pair: Pair, slept: &Met, publish: fn(Arc<Core>, &mut Writer)) {
+    let (core, bells) = ring_with(pair, 2, 1, 1);
+    groups::declare(&core, &spec()).unwrap();
+    let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
+    let mut reader = Reader::join(&core, &spec(), Some(0)).unwrap();
+    let producer = thread::spawn(move || publish(core, &mut writer));
+    let mut seen = 0;
+    while seen == 0 {
+        let ticket = bells[0].ticket();
+        arm(&mut reader);
+        if !reader.has_work() {
+            slept.note(true);
+            bells[0].wait(ticket);
+        }
+        if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
+            seen += check(&buffers).len();
+            hold.advance(hold.next);
+        }
+    }
+    producer.join().unwrap();
 }
 
 #[test]
@@ -89,40 +103,6 @@ fn loom_catches_no_barrier_and_no_fence_of_the_sleeper() {
 #[should_panic(expected = "deadlock")]
 fn loom_catches_a_light_fence_of_the_sleeper() {
     doorbell(Pair::Barriers, Weaken::HeavyIsLight);
-}
-
-/// A member that sleeps is woken for a publish by another thread, which was handed that.
-fn put_off(pair: Pair, weaken: Weaken) {
-    static SLEPT: Met = Met::new();
-    explore(weaken, 2, move || {
-        let (core, bells) = ring_with(pair, 2, 1, 1);
-        groups::declare(&core, &spec()).unwrap();
-        let mut writer = Writer::resume(Arc::clone(&core)).unwrap();
-        let mut reader = Reader::join(&core, &spec(), Some(0)).unwrap();
-        let producer = thread::spawn(move || {
-            assert!(stage(&mut writer, 0));
-            let from = writer.publish_quietly().unwrap();
-            let ringer = thread::spawn(move || {
-                core.wake_counted(from..core.tail());
-            });
-            ringer.join().unwrap();
-        });
-        let mut seen = 0;
-        while seen == 0 {
-            let ticket = bells[0].ticket();
-            arm(&mut reader);
-            if !reader.has_work() {
-                SLEPT.note(true);
-                bells[0].wait(ticket);
-            }
-            if let Some((hold, buffers)) = reader.take(LIMITS, false).unwrap() {
-                seen += check(&buffers).len();
-                hold.advance(hold.next);
-            }
-        }
-        producer.join().unwrap();
-    });
-    SLEPT.check();
 }
 
 #[test]
